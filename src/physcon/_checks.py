@@ -1,0 +1,47 @@
+"""Errors that say what was expected, what came, and what to do.
+
+Two kinds of mistakes: of shape and choice, found while tracing (`require`, `ValueError`), and of
+values, found at run time (`error_if`, which works under jit, vmap and grad).
+"""
+
+from typing import TypeVar
+
+import equinox as eqx
+import jax
+import numpy as np
+
+from physcon._typing import Array, Bool, PyTree
+
+T = TypeVar("T")
+
+
+def require(holds: bool, expected: str, got: object, remedy: str) -> None:
+    """Raise `ValueError("expected ..., got ...; remedy")` unless `holds`."""
+    if not holds:
+        raise ValueError(f"expected {expected}, got {got}; {remedy}")
+
+
+def require_shape(array: Array, shape: tuple[int, ...], name: str) -> None:
+    """Raise unless `array.shape == shape`; the message reminds of `jax.vmap` for batches."""
+    got = tuple(np.shape(array))
+    batched = len(got) > len(shape) and got[len(got) - len(shape) :] == shape
+    remedy = "functions act on one sample: batch with jax.vmap" if batched else f"reshape {name}"
+    require(got == shape, f"{name} of shape {shape}", got, remedy)
+
+
+def concrete(x: object) -> np.ndarray | None:
+    """`x` as a float64 NumPy array, or None where `x` is traced and has no value yet."""
+    return None if isinstance(x, jax.core.Tracer) else np.asarray(x, dtype=np.float64)
+
+
+def error_if(x: T, wrong: "Bool[Array, '*s']", message: str, throw: bool) -> T:
+    """`x`, and under `throw` an error at run time where `wrong` holds (`eqx.error_if`).
+
+    ``throw=False`` leaves no trace in the program (no callback): exportable.
+    """
+    return eqx.error_if(x, wrong, message) if throw else x
+
+
+def inexact_leaves(tree: PyTree) -> list[Array]:
+    """The floating-point leaves of a pytree."""
+    return [leaf for leaf in jax.tree.leaves(tree) if eqx.is_inexact_array(leaf)]

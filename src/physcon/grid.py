@@ -1,0 +1,196 @@
+"""Tensor-product grids in one to three dimensions, and what an array on them integrates to.
+
+An array holds either *cell averages* (finite volumes: the sum over cells of volume times average is
+the integral, exactly) or *nodal values* (point values: an integral is a quadrature and has an
+error). Which of the two is a property of the grid.
+"""
+
+from typing import Literal, cast
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from physcon._checks import concrete, require
+from physcon._linalg import float64_primal
+from physcon._typing import Array, ArrayLike, Float
+from physcon.quadrature import RULES, Rule
+
+Location = Literal["cells", "nodes"]
+
+
+class Grid(eqx.Module):
+    """A tensor-product grid; build it by `Grid.uniform`, `Grid.cells` or `Grid.nodes`.
+
+    Attributes:
+        coordinates: per axis the cell centres or the nodes, ``(n,)``.
+        spacings: per axis a scalar if uniform; else the cell widths ``(n,)`` ("cells") or the gaps
+            between nodes ``(n - 1,)`` ("nodes"). Array leaves: a changed domain never recompiles.
+        location: ``"cells"`` (cell averages) or ``"nodes"`` (point values).
+    """
+
+    coordinates: tuple[Float[Array, " _"], ...]
+    spacings: tuple[Float[Array, "..."], ...]
+    location: Location = eqx.field(static=True)
+
+    @classmethod
+    def uniform(
+        cls,
+        lower: ArrayLike | tuple[ArrayLike, ...],
+        upper: ArrayLike | tuple[ArrayLike, ...],
+        shape: int | tuple[int, ...],
+        location: Location = "cells",
+    ) -> "Grid":
+        """`shape` equal cells on the box [lower, upper], or nodes that include both ends.
+
+        >>> Grid.uniform(0.0, 1.0, 4).coordinates[0].tolist()
+        [0.125, 0.375, 0.625, 0.875]
+        >>> Grid.uniform(0.0, 1.0, 3, location="nodes").coordinates[0].tolist()
+        [0.0, 0.5, 1.0]
+        """
+        sizes = np.atleast_1d(np.asarray(shape, dtype=int))
+        _check_location(location)
+        _check_sizes(tuple(sizes.tolist()), location)
+        coordinates, spacings = [], []
+        for n, a, b in zip(sizes.tolist(), *map(_per_axis, (lower, upper)), strict=True):
+            if not isinstance(a, jax.core.Tracer) and not isinstance(b, jax.core.Tracer):
+                require(bool(a < b), "lower < upper", f"[{a}, {b}]", "swap the bounds")
+            intervals = n if location == "cells" else n - 1
+            start, stop = (0.5, n - 0.5) if location == "cells" else (0.0, n - 1.0)
+            # NumPy's float64 until the one rounding at the end, where the bounds are not traced.
+            fraction = np.linspace(start, stop, n) / intervals
+            coordinates.append(jnp.asarray(a + (b - a) * fraction, dtype=float))
+            spacings.append(jnp.asarray((b - a) / intervals, dtype=float))
+        return cls(tuple(coordinates), tuple(spacings), location)
+
+    @classmethod
+    def cells(cls, *faces: ArrayLike) -> "Grid":
+        """Cells between the given face positions, ``(n + 1,)`` per axis, increasing."""
+        return cls._from_points(faces, "cells")
+
+    @classmethod
+    def nodes(cls, *positions: ArrayLike) -> "Grid":
+        """Nodes at the given positions, ``(n,)`` per axis, increasing."""
+        return cls._from_points(positions, "nodes")
+
+    @classmethod
+    def _from_points(cls, points: tuple[ArrayLike, ...], location: Location) -> "Grid":
+        coordinates, spacings = [], []
+        for p in points:
+            require(
+                jnp.ndim(p) == 1, "one 1-D array per axis", f"ndim {jnp.ndim(p)}", "pass each axis"
+            )
+            exact = concrete(p)  # differences of float64 input are taken in float64
+            if exact is None:
+                p = jnp.asarray(p)
+                mid, gaps = 0.5 * (p[1:] + p[:-1]), p[1:] - p[:-1]
+            else:
+                mid, gaps = 0.5 * (exact[1:] + exact[:-1]), np.diff(exact)
+                require(
+                    bool(np.all(gaps > 0)),
+                    "strictly increasing positions without NaN",
+                    f"smallest gap {gaps.min() if gaps.size else None}",
+                    "sort them and remove repeated points",
+                )
+            coordinates.append(jnp.asarray(mid if location == "cells" else p, dtype=float))
+            spacings.append(jnp.asarray(gaps, dtype=float))
+        grid = cls(tuple(coordinates), tuple(spacings), location)
+        _check_sizes(grid.shape, location)
+        return grid
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of cells or nodes per axis."""
+        return tuple(c.shape[0] for c in self.coordinates)
+
+    @property
+    def ndim(self) -> int:
+        """Number of space axes."""
+        return len(self.coordinates)
+
+    @property
+    def size(self) -> int:
+        """Number of cells or nodes."""
+        return int(np.prod(self.shape))
+
+    def is_uniform(self, axis: int = 0) -> bool:
+        """Whether the spacing of an axis is one number."""
+        return self.spacings[axis].ndim == 0
+
+    def widths(self, axis: int = 0) -> Float[Array, " n"]:
+        """Cell widths of an axis; for nodes the widths of their control volumes."""
+        return self._weights_1d(axis, "midpoint" if self.location == "cells" else "trapezoid")
+
+    def faces(self, axis: int = 0) -> Float[Array, " n+1"]:
+        """Face positions of an axis (of the control volumes, for nodes)."""
+        lower = self.coordinates[axis][0]
+        if self.location == "cells":
+            lower = lower - 0.5 * self.widths(axis)[0]
+        inner = jnp.cumsum(self.widths(axis))
+        return jnp.concatenate([lower[None], lower + inner])
+
+    def mesh(self) -> tuple[Float[Array, "*x"], ...]:
+        """Coordinates as full arrays of the grid's shape, ``indexing="ij"``."""
+        return tuple(jnp.meshgrid(*self.coordinates, indexing="ij"))
+
+    def weights(self, rule: Rule | None = None) -> Float[Array, "*x"]:
+        """Quadrature weights: what the array represents, times these, sums to the integral.
+
+        Shapes: the grid's shape; outer product over the axes.
+
+        Args:
+            rule: cells: ``"midpoint"`` only, the cell volumes, exact. Nodes: ``"trapezoid"``
+                (default), ``"simpson"`` or ``"spline"``: see `physcon.quadrature`.
+        """
+        if rule is None:
+            rule = "midpoint" if self.location == "cells" else "trapezoid"
+        allowed = ("midpoint",) if self.location == "cells" else ("trapezoid", "simpson", "spline")
+        require(
+            rule in allowed,
+            f"a rule for {self.location}: one of {allowed}",
+            repr(rule),
+            "an array of cell averages has one exact rule, its volumes",
+        )
+        weights = jnp.ones(())
+        for axis in range(self.ndim):
+            weights = weights[..., None] * self._weights_1d(axis, rule)
+        return weights
+
+    def volumes(self) -> Float[Array, "*x"]:
+        """Volumes of the cells, or of the nodes' control volumes."""
+        return self.weights()
+
+    def integrate(self, u: Float[Array, "*c_x"], rule: Rule | None = None) -> Float[Array, "*c"]:
+        """Integral over the trailing space axes, summed in float64."""
+        got = u.shape[u.ndim - self.ndim :]
+        require(got == self.shape, f"trailing axes {self.shape}", got, "space axes come last")
+        return _weighted_sum(u, self.weights(rule).astype(u.dtype))
+
+    def _weights_1d(self, axis: int, rule: Rule) -> Float[Array, " n"]:
+        gaps = self.spacings[axis]
+        n = self.shape[axis]
+        if gaps.ndim == 0:
+            gaps = jnp.broadcast_to(gaps, (n if self.location == "cells" else n - 1,))
+        return RULES[rule](gaps)
+
+
+@float64_primal
+def _weighted_sum(u: Float[Array, "*c_x"], w: Float[Array, "*x"]) -> Float[Array, "*c"]:
+    return jnp.sum(u * w, axis=tuple(range(u.ndim - w.ndim, u.ndim)))
+
+
+def _per_axis(bound: ArrayLike | tuple[ArrayLike, ...]) -> tuple:
+    return tuple(bound) if np.ndim(bound) else (bound,)  # type: ignore[arg-type]
+
+
+def _check_location(location: str) -> None:
+    require(location in ("cells", "nodes"), "'cells' or 'nodes'", repr(location), "choose one")
+
+
+def _check_sizes(shape: tuple[int, ...], location: Location) -> None:
+    least = 1 if location == "cells" else 2
+    require(1 <= len(shape) <= 3, "1 to 3 axes", len(shape), "use a product of grids beyond")
+    require(
+        min(shape) >= least, f"at least {least} {cast(str, location)} per axis", shape, "refine"
+    )

@@ -1,0 +1,57 @@
+"""Shared fixtures. Rank promotion raises, shapes and types are checked at run time in src."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+from jaxtyping import install_import_hook
+
+with install_import_hook("physcon", "beartype.beartype"):
+    import physcon  # noqa: F401
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import settings
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# Compilation dominates: deadlines would time XLA, not the code.
+settings.register_profile("physcon", deadline=None, max_examples=25, derandomize=True)
+settings.load_profile("physcon")
+
+REFERENCES = Path(__file__).resolve().parents[2] / "shared" / "refs"
+
+
+@pytest.fixture
+def getkey():
+    """A source of fresh PRNG keys from one seed."""
+    keys = iter(jax.random.split(jax.random.key(2023), 1000))
+    return lambda: next(keys)
+
+
+@pytest.fixture
+def rng():
+    """A seeded NumPy generator."""
+    return np.random.default_rng(2302_11002)
+
+
+@pytest.fixture
+def x64():
+    """Float64 for the length of one test."""
+    with jax.enable_x64(True):
+        yield
+
+
+@pytest.fixture
+def reference():
+    """`reference("boon/fno1d.npz")`: arrays made by other people's code, or a skip."""
+
+    def load(name: str):
+        path = REFERENCES / name
+        if not path.exists():
+            pytest.skip(f"reference arrays not present on this machine: shared/refs/{name}")
+        return np.load(path, allow_pickle=False)
+
+    return load
