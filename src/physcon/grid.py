@@ -154,7 +154,8 @@ class Grid(eqx.Module):
         )
         weights = jnp.ones(())
         for axis in range(self.ndim):
-            weights = weights[..., None] * self._weights_1d(axis, rule)
+            row = self._weights_1d(axis, rule)
+            weights = weights[..., None] * row.reshape((1,) * axis + (-1,))
         return weights
 
     def volumes(self) -> Float[Array, "*x"]:
@@ -177,7 +178,8 @@ class Grid(eqx.Module):
 
 @float64_primal
 def _weighted_sum(u: Float[Array, "*c_x"], w: Float[Array, "*x"]) -> Float[Array, "*c"]:
-    return jnp.sum(u * w, axis=tuple(range(u.ndim - w.ndim, u.ndim)))
+    channels = u.ndim - w.ndim
+    return jnp.sum(u * w.reshape((1,) * channels + w.shape), axis=tuple(range(channels, u.ndim)))
 
 
 def _per_axis(bound: ArrayLike | tuple[ArrayLike, ...]) -> tuple:
