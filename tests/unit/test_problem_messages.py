@@ -45,7 +45,7 @@ def test_settings_agree_with_the_class(family):
     with pytest.raises(ValueError, match=r"shape \(\).*jax\.vmap"):
         family(jnp.array([settings.test[0]]))
     with pytest.raises(ValueError, match=r"expected one time.*jax\.vmap"):
-        problem.cell_averages(jnp.array([0.1, 0.2]), jnp.linspace(*settings.x, 3))
+        problem.cell_averages(jnp.array([0.1, 0.2]), jnp.linspace(settings.x[0], settings.x[1], 3))
 
 
 def test_a_smooth_problem_has_no_front():
@@ -62,7 +62,7 @@ def test_one_trace_for_all_parameters(family):
         traces.append(None)
         return problem.solution(0.05, x)
 
-    x = jnp.linspace(*family.settings.x, 5)
+    x = jnp.linspace(family.settings.x[0], family.settings.x[1], 5)
     for p in family.settings.training:
         assert profile(family(p), x).shape == (5,)
     assert len(traces) == 1

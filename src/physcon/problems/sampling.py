@@ -3,6 +3,7 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from physcon._checks import require
 from physcon._typing import Array, Float, PRNGKeyArray
@@ -66,16 +67,15 @@ def sample_task(
     Context times are stratified: one uniform draw in each of nt equal intervals. Target times and
     all positions are sorted uniform draws, as in the published data.
     """
-    keys = jax.random.split(key, 4)
     t_range, x_range = problem.settings.t, problem.settings.x
-    nt, nx = context
-    strata = (jnp.arange(nt) + jax.random.uniform(keys[0], (nt,), float)) / nt
-    context_t = t_range[0] + (t_range[1] - t_range[0]) * strata
-    context_x = _sorted_uniform(keys[1], nx, *x_range)
-    target_t = _sorted_uniform(keys[2], target[0], *t_range)
-    target_x = _sorted_uniform(keys[3], target[1], *x_range)
-    seen = _points(problem, context_t, context_x)
-    return Task(problem, seen, _points(problem, target_t, target_x))
+    sizes = (*context, *target)
+    draws = jax.random.uniform(key, (sum(sizes),), float)
+    strata, *rest = jnp.split(draws, np.cumsum(sizes)[:-1])
+    context_x, target_t, target_x = map(jnp.sort, rest)
+    context_t = (jnp.arange(context[0]) + strata) / context[0]
+    seen = _points(problem, _scale(context_t, t_range), _scale(context_x, x_range))
+    asked = _points(problem, _scale(target_t, t_range), _scale(target_x, x_range))
+    return Task(problem, seen, asked)
 
 
 def sample_tasks(
@@ -101,8 +101,8 @@ def sample_tasks(
     return jax.vmap(lambda k, p: sample_task(k, p, context, target))(keys, problems)
 
 
-def _sorted_uniform(key: PRNGKeyArray, n: int, lower: float, upper: float) -> Float[Array, " n"]:
-    return jnp.sort(jax.random.uniform(key, (n,), float, lower, upper))
+def _scale(share: Float[Array, " n"], interval: tuple[float, float]) -> Float[Array, " n"]:
+    return interval[0] + (interval[1] - interval[0]) * share
 
 
 def _points(problem: Problem, t: Float[Array, " nt"], x: Float[Array, " nx"]) -> Points:
