@@ -10,6 +10,7 @@ import pytest
 from scipy.optimize import brentq
 from scipy.special import erf
 
+from physcon.grid import Grid
 from physcon.problems import PROBLEMS, Advection, Burgers, Heat, PorousMedium, Stefan
 from physcon.problems.stefan import front_constant
 
@@ -168,6 +169,24 @@ def test_burgers_is_continuous_in_time_through_the_break():
 def test_burgers_mass_stops_growing_when_the_shock_has_left():
     # The published mass, a (1 + a t) / 2, goes on to 10 at t = 1 for a = 4; the domain holds 8.
     np.testing.assert_allclose(Burgers(4.0).mass(jnp.array([0.0, 0.5, 0.75, 1.0])), [2, 6, 8, 8])
+
+
+def test_nodal_values_miss_the_mass_and_cell_averages_do_not():
+    # Trapezoid defects on 201 nodes at t = 0.5, as measured on the published data.
+    nodes, cells = Grid.uniform(0.0, 1.0, 201, "nodes"), Grid.uniform(0.0, 1.0, 201)
+    x, faces = nodes.coordinates[0], cells.faces()
+
+    @jax.jit
+    def defects(m):
+        problem = PorousMedium(m, throw=False)
+        nodal = nodes.integrate(problem.solution(0.5, x))
+        averaged = cells.integrate(problem.cell_averages(0.5, faces))
+        return nodal - problem.mass(0.5), averaged - problem.mass(0.5)
+
+    for m, expected in ((1.0, 0.0), (3.0, -3.4e-4), (6.0, -1.03e-3)):
+        nodal, averaged = defects(m)
+        assert float(nodal) == pytest.approx(expected, rel=1e-2, abs=1e-7)
+        assert abs(float(averaged)) <= 2e-7
 
 
 @families

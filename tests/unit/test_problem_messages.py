@@ -48,9 +48,15 @@ def test_settings_agree_with_the_class(family):
         problem.cell_averages(jnp.array([0.1, 0.2]), jnp.linspace(settings.x[0], settings.x[1], 3))
 
 
-def test_a_smooth_problem_has_no_front():
-    with pytest.raises(ValueError, match="expected a problem with a front, got 'heat'"):
-        Heat(1.0).front(0.5)
+@pytest.mark.parametrize("family", PROBLEMS.values(), ids=PROBLEMS.keys())
+def test_problems_have_a_front_exactly_where_their_settings_say_so(family):
+    problem = family(family.settings.test[0])
+    assert family.settings.has_front == (family is not Heat)
+    if family.settings.has_front:
+        assert problem.front(0.05).shape == ()
+    else:
+        with pytest.raises(ValueError, match="expected a problem with a front, got 'heat'"):
+            problem.front(0.05)
 
 
 @pytest.mark.parametrize("family", PROBLEMS.values(), ids=PROBLEMS.keys())

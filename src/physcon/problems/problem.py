@@ -3,6 +3,11 @@
 A `Problem` is one member of a family u_t + F(u, u_x)_x = 0: it holds its parameter as an array
 leaf, so that a batch of functions is a vmap over problems, and every answer has a derivative with
 respect to the parameter.
+
+Source: Hansen, Maddix, Alizadeh, Gupta, Mahoney, Learning Physical Models that Can Respect
+Conservation Laws (ICML 2023, arXiv 2302.11002), differential form u_t + ∇·F(u) = 0 of sec. 1 and
+the appendices on the equations. Solutions and masses are derived anew here: each docstring gives
+its derivation, on the bounded domain and also after a front has left it.
 """
 
 from abc import abstractmethod
@@ -49,7 +54,8 @@ class Problem(eqx.Module):
     """One equation u_t + F(u, u_x)_x = 0 on an interval, with its exact solution.
 
     The family is described by the class attribute `settings`. Times are non-negative, and
-    arguments `t` and `x` broadcast against each other.
+    arguments `t` and `x` broadcast against each other. Compile functions of a problem
+    (``jax.jit(lambda problem, t: problem.mass(t))``), not its bound methods, which JAX can't hash.
     """
 
     settings: eqx.AbstractClassVar[Settings]
