@@ -4,6 +4,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 from scipy import stats
@@ -13,13 +14,12 @@ from physcon import metrics
 
 
 @pytest.fixture
-def prediction(rng):
+def prediction(rng, x64):
     """Means, standard deviations over two decades, truth: float64."""
     mean, std = rng.normal(size=(2, 9)), 10 ** rng.uniform(-1, 1, (2, 9))
-    return mean, std, mean + std * rng.normal(size=(2, 9))
+    return tuple(map(jnp.asarray, (mean, std, mean + std * rng.normal(size=(2, 9)))))
 
 
-@pytest.mark.usefixtures("x64")
 def test_scores_equal_scipy_and_the_defining_integral(prediction):
     mean, std, truth = prediction
     expected = stats.norm.logpdf(truth, mean, std).mean()
@@ -33,12 +33,11 @@ def test_scores_equal_scipy_and_the_defining_integral(prediction):
         above = quad(lambda x: stats.norm.sf(x, m, s) ** 2, y, m + 12 * s, epsabs=1e-12)[0]
         return below + above
 
-    points = zip(mean.ravel(), std.ravel(), truth.ravel(), strict=True)
+    points = zip(*(np.asarray(a).ravel() for a in prediction), strict=True)
     expected = np.mean([crps(*point) for point in points])
     np.testing.assert_allclose(metrics.gaussian_crps(*prediction), expected, rtol=1e-10)
 
 
-@pytest.mark.usefixtures("x64")
 def test_scores_are_losses(prediction):
     # d/dmean of ln N is z / std; d/dmean of the CRPS is 1 - 2 Φ(z): both known in closed form.
     mean, std, truth = prediction
@@ -74,11 +73,11 @@ def test_scores_are_proper(rng):
 @pytest.mark.parametrize("fair", [True, False])
 @pytest.mark.usefixtures("x64")
 def test_energy_score_equals_the_double_sum(rng, fair):
-    samples, truth = rng.normal(size=(7, 2, 3)), rng.normal(size=(2, 3))
-    norm = lambda a: np.sqrt(np.sum(a**2, axis=(-2, -1)))  # noqa: E731
+    samples, truth = jnp.asarray(rng.normal(size=(7, 2, 3))), jnp.asarray(rng.normal(size=(2, 3)))
+    norm = lambda a: np.sqrt(np.sum(np.square(a), axis=(-2, -1)))  # noqa: E731
     pairs = norm(samples[:, None] - samples[None])
     between = pairs.sum() / (7 * 6) if fair else pairs.mean()
-    expected = norm(samples - truth).mean() - 0.5 * between
+    expected = norm(samples - truth[None]).mean() - 0.5 * between
     score = jax.jit(jax.value_and_grad(lambda s: metrics.energy_score(s, truth, fair)))
     value, slope = score(samples)
     np.testing.assert_allclose(value, expected, rtol=1e-13)
@@ -99,8 +98,8 @@ def test_energy_score_of_a_scalar_is_the_crps():
 
 def test_calibrated_predictions_have_uniform_pit_and_nominal_coverage(rng):
     n = 4000
-    mean, std = rng.normal(size=n).astype("f4"), (10 ** rng.uniform(-2, 2, n)).astype("f4")
-    truth = (mean + std * rng.normal(size=n)).astype("f4")
+    mean, std = jnp.asarray(rng.normal(size=n)), jnp.asarray(10 ** rng.uniform(-2, 2, n))
+    truth = mean + std * jnp.asarray(rng.normal(size=n))
     assert (
         stats.kstest(metrics.probability_integral_transform(mean, std, truth), "uniform")[1] > 0.05
     )
@@ -109,7 +108,7 @@ def test_calibrated_predictions_have_uniform_pit_and_nominal_coverage(rng):
     for level in (0.5, 0.95):
         share = float(metrics.interval_coverage(mean, std, truth, level))
         assert abs(share - level) < 4 * np.sqrt(level * (1 - level) / n)
-        width = 2 * stats.norm.ppf(0.5 + level / 2) * std.astype("f8").mean()
+        width = 2 * stats.norm.ppf(0.5 + level / 2) * np.asarray(std, "f8").mean()
         np.testing.assert_allclose(metrics.interval_width(std, level), width, rtol=1e-5)
 
 
@@ -162,7 +161,8 @@ def test_interpolated_shock_position_has_a_derivative():
     np.testing.assert_array_equal(slope(u + 5.0), jnp.zeros(6))  # none found: no NaN
 
 
-def test_shapes_that_would_broadcast_are_refused():
+def test_shapes_that_would_broadcast_are_refused(monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as in a user's program
     mean = jnp.zeros((3, 4))
     with pytest.raises(ValueError, match=r"truth of shape \(3, 4\).*got \(4,\)"):
         metrics.mean_squared_error(mean, jnp.zeros(4))

@@ -95,13 +95,13 @@ class Problem(eqx.Module):
         """The value of the parameter, whatever its name."""
         return getattr(self, self.settings.parameter)
 
-    def cell_averages(self, t: ArrayLike, faces: Float[Array, " n+1"]) -> Float[Array, " n"]:
+    def cell_averages(self, t: ArrayLike, faces: Float[Array, " f"]) -> Float[Array, " f-1"]:
         """Averages of the exact solution at one time over the cells between `faces`.
 
         Their sum with the cell widths is the mass without any quadrature error, also with a front
         inside a cell. Differences of `primitive` are formed in float64.
 
-        Shapes: one time; n + 1 increasing faces.
+        Shapes: one time; f faces of f - 1 cells.
         """
         times = nonnegative(t)
         require(times.ndim == 0, "one time", f"shape {times.shape}", "batch with jax.vmap")
@@ -131,7 +131,7 @@ class Problem(eqx.Module):
 
 
 @float64_primal
-def _cell_averages(problem: Problem, t: Scalar, faces: Float[Array, " n+1"]) -> Array:
+def _cell_averages(problem: Problem, t: Scalar, faces: Float[Array, " f"]) -> Array:
     integral = problem.primitive(t, faces)
     return (integral[1:] - integral[:-1]) / (faces[1:] - faces[:-1])
 

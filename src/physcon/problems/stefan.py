@@ -1,6 +1,6 @@
 """Stefan problem u_t = (k(u) u_x)_x, k = 1 for u >= p* and 0 below: a moving jump."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -127,7 +127,7 @@ def _slope(zeta: Float[Array, "*s"]) -> Float[Array, "*s"]:
 def _newton(p_star: Float[Array, "*s"]) -> Float[Array, "*s"]:
     odds = (1 - p_star) / p_star
 
-    def step(_: int, y: Array) -> Array:
+    def step(_: Any, y: Array) -> Array:
         zeta = jnp.exp(y)
         h = y + zeta**2 + jnp.log(erf(zeta)) + jnp.log(SQRT_PI / odds)
         return y - h / _slope(zeta)
