@@ -94,7 +94,7 @@ def predict_samples(
     *,
     num_samples: int = 100,
     dropout: bool = False,
-    chunk_size: int = 64,
+    chunk_size: int = 128,
 ) -> Prediction:
     """Mean and std at `points` for each of `num_samples` latent samples: ``(k, m, c)``.
 
@@ -116,7 +116,7 @@ def predict(
     *,
     num_samples: int = 100,
     dropout: bool = False,
-    chunk_size: int = 64,
+    chunk_size: int = 128,
 ) -> Prediction:
     """Mean and std ``(m, c)`` of the mixture over latent samples: a `Predictor`.
 
@@ -166,7 +166,7 @@ def _sampler(
 def _over_chunks(fn: Callable, points: Float[Array, "m dim"], chunk_size: int) -> PyTree:
     """`fn(points, chunk index)` over chunks of points; its results are joined on axis -2."""
     m, dim = points.shape
-    require(chunk_size >= 1, "chunk_size >= 1", chunk_size, "use 64")
+    require(chunk_size >= 1, "chunk_size >= 1", chunk_size, "use 128")
     chunk = min(chunk_size, m)
     number = -(-m // chunk)
     padded = jnp.pad(points, ((0, number * chunk - m), (0, 0)), mode="edge")

@@ -39,14 +39,12 @@ class Decoder(eqx.Module):
 
     def prepare(self, r: Float[Array, "m h"], points: Float[Array, "m dim"]) -> Float[Array, "m w"]:
         """W_r r + W_x x + b of the first layer: what does not depend on the latent."""
-        first = self.hidden_maps[0]
-        w_r, _, w_x = jnp.split(first.weight, 3, axis=1)
-        parts = r @ w_r.T + self.point_map(points) @ w_x.T
-        return parts + jnp.broadcast_to(first.bias, parts.shape)
+        r_map, _, x_map = self.hidden_maps[0].split(3)
+        return r_map(r) + x_map(self.point_map(points))
 
     def __call__(self, prepared: Float[Array, "m w"], z: Float[Array, " h"]) -> Prediction:
-        _, w_z, _ = jnp.split(self.hidden_maps[0].weight, 3, axis=1)
-        hidden = jax.nn.relu(prepared + (w_z @ z)[None])
+        _, z_map, _ = self.hidden_maps[0].split(3)
+        hidden = jax.nn.relu(prepared + z_map(z)[None])
         for layer in self.hidden_maps[1:]:
             hidden = jax.nn.relu(layer(hidden))
         mean, raw = jnp.split(self.output_map(hidden), 2, axis=-1)

@@ -30,6 +30,16 @@ class Linear(eqx.Module):
             jax.random.uniform(bias_key, (out,), minval=-limit, maxval=limit) if bias else None
         )
 
+    def split(self, parts: int) -> "list[Linear]":
+        """Maps of equal input blocks that sum to this one: W [x, y] + b = (W_x x + b) + W_y y."""
+        blocks = jnp.split(self.weight, parts, axis=1)
+        biases = [self.bias] + [None] * (parts - 1)
+        where = lambda linear: (linear.weight, linear.bias)  # noqa: E731
+        return [
+            eqx.tree_at(where, self, pair, is_leaf=lambda x: x is None)
+            for pair in zip(blocks, biases, strict=True)
+        ]
+
     def __call__(self, x: Float[Array, "*n in"]) -> Float[Array, "*n out"]:
         y = x @ self.weight.T
         return y if self.bias is None else y + jnp.broadcast_to(self.bias, y.shape)

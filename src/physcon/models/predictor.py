@@ -31,6 +31,7 @@ class Predictor(Protocol):
         contexts: Observations,
         points: Float[Array, "m dim"],
         key: PRNGKeyArray,
+        /,
     ) -> Prediction: ...
 
 
