@@ -4,16 +4,14 @@ Nothing is unpickled, and no half-written file is left behind: a file is written
 name and renamed when it is complete.
 """
 
-import os
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from physcon._checks import require
+from physcon._files import atomic_path
 
 Arrays = dict[str, np.ndarray]
 
@@ -49,35 +47,16 @@ def write_arrays(
         ValueError: `path` exists and not `force`; unknown ending; `like` of another format.
     """
     path = Path(path)
-    require(force or not path.exists(), "a new file", f"{path} exists", "choose another, or --force")
+    require(
+        force or not path.exists(), "a new file", f"{path} exists", "choose another, or --force"
+    )
     require(path.parent.is_dir(), "an existing folder", f"{path.parent}", "create it first")
     writer = _format(path)[1]
     if like is not None:
         same = _format(Path(like))[1] is writer
         require(same, f"the ending {Path(like).suffix}", path.suffix, "keep the input's format")
-    with atomic_write(path) as temporary:
+    with atomic_path(path) as temporary:
         writer(temporary, arrays, None if like is None else Path(like))
-
-
-@contextmanager
-def atomic_write(path: str | Path) -> Iterator[Path]:
-    """A temporary path beside `path` that replaces it on success, and vanishes on failure."""
-    path = Path(path)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _read_npz(path: Path) -> Arrays:
