@@ -96,8 +96,9 @@ def load_torch_anp(path: str | os.PathLike, *, heads: int = 4, prefix: str | Non
 
 def _read_npz(path: str | os.PathLike) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+        # Opened here: np.load leaves the file open when it is no archive.
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
     except (ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
         raise ValueError(
             f"expected an .npz file of plain arrays at {path}, got: {error}; "
