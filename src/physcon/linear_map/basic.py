@@ -46,8 +46,17 @@ class LinearMap(eqx.Module):
 
     def gram_diagonal(self) -> Array:
         """diag(A Aᵀ): the variances, if A is the root of a covariance. Overridden where cheap."""
-        rows = self.rows()
-        return jnp.sum(rows * rows, axis=tuple(range(1, rows.ndim))).reshape(self.out_shape)
+        size = 1
+        for n in self.out_shape:
+            size *= n
+
+        def norm(i: Array) -> Array:
+            row = self.rmv((jnp.arange(size) == i).astype(float).reshape(self.out_shape))
+            return jnp.sum(row**2)
+
+        # In blocks, so that the rows never stand in memory together.
+        norms = jax.lax.map(norm, jnp.arange(size), batch_size=min(size, 64))
+        return norms.reshape(self.out_shape)
 
     def covariance_root_rank(self) -> int:
         """Dimension of the support of N(0, A Aᵀ)."""
@@ -57,9 +66,13 @@ class LinearMap(eqx.Module):
         """Rows that vanish on the support of N(0, A Aᵀ): none, unless the map says otherwise."""
         return jnp.zeros((0, *self.out_shape), jnp.result_type(*jax.tree.leaves(self)))
 
+    def solve(self, y: Array) -> Array:
+        """A⁻¹ y, for a map with a cheap inverse."""
+        raise NotImplementedError(f"{type(self).__name__} has no cheap inverse")
+
     def mahalanobis(self, e: Array, scale: Array) -> Array:
         """eᵀ (A Aᵀ)⁺ e; infinite if e leaves the range of A by more than rounding of `scale`."""
-        raise NotImplementedError(f"{type(self).__name__} has no density; ask for samples instead")
+        return jnp.sum(self.solve(e) ** 2)
 
     def log_volume(self) -> Array:
         """½ log of the pseudo-determinant of A Aᵀ."""
@@ -94,8 +107,8 @@ class Diagonal(LinearMap):
     def covariance_root_rank(self) -> int:
         return self.diagonal.size
 
-    def mahalanobis(self, e: Array, scale: Array) -> Array:
-        return jnp.sum((e / self.diagonal) ** 2)
+    def solve(self, y: Float[Array, "*x"]) -> Float[Array, "*x"]:
+        return y / self.diagonal
 
     def log_volume(self) -> Array:
         return jnp.sum(jnp.log(jnp.abs(self.diagonal)))
