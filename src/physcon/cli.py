@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import ActionConfigFile, ArgumentParser, Namespace
+from jsonargparse import ArgumentParser, Namespace
 
 from physcon._version import __version__
 
@@ -60,7 +60,7 @@ def _parser(preset: str) -> ArgumentParser:
     commands.add_subcommand("constrain", constrain, help="make predictions conservative")
 
     run = ArgumentParser(description=_RUN, usage="physcon run CONFIG [options]")
-    run.add_argument("--config", action=ActionConfigFile, help="YAML file of settings: the CONFIG")
+    run.add_argument("--config", action="config", help="YAML file of settings: the CONFIG")
     run.add_argument("--preset", choices=sorted(PRESETS), default="quick", help="size of the run")
     run.add_argument("--output", type=Path, default=None, help="run folder")
     run.add_argument("--resume", action="store_true", help="go on with the run in that folder")

@@ -55,7 +55,7 @@ class Dense(LinearMap):
     def gram_diagonal(self) -> Float[Array, "*x"]:
         return jnp.sum(self.matrix**2, axis=1).reshape(self.shape)
 
-    def covariance_root_rank(self) -> int:
+    def covariance_root_rank(self) -> int | Array:
         return self.matrix.shape[0]
 
     def solve(self, y: Float[Array, "*x"]) -> Float[Array, "*x"]:
@@ -110,7 +110,7 @@ class LowRank(LinearMap):
     def gram_diagonal(self) -> Float[Array, "*x"]:
         return jnp.sum(self.vectors**2, axis=0)
 
-    def covariance_root_rank(self) -> int:
+    def covariance_root_rank(self) -> int | Array:
         return min(self.vectors.shape[0], self.vectors[0].size)
 
     def normals(self) -> Float[Array, "k *x"]:

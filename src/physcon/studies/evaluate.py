@@ -1,5 +1,6 @@
 """Predictions of a neural process under every method of the article, and their scores."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import equinox as eqx
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 
 from physcon import metrics
 from physcon._typing import Array, Float, PRNGKeyArray, Scalar
-from physcon.conditioning import Gaussian, integral
+from physcon.conditioning import Gaussian, LinearConstraint, integral
 from physcon.conditioning.probconserv import hard, probconserv, probconserv_with_diffusion
 from physcon.grid import Grid
 from physcon.models.anp import ANP, predict_samples
@@ -56,20 +57,21 @@ def posteriors(
             if networks.soft is not None:
                 found[method] = draw(networks.soft)
         else:
-            found[method] = jax.vmap(lambda prior, m=method: _apply(m, prior, mass, settings))(
-                plain
-            )
+            found[method] = jax.vmap(_method(method, mass, settings))(plain)
     return found
 
 
-def _apply(method: Method, prior: Gaussian, mass, settings: EvaluationSettings) -> Gaussian:
-    if method == "hard":
-        return hard(prior, mass)
-    if method == "probconserv":
-        return probconserv(prior, mass)
-    if method == "diffusion":
-        return probconserv_with_diffusion(prior, mass, settings.alpha)
-    return prior
+def _method(
+    method: Method, mass: LinearConstraint, settings: EvaluationSettings
+) -> Callable[[Gaussian], Gaussian]:
+    """The posterior of a prior under one method."""
+    methods: dict[str, Callable[[Gaussian], Gaussian]] = {
+        "unconstrained": lambda prior: prior,
+        "hard": lambda prior: hard(prior, mass),
+        "probconserv": lambda prior: probconserv(prior, mass),
+        "diffusion": lambda prior: probconserv_with_diffusion(prior, mass, settings.alpha),
+    }
+    return methods[method]
 
 
 def moments(draws: Gaussian) -> Prediction:

@@ -19,7 +19,7 @@ from physcon import report
 from physcon._checks import require
 from physcon._files import atomic_write
 from physcon._typing import PyTree
-from physcon.io import load_torch_anp
+from physcon.io import load_torch_anp, write_arrays
 from physcon.models.anp import ANP
 from physcon.models.losses import (
     constrained_loss,
@@ -36,7 +36,7 @@ from physcon.problems import (
     training_problems,
 )
 from physcon.quadrature import trapezoid
-from physcon.studies.config import StudyConfig, TrainingSettings
+from physcon.studies.config import EvaluationSettings, Method, StudyConfig, TrainingSettings
 from physcon.studies.evaluate import Networks, masses, profiles, score, shock_positions
 from physcon.training import Minibatches, fit
 
@@ -118,7 +118,7 @@ def _train(config, folder, train_key, network_key, identity, resume, progress) -
     if "soft" in config.evaluation.methods:
         soft = trained("anp_soft", partial(_soft, weight=settings.soft_weight / settings.batch))
     report.training_figure(folder / "training.png", losses)
-    np.savez(folder / "training.npz", **losses)
+    write_arrays(folder / "training.npz", losses, force=True)
     return Networks(plain, soft)
 
 
@@ -178,12 +178,9 @@ def _tables(config, folder, networks, tasks: Task, key, progress) -> list[report
         task: PyTree = jax.tree.map(lambda leaf, i=i: leaf[i], tasks)
         prediction = profiles(networks, task, t, jax.random.fold_in(key, i), settings)
         scores.append(jax.device_get(score(prediction, task.problem, t, settings)))
-    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *scores)
-    np.savez(
-        folder / "scores.npz",
-        parameter=parameters,
-        **{f"{method}/{name}": v for method, s in stacked.items() for name, v in s.items()},
-    )
+    stacked = _in_order(jax.tree.map(lambda *leaves: np.stack(leaves), *scores), settings)
+    arrays = {f"{method}/{name}": v for method, s in stacked.items() for name, v in s.items()}
+    write_arrays(folder / "scores.npz", {"parameter": parameters, **arrays}, force=True)
     rows = report.summarize(parameters, stacked)
     report.write_tables(folder, rows, family.parameter)
     return rows
@@ -202,18 +199,23 @@ def _figures(config, folder: Path, networks: Networks, tasks: Task, key) -> None
         own_key = jax.random.fold_in(key, index)
         title = f"{config.problem}, {family.parameter} = {value:g}"
         name = f"{family.parameter}_{value:g}.png"
-        found = jax.device_get(masses(networks, task, times, own_key, settings))
+        found = _in_order(masses(networks, task, times, own_key, settings), settings)
         mass = np.asarray(task.problem.mass(times))
         report.mass_figure(folder / f"mass_{name}", np.asarray(times), mass, found, title)
-        prediction = jax.device_get(profiles(networks, task, t, own_key, settings))
+        prediction = _in_order(profiles(networks, task, t, own_key, settings), settings)
         truth = np.asarray(task.problem.solution(t, x))
         at = f"{title}, t = {family.evaluation_time:g}"
         report.profile_figure(folder / f"profile_{name}", x, truth, prediction, at)
         if family.has_front:
-            shocks = jax.device_get(shock_positions(networks, task, t, own_key, settings))
+            shocks = _in_order(shock_positions(networks, task, t, own_key, settings), settings)
             positions = {m: np.asarray(s.position[s.found]) for m, s in shocks.items()}
             front = float(task.problem.front(t))
             report.shock_figure(folder / f"shock_{name}", positions, front, x[1] - x[0], at)
+
+
+def _in_order(found: dict[Method, Any], settings: EvaluationSettings) -> dict[Method, Any]:
+    """On the host, and in the order of the settings (a dictionary leaves jit sorted by key)."""
+    return {method: jax.device_get(found[method]) for method in settings.methods if method in found}
 
 
 def prepare_folder(folder: Path, resume: bool) -> None:
