@@ -19,8 +19,11 @@ from physcon.training.checkpoint import load_checkpoint, save_checkpoint
 class Optimizer(Protocol):
     """An optax `GradientTransformation`, or anything with its two functions."""
 
-    init: Callable[..., Any]
-    update: Callable[..., Any]
+    @property
+    def init(self) -> Callable[..., Any]: ...
+
+    @property
+    def update(self) -> Callable[..., Any]: ...
 
 
 class FitResult(NamedTuple):
