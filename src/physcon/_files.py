@@ -8,8 +8,8 @@ from typing import IO, Any
 
 
 @contextmanager
-def atomic_write(path: str | os.PathLike, mode: str = "wb") -> Iterator[IO[Any]]:
-    """Open a temporary file beside `path`; it takes that name once complete and on the disk.
+def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
+    """A temporary path beside `path`; it takes that name once complete and on the disk.
 
     A reader sees the old file or the new one. After an exception the old file stands; after a kill
     at most ``<name>.partial`` is left, which the next write replaces.
@@ -17,11 +17,17 @@ def atomic_write(path: str | os.PathLike, mode: str = "wb") -> Iterator[IO[Any]]
     path = Path(path)
     partial = path.with_name(path.name + ".partial")
     try:
-        with open(partial, mode) as file:
-            yield file
-            file.flush()
+        yield partial
+        with partial.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(partial, path)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def atomic_write(path: str | os.PathLike, mode: str = "wb") -> Iterator[IO[Any]]:
+    """An open temporary file that becomes `path` once complete, see `atomic_path`."""
+    with atomic_path(path) as partial, partial.open(mode) as file:
+        yield file
