@@ -6,13 +6,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from physcon.models.anp import ANP, predict, predict_samples
+from physcon.models import anp
+from physcon.models.anp import ANP
 from physcon.models.predictor import Observations, mixture_moments
 
 DIM, CHANNELS = 3, 2
-SIZES = dict(size=8, heads=2, layers=1)
-call, encode = map(eqx.filter_jit, (ANP.__call__, ANP.latent))
-predict, predict_samples = map(eqx.filter_jit, (predict, predict_samples))
+SIZES = {"size": 8, "heads": 2, "layers": 1}
+call = eqx.filter_jit(ANP.__call__)
+encode = eqx.filter_jit(ANP.latent)
+predict = eqx.filter_jit(anp.predict)
+predict_samples = eqx.filter_jit(anp.predict_samples)
 
 
 @pytest.fixture(scope="module")

@@ -141,7 +141,7 @@ def lines():
 
 
 def test_a_trained_process_predicts_held_out_tasks(lines):
-    loss = mean_over_tasks(lambda model, task, key: negative_elbo(model, *task, key))
+    loss = mean_over_tasks(lambda model, task, key: negative_elbo(model, *task, key=key))
     model = ANP(dim=1, size=16, heads=2, layers=1, key=jax.random.key(1))
     train, test = (jax.tree.map(lambda x, s=s: x[s], lines) for s in (slice(256), slice(256, None)))
     out = fit(loss, model, optax.adam(3e-3), Minibatches(train, 32), 400, KEY, progress=False)

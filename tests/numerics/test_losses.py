@@ -7,24 +7,22 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from physcon.models import losses
 from physcon.models.anp import ANP
 from physcon.models.encoders import Latent
 from physcon.models.losses import (
     conditioned_log_density,
-    constrained_loss,
     latent_kl,
     mean_over_tasks,
-    negative_elbo,
     residual_penalty,
     soft_constraint_loss,
-    training_pass,
 )
 from physcon.models.predictor import Observations
 
 encode = eqx.filter_jit(ANP.latent)
-negative_elbo, training_pass, constrained_loss = map(
-    eqx.filter_jit, (negative_elbo, training_pass, constrained_loss)
-)
+negative_elbo = eqx.filter_jit(losses.negative_elbo)
+training_pass = eqx.filter_jit(losses.training_pass)
+constrained_loss = eqx.filter_jit(losses.constrained_loss)
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +96,7 @@ def test_soft_constraint_adds_the_weighted_residual_of_the_mean(model, task, x64
 
     @eqx.filter_jit
     def differences(model, h=1e-5):
-        u = model.mean_function(contexts, training_pass(model, *task, jax.random.key(3)).z)
+        u = model.mean_function(contexts, training_pass(model, *task, key=jax.random.key(3)).z)
         t, x = targets.points.T
         u = jax.vmap(u)
         u_t, u_x = u(t + h, x) - u(t - h, x), u(t, x + h) - u(t, x - h)
@@ -112,13 +110,15 @@ def test_conditioned_density_is_that_of_the_dense_posterior(rng, noise_std):
     k, n = 3, 5
     u, mean = rng.normal(size=(2, k, n))
     std, rows = rng.uniform(0.2, 1.5, size=(k, n)), rng.uniform(0.1, 0.3, size=(k, n))
-    got = conditioned_log_density(*(jnp.asarray(x) for x in (u, mean, std, rows)), noise_std)
+    arrays = (jnp.asarray(x) for x in (u, mean, std, rows))
+    got = conditioned_log_density(*arrays, noise_std=noise_std)
     for i in range(k):
         g, covariance = rows[i], np.diag(std[i] ** 2)
         gain = covariance @ g / (g @ covariance @ g + noise_std**2)
         posterior_mean = mean[i] + gain * (g @ u[i] - g @ mean[i])
         posterior = stats.multivariate_normal(
-            posterior_mean, covariance - np.outer(gain, g @ covariance)
+            posterior_mean,
+            covariance - np.outer(gain, g @ covariance),  # pyright: ignore[reportArgumentType]
         )
         np.testing.assert_allclose(got[i], posterior.logpdf(u[i]), rtol=2e-5)
 
@@ -127,9 +127,8 @@ def test_constrained_loss_is_kl_minus_conditioned_density(model, task):
     contexts, targets = task
     rows = jnp.array([[0.2, 0.5, 0.3], [0.1, 0.1, 0.4]])
     out = training_pass(model, contexts, targets)
-    mean, std = (np.asarray(x).reshape(2, 3) for x in out.prediction)
-    u = np.asarray(targets.values).reshape(2, 3)
-    density = conditioned_log_density(*(jnp.asarray(x) for x in (u, mean, std)), rows, 0.1)
+    u, mean, std = (x.reshape(2, 3) for x in (targets.values, *out.prediction))
+    density = conditioned_log_density(u, mean, std, rows, 0.1)
     got = constrained_loss(model, contexts, targets, rows=rows, noise_std=0.1)
     np.testing.assert_allclose(got, out.kl - density.sum(), rtol=1e-5)
     # A very noisy row says nothing: the loss without it remains.
@@ -142,7 +141,7 @@ def test_constrained_loss_is_kl_minus_conditioned_density(model, task):
 def test_batch_loss_is_the_mean_of_a_loop(model):
     keys = jax.random.split(jax.random.key(5), 3)
     batch = jax.vmap(lambda k: (observations(k, 4), observations(k, 3)))(keys)
-    loss = lambda m, task, key: negative_elbo(m, *task, key)  # noqa: E731
+    loss = lambda m, task, key: negative_elbo(m, *task, key=key)  # noqa: E731
     got = eqx.filter_jit(mean_over_tasks(loss))(model, batch, jax.random.key(6))
     loop = [
         loss(model, jax.tree.map(lambda x, i=i: x[i], batch), key)
