@@ -1,5 +1,8 @@
 """ProbConserv: linear-Gaussian conditioning on the laws of physics."""
 
+from physcon.conditioning.bounded import Bounded as Bounded
+from physcon.conditioning.bounded import bounded as bounded
+from physcon.conditioning.bounded import reachable as reachable
 from physcon.conditioning.condition import Conditioned as Conditioned
 from physcon.conditioning.condition import Downdate as Downdate
 from physcon.conditioning.condition import condition as condition
