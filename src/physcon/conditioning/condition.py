@@ -11,11 +11,23 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import error_if, require
-from physcon._linalg import Pair, along_rows, cholesky, combine, gram, inner, join, lower_inverse
+from physcon._linalg import (
+    Pair,
+    along_rows,
+    cholesky,
+    combine,
+    float64_primal,
+    gram,
+    inner,
+    join,
+    lower_inverse,
+)
 from physcon._typing import Array, Float, Int, Scalar, Shape
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gain import Gain, solve, whiten
 from physcon.conditioning.gaussian import Gaussian
+from physcon.conditioning.many_rows import Innovation, Solver, structured_solver
+from physcon.conditioning.many_rows import solve as solve_many
 from physcon.linear_map import LinearMap
 
 
@@ -24,19 +36,28 @@ class Conditioned(NamedTuple):
 
     Attributes:
         posterior: the Gaussian given the constraint.
-        log_evidence: log N(b; G μ, S): how well the prior predicted the value, scalar.
-        residual: b - G μ' of the posterior mean, ``(m)``, summed in float64.
+        log_evidence: log N(b; G μ, S): how well the prior predicted the value, scalar. None where an
+            iterative solver doesn't know det S.
+        residual: b - G μ' of the posterior mean, one per row, summed in float64.
         status: 0 good; 1 a NaN or infinity came in; 2 redundant rows, or rows that see only points
-            of zero variance.
+            of zero variance; 3 an iterative solver didn't reach its tolerance.
+        steps: of an iterative solver.
     """
 
     posterior: Gaussian
-    log_evidence: Scalar
-    residual: Float[Array, " m"]
+    log_evidence: Scalar | None
+    residual: Float[Array, "*y"]
     status: Int[Array, ""]
+    steps: Int[Array, ""] | int = 0
 
 
-def condition(prior: Gaussian, constraint: LinearConstraint, *, throw: bool = True) -> Conditioned:
+def condition(
+    prior: Gaussian,
+    constraint: LinearConstraint,
+    *,
+    solver: Solver | None = None,
+    throw: bool = True,
+) -> Conditioned:
     """The posterior of `prior` given `constraint`; exact where ``noise_std is None``.
 
         μ' = μ + Σ Gᵀ S⁻¹ (b - G μ)      Σ' = Σ - Σ Gᵀ S⁻¹ G Σ      S = G Σ Gᵀ + N
@@ -47,6 +68,10 @@ def condition(prior: Gaussian, constraint: LinearConstraint, *, throw: bool = Tr
     The mean is computed in float64 and rounded once: |G μ' - b| <= eps (|G| |μ'| + |b|) in the
     caller's precision. Differentiable in both modes in everything that is an array: mean, root,
     operator, value, noise. Gradients carry the caller's precision times the condition number of S.
+
+    Args:
+        solver: None: by the operator: a small Gram matrix for a few rows; `Tridiagonal` or
+            `ConjugateGradient` for laws with a row per cell (`balance`, `divergence_free`).
 
     Raises:
         ValueError: shapes that don't match, while tracing.
@@ -68,6 +93,11 @@ def condition(prior: Gaussian, constraint: LinearConstraint, *, throw: bool = Tr
     require(tuple(rows) == field, f"a constraint on fields of shape {field}", tuple(rows), remedy)
     exact = constraint.noise_std is None
     noise_std = jnp.zeros_like(constraint.value) if exact else constraint.noise_std
+    if solver is None:
+        eps = float(jnp.finfo(prior.mean.dtype).eps)
+        solver = structured_solver(prior.root, constraint.operator, eps)
+    if solver is not None:
+        return _condition_many(prior, constraint, noise_std, solver, throw)
     gain = solve(prior.mean, prior.root, constraint.operator, constraint.value, noise_std)
     status = _status(gain)
     mean = error_if(gain.mean, status == 1, _NOT_FINITE, throw)
@@ -86,6 +116,37 @@ def condition(prior: Gaussian, constraint: LinearConstraint, *, throw: bool = Tr
         jnp.sum(missing * gain.multiplier) + gain.log_det + missing.size * jnp.log(2 * jnp.pi)
     )
     return Conditioned(posterior, log_evidence, constraint.residual(mean), status)
+
+
+def _condition_many(
+    prior: Gaussian,
+    constraint: LinearConstraint,
+    noise_std: Float[Array, "*y"],
+    solver: Solver,
+    throw: bool,
+) -> Conditioned:
+    """`condition` without a Gram matrix."""
+    operator = constraint.operator
+    solution = solve_many(solver, prior.mean, prior.root, operator, constraint.value, noise_std)
+    finite = jnp.all(jnp.isfinite(solution.mean))
+    status = jnp.where(finite, jnp.where(solution.unmet <= max(10 * solver.rtol, 1e-5), 0, 3), 1)
+    mean = error_if(solution.mean, status == 1, _NOT_FINITE, throw)
+    mean = error_if(mean, status == 3, _NOT_SOLVED, throw)
+    posterior = Gaussian(mean, Innovation(prior.root, operator, constraint.noise_std, solver))
+    log_det = _log_det(solver, prior.root, operator, noise_std)
+    missing = constraint.residual(prior.mean)
+    log_evidence = None
+    if log_det is not None:
+        distance = jnp.sum(missing * solution.multiplier)
+        log_evidence = -0.5 * (distance + log_det + missing.size * jnp.log(2 * jnp.pi))
+    return Conditioned(posterior, log_evidence, constraint.residual(mean), status, solution.steps)
+
+
+@float64_primal
+def _log_det(
+    solver: Solver, root: LinearMap, operator: LinearMap, noise_std: Array
+) -> Scalar | None:
+    return solver.log_det(root, operator, noise_std)
 
 
 class Downdate(LinearMap):
@@ -186,6 +247,11 @@ _LARGEST_PIVOT = 1e7
 _NOT_FINITE = (
     "condition: expected a finite mean, root, operator and value, got NaN or infinity; NaN never "
     "means 'missing': give missing points zero weight in the constraint and a finite mean"
+)
+_NOT_SOLVED = (
+    "condition: expected an iterative solver to reach its tolerance, got no further within "
+    "max_steps; raise ConjugateGradient.max_steps or rtol, give the constraint a noise_std, or check "
+    "that the laws don't contradict each other and that every cell sees some variance"
 )
 _SINGULAR = (
     "condition: expected independent rows that see some variance, got a singular Gram matrix; drop "
