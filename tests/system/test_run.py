@@ -1,4 +1,4 @@
-"""`physcon run`: a killed run resumes to the bitwise same result; settings are resolved and kept."""
+"""`physcon run`: a killed run resumes to the bitwise same result; settings are kept."""
 
 import json
 import os
