@@ -46,8 +46,17 @@ class LinearMap(eqx.Module):
 
     def gram_diagonal(self) -> Array:
         """diag(A Aᵀ): the variances, if A is the root of a covariance. Overridden where cheap."""
-        rows = self.rows()
-        return jnp.sum(rows * rows, axis=tuple(range(1, rows.ndim))).reshape(self.out_shape)
+        size = 1
+        for n in self.out_shape:
+            size *= n
+
+        def norm(i: Array) -> Array:
+            row = self.rmv((jnp.arange(size) == i).astype(float).reshape(self.out_shape))
+            return jnp.sum(row**2)
+
+        # In blocks, so that the rows never stand in memory together.
+        norms = jax.lax.map(norm, jnp.arange(size), batch_size=min(size, 64))
+        return norms.reshape(self.out_shape)
 
     def undiminished(self) -> "LinearMap":
         """The map before any subtraction: for the root of a posterior, the root of its prior."""
@@ -61,9 +70,13 @@ class LinearMap(eqx.Module):
         """The part of each row along the support of N(0, A Aᵀ): all, unless the map says less."""
         return rows
 
+    def solve(self, y: Array) -> Array:
+        """A⁻¹ y, for a map with a cheap inverse."""
+        raise NotImplementedError(f"{type(self).__name__} has no cheap inverse")
+
     def mahalanobis(self, e: Array, scale: Array) -> Array:
         """eᵀ (A Aᵀ)⁺ e; infinite if e leaves the range of A by more than rounding of `scale`."""
-        raise NotImplementedError(f"{type(self).__name__} has no density; ask for samples instead")
+        return jnp.sum(self.solve(e) ** 2)
 
     def log_volume(self) -> Array:
         """½ log of the pseudo-determinant of A Aᵀ."""
@@ -110,6 +123,9 @@ class Diagonal(LinearMap):
         distance = jnp.sum(jnp.where(free, e / jnp.where(free, self.diagonal, 1), 0) ** 2)
         off = jnp.any(~free & (jnp.abs(e) > ROUNDING * scale))
         return jnp.where(off, jnp.inf, distance)
+
+    def solve(self, y: Float[Array, "*x"]) -> Float[Array, "*x"]:
+        return y / self.diagonal
 
     def log_volume(self) -> Array:
         return jnp.sum(jnp.log(jnp.abs(jnp.where(self.diagonal != 0, self.diagonal, 1))))
