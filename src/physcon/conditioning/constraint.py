@@ -34,7 +34,7 @@ class LinearConstraint(eqx.Module):
                 "one constraint acts on one sample: batch with jax.vmap",
             )
 
-    def residual(self, u: Float[Array, "*x"]) -> Float[Array, " m"]:
+    def residual(self, u: Float[Array, "*x"]) -> Float[Array, "*m"]:
         """b - G u, summed in float64 and rounded once."""
         return _residual(self.operator, u, self.value)
 
