@@ -10,11 +10,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from physcon._checks import error_if, require
+from physcon._checks import require
 from physcon._linalg import (
     Pair,
     along_rows,
-    cholesky,
     combine,
     float64_primal,
     gram,
@@ -22,13 +21,15 @@ from physcon._linalg import (
     join,
     lower_inverse,
 )
-from physcon._typing import Array, Float, Int, Scalar, Shape
+from physcon._typing import Array, Bool, Float, Int, Scalar, Shape
+from physcon._whitening import whitening
 from physcon.conditioning.constraint import LinearConstraint
-from physcon.conditioning.gain import Gain, solve, whiten
+from physcon.conditioning.gain import REDUNDANT, solve, whiten
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.many_rows import Innovation, Solver, structured_solver
 from physcon.conditioning.many_rows import solve as solve_many
-from physcon.linear_map import LinearMap
+from physcon.conditioning.status import checked, checked_many, status_of, status_of_many
+from physcon.linear_map import ROUNDING, LinearMap
 
 
 class Conditioned(NamedTuple):
@@ -36,11 +37,15 @@ class Conditioned(NamedTuple):
 
     Attributes:
         posterior: the Gaussian given the constraint.
-        log_evidence: log N(b; G μ, S): how well the prior predicted the value, scalar. None where an
-            iterative solver doesn't know det S.
+        log_evidence: log N(b; G μ, S): how well the prior predicted the value, scalar;
+            None where an iterative solver doesn't know det S.
         residual: b - G μ' of the posterior mean, one per row, summed in float64.
-        status: 0 good; 1 a NaN or infinity came in; 2 redundant rows, or rows that see only points
-            of zero variance; 3 an iterative solver didn't reach its tolerance.
+        status: 0 independent rows, all met; 1 a NaN or infinity came in: all of the result is NaN;
+            2 redundant rows (copies or sums of others, or rows that see only points of zero
+            variance), all met: the answer is that without them; 3 rows that contradict each other
+            or what the prior is certain of: the answer meets them in the sense of least squares,
+            each row in units of its prior standard deviation; 4 an iterative solver didn't reach
+            its tolerance.
         steps: of an iterative solver.
     """
 
@@ -75,9 +80,9 @@ def condition(
 
     Raises:
         ValueError: shapes that don't match, while tracing.
-        RuntimeError: at run time under ``throw=True``: NaN, redundant rows (see
-            `Conditioned.status`). ``throw=False`` returns the status instead, and its program holds
-            no host callback, so it can be exported.
+        RuntimeError: at run time under ``throw=True``: NaN, or rows that contradict each other,
+            named with what they miss (`Conditioned.status`). ``throw=False`` returns the status
+            instead, and its program holds no host callback, so it can be exported.
 
     Source: Hansen et al. (2023), eq. 9 and the limit in sec. 4.1; Rasmussen and Williams (2006),
     eq. A.6.
@@ -92,29 +97,29 @@ def condition(
     remedy = "functions act on one sample: batch with jax.vmap"
     require(tuple(rows) == field, f"a constraint on fields of shape {field}", tuple(rows), remedy)
     exact = constraint.noise_std is None
-    noise_std = jnp.zeros_like(constraint.value) if exact else constraint.noise_std
+    noise_std = jnp.zeros_like(constraint.value) if exact else jnp.asarray(constraint.noise_std)
     if solver is None:
         eps = float(jnp.finfo(prior.mean.dtype).eps)
         solver = structured_solver(prior.root, constraint.operator, eps)
     if solver is not None:
         return _condition_many(prior, constraint, noise_std, solver, throw)
     gain = solve(prior.mean, prior.root, constraint.operator, constraint.value, noise_std)
-    status = _status(gain)
-    mean = error_if(gain.mean, status == 1, _NOT_FINITE, throw)
-    mean = error_if(mean, status == 2, _SINGULAR, throw)
+    status = status_of(gain)
+    mean = checked(gain.mean, gain, status) if throw else gain.mean
     root = Downdate(
         prior.root,
         constraint.operator,
         gain.scale,
         gain.whitener,
+        gain.order,
         gain.log_det,
         constraint.noise_std,
     )
     posterior = Gaussian(mean, root)
-    missing = constraint.residual(prior.mean)
-    log_evidence = -0.5 * (
-        jnp.sum(missing * gain.multiplier) + gain.log_det + missing.size * jnp.log(2 * jnp.pi)
-    )
+    whitened = join(gain.whitener) @ (gain.scale * constraint.residual(prior.mean))
+    rank = jnp.sum(root.kept())
+    distance = jnp.sum(whitened**2)
+    log_evidence = -0.5 * (distance + gain.log_det + rank * jnp.log(2 * jnp.pi))
     return Conditioned(posterior, log_evidence, constraint.residual(mean), status)
 
 
@@ -128,10 +133,8 @@ def _condition_many(
     """`condition` without a Gram matrix."""
     operator = constraint.operator
     solution = solve_many(solver, prior.mean, prior.root, operator, constraint.value, noise_std)
-    finite = jnp.all(jnp.isfinite(solution.mean))
-    status = jnp.where(finite, jnp.where(solution.unmet <= max(10 * solver.rtol, 1e-5), 0, 3), 1)
-    mean = error_if(solution.mean, status == 1, _NOT_FINITE, throw)
-    mean = error_if(mean, status == 3, _NOT_SOLVED, throw)
+    status = status_of_many(solution, solver.rtol)
+    mean = checked_many(solution.mean, status) if throw else solution.mean
     posterior = Gaussian(mean, Innovation(prior.root, operator, constraint.noise_std, solver))
     log_det = _log_det(solver, prior.root, operator, noise_std)
     missing = constraint.residual(prior.mean)
@@ -152,8 +155,8 @@ def _log_det(
 class Downdate(LinearMap):
     """Root of a posterior covariance, R' = R (I - W̃ᵀ M W̃), of the prior root's own shape.
 
-    W̃ = d G R are the scaled whitened rows, d S d = L Lᵀ, and M = L⁻ᵀ (L + d σ)⁻¹, which is S⁻¹ for
-    exact rows; then R' R'ᵀ = Σ - Σ Gᵀ S⁻¹ G Σ.
+    W̃ = d G R are the scaled whitened rows, d S d = L Lᵀ, B = L⁻¹, and M = L⁻ᵀ (L + d σ)⁻¹, which
+    is BᵀB for exact rows; then R' R'ᵀ = Σ - Σ Gᵀ S⁻¹ G Σ. (L triangular up to the pivot order.)
 
     Source: Potter's square-root update in the vector form of Andrews, AIAA J. 6 (1968) 1165.
     """
@@ -162,6 +165,7 @@ class Downdate(LinearMap):
     operator: LinearMap
     scale: Float[Array, " m"]
     whitener: Pair
+    order: Float[Array, "m m"]
     log_det: Scalar
     noise_std: Float[Array, " m"] | None
 
@@ -173,17 +177,22 @@ class Downdate(LinearMap):
     def out_shape(self) -> Shape:
         return self.root.out_shape
 
+    def kept(self) -> Bool[Array, " m"]:
+        """Which rows, in pivot order, are not redundant."""
+        return jnp.any(self.whitener.high != 0, axis=1)
+
     def _whitened(self) -> Float[Array, "m *z"]:
         return along_rows(self.scale, whiten(self.operator, self.root))
 
     def _factors(self) -> tuple[Float[Array, "m m"], Float[Array, "m m"]]:
-        """(L⁻¹, (L + d σ)⁻¹), whose product, the first one transposed, is M."""
+        """B and (L + d σ)⁻¹ = (1 + B d σ)⁻¹ B; their product, the first one transposed, is M."""
         whitener = join(self.whitener)
         if self.noise_std is None:
             return whitener, whitener
-        noise = jnp.diag(self.scale * self.noise_std)
-        eye = jnp.eye(whitener.shape[0], dtype=whitener.dtype)
-        return whitener, lower_inverse(eye + whitener @ noise) @ whitener
+        noise = whitener @ ((self.scale * self.noise_std)[:, None] * self.order.T)
+        return whitener, lower_inverse(
+            jnp.eye(noise.shape[0], dtype=noise.dtype) + noise
+        ) @ whitener
 
     def mv(self, x: Array) -> Array:
         w, (left, right) = self._whitened(), self._factors()
@@ -202,58 +211,48 @@ class Downdate(LinearMap):
         # Clipped at zero against rounding, without a kink in the derivative.
         return variance + jax.lax.stop_gradient(jnp.maximum(-variance, 0))
 
-    def covariance_root_rank(self) -> int:
-        return self.root.covariance_root_rank() - (self.scale.size if self.noise_std is None else 0)
+    def undiminished(self) -> LinearMap:
+        return self.root.undiminished()
+
+    def covariance_root_rank(self) -> Array:
+        rank = self.root.covariance_root_rank()
+        return jnp.asarray(rank) - (jnp.sum(self.kept()) if self.noise_std is None else 0)
 
     def mahalanobis(self, e: Array, scale: Array) -> Array:
         distance, missed = self.root.mahalanobis(e, scale), self.operator.mv(e)
         if self.noise_std is not None:
             return distance + jnp.sum((missed / self.noise_std) ** 2)
-        rows = jnp.abs(self.operator.rows())
-        rounding = 8 * jnp.finfo(jnp.float32).eps * inner(rows, scale)
-        return jnp.where(jnp.all(jnp.abs(missed) <= rounding), distance, jnp.inf)
+        allowed = ROUNDING * inner(jnp.abs(self.operator.rows()), scale)
+        return jnp.where(jnp.all(jnp.abs(missed) <= allowed), distance, jnp.inf)
 
-    def normals(self) -> Float[Array, "k *x"]:
-        if self.noise_std is not None:
-            return self.root.normals()
+    def _normals(self) -> Float[Array, "m *x"]:
+        """The rows, made independent, along the support of the prior; zero where redundant."""
         rows = along_rows(self.scale, self.operator.rows())
-        return jnp.concatenate([self.root.normals(), rows])
+        rows = jax.vmap(lambda b: combine(b, rows))(join(self.whitener))
+        return self.root.tangential(rows)
+
+    def tangential(self, rows: Float[Array, "m *x"]) -> Float[Array, "m *x"]:
+        rows = self.root.tangential(rows)
+        if self.noise_std is not None:
+            return rows
+        normals = self._normals()
+        normals, _ = _unit(normals)
+        b = whitening(gram(normals), REDUNDANT).whitener
+        normals = jax.vmap(lambda b: combine(b, normals))(b)  # orthonormal
+        return rows - jax.vmap(lambda row: combine(inner(normals, row), normals))(rows)
 
     def log_volume(self) -> Array:
         if self.noise_std is not None:
-            gained = jnp.sum(jnp.log(self.noise_std))
-        else:  # co-area factor of the new plane within the old one
-            gained = _log_area(self.normals()) - _log_area(self.root.normals())
-            gained = gained - jnp.sum(jnp.log(self.scale))
-        return self.root.log_volume() + gained - 0.5 * self.log_det
+            gained = jnp.sum(jnp.log(self.noise_std)) - 0.5 * self.log_det
+        else:  # co-area factor of the new plane within the old one; the whitened rows have S = 1
+            normals, log_size = _unit(self._normals())
+            area = whitening(gram(normals), REDUNDANT)
+            gained = jnp.sum(jnp.log(area.diagonal)) + log_size
+        return self.root.log_volume() + gained
 
 
-def _log_area(normals: Float[Array, "k *x"]) -> Scalar:
-    """log sqrt(det(G Gᵀ)); zero for no rows."""
-    if normals.shape[0] == 0:
-        return jnp.zeros((), normals.dtype)
-    return jnp.sum(jnp.log(jnp.diag(cholesky(gram(normals)))))
-
-
-def _status(gain: Gain) -> Int[Array, ""]:
-    """1: the Gram matrix is not finite; 2: it is, but has no safe inverse."""
-    diagonal = jnp.diagonal(join(gain.whitener))
-    singular = ~jnp.all(jnp.isfinite(diagonal)) | jnp.any(diagonal > _LARGEST_PIVOT)
-    return jnp.where(singular, 2, jnp.where(jnp.all(jnp.isfinite(gain.mean)), 0, 1))
-
-
-#: Of L⁻¹ for unit rows: beyond it a row is another's copy to half of the digits of float64.
-_LARGEST_PIVOT = 1e7
-_NOT_FINITE = (
-    "condition: expected a finite mean, root, operator and value, got NaN or infinity; NaN never "
-    "means 'missing': give missing points zero weight in the constraint and a finite mean"
-)
-_NOT_SOLVED = (
-    "condition: expected an iterative solver to reach its tolerance, got no further within "
-    "max_steps; raise ConjugateGradient.max_steps or rtol, give the constraint a noise_std, or check "
-    "that the laws don't contradict each other and that every cell sees some variance"
-)
-_SINGULAR = (
-    "condition: expected independent rows that see some variance, got a singular Gram matrix; drop "
-    "redundant rows, or give the constraint a noise_std"
-)
+def _unit(rows: Float[Array, "m *x"]) -> tuple[Float[Array, "m *x"], Scalar]:
+    """Rows divided by their largest entry, and the sum of its logarithms; zero rows stay zero."""
+    size = jnp.max(jnp.abs(rows), axis=tuple(range(1, rows.ndim)))
+    size = jax.lax.stop_gradient(jnp.where(size > 0, size, 1))
+    return along_rows(1 / size, rows), jnp.sum(jnp.log(size))

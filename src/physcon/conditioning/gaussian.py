@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import error_if, require, require_shape
-from physcon._linalg import along_rows, float64_primal
+from physcon._linalg import along_rows, float64_primal, gram
 from physcon._typing import Array, Float, PRNGKeyArray, Scalar
 from physcon.linear_map import Dense, Diagonal, LinearMap, LowRank, Sum
 
@@ -154,9 +154,7 @@ class Gaussian(eqx.Module):
 
     def covariance(self) -> Float[Array, "n n"]:
         """The dense covariance matrix, ``(n, n)`` with n = size of the field. Small fields only."""
-        rows = _rows(self.root)
-        flat = rows.reshape(rows.shape[0], -1)
-        return jnp.matmul(flat, flat.T, precision="highest")
+        return _covariance(self.root)
 
 
 @float64_primal
@@ -189,8 +187,8 @@ def _variance(root: LinearMap) -> Array:
 
 
 @float64_primal
-def _rows(root: LinearMap) -> Array:
-    return root.rows()
+def _covariance(root: LinearMap) -> Array:
+    return gram(root.rows())
 
 
 @float64_primal

@@ -1,5 +1,6 @@
 """Linear maps between arrays: observation operators and covariance roots, one class a structure."""
 
+from physcon.linear_map.basic import ROUNDING as ROUNDING
 from physcon.linear_map.basic import Diagonal as Diagonal
 from physcon.linear_map.basic import LinearMap as LinearMap
 from physcon.linear_map.basic import Rows as Rows

@@ -49,7 +49,7 @@ class Circulant(LinearMap):
         total = jnp.sum(self._multiplicity() * self.root_spectrum**2)
         return jnp.full(self.shape, total / self._size())
 
-    def covariance_root_rank(self) -> int:
+    def covariance_root_rank(self) -> int | Array:
         self._check_whole()
         return self._size()
 

@@ -90,7 +90,7 @@ class Sum(LinearMap):
         scaled = vectors / d[None]
         return d, scaled, cholesky(jnp.eye(vectors.shape[0], dtype=d.dtype) + gram(scaled))
 
-    def covariance_root_rank(self) -> int:
+    def covariance_root_rank(self) -> int | Array:
         self._diagonal_and_vectors()
         return _size(self.out_shape)
 
@@ -139,7 +139,7 @@ class Compose(LinearMap):
             return self.outer.diagonal**2 * self.inner.gram_diagonal()
         return super().gram_diagonal()
 
-    def covariance_root_rank(self) -> int:
+    def covariance_root_rank(self) -> int | Array:
         self._check_square()
         return self.inner.covariance_root_rank()
 
@@ -153,7 +153,8 @@ class Compose(LinearMap):
 
     def _check_square(self) -> None:
         """Volumes multiply if the inner range is everything."""
-        if self.inner.covariance_root_rank() < _size(self.outer.in_shape):
+        rank = self.inner.covariance_root_rank()
+        if not isinstance(rank, int) or rank < _size(self.outer.in_shape):
             raise NotImplementedError(
                 "Compose: no density for an inner map without full range; ask for samples"
             )
@@ -187,7 +188,7 @@ class Kronecker(LinearMap):
     def gram_diagonal(self) -> Array:
         return jnp.multiply.outer(self.left.gram_diagonal(), self.right.gram_diagonal())
 
-    def covariance_root_rank(self) -> int:
+    def covariance_root_rank(self) -> int | Array:
         return self.left.covariance_root_rank() * self.right.covariance_root_rank()
 
     def solve(self, y: Array) -> Array:
@@ -240,7 +241,7 @@ class BlockDiagonal(LinearMap):
     def gram_diagonal(self) -> Float[Array, " n"]:
         return _flat([p.gram_diagonal() for p in self.parts])
 
-    def covariance_root_rank(self) -> int:
+    def covariance_root_rank(self) -> int | Array:
         return sum(p.covariance_root_rank() for p in self.parts)
 
     def solve(self, y: Float[Array, " n"]) -> Float[Array, " z"]:
