@@ -80,8 +80,8 @@ for name, gain in zip(names, gains.T, strict=True):
 assert gains[:, 2].mean() > gains[:, 1].mean() > gains[:, 0].mean()
 
 # %% [markdown]
-# With cell averages the error can only shrink, in the metric of the prior's covariance, whatever the
-# prediction (Pythagoras: |u - mean'|^2 = |u - mean|^2 - (b - G mean)^2 / S).
+# With cell averages the error can only shrink, in the metric of the prior's covariance, whatever
+# the prediction (Pythagoras: |u - mean'|^2 = |u - mean|^2 - (b - G mean)^2 / S).
 
 # %%
 figure = Figure(figsize=(6, 3), layout="constrained")

@@ -7,9 +7,8 @@ import numpy as np
 from physcon._checks import concrete
 from physcon._typing import Array, Bool, Float, Int
 from physcon.conditioning.gain import Gain
-from physcon.conditioning.many_rows import Solution
 
-GOOD, NOT_FINITE, REDUNDANT_ROWS, CONTRADICTION, NOT_SOLVED = 0, 1, 2, 3, 4
+GOOD, NOT_FINITE, REDUNDANT_ROWS, CONTRADICTION, NOT_SOLVED = range(5)
 
 
 def status_of(gain: Gain) -> Int[Array, ""]:
@@ -37,22 +36,10 @@ def checked(mean: Float[Array, "*x"], gain: Gain, status: Int[Array, ""]) -> Flo
         )
     excess = jnp.where(_missed(gain), jnp.abs(gain.unmet) / gain.rounding, 0)
     worst = jnp.argmax(excess)
-    messages = [_NOT_FINITE] + [_contradiction(f"{r}") for r in range(excess.size)]
+    messages = [NOT_FINITE_MESSAGE] + [_contradiction(f"{r}") for r in range(excess.size)]
     which = jnp.where(status == NOT_FINITE, 0, 1 + worst)
     wrong = (status == NOT_FINITE) | (status == CONTRADICTION)
     return eqx.branched_error_if(mean, wrong, which, messages)
-
-
-def status_of_many(solution: Solution, rtol: float) -> Int[Array, ""]:
-    """As `status_of`, for the solvers that never form the Gram matrix."""
-    status = jnp.where(solution.unmet <= max(10 * rtol, 1e-5), GOOD, NOT_SOLVED)
-    return jnp.where(jnp.all(jnp.isfinite(solution.mean)), status, NOT_FINITE)
-
-
-def checked_many(mean: Float[Array, "*x"], status: Int[Array, ""]) -> Float[Array, "*x"]:
-    """`mean`, or a run-time error."""
-    which = jnp.where(status == NOT_FINITE, 0, 1)
-    return eqx.branched_error_if(mean, status != GOOD, which, [_NOT_FINITE, _NOT_SOLVED])
 
 
 def _contradiction(rows: str) -> str:
@@ -63,13 +50,12 @@ def _contradiction(rows: str) -> str:
     )
 
 
-_NOT_FINITE = (
+NOT_FINITE_MESSAGE = (
     "condition: expected a finite mean, root, operator and value, got NaN or infinity; NaN never "
     "means 'missing': give missing points zero weight in the constraint and a finite mean"
 )
-
-_NOT_SOLVED = (
-    "condition: expected a solver to meet the rows to its tolerance, got no further within "
-    "max_steps; raise ConjugateGradient.max_steps, give the constraint a noise_std, or check that "
-    "the laws don't contradict each other and that every cell sees some variance"
+NOT_SOLVED_MESSAGE = (
+    "condition: expected an iterative solver to reach its tolerance, got no further within "
+    "max_steps; raise ConjugateGradient.max_steps or rtol, give the constraint a noise_std, or "
+    "check that the laws don't contradict each other and that every cell sees some variance"
 )

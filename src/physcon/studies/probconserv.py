@@ -213,7 +213,7 @@ def _figures(config, folder: Path, networks: Networks, tasks: Task, key) -> None
             report.shock_figure(folder / f"shock_{name}", positions, front, x[1] - x[0], at)
 
 
-def _in_order(found: dict[Method, Any], settings: EvaluationSettings) -> dict[Method, Any]:
+def _in_order(found: dict[Method, Any], settings: EvaluationSettings) -> dict[str, Any]:
     """On the host, and in the order of the settings (a dictionary leaves jit sorted by key)."""
     return {method: jax.device_get(found[method]) for method in settings.methods if method in found}
 
