@@ -111,13 +111,13 @@ def _train(config, folder, train_key, network_key, identity, resume, progress) -
     )
     losses: dict[str, np.ndarray] = {}
 
-    def trained(name: str, loss) -> ANP:
+    def trained(name: str, loss, start: ANP, steps: int) -> ANP:
         result = fit(
             mean_over_tasks(loss),
-            untrained,
-            _optimizer(settings),
+            start,
+            _optimizer(settings, steps),
             Minibatches(tasks, settings.batch),
-            settings.steps,
+            steps,
             train_key,
             checkpoint=folder / f"{name}.checkpoint",
             save_every=settings.save_every,
@@ -129,24 +129,27 @@ def _train(config, folder, train_key, network_key, identity, resume, progress) -
         return result.params
 
     plain_loss = _constrained(config) if settings.through_constraint else _plain
-    plain = trained("anp", plain_loss)
+    plain = trained("anp", plain_loss, untrained, settings.steps)
     soft = None
     if "soft" in config.evaluation.methods:
-        soft = trained("anp_soft", partial(_soft, weight=settings.soft_weight / settings.batch))
+        soft_loss = partial(_soft, weight=settings.soft_weight / settings.batch)
+        if settings.soft_steps is None:
+            soft = trained("anp_soft", soft_loss, untrained, settings.steps)
+        else:
+            soft = trained("anp_soft", soft_loss, plain, settings.soft_steps)
     report.training_figure(folder / "training.png", losses)
     write_arrays(folder / "training.npz", losses, force=True)
     return Networks(plain, soft)
 
 
-def _optimizer(settings: TrainingSettings):
+def _optimizer(settings: TrainingSettings, steps: int):
     import optax
 
     if settings.schedule == "constant":
         return optax.adam(settings.learning_rate)
-    warm_up = max(1, min(100, settings.steps // 10))
-    schedule = optax.warmup_cosine_decay_schedule(
-        0.0, settings.learning_rate, warm_up, max(settings.steps, warm_up + 1)
-    )
+    warm_up = max(1, min(100, steps // 10))
+    peak, decay = settings.learning_rate, max(steps, warm_up + 1)
+    schedule = optax.warmup_cosine_decay_schedule(0.0, peak, warm_up, decay)
     return optax.chain(optax.clip_by_global_norm(100.0), optax.adam(schedule))
 
 
