@@ -94,8 +94,7 @@ def condition(
     field, rows = prior.mean.shape, constraint.operator.in_shape
     remedy = "functions act on one sample: batch with jax.vmap"
     require(tuple(rows) == field, f"a constraint on fields of shape {field}", tuple(rows), remedy)
-    exact = constraint.noise_std is None
-    noise_std = jnp.zeros_like(constraint.value) if exact else constraint.noise_std
+    noise_std = constraint.noise()
     if solver is None:
         eps = float(jnp.finfo(prior.mean.dtype).eps)
         solver = structured_solver(prior.root, constraint.operator, eps)

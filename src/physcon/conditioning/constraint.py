@@ -34,6 +34,10 @@ class LinearConstraint(eqx.Module):
                 "one constraint acts on one sample: batch with jax.vmap",
             )
 
+    def noise(self) -> Float[Array, "..."]:
+        """`noise_std` per row; zero where the constraint is exact."""
+        return jnp.zeros_like(self.value) if self.noise_std is None else self.noise_std
+
     def residual(self, u: Float[Array, "*x"]) -> Float[Array, "*m"]:
         """b - G u, summed in float64 and rounded once."""
         return _residual(self.operator, u, self.value)
