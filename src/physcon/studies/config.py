@@ -110,10 +110,11 @@ PRESETS: dict[str, dict[str, Any]] = {
         "tasks.train": 4000,
         "tasks.per_parameter": 20,
         "network.size": 64,
-        "training.steps": 1200,
-        "training.batch": 16,
+        "training.steps": 1600,
+        "training.batch": 8,
         "training.learning_rate": 1e-3,
         "training.schedule": "cosine",
+        "training.soft_weight": 0.032,  # 8 / 250: per task as published
         "training.soft_steps": 100,
         "training.save_every": 100,
         "evaluation.dense_latent_samples": 10,
