@@ -81,6 +81,15 @@ CONSTRAINTS: dict[str, Callable[[Rng], pc.LinearConstraint]] = {
     "3 windows": _windows,
     "5 moments": _moments,
     "5 noisy rows": lambda rng: rows(rng, 5, 0.2),
+    "2 sensors": lambda rng: pc.conditioning.sensors(
+        pc.Grid.uniform((0, 0), (1, 2), SHAPE),
+        jnp.asarray(rng.uniform(0, 1, (2, 2))),
+        jnp.asarray(rng.normal(size=2)),
+        noise_std=0.1,
+    ),
+    "from_fn": lambda rng: pc.conditioning.from_fn(
+        lambda u: jnp.stack([jnp.sum(u[0]), u[1, 1] - 2 * u[2, 3]]), SHAPE, rng.normal()
+    ),
 }
 
 

@@ -22,7 +22,7 @@ class Band(NamedTuple):
     second: Float[Array, " n"]
 
 
-def normal_equations(stencil: Float[Array, "3 n-2"]) -> Band:
+def normal_equations(stencil: Float[Array, "3 r"]) -> Band:
     """1 + HᵀH for the rows H of a three-point stencil: row r holds stencil[:, r] at r, r+1, r+2."""
     a, b, c = stencil
     diagonal = 1 + jnp.pad(a * a, (0, 2)) + jnp.pad(b * b, (1, 1)) + jnp.pad(c * c, (2, 0))

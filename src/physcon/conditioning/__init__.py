@@ -21,6 +21,15 @@ from physcon.conditioning.nonlinear import Nonlinear as Nonlinear
 from physcon.conditioning.nonlinear import NonlinearConstraint as NonlinearConstraint
 from physcon.conditioning.nonlinear import condition_nonlinear as condition_nonlinear
 from physcon.conditioning.nonlinear import log_density as log_density
+from physcon.conditioning.observations import boundary_values as boundary_values
+from physcon.conditioning.observations import sensors as sensors
+from physcon.conditioning.probconserv import METHODS as METHODS
+from physcon.conditioning.probconserv import hard_c as hard_c
+from physcon.conditioning.probconserv import prob_conserv as prob_conserv
+from physcon.conditioning.rows import from_fn as from_fn
+from physcon.conditioning.rows import second_difference as second_difference
+from physcon.conditioning.rows import stack as stack
+from physcon.conditioning.smoothing import diffuse as diffuse
 from physcon.conditioning.stationary import stationary as stationary
 from physcon.conditioning.truncated import marginal_moments as marginal_moments
 from physcon.conditioning.truncated import sample_bounded as sample_bounded

@@ -12,8 +12,8 @@ from physcon._checks import error_if, require
 from physcon._linalg import float64_primal
 from physcon._typing import Array, ArrayLike, Float, Shape
 from physcon.conditioning.gaussian import Gaussian
-from physcon.conditioning.stencil import ThreePoint
-from physcon.linear_map import Diagonal, LinearMap
+from physcon.conditioning.rows import unit_difference
+from physcon.linear_map import Diagonal, LinearMap, Stencil
 
 
 class Smoothed(LinearMap):
@@ -24,8 +24,8 @@ class Smoothed(LinearMap):
     """
 
     std: Float[Array, " n"]
-    operator: ThreePoint
-    noise_std: Float[Array, " n-2"]
+    operator: Stencil
+    noise_std: Float[Array, " r"]
 
     @property
     def in_shape(self) -> Shape:
@@ -93,6 +93,7 @@ def diffuse(prior: Gaussian, alpha: ArrayLike, *, throw: bool = True) -> Gaussia
         f"{type(root).__name__} over {prior.mean.shape}",
         "use condition with second_difference for other priors; batch with jax.vmap",
     )
+    assert isinstance(root, Diagonal)  # for type checkers
     require(prior.mean.shape[0] >= 3, "3 or more points", prior.mean.shape[0], "refine")
     alpha = jnp.asarray(alpha, prior.mean.dtype)
     alpha = error_if(
@@ -102,7 +103,7 @@ def diffuse(prior: Gaussian, alpha: ArrayLike, *, throw: bool = True) -> Gaussia
         throw,
     )
     noise = correlated_noise(root.diagonal, alpha)
-    smoothed = Smoothed(root.diagonal, ThreePoint.second_difference(root.diagonal.size), noise)
+    smoothed = Smoothed(root.diagonal, unit_difference(root.diagonal.size), noise)
     return Gaussian(_informed_mean(prior.mean, smoothed), smoothed)
 
 
