@@ -7,7 +7,11 @@ from physcon.fv.diffusion import Mixed as Mixed
 from physcon.fv.diffusion import PorousMedium as PorousMedium
 from physcon.fv.diffusion import Stefan as Stefan
 from physcon.fv.euler import Euler as Euler
+from physcon.fv.hancock import muscl_hancock as muscl_hancock
+from physcon.fv.implicit import implicit_euler as implicit_euler
 from physcon.fv.law import Law as Law
+from physcon.fv.passive import PassiveScalars as PassiveScalars
+from physcon.fv.positivity import Positive as Positive
 from physcon.fv.reconstruction import MUSCL as MUSCL
 from physcon.fv.reconstruction import Constant as Constant
 from physcon.fv.riemann import godunov as godunov

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from physcon._checks import require
 from physcon._typing import Array, ArrayLike, Float, PyTree, Scalar
 from physcon.boundary import Boundary
-from physcon.fv.diffusion import Diffusion, Mixed, diffusive_flux
+from physcon.fv.diffusion import Diffusion, Mixed, diffusive_flux, diffusive_rate
 from physcon.fv.ghost import along, impose_flux, pad, pad_widths, take
 from physcon.fv.law import Law, RiemannSolver
 from physcon.fv.reconstruction import MUSCL

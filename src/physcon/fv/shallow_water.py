@@ -124,7 +124,8 @@ class ShallowWater(Law):
         v, c = self._roe_average(u_left, u_right)
         vn = v[axis]
         jump = u_right - u_left
-        difference = (jump[1 + axis] - vn * jump[0]) / c
+        wet = c > 0
+        difference = jnp.where(wet, jump[1 + axis] - vn * jump[0], 0) / jnp.where(wet, c, 1)
         first, last = 0.5 * (jump[0] - difference), 0.5 * (jump[0] + difference)
 
         def gravity_wave(strength: Array, sign: float) -> Array:
@@ -140,7 +141,7 @@ class ShallowWater(Law):
         self, dw: Float[Array, "c *s"], w: Float[Array, "c *s"], axis: int
     ) -> Float[Array, "c *s"]:
         """Gravity, shear and gravity amplitudes of a primitive increment; the bed as it is."""
-        difference = dw[1 + axis] * self._depth(w) / self._celerity(self._depth(w))
+        difference = dw[1 + axis] * self._celerity(self._depth(w)) / self.gravity
         rest = [d for k, d in enumerate(dw[1:]) if k != axis]
         return jnp.stack([0.5 * (dw[0] - difference), *rest, 0.5 * (dw[0] + difference)])
 
@@ -149,7 +150,8 @@ class ShallowWater(Law):
     ) -> Float[Array, "c *s"]:
         """Primitive increment of the amplitudes."""
         first, *rest, last = strengths
-        rest.insert(axis, (last - first) * self._celerity(self._depth(w)) / self._depth(w))
+        c = self._celerity(self._depth(w))
+        rest.insert(axis, jnp.where(c > 0, (last - first) / jnp.where(c > 0, c, 1), 0) * self.gravity)
         return jnp.stack([first + last, *rest])
 
     def numerical_flux(
