@@ -5,13 +5,14 @@ enters. `Neumann` and `Robin` mirror the inner cells so that the condition holds
 second order. Which faces carry a prescribed `Flux` is decided here too.
 """
 
+from typing import cast
+
 import jax
 import jax.numpy as jnp
 
 from physcon._checks import require
 from physcon._typing import Array, Float
 from physcon.boundary import (
-    Boundary,
     Condition,
     Dirichlet,
     Flux,
@@ -19,6 +20,7 @@ from physcon.boundary import (
     Periodic,
     Reflective,
     Robin,
+    Value,
 )
 from physcon.fv.law import Law
 
@@ -28,11 +30,13 @@ def take(u: Array, start: int, stop: int, axis: int) -> Array:
     return jax.lax.slice_in_dim(u, start, stop, axis=1 + axis)
 
 
-def at_face(value: Array, u: Float[Array, "c *x"], axis: int) -> Array:
+def at_face(value: Value, u: Float[Array, "c *x"], axis: int) -> Array:
     """A boundary value as an array that broadcasts against `u` with one cell along `axis`.
 
     Shapes: `value` is a scalar, ``(c,)``, or ``(c, *x)`` without the axis.
     """
+    require(not callable(value), "a boundary value", "a function", "evaluate it: Boundary.at(t)")
+    value = cast(Array, value)
     if value.ndim <= 1:
         require(
             value.ndim == 0 or value.shape[0] in (1, u.shape[0]),
@@ -42,9 +46,7 @@ def at_face(value: Array, u: Float[Array, "c *x"], axis: int) -> Array:
         )
         return value.reshape(value.shape + (1,) * (u.ndim - value.ndim))
     face = u.shape[: 1 + axis] + u.shape[2 + axis :]
-    require(
-        value.shape == face, f"a boundary value of shape {face}", value.shape, "channels first"
-    )
+    require(value.shape == face, f"a boundary value of shape {face}", value.shape, "channels first")
     return jnp.expand_dims(value, 1 + axis)
 
 

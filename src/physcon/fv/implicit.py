@@ -30,9 +30,7 @@ def implicit_euler(
     Source: Yanenko, The Method of Fractional Steps (1971), ch. 2 (splitting).
     """
     law, grid, boundary, _ = problem.parts()
-    require(
-        isinstance(law, Diffusion), "a Diffusion", type(law).__name__, "use an explicit step"
-    )
+    require(isinstance(law, Diffusion), "a Diffusion", type(law).__name__, "use an explicit step")
     sides_then = boundary.at(t + dt).sides
     if problem.source is not None:
         u = u + dt * problem.source(u, t)
@@ -48,8 +46,18 @@ def implicit_euler(
 
 
 def _axis_step(
-    u: Array, law: Diffusion, widths: Array, sides: tuple[Condition, Condition], axis: int, dt: Array
+    u: Array,
+    law: Diffusion,
+    widths: Array,
+    sides: tuple[Condition, Condition],
+    axis: int,
+    dt: Array,
 ) -> Array:
+    """Backward Euler along one axis.
+
+    The derivative rule: the converged v is taken as constant, and one more Newton step, whose
+    residual knows the live arguments, carries dv = -J⁻¹ ∂residual (implicit function theorem).
+    """
     n = u.shape[1 + axis]
 
     def residual(v: Array, u: Array, law: Diffusion, sides: tuple, dt: Array) -> Array:
@@ -76,8 +84,6 @@ def _axis_step(
 
     start = (fixed[0], jnp.full((), jnp.inf, u.dtype), jnp.zeros((), jnp.int32))
     v = jax.lax.stop_gradient(jax.lax.while_loop(unsettled, iterate, start)[0])
-    # One more Newton step, whose residual knows the live arguments: its derivative is the
-    # implicit function theorem's.
     return v - correction(v, residual(v, u, law, sides, dt))
 
 

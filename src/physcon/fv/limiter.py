@@ -30,7 +30,8 @@ def minmod(a: Float[Array, "*s"], b: Float[Array, "*s"]) -> Float[Array, "*s"]:
     >>> minmod(jnp.array([1.0, -1.0]), jnp.array([3.0, 2.0])).tolist()
     [1.0, 0.0]
     """
-    return jnp.maximum(0, jnp.minimum(a, b)) + jnp.minimum(0, jnp.maximum(a, b))
+    # Selections, not minimum and maximum: those pass NaN on, which costs twice as much on a CPU.
+    return jnp.where(a * b > 0, jnp.where(jnp.abs(a) < jnp.abs(b), a, b), 0)
 
 
 @symmetric
@@ -43,8 +44,8 @@ def van_leer(a: Float[Array, "*s"], b: Float[Array, "*s"]) -> Float[Array, "*s"]
 
 @symmetric
 def mc(a: Float[Array, "*s"], b: Float[Array, "*s"]) -> Float[Array, "*s"]:
-    """Monotonized central: the central difference within twice the one-sided ones (van Leer 1977)."""
-    return minmod(2 * minmod(a, b), 0.5 * (a + b))
+    """Monotonized central: the central slope within twice the one-sided ones (van Leer 1977)."""
+    return _within(0.5 * (a + b), a, b)
 
 
 @symmetric
@@ -56,4 +57,10 @@ def superbee(a: Float[Array, "*s"], b: Float[Array, "*s"]) -> Float[Array, "*s"]
 
 def koren(a: Float[Array, "*s"], b: Float[Array, "*s"]) -> Float[Array, "*s"]:
     """The third-order upwind-biased slope (a + 2 b)/3 within the TVD bounds (Koren 1993)."""
-    return minmod(2 * minmod(a, b), (a + 2 * b) / 3)
+    return _within((a + 2 * b) / 3, a, b)
+
+
+def _within(slope: Array, a: Array, b: Array) -> Array:
+    """A slope between a and b, cut to twice the smaller of them; zero at an extremum."""
+    bound = 2 * jnp.where(jnp.abs(a) < jnp.abs(b), a, b)
+    return jnp.where(a * b > 0, jnp.where(jnp.abs(bound) < jnp.abs(slope), bound, slope), 0)

@@ -16,7 +16,7 @@ from physcon._typing import Array, ArrayLike, Float, PyTree, Scalar
 from physcon.boundary import Boundary
 from physcon.fv.diffusion import Diffusion, Mixed, diffusive_flux, diffusive_rate
 from physcon.fv.ghost import along, impose_flux, pad, pad_widths, take
-from physcon.fv.law import Law, RiemannSolver
+from physcon.fv.law import Law
 from physcon.fv.reconstruction import MUSCL
 from physcon.fv.riemann import rusanov
 from physcon.fv.stepping import Step, ssp_rk3
@@ -26,7 +26,7 @@ from physcon.grid import Grid
 Source = Callable[[Array, Scalar], Array]
 
 
-def _leafless(fn: Callable) -> Callable:
+def _leafless(fn: Any) -> Any:
     """A plain function as a pytree without leaves, so that a `Scheme` passes through `jax.jit`."""
     return fn if isinstance(fn, eqx.Module | jax.tree_util.Partial) else jax.tree_util.Partial(fn)
 
@@ -46,13 +46,17 @@ class Scheme(eqx.Module):
     step: Step = eqx.field(converter=_leafless, default=ssp_rk3)
 
 
+#: MUSCL with rusanov and SSP-RK3: for every law.
+DEFAULT = Scheme()
+
+
 class Problem(eqx.Module):
     """All that a step needs: ``problem(u, t)`` is the tendency."""
 
     law: Any
     grid: Grid
     boundary: Boundary
-    scheme: Scheme = Scheme()
+    scheme: Scheme = DEFAULT
     source: Source | None = None
 
     def __check_init__(self) -> None:
@@ -78,7 +82,7 @@ def face_flux(
     law: Any,
     grid: Grid,
     boundary: Boundary,
-    scheme: Scheme = Scheme(),
+    scheme: Scheme = DEFAULT,
     axis: int = 0,
     t: ArrayLike = 0.0,
 ) -> Float[Array, "c *f"]:
@@ -96,7 +100,7 @@ def tendency(
     law: Any,
     grid: Grid,
     boundary: Boundary,
-    scheme: Scheme = Scheme(),
+    scheme: Scheme = DEFAULT,
     t: ArrayLike = 0.0,
     source: Source | None = None,
 ) -> Float[Array, "c *x"]:
@@ -134,13 +138,13 @@ def rate(
 
     A diffusion adds its coefficients over widths squared (`diffusive_rate`).
     """
-    law, grid, boundary, _ = _prepare(u, law, grid, boundary, Scheme(), t)
+    law, grid, boundary, _ = _prepare(u, law, grid, boundary, DEFAULT, t)
     total = jnp.zeros(u.shape[1:], u.dtype)
     hyperbolic, diffusion = _split(law)
     for axis in range(grid.ndim):
         h = grid.spacings[axis]
         if hyperbolic is not None:
-            total = total + hyperbolic.max_speed(u, axis) / along(h, u.ndim, axis)
+            total = total + hyperbolic.max_speed(u, axis) / along(h, u.ndim - 1, axis - 1)
         if diffusion is not None:
             total = total + diffusive_rate(u, diffusion, h, boundary.sides[axis], axis)
     return total

@@ -151,7 +151,9 @@ class ShallowWater(Law):
         """Primitive increment of the amplitudes."""
         first, *rest, last = strengths
         c = self._celerity(self._depth(w))
-        rest.insert(axis, jnp.where(c > 0, (last - first) / jnp.where(c > 0, c, 1), 0) * self.gravity)
+        rest.insert(
+            axis, jnp.where(c > 0, (last - first) / jnp.where(c > 0, c, 1), 0) * self.gravity
+        )
         return jnp.stack([first + last, *rest])
 
     def numerical_flux(

@@ -1,7 +1,7 @@
 """Integration in time: steps bounded by the CFL number, inside one compiled loop."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import equinox as eqx
@@ -14,7 +14,7 @@ from physcon._typing import Array, ArrayLike, Float, Int, Scalar
 from physcon.boundary import Boundary
 from physcon.fv.diffusion import Mixed
 from physcon.fv.law import Law
-from physcon.fv.semidiscrete import Problem, Scheme, Source, cast, rate
+from physcon.fv.semidiscrete import DEFAULT, Problem, Scheme, Source, cast, rate
 from physcon.grid import Grid
 
 OK, NOT_FINITE, INADMISSIBLE, MAX_STEPS, STALLED = (np.int32(k) for k in range(5))
@@ -59,9 +59,9 @@ def solve(
     law: Any,
     grid: Grid,
     boundary: Boundary,
-    scheme: Scheme = Scheme(),
+    scheme: Scheme = DEFAULT,
     *,
-    times: ArrayLike,
+    times: ArrayLike | Sequence[ArrayLike],
     start: ArrayLike = 0.0,
     cfl: ArrayLike = 0.45,
     dt: ArrayLike | None = None,
@@ -89,11 +89,12 @@ def solve(
     Raises: ValueError for a state off the grid; at run time under `throw` for a failed status.
     """
     require(loop in ("while", "checkpointed"), "'while' or 'checkpointed'", repr(loop), "choose")
-    require(jnp.ndim(times) == 1, "a 1-D array of times", jnp.ndim(times), "times=[t_end]")
+    times = jnp.asarray(times, u.dtype)
+    require(times.ndim == 1, "a 1-D array of times", times.shape, "times=[t_end]")
     exact = concrete(times)
     if exact is not None:
         require(bool((exact[1:] > exact[:-1]).all()), "increasing times", times, "sort them")
-    times, start, cfl = (jnp.asarray(x, u.dtype) for x in (times, start, cfl))
+    start, cfl = jnp.asarray(start, u.dtype), jnp.asarray(cfl, u.dtype)
     dt = None if dt is None else jnp.asarray(dt, u.dtype)
     problem = cast(Problem(law, grid, boundary, scheme, source), u.dtype)
     solution = _solve(problem, u, times, start, cfl, dt, max_steps, loop)
@@ -137,9 +138,10 @@ def _solve(
 
         repeat = _while if loop == "while" else _checkpointed
         state = repeat(pending, lambda s: advance(s, end), state, max_steps)
-        late = jnp.where(state.t < end, MAX_STEPS, OK)
-        late = jnp.where(jnp.isfinite(_rate_or_nan(problem, state.u, state.t)).all(), late, NOT_FINITE)
-        state = state._replace(status=jnp.where(state.status == OK, late, state.status))
+        sound = jnp.isfinite(_rate_or_nan(problem, state.u, state.t)).all()
+        status = jnp.where(state.t < end, MAX_STEPS, OK)
+        status = jnp.where(sound, status, NOT_FINITE)
+        state = state._replace(status=jnp.where(state.status == OK, status, state.status))
         return state, jnp.where(state.status == OK, state.u, jnp.nan)
 
     zero = jnp.zeros((), jnp.int32)

@@ -43,7 +43,7 @@ def ssp_rk3(
 def ssp_rk43(
     problem: Tendency, u: Float[Array, "c *x"], t: Scalar, dt: Scalar
 ) -> Float[Array, "c *x"]:
-    """Four stages, order 3, SSP coefficient 2 (Spiteri and Ruuth, SIAM J. Numer. Anal. 40, 2002)."""
+    """Four stages, order 3, SSP coefficient 2 (Spiteri and Ruuth 2002, SIAM J. Numer. Anal. 40)."""
     half = 0.5 * dt
     v = u + half * problem(u, t)
     v = v + half * problem(v, t + half)

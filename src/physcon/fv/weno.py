@@ -8,6 +8,7 @@ cancellation in float32.
 """
 
 from functools import lru_cache
+from itertools import pairwise
 from math import factorial
 from typing import Literal
 
@@ -34,6 +35,8 @@ class WENO(eqx.Module):
     The order is that of smooth one-dimensional flow in ``"conservative"`` or ``"characteristic"``
     variables. Primitive averages are not averages of primitive variables: there, and for nonlinear
     laws in two or more dimensions (one flux point per face), the order is 2, with small constants.
+    In characteristic variables a wave family that is nearly absent keeps its limiting, which costs
+    smooth accuracy (order 2.5 instead of 5 seen in an isentropic simple wave).
 
     Source: Jiang and Shu, J. Comput. Phys. 126 (1996) 202; Balsara and Shu, J. Comput. Phys. 160
     (2000) 405; Borges, Carmona, Costa and Don, J. Comput. Phys. 227 (2008) 3191 (Z); Castro, Costa
@@ -91,7 +94,7 @@ class WENO(eqx.Module):
         """Value at the upper face of the middle one of 2 r - 1 cells."""
         r = self.ghosts
         candidates, linear, factors = _tables(r)
-        d = [b - a for a, b in zip(cells[:-1], cells[1:], strict=True)]
+        d = [b - a for a, b in pairwise(cells)]
         rises, smooth = [], []
         for k in range(r):
             own = d[k : k + r - 1]
