@@ -1,0 +1,1 @@
+"""Neural operators whose boundary conditions hold exactly."""
