@@ -84,8 +84,8 @@ def bases_for(boundary: Boundary, ndim: int) -> tuple[Basis, ...]:
             f"a Fourier basis (form='lift') suits axis {axis}",
         )
         found.append(names[isinstance(pair[0], Dirichlet), isinstance(pair[1], Dirichlet)])
-    free: Basis = "cosine"
-    return (*found, *[free] * (ndim - boundary.ndim))
+    free: list[Basis] = ["cosine"] * (ndim - boundary.ndim)
+    return tuple(found + free)
 
 
 @lru_cache(maxsize=64)

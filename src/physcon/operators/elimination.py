@@ -92,7 +92,7 @@ def eliminated_spectral_conv(
     )
     method = choose_method(space, kept) if method == "auto" else method
     modes = analyse(x, kept, method)
-    nodes = np.array([0, (points or space[0]) - 1])[list(sides)]
+    nodes = np.array([0, (points or x.shape[1]) - 1])[list(sides)]
     shift, read = boundary_waves(space, kept, nodes)
     face = jnp.moveaxis(jnp.take(x, nodes, axis=1), 1, 0)  # (p, c, *t)
     if len(space) == 2:
@@ -177,7 +177,7 @@ def _impulses(
     p, c = at_nodes.shape
     if p == 1:
         return at_nodes - jnp.linalg.solve(blocks[0, 0], kernel_at_nodes[0])[None]
-    (g00, g01), (g10, g11) = blocks
+    g00, g01, g10, g11 = (blocks[r, s] for r in range(2) for s in range(2))
     first = g00 - jnp.matmul(g01, jnp.linalg.solve(g11, g10), precision="highest")
     target = jnp.stack([first @ at_nodes[0], g11 @ at_nodes[1]])
     full = jnp.transpose(blocks, (0, 2, 1, 3)).reshape(p * c, p * c)

@@ -18,6 +18,7 @@ import numpy as np
 
 from physcon._checks import require
 from physcon._typing import Array, Float, PRNGKeyArray, Shape
+from physcon.operators.lowrank import CPWeights, TuckerWeights
 from physcon.operators.spectral import init_spectral_weights, spectral_conv
 
 Field: TypeAlias = Float[Array, "c *x"]
@@ -60,9 +61,15 @@ class Perceptron(eqx.Module):
 class Block(eqx.Module):
     """One Fourier layer: spectral weights, pointwise skip, and an optional channel MLP."""
 
-    spectral: Array
+    spectral: Array | CPWeights | TuckerWeights
     skip: Pointwise
     mlp: Perceptron | None
+
+    def weights(self) -> Array:
+        """The spectral weights, multiplied out where they are stored as factors."""
+        if isinstance(self.spectral, CPWeights | TuckerWeights):
+            return self.spectral.dense()
+        return self.spectral
 
 
 class Normaliser(eqx.Module):
@@ -132,7 +139,7 @@ class FNO(eqx.Module):
         coordinates: bool = True,
         inputs: Normaliser | None = None,
         outputs: Normaliser | None = None,
-        init_weights: Callable[..., Array] = init_spectral_weights,
+        init_weights: Callable[..., Array | CPWeights | TuckerWeights] = init_spectral_weights,
     ) -> "FNO":
         """Random parameters.
 
@@ -140,7 +147,8 @@ class FNO(eqx.Module):
             modes: kept per axis; ``len(modes)`` is the number of space axes.
             hidden: channels inside the projection.
             mlp: channels inside each block's residual MLP, or None for no MLP.
-            init_weights: ``(key, in, out, modes)`` to the weights of one convolution.
+            init_weights: ``(key, in, out, modes)`` to the weights of one convolution, for example
+                ``partial(TuckerWeights.init, rank=0.5)``.
         """
         require(depth >= 1, "one block or more", depth, "depth counts the Fourier layers")
         padding = (0,) * len(modes) if padding is None else padding
@@ -180,7 +188,7 @@ class FNO(eqx.Module):
         space = v.shape[1:]
         v = jnp.pad(v, [(0, 0), *((0, n) for n in self.padded_points(space))])
         for i, block in enumerate(self.blocks):
-            v = convolve(block.spectral, v) + block.skip(v)
+            v = convolve(block.weights(), v) + block.skip(v)
             if self.activate_last or i + 1 < len(self.blocks):
                 v = gelu(v)
             if block.mlp is not None:

@@ -72,7 +72,7 @@ def published_boon_fno(
     v = fno.lift(with_coordinates(u))
     v = jnp.pad(v, [(0, 0)] * (v.ndim - 1) + [(0, points)])
     for i, block in enumerate(fno.blocks):
-        v = published_spectral_conv(block.spectral, v, padded) + _finish(block.skip(v), padded)
+        v = published_spectral_conv(block.weights(), v, padded) + _finish(block.skip(v), padded)
         if i + 1 < len(fno.blocks):
             v = _activate(v, masked)
     v = fno.projection.first(crop(v, space))
