@@ -1,0 +1,1 @@
+"""Probabilistic predictors: functions (params, contexts, points, key) -> mean and std."""
