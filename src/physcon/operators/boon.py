@@ -1,8 +1,9 @@
 """Fourier neural operators whose output meets boundary conditions, whatever the weights.
 
-The correction is applied to the features after every block, and last to the output. In the blocks
-it carries the boundary data into the network: feature j takes the (normalised) condition of output
-channel j modulo the number of outputs. The last one makes the conditions hold to rounding.
+The correction is applied to what every block computes, before its activation, and last to the
+output. In the blocks it carries the boundary data into the network: feature j takes the
+(normalised) condition of output channel j modulo the number of outputs. The last one makes the
+conditions hold to rounding.
 """
 
 from functools import partial
@@ -87,14 +88,14 @@ class BoundaryFNO(eqx.Module):
         rows = traces(boundary, grid, self.order)
         closed = [axis for axis, r in enumerate(rows) if r and r[0].periodic]
         u = _without_last(u, closed)
-        convolve, after = self._convolution(boundary, rows, u.shape[1:]), None
+        convolve, step = self._convolution(boundary, rows, u.shape[1:]), None
         if self.every_block and any(rows):
             hidden = self._hidden_rows(rows, grid.shape, closed)
             if self.form in ("lift", "basis"):
-                after = partial(smooth_lift, rows=hidden, gains=lift_gains(hidden, grid))
+                step = partial(smooth_lift, rows=hidden, gains=lift_gains(hidden, grid))
             elif self.form == "eliminate":
-                after = partial(overwrite_rows, rows=hidden)
-        out = self.fno.raw(u, convolve, after)
+                step = partial(overwrite_rows, rows=hidden)
+        out = self.fno.raw(u, convolve, step)
         for axis in closed:
             first = jnp.take(out, jnp.array([0]), axis=axis + 1)
             out = jnp.concatenate([out, first], axis + 1)

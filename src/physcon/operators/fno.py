@@ -175,13 +175,13 @@ class FNO(eqx.Module):
         self,
         u: Float[Array, "i *x"],
         convolve: Convolve = spectral_conv,
-        after_block: Callable[[Field], Field] | None = None,
+        correct: Callable[[Field], Field] | None = None,
     ) -> Float[Array, "o *x"]:
         """The output before `outputs.decode`.
 
         Args:
             convolve: stands in for the spectral convolution of every block.
-            after_block: acts on the features of every block but on the padding.
+            correct: acts on what every block computes, before its activation; not on the padding.
         """
         u = u if self.inputs is None else self.inputs.encode(u)
         v = self.lift(with_coordinates(u) if self.coordinates else u)
@@ -189,12 +189,12 @@ class FNO(eqx.Module):
         v = jnp.pad(v, [(0, 0), *((0, n) for n in self.padded_points(space))])
         for i, block in enumerate(self.blocks):
             v = convolve(block.weights(), v) + block.skip(v)
+            if correct is not None:
+                v = _on_domain(correct, v, space)
             if self.activate_last or i + 1 < len(self.blocks):
                 v = gelu(v)
             if block.mlp is not None:
                 v = v + block.mlp(v)
-            if after_block is not None:
-                v = jax.lax.dynamic_update_slice(v, after_block(crop(v, space)), (0,) * v.ndim)
         return self.projection(crop(v, space))
 
     def padded_points(self, space: Shape) -> Shape:
@@ -228,6 +228,12 @@ def with_coordinates(u: Field) -> Field:
 def crop(v: Field, space: Shape) -> Field:
     """The first `space` points of every axis."""
     return jax.lax.slice(v, (0,) * v.ndim, (v.shape[0], *space))
+
+
+def _on_domain(correct: Callable[[Field], Field], v: Field, space: Shape) -> Field:
+    if v.shape[1:] == space:
+        return correct(v)
+    return jax.lax.dynamic_update_slice(v, correct(crop(v, space)), (0,) * v.ndim)
 
 
 def gelu(u: Float[Array, "*s"]) -> Float[Array, "*s"]:

@@ -134,7 +134,7 @@ def _trace(condition: Condition, grid: Grid, axis: int, upper: int, order: int) 
     return Trace(row, _array(value, side), axis, bool(upper), False)
 
 
-def _difference(grid: Grid, axis: int, upper: int, order: int) -> Float[Array, " q+1"]:
+def _difference(grid: Grid, axis: int, upper: int, order: int) -> Float[Array, " _"]:
     gaps = jnp.broadcast_to(grid.spacings[axis], (grid.shape[axis] - 1,))
     gaps = jnp.flip(gaps)[:order] if upper else gaps[:order]
     inwards = jnp.concatenate([jnp.zeros(1, gaps.dtype), jnp.cumsum(gaps)])
