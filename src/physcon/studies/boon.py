@@ -175,9 +175,9 @@ def trained(
     from physcon.training import Minibatches, fit
 
     inputs, outputs = Normaliser.fit(data.u), Normaliser.fit(data.answer)
-    networks = eqx.filter_vmap(lambda k: network(method, config, k, inputs, outputs))(
-        jax.vmap(jax.random.key)(jnp.asarray(config.seeds))
-    )
+    keys = jax.vmap(jax.random.key)(jnp.asarray(config.seeds))
+    make = eqx.filter_vmap(lambda k: network(method, config, k, inputs, outputs))
+    networks = eqx.filter_jit(make)(keys)
 
     def loss(networks: BoundaryFNO, batch: Samples, key: PRNGKeyArray) -> Scalar:
         errors, _ = _errors(networks, method, grid, batch, config.order)
