@@ -50,7 +50,9 @@ predictions = {
 }
 for name, u in predictions.items():
     left, right = residuals(u, sample.boundary, grid, config.order)
-    print(f"{name:6s} slope error left {float(left.value[0]):+.1e}, right {float(right.value[0]):+.1e}")
+    print(
+        f"{name:6s} slope error left {float(left.value[0]):+.1e}, right {float(right.value[0]):+.1e}"
+    )
 
 figure = Figure(figsize=(7, 3), layout="constrained")
 whole, wall = figure.subplots(1, 2)
@@ -63,7 +65,6 @@ for axes, part in ((whole, slice(None)), (wall, slice(0, 8))):
 whole.set_ylabel("u(0.5, x)")
 wall.set_title("at the insulator")
 whole.legend()
-figure
 
 # %% [markdown]
 # ## Another flux, the same program

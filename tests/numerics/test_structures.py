@@ -47,9 +47,11 @@ def _stationary(rng, periodic=False):
 ROOTS = {
     "dense": (lambda rng: Dense(_normal(rng, SIZE, SIZE), SHAPE), True),
     "cholesky": (
-        lambda rng: pc.Gaussian.from_covariance(
-            jnp.zeros(SHAPE), jnp.cov(_normal(rng, SIZE, 30)) + 0.1 * jnp.eye(SIZE)
-        ).root,
+        lambda rng: (
+            pc.Gaussian.from_covariance(
+                jnp.zeros(SHAPE), jnp.cov(_normal(rng, SIZE, 30)) + 0.1 * jnp.eye(SIZE)
+            ).root
+        ),
         True,
     ),
     "low rank": (lambda rng: LowRank(_normal(rng, 5, *SHAPE)), True),
