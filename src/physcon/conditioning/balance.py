@@ -96,8 +96,7 @@ def divergence_free(
         Σ_k |face_k| (v_k at the upper face - v_k at the lower face) = 0
 
     Shapes: component k ``(..., n_k + 1, ...)``; the field is their concatenation, flattened
-    (`join_fields`, `split_fields`). With `periodic` n_k faces on every axis, face 0
-    closing the torus.
+    (`join_fields`, `split_fields`). With `periodic` n_k faces on axis k, face 0 closing the torus.
 
     Args:
         boundary: per axis the known normal components at the (lower, upper) boundary, as in

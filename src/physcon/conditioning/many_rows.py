@@ -7,6 +7,7 @@ couples cells along one axis only (`Tridiagonal`), else preconditioned conjugate
 
 import abc
 from collections.abc import Callable
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -71,8 +72,7 @@ class Tridiagonal(Solver):
         return _tridiagonal.factorise(diagonal, -w[first : first + diagonal.shape[0] - 1])
 
     def inverse(self, root: LinearMap, operator: LinearMap, noise_std: Array) -> Inverse:
-        assert isinstance(root, Diagonal)
-        assert isinstance(operator, Difference)
+        root, operator = _separable(root, operator)
         factor, axis = self._factor(root, operator, noise_std), operator.axis
 
         def apply(y: Array) -> tuple[Array, Array]:
@@ -82,21 +82,28 @@ class Tridiagonal(Solver):
         return apply
 
     def log_det(self, root: LinearMap, operator: LinearMap, noise_std: Array) -> Scalar:
-        assert isinstance(root, Diagonal)
-        assert isinstance(operator, Difference)
+        root, operator = _separable(root, operator)
         return jnp.sum(jnp.log(self._factor(root, operator, noise_std).pivots))
 
     def variance(self, root: LinearMap, operator: LinearMap, noise_std: Array) -> Array:
-        # Face i bounds cells i-1 and i: (Gᵀ S⁻¹ G)_ii = a² (Z_{i-1,i-1} - 2 Z_{i-1,i} + Z_ii).
-        assert isinstance(root, Diagonal)
-        assert isinstance(operator, Difference)
+        # Face i bounds cells i-1, i; Z = S⁻¹: (Gᵀ Z G)_ii = area² (Z_i-1,i-1 - 2 Z_i-1,i + Z_ii)
+        root, operator = _separable(root, operator)
         diagonal, off = _tridiagonal.inverse_band(self._factor(root, operator, noise_std))
         low, high = (int(end) for end in operator.ends)
         inner = diagonal[:-1] + diagonal[1:] - 2 * off
-        seen = jnp.concatenate([diagonal[: 1 * low], inner, diagonal[diagonal.shape[0] - high :]])
+        seen = jnp.concatenate([diagonal[:low], inner, diagonal[diagonal.shape[0] - high :]])
         variance = root.diagonal**2
         explained = variance**2 * operator.area**2 * jnp.moveaxis(seen, 0, operator.axis)
         return variance - explained
+
+
+def _separable(root: LinearMap, operator: LinearMap) -> tuple[Diagonal, Difference]:
+    if not (isinstance(root, Diagonal) and isinstance(operator, Difference)) or operator.periodic:
+        raise ValueError(
+            "expected independent errors (Diagonal) and one Difference for Tridiagonal, got "
+            f"{type(root).__name__} and {type(operator).__name__}; use ConjugateGradient"
+        )
+    return root, operator
 
 
 class ConjugateGradient(Solver):
@@ -182,7 +189,7 @@ def structured_solver(root: LinearMap, operator: LinearMap, eps: float) -> Solve
     return ConjugateGradient(rtol=max(eps / 10, 1e-13))
 
 
-class Solution(eqx.Module):
+class Solution(NamedTuple):
     """Posterior mean, multipliers λ = S⁻¹ (b - G μ), |S λ - b + G μ| / |b - G μ|, steps taken."""
 
     mean: Float[Array, "*x"]
@@ -244,7 +251,7 @@ def _(primals: tuple, tangents: tuple) -> tuple[Solution, Solution]:
         d_multiplier, _ = solver.inverse(root, operator, noise_std)(missing)
         d_mean = a + root.mv(root.rmv(operator.rmv(d_multiplier)))
         no_steps = np.zeros(solution.steps.shape, jax.dtypes.float0)
-        tangent = Solution(d_mean, d_multiplier, jnp.zeros_like(solution.unmet), no_steps)
+        tangent = Solution(d_mean, d_multiplier, jnp.zeros_like(solution.unmet), no_steps)  # type: ignore[arg-type]
     return solution, tangent
 
 
@@ -270,6 +277,9 @@ class Innovation(LinearMap):
     @property
     def out_shape(self) -> Shape:
         return self.root.out_shape
+
+    def undiminished(self) -> LinearMap:
+        return self.root.undiminished()
 
     def _pair(self) -> Sum:
         """[G R, σ] on latent and noise together."""

@@ -153,7 +153,8 @@ class Compose(LinearMap):
 
     def _check_square(self) -> None:
         """Volumes multiply if the inner range is everything."""
-        if self.inner.covariance_root_rank() < _size(self.outer.in_shape):
+        rank = self.inner.covariance_root_rank()
+        if not isinstance(rank, int) or rank < _size(self.outer.in_shape):
             raise NotImplementedError(
                 "Compose: no density for an inner map without full range; ask for samples"
             )

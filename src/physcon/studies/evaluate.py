@@ -1,6 +1,7 @@
 """Predictions of a neural process under every method of the article, and their scores."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import equinox as eqx
@@ -10,7 +11,7 @@ import jax.numpy as jnp
 from physcon import metrics
 from physcon._typing import Array, Float, PRNGKeyArray, Scalar
 from physcon.conditioning import Gaussian, LinearConstraint, integral
-from physcon.conditioning.probconserv import hard, probconserv, probconserv_with_diffusion
+from physcon.conditioning.probconserv import hard_c, prob_conserv, unconstrained
 from physcon.grid import Grid
 from physcon.models.anp import ANP, predict_samples
 from physcon.models.predictor import Observations, Prediction, mixture_moments
@@ -65,13 +66,13 @@ def _method(
     method: Method, mass: LinearConstraint, settings: EvaluationSettings
 ) -> Callable[[Gaussian], Gaussian]:
     """The posterior of a prior under one method."""
-    methods: dict[str, Callable[[Gaussian], Gaussian]] = {
-        "unconstrained": lambda prior: prior,
-        "hard": lambda prior: hard(prior, mass),
-        "probconserv": lambda prior: probconserv(prior, mass),
-        "diffusion": lambda prior: probconserv_with_diffusion(prior, mass, settings.alpha),
+    methods: dict[str, Callable[[Gaussian, LinearConstraint], Gaussian]] = {
+        "unconstrained": unconstrained,
+        "hard": hard_c,
+        "probconserv": prob_conserv,
+        "diffusion": partial(prob_conserv, alpha=settings.alpha),
     }
-    return methods[method]
+    return lambda prior: methods[method](prior, mass)
 
 
 def moments(draws: Gaussian) -> Prediction:
