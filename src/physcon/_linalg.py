@@ -58,12 +58,14 @@ def float64_primal(fn: F) -> F:
     """Decorator: the value in float64, rounded once; the tangent by plain autodiff of `fn`.
 
     Arguments are pytrees of arrays, all of one floating dtype. Products inside the tangent use
-    `jax.lax.Precision.HIGHEST`. Inside an already-float64 computation it is the identity.
+    `jax.lax.Precision.HIGHEST`. Inside an already-float64 computation it is the identity. The value
+    is one compiled program even outside of jit, so that its float64 intermediates take no memory.
     """
+    compiled = jax.jit(fn)
 
     @jax.custom_jvp
     def core(*args: PyTree) -> PyTree:
-        return in_float64(fn)(*args)
+        return in_float64(compiled)(*args)
 
     @core.defjvp
     def _(primals: tuple, tangents: tuple) -> tuple[PyTree, PyTree]:
@@ -105,10 +107,10 @@ def gram(rows: Float[Array, "m *x"]) -> Float[Array, "m m"]:
     return jnp.matmul(flat, flat.T, precision="highest")
 
 
-def inner_and_gram(
+def weigh(
     rows: Float[Array, "m *x"], x: Float[Array, "*x"], others: Float[Array, "m *z"]
-) -> tuple[Float[Array, " m"], Float[Array, "m m"]]:
-    """`(inner(rows, x), gram(others))`, in one pass over the data where the shapes allow it.
+) -> tuple[Float[Array, " m"], Float[Array, " m"], Float[Array, "m m"]]:
+    """`inner(rows, x), inner(|rows|, |x|), gram(others)`, in one pass where the shapes allow it.
 
     For values only (not differentiable): one variadic reduction. XLA's CPU backend otherwise writes
     shared float64 intermediates to memory, or repeats a reduction inside every consumer (three to
@@ -116,11 +118,12 @@ def inner_and_gram(
     """
     m = rows.shape[0]
     if m > 3 or rows.shape != others.shape:
-        return inner(rows, x), gram(others)
-    terms = (*(row * x for row in rows), *_products(others))
+        return inner(rows, x), inner(jnp.abs(rows), jnp.abs(x)), gram(others)
+    products = [row * x for row in rows]
+    terms = (*products, *(jnp.abs(p) for p in products), *_products(others))
     zeros = (jnp.zeros((), x.dtype),) * len(terms)
     total = jnp.stack(jax.lax.reduce(terms, zeros, _add, tuple(range(x.ndim))))
-    return total[:m], _unpack(total[m:])
+    return total[:m], total[m : 2 * m], _unpack(total[2 * m :])
 
 
 def _add(a: tuple[Array, ...], b: tuple[Array, ...]) -> tuple[Array, ...]:

@@ -78,7 +78,7 @@ class Grid(eqx.Module):
         coordinates, spacings = [], []
         for p in points:
             require(
-                jnp.ndim(p) == 1, "one 1-D array per axis", f"ndim {jnp.ndim(p)}", "pass each axis"
+                np.ndim(p) == 1, "one 1-D array per axis", f"ndim {np.ndim(p)}", "pass each axis"
             )
             exact = concrete(p)  # differences of float64 input are taken in float64
             if exact is None:
@@ -121,7 +121,7 @@ class Grid(eqx.Module):
         """Cell widths of an axis; for nodes the widths of their control volumes."""
         return self._weights_1d(axis, "midpoint" if self.location == "cells" else "trapezoid")
 
-    def faces(self, axis: int = 0) -> Float[Array, " n+1"]:
+    def faces(self, axis: int = 0) -> Float[Array, " _"]:
         """Face positions of an axis (of the control volumes, for nodes)."""
         lower = self.coordinates[axis][0]
         if self.location == "cells":

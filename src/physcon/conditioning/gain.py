@@ -10,8 +10,9 @@ With prior mean μ and covariance Σ = R Rᵀ, rows G u = b with noise covarianc
 Source: Rasmussen and Williams (2006), eq. A.6.
 
 Values are computed in float64 and rounded once. Rows are scaled by powers of two, d, to a unit
-diagonal of S, so that no choice of units over- or underflows; L⁻¹ (of the scaled rows) leaves as a
-pair of float32 arrays (`split`), because a posterior variance is a small difference.
+diagonal of S, so that no choice of units over- or underflows; the whitener B, with B d S d Bᵀ = 1
+on the independent rows (`physcon._whitening`), leaves as a pair of float32 arrays (`split`),
+because a posterior variance is a small difference. Then S⁻¹ = d Bᵀ B d.
 """
 
 from typing import NamedTuple
@@ -19,29 +20,26 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from physcon._linalg import (
-    Pair,
-    along_rows,
-    cholesky,
-    gram,
-    in_float64,
-    inner_and_gram,
-    join,
-    lower_inverse,
-    split,
-)
+from physcon._linalg import Pair, along_rows, gram, in_float64, join, split, weigh
 from physcon._typing import Array, Float, Scalar
+from physcon._whitening import whitening
 from physcon.linear_map import LinearMap
+
+#: Of a row's variance, once earlier rows are known: what is less is rounding, the row is redundant.
+REDUNDANT = 1e-14
 
 
 class Gain(NamedTuple):
-    """Solution of the Gram system of the scaled rows: d S d = L Lᵀ."""
+    """Solution of the Gram system of the scaled rows."""
 
     mean: Float[Array, "*x"]
     multiplier: Float[Array, " m"]
-    scale: Float[Array, " m"]
-    whitener: Pair  # L⁻¹, (m, m)
-    log_det: Scalar  # of S
+    scale: Float[Array, " m"]  # d; zero for rows that see no variance
+    whitener: Pair  # B, (m, m), rows in pivot order; zero rows for redundant ones
+    order: Float[Array, "m m"]  # permutation to pivot order
+    log_det: Scalar  # of S over the independent rows
+    unmet: Float[Array, " m"]  # b - G μ' - N λ, zero up to rounding unless rows contradict
+    rounding: Float[Array, " m"]  # |G| |μ| + |b|
 
 
 def whiten(operator: LinearMap, root: LinearMap) -> Float[Array, "m *z"]:
@@ -49,23 +47,43 @@ def whiten(operator: LinearMap, root: LinearMap) -> Float[Array, "m *z"]:
     return jax.vmap(root.rmv)(operator.rows())
 
 
+@jax.jit
 def _solve(
     mean: Array, root: LinearMap, operator: LinearMap, value: Array, noise_std: Array
 ) -> Gain:
-    prediction, s = inner_and_gram(operator.rows(), mean, whiten(operator, root))
-    s = s + jnp.diag(noise_std**2)
-    exponent = jnp.round(-0.5 * jnp.log2(jnp.diag(s)))
-    scale = jnp.exp2(jnp.where(jnp.isfinite(exponent), exponent, 0))
-    lower = cholesky(scale[:, None] * s * scale[None, :])
-    whitener = lower_inverse(lower)
-    multiplier = scale * (whitener.T @ (whitener @ (scale * (value - prediction))))
+    rows, noise = operator.rows(), noise_std**2
+    prediction, magnitude, s = weigh(rows, mean, whiten(operator, root))
+    s = s + jnp.diag(noise)
+    variance = jnp.diagonal(s)
+    # What a posterior has already been told is seen by the size of its prior's rows.
+    known = root.undiminished()
+    before = variance if known is root else _row_variance(whiten(operator, known)) + noise
+    seen = variance > REDUNDANT * before
+    exponent = jnp.round(-0.5 * jnp.log2(jnp.where(seen, variance, 1)))
+    scale = jnp.where(seen, jnp.exp2(exponent), 0)
+    found = whitening(scale[:, None] * s * scale[None, :], REDUNDANT)
+    missing = value - prediction
+    multiplier = scale * (found.whitener.T @ (found.whitener @ (scale * missing)))
+    # NaN never means "missing": it goes everywhere.
+    multiplier = jnp.where(
+        jnp.all(jnp.isfinite(missing) & jnp.isfinite(variance)), multiplier, jnp.nan
+    )
+    kept = jnp.any(found.whitener != 0, axis=1)
     return Gain(
         mean=mean + root.mv(root.rmv(operator.rmv(multiplier))),
         multiplier=multiplier,
         scale=scale,
-        whitener=split(whitener),
-        log_det=2 * jnp.sum(jnp.log(jnp.diag(lower)) - jnp.log(scale)),
+        whitener=split(found.whitener),
+        order=found.order,
+        log_det=2
+        * jnp.sum(jnp.log(found.diagonal) - jnp.log(jnp.where(kept, found.order @ scale, 1))),
+        unmet=missing - s @ multiplier,
+        rounding=magnitude + jnp.abs(value),
     )
+
+
+def _row_variance(rows: Float[Array, "m *z"]) -> Float[Array, " m"]:
+    return jnp.sum(rows * rows, axis=tuple(range(1, rows.ndim)))
 
 
 @jax.custom_jvp
@@ -80,8 +98,9 @@ def solve(
         a = d(μ + Σ Gᵀ λ)|λ     c = db - d(G μ' + N λ)|μ',λ
         dλ = S⁻¹ (c - G a)      dμ' = a + Σ Gᵀ dλ
 
-    (differentiate  μ' = μ + Σ Gᵀ λ,  G μ' + N λ = b).  And d(L⁻¹) = -Φ(L⁻¹ dS L⁻ᵀ) L⁻¹, Φ the lower
-    triangle with halved diagonal (Smith, J. Comput. Graph. Stat. 4 (1995) 134).
+    (differentiate  μ' = μ + Σ Gᵀ λ,  G μ' + N λ = b).  And dB = -Φ(B dS Bᵀ) B, Φ the lower triangle
+    with halved diagonal (Smith, J. Comput. Graph. Stat. 4 (1995) 134). Redundant rows: the same,
+    right for every change that leaves them redundant and consistent.
     """
     return in_float64(_solve)(mean, root, operator, value, noise_std)
 
@@ -115,6 +134,9 @@ def _(primals: tuple, tangents: tuple) -> tuple[Gain, Gain]:
             multiplier=d_multiplier,
             scale=jnp.zeros_like(scale),
             whitener=Pair(d_whitener, jnp.zeros_like(d_whitener)),
+            order=jnp.zeros_like(gain.order),
             log_det=jnp.trace(ds),
+            unmet=jnp.zeros_like(scale),
+            rounding=jnp.zeros_like(scale),
         )
     return gain, tangent

@@ -7,10 +7,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from physcon._checks import require, require_shape
-from physcon._linalg import float64_primal
+from physcon._checks import error_if, require, require_shape
+from physcon._linalg import along_rows, float64_primal, gram
 from physcon._typing import Array, Float, PRNGKeyArray, Scalar
-from physcon.linear_map import Diagonal, LinearMap
+from physcon.linear_map import Dense, Diagonal, LinearMap, LowRank, Sum
 
 
 class Gaussian(eqx.Module):
@@ -51,6 +51,67 @@ class Gaussian(eqx.Module):
         root = jnp.sqrt(jnp.where(positive, variance, 1))
         # A negative variance becomes NaN, which `condition` reports.
         return cls.diagonal(mean, jnp.where(positive, root, jnp.where(variance == 0, 0, jnp.nan)))
+
+    @classmethod
+    def from_samples(
+        cls, samples: Float[Array, "r *x"], std: Float[Array, "*x"] | None = None
+    ) -> "Gaussian":
+        """Mean and covariance of an ensemble, low rank: O(r n) for r members of size n.
+
+            Σ = Σ_k (u_k - mean)(u_k - mean)ᵀ / (r - 1) + diag(std²)
+
+        Args:
+            std: independent errors on top; without them r - 1 exact rows use up all freedom.
+
+        Source: sample covariance of the ensemble Kalman filter (Evensen 2009, eq. 4.20).
+
+        >>> members = jnp.array([[1.0, 0.0], [3.0, 0.0]])
+        >>> Gaussian.from_samples(members).variance().tolist()
+        [2.0, 0.0]
+        """
+        require(samples.shape[0] >= 2, "2 or more samples", samples.shape[0], "draw more")
+        root = LowRank(_contrasts(samples) * (samples.shape[0] - 1) ** -0.5)
+        mean = jnp.mean(samples, axis=0)
+        if std is None:
+            return cls(mean, root)
+        require_shape(std, mean.shape, "std")
+        return cls(mean, Sum(root, Diagonal(std)))
+
+    @classmethod
+    def from_mixture(
+        cls, means: Float[Array, "k *x"], stds: Float[Array, "k *x"], ddof: int = 0
+    ) -> "Gaussian":
+        """First two moments of an equal mixture of k predictions with independent errors.
+
+            Σ = Σ_k (m_k - mean)(m_k - mean)ᵀ / (k - ddof) + diag(mean of stds²)
+
+        A latent-variable model (ANP) or a deep ensemble predicts such a mixture: what the members
+        disagree about is correlated over the field, what each is unsure of is not.
+        """
+        k = means.shape[0]
+        require_shape(stds, means.shape, "stds")
+        require(k >= 2 and k > ddof, f"{max(2, ddof + 1)} or more members", k, "draw more")
+        root = LowRank(_contrasts(means) * (k - ddof) ** -0.5)
+        within = cls.from_variance(jnp.mean(means, axis=0), jnp.mean(stds**2, axis=0))
+        return cls(within.mean, Sum(root, within.root))
+
+    @classmethod
+    def from_cholesky(cls, mean: Float[Array, "*x"], factor: Float[Array, "n n"]) -> "Gaussian":
+        """Dense covariance `factor` factorᵀ over the flattened field, `factor` lower triangular."""
+        return cls(mean, Dense(factor, mean.shape, lower=True))
+
+    @classmethod
+    def from_covariance(
+        cls, mean: Float[Array, "*x"], covariance: Float[Array, "n n"], throw: bool = True
+    ) -> "Gaussian":
+        """Dense positive definite covariance over the flattened field; one Cholesky, O(n³).
+
+        Raises:
+            RuntimeError: at run time under ``throw=True`` if it is not positive definite.
+        """
+        factor = _cholesky(covariance)
+        factor = error_if(factor, ~jnp.all(jnp.isfinite(factor)), _NOT_POSITIVE, throw)
+        return cls.from_cholesky(mean, factor)
 
     def variance(self) -> Float[Array, "*x"]:
         """Marginal variances, computed in float64 (a posterior's is a difference) and rounded."""
@@ -93,9 +154,31 @@ class Gaussian(eqx.Module):
 
     def covariance(self) -> Float[Array, "n n"]:
         """The dense covariance matrix, ``(n, n)`` with n = size of the field. Small fields only."""
-        rows = _rows(self.root)
-        flat = rows.reshape(rows.shape[0], -1)
-        return jnp.matmul(flat, flat.T, precision="highest")
+        return _covariance(self.root)
+
+
+@float64_primal
+def _contrasts(samples: Float[Array, "r *x"]) -> Float[Array, "r-1 *x"]:
+    """r - 1 vectors with the scatter of r samples: (Σ_{i<k} u_i - k u_k) / √(k (k + 1)).
+
+    Helmert's orthonormal contrasts: unlike the r anomalies, which sum to zero, they are independent
+    (Lancaster, Am. Math. Mon. 72 (1965) 4).
+    """
+    samples = samples - jnp.mean(samples, axis=0, keepdims=True)
+    k = jnp.arange(1.0, samples.shape[0])
+    before = jnp.cumsum(samples, axis=0)[:-1]
+    return along_rows((k * (k + 1)) ** -0.5, before - along_rows(k, samples[1:]))
+
+
+@float64_primal
+def _cholesky(covariance: Float[Array, "n n"]) -> Float[Array, "n n"]:
+    return jnp.linalg.cholesky(covariance)
+
+
+_NOT_POSITIVE = (
+    "from_covariance: expected a positive definite covariance, got one without a Cholesky factor; "
+    "add a nugget (noise variance) to its diagonal, or use from_samples for a low-rank one"
+)
 
 
 @float64_primal
@@ -104,8 +187,8 @@ def _variance(root: LinearMap) -> Array:
 
 
 @float64_primal
-def _rows(root: LinearMap) -> Array:
-    return root.rows()
+def _covariance(root: LinearMap) -> Array:
+    return gram(root.rows())
 
 
 @float64_primal

@@ -46,24 +46,45 @@ class LinearMap(eqx.Module):
 
     def gram_diagonal(self) -> Array:
         """diag(A Aᵀ): the variances, if A is the root of a covariance. Overridden where cheap."""
-        rows = self.rows()
-        return jnp.sum(rows * rows, axis=tuple(range(1, rows.ndim))).reshape(self.out_shape)
+        size = 1
+        for n in self.out_shape:
+            size *= n
 
-    def covariance_root_rank(self) -> int:
+        def norm(i: Array) -> Array:
+            row = self.rmv((jnp.arange(size) == i).astype(float).reshape(self.out_shape))
+            return jnp.sum(row**2)
+
+        # In blocks, so that the rows never stand in memory together.
+        norms = jax.lax.map(norm, jnp.arange(size), batch_size=min(size, 64))
+        return norms.reshape(self.out_shape)
+
+    def undiminished(self) -> "LinearMap":
+        """The map before any subtraction: for the root of a posterior, the root of its prior."""
+        return self
+
+    def covariance_root_rank(self) -> int | Array:
         """Dimension of the support of N(0, A Aᵀ)."""
         raise NotImplementedError(f"the rank of {type(self).__name__} is not known")
 
-    def normals(self) -> Float[Array, "k *x"]:
-        """Rows that vanish on the support of N(0, A Aᵀ): none, unless the map says otherwise."""
-        return jnp.zeros((0, *self.out_shape), jnp.result_type(*jax.tree.leaves(self)))
+    def tangential(self, rows: Float[Array, "m *x"]) -> Float[Array, "m *x"]:
+        """The part of each row along the support of N(0, A Aᵀ): all, unless the map says less."""
+        return rows
+
+    def solve(self, y: Array) -> Array:
+        """A⁻¹ y, for a map with a cheap inverse."""
+        raise NotImplementedError(f"{type(self).__name__} has no cheap inverse")
 
     def mahalanobis(self, e: Array, scale: Array) -> Array:
         """eᵀ (A Aᵀ)⁺ e; infinite if e leaves the range of A by more than rounding of `scale`."""
-        raise NotImplementedError(f"{type(self).__name__} has no density; ask for samples instead")
+        return jnp.sum(self.solve(e) ** 2)
 
     def log_volume(self) -> Array:
         """½ log of the pseudo-determinant of A Aᵀ."""
         raise NotImplementedError(f"{type(self).__name__} has no density; ask for samples instead")
+
+
+#: Relative size of rounding in fields of the default precision, with some room.
+ROUNDING = 8 * float(jnp.finfo(jnp.float32).eps)
 
 
 class Diagonal(LinearMap):
@@ -91,14 +112,23 @@ class Diagonal(LinearMap):
     def gram_diagonal(self) -> Float[Array, "*x"]:
         return self.diagonal**2
 
-    def covariance_root_rank(self) -> int:
-        return self.diagonal.size
+    def covariance_root_rank(self) -> Array:
+        return jnp.sum(self.diagonal != 0)
+
+    def tangential(self, rows: Float[Array, "m *x"]) -> Float[Array, "m *x"]:
+        return jnp.where(self.diagonal[None] != 0, rows, 0)
 
     def mahalanobis(self, e: Array, scale: Array) -> Array:
-        return jnp.sum((e / self.diagonal) ** 2)
+        free = self.diagonal != 0
+        distance = jnp.sum(jnp.where(free, e / jnp.where(free, self.diagonal, 1), 0) ** 2)
+        off = jnp.any(~free & (jnp.abs(e) > ROUNDING * scale))
+        return jnp.where(off, jnp.inf, distance)
+
+    def solve(self, y: Float[Array, "*x"]) -> Float[Array, "*x"]:
+        return y / self.diagonal
 
     def log_volume(self) -> Array:
-        return jnp.sum(jnp.log(jnp.abs(self.diagonal)))
+        return jnp.sum(jnp.log(jnp.abs(jnp.where(self.diagonal != 0, self.diagonal, 1))))
 
 
 class Rows(LinearMap):
