@@ -181,8 +181,8 @@ def test_messages():
         make_ensemble(jax.random.key(0), 1)
     with pytest.raises(ValueError, match="2 or more samples"):
         pc.Gaussian.from_samples(jnp.ones((1, 3)))
-    with pytest.raises(ValueError, match="stds of shape"):
-        pc.Gaussian.from_mixture(jnp.ones((2, 3)), jnp.ones((2, 4)))
+    with pytest.raises(ValueError, match="2 or more members"):
+        pc.Gaussian.from_mixture(jnp.ones((1, 3)), jnp.ones((1, 3)))
     with pytest.raises(RuntimeError, match="add a nugget"):
         pc.Gaussian.from_covariance(jnp.zeros(2), -jnp.eye(2))
     two = Observations(jnp.ones((3, 1)), jnp.ones((3, 2)))
