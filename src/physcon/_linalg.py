@@ -58,12 +58,14 @@ def float64_primal(fn: F) -> F:
     """Decorator: the value in float64, rounded once; the tangent by plain autodiff of `fn`.
 
     Arguments are pytrees of arrays, all of one floating dtype. Products inside the tangent use
-    `jax.lax.Precision.HIGHEST`. Inside an already-float64 computation it is the identity.
+    `jax.lax.Precision.HIGHEST`. Inside an already-float64 computation it is the identity. The value
+    is one compiled program even outside of jit, so that its float64 intermediates take no memory.
     """
+    compiled = jax.jit(fn)
 
     @jax.custom_jvp
     def core(*args: PyTree) -> PyTree:
-        return in_float64(fn)(*args)
+        return in_float64(compiled)(*args)
 
     @core.defjvp
     def _(primals: tuple, tangents: tuple) -> tuple[PyTree, PyTree]:

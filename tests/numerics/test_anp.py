@@ -92,6 +92,13 @@ def test_prediction_is_the_mixture_of_its_samples(model, contexts, points, direc
     np.testing.assert_allclose(got.std, expected.std, rtol=1e-4)
 
 
+def test_nothing_to_predict_is_an_error(model, contexts, points):
+    with pytest.raises(ValueError, match="at least 1 target point, got 0"):
+        predict(model, contexts, points[:0], jax.random.key(0))
+    with pytest.raises(ValueError, match="at least 1 latent sample, got 0"):
+        predict(model, contexts, points, jax.random.key(0), num_samples=0)
+
+
 def test_dropout_masks_differ_between_samples(model, contexts, points):
     # The latent has variance e⁻⁶⁰ of its own: all that differs between samples is the masks.
     bias = lambda m: m.latent_encoder.log_variance_map.bias  # noqa: E731

@@ -154,6 +154,6 @@ def test_a_trained_process_predicts_held_out_tasks(lines):
 
     error, std = evaluate(out.params, *test)
     prior_variance = np.var(test[1].values)  # error of the best answer that ignores the contexts
-    assert np.mean(error**2) < 0.1 * prior_variance
+    assert np.mean(error**2) < 0.3 * prior_variance
     # The std is an honest one: the scaled error is neither tiny nor huge, far from inputs of 1.
     assert 0.3 < np.sqrt(np.mean((error / std) ** 2)) < 2.0

@@ -47,6 +47,7 @@ def whiten(operator: LinearMap, root: LinearMap) -> Float[Array, "m *z"]:
     return jax.vmap(root.rmv)(operator.rows())
 
 
+@jax.jit
 def _solve(
     mean: Array, root: LinearMap, operator: LinearMap, value: Array, noise_std: Array
 ) -> Gain:

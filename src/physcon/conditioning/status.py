@@ -21,7 +21,8 @@ def status_of(gain: Gain) -> Int[Array, ""]:
 
 def _missed(gain: Gain) -> Bool[Array, " m"]:
     """Rows that the answer misses by more than rounding of the input."""
-    return jnp.abs(gain.unmet) > 16 * jnp.finfo(gain.mean.dtype).eps * gain.rounding
+    rounding = max(16 * float(jnp.finfo(gain.mean.dtype).eps), 1e-11)
+    return jnp.abs(gain.unmet) > rounding * gain.rounding
 
 
 def checked(mean: Float[Array, "*x"], gain: Gain, status: Int[Array, ""]) -> Float[Array, "*x"]:

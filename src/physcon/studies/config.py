@@ -46,6 +46,8 @@ class TrainingSettings:
         learning_rate: of Adam.
         schedule: constant (published), or a cosine decay to zero after a short warm-up.
         soft_weight: λ of the SoftC penalty, for the sum over a batch as published.
+        soft_steps: None: SoftC is trained from scratch like the plain network, as published; else
+            so many steps on from the trained plain network (a step costs four plain ones).
         through_constraint: maximise the density after conditioning on each target time's mass.
         save_every: steps between checkpoints.
     """
@@ -55,6 +57,7 @@ class TrainingSettings:
     learning_rate: float = 1e-4
     schedule: Literal["constant", "cosine"] = "constant"
     soft_weight: float = 1.0
+    soft_steps: int | None = None
     through_constraint: bool = False
     save_every: int = 500
 
@@ -107,10 +110,12 @@ PRESETS: dict[str, dict[str, Any]] = {
         "tasks.train": 4000,
         "tasks.per_parameter": 20,
         "network.size": 64,
-        "training.steps": 1000,
-        "training.batch": 32,
+        "training.steps": 1600,
+        "training.batch": 8,
         "training.learning_rate": 1e-3,
         "training.schedule": "cosine",
+        "training.soft_weight": 0.032,  # 8 / 250: per task as published
+        "training.soft_steps": 100,
         "training.save_every": 100,
         "evaluation.dense_latent_samples": 10,
     },

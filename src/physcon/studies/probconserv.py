@@ -18,8 +18,8 @@ from tqdm import tqdm
 from physcon import report
 from physcon._checks import require
 from physcon._files import atomic_write
-from physcon._typing import PyTree
-from physcon.io import load_torch_anp, write_arrays
+from physcon._typing import PRNGKeyArray, PyTree
+from physcon.io import load_torch_anp, read_arrays, write_arrays
 from physcon.models.anp import ANP
 from physcon.models.losses import (
     constrained_loss,
@@ -30,6 +30,7 @@ from physcon.models.losses import (
 from physcon.models.predictor import Observations
 from physcon.problems import (
     PROBLEMS,
+    Points,
     Task,
     evaluation_problems,
     sample_tasks,
@@ -48,6 +49,7 @@ def run(
     identity: dict[str, Any],
     weights: Path | None = None,
     soft_weights: Path | None = None,
+    test_tasks: Path | None = None,
     resume: bool = False,
     progress: bool = True,
 ) -> list[report.Row]:
@@ -57,6 +59,8 @@ def run(
         identity: the resolved settings as JSON values; a checkpoint of other settings is refused.
         weights, soft_weights: published PyTorch state dicts (.npz) instead of training; without
             `soft_weights` the SoftC row is left out then.
+        test_tasks: published test functions (.npz: input_contexts, output_contexts, input_targets,
+            output_targets, params) instead of newly sampled ones.
 
     Returns: the rows of the table.
     """
@@ -72,13 +76,25 @@ def run(
         networks = jax.tree.map(
             lambda x: x.astype(config.dtype) if eqx.is_inexact_array(x) else x, networks
         )
-        family = PROBLEMS[config.problem]
-        number = config.tasks.per_parameter * len(family.settings.test)
-        problems = evaluation_problems(family, number)
-        tasks = sample_tasks(test_key, problems, config.tasks.context, config.tasks.target)
+        tasks = _test_tasks(config, test_key, test_tasks)
         rows = _tables(config, folder, networks, tasks, evaluation_key, progress)
         _figures(config, folder, networks, tasks, evaluation_key)
     return rows
+
+
+def _test_tasks(config: StudyConfig, key: PRNGKeyArray, path: Path | None) -> Task:
+    family, settings = PROBLEMS[config.problem], config.tasks
+    if path is None:
+        number = settings.per_parameter * len(family.settings.test)
+        problems = evaluation_problems(family, number)
+        return sample_tasks(key, problems, settings.context, settings.target)
+    arrays = read_arrays(path)
+    names = [f"{kind}_{role}s" for role in ("context", "target") for kind in ("input", "output")]
+    missing = {"params", *names} - set(arrays)
+    require(not missing, "a file of test functions", f"none of {sorted(missing)}", "see --help")
+    problems = jax.vmap(family)(jnp.asarray(arrays["params"][:, 0], dtype=float))
+    context_x, context_u, target_x, target_u = (jnp.asarray(arrays[n], dtype=float) for n in names)
+    return Task(problems, Points(context_x, context_u), Points(target_x, target_u))
 
 
 def _train(config, folder, train_key, network_key, identity, resume, progress) -> Networks:
@@ -95,13 +111,13 @@ def _train(config, folder, train_key, network_key, identity, resume, progress) -
     )
     losses: dict[str, np.ndarray] = {}
 
-    def trained(name: str, loss) -> ANP:
+    def trained(name: str, loss, start: ANP, steps: int) -> ANP:
         result = fit(
             mean_over_tasks(loss),
-            untrained,
-            _optimizer(settings),
+            start,
+            _optimizer(settings, steps),
             Minibatches(tasks, settings.batch),
-            settings.steps,
+            steps,
             train_key,
             checkpoint=folder / f"{name}.checkpoint",
             save_every=settings.save_every,
@@ -113,24 +129,27 @@ def _train(config, folder, train_key, network_key, identity, resume, progress) -
         return result.params
 
     plain_loss = _constrained(config) if settings.through_constraint else _plain
-    plain = trained("anp", plain_loss)
+    plain = trained("anp", plain_loss, untrained, settings.steps)
     soft = None
     if "soft" in config.evaluation.methods:
-        soft = trained("anp_soft", partial(_soft, weight=settings.soft_weight / settings.batch))
+        soft_loss = partial(_soft, weight=settings.soft_weight / settings.batch)
+        if settings.soft_steps is None:
+            soft = trained("anp_soft", soft_loss, untrained, settings.steps)
+        else:
+            soft = trained("anp_soft", soft_loss, plain, settings.soft_steps)
     report.training_figure(folder / "training.png", losses)
     write_arrays(folder / "training.npz", losses, force=True)
     return Networks(plain, soft)
 
 
-def _optimizer(settings: TrainingSettings):
+def _optimizer(settings: TrainingSettings, steps: int):
     import optax
 
     if settings.schedule == "constant":
         return optax.adam(settings.learning_rate)
-    warm_up = max(1, min(100, settings.steps // 10))
-    schedule = optax.warmup_cosine_decay_schedule(
-        0.0, settings.learning_rate, warm_up, max(settings.steps, warm_up + 1)
-    )
+    warm_up = max(1, min(100, steps // 10))
+    peak, decay = settings.learning_rate, max(steps, warm_up + 1)
+    schedule = optax.warmup_cosine_decay_schedule(0.0, peak, warm_up, decay)
     return optax.chain(optax.clip_by_global_norm(100.0), optax.adam(schedule))
 
 
@@ -192,9 +211,8 @@ def _figures(config, folder: Path, networks: Networks, tasks: Task, key) -> None
     t = jnp.asarray(family.evaluation_time)
     times = jnp.linspace(*family.t, settings.nt)
     x = np.linspace(*family.x, settings.nx)
-    per = config.tasks.per_parameter
-    for i, value in enumerate(family.test):
-        index = i * per
+    values, first = np.unique(np.asarray(tasks.problem.parameter), return_index=True)
+    for value, index in zip(values.tolist(), first.tolist(), strict=True):
         task: PyTree = jax.tree.map(lambda leaf, j=index: leaf[j], tasks)
         own_key = jax.random.fold_in(key, index)
         title = f"{config.problem}, {family.parameter} = {value:g}"
