@@ -77,7 +77,7 @@ class Tridiagonal(Solver):
 
         def apply(y: Array) -> tuple[Array, Array]:
             x = _tridiagonal.solve(factor, jnp.moveaxis(y, axis, 0))
-            return jnp.moveaxis(x, 0, axis), jnp.zeros((), int)
+            return jnp.moveaxis(x, 0, axis), jnp.zeros((), jnp.int32)
 
         return apply
 
@@ -158,7 +158,7 @@ class ConjugateGradient(Solver):
             return x, r, z + new / rz * p, new, step + 1
 
         z = approximate(b)
-        start = (jnp.zeros_like(b), b, z, jnp.sum(b * z), jnp.zeros((), int))
+        start = (jnp.zeros_like(b), b, z, jnp.sum(b * z), jnp.zeros((), jnp.int32))
         x, *_, steps = jax.lax.while_loop(going, advance, start)
         return x, steps
 

@@ -28,25 +28,28 @@ REACH = 6.0
 
 
 class Hyperparameters(eqx.Module):
-    """Of a stationary kernel, as logarithms: std, length per coordinate, noise; and the mean."""
+    """Of a stationary kernel, as logarithms: std, length per coordinate, noise; and the mean.
 
-    log_std: Scalar
-    log_length: Float[Array, " dim"]
-    log_noise: Scalar
-    mean: Float[Array, " c"]
+    Shapes: scalar, ``(dim,)``, scalar, ``(c,)``; one more axis in front for batches of tasks.
+    """
+
+    log_std: Float[Array, "..."]
+    log_length: Float[Array, "... dim"]
+    log_noise: Float[Array, "..."]
+    mean: Float[Array, "... c"]
 
     @property
-    def std(self) -> Scalar:
+    def std(self) -> Float[Array, "..."]:
         """Prior standard deviation."""
         return jnp.exp(self.log_std)
 
     @property
-    def length(self) -> Float[Array, " dim"]:
+    def length(self) -> Float[Array, "... dim"]:
         """Length scales, in the units of the coordinates."""
         return jnp.exp(self.log_length)
 
     @property
-    def noise_variance(self) -> Scalar:
+    def noise_variance(self) -> Float[Array, "..."]:
         """σ², at least (LEAST_NOISE std)²."""
         return jnp.exp(2 * self.log_noise) + (LEAST_NOISE * self.std) ** 2
 
