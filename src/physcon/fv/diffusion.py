@@ -37,18 +37,19 @@ class Diffusion(eqx.Module):
     def potential(self, u: Float[Array, "*s"]) -> Float[Array, "*s"]:
         """Φ(u), the integral of k."""
 
-    #: Which mean of k a face takes.
-    face: eqx.AbstractVar[Mean]
+    def mean(self) -> Mean:
+        """Which mean of k a face takes."""
+        return "integral"
 
     def face_gradient_flux(
         self, u_left: Float[Array, "*s"], u_right: Float[Array, "*s"]
     ) -> Float[Array, "*s"]:
         """-(mean of k) (u_right - u_left): the flux times the distance of the two values."""
-        if self.face == "integral":
+        if self.mean() == "integral":
             return self.potential(u_left) - self.potential(u_right)
         k_left, k_right = self.coefficient(u_left), self.coefficient(u_right)
         total = k_left + k_right
-        if self.face == "arithmetic":
+        if self.mean() == "arithmetic":
             return 0.5 * total * (u_left - u_right)
         product = 2 * k_left * k_right
         return product / jnp.where(total > 0, total, 1) * (u_left - u_right)
@@ -62,7 +63,6 @@ class Heat(Diffusion):
     """Constant conductivity: u_t = k Δu."""
 
     conductivity: Float[Array, ""] = eqx.field(converter=number, default=1.0)
-    face: Mean = eqx.field(static=True, default="integral", init=False)  # all means agree
 
     def coefficient(self, u: Float[Array, "*s"]) -> Float[Array, "*s"]:
         """k."""
@@ -90,6 +90,10 @@ class PorousMedium(Diffusion):
         """u^(m + 1)/(m + 1)."""
         return _power(u, self.exponent + 1) / (self.exponent + 1)
 
+    def mean(self) -> Mean:
+        """The choice made in `face`."""
+        return self.face
+
 
 class Stefan(Diffusion):
     """k = `above` where u >= threshold, `below` elsewhere: a front with a jump of k."""
@@ -110,6 +114,10 @@ class Stefan(Diffusion):
         """Its integral, from the threshold."""
         excess = u - self.threshold
         return self.above * jnp.maximum(excess, 0) + self.below * jnp.minimum(excess, 0)
+
+    def mean(self) -> Mean:
+        """The choice made in `face`."""
+        return self.face
 
 
 class Mixed(eqx.Module):
