@@ -5,15 +5,14 @@ from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
-from jaxtyping import install_import_hook
-
-with install_import_hook("physcon", "beartype.beartype"):
-    import physcon  # noqa: F401
-
 import jax
 import numpy as np
 import pytest
 from hypothesis import settings
+from jaxtyping import install_import_hook
+
+# For the whole session, not for one import: parts of physcon load lazily.
+install_import_hook("physcon", "beartype.beartype")
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

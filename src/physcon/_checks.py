@@ -9,6 +9,7 @@ from typing import TypeVar
 import equinox as eqx
 import jax
 import numpy as np
+from jax.core import Tracer
 
 from physcon._typing import Array, Bool, PyTree
 
@@ -31,7 +32,12 @@ def require_shape(array: Array, shape: tuple[int, ...], name: str) -> None:
 
 def concrete(x: object) -> np.ndarray | None:
     """`x` as a float64 NumPy array, or None where `x` is traced and has no value yet."""
-    return None if isinstance(x, jax.core.Tracer) else np.asarray(x, dtype=np.float64)
+    return None if is_traced(x) else np.asarray(x, dtype=np.float64)
+
+
+def is_traced(x: object) -> bool:
+    """Whether `x` stands for a value that is not known yet (inside jit, vmap, grad)."""
+    return isinstance(x, Tracer)
 
 
 def error_if(x: T, wrong: "Bool[Array, '*s']", message: str, throw: bool) -> T:

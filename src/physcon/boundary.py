@@ -108,7 +108,7 @@ class Boundary(eqx.Module):
         )
 
 
-def one_sided_derivative(positions: Float[Array, " q+1"]) -> Float[Array, " q+1"]:
+def one_sided_derivative(positions: Float[Array, " s"]) -> Float[Array, " s"]:
     """Coefficients c of the order-q one-sided difference: u'(x_0) ≈ Σ c_s u(x_s).
 
     Shapes: q + 1 positions, the first one at the boundary; any distinct positions, so a mirrored

@@ -8,11 +8,10 @@ error). Which of the two is a property of the grid.
 from typing import Literal, cast
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from physcon._checks import concrete, require
+from physcon._checks import concrete, is_traced, require
 from physcon._linalg import float64_primal
 from physcon._typing import Array, ArrayLike, Float
 from physcon.quadrature import RULES, Rule
@@ -54,7 +53,7 @@ class Grid(eqx.Module):
         _check_sizes(tuple(sizes.tolist()), location)
         coordinates, spacings = [], []
         for n, a, b in zip(sizes.tolist(), *map(_per_axis, (lower, upper)), strict=True):
-            if not isinstance(a, jax.core.Tracer) and not isinstance(b, jax.core.Tracer):
+            if not is_traced(a) and not is_traced(b):
                 require(bool(a < b), "lower < upper", f"[{a}, {b}]", "swap the bounds")
             intervals = n if location == "cells" else n - 1
             start, stop = (0.5, n - 0.5) if location == "cells" else (0.0, n - 1.0)
@@ -79,7 +78,7 @@ class Grid(eqx.Module):
         coordinates, spacings = [], []
         for p in points:
             require(
-                jnp.ndim(p) == 1, "one 1-D array per axis", f"ndim {jnp.ndim(p)}", "pass each axis"
+                np.ndim(p) == 1, "one 1-D array per axis", f"ndim {np.ndim(p)}", "pass each axis"
             )
             exact = concrete(p)  # differences of float64 input are taken in float64
             if exact is None:
@@ -122,7 +121,7 @@ class Grid(eqx.Module):
         """Cell widths of an axis; for nodes the widths of their control volumes."""
         return self._weights_1d(axis, "midpoint" if self.location == "cells" else "trapezoid")
 
-    def faces(self, axis: int = 0) -> Float[Array, " n+1"]:
+    def faces(self, axis: int = 0) -> Float[Array, " _"]:
         """Face positions of an axis (of the control volumes, for nodes)."""
         lower = self.coordinates[axis][0]
         if self.location == "cells":

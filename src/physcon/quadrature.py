@@ -22,12 +22,12 @@ def midpoint(gaps: Float[Array, " n"]) -> Float[Array, " n"]:
     return gaps
 
 
-def trapezoid(gaps: Float[Array, " n-1"]) -> Float[Array, " n"]:
+def trapezoid(gaps: Float[Array, " g"]) -> Float[Array, " g+1"]:
     """Weights of nodal values: half of the gaps on either side."""
     return 0.5 * (jnp.pad(gaps, (1, 0)) + jnp.pad(gaps, (0, 1)))
 
 
-def simpson(gaps: Float[Array, " n-1"]) -> Float[Array, " n"]:
+def simpson(gaps: Float[Array, " g"]) -> Float[Array, " g+1"]:
     """Composite Simpson rule for unequal gaps; an odd last interval takes a parabola's share.
 
     Source: the parabola through three points of gaps h0, h1, integrated over both of them, and over
@@ -55,7 +55,7 @@ def simpson(gaps: Float[Array, " n-1"]) -> Float[Array, " n"]:
     return weights
 
 
-def spline(gaps: Float[Array, " n-1"]) -> Float[Array, " n"]:
+def spline(gaps: Float[Array, " g"]) -> Float[Array, " g+1"]:
     """Integral of the not-a-knot cubic spline through the nodal values.
 
     With M the second derivatives at the nodes, the integral is the trapezoid sum minus

@@ -1,0 +1,86 @@
+"""What all benchmarks share: interleaved timing, and a JSON file that says where it ran."""
+
+import datetime
+import json
+import os
+import platform
+import statistics
+import subprocess
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+
+
+def interleaved(fns: dict[str, Callable[[], Any]], repeats: int = 5) -> dict[str, dict[str, float]]:
+    """Seconds of each function: the first call (which compiles) and the median of the others.
+
+    Every round calls all functions one after another, so that a noisy machine is noisy for all:
+    ratios of the medians can be trusted where the times cannot.
+    """
+    times: dict[str, list[float]] = {name: [] for name in fns}
+    for _ in range(1 + repeats):
+        for name, fn in fns.items():
+            start = time.perf_counter()
+            jax.block_until_ready(fn())
+            times[name].append(time.perf_counter() - start)
+    return {
+        name: {
+            "first_s": first,
+            "run_s": statistics.median(rest),
+            "run_min_s": min(rest),
+            "compile_s": max(0.0, first - statistics.median(rest)),
+        }
+        for name, (first, *rest) in times.items()
+    }
+
+
+def environment() -> dict[str, Any]:
+    """Device, cores, versions, commit and date of this process."""
+    device = jax.devices()[0]
+    return {
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "commit": _commit(),
+        "device": device.device_kind,
+        "platform": device.platform,
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
+        "load_average": os.getloadavg() if hasattr(os, "getloadavg") else None,
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in ("jax", "jaxlib", "equinox", "numpy")},
+    }
+
+
+def record(name: str, results: Any, path: str | os.PathLike) -> None:
+    """Write ``{"benchmark": name, "environment": ..., "results": ...}`` as JSON."""
+    content = {"benchmark": name, "environment": environment(), "results": results}
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_text(json.dumps(content, indent=2) + "\n")
+
+
+def _commit() -> str | None:
+    """Commit of the repository that holds this file, "+" appended if there are changes."""
+    here = Path(__file__).parent
+
+    def git(*args: str) -> str:
+        return subprocess.run(
+            ["git", *args], cwd=here, capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()

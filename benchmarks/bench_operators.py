@@ -1,0 +1,181 @@
+"""Neural operators: the price of a boundary correction, both spectral paths, and neuraloperator.
+
+    python benchmarks/bench_operators.py --output out/bench_operators.json
+    python benchmarks/bench_operators.py --torch-python PYTHON  # one with torch, neuraloperator
+
+Ratios are of medians of interleaved calls in one run. The comparison with neuraloperator's FNO
+(PyTorch) runs that network in a worker process of the given interpreter: same cores, same number
+of threads, float32, the same modes, width, depth and batch, one call of each in turn.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import time
+from functools import partial
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from _record import interleaved, record
+from physcon.boundary import Boundary, Dirichlet, Neumann
+from physcon.grid import Grid
+from physcon.operators.boon import BoundaryFNO
+from physcon.operators.fno import FNO
+from physcon.operators.spectral import choose_method, init_spectral_weights, spectral_conv
+
+#: space, modes, width, batch
+NETWORKS = [
+    ((1024,), (16,), 64, 16),
+    ((4096,), (16,), 64, 16),
+    ((64, 64), (12, 12), 32, 8),
+    ((32, 32, 16), (8, 8, 8), 20, 4),
+]
+CONVOLUTIONS = [
+    *(((n,), (m,), w, 16) for n in (256, 1024, 4096) for m in (16, 64) for w in (32, 64)),
+    *(((n, n), (m, m), 32, 8) for n in (32, 64, 128) for m in (8, 16)),
+    ((32, 32, 16), (4, 4, 4), 20, 4),
+    ((32, 32, 16), (8, 8, 8), 20, 4),
+]
+AGAINST_TORCH = [((1024,), (16,), 64, 16), ((4096,), (16,), 64, 16), ((64, 64), (12, 12), 32, 8)]
+
+
+def network(space, modes, width, batch):
+    """An FNO, a grid and a batch of inputs."""
+    fno = FNO.init(jax.random.key(0), 1, 1, modes, width, 4)
+    grid = Grid.uniform((0.0,) * len(space), (1.0,) * len(space), space, location="nodes")
+    return fno, grid, jax.random.normal(jax.random.key(1), (batch, 1, *space))
+
+
+def both_directions(forward, parameters, *args):
+    """{"forward": ..., "forward+backward": ...}: two compiled functions without arguments."""
+    run = eqx.filter_jit(forward)
+    grad = eqx.filter_jit(eqx.filter_value_and_grad(lambda p, *a: jnp.sum(forward(p, *a) ** 2)))
+    return {
+        "forward": lambda: run(parameters, *args),
+        "forward+backward": lambda: grad(parameters, *args),
+    }
+
+
+def corrections(case, repeats):
+    """Time of each boundary-corrected network over the plain one of the same size."""
+    space = case[0]
+    fno, grid, u = network(*case)
+    # One condition a side of the first axis; values are data of each sample.
+    values = jnp.linspace(0.0, 1.0, u.shape[0])
+
+    def corrected(net, u, values):
+        def one(u, a):
+            return net(u, Boundary((Dirichlet(a), Neumann(0.0))), grid)
+
+        return jax.vmap(one)(u, values)
+
+    runs = {"plain": both_directions(lambda net, u: jax.vmap(net)(u), fno, u)}
+    for form in ("overwrite", "lift") if len(space) == 3 else ("overwrite", "lift", "eliminate"):
+        net = BoundaryFNO(fno, form, throw=False)
+        runs[form] = both_directions(corrected, net, u, values)
+    return ratios(runs, "plain", repeats)
+
+
+def spectral_paths(case, repeats):
+    """Both paths of one convolution, and what the automatic choice takes."""
+    space, modes, width, batch = case
+    weights = init_spectral_weights(jax.random.key(0), width, width, modes)
+    u = jax.random.normal(jax.random.key(1), (batch, width, *space))
+    runs = {
+        method: both_directions(
+            jax.vmap(partial(spectral_conv, method=method), in_axes=(None, 0)), weights, u
+        )
+        for method in ("fft", "matmul")
+    }
+    result = ratios(runs, "fft", repeats)
+    chosen = choose_method(space, weights.shape[3:])
+    best = {d: min(result["seconds"][m][d] for m in runs) for d in ("forward", "forward+backward")}
+    return {
+        **result,
+        "chosen": chosen,
+        "chosen_over_best": {d: result["seconds"][chosen][d] / best[d] for d in best},
+    }
+
+
+def against_torch(case, repeats, python, threads):
+    """This FNO over neuraloperator's, one call of each in turn."""
+    space, modes, width, batch = case
+    fno, _, u = network(*case)
+    ours = both_directions(lambda net, u: jax.vmap(net)(u), fno, u)
+    words = [*map(str, (len(space), *space, *modes, width, batch, threads))]
+    worker = Path(__file__).with_name("_torch_fno_worker.py")
+    seconds = {"physcon": {}, "neuraloperator": {}}
+    with subprocess.Popen(
+        [python, str(worker), *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        numbers = process.stdout.readline()
+        for direction, run in ours.items():
+            times = {"physcon": [], "neuraloperator": []}
+            for _ in range(repeats + 1):
+                start = time.perf_counter()
+                jax.block_until_ready(run())
+                times["physcon"].append(time.perf_counter() - start)
+                process.stdin.write(direction + "\n")
+                process.stdin.flush()
+                times["neuraloperator"].append(float(process.stdout.readline()))
+            for name, values in times.items():
+                seconds[name][direction] = statistics.median(values[1:])
+        process.stdin.close()
+    parameters = sum(x.size for x in jax.tree.leaves(eqx.filter(fno, eqx.is_inexact_array)))
+    return {
+        "seconds": seconds,
+        "ratio": {d: seconds["physcon"][d] / seconds["neuraloperator"][d] for d in ours},
+        "parameters": {"physcon": parameters, "neuraloperator": int(numbers)},
+        "threads": threads,
+    }
+
+
+def ratios(runs, reference, repeats):
+    """Seconds, and their ratio to one of the runs, for either direction."""
+    seconds = {name: {} for name in runs}
+    for direction in ("forward", "forward+backward"):
+        timed = interleaved({name: run[direction] for name, run in runs.items()}, repeats)
+        for name, t in timed.items():
+            seconds[name][direction] = t["run_s"]
+    ratio = {
+        name: {d: s / seconds[reference][d] for d, s in value.items()}
+        for name, value in seconds.items()
+    }
+    return {"seconds": seconds, "ratio": ratio}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--output", default="benchmarks/results/bench_operators.json")
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--torch-python", help="interpreter that has torch and neuraloperator")
+    args = parser.parse_args()
+    results = {"corrections": [], "spectral_paths": [], "against_neuraloperator": []}
+    parts = [
+        ("corrections", NETWORKS, partial(corrections, repeats=args.repeats)),
+        ("spectral_paths", CONVOLUTIONS, partial(spectral_paths, repeats=args.repeats)),
+    ]
+    if args.torch_python:
+        threads = len(os.sched_getaffinity(0))
+        torch = partial(
+            against_torch, repeats=args.repeats, python=args.torch_python, threads=threads
+        )
+        parts.append(("against_neuraloperator", AGAINST_TORCH, torch))
+    for name, cases, run in parts:
+        for case in cases:
+            settings = dict(zip(("space", "modes", "width", "batch"), case, strict=True))
+            result = run(case)
+            results[name].append(settings | result)
+            shown = {k: v for k, v in result.items() if k in ("ratio", "chosen_over_best")}
+            print(name, settings, shown, flush=True)
+            record("operators", results, args.output)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,5 @@
+"""`python -m physcon`."""
+
+from physcon.cli import main
+
+main()

@@ -1,0 +1,91 @@
+"""Whitening of a small, possibly singular, Gram matrix: B with B S Bᵀ = 1 on the rows that count.
+
+A row that repeats others (or sees no variance) has no pivot left in a pivoted Cholesky
+factorisation, P S Pᵀ = L Lᵀ. With L₁ the factor of the kept rows and X the coefficients of the
+dropped ones in terms of them, L = [1; X] L₁, and B = L⁺ = L₁⁻¹ [1; X]⁺ P: repeated rows are merged
+by least squares. Then S⁺ = Bᵀ B.
+
+Source: Higham, Accuracy and Stability of Numerical Algorithms (2002), sec. 10.3.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from physcon._linalg import cholesky, lower_inverse
+from physcon._typing import Array, Float
+
+
+class Whitening(NamedTuple):
+    """Result of `whitening`; rows in pivot order, columns in the order of S."""
+
+    whitener: Float[Array, "m m"]  # B; zero rows where dropped
+    order: Float[Array, "m m"]  # P; B Pᵀ is lower triangular where no row is dropped
+    diagonal: Float[Array, " m"]  # of L; 1 where dropped
+
+
+def whitening(s: Float[Array, "m m"], tolerance: float) -> Whitening:
+    """Whitener of a symmetric matrix of unit scale; pivots up to `tolerance` count as zero.
+
+    No LAPACK call for up to three rows. Beyond, LAPACK's factor is taken if it is safely regular.
+    """
+    m = s.shape[0]
+    if m == 1:
+        kept = s > tolerance
+        diagonal = jnp.sqrt(jnp.where(kept, s, 1))
+        return Whitening(kept / diagonal, jnp.ones_like(s), diagonal[0])
+    if m <= 3:
+        return _merged(*_pivoted(s, tolerance))
+    lower = jnp.linalg.cholesky(s)
+    whitener = lower_inverse(lower)
+    # |B|² bounds the condition of the rows: rounding has not hidden a dependence.
+    safe = jnp.max(jnp.where(jnp.isfinite(whitener), jnp.abs(whitener), jnp.inf)) ** 2
+    return jax.lax.cond(
+        safe < 1 / tolerance,
+        lambda: Whitening(whitener, jnp.eye(m, dtype=s.dtype), jnp.diagonal(lower)),
+        lambda: _merged(*_pivoted(s, tolerance)),
+    )
+
+
+def _pivoted(s: Array, tolerance: float) -> tuple[Array, Array, Array]:
+    """Pivoted Cholesky: P L (rows in pivot order), P, and which pivots are kept."""
+    m = s.shape[0]
+    earlier = np.tri(m, k=-1, dtype=bool)
+
+    def step(carry: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], tuple]:
+        rest, free = carry
+        diagonal = jnp.where(free, jnp.diagonal(rest), -jnp.inf)
+        largest = diagonal == jnp.max(diagonal)
+        chosen = largest & ~jnp.any(largest[None, :] & earlier, axis=1)  # the first of them
+        pivot = jnp.sum(jnp.where(chosen, diagonal, 0))
+        kept = pivot > tolerance
+        column = jnp.sum(jnp.where(chosen[None, :], rest, 0), axis=1)
+        column = jnp.where(free & kept, column / jnp.sqrt(jnp.where(kept, pivot, 1)), 0)
+        rest = rest - column[:, None] * column[None, :]
+        return (rest, free & ~chosen), (column, chosen, kept)
+
+    carry = (s, jnp.ones(m, bool))
+    if m <= 3:
+        found = []
+        for _ in range(m):
+            carry, new = step(carry, None)
+            found.append(new)
+        columns, order, kept = (jnp.stack(x) for x in zip(*found, strict=True))
+    else:
+        _, (columns, order, kept) = jax.lax.scan(step, carry, length=m)
+    order = order.astype(s.dtype)
+    return order @ columns.T, order, kept
+
+
+def _merged(lower: Array, order: Array, kept: Array) -> Whitening:
+    """B = L₁⁻¹ [1; X]⁺ P; [[L₁, 0], [X L₁, 1]] has the inverse [[L₁⁻¹, 0], [-X, 1]]."""
+    dropped = jnp.diag(1.0 - kept)
+    lower = lower + dropped
+    inverse = lower_inverse(lower)
+    own = jnp.where(kept[:, None], inverse, 0)
+    basis = jnp.diag(1.0 * kept) - jnp.where(kept[:, None], 0, inverse - dropped)  # [1; X]
+    half = lower_inverse(cholesky(basis.T @ basis + dropped))
+    whitener = own @ (half.T @ (half @ basis.T)) @ order
+    return Whitening(whitener, order, jnp.diagonal(lower))

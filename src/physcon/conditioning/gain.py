@@ -1,0 +1,142 @@
+"""The linear algebra of conditioning: the Gram system of the rows, and its derivative.
+
+With prior mean μ and covariance Σ = R Rᵀ, rows G u = b with noise covariance N = diag(σ²):
+
+    W = G R                  whitened rows
+    S = W Wᵀ + N = L Lᵀ      Gram matrix: the covariance of the predicted row values
+    λ = S⁻¹ (b - G μ)        multipliers
+    μ' = μ + R Wᵀ λ          posterior mean
+
+Source: Rasmussen and Williams (2006), eq. A.6.
+
+Values are computed in float64 and rounded once. Rows are scaled by powers of two, d, to a unit
+diagonal of S, so that no choice of units over- or underflows; the whitener B, with B d S d Bᵀ = 1
+on the independent rows (`physcon._whitening`), leaves as a pair of float32 arrays (`split`),
+because a posterior variance is a small difference. Then S⁻¹ = d Bᵀ B d.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from physcon._linalg import Pair, along_rows, gram, in_float64, join, split, weigh
+from physcon._typing import Array, Float, Scalar
+from physcon._whitening import whitening
+from physcon.linear_map import LinearMap
+
+#: Of a row's variance, once earlier rows are known: what is less is rounding, the row is redundant.
+REDUNDANT = 1e-14
+
+
+class Gain(NamedTuple):
+    """Solution of the Gram system of the scaled rows."""
+
+    mean: Float[Array, "*x"]
+    multiplier: Float[Array, " m"]
+    scale: Float[Array, " m"]  # d; zero for rows that see no variance
+    whitener: Pair  # B, (m, m), rows in pivot order; zero rows for redundant ones
+    order: Float[Array, "m m"]  # permutation to pivot order
+    log_det: Scalar  # of S over the independent rows
+    unmet: Float[Array, " m"]  # b - G μ' - N λ, zero up to rounding unless rows contradict
+    rounding: Float[Array, " m"]  # |G| |μ| + |b|
+
+
+def whiten(operator: LinearMap, root: LinearMap) -> Float[Array, "m *z"]:
+    """W = G R as rows over the latent space."""
+    return jax.vmap(root.rmv)(operator.rows())
+
+
+@jax.jit
+def _solve(
+    mean: Array, root: LinearMap, operator: LinearMap, value: Array, noise_std: Array
+) -> Gain:
+    rows, noise = operator.rows(), noise_std**2
+    prediction, magnitude, s = weigh(rows, mean, whiten(operator, root))
+    s = s + jnp.diag(noise)
+    variance = jnp.diagonal(s)
+    # What a posterior has already been told is seen by the size of its prior's rows.
+    known = root.undiminished()
+    before = variance if known is root else _row_variance(whiten(operator, known)) + noise
+    seen = variance > REDUNDANT * before
+    exponent = jnp.round(-0.5 * jnp.log2(jnp.where(seen, variance, 1)))
+    scale = jnp.where(seen, jnp.exp2(exponent), 0)
+    found = whitening(scale[:, None] * s * scale[None, :], REDUNDANT)
+    missing = value - prediction
+    multiplier = scale * (found.whitener.T @ (found.whitener @ (scale * missing)))
+    # NaN never means "missing": it goes everywhere.
+    multiplier = jnp.where(
+        jnp.all(jnp.isfinite(missing) & jnp.isfinite(variance)), multiplier, jnp.nan
+    )
+    kept = jnp.any(found.whitener != 0, axis=1)
+    return Gain(
+        mean=mean + root.mv(root.rmv(operator.rmv(multiplier))),
+        multiplier=multiplier,
+        scale=scale,
+        whitener=split(found.whitener),
+        order=found.order,
+        log_det=2
+        * jnp.sum(jnp.log(found.diagonal) - jnp.log(jnp.where(kept, found.order @ scale, 1))),
+        unmet=missing - s @ multiplier,
+        rounding=magnitude + jnp.abs(value),
+    )
+
+
+def _row_variance(rows: Float[Array, "m *z"]) -> Float[Array, " m"]:
+    return jnp.sum(rows * rows, axis=tuple(range(1, rows.ndim)))
+
+
+@jax.custom_jvp
+def solve(
+    mean: Array, root: LinearMap, operator: LinearMap, value: Array, noise_std: Array
+) -> Gain:
+    """`Gain` of conditioning N(mean, root rootᵀ) on ``operator u = value + noise``.
+
+    The tangent of a conditioning is a conditioning. At fixed multipliers the mean moves by a; what
+    the rows then miss is distributed by the same gain:
+
+        a = d(μ + Σ Gᵀ λ)|λ     c = db - d(G μ' + N λ)|μ',λ
+        dλ = S⁻¹ (c - G a)      dμ' = a + Σ Gᵀ dλ
+
+    (differentiate  μ' = μ + Σ Gᵀ λ,  G μ' + N λ = b).  And dB = -Φ(B dS Bᵀ) B, Φ the lower triangle
+    with halved diagonal (Smith, J. Comput. Graph. Stat. 4 (1995) 134). Redundant rows: the same,
+    right for every change that leaves them redundant and consistent.
+    """
+    return in_float64(_solve)(mean, root, operator, value, noise_std)
+
+
+@solve.defjvp
+def _(primals: tuple, tangents: tuple) -> tuple[Gain, Gain]:
+    mean, root, operator, _, noise_std = primals
+    d_mean, d_root, d_operator, d_value, d_noise = tangents
+    gain = solve(*primals)
+    scale, whitener = gain.scale, join(gain.whitener)
+
+    def moved(mean: Array, root: LinearMap, operator: LinearMap) -> Array:
+        return mean + root.mv(root.rmv(operator.rmv(gain.multiplier)))
+
+    def predicted(operator: LinearMap, noise_std: Array) -> Array:
+        return operator.mv(gain.mean) + noise_std**2 * gain.multiplier
+
+    def scaled_gram(root: LinearMap, operator: LinearMap, noise_std: Array) -> Array:
+        return gram(along_rows(scale, whiten(operator, root))) + jnp.diag((scale * noise_std) ** 2)
+
+    with jax.default_matmul_precision("highest"):
+        _, a = jax.jvp(moved, (mean, root, operator), (d_mean, d_root, d_operator))
+        _, dp = jax.jvp(predicted, (operator, noise_std), (d_operator, d_noise))
+        missing = scale * (d_value - dp - operator.mv(a))
+        d_multiplier = scale * (whitener.T @ (whitener @ missing))
+        _, ds = jax.jvp(scaled_gram, (root, operator, noise_std), (d_root, d_operator, d_noise))
+        ds = whitener @ ds @ whitener.T
+        d_whitener = -(jnp.tril(ds) - 0.5 * jnp.diag(jnp.diag(ds))) @ whitener
+        tangent = Gain(
+            mean=a + root.mv(root.rmv(operator.rmv(d_multiplier))),
+            multiplier=d_multiplier,
+            scale=jnp.zeros_like(scale),
+            whitener=Pair(d_whitener, jnp.zeros_like(d_whitener)),
+            order=jnp.zeros_like(gain.order),
+            log_det=jnp.trace(ds),
+            unmet=jnp.zeros_like(scale),
+            rounding=jnp.zeros_like(scale),
+        )
+    return gain, tangent

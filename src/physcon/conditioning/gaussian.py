@@ -1,0 +1,203 @@
+"""Gaussian distributions over fields, as a mean and a root of the covariance.
+
+Covariance = root rootᵀ; no n-by-n array is formed unless `Gaussian.covariance` is asked for.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from physcon._checks import error_if, require, require_shape
+from physcon._linalg import along_rows, float64_primal, gram
+from physcon._typing import Array, Float, PRNGKeyArray, Scalar
+from physcon.linear_map import Dense, Diagonal, LinearMap, LowRank, Sum
+
+
+class Gaussian(eqx.Module):
+    """N(mean, root rootᵀ) over one field of shape ``(*x)``. Batch with `jax.vmap`.
+
+    Attributes:
+        mean: expected field, ``(*x)``.
+        root: a linear map from latent white noise to the field.
+    """
+
+    mean: Float[Array, "*x"]
+    root: LinearMap
+
+    def __check_init__(self) -> None:
+        require(
+            tuple(self.root.out_shape) == self.mean.shape,
+            f"a root whose output has the mean's shape {self.mean.shape}",
+            tuple(self.root.out_shape),
+            "a mean and a root describe one sample; batch with jax.vmap",
+        )
+
+    @classmethod
+    def diagonal(cls, mean: Float[Array, "*x"], std: Float[Array, "*x"]) -> "Gaussian":
+        """Independent errors with standard deviation `std` (what most networks predict).
+
+        >>> prior = Gaussian.diagonal(jnp.zeros(3), jnp.array([1.0, 2.0, 3.0]))
+        >>> prior.variance().tolist()
+        [1.0, 4.0, 9.0]
+        """
+        mean, std = jnp.asarray(mean), jnp.asarray(std)
+        require_shape(std, mean.shape, "std")
+        return cls(mean, Diagonal(std))
+
+    @classmethod
+    def from_variance(cls, mean: Float[Array, "*x"], variance: Float[Array, "*x"]) -> "Gaussian":
+        """Independent errors with the given variance. Zero is allowed and has zero gradient."""
+        positive = variance > 0
+        root = jnp.sqrt(jnp.where(positive, variance, 1))
+        # A negative variance becomes NaN, which `condition` reports.
+        return cls.diagonal(mean, jnp.where(positive, root, jnp.where(variance == 0, 0, jnp.nan)))
+
+    @classmethod
+    def from_samples(
+        cls, samples: Float[Array, "r *x"], std: Float[Array, "*x"] | None = None
+    ) -> "Gaussian":
+        """Mean and covariance of an ensemble, low rank: O(r n) for r members of size n.
+
+            Σ = Σ_k (u_k - mean)(u_k - mean)ᵀ / (r - 1) + diag(std²)
+
+        Args:
+            std: independent errors on top; without them r - 1 exact rows use up all freedom.
+
+        Source: sample covariance of the ensemble Kalman filter (Evensen 2009, eq. 4.20).
+
+        >>> members = jnp.array([[1.0, 0.0], [3.0, 0.0]])
+        >>> Gaussian.from_samples(members).variance().tolist()
+        [2.0, 0.0]
+        """
+        require(samples.shape[0] >= 2, "2 or more samples", samples.shape[0], "draw more")
+        root = LowRank(_contrasts(samples) * (samples.shape[0] - 1) ** -0.5)
+        mean = jnp.mean(samples, axis=0)
+        if std is None:
+            return cls(mean, root)
+        require_shape(std, mean.shape, "std")
+        return cls(mean, Sum(root, Diagonal(std)))
+
+    @classmethod
+    def from_mixture(
+        cls, means: Float[Array, "k *x"], stds: Float[Array, "k *x"], ddof: int = 0
+    ) -> "Gaussian":
+        """First two moments of an equal mixture of k predictions with independent errors.
+
+            Σ = Σ_k (m_k - mean)(m_k - mean)ᵀ / (k - ddof) + diag(mean of stds²)
+
+        A latent-variable model (ANP) or a deep ensemble predicts such a mixture: what the members
+        disagree about is correlated over the field, what each is unsure of is not.
+        """
+        k = means.shape[0]
+        require_shape(stds, means.shape, "stds")
+        require(k >= 2 and k > ddof, f"{max(2, ddof + 1)} or more members", k, "draw more")
+        root = LowRank(_contrasts(means) * (k - ddof) ** -0.5)
+        within = cls.from_variance(jnp.mean(means, axis=0), jnp.mean(stds**2, axis=0))
+        return cls(within.mean, Sum(root, within.root))
+
+    @classmethod
+    def from_cholesky(cls, mean: Float[Array, "*x"], factor: Float[Array, "n n"]) -> "Gaussian":
+        """Dense covariance `factor` factorᵀ over the flattened field, `factor` lower triangular."""
+        return cls(mean, Dense(factor, mean.shape, lower=True))
+
+    @classmethod
+    def from_covariance(
+        cls, mean: Float[Array, "*x"], covariance: Float[Array, "n n"], throw: bool = True
+    ) -> "Gaussian":
+        """Dense positive definite covariance over the flattened field; one Cholesky, O(n³).
+
+        Raises:
+            RuntimeError: at run time under ``throw=True`` if it is not positive definite.
+        """
+        factor = _cholesky(covariance)
+        factor = error_if(factor, ~jnp.all(jnp.isfinite(factor)), _NOT_POSITIVE, throw)
+        return cls.from_cholesky(mean, factor)
+
+    def variance(self) -> Float[Array, "*x"]:
+        """Marginal variances, computed in float64 (a posterior's is a difference) and rounded."""
+        return _variance(self.root)
+
+    def std(self) -> Float[Array, "*x"]:
+        """Marginal standard deviations; zero variance has zero gradient."""
+        variance = self.variance()
+        positive = variance > 0
+        return jnp.where(positive, jnp.sqrt(jnp.where(positive, variance, 1)), 0)
+
+    def sample(self, key: PRNGKeyArray, shape: tuple[int, ...] = ()) -> Float[Array, "*s_x"]:
+        """Draws mean + root z, z white; ``(*shape, *x)``. Each obeys the constraints exactly met.
+
+        Source: for a posterior this is Matheron's rule (Wilson et al., JMLR 22 (2021), eq. 11).
+        """
+
+        def draw(key: PRNGKeyArray) -> Array:
+            return _affine(
+                self.mean, self.root, jax.random.normal(key, self.root.in_shape, self.mean.dtype)
+            )
+
+        count = 1
+        for n in shape:
+            count *= n
+        draws = jax.vmap(draw)(jax.random.split(key, count))
+        return draws.reshape(*shape, *self.mean.shape)
+
+    def log_prob(self, u: Float[Array, "*x"]) -> Scalar:
+        """Log density at `u`.
+
+        Under exact constraints the distribution lives on the plane G u = b: the density is with
+        respect to the surface measure of that plane, and -inf off it (beyond rounding).
+
+        Source: Rasmussen and Williams (2006), eq. A.20; for the plane the co-area factor
+        sqrt(det G Gᵀ) (Federer 1969, 3.2.12).
+        """
+        require_shape(u, self.mean.shape, "u")
+        return _log_prob(self.mean, self.root, u)
+
+    def covariance(self) -> Float[Array, "n n"]:
+        """The dense covariance matrix, ``(n, n)`` with n = size of the field. Small fields only."""
+        return _covariance(self.root)
+
+
+@float64_primal
+def _contrasts(samples: Float[Array, "r *x"]) -> Float[Array, "r-1 *x"]:
+    """r - 1 vectors with the scatter of r samples: (Σ_{i<k} u_i - k u_k) / √(k (k + 1)).
+
+    Helmert's orthonormal contrasts: unlike the r anomalies, which sum to zero, they are independent
+    (Lancaster, Am. Math. Mon. 72 (1965) 4).
+    """
+    samples = samples - jnp.mean(samples, axis=0, keepdims=True)
+    k = jnp.arange(1.0, samples.shape[0])
+    before = jnp.cumsum(samples, axis=0)[:-1]
+    return along_rows((k * (k + 1)) ** -0.5, before - along_rows(k, samples[1:]))
+
+
+@float64_primal
+def _cholesky(covariance: Float[Array, "n n"]) -> Float[Array, "n n"]:
+    return jnp.linalg.cholesky(covariance)
+
+
+_NOT_POSITIVE = (
+    "from_covariance: expected a positive definite covariance, got one without a Cholesky factor; "
+    "add a nugget (noise variance) to its diagonal, or use from_samples for a low-rank one"
+)
+
+
+@float64_primal
+def _variance(root: LinearMap) -> Array:
+    return root.gram_diagonal()
+
+
+@float64_primal
+def _covariance(root: LinearMap) -> Array:
+    return gram(root.rows())
+
+
+@float64_primal
+def _affine(mean: Array, root: LinearMap, z: Array) -> Array:
+    return mean + root.mv(z)
+
+
+@float64_primal
+def _log_prob(mean: Array, root: LinearMap, u: Array) -> Array:
+    distance = root.mahalanobis(u - mean, jnp.abs(u) + jnp.abs(mean))
+    rank = root.covariance_root_rank()
+    return -0.5 * (distance + rank * jnp.log(2 * jnp.pi)) - root.log_volume()

@@ -1,0 +1,256 @@
+"""Maps made of maps: sums of independent parts, products, Kronecker products, blocks."""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import jax
+import jax.numpy as jnp
+
+from physcon._checks import require, require_shape
+from physcon._linalg import cholesky, gram
+from physcon._typing import Array, Float, Shape
+from physcon.linear_map.basic import Diagonal, LinearMap
+from physcon.linear_map.dense import LowRank
+
+Apply: TypeAlias = Callable[[Array], Array]
+
+
+def _size(shape: Shape) -> int:
+    size = 1
+    for n in shape:
+        size *= n
+    return size
+
+
+def split_fields(x: Float[Array, " n"], shapes: tuple[Shape, ...]) -> list[Array]:
+    """A flat concatenation cut into arrays of the given shapes."""
+    fields, start = [], 0
+    for shape in shapes:
+        stop = start + _size(shape)
+        fields.append(x[start:stop].reshape(shape))
+        start = stop
+    return fields
+
+
+def _flat(pieces: list[Array]) -> Float[Array, " n"]:
+    return jnp.concatenate([p.reshape(-1) for p in pieces])
+
+
+class Sum(LinearMap):
+    """A = [A_1 A_2 ...] on the concatenated, flattened inputs.
+
+    As a root: the sum of independent errors, A Aᵀ = Σ_k A_k A_kᵀ. As an operator: a law for several
+    fields at once, A (x_1, x_2, ...) = Σ_k A_k x_k.
+    """
+
+    parts: tuple[LinearMap, ...]
+
+    def __init__(self, *parts: LinearMap):
+        self.parts = parts
+
+    def __check_init__(self) -> None:
+        shapes = [tuple(p.out_shape) for p in self.parts]
+        require(len(set(shapes)) == 1, "maps onto one shape", shapes, "reshape the parts")
+
+    @property
+    def in_shape(self) -> Shape:
+        return (sum(_size(p.in_shape) for p in self.parts),)
+
+    @property
+    def out_shape(self) -> Shape:
+        return self.parts[0].out_shape
+
+    def mv(self, x: Float[Array, " z"]) -> Array:
+        require_shape(x, self.in_shape, "the concatenated input")
+        pieces = split_fields(x, tuple(p.in_shape for p in self.parts))
+        terms = [p.mv(z) for p, z in zip(self.parts, pieces, strict=True)]
+        return sum(terms[1:], terms[0])
+
+    def rmv(self, y: Array) -> Float[Array, " z"]:
+        return _flat([p.rmv(y) for p in self.parts])
+
+    def gram_diagonal(self) -> Array:
+        terms = [p.gram_diagonal() for p in self.parts]
+        return sum(terms[1:], terms[0])
+
+    def _diagonal_and_vectors(self) -> tuple[Array, Array]:
+        """(d, F) of D² + Fᵀ F, the one sum whose density has a closed form."""
+        diagonals = [p.diagonal**2 for p in self.parts if isinstance(p, Diagonal)]
+        vectors = [p.vectors for p in self.parts if isinstance(p, LowRank)]
+        if not diagonals or len(diagonals) + len(vectors) < len(self.parts):
+            raise NotImplementedError(
+                "Sum: a density needs a Diagonal, with LowRank parts beside it; ask for samples"
+            )
+        empty = jnp.zeros((0, *self.out_shape), diagonals[0].dtype)
+        return jnp.sqrt(sum(diagonals[1:], diagonals[0])), jnp.concatenate([empty, *vectors])
+
+    def _inner_factor(self) -> tuple[Array, Array, Array]:
+        """d, F / d and the Cholesky factor of I + (F / d) (F / d)ᵀ (Woodbury's r-by-r matrix)."""
+        d, vectors = self._diagonal_and_vectors()
+        scaled = vectors / d[None]
+        return d, scaled, cholesky(jnp.eye(vectors.shape[0], dtype=d.dtype) + gram(scaled))
+
+    def covariance_root_rank(self) -> int | Array:
+        self._diagonal_and_vectors()
+        return _size(self.out_shape)
+
+    def mahalanobis(self, e: Array, scale: Array) -> Array:
+        d, scaled, factor = self._inner_factor()
+        white = e / d
+        seen = LowRank(scaled).rmv(white)[:, None]
+        seen = jax.lax.linalg.triangular_solve(factor, seen, left_side=True, lower=True)
+        return jnp.sum(white**2) - jnp.sum(seen**2)
+
+    def log_volume(self) -> Array:
+        d, _, factor = self._inner_factor()
+        return jnp.sum(jnp.log(d)) + jnp.sum(jnp.log(jnp.diag(factor)))
+
+
+class Compose(LinearMap):
+    """A B: first `inner`, then `outer`. scale · correlation is ``Compose(Diagonal(std), root)``."""
+
+    outer: LinearMap
+    inner: LinearMap
+
+    def __check_init__(self) -> None:
+        require(
+            tuple(self.outer.in_shape) == tuple(self.inner.out_shape),
+            f"an inner map onto shape {tuple(self.outer.in_shape)}",
+            tuple(self.inner.out_shape),
+            "the inner map acts first",
+        )
+
+    @property
+    def in_shape(self) -> Shape:
+        return self.inner.in_shape
+
+    @property
+    def out_shape(self) -> Shape:
+        return self.outer.out_shape
+
+    def mv(self, x: Array) -> Array:
+        return self.outer.mv(self.inner.mv(x))
+
+    def rmv(self, y: Array) -> Array:
+        return self.inner.rmv(self.outer.rmv(y))
+
+    def gram_diagonal(self) -> Array:
+        if isinstance(self.outer, Diagonal):
+            return self.outer.diagonal**2 * self.inner.gram_diagonal()
+        return super().gram_diagonal()
+
+    def covariance_root_rank(self) -> int | Array:
+        self._check_square()
+        return self.inner.covariance_root_rank()
+
+    def solve(self, y: Array) -> Array:
+        self._check_square()
+        return self.inner.solve(self.outer.solve(y))
+
+    def log_volume(self) -> Array:
+        self._check_square()
+        return self.outer.log_volume() + self.inner.log_volume()
+
+    def _check_square(self) -> None:
+        """Volumes multiply if the inner range is everything."""
+        rank = self.inner.covariance_root_rank()
+        if not isinstance(rank, int) or rank < _size(self.outer.in_shape):
+            raise NotImplementedError(
+                "Compose: no density for an inner map without full range; ask for samples"
+            )
+
+
+class Kronecker(LinearMap):
+    """left ⊗ right on fields ``(*left, *right)``, e.g. time ⊗ space; nest it for more factors.
+
+    Variances multiply: (L Lᵀ) ⊗ (R Rᵀ) = (L ⊗ R)(L ⊗ R)ᵀ. Cost: one map per line, no n-by-n array.
+    """
+
+    left: LinearMap
+    right: LinearMap
+
+    @property
+    def in_shape(self) -> Shape:
+        return (*self.left.in_shape, *self.right.in_shape)
+
+    @property
+    def out_shape(self) -> Shape:
+        return (*self.left.out_shape, *self.right.out_shape)
+
+    def mv(self, x: Array) -> Array:
+        require_shape(x, self.in_shape, "the latent field")
+        return _each(self.left.mv, self.right.mv, x, len(self.left.in_shape))
+
+    def rmv(self, y: Array) -> Array:
+        require_shape(y, self.out_shape, "the field")
+        return _each(self.left.rmv, self.right.rmv, y, len(self.left.out_shape))
+
+    def gram_diagonal(self) -> Array:
+        return jnp.multiply.outer(self.left.gram_diagonal(), self.right.gram_diagonal())
+
+    def covariance_root_rank(self) -> int | Array:
+        return self.left.covariance_root_rank() * self.right.covariance_root_rank()
+
+    def solve(self, y: Array) -> Array:
+        return _each(self.left.solve, self.right.solve, y, len(self.left.out_shape))
+
+    def log_volume(self) -> Array:
+        left, right = self.left.covariance_root_rank(), self.right.covariance_root_rank()
+        return right * self.left.log_volume() + left * self.right.log_volume()
+
+
+def _each(left: Apply, right: Apply, x: Array, split: int) -> Array:
+    """`right` along the trailing axes of x, then `left` along the leading `split` ones."""
+    lead, trail = x.shape[:split], x.shape[split:]
+    y = jax.vmap(right)(x.reshape(-1, *trail))
+    tail = y.shape[1:]
+    y = jnp.moveaxis(y.reshape(*lead, -1), -1, 0)
+    z = jax.vmap(left)(y)
+    return jnp.moveaxis(z, 0, -1).reshape(*z.shape[1:], *tail)
+
+
+class BlockDiagonal(LinearMap):
+    """Independent fields side by side, flattened and concatenated: u and its fluxes."""
+
+    parts: tuple[LinearMap, ...]
+
+    def __init__(self, *parts: LinearMap):
+        self.parts = parts
+
+    @property
+    def in_shape(self) -> Shape:
+        return (sum(_size(p.in_shape) for p in self.parts),)
+
+    @property
+    def out_shape(self) -> Shape:
+        return (sum(_size(p.out_shape) for p in self.parts),)
+
+    def mv(self, x: Float[Array, " z"]) -> Float[Array, " n"]:
+        require_shape(x, self.in_shape, "the concatenated latent")
+        pieces = split_fields(x, tuple(p.in_shape for p in self.parts))
+        return _flat([p.mv(z) for p, z in zip(self.parts, pieces, strict=True)])
+
+    def rmv(self, y: Float[Array, " n"]) -> Float[Array, " z"]:
+        return _flat([p.rmv(f) for p, f in zip(self.parts, self.split(y), strict=True)])
+
+    def split(self, y: Float[Array, " n"]) -> list[Array]:
+        """The fields of a concatenated array."""
+        require_shape(y, self.out_shape, "the concatenated field")
+        return split_fields(y, tuple(p.out_shape for p in self.parts))
+
+    def gram_diagonal(self) -> Float[Array, " n"]:
+        return _flat([p.gram_diagonal() for p in self.parts])
+
+    def covariance_root_rank(self) -> int | Array:
+        return sum(p.covariance_root_rank() for p in self.parts)
+
+    def solve(self, y: Float[Array, " n"]) -> Float[Array, " z"]:
+        return _flat([p.solve(f) for p, f in zip(self.parts, self.split(y), strict=True)])
+
+    def mahalanobis(self, e: Array, scale: Array) -> Array:
+        fields = zip(self.parts, self.split(e), self.split(scale), strict=True)
+        return sum((p.mahalanobis(f, s) for p, f, s in fields), jnp.zeros((), e.dtype))
+
+    def log_volume(self) -> Array:
+        terms = [p.log_volume() for p in self.parts]
+        return sum(terms[1:], terms[0])

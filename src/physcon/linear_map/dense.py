@@ -1,0 +1,129 @@
+"""Maps held as arrays: a square matrix on the flattened field, and a few vectors that span it."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from physcon._checks import require, require_shape
+from physcon._linalg import combine, gram, inner
+from physcon._typing import Array, Float, Shape
+from physcon.linear_map.basic import ROUNDING, LinearMap
+
+
+class Dense(LinearMap):
+    """A square matrix on the flattened field: a Cholesky factor of the covariance, or any root.
+
+    Attributes:
+        matrix: ``(n, n)``, n the size of a field of `shape`.
+        lower: the matrix is lower triangular: its density costs O(n²), not O(n³).
+    """
+
+    matrix: Float[Array, "n n"]
+    shape: Shape = eqx.field(static=True)
+    lower: bool = eqx.field(static=True, default=False)
+
+    def __check_init__(self) -> None:
+        size = 1
+        for n in self.shape:
+            size *= n
+        require(
+            self.matrix.shape == (size, size),
+            f"a matrix of shape {(size, size)} for fields of shape {self.shape}",
+            self.matrix.shape,
+            "use LowRank for a root with fewer columns",
+        )
+
+    @property
+    def in_shape(self) -> Shape:
+        return self.shape
+
+    @property
+    def out_shape(self) -> Shape:
+        return self.shape
+
+    def mv(self, x: Float[Array, "*x"]) -> Float[Array, "*x"]:
+        require_shape(x, self.shape, "the latent field")
+        return jnp.matmul(self.matrix, x.reshape(-1), precision="highest").reshape(self.shape)
+
+    def rmv(self, y: Float[Array, "*x"]) -> Float[Array, "*x"]:
+        require_shape(y, self.shape, "the field")
+        return jnp.matmul(y.reshape(-1), self.matrix, precision="highest").reshape(self.shape)
+
+    def rows(self) -> Float[Array, "m *x"]:
+        return self.matrix.reshape(-1, *self.shape)
+
+    def gram_diagonal(self) -> Float[Array, "*x"]:
+        return jnp.sum(self.matrix**2, axis=1).reshape(self.shape)
+
+    def covariance_root_rank(self) -> int | Array:
+        return self.matrix.shape[0]
+
+    def solve(self, y: Float[Array, "*x"]) -> Float[Array, "*x"]:
+        y = y.reshape(-1, 1)
+        if self.lower:
+            x = jax.lax.linalg.triangular_solve(self.matrix, y, left_side=True, lower=True)
+        else:
+            x = jnp.linalg.solve(self.matrix, y)
+        return x.reshape(self.shape)
+
+    def log_volume(self) -> Array:
+        if self.lower:
+            return jnp.sum(jnp.log(jnp.abs(jnp.diag(self.matrix))))
+        return jnp.linalg.slogdet(self.matrix)[1]
+
+
+class LowRank(LinearMap):
+    """A z = Σ_r z_r vectors_r: r fields ``(r, *x)`` that span the errors; O(n r).
+
+    The density, on the span, needs independent vectors.
+    """
+
+    vectors: Float[Array, "r *x"]
+
+    def __check_init__(self) -> None:
+        require(
+            self.vectors.ndim >= 2,
+            "vectors of shape (r, *x)",
+            self.vectors.shape,
+            "put the vector axis first: vectors[None] for one vector",
+        )
+
+    @property
+    def in_shape(self) -> Shape:
+        return self.vectors.shape[:1]
+
+    @property
+    def out_shape(self) -> Shape:
+        return self.vectors.shape[1:]
+
+    def mv(self, x: Float[Array, " r"]) -> Float[Array, "*x"]:
+        require_shape(x, self.in_shape, "the latent vector")
+        return combine(x, self.vectors)
+
+    def rmv(self, y: Float[Array, "*x"]) -> Float[Array, " r"]:
+        require_shape(y, self.out_shape, "the field")
+        return inner(self.vectors, y)
+
+    def rows(self) -> Float[Array, "m *x"]:
+        return jnp.moveaxis(self.vectors, 0, -1).reshape(-1, self.vectors.shape[0])
+
+    def gram_diagonal(self) -> Float[Array, "*x"]:
+        return jnp.sum(self.vectors**2, axis=0)
+
+    def covariance_root_rank(self) -> int | Array:
+        return min(self.vectors.shape[0], self.vectors[0].size)
+
+    def _coordinates(self, y: Float[Array, "*x"]) -> Float[Array, " r"]:
+        """Those of the point on the span that is nearest to y: (F Fᵀ)⁻¹ F y."""
+        return jnp.linalg.solve(gram(self.vectors), self.rmv(y)[:, None])[:, 0]
+
+    def tangential(self, rows: Float[Array, "m *x"]) -> Float[Array, "m *x"]:
+        return jax.vmap(lambda row: self.mv(self._coordinates(row)))(rows)
+
+    def mahalanobis(self, e: Array, scale: Array) -> Array:
+        z = self._coordinates(e)
+        off = jnp.abs(e - self.mv(z)) > ROUNDING * (scale + combine(jnp.abs(z), abs(self.vectors)))
+        return jnp.where(jnp.any(off), jnp.inf, jnp.sum(z**2))
+
+    def log_volume(self) -> Array:
+        return 0.5 * jnp.linalg.slogdet(gram(self.vectors))[1]

@@ -1,0 +1,136 @@
+"""Local maps: each output sees a few neighbours. O(n) to apply, never a matrix."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from physcon._checks import require, require_shape
+from physcon._typing import Array, Float, Shape
+from physcon.linear_map.basic import LinearMap
+
+
+class Stencil(LinearMap):
+    """(A u)_i = Σ_k coefficients_k[i] u_{i + offsets_k}, with u = 0 outside of its array.
+
+    Attributes:
+        coefficients: per offset one value per output, ``(k, *y)``.
+        offsets: per term a tuple of integers, one per axis.
+        field_shape: shape of u, ``(*x)``; as many axes as the output.
+    """
+
+    coefficients: Float[Array, "k *y"]
+    offsets: tuple[tuple[int, ...], ...] = eqx.field(static=True)
+    field_shape: Shape = eqx.field(static=True)
+
+    def __check_init__(self) -> None:
+        require(
+            len(self.offsets) == self.coefficients.shape[0],
+            "one offset per coefficient array",
+            f"{len(self.offsets)} for {self.coefficients.shape[0]}",
+            "put the term axis first",
+        )
+        ndim = len(self.field_shape)
+        require(
+            self.coefficients.ndim == ndim + 1 and all(len(o) == ndim for o in self.offsets),
+            f"{ndim} axes in outputs and offsets, as in the field",
+            f"{self.coefficients.ndim - 1} axes, offsets {self.offsets}",
+            "give an offset per axis",
+        )
+
+    @property
+    def in_shape(self) -> Shape:
+        return self.field_shape
+
+    @property
+    def out_shape(self) -> Shape:
+        return self.coefficients.shape[1:]
+
+    def _padding(self) -> tuple[tuple[int, int], ...]:
+        """Zeros around u, per axis, so that every shifted window lies inside."""
+        sizes = zip(self.field_shape, self.out_shape, zip(*self.offsets, strict=True), strict=True)
+        return tuple((max(0, -min(o)), max(0, max(o) + m - n)) for n, m, o in sizes)
+
+    def mv(self, x: Float[Array, "*x"]) -> Float[Array, "*y"]:
+        require_shape(x, self.in_shape, "the field")
+        padding = self._padding()
+        padded = jnp.pad(x, padding)
+        total = jnp.zeros(self.out_shape, x.dtype)
+        for c, offset in zip(self.coefficients, self.offsets, strict=True):
+            starts = [o + p[0] for o, p in zip(offset, padding, strict=True)]
+            window = tuple(slice(s, s + m) for s, m in zip(starts, self.out_shape, strict=True))
+            total = total + c * padded[window]
+        return total
+
+    def rmv(self, y: Float[Array, "*y"]) -> Float[Array, "*x"]:
+        require_shape(y, self.out_shape, "the row values")
+        total = jnp.zeros(self.in_shape, y.dtype)
+        for c, offset in zip(self.coefficients, self.offsets, strict=True):
+            # Negative padding cuts off what falls outside of the field.
+            ends = zip(offset, self.in_shape, self.out_shape, strict=True)
+            total = total + _shifted(c * y, [(o, n - m - o) for o, n, m in ends])
+        return total
+
+
+class Difference(LinearMap):
+    """What leaves each cell along one axis: (A q)_i = (area q)_{i+1} - (area q)_i.
+
+    Attributes:
+        area: factor of each face value, of the field's shape, ``(*x)``.
+        axis: the axis across which faces bound cells.
+        ends: whether the field holds the first and the last face of the axis; a missing one counts
+            as zero (its flux is data, on the right-hand side of the constraint).
+        periodic: face 0 is also the last face; `ends` plays no part.
+    """
+
+    area: Float[Array, "*x"]
+    axis: int = eqx.field(static=True, default=0)
+    ends: tuple[bool, bool] = eqx.field(static=True, default=(True, True))
+    periodic: bool = eqx.field(static=True, default=False)
+
+    @property
+    def in_shape(self) -> Shape:
+        return self.area.shape
+
+    @property
+    def out_shape(self) -> Shape:
+        shape = list(self.area.shape)
+        shape[self.axis] += 0 if self.periodic else 1 - sum(self.ends)
+        return tuple(shape)
+
+    def _pad(self, x: Array, low: bool, high: bool) -> Array:
+        widths = [(0, 0)] * x.ndim
+        widths[self.axis] = (int(low), int(high))
+        return jnp.pad(x, widths)
+
+    def mv(self, x: Float[Array, "*x"]) -> Float[Array, "*y"]:
+        require_shape(x, self.in_shape, "the face values")
+        x = self.area * x
+        if self.periodic:
+            return jnp.roll(x, -1, self.axis) - x
+        return jnp.diff(self._pad(x, not self.ends[0], not self.ends[1]), axis=self.axis)
+
+    def rmv(self, y: Float[Array, "*y"]) -> Float[Array, "*x"]:
+        require_shape(y, self.out_shape, "the cell values")
+        if self.periodic:
+            return self.area * (jnp.roll(y, 1, self.axis) - y)
+        return -self.area * jnp.diff(self._pad(y, *self.ends), axis=self.axis)
+
+    def both_sides(self, w: Float[Array, "*x"]) -> Float[Array, "*y"]:
+        """w_i + w_{i+1} over the two faces of each cell: the diagonal of D w Dᵀ."""
+        if self.periodic:
+            return jnp.roll(w, -1, self.axis) + w
+        n = self.out_shape[self.axis]
+        w = self._pad(w, not self.ends[0], not self.ends[1])
+        low = jax.lax.slice_in_dim(w, 0, n, axis=self.axis)
+        return low + jax.lax.slice_in_dim(w, 1, n + 1, axis=self.axis)
+
+
+def _shifted(x: Array, padding: list[tuple[int, int]]) -> Array:
+    """`x` padded by zeros; a negative width cuts."""
+    for axis, (low, high) in enumerate(padding):
+        stop = x.shape[axis] + min(high, 0)
+        x = jnp.take(x, jnp.arange(max(-low, 0), stop), axis=axis) if low < 0 or high < 0 else x
+        widths = [(0, 0)] * x.ndim
+        widths[axis] = (max(low, 0), max(high, 0))
+        x = jnp.pad(x, widths)
+    return x

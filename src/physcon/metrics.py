@@ -1,0 +1,187 @@
+"""Scores of probabilistic predictions, and what they miss of the physics.
+
+Predictions are means and standard deviations (> 0) per point, or samples; scores are means over all
+points of one prediction, so `jax.vmap` gives one score per function. The proper scores are smooth
+in mean and std, hence also losses.
+"""
+
+from math import pi, sqrt
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import erfinv, ndtr
+
+from physcon._checks import require, require_shape
+from physcon._linalg import float64_primal
+from physcon._typing import Array, ArrayLike, Bool, Float, Scalar
+
+
+def mean_squared_error(mean: Float[Array, "*x"], truth: Float[Array, "*x"]) -> Scalar:
+    """Mean over points of (mean - truth)²."""
+    require_shape(truth, mean.shape, "truth")
+    return jnp.mean((mean - truth) ** 2)
+
+
+def gaussian_log_likelihood(
+    mean: Float[Array, "*x"], std: Float[Array, "*x"], truth: Float[Array, "*x"]
+) -> Scalar:
+    """Mean over points of ln N(truth; mean, std²): marginal, correlations are not scored.
+
+    Source: the LL of Hansen et al. (2023), tables of results.
+    """
+    z = standardized(mean, std, truth)
+    return jnp.mean(-0.5 * z**2 - jnp.log(std) - 0.5 * jnp.log(2 * pi))
+
+
+def gaussian_crps(
+    mean: Float[Array, "*x"], std: Float[Array, "*x"], truth: Float[Array, "*x"]
+) -> Scalar:
+    """Continuous ranked probability score of N(mean, std²), mean over points; less is better.
+
+    σ (z (2 Φ(z) - 1) + 2 φ(z) - 1/√π), z = (truth - mean) / σ, in the units of the truth.
+
+    Source: Gneiting and Raftery, J. Am. Stat. Assoc. 102 (2007) 359, sec. 4.2.
+    """
+    z = standardized(mean, std, truth)
+    density = jnp.exp(-0.5 * z**2) / sqrt(2 * pi)
+    return jnp.mean(std * (z * (2 * ndtr(z) - 1) + 2 * density - 1 / sqrt(pi)))
+
+
+def energy_score(
+    samples: Float[Array, "s *x"], truth: Float[Array, "*x"], fair: bool = True
+) -> Scalar:
+    """E|X - truth| - E|X - X'| / 2 with the Euclidean norm of whole fields; less is better.
+
+    Shapes: s samples of a field. Memory is that of the samples: pairs are visited row by row.
+
+    Args:
+        fair: average over the s (s - 1) pairs of different samples, unbiased in s; else over all s²
+            pairs, the score of the empirical distribution itself.
+
+    Raises: ValueError for fewer than two samples.
+
+    Source: Gneiting and Raftery (2007), eq. 22.
+    """
+    require_shape(truth, samples.shape[1:], "truth")
+    s = samples.shape[0]
+    require(s >= 2, "2 or more samples", s, "use gaussian_crps for a single Gaussian")
+    rows = samples.reshape(s, -1)
+    to_truth = jnp.mean(_distances(rows, truth.reshape(-1)))
+    between = jnp.sum(jax.lax.map(lambda row: jnp.sum(_distances(rows, row)), rows))
+    return to_truth - 0.5 * between / (s * (s - 1) if fair else s**2)
+
+
+def interval_coverage(
+    mean: Float[Array, "*x"],
+    std: Float[Array, "*x"],
+    truth: Float[Array, "*x"],
+    level: float = 0.95,
+) -> Scalar:
+    """Share of points whose truth lies in the central interval of the given level."""
+    z = standardized(mean, std, truth)
+    return jnp.mean((jnp.abs(z) <= _quantile(level)).astype(z.dtype))
+
+
+def interval_width(std: Float[Array, "*x"], level: float = 0.95) -> Scalar:
+    """Mean over points of the width of the central interval of the given level."""
+    return 2 * _quantile(level) * jnp.mean(std)
+
+
+def probability_integral_transform(
+    mean: Float[Array, "*x"], std: Float[Array, "*x"], truth: Float[Array, "*x"]
+) -> Float[Array, "*x"]:
+    """Φ((truth - mean) / std) per point: uniform on [0, 1] if the prediction is calibrated."""
+    return ndtr(standardized(mean, std, truth))
+
+
+def conservation_error(
+    mean: Float[Array, "*x"], weights: Float[Array, "*x"], mass: ArrayLike
+) -> Scalar:
+    """Σ weights · mean - mass, summed in float64: what a mass row misses.
+
+    Shapes: one time; weights as given by `Grid.weights`.
+    """
+    require_shape(weights, mean.shape, "weights")
+    return _excess(mean, weights.astype(mean.dtype), jnp.asarray(mass, mean.dtype))
+
+
+class ShockPosition(eqx.Module):
+    """Where a profile first falls to a threshold.
+
+    Attributes:
+        position: that coordinate; the last coordinate where there is none.
+        found: whether there is one.
+    """
+
+    position: Float[Array, "..."]
+    found: Bool[Array, "..."]
+
+
+def shock_position(
+    x: Float[Array, " n"],
+    u: Float[Array, " n"],
+    threshold: ArrayLike = 0.0,
+    interpolate: bool = False,
+) -> ShockPosition:
+    """First coordinate where u <= threshold.
+
+    Shapes: one profile, x increasing; batch over samples with `jax.vmap`.
+
+    Args:
+        interpolate: the crossing of the straight line from the point before, which is within the
+            interval and differentiable in u; else the coordinate itself, as published.
+
+    Source: the downstream task of Hansen et al. (2023). Their code multiplies the index by a
+    spacing of 1/n on n points, and takes index 0 where no point is below.
+    """
+    require_shape(u, x.shape, "u")
+    below = u <= threshold
+    i = jnp.argmax(below)
+    found = below[i]
+    position = jnp.where(found, x[i], x[-1])
+    if interpolate:
+        before = jnp.maximum(i - 1, 0)
+        drop = u[before] - u[i]
+        crosses = found & (i > 0)
+        share = (u[before] - threshold) / jnp.where(crosses, drop, 1.0)
+        position = jnp.where(crosses, x[before] + share * (x[i] - x[before]), position)
+    return ShockPosition(position, found)
+
+
+def shock_position_error(shocks: ShockPosition, truth: ArrayLike) -> tuple[Scalar, Scalar]:
+    """Mean distance of the found positions from the true one, and the share that was found.
+
+    Shapes: shocks of a batch of samples ``(s,)``, one true position. The distance is infinite
+    where no sample has a shock.
+    """
+    distance = jnp.abs(shocks.position - jnp.asarray(truth, shocks.position.dtype))
+    number = jnp.sum(shocks.found)
+    mean = jnp.sum(jnp.where(shocks.found, distance, 0.0)) / jnp.maximum(number, 1)
+    return jnp.where(number > 0, mean, jnp.inf), jnp.mean(shocks.found.astype(distance.dtype))
+
+
+def standardized(
+    mean: Float[Array, "*x"], std: Float[Array, "*x"], truth: Float[Array, "*x"]
+) -> Float[Array, "*x"]:
+    """(truth - mean) / std per point; the three shapes must agree."""
+    require_shape(std, mean.shape, "std")
+    require_shape(truth, mean.shape, "truth")
+    return (truth - mean) / std
+
+
+def _quantile(level: float) -> Scalar:
+    require(0 < level < 1, "a level in (0, 1)", level, "0.95 for 95 % intervals")
+    return sqrt(2) * erfinv(jnp.asarray(level, dtype=float))
+
+
+def _distances(rows: Float[Array, "s n"], point: Float[Array, " n"]) -> Float[Array, " s"]:
+    """Euclidean distances, with the derivative 0 where two points coincide."""
+    squared = jnp.sum((rows - point[None]) ** 2, axis=1)
+    apart = squared > 0
+    return jnp.where(apart, jnp.sqrt(jnp.where(apart, squared, 1.0)), 0.0)
+
+
+@float64_primal
+def _excess(mean: Float[Array, "*x"], weights: Float[Array, "*x"], mass: Scalar) -> Scalar:
+    return jnp.sum(weights * mean) - mass

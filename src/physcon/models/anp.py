@@ -1,0 +1,184 @@
+"""The attentive neural process (Kim et al. 2019): contexts and a point to a Gaussian value."""
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from physcon._checks import require
+from physcon._typing import Array, Float, PRNGKeyArray, PyTree, Scalar
+from physcon.models.attention import split_key
+from physcon.models.decoder import Decoder
+from physcon.models.encoders import DeterministicEncoder, Latent, LatentEncoder
+from physcon.models.predictor import Observations, Prediction, Predictor, mixture_moments
+
+
+class ANP(eqx.Module):
+    """p(u(x) | contexts, z) = N(mean, std²), z ~ N(latent mean, latent variance).
+
+    Invariant under permutation of the contexts; given z, target points do not see one another.
+    The sizes of the published ProbConserv network are the defaults, and its weights load
+    (`physcon.io.load_torch_anp`).
+
+    Args:
+        dim: coordinates per point, e.g. 2 for (t, x).
+        channels: values per point.
+        size: width h of both encoders; the decoder has width 3 h.
+        heads, layers: of the self- and of the cross-attention.
+        dropout_rate: of attention weights and residual branches, wherever a dropout key is given.
+
+    Source: Kim et al. 2019, section 3; Hansen et al. 2023, appendix D.
+    """
+
+    latent_encoder: LatentEncoder
+    deterministic_encoder: DeterministicEncoder
+    decoder: Decoder
+
+    def __init__(
+        self,
+        dim: int = 2,
+        channels: int = 1,
+        size: int = 128,
+        heads: int = 4,
+        layers: int = 2,
+        dropout_rate: float = 0.1,
+        least_std: float = 1e-3,
+        *,
+        key: PRNGKeyArray,
+    ):
+        k1, k2, k3 = jax.random.split(key, 3)
+        inputs = dim + channels
+        self.latent_encoder = LatentEncoder(inputs, size, heads, layers, dropout_rate, key=k1)
+        self.deterministic_encoder = DeterministicEncoder(
+            dim, inputs, size, heads, layers, dropout_rate, key=k2
+        )
+        self.decoder = Decoder(dim, channels, size, 3, least_std, key=k3)
+
+    def latent(self, contexts: Observations, key: PRNGKeyArray | None = None) -> Latent:
+        """The Gaussian over z that a set of observations gives."""
+        return self.latent_encoder(contexts.points, contexts.values, key)
+
+    def __call__(
+        self,
+        contexts: Observations,
+        points: Float[Array, "m dim"],
+        z: Float[Array, " h"],
+        key: PRNGKeyArray | None = None,
+    ) -> Prediction:
+        """Mean and std at `points` for one z; dropout if there is a key."""
+        encode_key, attend_key = split_key(key, 2)
+        memory = self.deterministic_encoder.encode(contexts.points, contexts.values, encode_key)
+        r = self.deterministic_encoder.attend(memory, points, attend_key)
+        return self.decoder(self.decoder.prepare(r, points), z)
+
+    def mean_function(
+        self, contexts: Observations, z: Float[Array, " h"], channel: int = 0
+    ) -> Callable[..., Scalar]:
+        """The mean as a function u(t, x, ...) of scalar coordinates, to be differentiated."""
+        memory = self.deterministic_encoder.encode(contexts.points, contexts.values)
+
+        def u(*coordinates: Scalar) -> Scalar:
+            point = jnp.stack(coordinates)[None]
+            r = self.deterministic_encoder.attend(memory, point)
+            return self.decoder(self.decoder.prepare(r, point), z).mean[0, channel]
+
+        return u
+
+
+def predict_samples(
+    model: ANP,
+    contexts: Observations,
+    points: Float[Array, "m dim"],
+    key: PRNGKeyArray,
+    *,
+    num_samples: int = 100,
+    dropout: bool = False,
+    chunk_size: int = 128,
+) -> Prediction:
+    """Mean and std at `points` for each of `num_samples` latent samples: ``(k, m, c)``.
+
+    Without dropout, only the decoder runs once per sample: the attention does not see z. With
+    dropout every sample has its own masks, as in the published evaluation.
+
+    Args:
+        chunk_size: points at a time; bounds the memory by k · chunk_size · 3 h numbers.
+    """
+    sample = _sampler(model, contexts, key, num_samples, dropout)
+    return _over_chunks(sample, points, chunk_size)
+
+
+def predict(
+    model: ANP,
+    contexts: Observations,
+    points: Float[Array, "m dim"],
+    key: PRNGKeyArray,
+    *,
+    num_samples: int = 100,
+    dropout: bool = False,
+    chunk_size: int = 128,
+) -> Prediction:
+    """Mean and std ``(m, c)`` of the mixture over latent samples: a `Predictor`.
+
+    ``predict(...) == mixture_moments(*predict_samples(...))`` with the samples never stored.
+    """
+    sample = _sampler(model, contexts, key, num_samples, dropout)
+    return _over_chunks(lambda x, i: mixture_moments(*sample(x, i)), points, chunk_size)
+
+
+def _sampler(
+    model: ANP, contexts: Observations, key: PRNGKeyArray, num_samples: int, dropout: bool
+) -> Callable:
+    """A function of (points, chunk index) to Prediction ``(k, points, c)``."""
+    require(num_samples >= 1, "at least 1 latent sample", num_samples, "draw some")
+    latent_key, dropout_key = jax.random.split(key)
+    keys = jax.random.split(latent_key, num_samples)
+    encoder, decoder = model.deterministic_encoder, model.decoder
+
+    if not dropout:
+        zs = jax.vmap(model.latent(contexts).sample)(keys)
+        memory = encoder.encode(*contexts)
+
+        def sample(points, index):
+            prepared = decoder.prepare(encoder.attend(memory, points), points)
+            return jax.vmap(decoder, (None, 0))(prepared, zs)
+
+        return sample
+
+    def encode(latent_key, key):
+        k1, k2, k3 = jax.random.split(key, 3)
+        z = model.latent(contexts, k1).sample(latent_key)
+        return z, encoder.encode(*contexts, k2), k3
+
+    encoded = jax.vmap(encode)(keys, jax.random.split(dropout_key, num_samples))
+
+    def sample_with_dropout(points, index):
+        def one(encoded):
+            z, memory, key = encoded
+            r = encoder.attend(memory, points, jax.random.fold_in(key, index))
+            return decoder(decoder.prepare(r, points), z)
+
+        return jax.lax.map(one, encoded)
+
+    return sample_with_dropout
+
+
+def _over_chunks(fn: Callable, points: Float[Array, "m dim"], chunk_size: int) -> PyTree:
+    """`fn(points, chunk index)` over chunks of points; its results are joined on axis -2."""
+    m, dim = points.shape
+    require(m >= 1, "at least 1 target point", m, "pass points (m, dim)")
+    require(chunk_size >= 1, "chunk_size >= 1", chunk_size, "use 128")
+    chunk = min(chunk_size, m)
+    number = -(-m // chunk)
+    padded = jnp.pad(points, ((0, number * chunk - m), (0, 0)), mode="edge")
+    chunks = padded.reshape(number, chunk, dim)
+    out = jax.lax.map(lambda args: fn(*args), (chunks, jnp.arange(number)))
+
+    def join(x):  # (number, *k, chunk, c) -> (*k, m, c)
+        x = jnp.moveaxis(x, 0, -3)
+        return x.reshape(*x.shape[:-3], number * chunk, x.shape[-1])[..., :m, :]
+
+    return jax.tree.map(join, out)
+
+
+_: Predictor = predict  # held by the type checker

@@ -1,0 +1,178 @@
+"""Training objectives of a neural process, for one task; smaller is better.
+
+All start from the evidence lower bound with the latent of the targets,
+
+    loss = -sum log N(u; mean, std²) + KL(q(z | targets) || q(z | contexts)),
+
+and say something about the physics on top: a penalty on the residual (`soft_constraint_loss`), or
+a likelihood that already knows the constraint (`constrained_loss`).
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from physcon._checks import require_shape
+from physcon._typing import Array, ArrayLike, Float, PRNGKeyArray, PyTree, Scalar
+from physcon.models.anp import ANP
+from physcon.models.encoders import Latent
+from physcon.models.predictor import Observations, Prediction
+
+
+def gaussian_log_density(u: Array, mean: Array, variance: Array) -> Array:
+    """log N(u; mean, variance), elementwise."""
+    return -0.5 * ((u - mean) ** 2 / variance + jnp.log(2 * jnp.pi * variance))
+
+
+def latent_kl(posterior: Latent, prior: Latent) -> Scalar:
+    """KL(posterior || prior) of two diagonal Gaussians; zero if and only if they are equal."""
+    log_ratio = posterior.log_variance - prior.log_variance
+    shift = (posterior.mean - prior.mean) ** 2 / jnp.exp(prior.log_variance)
+    return 0.5 * jnp.sum((jnp.expm1(log_ratio) - log_ratio) + shift)
+
+
+class TrainingPass(NamedTuple):
+    """Prediction at the targets for a z of the targets' latent, that z, and the KL term."""
+
+    prediction: Prediction
+    z: Float[Array, " h"]
+    kl: Scalar
+
+
+def training_pass(
+    model: ANP,
+    contexts: Observations,
+    targets: Observations,
+    key: PRNGKeyArray | None = None,
+    dropout: bool = False,
+) -> TrainingPass:
+    """What all objectives share. Without a key: z is the latent mean, and no dropout."""
+    latent_key, *keys = [None] * 4 if key is None else jax.random.split(key, 4)
+    prior_key, posterior_key, forward_key = keys if dropout else (None, None, None)
+    prior = model.latent(contexts, prior_key)
+    posterior = model.latent(targets, posterior_key)
+    z = posterior.mean if latent_key is None else posterior.sample(latent_key)
+    prediction = model(contexts, targets.points, z, forward_key)
+    return TrainingPass(prediction, z, latent_kl(posterior, prior))
+
+
+def negative_elbo(
+    model: ANP,
+    contexts: Observations,
+    targets: Observations,
+    key: PRNGKeyArray | None = None,
+    *,
+    dropout: bool = False,
+) -> Scalar:
+    """-sum log N(u; mean, std²) + KL, the negative evidence lower bound of one task.
+
+    Source: Kim et al. 2019, eq. 3, with one latent sample.
+    """
+    out = training_pass(model, contexts, targets, key, dropout)
+    mean, std = out.prediction
+    return out.kl - jnp.sum(gaussian_log_density(targets.values, mean, std**2))
+
+
+def soft_constraint_loss(
+    model: ANP,
+    contexts: Observations,
+    targets: Observations,
+    key: PRNGKeyArray | None = None,
+    *,
+    residual: Callable[..., Scalar],
+    weight: ArrayLike,
+    dropout: bool = False,
+) -> Scalar:
+    """`negative_elbo` + weight · mean r², r the equation's residual of the mean (SoftC).
+
+    z is held while the mean is differentiated. The published code lets the targets' coordinates
+    enter the latent encoder too, so that its derivatives contain the change of z: 5e-5 to 1e-3 of
+    the penalty, for its weights on the porous medium equation.
+
+    Args:
+        residual: ``residual(u, t, x)`` at one point, for a function ``u(t, x)``; e.g. a problem's.
+        weight: λ for one task. The published code adds one λ to a *sum* over the tasks of a batch:
+            its λ = 1 at batch size 250 is weight 1 / 250 here.
+
+    Source: Hansen et al. 2023, section 4 (SoftC-ANP).
+    """
+    out = training_pass(model, contexts, targets, key, dropout)
+    mean, std = out.prediction
+    loss = out.kl - jnp.sum(gaussian_log_density(targets.values, mean, std**2))
+    return loss + weight * residual_penalty(
+        residual, model.mean_function(contexts, out.z), targets.points
+    )
+
+
+def residual_penalty(
+    residual: Callable[..., Scalar], u: Callable[..., Scalar], points: Float[Array, "m dim"]
+) -> Scalar:
+    """Mean over points of residual(u, *point)², the residual by automatic differentiation of u."""
+    return jnp.mean(jax.vmap(lambda point: residual(u, *point))(points) ** 2)
+
+
+def constrained_loss(
+    model: ANP,
+    contexts: Observations,
+    targets: Observations,
+    key: PRNGKeyArray | None = None,
+    *,
+    rows: Float[Array, "k n"],
+    noise_std: ArrayLike,
+    dropout: bool = False,
+) -> Scalar:
+    """Negative lower bound with the density *after* conditioning: training through the constraint.
+
+    The targets are k groups of n (times, with n points each), in this order; each group has one
+    constraint row.
+
+    Source: Hansen et al. 2023, section 3.3 (training); `conditioned_log_density`.
+    """
+    require_shape(targets.values, (rows.size, 1), "targets.values")
+    out = training_pass(model, contexts, targets, key, dropout)
+    mean, std, u = (x.reshape(rows.shape) for x in (*out.prediction, targets.values))
+    return out.kl - jnp.sum(conditioned_log_density(u, mean, std, rows, noise_std))
+
+
+def conditioned_log_density(
+    u: Float[Array, "k n"],
+    mean: Float[Array, "k n"],
+    std: Float[Array, "k n"],
+    rows: Float[Array, "k n"],
+    noise_std: ArrayLike,
+) -> Float[Array, " k"]:
+    """log p(u | b) of N(mean, std²) conditioned on b = g·u observed with noise, one row g each.
+
+    By Bayes' rule, without forming the posterior:
+
+        log p(u | b) = log N(u; mean, std²) + log N(b; g·u, s²) - log N(b; g·mean, Σ g² std² + s²).
+
+    b is the integral of u itself, as in training on data that obey the law.
+
+    Args:
+        noise_std: s > 0, scalar or ``(k,)``. As s -> 0 the density concentrates on g·u = b and its
+            logarithm grows as -log s.
+
+    Source: Hansen et al. 2023, eq. 8 (posterior); the evidence by Bayes' rule.
+    """
+    variance = jnp.broadcast_to(jnp.asarray(noise_std, u.dtype) ** 2, u.shape[:1])
+    b = jnp.sum(rows * u, axis=-1)
+    evidence = gaussian_log_density(
+        b, jnp.sum(rows * mean, axis=-1), jnp.sum((rows * std) ** 2, axis=-1) + variance
+    )
+    prior = jnp.sum(gaussian_log_density(u, mean, std**2), axis=-1)
+    return prior + gaussian_log_density(b, b, variance) - evidence
+
+
+def mean_over_tasks(
+    loss: Callable[..., Scalar],
+) -> Callable[[PyTree, PyTree, PRNGKeyArray], Scalar]:
+    """The batch loss ``(params, batch, key)`` of a one-task loss ``(params, task, key)``."""
+
+    def batch_loss(params: PyTree, batch: PyTree, key: PRNGKeyArray) -> Scalar:
+        keys = jax.random.split(key, jax.tree.leaves(batch)[0].shape[0])
+        return jnp.mean(jax.vmap(loss, (None, 0, 0))(params, batch, keys))
+
+    return batch_loss

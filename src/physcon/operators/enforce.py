@@ -1,0 +1,211 @@
+"""Make a field meet its boundary conditions: by overwriting boundary nodes, or by a smooth lift.
+
+Both are conditioning: u + φ (α - l(u)) with the gain φ = P lᵀ (l P lᵀ)⁻¹ of a prior covariance P.
+Overwriting is the gain of a white prior, seen through the one node on the side. The lift is the
+gain of a smooth prior (polynomials of degree 2), so φ has no kink at the wall and does not depend
+on the resolution. Axes are treated in turn; the corrections of two axes commute where the data
+agree in the corners, which `check_corners` makes sure of.
+"""
+
+from typing import NamedTuple, TypeAlias
+
+import jax.numpy as jnp
+
+from physcon._checks import error_if, require
+from physcon._linalg import float64_primal
+from physcon._typing import Array, Float
+from physcon.boundary import Boundary
+from physcon.grid import Grid
+from physcon.operators.trace import Trace, traces
+
+#: Lift functions of one axis, one per row.
+Gain: TypeAlias = Float[Array, "p n"]
+
+
+class Residual(NamedTuple):
+    """l(u) - α on one face."""
+
+    axis: int
+    upper: bool
+    value: Float[Array, "c *f"]
+
+
+def overwrite(
+    u: Float[Array, "c *x"],
+    boundary: Boundary,
+    grid: Grid,
+    order: int = 2,
+    throw: bool = True,
+) -> Float[Array, "c *x"]:
+    """`u` with its boundary nodes solved from the conditions; no other node changes.
+
+    l(overwrite(u)) == α to rounding: u(x_0) = (α - Σ_{s>0} c_s u(x_s)) / c_0. Periodic: both ends
+    become their mean.
+
+    Shapes: u ``(c, *x)`` on the grid's nodes; boundary values broadcast to ``(c, *face)``.
+
+    Raises:
+        ValueError: shapes, see `traces`. At run time under `throw`: corner data that contradict
+            each other, a Robin condition that leaves the boundary node undetermined.
+    """
+    check_shape(u, grid)
+    rows = traces(boundary, grid, order)
+    return overwrite_rows(check_corners(u, rows, throw), rows, throw)
+
+
+def lift(
+    u: Float[Array, "c *x"],
+    boundary: Boundary,
+    grid: Grid,
+    order: int = 2,
+    throw: bool = True,
+) -> Float[Array, "c *x"]:
+    """`u` plus smooth functions times its boundary residual: u + Σ_r φ_r(x) (α_r - l_r(u)).
+
+    l_r(φ_s) = δ_rs, so the conditions hold; ‖φ‖ depends on the conditions and the stretching of the
+    grid only. A last `overwrite` removes what rounding left.
+
+    Shapes, Raises: as `overwrite`.
+
+    Source: Derivation in the module's docstring; for Dirichlet data in 2-D and 3-D it is a Coons
+    patch (Gordon and Hall, Numer. Math. 21 (1973) 109, eq. 2.5).
+    """
+    check_shape(u, grid)
+    rows = traces(boundary, grid, order)
+    u = check_corners(u, rows, throw)
+    u = smooth_lift(u, rows, lift_gains(rows, grid))
+    return overwrite_rows(u, rows, throw)
+
+
+def residuals(
+    u: Float[Array, "c *x"], boundary: Boundary, grid: Grid, order: int = 2
+) -> tuple[Residual, ...]:
+    """l(u) - α for every side with a condition, axis by axis."""
+    return tuple(
+        Residual(t.axis, t.upper, t(u) - t.target(u))
+        for axis_rows in traces(boundary, grid, order)
+        for t in axis_rows
+    )
+
+
+def lift_gains(rows: tuple[tuple[Trace, ...], ...], grid: Grid) -> tuple[Gain | None, ...]:
+    """Per axis φ_r(x), one for each row, with l_r(φ_s) == δ_rs; None for a free axis.
+
+    The gain P lᵀ (l P lᵀ)⁻¹ of the prior whose samples are polynomials of degree 2 with independent
+    standard normal Legendre coefficients.
+    """
+    gains = []
+    for t, x in zip(rows, grid.coordinates, strict=False):
+        gains.append(_gain(jnp.stack([r.dense(x.shape[0]) for r in t]), x) if t else None)
+    return tuple(gains)
+
+
+def smooth_lift(
+    u: Float[Array, "c *x"],
+    rows: tuple[tuple[Trace, ...], ...],
+    gains: tuple[Gain | None, ...],
+) -> Float[Array, "c *x"]:
+    """u + Σ_r φ_r (α_r - l_r(u)), axis by axis: the lift alone, unchecked, right to rounding."""
+    for axis, (axis_rows, gain) in enumerate(zip(rows, gains, strict=True)):
+        if gain is not None:
+            misfit = jnp.stack([t.target(u) - t(u) for t in axis_rows], -1)
+            # A matrix product, whose cotangent is one too: cheaper than sums of broadcasts.
+            added = jnp.matmul(misfit, gain.astype(u.dtype), precision="highest")
+            u = u + jnp.moveaxis(added, -1, axis + 1)
+    return u
+
+
+@float64_primal
+def _gain(rows: Float[Array, "p n"], x: Float[Array, " n"]) -> Float[Array, "p n"]:
+    z = 2 * (x - x[0]) / (x[-1] - x[0]) - 1
+    legendre = jnp.stack([jnp.ones_like(z), z, 1.5 * z**2 - 0.5])
+    seen = jnp.matmul(rows, legendre.T, precision="highest")  # l(P_k): (p, 3)
+    gram = jnp.matmul(seen, seen.T, precision="highest")
+    return jnp.linalg.solve(gram, jnp.matmul(seen, legendre, precision="highest"))
+
+
+def check_corners(
+    u: Float[Array, "c *x"], rows: tuple[tuple[Trace, ...], ...], throw: bool
+) -> Float[Array, "c *x"]:
+    """`u`, and an error that names the corner where two sides ask for different things.
+
+    A field with l_a(u) = α and l_b(u) = β on two axes has l_b(α) = l_a(β) in their corner. Where
+    both are values, this must hold to rounding; where a difference stencil is involved, to 1e-3 of
+    its sum, since exact data differ there by the stencil's own error. Unchecked (``throw=False``)
+    the later axis wins.
+    """
+    if not throw:
+        return u
+    for i, first in enumerate(rows):
+        for second in rows[i + 1 :]:
+            for a in first:
+                for b in second:
+                    u = _check_corner(u, a, b)
+    return u
+
+
+def _check_corner(u: Float[Array, "c *x"], a: Trace, b: Trace) -> Float[Array, "c *x"]:
+    if a.periodic and b.periodic:
+        return u
+    both = a.row.shape[0] == b.row.shape[0] == 1 and not (a.periodic or b.periodic)
+    tolerance = 64 * float(jnp.finfo(u.dtype).eps) if both else 1e-3
+    # Each face has lost one axis: restore it, so that the other row finds its own axis.
+    on_a = jnp.expand_dims(a.target(u), a.axis + 1)
+    on_b = jnp.expand_dims(b.target(u), b.axis + 1)
+    seen_b, size_b = jnp.squeeze(b(on_a), a.axis + 1), _size(b, on_a, a.axis)
+    seen_a, size_a = jnp.squeeze(a(on_b), b.axis), _size(a, on_b, b.axis)
+    wrong = jnp.abs(seen_b - seen_a) > tolerance * (size_a + size_b)
+    return error_if(
+        u,
+        jnp.any(wrong),
+        f"expected boundary data that agree in the corner of {a.name} and {b.name}, got values "
+        "that contradict each other; make them meet there, or pass throw=False to let the later "
+        "axis win",
+        throw=True,
+    )
+
+
+def _size(t: Trace, face: Float[Array, "..."], lost: int) -> Float[Array, "..."]:
+    """Σ |c_s| max |α|: the scale of a corner's stencil sum."""
+    return jnp.sum(jnp.abs(t.row)).astype(face.dtype) * jnp.max(jnp.abs(face))
+
+
+def overwrite_rows(
+    u: Float[Array, "c *x"], rows: tuple[tuple[Trace, ...], ...], throw: bool = False
+) -> Float[Array, "c *x"]:
+    """`overwrite` for rows that are at hand, corners unchecked."""
+    for t in (t for axis_rows in rows for t in axis_rows):
+        # Masks instead of scatters: they fuse with the elementwise work around them.
+        axis, n = t.axis + 1, u.shape[t.axis + 1]
+        where = jnp.arange(n).reshape((1,) * axis + (-1,) + (1,) * (u.ndim - axis - 1))
+        if t.periodic:
+            node = jnp.mean(jnp.take(u, jnp.array([0, -1]), axis=axis), axis=axis)
+            at = (where == 0) | (where == n - 1)
+        else:
+            at = where == (n - 1 if t.upper else 0)
+            rest = t(jnp.where(at, jnp.zeros((), u.dtype), u))
+            node = (t.target(u) - rest) / _pivot(t, throw).astype(u.dtype)
+        u = jnp.where(at, jnp.expand_dims(node, axis), u)
+    return u
+
+
+def check_shape(u: Float[Array, "c *x"], grid: Grid) -> None:
+    """Raise unless the space axes of `u` are those of the grid."""
+    require(
+        u.shape[1:] == grid.shape,
+        f"a field (channels, {', '.join(map(str, grid.shape))}) on the grid's nodes",
+        u.shape,
+        "functions act on one sample: batch with jax.vmap",
+    )
+
+
+def _pivot(t: Trace, throw: bool) -> Float[Array, ""]:
+    """c_0, which must not vanish beside the rest of the row (it can under Robin conditions)."""
+    if t.row.shape[0] == 1:
+        return t.row[0]
+    wrong = jnp.abs(t.row[0]) < 1e-6 * jnp.sum(jnp.abs(t.row))
+    message = (
+        f"expected a row that determines the boundary node on {t.name}, got a + b c_0 = 0; change "
+        "the Robin coefficients, the order or the grid"
+    )
+    return error_if(t.row[0], wrong, message, throw)

@@ -1,0 +1,177 @@
+"""What an equation with a known solution offers: values, averages, mass, front, residual.
+
+A `Problem` is one member of a family u_t + F(u, u_x)_x = 0: it holds its parameter as an array
+leaf, so that a batch of functions is a vmap over problems, and every answer has a derivative with
+respect to the parameter.
+
+Source: Hansen, Maddix, Alizadeh, Gupta, Mahoney, Learning Physical Models that Can Respect
+Conservation Laws (ICML 2023, arXiv 2302.11002), differential form u_t + ∇·F(u) = 0 of sec. 1 and
+the appendices on the equations. Solutions and masses are derived anew here: each docstring gives
+its derivation, on the bounded domain and also after a front has left it.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from physcon._checks import concrete, error_if, require, require_shape
+from physcon._linalg import float64_primal
+from physcon._typing import Array, ArrayLike, Float, Scalar
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The published experiment on one family of problems.
+
+    Attributes:
+        name: key in `PROBLEMS`.
+        parameter: name of the parameter, also of the attribute that holds it.
+        valid: open interval of parameters for which the formulas hold.
+        training: interval of the training parameters, sampled uniformly.
+        test: parameters of the test functions, in equal shares.
+        x, t: domain in space and time.
+        evaluation_time: time of the published tables.
+        has_front: whether `front` is defined.
+    """
+
+    name: str
+    parameter: str
+    valid: tuple[float, float]
+    training: tuple[float, float]
+    test: tuple[float, ...]
+    x: tuple[float, float]
+    t: tuple[float, float]
+    evaluation_time: float
+    has_front: bool = True
+
+
+class Problem(eqx.Module):
+    """One equation u_t + F(u, u_x)_x = 0 on an interval, with its exact solution.
+
+    The family is described by the class attribute `settings`. Times are non-negative, and
+    arguments `t` and `x` broadcast against each other. Compile functions of a problem
+    (``jax.jit(lambda problem, t: problem.mass(t))``), not its bound methods, which JAX can't hash.
+    """
+
+    settings: eqx.AbstractClassVar[Settings]
+
+    @abstractmethod
+    def __init__(self, parameter: ArrayLike, throw: bool = True):
+        """The member of the family with this parameter, checked as by `checked_parameter`."""
+
+    @abstractmethod
+    def solution(self, t: ArrayLike, x: ArrayLike) -> Float[Array, "..."]:
+        """Exact solution u(t, x), elementwise."""
+
+    @abstractmethod
+    def primitive(self, t: ArrayLike, x: ArrayLike) -> Float[Array, "..."]:
+        """Integral of the exact solution from the domain's lower end to x, elementwise."""
+
+    @abstractmethod
+    def mass(self, t: ArrayLike) -> Float[Array, "..."]:
+        """Integral of the exact solution over the domain, elementwise in t."""
+
+    @abstractmethod
+    def flux(self, u: Float[Array, "*s"], u_x: Float[Array, "*s"]) -> Float[Array, "*s"]:
+        """Physical flux F(u, u_x), positive along x."""
+
+    def front(self, t: ArrayLike) -> Float[Array, "..."]:
+        """Position beyond which u = 0, elementwise in t; past the domain once it has left.
+
+        Raises: ValueError for a smooth problem (``settings.has_front`` is False).
+        """
+        raise ValueError(
+            f"expected a problem with a front, got {self.settings.name!r}; "
+            "ask settings.has_front first"
+        )
+
+    @property
+    def parameter(self) -> Float[Array, "..."]:
+        """The value of the parameter, whatever its name."""
+        return getattr(self, self.settings.parameter)
+
+    def cell_averages(self, t: ArrayLike, faces: Float[Array, " f"]) -> Float[Array, " f-1"]:
+        """Averages of the exact solution at one time over the cells between `faces`.
+
+        Their sum with the cell widths is the mass without any quadrature error, also with a front
+        inside a cell. Differences of `primitive` are formed in float64.
+
+        Shapes: one time; f faces of f - 1 cells.
+        """
+        times = nonnegative(t)
+        require(times.ndim == 0, "one time", f"shape {times.shape}", "batch with jax.vmap")
+        leaves, structure = jax.tree.flatten(self)
+        dtype = jnp.result_type(times, faces, *leaves)
+        problem = jax.tree.unflatten(structure, [leaf.astype(dtype) for leaf in leaves])
+        return _cell_averages(problem, times.astype(dtype), faces.astype(dtype))
+
+    def residual(
+        self, u: Callable[[Scalar, Scalar], Scalar], t: Scalar, x: Scalar
+    ) -> Float[Array, ""]:
+        """u_t + F(u, u_x)_x at one point, by forward-mode autodiff: the SoftC penalty's term.
+
+        Shapes: u maps two scalars to a scalar; t, x scalars: batch with `jax.vmap`.
+
+        Source: Hansen et al. (2023) penalise the mean square of this quantity at the prediction's
+        mean. Their code lets the derivatives also pass through the latent variable, which has seen
+        the target points: 7e-4 relative on their weights for m = 1. A coefficient that jumps,
+        k(u) = 1 for u >= p*, has the derivative zero there and here: the Stefan condition at the
+        front goes unseen by the penalty.
+        """
+
+        def with_derivative(f: Callable, at: Scalar) -> tuple[Array, Array]:
+            return jax.jvp(f, (at,), (jnp.ones_like(at),))
+
+        _, u_t = with_derivative(lambda s: u(s, x), t)
+        _, flux_x = with_derivative(lambda y: self.flux(*with_derivative(lambda z: u(t, z), y)), x)
+        return u_t + flux_x
+
+
+@float64_primal
+def _cell_averages(problem: Problem, t: Scalar, faces: Float[Array, " f"]) -> Array:
+    integral = problem.primitive(t, faces)
+    return (integral[1:] - integral[:-1]) / (faces[1:] - faces[:-1])
+
+
+def checked_parameter(value: ArrayLike, settings: Settings, throw: bool) -> Scalar:
+    """`value` as an array, if inside the open interval `settings.valid`; else an error.
+
+    A known value is checked at once (ValueError, whatever `throw` is), a traced one at run time
+    and only under `throw`.
+    """
+    lower, upper = settings.valid
+    name = settings.parameter
+    require_shape(jnp.asarray(value), (), name)
+    expected = f"{name} in ({lower:g}, {upper:g}) for {settings.name!r}"
+    remedy = f"published: training {settings.training}, test {settings.test}"
+    array = jnp.asarray(value, dtype=float)
+    known = concrete(value)
+    if known is not None:
+        inside = bool(np.all((known > lower) & (known < upper)))
+        require(inside, expected, known.tolist(), remedy)
+        return array
+    outside = ~((array > lower) & (array < upper))
+    return error_if(array, outside, f"expected {expected}; {remedy}", throw)
+
+
+def nonnegative(t: ArrayLike) -> Float[Array, "*s"]:
+    """`t` as an array; a known negative or NaN time is an error (traced ones are not looked at)."""
+    known = concrete(t)
+    require(
+        known is None or bool(np.all(known >= 0)),
+        "times t >= 0",
+        None if known is None else f"min {known.min()}",
+        "the solutions start at t = 0",
+    )
+    return jnp.asarray(t, dtype=float)
+
+
+def coordinates(t: ArrayLike, x: ArrayLike) -> tuple[Float[Array, "*s"], Float[Array, "*s"]]:
+    """Times and positions as arrays of their common shape."""
+    times, positions = jnp.broadcast_arrays(nonnegative(t), jnp.asarray(x, dtype=float))
+    return times, positions

@@ -1,0 +1,166 @@
+"""Gradient descent that can be killed at any moment and resumed to the bitwise same result."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from tqdm import tqdm
+
+from physcon._checks import require
+from physcon._typing import Array, Float, PRNGKeyArray, PyTree, Scalar
+from physcon.training.checkpoint import load_checkpoint, save_checkpoint
+
+
+@runtime_checkable
+class Optimizer(Protocol):
+    """An optax `GradientTransformation`, or anything with its two functions."""
+
+    @property
+    def init(self) -> Callable[..., Any]: ...
+
+    @property
+    def update(self) -> Callable[..., Any]: ...
+
+
+class FitResult(NamedTuple):
+    """Trained `params`, the optimizer's state, and the loss before each step ``(steps,)``."""
+
+    params: PyTree
+    opt_state: PyTree
+    losses: Float[np.ndarray, " steps"]
+
+
+class TrainingState(NamedTuple):
+    """What a step changes, and what a checkpoint holds."""
+
+    arrays: PyTree
+    opt_state: PyTree
+    losses: Any  # of the present chunk while running; of all steps in a checkpoint
+
+
+def fit(
+    loss_fn: Callable[[PyTree, PyTree, PRNGKeyArray], Scalar],
+    params: PyTree,
+    optimizer: Optimizer,
+    batches: Callable[[PRNGKeyArray, Array], PyTree],
+    steps: int,
+    key: PRNGKeyArray,
+    *,
+    chunk: int = 10,
+    checkpoint: str | os.PathLike | None = None,
+    save_every: int = 100,
+    resume: bool = False,
+    config: dict[str, Any] | None = None,
+    progress: bool = True,
+) -> FitResult:
+    """Minimise ``loss_fn(params, batch, key)`` by `steps` steps of an optax optimizer.
+
+    The batch and the key of a step are pure functions of (`key`, step): a run of n + m steps
+    equals, bit for bit, one of n steps that is resumed for m more (same machine and versions).
+
+    Args:
+        params: a pytree, e.g. an Equinox module; its floating-point arrays are trained.
+        batches: ``batches(key, step) -> batch`` under jit: `Minibatches`, or a sampler of tasks.
+        chunk: steps per compiled call; the progress bar moves, and NaN is noticed, once per chunk.
+        checkpoint: file to write every `save_every` steps and at the end; None: no file.
+        resume: go on from `checkpoint` if it exists. False: a file already there is an error.
+        config: JSON values that name the run; a checkpoint of other values is refused.
+
+    Raises:
+        ValueError: a checkpoint that is damaged, foreign, beyond `steps`, or not to be resumed.
+        FloatingPointError: the loss is not finite; the last checkpoint stays.
+    """
+    require(steps >= 0, "steps >= 0", steps, "count them from the start of the run")
+    require(chunk >= 1 and save_every >= 1, "chunk, save_every >= 1", (chunk, save_every), "use 1")
+    arrays, static = eqx.partition(params, eqx.is_inexact_array)
+    identity = {"config": config or {}, "seed": _seed(key), "parameters": _summary(arrays)}
+    state, start = initial_state(arrays, optimizer), 0
+    if checkpoint is not None and Path(checkpoint).exists():
+        require(
+            resume,
+            f"no file at {checkpoint}",
+            "a checkpoint of an earlier run",
+            "resume it (resume=True), or remove it to start afresh",
+        )
+        state, start = load_checkpoint(
+            checkpoint, lambda step: state._replace(losses=np.zeros(step)), identity
+        )
+        require(
+            start <= steps, f"a checkpoint of at most {steps} steps", start, "ask for more steps"
+        )
+
+    history = [np.asarray(state.losses)]
+    run = compiled_chunk(loss_fn, static, optimizer, chunk)
+    with tqdm(total=steps, initial=start, disable=not progress, unit="step", desc="train") as bar:
+        while start < steps:
+            stop = min(start + chunk, steps, (start // save_every + 1) * save_every)
+            state = run((batches, key, jnp.asarray(start), jnp.asarray(stop)), state)
+            losses = np.asarray(state.losses, dtype=np.float64)[: stop - start]
+            _require_finite(losses, start)
+            history.append(losses)
+            bar.set_postfix(loss=f"{losses.mean():.4g}", refresh=False)
+            bar.update(stop - start)
+            start = stop
+            if checkpoint is not None and (stop % save_every == 0 or stop == steps):
+                everything = state._replace(losses=np.concatenate(history))
+                save_checkpoint(checkpoint, everything, stop, identity)
+    return FitResult(eqx.combine(state.arrays, static), state.opt_state, np.concatenate(history))
+
+
+def initial_state(arrays: PyTree, optimizer: Optimizer) -> TrainingState:
+    """The state before the first step; a copy, since the compiled loop donates its state."""
+    arrays = jax.tree.map(jnp.copy, arrays)
+    return TrainingState(arrays, optimizer.init(arrays), np.zeros(0))
+
+
+def compiled_chunk(loss_fn: Callable, static: PyTree, optimizer: Optimizer, chunk: int) -> Callable:
+    """``run((batches, key, start, stop), state) -> state`` for any stop <= start + chunk."""
+
+    def step_once(
+        batches: Callable, key: PRNGKeyArray, step: Array, state: TrainingState, start: Array
+    ):
+        batch_key, loss_key = jax.random.split(key)
+        batch = batches(batch_key, step)
+
+        def loss_of(arrays):
+            return loss_fn(eqx.combine(arrays, static), batch, jax.random.fold_in(loss_key, step))
+
+        loss, gradient = jax.value_and_grad(loss_of)(state.arrays)
+        updates, opt_state = optimizer.update(gradient, state.opt_state, state.arrays)
+        arrays = eqx.apply_updates(state.arrays, updates)
+        return TrainingState(arrays, opt_state, state.losses.at[step - start].set(loss))
+
+    @eqx.filter_jit(donate="all-except-first")
+    def run(inputs: tuple, state: TrainingState) -> TrainingState:
+        batches, key, start, stop = inputs
+        # A loop whose bounds are data: one program for full and partial chunks, so that where a run
+        # was interrupted cannot change how a step is compiled.
+        return jax.lax.fori_loop(
+            start, stop, lambda step, s: step_once(batches, key, step, s, start), state
+        )
+
+    return lambda inputs, state: run(inputs, state._replace(losses=jnp.zeros(chunk)))
+
+
+def _require_finite(losses: np.ndarray, start: int) -> None:
+    bad = np.flatnonzero(~np.isfinite(losses))
+    if bad.size:
+        raise FloatingPointError(
+            f"expected a finite loss, got {losses[bad[0]]} at step {start + int(bad[0])}; lower "
+            "the learning rate or look for NaN in the data (an earlier checkpoint is untouched)"
+        )
+
+
+def _seed(key: PRNGKeyArray) -> list:
+    return [str(jax.random.key_impl(key)), *np.asarray(jax.random.key_data(key)).tolist()]
+
+
+def _summary(arrays: PyTree) -> str:
+    leaves = jax.tree.leaves(arrays)
+    dtypes = sorted({str(x.dtype) for x in leaves})
+    return f"{len(leaves)} arrays, {sum(x.size for x in leaves)} numbers, {'/'.join(dtypes)}"

@@ -1,0 +1,113 @@
+"""Networks and layers of the published code (shared/refs/boon): relative to float64, <= 1e-5."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from physcon.operators.published import (
+    PublishedBoundary,
+    published_boon_fno,
+    published_elimination,
+    published_spectral_conv,
+)
+from physcon.operators.pytorch import fno_from_pytorch
+
+KINDS = ("dirichlet", "neumann", "periodic")
+
+
+def parameters(data):
+    names = (".weight", ".bias", ".weights1", ".weights2")
+    return {k: data[k] for k in data.files if k.endswith(names) and not k.startswith("grad")}
+
+
+def channel_first(a):
+    return jnp.moveaxis(jnp.asarray(a), -1, 1)
+
+
+def published_boundary(data, kind, batch, line):
+    """Values per sample, stencils shared; and the vmap axes that say so."""
+    if kind == "periodic":
+        return PublishedBoundary(kind), None
+    sides = (data[f"bdy_{side}"] for side in ("left", "right"))
+    values = [np.broadcast_to(v.reshape(-1, *line), (batch, *line)) for v in sides]
+    names = ("stencil_left", "stencil_right")
+    stencils = [jnp.asarray(data[k]) if k in data.files else None for k in names]
+    boundary = PublishedBoundary(kind, *values, *stencils)
+    shared = jax.tree.map(lambda _: None, boundary)
+    leaf = lambda x: x is None  # noqa: E731
+    return boundary, eqx.tree_at(lambda b: (b.left, b.right), shared, (0, 0), is_leaf=leaf)
+
+
+def relative(got, expected):
+    return np.abs(np.asarray(got) - expected).max() / np.abs(expected).max()
+
+
+@pytest.mark.parametrize("name", ["fno1d", "fno2d"])
+def test_plain_fno(reference, name):
+    """The 1-D network of that code computes its last layer and drops it: `discard_last`."""
+    data = reference(f"boon/{name}.npz")
+    fno = fno_from_pytorch(parameters(data), discard_last=name == "fno1d")
+    out = eqx.filter_jit(eqx.filter_vmap(fno))(channel_first(data["x"]))
+    assert relative(out, np.moveaxis(data["out64"], -1, 1)) <= 1e-5
+
+
+def test_gradients_of_the_plain_fno(reference):
+    """dL/dW of Σ out·cotangent; PyTorch's complex gradient is dL/dRe + i dL/dIm."""
+    data = reference("boon/fno2d.npz")
+    fno, x = fno_from_pytorch(parameters(data)), channel_first(data["x"])
+    seed = channel_first(data["cotangent"])
+    grads = eqx.filter_jit(eqx.filter_grad(lambda f: jnp.sum(jax.vmap(f)(x) * seed)))(fno)
+    got = np.asarray(grads.blocks[1].spectral)
+    got = np.swapaxes(got[0] + 1j * got[1], 0, 1)
+    low, high = data["grad.conv1.weights1"], data["grad.conv1.weights2"]
+    assert relative(got, np.concatenate([low, high], 2)) <= 1e-5
+    assert relative(grads.lift.weight, data["grad64.fc0.weight"]) <= 1e-5
+
+
+@pytest.mark.parametrize("ndim", [1, 2])
+@pytest.mark.parametrize("kind", KINDS)
+def test_boon_networks(reference, kind, ndim):
+    """Interior and boundary apart: interior values are much smaller with these weights."""
+    data = reference(f"boon/boon_fno{ndim}d_{kind}.npz")
+    fno, x = fno_from_pytorch(parameters(data)), channel_first(data["x"])
+    boundary, axes = published_boundary(data, kind, x.shape[0], x.shape[3:])
+    call = jax.vmap(published_boon_fno, in_axes=(None, 0, axes))
+    out = eqx.filter_jit(call)(fno, x, boundary)
+    expected = np.moveaxis(data["out64"], -1, 1)
+    assert relative(out, expected) <= 1e-5
+    assert relative(out[:, :, 6:-6], expected[:, :, 6:-6]) <= 1e-5
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "1d_dirichlet_spectral_c1",
+        "1d_dirichlet_spectral_c8",
+        "1d_neumann_spectral_c1",
+        "1d_neumann_spectral_c8",
+        "1d_periodic_spectral_c8",
+        "2d_dirichlet_spectral",
+        "2d_periodic_spectral",
+    ],
+)
+def test_single_layers(reference, name):
+    data = reference(f"boon/layer{name}.npz")
+    kind = next(k for k in KINDS if k in name)
+    corners = [data[k] for k in ("layer.weights1", "layer.weights2") if k in data.files]
+    kernel = np.swapaxes(np.concatenate(corners, 2), 0, 1)
+    weights, x = jnp.asarray(np.stack([kernel.real, kernel.imag])), jnp.asarray(data["x"])
+    boundary, axes = published_boundary(data, kind, x.shape[0], x.shape[3:])
+    call = jax.vmap(published_spectral_conv, in_axes=(None, 0, axes))
+    assert relative(jax.jit(call)(weights, x, boundary), data["out64"]) <= 1e-5
+    if kind == "dirichlet":
+        for left, right in ((1, 1), (0, 1), (1, 0), (0, 0)):
+            raw = jax.vmap(lambda x, a=left, b=right: published_elimination(weights, x, a, b))
+            expected = data[f"gauss_left{left}_right{right}_64"]
+            assert relative(jax.jit(raw)(x), expected) <= 1e-5
+
+
+def test_missing_parameters_are_named():
+    with pytest.raises(ValueError, match=r"w0\.weight"):
+        fno_from_pytorch({"conv0.weights1": np.zeros((1, 1, 2), complex)})
