@@ -1,25 +1,22 @@
 """Finite-volume throughput: million cell steps per second, with the CFL reduction in every step.
 
-    python benchmarks/bench_fv.py [--repeats 5] [--cells 10000] [--side 256]
+    python benchmarks/bench_fv.py --output out/bench_fv.json [--repeats 5] [--cells 10000]
 
-Writes benchmarks/results/fv.json. Where clawpack is importable (`pip install clawpack`, which
+Compile time stands beside. Where clawpack is importable (`pip install clawpack`, which
 needs gfortran) its SharpClaw and classic solvers run the same problems, in float64, as a whole
 solve with its own CFL control, interleaved with ours; where it is not, the file says so. Run it on
 a quiet machine, pinned to one core (`taskset -c 0`): the file records the load.
 """
 
 import argparse
-import json
-import os
-import platform
-import subprocess
 import time
-from pathlib import Path
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from _record import interleaved, record
 from physcon.boundary import Boundary, Outflow, Periodic
 from physcon.fv import (
     MUSCL,
@@ -97,8 +94,8 @@ def cases(cells, side):
     }
 
 
-def ours(problem, scheme, end, cfl):
-    """A closure that runs one solve and returns (cell steps); its compile time beside."""
+def ours(problem, scheme: str, end: float, cfl: float) -> tuple[Callable[[], int], float]:
+    """A closure that runs one solve and returns its cell steps; and the compile time."""
     u, law, grid, boundary = problem
 
     @jax.jit
@@ -118,7 +115,9 @@ def ours(problem, scheme, end, cfl):
     return call, seconds
 
 
-def pyclaw(dimensions, size, end, sharp, limiter=None):
+def pyclaw(
+    dimensions: int, size: int, end: float, sharp: bool, limiter: int | None = None
+) -> Callable[[], int] | None:
     """The Euler cases with clawpack, float64; None where it is not installed."""
     try:
         from clawpack import pyclaw, riemann
@@ -128,9 +127,7 @@ def pyclaw(dimensions, size, end, sharp, limiter=None):
         tool = pyclaw.SharpClawSolver1D if dimensions == 1 else pyclaw.SharpClawSolver2D
     else:
         tool = pyclaw.ClawSolver1D if dimensions == 1 else pyclaw.ClawSolver2D
-    names = {1: riemann.euler_with_efix_1D, 2: riemann.euler_4wave_2D}
-    if dimensions == 1:
-        names[1] = riemann.euler_hlle_1D if not sharp else riemann.euler_with_efix_1D
+    names = {1: riemann.euler_hlle_1D, 2: riemann.euler_4wave_2D}
     u = np.asarray((sod if dimensions == 1 else quadrants)(size)[0], np.float64)
 
     def call():
@@ -153,80 +150,50 @@ def pyclaw(dimensions, size, end, sharp, limiter=None):
             state.q[len(u) :] = 0
         solver.dt_initial = 0.1 / size
         solver.max_steps = 10**6
-        solver.setup(pyclaw.Solution(state, domain))
         solution = pyclaw.Solution(state, domain)
+        solver.setup(solution)
         solver.evolve_to_time(solution, end)
         return size**dimensions * solver.status["numsteps"]
 
     return call
 
 
-def timed(call):
-    start = time.perf_counter()
-    cell_steps = call()
-    return cell_steps / (time.perf_counter() - start) / 1e6
-
-
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--output", required=True)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--cells", type=int, default=10_000)
     parser.add_argument("--side", type=int, default=256)
-    parser.add_argument("--out", default=str(Path(__file__).parent / "results" / "fv.json"))
     options = parser.parse_args()
-    results = {}
+    n, side = options.cells, options.side
+    results, absent = [], []
     for dtype in ("float64", "float32"):
         with jax.enable_x64(dtype == "float64"):
             calls, compile_seconds = {}, {}
-            for name, case in cases(options.cells, options.side).items():
+            for name, case in cases(n, side).items():
                 calls[name], compile_seconds[name] = ours(*case)
             if dtype == "float64":
-                c, s = options.cells, options.side
                 rivals = {
-                    "clawpack euler 1d sharpclaw tvd": pyclaw(1, c, 40 / c, True, 1),
-                    "clawpack euler 1d sharpclaw weno5": pyclaw(1, c, 40 / c, True, 2),
-                    "clawpack euler 1d classic hlle": pyclaw(1, c, 80 / c, False),
-                    "clawpack euler 2d sharpclaw tvd": pyclaw(2, s, 3 / s, True, 1),
-                    "clawpack euler 2d classic split": pyclaw(2, s, 6 / s, False),
+                    "clawpack: euler 1d sharpclaw tvd": pyclaw(1, n, 40 / n, True, 1),
+                    "clawpack: euler 1d sharpclaw weno5": pyclaw(1, n, 40 / n, True, 2),
+                    "clawpack: euler 1d classic hlle": pyclaw(1, n, 80 / n, False),
+                    "clawpack: euler 2d sharpclaw tvd": pyclaw(2, side, 3 / side, True, 1),
+                    "clawpack: euler 2d classic split": pyclaw(2, side, 6 / side, False),
                 }
                 absent = [name for name, call in rivals.items() if call is None]
                 calls.update({name: call for name, call in rivals.items() if call is not None})
-            for call in calls.values():
-                call()
-            rates = {name: [] for name in calls}
-            for _ in range(options.repeats):  # interleaved
-                for name, call in calls.items():
-                    rates[name].append(timed(call))
-        for name, values in rates.items():
-            results[f"{name} {dtype}"] = {
-                "million_cell_steps_per_second": {
-                    "median": float(np.median(values)),
-                    "best": max(values),
-                },
-                "compile_seconds": compile_seconds.get(name),
-            }
-            median, best = np.median(values), max(values)
-            compiled = compile_seconds.get(name, 0)
-            print(f"{name:36s} {dtype} {median:8.2f} (best {best:8.2f})  compile {compiled:5.1f} s")
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
-    record = {
-        "device": jax.devices()[0].device_kind,
-        "cores": os.cpu_count(),
-        "load_average": os.getloadavg(),
-        "python": platform.python_version(),
-        "jax": jax.__version__,
-        "commit": commit,
-        "cells": options.cells,
-        "side": options.side,
-        "xla_flags": os.environ.get("XLA_FLAGS", ""),
-        "not_installed": absent,
-        "results": results,
-    }
-    target = Path(options.out)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(json.dumps(record, indent=1) + "\n")
+            cell_steps = {name: call() for name, call in calls.items()}
+            times = interleaved(calls, options.repeats)
+        for name, seconds in times.items():
+            rate = cell_steps[name] / seconds["run_s"] / 1e6
+            row = {"case": name, "dtype": dtype, "million_cell_steps_per_s": rate}
+            row["best"] = cell_steps[name] / seconds["run_min_s"] / 1e6
+            row["compile_s"] = compile_seconds.get(name)
+            results.append(row)
+            print(f"{name:38s} {dtype} {rate:8.2f} (best {row['best']:8.2f})")
+    record(
+        "fv", {"cells": n, "side": side, "not_installed": absent, "rows": results}, options.output
+    )
 
 
 if __name__ == "__main__":

@@ -18,9 +18,9 @@ from physcon._typing import Array, Float
 from physcon.boundary import Condition, Dirichlet, Neumann, Robin
 from physcon.fv.ghost import along, at_face, impose_flux, is_periodic, take
 from physcon.fv.scalar import number
+from physcon.fv.stefan import shock_based_flux
 
-Mean = Literal["integral", "arithmetic", "harmonic"]
-_MEANS = ("integral", "arithmetic", "harmonic")
+Mean = Literal["integral", "arithmetic", "harmonic", "shock"]
 
 
 class Diffusion(eqx.Module):
@@ -55,8 +55,9 @@ class Diffusion(eqx.Module):
         return product / jnp.where(total > 0, total, 1) * (u_left - u_right)
 
 
-def _check_mean(mean: str) -> None:
-    require(mean in _MEANS, f"one of {_MEANS}", repr(mean), "choose a mean of k at the faces")
+def _check_mean(mean: str, *more: str) -> None:
+    means = ("integral", "arithmetic", "harmonic", *more)
+    require(mean in means, f"one of {means}", repr(mean), "choose a mean of k at the faces")
 
 
 class Heat(Diffusion):
@@ -96,7 +97,11 @@ class PorousMedium(Diffusion):
 
 
 class Stefan(Diffusion):
-    """k = `above` where u >= threshold, `below` elsewhere: a front with a jump of k."""
+    """k = `above` where u >= threshold, `below` elsewhere: a front with a jump of k.
+
+    ``face="shock"`` follows the front inside its cell (`physcon.fv.stefan`): second order and no
+    staircase in time, on uniform axes, for `below` = 0 and a cold side at u = 0.
+    """
 
     threshold: Float[Array, ""] = eqx.field(converter=number, default=0.5)
     above: Float[Array, ""] = eqx.field(converter=number, default=1.0)
@@ -104,7 +109,7 @@ class Stefan(Diffusion):
     face: Mean = eqx.field(static=True, default="integral")
 
     def __check_init__(self) -> None:
-        _check_mean(self.face)
+        _check_mean(self.face, "shock")
 
     def coefficient(self, u: Float[Array, "*s"]) -> Float[Array, "*s"]:
         """The step."""
@@ -141,6 +146,15 @@ def diffusive_flux(
     """
     values, distances = with_side_values(u, widths, sides, axis)
     n = values.shape[1 + axis]
+    if isinstance(law, Stefan) and law.face == "shock":
+        require(
+            widths.ndim == 0 and not is_periodic(sides),
+            "a uniform axis that is not periodic",
+            f"axis {axis}",
+            "use the integral mean there",
+        )
+        flux = shock_based_flux(values, distances, law.threshold, law.above, axis)
+        return impose_flux(flux, sides, axis)
     flux = law.face_gradient_flux(take(values, 0, n - 1, axis), take(values, 1, n, axis))
     return impose_flux(flux / along(distances, u.ndim, axis), sides, axis)
 
