@@ -11,6 +11,7 @@ Errors: conservation, judged in float64, relative to |G| |u| + |b|.
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -132,7 +133,7 @@ def bench(size: tuple[int, int, int], repeats: int) -> dict:
 
 def _memory(fn: Callable, *args: jax.Array) -> float:
     """Bytes of arguments, results and temporaries of the compiled program, over the arguments'."""
-    found = jax.jit(fn).lower(*args).compile().memory_analysis()
+    found: Any = jax.jit(fn).lower(*args).compile().memory_analysis()
     total = found.argument_size_in_bytes + found.output_size_in_bytes + found.temp_size_in_bytes
     return total / found.argument_size_in_bytes
 

@@ -55,13 +55,13 @@ def in_turn(prior: pc.Gaussian, *constraints: pc.LinearConstraint):
     """Conditioning on one constraint after the other."""
     log_evidence = jnp.zeros(())
     for constraint in constraints:
-        prior, evidence, _, status = pc.condition(prior, constraint, throw=False)
-        log_evidence += evidence
+        out = pc.condition(prior, constraint, throw=False)
+        prior, log_evidence = out.posterior, log_evidence + out.log_evidence
     return {
         "mean": prior.mean.ravel(),
         "covariance": prior.covariance(),
         "log_evidence": log_evidence,
-        "status": status,
+        "status": out.status,
         "log_prob": prior.log_prob(prior.mean),
     }
 
@@ -73,7 +73,13 @@ def close(a, b, tolerance: float = 1e-12) -> None:
 @table
 @FEW
 @given(seed=SEED)
-def test_equals_dense_algebra(root, law, seed):
+def test_equals_dense_algebra_in_any_order_and_units_of_rows(root, law, seed):
+    """One test, for one compilation."""
+    check_dense_algebra(root, law, seed)
+    check_order_and_units_of_rows(root, law, seed)
+
+
+def check_dense_algebra(root, law, seed):
     with jax.enable_x64(True):
         rng = np.random.default_rng(seed)
         prior, constraint = gaussian(rng, root), CONSTRAINTS[law](rng)
@@ -99,10 +105,7 @@ def test_equals_dense_algebra(root, law, seed):
             assert np.all(np.abs(g @ got["sample"] - constraint.value) <= loss * scale)
 
 
-@table
-@FEW
-@given(seed=SEED)
-def test_order_and_units_of_the_rows_do_not_matter(root, law, seed):
+def check_order_and_units_of_rows(root, law, seed):
     """Evidence alone changes with the units: log p(d b) = log p(b) - sum log d."""
     with jax.enable_x64(True):
         rng = np.random.default_rng(seed)
@@ -125,7 +128,7 @@ def test_order_and_units_of_the_rows_do_not_matter(root, law, seed):
 
 
 @pytest.mark.parametrize("noise", [None, 0.3])
-@pytest.mark.parametrize("root", ROOTS)
+@pytest.mark.parametrize("root", ["diagonal", "posterior"])
 @FEW
 @given(seed=SEED)
 def test_sequential_equals_joint(root, noise, seed):
@@ -145,8 +148,7 @@ def test_sequential_equals_joint(root, noise, seed):
             close(got[name], want[name], 1e-11)
 
 
-@pytest.mark.parametrize("law", ["integral", "3 windows"])
-@pytest.mark.parametrize("root", ["diagonal", "posterior"])
+@pytest.mark.parametrize(("root", "law"), [("diagonal", "integral"), ("posterior", "3 windows")])
 @FEW
 @given(seed=SEED)
 def test_knowing_twice_is_knowing_once(root, law, seed):

@@ -11,10 +11,11 @@ import physcon as pc
 from helpers import CONSTRAINTS, SHAPE, gaussian, rows
 
 PAIRS = [
-    *(("diagonal", law) for law in ("integral", "3 windows", "5 moments", "5 noisy rows")),
-    ("posterior", "2 rows"),
-    ("noisy posterior", "noisy integral"),
-    ("some zero variances", "integral"),
+    ("diagonal", "integral"),
+    ("diagonal", "3 windows"),
+    ("diagonal", "5 noisy rows"),
+    ("posterior", "noisy integral"),
+    ("some zero variances", "2 rows"),
 ]
 
 
@@ -60,12 +61,11 @@ def test_jvp_equals_vjp_equals_differences(root, law, rng, x64):
     _, tangent = tangents(args)
     (up, slope_up), (down, slope_down) = tangents(moved(h)), tangents(moved(-h))
     size = 1 + np.abs(tangent).max()
-    tolerance = 1e-4 if law == "5 moments" else 1e-7
-    np.testing.assert_allclose(tangent, (up - down) / (2 * h), atol=tolerance * size)
+    np.testing.assert_allclose(tangent, (up - down) / (2 * h), atol=1e-7 * size)
     curve = second(args)
     difference = (slope_up - slope_down) / (2 * h)
     size = 1 + np.abs(curve).max()
-    np.testing.assert_allclose(curve, difference, atol=tolerance * size)
+    np.testing.assert_allclose(curve, difference, atol=1e-7 * size)
     weight = random_like(tangent, rng)
     cotangent = jax.jit(lambda a: jax.vjp(lambda *a: outputs(*a), *a)[1](weight))(args)
     np.testing.assert_allclose(dot(cotangent, direction), dot(weight, tangent), rtol=1e-10)
@@ -125,9 +125,8 @@ def _scanned(f):
 
 
 COMPOSITIONS = {
-    "jit": lambda f: jax.jit(f),
     "jit of grad": lambda f: jax.jit(jax.grad(lambda *a: jnp.sum(f(*a)))),
-    "remat": lambda f: jax.grad(jax.checkpoint(lambda *a: jnp.sum(f(*a)))),
+    "grad of remat": lambda f: jax.grad(jax.checkpoint(lambda *a: jnp.sum(f(*a)))),
     "hvp": lambda f: (
         lambda x, *a: jax.jvp(
             jax.grad(lambda x: jnp.sum(f(x, *a) ** 2)), (x,), (jnp.ones_like(x),)
@@ -135,7 +134,7 @@ COMPOSITIONS = {
     ),
     "jit of jacrev": lambda f: jax.jit(jax.jacrev(f)),
     "jacfwd of vmap": lambda f: jax.jacfwd(lambda x, *a: jax.vmap(lambda y: f(y, *a))(x[None])),
-    "vmap of hessian": lambda f: (
+    "jit of vmap of hessian": lambda f: jax.jit(
         lambda x, *a: jax.vmap(jax.hessian(lambda y: jnp.sum(f(y, *a) ** 2)))(x[None])
     ),
     "grad of scan": lambda f: jax.grad(lambda *a: jnp.sum(_scanned(f)(*a))),
@@ -157,7 +156,9 @@ def test_compositions_in_float32_agree_with_float64(name, rng):
     program = COMPOSITIONS[name](update)
     got = program(*args)
     with jax.enable_x64(True):
-        want = program(*jax.tree.map(lambda x: jnp.asarray(np.asarray(x), jnp.float64), args))
+        want = jax.jit(program)(
+            *jax.tree.map(lambda x: jnp.asarray(np.asarray(x), jnp.float64), args)
+        )
     size = 1 + np.abs(want).max()
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=3e-5 * size)
 
