@@ -76,12 +76,13 @@ def bounded(
 
     >>> from physcon.conditioning.constraint import integral
     >>> prior = Gaussian.diagonal(jnp.array([-1.0, 1.0, 3.0]), jnp.ones(3))
-    >>> bounded(prior, integral(jnp.ones(3), 2.0), lower=0.0).mean.tolist()
-    [0.0, 0.0, 2.0]
+    >>> bounded(prior, integral(jnp.ones(3), 2.5), lower=0.0).mean.tolist()
+    [0.0, 0.25, 2.25]
     """
     std = diagonal_std(prior, constraint)
     low, high = box(prior, lower, upper)
-    noise_std = constraint.noise()
+    noise_std = constraint.noise_std
+    noise_std = jnp.zeros_like(constraint.value) if noise_std is None else noise_std
     rows = constraint.operator.rows()
     problem = Problem(prior.mean, std**2, rows, constraint.value, noise_std**2, low, high)
     problem = jax.tree.map(jax.lax.stop_gradient, problem)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from physcon._checks import error_if, require
 from physcon._linalg import in_float64
@@ -100,11 +101,12 @@ def monotone(
     std, rows, dtype = diagonal_std(prior, constraint), constraint.operator.rows(), prior.mean.dtype
     require(rows.shape[0] == 1, "one row", rows.shape[0], "sum the rows, or use `bounded`")
     for name, x in (("lower", lower), ("upper", upper)):
-        got = jnp.shape(0.0 if x is None else x)
-        require(got == (), f"a scalar {name}", got, "use one")
+        got = np.shape(0.0 if x is None else x)
+        require(got == (), f"a scalar {name}", got, "use `bounded` for a field of bounds")
     low = jnp.asarray(-jnp.inf if lower is None else lower, dtype)
     high = jnp.asarray(jnp.inf if upper is None else upper, dtype)
-    noise_std = constraint.noise()
+    noise_std = constraint.noise_std
+    noise_std = jnp.zeros_like(constraint.value) if noise_std is None else noise_std
 
     flip = jnp.flip if decreasing else (lambda x: x)
     arguments = (flip(prior.mean), flip(std), flip(rows[0]), constraint.value[0], noise_std[0])

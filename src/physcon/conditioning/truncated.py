@@ -117,10 +117,9 @@ def sample_bounded(
     count = int(np.prod(shape, dtype=int))
     seeds = jax.random.key_data(jax.random.split(key, count))
 
-    def chains(start: Array, mean: Array, std: Array, row: Array, low: Array, high: Array) -> Array:
-        u, mean, std, row, low, high = (x.reshape(-1) for x in (start, mean, std, row, low, high))
-        chain = lambda seed: _chain(seed, u, mean, std, row, low, high, sweeps)  # noqa: E731
-        return jax.vmap(chain)(seeds)
+    def chains(*arrays: Array) -> Array:
+        flat = [x.reshape(-1) for x in arrays]
+        return jax.vmap(lambda seed: _chain(seed, sweeps, *flat))(seeds)
 
     frozen = jax.tree.map(jax.lax.stop_gradient, arrays)
     return in_float64(chains)(*frozen).reshape(*shape, *prior.mean.shape)
@@ -128,13 +127,13 @@ def sample_bounded(
 
 def _chain(
     seed: Array,
+    sweeps: int,
     u: Float[Array, " n"],
     mean: Float[Array, " n"],
     std: Float[Array, " n"],
     row: Float[Array, " n"],
     low: Float[Array, " n"],
     high: Float[Array, " n"],
-    sweeps: int,
 ) -> Float[Array, " n"]:
     """State after `sweeps` random pairings; a point outside of the row is drawn once, directly."""
     n = u.size
