@@ -7,6 +7,8 @@
 # Corrected, it obeys them to rounding, for any weights.
 
 # %%
+from pathlib import Path
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -50,9 +52,8 @@ predictions = {
 }
 for name, u in predictions.items():
     left, right = residuals(u, sample.boundary, grid, config.order)
-    print(
-        f"{name:6s} slope error left {float(left.value[0]):+.1e}, right {float(right.value[0]):+.1e}"
-    )
+    errors = [float(side.value[0]) for side in (left, right)]
+    print(f"{name:6s} slope error left {errors[0]:+.1e}, right {errors[1]:+.1e}")
 
 figure = Figure(figsize=(7, 3), layout="constrained")
 whole, wall = figure.subplots(1, 2)
@@ -65,6 +66,8 @@ for axes, part in ((whole, slice(None)), (wall, slice(0, 8))):
 whole.set_ylabel("u(0.5, x)")
 wall.set_title("at the insulator")
 whole.legend()
+Path("out").mkdir(exist_ok=True)
+figure.savefig("out/06_boon_heat.png", dpi=120)
 
 # %% [markdown]
 # ## Another flux, the same program

@@ -162,19 +162,27 @@ def test_all_faces_at_once(n, form, rng):
     np.testing.assert_allclose(again, out, atol=2e-5)  # idempotent
 
 
-def test_lift_is_the_gain_of_a_polynomial_prior(rng):
-    """u + P lᵀ (l P lᵀ)⁻¹ (α - l(u)) with P from Legendre polynomials of degree 2, in float64."""
-    n = SPACE[1][0]
+def test_lift_is_the_gain_of_a_smooth_prior(rng):
+    """u + P lᵀ (l P lᵀ)⁻¹ (α - l(u)) with the whole Matérn-5/2 covariance P, in float64."""
+    n, reach = SPACE[1][0], 0.25
     boundary = Boundary((Dirichlet(1.5), Neumann(-0.5)))
-    u = np.asarray(random(rng, (1, n)))
-    z = np.linspace(-1, 1, n)
-    legendre = np.polynomial.legendre.legvander(z, 2)
-    prior = legendre @ legendre.T
+    u, x = np.asarray(random(rng, (1, n))), np.linspace(0, 1, n)
+    r = np.sqrt(5) * np.abs(x[:, None] - x[None, :]) / reach
+    prior = (1 + r + r**2 / 3) * np.exp(-r)
     h = float(NODES[1].spacings[0])
     rows = np.stack([row_of(c, i, n, h, 2)[0] for i, c in enumerate(boundary.sides[0])])
     gain = prior @ rows.T @ np.linalg.inv(rows @ prior @ rows.T)
     expected = u[0] + gain @ (np.array([1.5, -0.5]) - rows @ u[0])
-    np.testing.assert_allclose(lift(jnp.asarray(u), boundary, NODES[1])[0], expected, atol=3e-6)
+    got = lift(jnp.asarray(u), boundary, NODES[1], reach=reach)[0]
+    np.testing.assert_allclose(got, expected, atol=3e-6)
+
+
+def test_lift_tends_to_overwriting_as_its_reach_vanishes(rng):
+    boundary = Boundary((Dirichlet(1.5), Neumann(-0.5)))
+    u = random(rng, (2, SPACE[1][0]))
+    np.testing.assert_allclose(
+        lift(u, boundary, NODES[1], reach=1e-3), overwrite(u, boundary, NODES[1]), atol=1e-5
+    )
 
 
 def test_lift_does_not_grow_with_resolution(rng):
@@ -206,9 +214,9 @@ def test_elimination_against_dense_matrices(circulant, sides, rng, x64):
         full = random(rng, (c, n, c, n))
         kernel = partial(jnp.einsum, "oaib,ib->oa", full)
     k = dense(kernel, c, n).reshape(c, n, c, n)
-    pair = [Dirichlet(0.0) if s in sides else Outflow() for s in (0, 1)]
+    lower, upper = (Dirichlet(0.0) if s in sides else Outflow() for s in (0, 1))
     grid = Grid.uniform(0.0, 1.0, n, "nodes")
-    corrected = correct(kernel, Boundary(tuple(pair)), grid, "eliminate")
+    corrected = correct(kernel, Boundary((lower, upper)), grid, "eliminate")
     got = dense(corrected, c, n).reshape(c, n, c, n)
     at = [(0, n - 1)[s] for s in sides]
     inner = [i for i in range(n) if i not in at]
@@ -240,13 +248,14 @@ def test_published_order_of_the_pivots(rng, x64):
 @pytest.mark.parametrize("sides", [(0,), (0, 1)])
 def test_closed_form_equals_the_generic_elimination(n, sides, rng, x64):
     """One pair of transforms or many probes: the same kernel; in 2-D a mode at a time."""
-    pair = tuple(Dirichlet(0.5) if s in sides else Outflow() for s in (0, 1))
+    lower, upper = (Dirichlet(0.5) if s in sides else Outflow() for s in (0, 1))
+    boundary = Boundary((lower, upper))
     weights = random_weights(rng, 2, 2, MODES[n])
     u = random(rng, (2, *SPACE[n]))
     if n == 1:
         kernel = partial(spectral_conv, weights)
-        expected = correct(kernel, Boundary(pair), NODES[1], "eliminate")(u)
-        got = corrected_spectral_conv(weights, u, Boundary(pair), NODES[1], "eliminate")
+        expected = correct(kernel, boundary, NODES[1], "eliminate")(u)
+        got = corrected_spectral_conv(weights, u, boundary, NODES[1], "eliminate")
         np.testing.assert_allclose(got, expected, atol=1e-9)
         return
     from physcon.operators.elimination import eliminated_spectral_conv

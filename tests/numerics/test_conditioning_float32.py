@@ -106,6 +106,11 @@ def test_ten_million_points():
     np.testing.assert_allclose(residual[0], value - total, atol=1e-11)
 
 
+def densities(posterior, offsets):
+    """At points of the given offsets from the mean."""
+    return jnp.exp(jax.vmap(posterior.log_prob)(np.asarray(posterior.mean)[None] + offsets))
+
+
 @pytest.mark.parametrize(
     ("n", "m", "noise"), [(2, 1, None), (3, 1, None), (3, 2, None), (2, 1, 0.4)]
 )
@@ -126,7 +131,7 @@ def test_density_integrates_to_one(n, m, noise, x64):
     points = np.stack(np.meshgrid(*[axis] * len(basis), indexing="ij"), axis=-1).reshape(
         -1, len(basis)
     )
-    density = jnp.exp(jax.vmap(posterior.log_prob)(posterior.mean + points @ basis))
+    density = densities(posterior, points @ basis)
     np.testing.assert_allclose(np.sum(density) * (axis[1] - axis[0]) ** len(basis), 1, rtol=1e-10)
     if noise is None:
         assert posterior.log_prob(posterior.mean + 1e-2 * g[0]) == -np.inf
@@ -138,8 +143,7 @@ def test_density_where_some_points_are_certain(x64):
     posterior = pc.condition(prior, pc.integral(jnp.array([1.0, 1.0, 1.0]), 7.0)).posterior
     assert posterior.mean[1] == 2
     direction = jnp.array([1.0, 0.0, -1.0]) / jnp.sqrt(2)
-    axis = jnp.linspace(-20, 20, 2001)[:, None]
-    density = jnp.exp(jax.vmap(posterior.log_prob)(posterior.mean + axis * direction))
+    density = densities(posterior, np.outer(np.linspace(-20, 20, 2001), direction))
     np.testing.assert_allclose(jnp.sum(density) * 0.02, 1, rtol=1e-10)
     assert posterior.log_prob(posterior.mean + jnp.array([0.05, -0.1, 0.05])) == -np.inf
 

@@ -172,18 +172,26 @@ def stefan_run(n, threshold, face="integral", t=0.05):
     boundary = Boundary((Dirichlet(1.0), Dirichlet(0.0)))
     law = Stefan(threshold, face=face)
     saved = solve(jnp.zeros((1, n)), law, grid, boundary, times=times, cfl=0.9).u[:, 0]
-    x = np.asarray(grid.coordinates[0])
+    return times, np.asarray(saved)
+
+
+def stefan_exact(x, t, threshold):
     alpha = stefan_alpha(threshold)
-    front = alpha * np.sqrt(t)
     inside = 1 - (1 - threshold) * erf(x / np.sqrt(4 * t)) / erf(alpha / 2)
-    return np.asarray(saved), np.where(x < front, inside, 0), front
+    return np.where(x < alpha * np.sqrt(t), inside, 0)
+
+
+def stefan_averages(n, t, threshold):
+    x = (np.arange(50 * n) + 0.5) / (50 * n)
+    return stefan_exact(x, t, threshold).reshape(n, 50).mean(1)
 
 
 @pytest.mark.parametrize("threshold", [0.1, 0.3, 0.5, 0.7, 0.9])
 def test_stefan_front_with_the_integral_mean(threshold):
     n = 80
-    saved, exact, front = stefan_run(n, threshold)
-    u = saved[-1]
+    times, saved = stefan_run(n, threshold)
+    u, exact = saved[-1], stefan_averages(n, times[-1], threshold)
+    front = stefan_alpha(threshold) * np.sqrt(times[-1])
     assert np.abs(u - exact).mean() < 1.2 * threshold / n  # the front's own cell, not more
     assert abs(np.sum(u > 0.5 * threshold) / n - front) < 1.1 / n
     assert np.all(np.diff(u) <= 1e-6)  # monotone in space
@@ -194,7 +202,8 @@ def test_the_artefacts_of_the_means_as_numbers():
     n, threshold = 80, 0.5
     variation, front_error = {}, {}
     for face in ("integral", "arithmetic", "harmonic"):
-        saved, _, front = stefan_run(n, threshold, face)
+        times, saved = stefan_run(n, threshold, face)
+        front = stefan_alpha(threshold) * np.sqrt(times[-1])
         probe = saved[:, n // 8]  # a point the front has passed
         # Total variation in time beyond that of the monotone exact solution.
         variation[face] = np.abs(np.diff(probe)).sum() - (probe[-1] - probe[0])
@@ -203,6 +212,46 @@ def test_the_artefacts_of_the_means_as_numbers():
     assert variation["arithmetic"] > 0.01  # it oscillates each time the front enters a cell
     assert front_error["integral"] < 1.1 / n
     assert front_error["harmonic"] > 0.25  # locked at the hot side
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("threshold", [0.3, 0.5, 0.7])
+def test_the_shock_based_face_has_no_staircase_and_is_second_order(threshold):
+    def history(n, face):
+        """Computed and exact u(t) at the cell next to x = 1/8, after the front has left it."""
+        times, saved = stefan_run(n, threshold, face)
+        probe, x = n // 8, (n // 8 + 0.5) / n
+        late = times > 1.1 * ((x + 1 / n) / stefan_alpha(threshold)) ** 2
+        return saved[late, probe], stefan_exact(x, times[late], threshold), saved[-1]
+
+    def roughness(history):
+        return np.abs(np.diff(history, 2)).sum()
+
+    mine, exact, coarse = history(80, "shock")
+    assert roughness(mine) < 1.6 * roughness(exact)
+    assert np.all(np.diff(mine) >= 0)
+    steps, exact_steps, _ = history(80, "integral")
+    assert roughness(steps) > 5 * roughness(exact_steps)
+    # At the probe, and over all cells, the front's included.
+    finer, exact_finer, fine = history(160, "shock")
+    assert np.abs(finer - exact_finer).max() < 0.4 * np.abs(mine - exact).max()
+    assert np.abs(mine - exact).max() < 0.3 * np.abs(steps - exact_steps).max()
+    errors = [
+        np.abs(u - stefan_averages(n, 0.05, threshold)).mean()
+        for n, u in ((80, coarse), (160, fine))
+    ]
+    assert errors[0] < 3e-4
+    assert errors[1] < 0.45 * errors[0]
+
+
+def test_the_shock_based_face_does_not_care_where_the_heat_comes_from():
+    grid = Grid.uniform(0.0, 1.0, 40)
+    law = Stefan(0.5, face="shock")
+    cold = jnp.zeros((1, 40))
+    left = solve(cold, law, grid, Boundary((Dirichlet(1.0), Neumann(0.0))), times=[0.05]).u[-1, 0]
+    right = solve(cold, law, grid, Boundary((Neumann(0.0), Dirichlet(1.0))), times=[0.05]).u[-1, 0]
+    np.testing.assert_allclose(np.asarray(left), np.asarray(right)[::-1], atol=1e-6)
+    assert float(left.sum()) > 5
 
 
 def test_viscous_burgers_travelling_wave():

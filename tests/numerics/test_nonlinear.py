@@ -59,7 +59,7 @@ def test_linear_law_is_condition(rng):
     mean = jnp.asarray(rng.normal(size=20), jnp.float32)
     std = jnp.asarray(np.exp(rng.normal(size=20)), jnp.float32)
     prior, value = Gaussian.diagonal(mean, std), jnp.array([1.0, -2.0])
-    law = NonlinearConstraint(jax.tree_util.Partial(jnp.matmul, rows, precision="highest"), value)
+    law = NonlinearConstraint(jax.tree_util.Partial(jnp.matmul, rows), value)
     got = jax.jit(lambda prior, law: condition_nonlinear(prior, law))(prior, law)
     expected = condition(prior, LinearConstraint(Rows(rows), value)).posterior
     np.testing.assert_allclose(got.mean, expected.mean, rtol=1e-5, atol=1e-6)
@@ -164,21 +164,22 @@ def test_surface_integral_of_the_density_is_the_evidence():
 
 
 def test_law_on_a_circle_against_simulation(rng):
-    """h = (|u|² - 1) exp(2 u_x) = 0 is the unit circle with |J| = 2 exp(2 u_x).
+    """h = (|u|² - 1) exp(u_x) = 0 is the unit circle, with |J| = 2 exp(u_x).
 
-    Prior draws with |h| < 0.02 have the law with the co-area factor, and not the one without.
+    Prior draws with |h| < 0.005 near it have the law with the co-area factor, not the one without.
     """
-    law = NonlinearConstraint(lambda u: (squared_radius(u) - 1) * jnp.exp(2 * u[0]), jnp.zeros(1))
+    law = NonlinearConstraint(lambda u: (squared_radius(u) - 1) * jnp.exp(u[0]), jnp.zeros(1))
     mean = jnp.array([0.5, 0.0])
     prior = Gaussian.diagonal(mean, jnp.ones(2))
     draws = np.asarray(mean) + rng.normal(size=(2_000_000, 2))
-    kept = draws[np.abs((np.sum(draws**2, axis=1) - 1) * np.exp(2 * draws[:, 0])) < 0.02]
+    off = np.sum(draws**2, axis=1) - 1
+    kept = draws[(np.abs(off * np.exp(draws[:, 0])) < 0.005) & (np.abs(off) < 0.5)]
     simulated, error = kept[:, 0].mean(), kept[:, 0].std() / len(kept) ** 0.5
     angle = jnp.linspace(0, 2 * jnp.pi, 400, endpoint=False)
     points = jnp.stack([jnp.cos(angle), jnp.sin(angle)], axis=1)
-    density = jnp.exp(jax.vmap(lambda u: log_density(prior, law, u))(points))
+    density = jnp.exp(jax.jit(jax.vmap(lambda u: log_density(prior, law, u)))(points))
     plain = jnp.exp(jax.vmap(prior.log_prob)(points))
     expected = float(jnp.sum(density * points[:, 0]) / jnp.sum(density))
     without = float(jnp.sum(plain * points[:, 0]) / jnp.sum(plain))
     assert abs(simulated - expected) < 4 * error
-    assert abs(simulated - without) > 40 * error
+    assert abs(simulated - without) > 20 * error

@@ -36,12 +36,12 @@ def test_weights_equal_scipy(rule, n, kind, rng, x64):
 @pytest.mark.parametrize(("rule", "order"), [("trapezoid", 2), ("simpson", 4), ("spline", 4)])
 def test_order_on_equal_nodes(rule, order, x64):
     errors = []
-    for n in (33, 65, 129):
+    for n in (65, 129, 257):
         grid = pc.Grid.uniform(0.0, 1.0, n, location="nodes")
-        u = jnp.exp(2 * grid.coordinates[0])
-        errors.append(abs(float(grid.integrate(u, rule)) - (np.exp(2) - 1) / 2))
+        u = jnp.cos(3 * grid.coordinates[0])
+        errors.append(abs(float(grid.integrate(u, rule)) - np.sin(3) / 3))
     observed = np.log2(np.array(errors[:-1]) / np.array(errors[1:]))
-    np.testing.assert_allclose(observed, order, atol=0.25)
+    np.testing.assert_allclose(observed, order, atol=0.2)
 
 
 @pytest.mark.parametrize(("rule", "degree"), [("trapezoid", 1), ("simpson", 2), ("spline", 3)])
@@ -66,4 +66,4 @@ def test_sum_over_a_million_cells_is_taken_in_float64():
     grid = pc.Grid.uniform(0.0, 1.0, 1_000_000)
     u = np.random.default_rng(0).uniform(0, 1, 1_000_000).astype(np.float32)
     want = np.dot(u.astype(float), np.asarray(grid.weights(), float))
-    np.testing.assert_allclose(grid.integrate(u), want, rtol=6e-8)
+    np.testing.assert_allclose(grid.integrate(jnp.asarray(u)), want, rtol=6e-8)

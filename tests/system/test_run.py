@@ -13,6 +13,7 @@ from physcon.cli import main
 from physcon.io import read_arrays
 
 SMALL = [
+    "--evaluation.nt=3",
     "--tasks.train=64",
     "--tasks.per_parameter=2",
     "--tasks.context=[4,4]",
@@ -22,7 +23,6 @@ SMALL = [
     "--training.steps=60",
     "--training.save_every=20",
     "--evaluation.nx=41",
-    "--evaluation.nt=5",
     "--evaluation.latent_samples=4",
     "--evaluation.dense_latent_samples=2",
     "--evaluation.shock_samples=40",
@@ -119,3 +119,21 @@ def test_wrong_settings_are_refused(tmp_path, capsys, text, options, message):
         main(["run", str(path), "--output", str(tmp_path / "run"), *options])
     assert message in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("model", ["gp", "ensemble"])
+def test_other_models_are_constrained_too(config, tmp_path, model):
+    folder = tmp_path / model
+    options = [f"--model={model}", "--network.members=3", "--output", str(folder), "--quiet"]
+    main(["run", str(config), *SMALL, *options])
+    rows = json.loads((folder / "table.json").read_text())
+    assert {row["method"] for row in rows} == {"unconstrained", "hard", "probconserv"}
+    for row in rows:
+        if row["method"] == "probconserv":
+            assert abs(row["mean"]["conservation_error"]) < 1e-6
+            before = next(
+                r
+                for r in rows
+                if (r["parameter"], r["method"]) == (row["parameter"], "unconstrained")
+            )
+            assert abs(before["mean"]["conservation_error"]) > 1e-3

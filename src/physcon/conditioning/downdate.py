@@ -62,10 +62,16 @@ class Downdate(LinearMap):
         return x - combine(right.T @ (left @ inner(w, x)), w)
 
     def gram_diagonal(self) -> Array:
-        explained = jax.vmap(lambda r: self.root.mv(combine(r, self._whitened())))(
-            join(self.whitener)
-        )
-        variance = self.root.gram_diagonal() - jnp.sum(explained**2, axis=0)
+        w, whitener = self._whitened(), join(self.whitener)
+
+        def explained(b: Array) -> Array:
+            return self.root.mv(combine(b, w)) ** 2
+
+        if whitener.shape[0] <= 3:  # one fused pass
+            total = sum(explained(b) for b in whitener)
+        else:
+            total = jnp.sum(jax.vmap(explained)(whitener), axis=0)
+        variance = self.root.gram_diagonal() - total
         # Clipped at zero against rounding, without a kink in the derivative.
         return variance + jax.lax.stop_gradient(jnp.maximum(-variance, 0))
 

@@ -100,11 +100,11 @@ def monotone(
     std, rows, dtype = diagonal_std(prior, constraint), constraint.operator.rows(), prior.mean.dtype
     require(rows.shape[0] == 1, "one row", rows.shape[0], "sum the rows, or use `bounded`")
     for name, x in (("lower", lower), ("upper", upper)):
-        require(jnp.ndim(0.0 if x is None else x) == 0, f"a scalar {name}", jnp.shape(x), "use one")
+        got = jnp.shape(0.0 if x is None else x)
+        require(got == (), f"a scalar {name}", got, "use one")
     low = jnp.asarray(-jnp.inf if lower is None else lower, dtype)
     high = jnp.asarray(jnp.inf if upper is None else upper, dtype)
-    exact = constraint.noise_std is None
-    noise_std = jnp.zeros_like(constraint.value) if exact else constraint.noise_std
+    noise_std = constraint.noise()
 
     flip = jnp.flip if decreasing else (lambda x: x)
     arguments = (flip(prior.mean), flip(std), flip(rows[0]), constraint.value[0], noise_std[0])

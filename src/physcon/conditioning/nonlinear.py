@@ -209,7 +209,7 @@ def _sqp(
         def refused(t: Array) -> Array:
             new = g(z + t * step)
             nearer = jnp.max(jnp.abs(new) / norms) < 0.5 * jnp.max(jnp.abs(f) / norms)
-            small = t * jnp.sqrt(jnp.sum(step**2)) < 1e-3 * scale
+            small = ~(t * jnp.sqrt(jnp.sum(step**2)) >= 1e-3 * scale)  # NaN ends the search too
             return ~((merit(z + t * step) < merit(z)) | nearer | small)
 
         t = jax.lax.while_loop(refused, lambda t: 0.5 * t, jnp.ones((), z.dtype))

@@ -118,8 +118,9 @@ def sample_bounded(
     seeds = jax.random.key_data(jax.random.split(key, count))
 
     def chains(start: Array, mean: Array, std: Array, row: Array, low: Array, high: Array) -> Array:
-        flat = [x.reshape(-1) for x in (start, mean, std, row, low, high)]
-        return jax.vmap(lambda seed: _chain(seed, *flat, sweeps))(seeds)
+        u, mean, std, row, low, high = (x.reshape(-1) for x in (start, mean, std, row, low, high))
+        chain = lambda seed: _chain(seed, u, mean, std, row, low, high, sweeps)  # noqa: E731
+        return jax.vmap(chain)(seeds)
 
     frozen = jax.tree.map(jax.lax.stop_gradient, arrays)
     return in_float64(chains)(*frozen).reshape(*shape, *prior.mean.shape)

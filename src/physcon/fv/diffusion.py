@@ -18,9 +18,9 @@ from physcon._typing import Array, Float
 from physcon.boundary import Condition, Dirichlet, Neumann, Robin
 from physcon.fv.ghost import along, at_face, impose_flux, is_periodic, take
 from physcon.fv.scalar import number
+from physcon.fv.stefan import shock_based_flux
 
-Mean = Literal["integral", "arithmetic", "harmonic"]
-_MEANS = ("integral", "arithmetic", "harmonic")
+Mean = Literal["integral", "arithmetic", "harmonic", "shock"]
 
 
 class Diffusion(eqx.Module):
@@ -37,32 +37,33 @@ class Diffusion(eqx.Module):
     def potential(self, u: Float[Array, "*s"]) -> Float[Array, "*s"]:
         """Φ(u), the integral of k."""
 
-    #: Which mean of k a face takes.
-    face: eqx.AbstractVar[Mean]
+    def mean(self) -> Mean:
+        """Which mean of k a face takes."""
+        return "integral"
 
     def face_gradient_flux(
         self, u_left: Float[Array, "*s"], u_right: Float[Array, "*s"]
     ) -> Float[Array, "*s"]:
         """-(mean of k) (u_right - u_left): the flux times the distance of the two values."""
-        if self.face == "integral":
+        if self.mean() == "integral":
             return self.potential(u_left) - self.potential(u_right)
         k_left, k_right = self.coefficient(u_left), self.coefficient(u_right)
         total = k_left + k_right
-        if self.face == "arithmetic":
+        if self.mean() == "arithmetic":
             return 0.5 * total * (u_left - u_right)
         product = 2 * k_left * k_right
         return product / jnp.where(total > 0, total, 1) * (u_left - u_right)
 
 
-def _check_mean(mean: str) -> None:
-    require(mean in _MEANS, f"one of {_MEANS}", repr(mean), "choose a mean of k at the faces")
+def _check_mean(mean: str, *more: str) -> None:
+    means = ("integral", "arithmetic", "harmonic", *more)
+    require(mean in means, f"one of {means}", repr(mean), "choose a mean of k at the faces")
 
 
 class Heat(Diffusion):
     """Constant conductivity: u_t = k Δu."""
 
     conductivity: Float[Array, ""] = eqx.field(converter=number, default=1.0)
-    face: Mean = eqx.field(static=True, default="integral", init=False)  # all means agree
 
     def coefficient(self, u: Float[Array, "*s"]) -> Float[Array, "*s"]:
         """k."""
@@ -90,9 +91,17 @@ class PorousMedium(Diffusion):
         """u^(m + 1)/(m + 1)."""
         return _power(u, self.exponent + 1) / (self.exponent + 1)
 
+    def mean(self) -> Mean:
+        """The choice made in `face`."""
+        return self.face
+
 
 class Stefan(Diffusion):
-    """k = `above` where u >= threshold, `below` elsewhere: a front with a jump of k."""
+    """k = `above` where u >= threshold, `below` elsewhere: a front with a jump of k.
+
+    ``face="shock"`` follows the front inside its cell (`physcon.fv.stefan`): second order and no
+    staircase in time, on uniform axes, for `below` = 0 and a cold side at u = 0.
+    """
 
     threshold: Float[Array, ""] = eqx.field(converter=number, default=0.5)
     above: Float[Array, ""] = eqx.field(converter=number, default=1.0)
@@ -100,7 +109,7 @@ class Stefan(Diffusion):
     face: Mean = eqx.field(static=True, default="integral")
 
     def __check_init__(self) -> None:
-        _check_mean(self.face)
+        _check_mean(self.face, "shock")
 
     def coefficient(self, u: Float[Array, "*s"]) -> Float[Array, "*s"]:
         """The step."""
@@ -110,6 +119,10 @@ class Stefan(Diffusion):
         """Its integral, from the threshold."""
         excess = u - self.threshold
         return self.above * jnp.maximum(excess, 0) + self.below * jnp.minimum(excess, 0)
+
+    def mean(self) -> Mean:
+        """The choice made in `face`."""
+        return self.face
 
 
 class Mixed(eqx.Module):
@@ -133,6 +146,15 @@ def diffusive_flux(
     """
     values, distances = with_side_values(u, widths, sides, axis)
     n = values.shape[1 + axis]
+    if isinstance(law, Stefan) and law.face == "shock":
+        require(
+            widths.ndim == 0 and not is_periodic(sides),
+            "a uniform axis that is not periodic",
+            f"axis {axis}",
+            "use the integral mean there",
+        )
+        flux = shock_based_flux(values, distances, law.threshold, law.above, axis)
+        return impose_flux(flux, sides, axis)
     flux = law.face_gradient_flux(take(values, 0, n - 1, axis), take(values, 1, n, axis))
     return impose_flux(flux / along(distances, u.ndim, axis), sides, axis)
 

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from physcon._checks import require
 from physcon._typing import Array, Float, Scalar
 from physcon.boundary import Condition, Dirichlet, Reflective
+from physcon.fv._materialise import separately
 from physcon.fv.ghost import along, at_face, impose_flux, is_periodic, pad, pad_widths, take
 from physcon.fv.law import Law
 from physcon.fv.reconstruction import MUSCL
@@ -48,8 +49,19 @@ def muscl_hancock(
     for axis, (lower, upper) in enumerate(faces):
         h, sides = grid.spacings[axis], after.sides[axis]
         n = grid.shape[axis]
-        left, right = _face_pairs(lower + half, upper + half, sides, law, axis)
-        flux = law.numerical_flux(scheme.riemann, left, right, axis)
+        left, right = separately(
+            lambda lower, upper, half, sides=sides, axis=axis: _face_pairs(
+                lower + half, upper + half, sides, law, axis
+            ),
+            lower,
+            upper,
+            half,
+        )
+        flux = separately(
+            lambda left, right, axis=axis: law.numerical_flux(scheme.riemann, left, right, axis),
+            left,
+            right,
+        )
         flux = impose_flux(flux, sides, axis)
         change = take(flux, 0, n, axis) - take(flux, 1, n + 1, axis)
         total = total + change / along(h, u.ndim, axis)

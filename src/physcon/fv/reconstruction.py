@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from physcon._checks import require
 from physcon._typing import Array, Float
+from physcon.fv._materialise import separately
 from physcon.fv.ghost import along, take
 from physcon.fv.law import Law
 from physcon.fv.limiter import SYMMETRIC, Limiter, mc, minmod
@@ -66,8 +67,14 @@ class MUSCL(eqx.Module):
         self, u: Float[Array, "c *p"], law: Law, axis: int, widths: Float[Array, "..."]
     ) -> tuple[Float[Array, "c *q"], Float[Array, "c *q"]]:
         """States at the lower and the upper face of each cell but the outermost two."""
-        conservative = self.variables == "conservative"
-        w = u if conservative else law.primitive(u)
+        if self.variables == "conservative":
+            return separately(lambda u: self._limited(u, law, axis, widths), u)
+        w = separately(law.primitive, u)
+        lower, upper = separately(lambda w: self._limited(w, law, axis, widths), w)
+        return law.conservative(lower), law.conservative(upper)
+
+    def _limited(self, w: Array, law: Law, axis: int, widths: Array) -> tuple[Array, Array]:
+        """Values at the lower and upper faces of the variables that are limited."""
         n = w.shape[1 + axis]
         difference = take(w, 1, n, axis) - take(w, 0, n - 1, axis)
         backward, forward = take(difference, 0, n - 2, axis), take(difference, 1, n - 1, axis)
@@ -82,10 +89,7 @@ class MUSCL(eqx.Module):
             fall = self._slope(forward, backward, after, before)
         if self.variables == "characteristic":
             rise, fall = law.increment(rise, centre, axis), law.increment(fall, centre, axis)
-        lower, upper = centre - 0.5 * fall, centre + 0.5 * rise
-        if conservative:
-            return lower, upper
-        return law.conservative(lower), law.conservative(upper)
+        return centre - 0.5 * fall, centre + 0.5 * rise
 
     def _slope(
         self, first: Array, second: Array, scale_first: Array | None, scale_second: Array | None

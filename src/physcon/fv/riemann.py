@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from physcon._checks import require
 from physcon._typing import Array, Float
+from physcon.fv._materialise import separately
 from physcon.fv.law import Law
 
 
@@ -55,13 +56,17 @@ def hllc(
         type(law).__name__,
         "use hll, rusanov, roe or godunov",
     )
-    low, high = law.bounds(u_left, u_right, axis)
-    contact = law.contact_speed(u_left, u_right, low, high, axis)  # type: ignore[attr-defined]
-    # Only one of the two states matters at a face: choose first, then compute its star state.
-    rightward = contact >= 0
-    u = jnp.where(rightward[None], u_left, u_right)
-    speed = jnp.where(rightward, low, high)
-    inside = jnp.where(rightward, low < 0, high > 0)
+
+    def relevant_side(u_left: Array, u_right: Array) -> tuple[Array, ...]:
+        """The state on whose side of the contact the face lies, its outer wave, the contact."""
+        low, high = law.bounds(u_left, u_right, axis)
+        contact = law.contact_speed(u_left, u_right, low, high, axis)  # type: ignore[attr-defined]
+        rightward = contact >= 0
+        inside = jnp.where(rightward, low < 0, high > 0)
+        u = jnp.where(rightward[None], u_left, u_right)
+        return u, jnp.where(rightward, low, high), contact, inside
+
+    u, speed, contact, inside = separately(relevant_side, u_left, u_right)
     star = law.star_state(u, speed, contact, axis)  # type: ignore[attr-defined]
     return law.flux(u, axis) + jnp.where(inside, speed, 0)[None] * (star - u)
 

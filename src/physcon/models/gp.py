@@ -23,6 +23,8 @@ from physcon.models.predictor import Observations, Prediction, Predictor
 
 #: Noise is at least this share of the kernel's std: contexts without error stay solvable.
 LEAST_NOISE = 1e-4
+#: Logarithms of hyper-parameters are searched this far from where the search begins.
+REACH = 6.0
 
 
 class Hyperparameters(eqx.Module):
@@ -100,6 +102,9 @@ def gp_fit(
 ) -> Hyperparameters:
     """Hyper-parameters that maximise the evidence, by BFGS from `gp_start` (a local maximum).
 
+    The search stays within a factor of exp(`REACH`) of the start, on a tanh scale: values that are
+    all alike would otherwise send the std to zero and the lengths to infinity.
+
     Not differentiable; the fit runs in local float64. Batches over tasks by `jax.vmap`.
     """
     import optimistix
@@ -108,14 +113,19 @@ def gp_fit(
     start = gp_start(contexts) if start is None else start
 
     def run(start: Hyperparameters, contexts: Observations) -> Hyperparameters:
-        def loss(params: Hyperparameters, contexts: Observations) -> Scalar:
+        def within(shift: Hyperparameters) -> Hyperparameters:
+            return jax.tree.map(lambda s, d: s + REACH * jnp.tanh(d / REACH), start, shift)
+
+        def loss(shift: Hyperparameters, contexts: Observations) -> Scalar:
+            params = within(shift)
             value = -_evidence(params, contexts, kernel) / contexts.values.size
             # A step that leaves the positive definite ones is refused by the line search.
             return jnp.where(jnp.isfinite(value), value, jnp.inf)
 
         solver = optimistix.BFGS(rtol=1e-6, atol=1e-6)
-        found = optimistix.minimise(loss, solver, start, contexts, max_steps=max_steps, throw=False)
-        return found.value
+        none = jax.tree.map(jnp.zeros_like, start)
+        found = optimistix.minimise(loss, solver, none, contexts, max_steps=max_steps, throw=False)
+        return within(found.value)
 
     return in_float64(run)(start, contexts)
 

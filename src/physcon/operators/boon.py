@@ -20,6 +20,7 @@ from physcon.operators.bases import bases_for, basis_conv
 from physcon.operators.correct import eliminated_sides
 from physcon.operators.elimination import eliminated_spectral_conv
 from physcon.operators.enforce import (
+    REACH,
     check_shape,
     lift,
     lift_gains,
@@ -44,6 +45,7 @@ class BoundaryFNO(eqx.Module):
             and cosine bases, lifted).
         every_block: whether the features are corrected too, or the output alone.
         order: of the one-sided differences in Neumann and Robin conditions.
+        reach: of the lift, as a fraction of the axis.
         throw: whether contradictory corner data raise at run time.
 
     A periodic axis whose last node repeats the first is closed exactly: the network sees the
@@ -54,6 +56,7 @@ class BoundaryFNO(eqx.Module):
     form: NetworkForm = eqx.field(static=True, default="lift")
     every_block: bool = eqx.field(static=True, default=True)
     order: int = eqx.field(static=True, default=2)
+    reach: float = eqx.field(static=True, default=REACH)
     throw: bool = eqx.field(static=True, default=True)
 
     def __call__(self, u: Float[Array, "i *x"], boundary: Boundary, grid: Grid) -> Field:
@@ -92,7 +95,7 @@ class BoundaryFNO(eqx.Module):
         if self.every_block and any(rows):
             hidden = self._hidden_rows(rows, grid.shape, closed)
             if self.form in ("lift", "basis"):
-                step = partial(smooth_lift, rows=hidden, gains=lift_gains(hidden, grid))
+                step = partial(smooth_lift, rows=hidden, gains=lift_gains(hidden, grid, self.reach))
             elif self.form == "eliminate":
                 step = partial(overwrite_rows, rows=hidden)
         out = self.fno.raw(u, convolve, step)
@@ -136,8 +139,9 @@ class BoundaryFNO(eqx.Module):
         return tuple(hidden)
 
     def _finish(self, u: Field, boundary: Boundary, grid: Grid) -> Field:
-        finish = lift if self.form in ("lift", "basis") else overwrite
-        return finish(u, boundary, grid, self.order, self.throw)
+        if self.form in ("lift", "basis"):
+            return lift(u, boundary, grid, self.order, self.reach, self.throw)
+        return overwrite(u, boundary, grid, self.order, self.throw)
 
 
 def _normalised(value: Array, of_one: Array, outputs: Normaliser | None) -> Array:

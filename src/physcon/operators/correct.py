@@ -57,7 +57,7 @@ def correct(
         else:
             y = kernel(x)
         finish = lift if form == "lift" else overwrite
-        return finish(y, boundary, grid, order, throw)
+        return finish(y, boundary, grid, order, throw=throw)
 
     return corrected
 
@@ -87,7 +87,7 @@ def corrected_spectral_conv(
     else:
         y = spectral_conv(weights, x, method)
     finish = lift if form == "lift" else overwrite
-    return finish(y, boundary, grid, order, throw)
+    return finish(y, boundary, grid, order, throw=throw)
 
 
 def eliminated_sides(rows: tuple[tuple[Trace, ...], ...]) -> tuple[int, ...]:

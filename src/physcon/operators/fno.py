@@ -21,7 +21,7 @@ from physcon._typing import Array, Float, PRNGKeyArray, Shape
 from physcon.operators.lowrank import CPWeights, TuckerWeights
 from physcon.operators.spectral import init_spectral_weights, spectral_conv
 
-Field: TypeAlias = Float[Array, "c *x"]
+Field: TypeAlias = Float[Array, "_ ..."]
 Convolve: TypeAlias = Callable[[Array, Field], Field]
 
 

@@ -25,7 +25,7 @@ from physcon._typing import Array, Float, Inexact, PRNGKeyArray, Shape
 
 Method: TypeAlias = Literal["auto", "fft", "matmul"]
 Weights: TypeAlias = Float[Array, "2 o i *m"]
-Modes: TypeAlias = Inexact[Array, "c *m"]
+Modes: TypeAlias = Inexact[Array, "_ ..."]
 
 # Kept modes (all axes together, real and imaginary) for each factor 2 of the FFT length up to
 # which the matrix products were the faster path in benchmarks/bench_operators.py, per backend.

@@ -49,6 +49,7 @@ class BoonConfig:
         steps: gradient steps; published: 500 epochs of 500 / 20 = 25.
         learning_rate, weight_decay: of Adam; the rate falls to zero along a cosine.
         order: of the one-sided differences.
+        reach: of the lift, as a fraction of the axis.
         methods, seeds: what is compared; seeds are initial weights, trained side by side.
         data_seed: of the functions and the order of the batches.
     """
@@ -67,6 +68,7 @@ class BoonConfig:
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     order: int = 3
+    reach: float = 0.1
     methods: tuple[Method, ...] = METHODS
     seeds: tuple[int, ...] = (0, 1, 2)
     data_seed: int = 0
@@ -102,7 +104,7 @@ def run(config: BoonConfig, progress: bool = True) -> list[Score]:
     grid = study_grid(config)
     keys = jax.random.split(jax.random.key(config.data_seed), 3)
     train, test = samples(keys[0], config, config.train), samples(keys[1], config, config.test)
-    methods = [m for m in config.methods if _exists(m, config)]
+    methods: list[Method] = [m for m in config.methods if _exists(m, config)]
     scores = []
     for method in methods:
         networks = trained(method, config, grid, train, keys[2], progress)
@@ -220,7 +222,7 @@ def network(
         "basis": "basis",
     }
     every = method in ("lift", "eliminate", "basis")
-    return BoundaryFNO(fno, forms[method], every_block=every, order=config.order, throw=False)
+    return BoundaryFNO(fno, forms[method], every, config.order, config.reach, throw=False)
 
 
 def evaluated(
@@ -240,7 +242,7 @@ def _errors(
     def one(net: BoundaryFNO, sample: Samples) -> tuple[Scalar, Scalar]:
         u = net.fno(sample.u) if method == "plain" else net(sample.u, sample.boundary, grid)
         found = residuals(u, sample.boundary, grid, order)
-        misfit = sum(jnp.mean(r.value**2) for r in found) / len(found)
+        misfit = jnp.mean(jnp.stack([jnp.mean(r.value**2) for r in found]))
         return jnp.linalg.norm(u - sample.answer) / jnp.linalg.norm(sample.answer), misfit
 
     def per_seed(net: BoundaryFNO) -> tuple[Array, Array]:

@@ -28,9 +28,10 @@ class TaskSettings:
 
 @dataclass(frozen=True)
 class NetworkSettings:
-    """The attentive neural process (Kim et al. 2019)."""
+    """The attentive neural process (Kim et al. 2019); `size` and `members` of a deep ensemble."""
 
     size: int = 128
+    members: int = 5
     heads: int = 4
     layers: int = 2
     dropout_rate: float = 0.1
@@ -95,6 +96,7 @@ class StudyConfig:
     """One study of the ProbConserv article: an equation, a model, and what is measured."""
 
     problem: Literal["heat", "pme", "stefan", "advection", "burgers"] = "stefan"
+    model: Literal["anp", "gp", "ensemble"] = "anp"
     seed: int = 0
     dtype: Literal["float32", "float64"] = "float32"
     tasks: TaskSettings = field(default_factory=TaskSettings)
