@@ -69,6 +69,9 @@ ROOTS: dict[str, Callable[[Rng], LinearMap]] = {
     "some zero variances": _some_zero,
     "posterior": _posterior(None),
     "noisy posterior": _posterior(0.3),
+    "ensemble and noise": lambda rng: (
+        pc.Gaussian.from_samples(jnp.asarray(rng.normal(size=(5, *SHAPE))), _std(rng)).root
+    ),
 }
 
 #: Constraints on fields of shape `SHAPE`.

@@ -12,7 +12,6 @@ import physcon as pc
 from helpers import (
     CONSTRAINTS,
     ROOTS,
-    SHAPE,
     dense_condition,
     dense_log_prob,
     gaussian,
@@ -83,7 +82,7 @@ def check_dense_algebra(root, law, seed):
     with jax.enable_x64(True):
         rng = np.random.default_rng(seed)
         prior, constraint = gaussian(rng, root), CONSTRAINTS[law](rng)
-        got = evaluate(prior, constraint, jnp.asarray(rng.normal(size=SHAPE)))
+        got = evaluate(prior, constraint, jnp.asarray(rng.normal(size=prior.root.in_shape)))
         want = dense_condition(prior, constraint)
         assert got["status"] == 0
         # Digits lost by the textbook algebra itself, and by any other, to nearly dependent rows.
@@ -110,7 +109,7 @@ def check_order_and_units_of_rows(root, law, seed):
     with jax.enable_x64(True):
         rng = np.random.default_rng(seed)
         prior, constraint = gaussian(rng, root), CONSTRAINTS[law](rng)
-        z = jnp.asarray(rng.normal(size=SHAPE))
+        z = jnp.asarray(rng.normal(size=prior.root.in_shape))
         m = constraint.value.size
         order, units = rng.permutation(m), 10 ** rng.uniform(-12, 12, m)
         noise = constraint.noise_std

@@ -19,8 +19,6 @@ from physcon.conditioning.derived import total as total
 from physcon.conditioning.derived import values_at as values_at
 from physcon.conditioning.downdate import Downdate as Downdate
 from physcon.conditioning.gaussian import Gaussian as Gaussian
-from physcon.conditioning.many_rows import ConjugateGradient as ConjugateGradient
-from physcon.conditioning.many_rows import Tridiagonal as Tridiagonal
 from physcon.conditioning.monotone import Monotone as Monotone
 from physcon.conditioning.monotone import isotonic_blocks as isotonic_blocks
 from physcon.conditioning.monotone import monotone as monotone
@@ -37,6 +35,8 @@ from physcon.conditioning.rows import from_fn as from_fn
 from physcon.conditioning.rows import second_difference as second_difference
 from physcon.conditioning.rows import stack as stack
 from physcon.conditioning.smoothing import diffuse as diffuse
+from physcon.conditioning.solvers import ConjugateGradient as ConjugateGradient
+from physcon.conditioning.solvers import Tridiagonal as Tridiagonal
 from physcon.conditioning.stationary import stationary as stationary
 from physcon.conditioning.truncated import marginal_moments as marginal_moments
 from physcon.conditioning.truncated import sample_bounded as sample_bounded

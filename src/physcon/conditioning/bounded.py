@@ -81,8 +81,7 @@ def bounded(
     """
     std = diagonal_std(prior, constraint)
     low, high = box(prior, lower, upper)
-    noise_std = constraint.noise_std
-    noise_std = jnp.zeros_like(constraint.value) if noise_std is None else noise_std
+    noise_std = constraint.noise()
     rows = constraint.operator.rows()
     problem = Problem(prior.mean, std**2, rows, constraint.value, noise_std**2, low, high)
     problem = jax.tree.map(jax.lax.stop_gradient, problem)

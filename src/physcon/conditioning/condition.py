@@ -16,8 +16,9 @@ from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.downdate import Downdate
 from physcon.conditioning.gain import solve
 from physcon.conditioning.gaussian import Gaussian
-from physcon.conditioning.many_rows import Innovation, Solver, structured_solver
+from physcon.conditioning.many_rows import Innovation
 from physcon.conditioning.many_rows import solve as solve_many
+from physcon.conditioning.solvers import Solver, structured_solver
 from physcon.conditioning.status import (
     GOOD,
     NOT_FINITE,

@@ -105,8 +105,7 @@ def monotone(
         require(got == (), f"a scalar {name}", got, "use `bounded` for a field of bounds")
     low = jnp.asarray(-jnp.inf if lower is None else lower, dtype)
     high = jnp.asarray(jnp.inf if upper is None else upper, dtype)
-    noise_std = constraint.noise_std
-    noise_std = jnp.zeros_like(constraint.value) if noise_std is None else noise_std
+    noise_std = constraint.noise()
 
     flip = jnp.flip if decreasing else (lambda x: x)
     arguments = (flip(prior.mean), flip(std), flip(rows[0]), constraint.value[0], noise_std[0])
