@@ -182,8 +182,8 @@ def stefan_exact(x, t, threshold):
 
 
 def stefan_averages(n, t, threshold):
-    x = (np.arange(50 * n) + 0.5) / (50 * n)
-    return stefan_exact(x, t, threshold).reshape(n, 50).mean(1)
+    x = (np.arange(2000 * n) + 0.5) / (2000 * n)  # resolves the front within its cell
+    return stefan_exact(x, t, threshold).reshape(n, 2000).mean(1)
 
 
 @pytest.mark.parametrize("threshold", [0.1, 0.3, 0.5, 0.7, 0.9])

@@ -15,7 +15,6 @@ from physcon.fv import (
     Euler,
     Heat,
     Law,
-    PorousMedium,
     Scheme,
     Stefan,
     forward_euler,
@@ -105,9 +104,6 @@ def test_weno_tables_are_the_published_ones():
         (lambda: solve(ONES, Heat(), GRID, Boundary(Outflow()), Scheme(step=muscl_hancock),
                        times=[1.0]), "use ssp_rk2"),
         (lambda: tendency(ONES, Stefan(face="shock"), GRID, Boundary(Periodic())), "integral mean"),
-        (lambda: PorousMedium(2.0, "geometric"), "mean of k"),
-        (lambda: MUSCL(variables="entropy"), "choose one"),
-        (lambda: WENO(4), "use MUSCL for order 2"),
     ],
 )  # fmt: skip
 def test_mistakes_are_explained(call, message):

@@ -119,7 +119,7 @@ class Euler(Law):
             m = [vk + sign * a if k == axis else vk for k, vk in enumerate(v)]
             return strength * jnp.stack([jnp.ones_like(a), *m, enthalpy + sign * a * vn])
 
-        first, last = acoustic(amplitude[0][None], -1), acoustic(amplitude[-1][None], 1)
+        first, last = acoustic(amplitude[0][None], -1.0), acoustic(amplitude[-1][None], 1.0)
         entropy, shear = amplitude[1], (wr - wl)[1:-1]
         slip = [jnp.zeros_like(a) if k == axis else rho * s for k, s in enumerate(shear)]
         m = [entropy * vk + s for vk, s in zip(v, slip, strict=True)]

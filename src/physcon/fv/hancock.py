@@ -57,11 +57,7 @@ def muscl_hancock(
             upper,
             half,
         )
-        flux = separately(
-            lambda left, right, axis=axis: law.numerical_flux(scheme.riemann, left, right, axis),
-            left,
-            right,
-        )
+        flux = law.numerical_flux(scheme.riemann, left, right, axis)
         flux = impose_flux(flux, sides, axis)
         change = take(flux, 0, n, axis) - take(flux, 1, n + 1, axis)
         total = total + change / along(h, u.ndim, axis)

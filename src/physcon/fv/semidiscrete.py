@@ -14,7 +14,6 @@ import jax.numpy as jnp
 from physcon._checks import require
 from physcon._typing import Array, ArrayLike, Float, PyTree, Scalar
 from physcon.boundary import Boundary
-from physcon.fv._materialise import separately
 from physcon.fv.diffusion import Diffusion, Mixed, diffusive_flux, diffusive_rate
 from physcon.fv.ghost import along, impose_flux, pad, pad_widths, take
 from physcon.fv.law import Law
@@ -159,14 +158,8 @@ def _sweep(
     hyperbolic, diffusion = _split(law)
     flux, force = None, None
     if hyperbolic is not None:
-        left, right = separately(
-            lambda u: face_states(u, hyperbolic, widths, sides, scheme, axis), u
-        )
-        flux = separately(
-            lambda left, right: hyperbolic.numerical_flux(scheme.riemann, left, right, axis),
-            left,
-            right,
-        )
+        left, right = face_states(u, hyperbolic, widths, sides, scheme, axis)
+        flux = hyperbolic.numerical_flux(scheme.riemann, left, right, axis)
         flux = impose_flux(flux, sides, axis)
         force = hyperbolic.cell_force(left, right, axis)
     if diffusion is not None:

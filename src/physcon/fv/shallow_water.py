@@ -132,7 +132,7 @@ class ShallowWater(Law):
             m = [vk + sign * c if k == axis else vk for k, vk in enumerate(v)]
             return jnp.stack([strength, *[strength * mk for mk in m]])
 
-        slow, fast = gravity_wave(first, -1), gravity_wave(last, 1)
+        slow, fast = gravity_wave(first, -1.0), gravity_wave(last, 1.0)
         if len(v) == 1:
             return (vn - c, slow), (vn + c, fast)
         return (vn - c, slow), (vn, jump - slow - fast), (vn + c, fast)

@@ -19,6 +19,7 @@ import numpy as np
 
 from physcon._checks import require
 from physcon._typing import Array, Float
+from physcon.fv._materialise import separately
 from physcon.fv.ghost import take
 from physcon.fv.law import Law
 from physcon.fv.reconstruction import Variables
@@ -64,16 +65,23 @@ class WENO(eqx.Module):
     ) -> tuple[Float[Array, "c *f"], Float[Array, "c *f"]]:
         """Left and right states of the faces; uniform axes only."""
         require(widths.ndim == 0, "a uniform axis", f"stretched axis {axis}", "use MUSCL there")
-        r = self.ghosts
-        n = u.shape[1 + axis] - 2 * r  # cells without ghosts; n + 1 faces
-        if self.variables != "characteristic":
-            primitive = self.variables == "primitive"
-            w = law.primitive(u) if primitive else u
-            cells = [take(w, k, n + 1 + k, axis) for k in range(2 * r)]
-            left, right = self._both_sides(cells)
-            return (law.conservative(left), law.conservative(right)) if primitive else (left, right)
-        cells = [take(u, k, n + 1 + k, axis) for k in range(2 * r)]
-        mean = 0.5 * (cells[r - 1] + cells[r])
+        if self.variables == "characteristic":
+            return separately(lambda u: self._by_waves(u, law, axis), u)
+        if self.variables == "conservative":
+            return separately(lambda u: self._both_sides(self._stencil(u, axis)), u)
+        w = separately(law.primitive, u)
+        left, right = separately(lambda w: self._both_sides(self._stencil(w, axis)), w)
+        return law.conservative(left), law.conservative(right)
+
+    def _stencil(self, u: Array, axis: int) -> list[Array]:
+        """The 2 r cells around each face, from the lowest to the highest."""
+        faces = u.shape[1 + axis] - 2 * self.ghosts + 1
+        return [take(u, k, k + faces, axis) for k in range(2 * self.ghosts)]
+
+    def _by_waves(self, u: Array, law: Law, axis: int) -> tuple[Array, Array]:
+        """Both states, from the wave amplitudes of the stencil at the face's mean state."""
+        cells = self._stencil(u, axis)
+        mean = 0.5 * (cells[self.ghosts - 1] + cells[self.ghosts])
         w_mean = law.primitive(mean)
 
         def project(du: Array) -> Array:
