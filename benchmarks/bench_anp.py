@@ -41,7 +41,7 @@ def tasks(number: int) -> tuple[Observations, Observations]:
 def training(batch: int, size: int, steps: int, dropout: bool):
     """A function that runs `steps` training steps."""
     model = ANP(size=size, key=jax.random.key(0))
-    loss = mean_over_tasks(lambda m, task, key: negative_elbo(m, *task, key, dropout=dropout))
+    loss = mean_over_tasks(lambda m, task, key: negative_elbo(m, *task, key=key, dropout=dropout))
     optimizer = optax.adam(1e-4)
     arrays, static = eqx.partition(model, eqx.is_inexact_array)
     run = compiled_chunk(loss, static, optimizer, steps)
@@ -64,7 +64,7 @@ def prediction(size: int, samples: int):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Speed of the attentive neural process.")
     parser.add_argument("--cases", nargs="+", default=["250:128", "32:128", "32:64"])
     parser.add_argument("--steps", type=int, default=2, help="training steps per timed call")
     parser.add_argument("--samples", type=int, default=100, help="latent samples of the prediction")
@@ -74,7 +74,9 @@ def main() -> None:
     args = parser.parse_args()
 
     cases = {case: tuple(map(int, case.split(":"))) for case in args.cases}
-    fns = {f"train {case}": training(*bs, args.steps, args.dropout) for case, bs in cases.items()}
+    fns = {
+        f"train {case}": training(b, s, args.steps, args.dropout) for case, (b, s) in cases.items()
+    }
     for size in sorted({size for _, size in cases.values()}):
         fns[f"predict 201x201 size {size}"] = prediction(size, args.samples)
     results = interleaved(fns, args.repeats)

@@ -17,14 +17,27 @@ from physcon.boundary import Outflow as Outflow
 from physcon.boundary import Periodic as Periodic
 from physcon.boundary import Reflective as Reflective
 from physcon.boundary import Robin as Robin
+from physcon.conditioning import Bounded as Bounded
 from physcon.conditioning import Conditioned as Conditioned
 from physcon.conditioning import Gaussian as Gaussian
 from physcon.conditioning import LinearConstraint as LinearConstraint
+from physcon.conditioning import balance as balance
+from physcon.conditioning import boundary_values as boundary_values
+from physcon.conditioning import bounded as bounded
 from physcon.conditioning import condition as condition
+from physcon.conditioning import condition_nonlinear as condition_nonlinear
+from physcon.conditioning import divergence_free as divergence_free
+from physcon.conditioning import from_fn as from_fn
 from physcon.conditioning import integral as integral
+from physcon.conditioning import monotone as monotone
+from physcon.conditioning import second_difference as second_difference
+from physcon.conditioning import sensors as sensors
+from physcon.conditioning import stack as stack
+from physcon.conditioning import stationary as stationary
 from physcon.grid import Grid as Grid
 from physcon.linear_map import Diagonal as Diagonal
 from physcon.linear_map import LinearMap as LinearMap
+from physcon.linear_map import LowRank as LowRank
 from physcon.linear_map import Rows as Rows
 
 _LAZY = ("fv", "io", "metrics", "models", "operators", "problems", "report", "studies", "training")

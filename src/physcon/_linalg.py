@@ -58,12 +58,14 @@ def float64_primal(fn: F) -> F:
     """Decorator: the value in float64, rounded once; the tangent by plain autodiff of `fn`.
 
     Arguments are pytrees of arrays, all of one floating dtype. Products inside the tangent use
-    `jax.lax.Precision.HIGHEST`. Inside an already-float64 computation it is the identity.
+    `jax.lax.Precision.HIGHEST`. Inside an already-float64 computation it is the identity. The value
+    is one compiled program even outside of jit, so that its float64 intermediates take no memory.
     """
+    compiled = jax.jit(fn)
 
     @jax.custom_jvp
     def core(*args: PyTree) -> PyTree:
-        return in_float64(fn)(*args)
+        return in_float64(compiled)(*args)
 
     @core.defjvp
     def _(primals: tuple, tangents: tuple) -> tuple[PyTree, PyTree]:
@@ -84,23 +86,24 @@ def along_rows(d: Float[Array, " m"], rows: Float[Array, "m *x"]) -> Float[Array
 
 
 def combine(d: Float[Array, " m"], rows: Float[Array, "m *x"]) -> Float[Array, "*x"]:
-    """Σ_r d_r rows_r; elementwise (fusable) for a few rows."""
-    if rows.shape[0] <= 3:
+    """Σ_r d_r rows_r.
+
+    A product of matrices, so that its transpose, in gradients, is one: XLA's CPU backend sums the
+    products of two long float32 arrays up to sixty times slower than it forms their inner product.
+    Values, which are in float64, are written elementwise for a few rows, to be fused.
+    """
+    if rows.shape[0] <= 3 and rows.dtype == jnp.float64:
         return sum((d[r] * rows[r] for r in range(1, rows.shape[0])), d[0] * rows[0])
     return jnp.tensordot(d, rows, axes=1, precision="highest")
 
 
 def inner(rows: Float[Array, "m *x"], x: Float[Array, "*x"]) -> Float[Array, " m"]:
     """rows_r · x for every r."""
-    if rows.shape[0] <= 3:
-        return jnp.stack([jnp.sum(row * x) for row in rows])
     return jnp.tensordot(rows, x, axes=x.ndim, precision="highest")
 
 
 def gram(rows: Float[Array, "m *x"]) -> Float[Array, "m m"]:
     """rows_r · rows_s for every pair."""
-    if rows.shape[0] <= 3:
-        return _unpack(jnp.stack([jnp.sum(p) for p in _products(rows)]))
     flat = rows.reshape(rows.shape[0], -1)
     return jnp.matmul(flat, flat.T, precision="highest")
 
@@ -118,25 +121,17 @@ def weigh(
     if m > 3 or rows.shape != others.shape:
         return inner(rows, x), inner(jnp.abs(rows), jnp.abs(x)), gram(others)
     products = [row * x for row in rows]
-    terms = (*products, *(jnp.abs(p) for p in products), *_products(others))
+    pairs = [others[i] * others[j] for i in range(m) for j in range(i + 1)]
+    terms = (*products, *(jnp.abs(p) for p in products), *pairs)
     zeros = (jnp.zeros((), x.dtype),) * len(terms)
-    total = jnp.stack(jax.lax.reduce(terms, zeros, _add, tuple(range(x.ndim))))
-    return total[:m], total[m : 2 * m], _unpack(total[2 * m :])
+    total = jax.lax.reduce(terms, zeros, _add, tuple(range(x.ndim)))
+    lower = {(i, j): total[2 * m + i * (i + 1) // 2 + j] for i in range(m) for j in range(i + 1)}
+    s = [jnp.stack([lower[max(i, j), min(i, j)] for j in range(m)]) for i in range(m)]
+    return jnp.stack(total[:m]), jnp.stack(total[m : 2 * m]), jnp.stack(s)
 
 
 def _add(a: tuple[Array, ...], b: tuple[Array, ...]) -> tuple[Array, ...]:
     return tuple(x + y for x, y in zip(a, b, strict=True))
-
-
-def _products(rows: Float[Array, "m *x"]) -> list[Array]:
-    return [rows[i] * rows[j] for i in range(rows.shape[0]) for j in range(i + 1)]
-
-
-def _unpack(lower: Float[Array, " k"]) -> Float[Array, "m m"]:
-    """A symmetric matrix from its lower triangle, row by row."""
-    m = int((2 * lower.shape[0]) ** 0.5)
-    index = [[max(i, j) * (max(i, j) + 1) // 2 + min(i, j) for j in range(m)] for i in range(m)]
-    return lower[jnp.array(index)]
 
 
 def cholesky(a: Float[Array, "m m"]) -> Float[Array, "m m"]:

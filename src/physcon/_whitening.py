@@ -52,11 +52,11 @@ def whitening(s: Float[Array, "m m"], tolerance: float) -> Whitening:
 def _pivoted(s: Array, tolerance: float) -> tuple[Array, Array, Array]:
     """Pivoted Cholesky: P L (rows in pivot order), P, and which pivots are kept."""
     m = s.shape[0]
-    earlier = np.tri(m, k=-1, dtype=bool)
+    earlier, eye = np.tri(m, k=-1, dtype=bool), np.eye(m)
 
     def step(carry: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], tuple]:
         rest, free = carry
-        diagonal = jnp.where(free, jnp.diagonal(rest), -jnp.inf)
+        diagonal = jnp.where(free, jnp.sum(eye * rest, axis=1), -jnp.inf)
         largest = diagonal == jnp.max(diagonal)
         chosen = largest & ~jnp.any(largest[None, :] & earlier, axis=1)  # the first of them
         pivot = jnp.sum(jnp.where(chosen, diagonal, 0))
@@ -81,11 +81,12 @@ def _pivoted(s: Array, tolerance: float) -> tuple[Array, Array, Array]:
 
 def _merged(lower: Array, order: Array, kept: Array) -> Whitening:
     """B = L₁⁻¹ [1; X]⁺ P; [[L₁, 0], [X L₁, 1]] has the inverse [[L₁⁻¹, 0], [-X, 1]]."""
-    dropped = jnp.diag(1.0 - kept)
+    eye = jnp.eye(kept.size, dtype=lower.dtype)
+    dropped = jnp.where(kept[:, None], 0, eye)
     lower = lower + dropped
     inverse = lower_inverse(lower)
     own = jnp.where(kept[:, None], inverse, 0)
-    basis = jnp.diag(1.0 * kept) - jnp.where(kept[:, None], 0, inverse - dropped)  # [1; X]
+    basis = eye - dropped - jnp.where(kept[:, None], 0, inverse - dropped)  # [1; X]
     half = lower_inverse(cholesky(basis.T @ basis + dropped))
     whitener = own @ (half.T @ (half @ basis.T)) @ order
     return Whitening(whitener, order, jnp.diagonal(lower))

@@ -66,6 +66,9 @@ def _parser(preset: str) -> ArgumentParser:
     run.add_argument("--resume", action="store_true", help="go on with the run in that folder")
     run.add_argument("--weights", type=Path, default=None, help="trained ANP (.npz): no training")
     run.add_argument("--soft_weights", type=Path, default=None, help="the same for SoftC")
+    run.add_argument(
+        "--test_tasks", type=Path, default=None, help="published test functions (.npz)"
+    )
     run.add_argument("--quiet", action="store_true", help="no progress bars")
     run.add_class_arguments(StudyConfig)
     run.set_defaults(PRESETS.get(preset, {}))
@@ -117,6 +120,7 @@ def _run(options: Namespace) -> None:
         identity=identity,
         weights=options.weights,
         soft_weights=options.soft_weights,
+        test_tasks=options.test_tasks,
         resume=options.resume,
         progress=not options.quiet,
     )

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from physcon._checks import require
 from physcon._typing import Array
-from physcon.conditioning import Gaussian, condition, integral
+from physcon.conditioning import Bounded, Gaussian, bounded, condition, integral
 from physcon.grid import Grid
 from physcon.io import read_arrays, write_arrays
 from physcon.quadrature import Rule
@@ -196,21 +197,27 @@ def _constrain(
 ) -> tuple[np.ndarray, np.ndarray]:
     lower, upper = _bounds(law)
     box = np.isfinite(lower) or np.isfinite(upper)
+    if box and law.noise_std is None:
+        weights = np.asarray(grid.weights(law.rule), dtype=np.float64)
+        ends = [np.where(weights != 0, weights * end, 0) for end in (lower, upper)]
+        low, high = np.minimum(*ends).sum(), np.maximum(*ends).sum()
+        within = bool(np.all((mass >= low) & (mass <= high)))
+        reach = f"[{mass.min():.6g}, {mass.max():.6g}]"
+        remedy = "widen the bounds or correct the integral"
+        require(
+            within, f"integrals within the bounds' reach [{low:.6g}, {high:.6g}]", reach, remedy
+        )
 
     def one(mean: Array, std: Array, mass: Array) -> tuple[Array, Array]:
         prior = Gaussian.diagonal(mean, std)
         constraint = integral(grid, mass, law.noise_std, law.rule)
-        if box:
-            from physcon.conditioning import bounded
-
-            solution = bounded(prior, constraint, lower, upper)
-            return solution.mean, solution.std()
-        posterior = condition(prior, constraint).posterior
-        return posterior.mean, posterior.std()
+        found = bounded(prior, constraint, lower, upper) if box else condition(prior, constraint)
+        mean = found.mean if isinstance(found, Bounded) else found.posterior.mean
+        return mean, found.posterior.std()
 
     flat = (-1, *grid.shape)
     masses = np.broadcast_to(mass, mean.shape[: mean.ndim - grid.ndim]).reshape(-1)
-    new = jax.jit(jax.vmap(one))(
+    new = eqx.filter_jit(jax.vmap(one))(
         jnp.asarray(mean.reshape(flat)),
         jnp.asarray(std.reshape(flat)),
         jnp.asarray(masses.astype(mean.dtype)),

@@ -78,7 +78,7 @@ class Grid(eqx.Module):
         coordinates, spacings = [], []
         for p in points:
             require(
-                jnp.ndim(p) == 1, "one 1-D array per axis", f"ndim {jnp.ndim(p)}", "pass each axis"
+                np.ndim(p) == 1, "one 1-D array per axis", f"ndim {np.ndim(p)}", "pass each axis"
             )
             exact = concrete(p)  # differences of float64 input are taken in float64
             if exact is None:

@@ -6,13 +6,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from physcon.models.anp import ANP, predict, predict_samples
+from physcon.models import anp
+from physcon.models.anp import ANP
 from physcon.models.predictor import Observations, mixture_moments
 
 DIM, CHANNELS = 3, 2
-SIZES = dict(size=8, heads=2, layers=1)
-call, encode = map(eqx.filter_jit, (ANP.__call__, ANP.latent))
-predict, predict_samples = map(eqx.filter_jit, (predict, predict_samples))
+SIZES = {"size": 8, "heads": 2, "layers": 1}
+call = eqx.filter_jit(ANP.__call__)
+encode = eqx.filter_jit(ANP.latent)
+predict = eqx.filter_jit(anp.predict)
+predict_samples = eqx.filter_jit(anp.predict_samples)
 
 
 @pytest.fixture(scope="module")
@@ -55,46 +58,55 @@ def test_targets_do_not_see_one_another(model, contexts, points):
     np.testing.assert_allclose(u(*points[5]), together.mean[5, 1], atol=1e-5)
 
 
-@pytest.mark.parametrize("dropout", [False, True])
-def test_chunks_change_nothing(contexts, points, dropout):
-    # With a dropout rate of 0 the masks, which depend on the chunk, are all ones.
-    model = ANP(DIM, CHANNELS, **SIZES, dropout_rate=0.0, key=jax.random.key(0))
-    key = jax.random.key(3)
-    whole = predict_samples(model, contexts, points, key, num_samples=5, dropout=dropout)
-    assert whole.mean.shape == (5, 23, CHANNELS)
-    chunked = predict_samples(
-        model, contexts, points, key, num_samples=5, dropout=dropout, chunk_size=7
+@pytest.fixture(scope="module")
+def direct(model, contexts, points):
+    """Five samples computed as the definition says: one pass of the whole network per latent."""
+
+    @jax.jit
+    def samples(key):
+        latent_key, _ = jax.random.split(key)
+        zs = jax.vmap(model.latent(contexts).sample)(jax.random.split(latent_key, 5))
+        return jax.vmap(lambda z: model(contexts, points, z))(zs)
+
+    return samples(jax.random.key(3))
+
+
+# With a dropout rate of 0 the masks, which depend on the chunk, are all ones.
+@pytest.mark.parametrize(("dropout", "dropout_rate"), [(False, 0.1), (True, 0.0)])
+def test_chunks_and_shared_attention_change_nothing(
+    contexts, points, direct, dropout, dropout_rate
+):
+    model = ANP(DIM, CHANNELS, **SIZES, dropout_rate=dropout_rate, key=jax.random.key(0))
+    got = predict_samples(
+        model, contexts, points, jax.random.key(3), num_samples=5, dropout=dropout, chunk_size=7
     )
-    np.testing.assert_allclose(chunked.mean, whole.mean, atol=1e-5)
-    np.testing.assert_allclose(chunked.std, whole.std, rtol=1e-5)
-    moments = predict(model, contexts, points, key, num_samples=5, dropout=dropout, chunk_size=7)
-    for got, expected in zip(moments, mixture_moments(*whole), strict=True):
-        np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
-    # The path with dropout keys and the one without draw the same latents.
-    direct = jax.jit(jax.vmap(lambda z: model(contexts, points, z)))(
-        latents(model, contexts, key, 5)
-    )
-    np.testing.assert_allclose(whole.mean, direct.mean, atol=1e-5)
+    assert got.mean.shape == (5, 23, CHANNELS)
+    np.testing.assert_allclose(got.mean, direct.mean, atol=1e-5)
+    np.testing.assert_allclose(got.std, direct.std, rtol=1e-5)
 
 
-def latents(model, contexts, key, number):
-    latent_key, _ = jax.random.split(key)
-    return jax.vmap(encode(model, contexts).sample)(jax.random.split(latent_key, number))
+def test_prediction_is_the_mixture_of_its_samples(model, contexts, points, direct):
+    got = predict(model, contexts, points, jax.random.key(3), num_samples=5, chunk_size=7)
+    expected = mixture_moments(*direct)
+    np.testing.assert_allclose(got.mean, expected.mean, atol=1e-5)
+    np.testing.assert_allclose(got.std, expected.std, rtol=1e-4)
 
 
-def test_dropout_at_evaluation_widens_the_mixture(model, contexts, points):
-    # One fixed latent (variance e⁻⁶⁰): all that can differ between samples is the masks.
-    narrow = narrow_latent(model)
-    key = jax.random.key(4)
-    off = predict_samples(narrow, contexts, points, key, num_samples=3)
-    on = predict_samples(narrow, contexts, points, key, num_samples=3, dropout=True)
-    np.testing.assert_allclose(off.mean[0], off.mean[1], atol=1e-6)
-    assert np.abs(on.mean[0] - on.mean[1]).max() > 1e-3
+def test_nothing_to_predict_is_an_error(model, contexts, points):
+    with pytest.raises(ValueError, match="at least 1 target point, got 0"):
+        predict(model, contexts, points[:0], jax.random.key(0))
+    with pytest.raises(ValueError, match="at least 1 latent sample, got 0"):
+        predict(model, contexts, points, jax.random.key(0), num_samples=0)
 
 
-def narrow_latent(model):
+def test_dropout_masks_differ_between_samples(model, contexts, points):
+    # The latent has variance e⁻⁶⁰ of its own: all that differs between samples is the masks.
     bias = lambda m: m.latent_encoder.log_variance_map.bias  # noqa: E731
-    return eqx.tree_at(bias, model, bias(model) - 60.0)
+    narrow = eqx.tree_at(bias, model, bias(model) - 60.0)
+    samples = predict_samples(
+        narrow, contexts, points, jax.random.key(4), num_samples=3, dropout=True
+    )
+    assert np.abs(samples.mean[0] - samples.mean[1]).max() > 1e-3
 
 
 def test_latent_samples_have_the_latent_moments(model, contexts):

@@ -7,24 +7,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from physcon.models import losses
 from physcon.models.anp import ANP
 from physcon.models.encoders import Latent
 from physcon.models.losses import (
     conditioned_log_density,
-    constrained_loss,
     latent_kl,
     mean_over_tasks,
-    negative_elbo,
     residual_penalty,
     soft_constraint_loss,
-    training_pass,
 )
 from physcon.models.predictor import Observations
-
-encode = eqx.filter_jit(ANP.latent)
-negative_elbo, training_pass, constrained_loss = map(
-    eqx.filter_jit, (negative_elbo, training_pass, constrained_loss)
-)
 
 
 @pytest.fixture(scope="module")
@@ -56,17 +49,24 @@ def test_kl_is_the_integral(rng):
 
 
 def test_elbo_is_log_density_plus_kl(model, task):
-    contexts, targets = task
-    out = training_pass(model, contexts, targets, jax.random.key(3))
-    log_density = stats.norm.logpdf(*map(np.asarray, (targets.values, *out.prediction))).sum()
-    expected = latent_kl(encode(model, targets), encode(model, contexts)) - log_density
-    got = negative_elbo(model, contexts, targets, jax.random.key(3))
-    np.testing.assert_allclose(got, expected, rtol=1e-5)
+    key = jax.random.key(3)
+
+    @jax.jit
+    def terms(contexts, targets):
+        kl = latent_kl(model.latent(targets), model.latent(contexts))
+        sampled = losses.training_pass(model, contexts, targets, key)
+        held = losses.training_pass(model, contexts, targets)
+        loss = losses.negative_elbo(model, contexts, targets, key)
+        return kl, sampled, held.z, model.latent(targets).mean, loss
+
+    kl, sampled, held_z, latent_mean, loss = terms(*task)
+    log_density = stats.norm.logpdf(*map(np.asarray, (task[1].values, *sampled.prediction))).sum()
+    np.testing.assert_allclose(loss, kl - log_density, rtol=1e-5)
     # Without a key: the mean of the latent; with one: a sample of it.
-    mean = encode(model, targets).mean
-    np.testing.assert_allclose(training_pass(model, contexts, targets).z, mean, atol=1e-6)
-    assert np.abs(out.z - mean).max() > 1e-2
-    assert got != negative_elbo(model, contexts, targets, jax.random.key(3), dropout=True)
+    np.testing.assert_allclose(held_z, latent_mean, atol=1e-6)
+    assert np.abs(sampled.z - latent_mean).max() > 1e-2
+    with_dropout = one_loss(model, task, key)
+    assert np.abs(with_dropout - loss) > 1e-3
 
 
 def test_residual_penalty_of_an_exact_solution_is_zero_and_of_another_is_known():
@@ -88,23 +88,21 @@ def test_soft_constraint_adds_the_weighted_residual_of_the_mean(model, task, x64
     def advection(u, t, x):
         return jax.grad(u, 0)(t, x) + 2.0 * jax.grad(u, 1)(t, x)
 
-    @eqx.filter_jit
-    def added(model, weight):
+    @jax.jit
+    def added_and_differences(weight, h=1e-5):
         key = jax.random.key(3)
+        plain = losses.negative_elbo(model, contexts, targets, key)
         loss = soft_constraint_loss(
             model, contexts, targets, key, residual=advection, weight=weight
         )
-        return loss - negative_elbo(model, contexts, targets, key)
-
-    @eqx.filter_jit
-    def differences(model, h=1e-5):
-        u = model.mean_function(contexts, training_pass(model, *task, jax.random.key(3)).z)
+        z = losses.training_pass(model, contexts, targets, key).z
+        u = jax.vmap(model.mean_function(contexts, z))
         t, x = targets.points.T
-        u = jax.vmap(u)
         u_t, u_x = u(t + h, x) - u(t - h, x), u(t, x + h) - u(t, x - h)
-        return jnp.mean(((u_t + 2 * u_x) / (2 * h)) ** 2)
+        return loss - plain, jnp.mean(((u_t + 2 * u_x) / (2 * h)) ** 2)
 
-    np.testing.assert_allclose(added(model, 10.0), 10 * differences(model), rtol=1e-6)
+    added, mean_square = added_and_differences(10.0)
+    np.testing.assert_allclose(added, 10 * mean_square, rtol=1e-6)
 
 
 @pytest.mark.parametrize("noise_std", [1e-2, 0.5])
@@ -112,13 +110,15 @@ def test_conditioned_density_is_that_of_the_dense_posterior(rng, noise_std):
     k, n = 3, 5
     u, mean = rng.normal(size=(2, k, n))
     std, rows = rng.uniform(0.2, 1.5, size=(k, n)), rng.uniform(0.1, 0.3, size=(k, n))
-    got = conditioned_log_density(*(jnp.asarray(x) for x in (u, mean, std, rows)), noise_std)
+    arrays = (jnp.asarray(x) for x in (u, mean, std, rows))
+    got = conditioned_log_density(*arrays, noise_std=noise_std)
     for i in range(k):
         g, covariance = rows[i], np.diag(std[i] ** 2)
         gain = covariance @ g / (g @ covariance @ g + noise_std**2)
         posterior_mean = mean[i] + gain * (g @ u[i] - g @ mean[i])
         posterior = stats.multivariate_normal(
-            posterior_mean, covariance - np.outer(gain, g @ covariance)
+            posterior_mean,
+            covariance - np.outer(gain, g @ covariance),  # pyright: ignore[reportArgumentType]
         )
         np.testing.assert_allclose(got[i], posterior.logpdf(u[i]), rtol=2e-5)
 
@@ -126,26 +126,35 @@ def test_conditioned_density_is_that_of_the_dense_posterior(rng, noise_std):
 def test_constrained_loss_is_kl_minus_conditioned_density(model, task):
     contexts, targets = task
     rows = jnp.array([[0.2, 0.5, 0.3], [0.1, 0.1, 0.4]])
-    out = training_pass(model, contexts, targets)
-    mean, std = (np.asarray(x).reshape(2, 3) for x in out.prediction)
-    u = np.asarray(targets.values).reshape(2, 3)
-    density = conditioned_log_density(*(jnp.asarray(x) for x in (u, mean, std)), rows, 0.1)
-    got = constrained_loss(model, contexts, targets, rows=rows, noise_std=0.1)
-    np.testing.assert_allclose(got, out.kl - density.sum(), rtol=1e-5)
+
+    @jax.jit
+    def terms(noise_std):
+        out = losses.training_pass(model, contexts, targets)
+        u, mean, std = (x.reshape(2, 3) for x in (targets.values, *out.prediction))
+        density = conditioned_log_density(u, mean, std, rows, noise_std)
+        loss = losses.constrained_loss(model, contexts, targets, rows=rows, noise_std=noise_std)
+        return loss, out.kl - density.sum(), losses.negative_elbo(model, contexts, targets)
+
+    loss, expected, _ = terms(0.1)
+    np.testing.assert_allclose(loss, expected, rtol=1e-5)
     # A very noisy row says nothing: the loss without it remains.
-    vague = constrained_loss(model, contexts, targets, rows=rows, noise_std=1e4)
-    np.testing.assert_allclose(vague, negative_elbo(model, contexts, targets), rtol=1e-4)
+    vague, _, unconstrained = terms(1e4)
+    np.testing.assert_allclose(vague, unconstrained, rtol=1e-4)
     with pytest.raises(ValueError, match=r"targets\.values of shape"):
-        constrained_loss(model, contexts, targets, rows=rows[:, :2], noise_std=0.1)
+        losses.constrained_loss(model, contexts, targets, rows=rows[:, :2], noise_std=0.1)
+
+
+@eqx.filter_jit
+def one_loss(model, task, key):
+    return losses.negative_elbo(model, *task, key=key, dropout=True)
 
 
 def test_batch_loss_is_the_mean_of_a_loop(model):
     keys = jax.random.split(jax.random.key(5), 3)
-    batch = jax.vmap(lambda k: (observations(k, 4), observations(k, 3)))(keys)
-    loss = lambda m, task, key: negative_elbo(m, *task, key)  # noqa: E731
-    got = eqx.filter_jit(mean_over_tasks(loss))(model, batch, jax.random.key(6))
+    batch = jax.vmap(lambda k: (observations(k, 8), observations(k, 6)))(keys)
+    got = eqx.filter_jit(mean_over_tasks(one_loss))(model, batch, jax.random.key(6))
     loop = [
-        loss(model, jax.tree.map(lambda x, i=i: x[i], batch), key)
+        one_loss(model, jax.tree.map(lambda x, i=i: x[i], batch), key)
         for i, key in enumerate(jax.random.split(jax.random.key(6), 3))
     ]
     np.testing.assert_allclose(got, np.mean(loop), rtol=1e-5)

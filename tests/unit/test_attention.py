@@ -17,7 +17,8 @@ def test_linear_split_sums_to_the_whole(getkey):
     x = jax.random.normal(getkey(), (5, 6))
     parts = sum(part(x[:, 3 * i : 3 * i + 3]) for i, part in enumerate(whole.split(2)))
     np.testing.assert_allclose(parts, whole(x), atol=1e-6)
-    np.testing.assert_allclose(whole(x), x @ whole.weight.T + whole.bias[None], atol=1e-6)
+    expected = np.asarray(x) @ np.asarray(whole.weight).T + np.asarray(whole.bias)
+    np.testing.assert_allclose(whole(x), expected, atol=1e-6)
 
 
 def softmax_attention(layer: MultiHeadAttention, queries, keys, values):

@@ -7,18 +7,27 @@ Gaussian again.
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 
-from physcon._checks import require
-from physcon._linalg import Pair, along_rows, combine, gram, inner, join, lower_inverse
-from physcon._typing import Array, Bool, Float, Int, Scalar, Shape
-from physcon._whitening import whitening
+from physcon._checks import error_if, require
+from physcon._linalg import float64_primal, join
+from physcon._typing import Array, Float, Int, Scalar
 from physcon.conditioning.constraint import LinearConstraint
-from physcon.conditioning.gain import REDUNDANT, solve, whiten
+from physcon.conditioning.downdate import Downdate
+from physcon.conditioning.gain import solve
 from physcon.conditioning.gaussian import Gaussian
-from physcon.conditioning.status import checked, status_of
-from physcon.linear_map import ROUNDING, LinearMap
+from physcon.conditioning.many_rows import Innovation, Solver, structured_solver
+from physcon.conditioning.many_rows import solve as solve_many
+from physcon.conditioning.status import (
+    GOOD,
+    NOT_FINITE,
+    NOT_FINITE_MESSAGE,
+    NOT_SOLVED,
+    NOT_SOLVED_MESSAGE,
+    checked,
+    status_of,
+)
+from physcon.linear_map import LinearMap
 
 
 class Conditioned(NamedTuple):
@@ -26,22 +35,32 @@ class Conditioned(NamedTuple):
 
     Attributes:
         posterior: the Gaussian given the constraint.
-        log_evidence: log N(b; G μ, S): how well the prior predicted the value, scalar.
-        residual: b - G μ' of the posterior mean, ``(m)``, summed in float64.
+        log_evidence: log N(b; G μ, S): how well the prior predicted the value, scalar. None where
+            an iterative solver doesn't know det S.
+        residual: b - G μ' of the posterior mean, one per row, summed in float64.
         status: 0 independent rows, all met; 1 a NaN or infinity came in: all of the result is NaN;
             2 redundant rows (copies or sums of others, or rows that see only points of zero
             variance), all met: the answer is that without them; 3 rows that contradict each other
             or what the prior is certain of: the answer meets them in the sense of least squares,
-            each row in units of its prior standard deviation.
+            each row in units of its prior standard deviation; 4 an iterative solver didn't reach
+            its tolerance.
+        steps: of an iterative solver.
     """
 
     posterior: Gaussian
-    log_evidence: Scalar
-    residual: Float[Array, " m"]
+    log_evidence: Scalar | None
+    residual: Float[Array, "*y"]
     status: Int[Array, ""]
+    steps: Int[Array, ""] | int = 0
 
 
-def condition(prior: Gaussian, constraint: LinearConstraint, *, throw: bool = True) -> Conditioned:
+def condition(
+    prior: Gaussian,
+    constraint: LinearConstraint,
+    *,
+    solver: Solver | None = None,
+    throw: bool = True,
+) -> Conditioned:
     """The posterior of `prior` given `constraint`; exact where ``noise_std is None``.
 
         μ' = μ + Σ Gᵀ S⁻¹ (b - G μ)      Σ' = Σ - Σ Gᵀ S⁻¹ G Σ      S = G Σ Gᵀ + N
@@ -52,6 +71,10 @@ def condition(prior: Gaussian, constraint: LinearConstraint, *, throw: bool = Tr
     The mean is computed in float64 and rounded once: |G μ' - b| <= eps (|G| |μ'| + |b|) in the
     caller's precision. Differentiable in both modes in everything that is an array: mean, root,
     operator, value, noise. Gradients carry the caller's precision times the condition number of S.
+
+    Args:
+        solver: None: by the operator: a small Gram matrix for a few rows; `Tridiagonal` or
+            `ConjugateGradient` for laws with a row per cell (`balance`, `divergence_free`).
 
     Raises:
         ValueError: shapes that don't match, while tracing.
@@ -71,8 +94,12 @@ def condition(prior: Gaussian, constraint: LinearConstraint, *, throw: bool = Tr
     field, rows = prior.mean.shape, constraint.operator.in_shape
     remedy = "functions act on one sample: batch with jax.vmap"
     require(tuple(rows) == field, f"a constraint on fields of shape {field}", tuple(rows), remedy)
-    exact = constraint.noise_std is None
-    noise_std = jnp.zeros_like(constraint.value) if exact else constraint.noise_std
+    noise_std = constraint.noise()
+    if solver is None:
+        eps = float(jnp.finfo(prior.mean.dtype).eps)
+        solver = structured_solver(prior.root, constraint.operator, eps)
+    if solver is not None:
+        return _condition_many(prior, constraint, noise_std, solver, throw)
     gain = solve(prior.mean, prior.root, constraint.operator, constraint.value, noise_std)
     status = status_of(gain)
     mean = checked(gain.mean, gain, status) if throw else gain.mean
@@ -93,107 +120,36 @@ def condition(prior: Gaussian, constraint: LinearConstraint, *, throw: bool = Tr
     return Conditioned(posterior, log_evidence, constraint.residual(mean), status)
 
 
-class Downdate(LinearMap):
-    """Root of a posterior covariance, R' = R (I - W̃ᵀ M W̃), of the prior root's own shape.
-
-    W̃ = d G R are the scaled whitened rows, d S d = L Lᵀ, B = L⁻¹, and M = L⁻ᵀ (L + d σ)⁻¹, which
-    is BᵀB for exact rows; then R' R'ᵀ = Σ - Σ Gᵀ S⁻¹ G Σ. (L triangular up to the pivot order.)
-
-    Source: Potter's square-root update in the vector form of Andrews, AIAA J. 6 (1968) 1165.
-    """
-
-    root: LinearMap
-    operator: LinearMap
-    scale: Float[Array, " m"]
-    whitener: Pair
-    order: Float[Array, "m m"]
-    log_det: Scalar
-    noise_std: Float[Array, " m"] | None
-
-    @property
-    def in_shape(self) -> Shape:
-        return self.root.in_shape
-
-    @property
-    def out_shape(self) -> Shape:
-        return self.root.out_shape
-
-    def kept(self) -> Bool[Array, " m"]:
-        """Which rows, in pivot order, are not redundant."""
-        return jnp.any(self.whitener.high != 0, axis=1)
-
-    def _whitened(self) -> Float[Array, "m *z"]:
-        return along_rows(self.scale, whiten(self.operator, self.root))
-
-    def _factors(self) -> tuple[Float[Array, "m m"], Float[Array, "m m"]]:
-        """B and (L + d σ)⁻¹ = (1 + B d σ)⁻¹ B; their product, the first one transposed, is M."""
-        whitener = join(self.whitener)
-        if self.noise_std is None:
-            return whitener, whitener
-        noise = whitener @ ((self.scale * self.noise_std)[:, None] * self.order.T)
-        return whitener, lower_inverse(
-            jnp.eye(noise.shape[0], dtype=noise.dtype) + noise
-        ) @ whitener
-
-    def mv(self, x: Array) -> Array:
-        w, (left, right) = self._whitened(), self._factors()
-        return self.root.mv(x - combine(left.T @ (right @ inner(w, x)), w))
-
-    def rmv(self, y: Array) -> Array:
-        w, (left, right) = self._whitened(), self._factors()
-        x = self.root.rmv(y)
-        return x - combine(right.T @ (left @ inner(w, x)), w)
-
-    def gram_diagonal(self) -> Array:
-        explained = jax.vmap(lambda r: self.root.mv(combine(r, self._whitened())))(
-            join(self.whitener)
-        )
-        variance = self.root.gram_diagonal() - jnp.sum(explained**2, axis=0)
-        # Clipped at zero against rounding, without a kink in the derivative.
-        return variance + jax.lax.stop_gradient(jnp.maximum(-variance, 0))
-
-    def undiminished(self) -> LinearMap:
-        return self.root.undiminished()
-
-    def covariance_root_rank(self) -> Array:
-        rank = self.root.covariance_root_rank()
-        return jnp.asarray(rank) - (jnp.sum(self.kept()) if self.noise_std is None else 0)
-
-    def mahalanobis(self, e: Array, scale: Array) -> Array:
-        distance, missed = self.root.mahalanobis(e, scale), self.operator.mv(e)
-        if self.noise_std is not None:
-            return distance + jnp.sum((missed / self.noise_std) ** 2)
-        allowed = ROUNDING * inner(jnp.abs(self.operator.rows()), scale)
-        return jnp.where(jnp.all(jnp.abs(missed) <= allowed), distance, jnp.inf)
-
-    def _normals(self) -> Float[Array, "m *x"]:
-        """The rows, made independent, along the support of the prior; zero where redundant."""
-        rows = along_rows(self.scale, self.operator.rows())
-        rows = jax.vmap(lambda b: combine(b, rows))(join(self.whitener))
-        return self.root.tangential(rows)
-
-    def tangential(self, rows: Float[Array, "m *x"]) -> Float[Array, "m *x"]:
-        rows = self.root.tangential(rows)
-        if self.noise_std is not None:
-            return rows
-        normals = self._normals()
-        normals, _ = _unit(normals)
-        b = whitening(gram(normals), REDUNDANT).whitener
-        normals = jax.vmap(lambda b: combine(b, normals))(b)  # orthonormal
-        return rows - jax.vmap(lambda row: combine(inner(normals, row), normals))(rows)
-
-    def log_volume(self) -> Array:
-        if self.noise_std is not None:
-            gained = jnp.sum(jnp.log(self.noise_std)) - 0.5 * self.log_det
-        else:  # co-area factor of the new plane within the old one; the whitened rows have S = 1
-            normals, log_size = _unit(self._normals())
-            area = whitening(gram(normals), REDUNDANT)
-            gained = jnp.sum(jnp.log(area.diagonal)) + log_size
-        return self.root.log_volume() + gained
+def _condition_many(
+    prior: Gaussian,
+    constraint: LinearConstraint,
+    noise_std: Float[Array, "*y"],
+    solver: Solver,
+    throw: bool,
+) -> Conditioned:
+    """`condition` without a Gram matrix."""
+    operator = constraint.operator
+    solution = solve_many(solver, prior.mean, prior.root, operator, constraint.value, noise_std)
+    finite = jnp.all(jnp.isfinite(solution.mean))
+    status = jnp.where(
+        finite,
+        jnp.where(solution.unmet <= max(10 * solver.rtol, 1e-5), GOOD, NOT_SOLVED),
+        NOT_FINITE,
+    )
+    mean = error_if(solution.mean, status == NOT_FINITE, NOT_FINITE_MESSAGE, throw)
+    mean = error_if(mean, status == NOT_SOLVED, NOT_SOLVED_MESSAGE, throw)
+    posterior = Gaussian(mean, Innovation(prior.root, operator, constraint.noise_std, solver))
+    log_det = _log_det(solver, prior.root, operator, noise_std)
+    missing = constraint.residual(prior.mean)
+    log_evidence = None
+    if log_det is not None:
+        distance = jnp.sum(missing * solution.multiplier)
+        log_evidence = -0.5 * (distance + log_det + missing.size * jnp.log(2 * jnp.pi))
+    return Conditioned(posterior, log_evidence, constraint.residual(mean), status, solution.steps)
 
 
-def _unit(rows: Float[Array, "m *x"]) -> tuple[Float[Array, "m *x"], Scalar]:
-    """Rows divided by their largest entry, and the sum of its logarithms; zero rows stay zero."""
-    size = jnp.max(jnp.abs(rows), axis=tuple(range(1, rows.ndim)))
-    size = jax.lax.stop_gradient(jnp.where(size > 0, size, 1))
-    return along_rows(1 / size, rows), jnp.sum(jnp.log(size))
+@float64_primal
+def _log_det(
+    solver: Solver, root: LinearMap, operator: LinearMap, noise_std: Array
+) -> Scalar | None:
+    return solver.log_det(root, operator, noise_std)

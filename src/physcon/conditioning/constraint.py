@@ -3,7 +3,7 @@
 import equinox as eqx
 import jax.numpy as jnp
 
-from physcon._checks import require
+from physcon._checks import require, require_shape
 from physcon._linalg import float64_primal
 from physcon._typing import Array, ArrayLike, Float
 from physcon.grid import Grid
@@ -34,7 +34,11 @@ class LinearConstraint(eqx.Module):
                 "one constraint acts on one sample: batch with jax.vmap",
             )
 
-    def residual(self, u: Float[Array, "*x"]) -> Float[Array, " m"]:
+    def noise(self) -> Float[Array, "..."]:
+        """`noise_std` per row; zero where the constraint is exact."""
+        return jnp.zeros_like(self.value) if self.noise_std is None else self.noise_std
+
+    def residual(self, u: Float[Array, "*x"]) -> Float[Array, "*m"]:
         """b - G u, summed in float64 and rounded once."""
         return _residual(self.operator, u, self.value)
 
@@ -49,19 +53,24 @@ def integral(
     value: ArrayLike,
     noise_std: ArrayLike | None = None,
     rule: Rule | None = None,
+    *,
+    where: ArrayLike | None = None,
+    components: int | None = None,
 ) -> LinearConstraint:
     """The integral of the field over the domain equals `value`: one row, global conservation.
 
     Args:
-        domain: a `Grid`, whose quadrature weights make the row, or the weights ``(*x)`` themselves
-            (zero outside of a sub-domain).
-        value: the mass, scalar.
+        domain: a `Grid` (1-D to 3-D), whose quadrature weights make the row, or the weights
+            ``(*x)`` themselves.
+        value: the mass: scalar, or one per component.
         noise_std: None for an exact law; else, for nodal values, the size of the quadrature error
             (`Grid.weights` says what the array represents). With the trapezoid rule on 201 nodes
             the porous medium's true solution misses its own mass by 3.4e-4 (m = 3) and 1.0e-3
             (m = 6): an exact row then pulls the prediction away from the truth. Cell averages have
             no such error.
         rule: quadrature rule, see `Grid.weights`.
+        where: the sub-domain: per point true or false, or the share of its volume that counts.
+        components: for fields ``(components, *x)``, one law and one value for each component.
 
     Source: Hansen et al. (2023), eqs. 4 and 8.
 
@@ -75,7 +84,21 @@ def integral(
     else:
         require(rule is None, "no rule beside explicit weights", repr(rule), "drop one of them")
         weights = jnp.asarray(domain)
-    dtype = weights.dtype
-    noise = None if noise_std is None else jnp.asarray(noise_std, dtype).reshape(1)
-    require(jnp.ndim(value) == 0, "a scalar value", jnp.shape(value), "batch with jax.vmap")
-    return LinearConstraint(Rows(weights[None]), jnp.asarray(value, dtype).reshape(1), noise)
+    if where is not None:
+        require_shape(jnp.asarray(where), weights.shape, "where")
+        weights = weights * jnp.asarray(where, weights.dtype)
+    if components is None:
+        require(jnp.ndim(value) == 0, "a scalar value", jnp.shape(value), "batch with jax.vmap")
+        rows = weights[None]
+    else:
+        eye = jnp.eye(components, dtype=weights.dtype)
+        rows = eye.reshape(components, components, *(1,) * weights.ndim) * weights[None, None]
+        require(
+            jnp.shape(value) in ((), (components,)),
+            f"one value, or one for each of {components} components",
+            jnp.shape(value),
+            "batch with jax.vmap",
+        )
+    m, dtype = rows.shape[:1], rows.dtype
+    noise = None if noise_std is None else jnp.broadcast_to(jnp.asarray(noise_std, dtype), m)
+    return LinearConstraint(Rows(rows), jnp.broadcast_to(jnp.asarray(value, dtype), m), noise)

@@ -47,13 +47,15 @@ def whiten(operator: LinearMap, root: LinearMap) -> Float[Array, "m *z"]:
     return jax.vmap(root.rmv)(operator.rows())
 
 
+@jax.jit
 def _solve(
     mean: Array, root: LinearMap, operator: LinearMap, value: Array, noise_std: Array
 ) -> Gain:
     rows, noise = operator.rows(), noise_std**2
     prediction, magnitude, s = weigh(rows, mean, whiten(operator, root))
-    s = s + jnp.diag(noise)
-    variance = jnp.diagonal(s)
+    eye = jnp.eye(noise.size, dtype=s.dtype)
+    s = s + eye * noise[:, None]
+    variance = jnp.sum(eye * s, axis=1)
     # What a posterior has already been told is seen by the size of its prior's rows.
     known = root.undiminished()
     before = variance if known is root else _row_variance(whiten(operator, known)) + noise
@@ -110,6 +112,7 @@ def _(primals: tuple, tangents: tuple) -> tuple[Gain, Gain]:
     d_mean, d_root, d_operator, d_value, d_noise = tangents
     gain = solve(*primals)
     scale, whitener = gain.scale, join(gain.whitener)
+    ones, eye = jnp.ones_like(whitener), jnp.eye(scale.size, dtype=scale.dtype)
 
     def moved(mean: Array, root: LinearMap, operator: LinearMap) -> Array:
         return mean + root.mv(root.rmv(operator.rmv(gain.multiplier)))
@@ -118,7 +121,10 @@ def _(primals: tuple, tangents: tuple) -> tuple[Gain, Gain]:
         return operator.mv(gain.mean) + noise_std**2 * gain.multiplier
 
     def scaled_gram(root: LinearMap, operator: LinearMap, noise_std: Array) -> Array:
-        return gram(along_rows(scale, whiten(operator, root))) + jnp.diag((scale * noise_std) ** 2)
+        return (
+            gram(along_rows(scale, whiten(operator, root)))
+            + eye * ((scale * noise_std) ** 2)[:, None]
+        )
 
     with jax.default_matmul_precision("highest"):
         _, a = jax.jvp(moved, (mean, root, operator), (d_mean, d_root, d_operator))
@@ -127,14 +133,14 @@ def _(primals: tuple, tangents: tuple) -> tuple[Gain, Gain]:
         d_multiplier = scale * (whitener.T @ (whitener @ missing))
         _, ds = jax.jvp(scaled_gram, (root, operator, noise_std), (d_root, d_operator, d_noise))
         ds = whitener @ ds @ whitener.T
-        d_whitener = -(jnp.tril(ds) - 0.5 * jnp.diag(jnp.diag(ds))) @ whitener
+        d_whitener = -(ds * (jnp.tril(ones) - 0.5 * eye)) @ whitener
         tangent = Gain(
             mean=a + root.mv(root.rmv(operator.rmv(d_multiplier))),
             multiplier=d_multiplier,
             scale=jnp.zeros_like(scale),
             whitener=Pair(d_whitener, jnp.zeros_like(d_whitener)),
             order=jnp.zeros_like(gain.order),
-            log_det=jnp.trace(ds),
+            log_det=jnp.sum(eye * ds),
             unmet=jnp.zeros_like(scale),
             rounding=jnp.zeros_like(scale),
         )

@@ -8,7 +8,7 @@ from physcon._checks import concrete
 from physcon._typing import Array, Bool, Float, Int
 from physcon.conditioning.gain import Gain
 
-GOOD, NOT_FINITE, REDUNDANT_ROWS, CONTRADICTION = 0, 1, 2, 3
+GOOD, NOT_FINITE, REDUNDANT_ROWS, CONTRADICTION, NOT_SOLVED = range(5)
 
 
 def status_of(gain: Gain) -> Int[Array, ""]:
@@ -21,7 +21,8 @@ def status_of(gain: Gain) -> Int[Array, ""]:
 
 def _missed(gain: Gain) -> Bool[Array, " m"]:
     """Rows that the answer misses by more than rounding of the input."""
-    return jnp.abs(gain.unmet) > 16 * jnp.finfo(gain.mean.dtype).eps * gain.rounding
+    rounding = max(16 * float(jnp.finfo(gain.mean.dtype).eps), 1e-11)
+    return jnp.abs(gain.unmet) > rounding * gain.rounding
 
 
 def checked(mean: Float[Array, "*x"], gain: Gain, status: Int[Array, ""]) -> Float[Array, "*x"]:
@@ -36,7 +37,7 @@ def checked(mean: Float[Array, "*x"], gain: Gain, status: Int[Array, ""]) -> Flo
         )
     excess = jnp.where(_missed(gain), jnp.abs(gain.unmet) / gain.rounding, 0)
     worst = jnp.argmax(excess)
-    messages = [_NOT_FINITE] + [_contradiction(f"{r}") for r in range(excess.size)]
+    messages = [NOT_FINITE_MESSAGE] + [_contradiction(f"{r}") for r in range(excess.size)]
     which = jnp.where(status == NOT_FINITE, 0, 1 + worst)
     wrong = (status == NOT_FINITE) | (status == CONTRADICTION)
     return eqx.branched_error_if(mean, wrong, which, messages)
@@ -50,7 +51,12 @@ def _contradiction(rows: str) -> str:
     )
 
 
-_NOT_FINITE = (
+NOT_FINITE_MESSAGE = (
     "condition: expected a finite mean, root, operator and value, got NaN or infinity; NaN never "
     "means 'missing': give missing points zero weight in the constraint and a finite mean"
+)
+NOT_SOLVED_MESSAGE = (
+    "condition: expected an iterative solver to reach its tolerance, got no further within "
+    "max_steps; raise ConjugateGradient.max_steps or rtol, give the constraint a noise_std, or "
+    "check that the laws don't contradict each other and that every cell sees some variance"
 )

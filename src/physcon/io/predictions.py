@@ -7,6 +7,7 @@ name and renamed when it is complete.
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -28,7 +29,7 @@ def read_arrays(path: str | Path) -> Arrays:
     reader = _format(path)[0]
     try:
         arrays = reader(path)
-    except (OSError, ValueError, EOFError, KeyError) as error:
+    except (OSError, ValueError, EOFError, KeyError, BadZipFile) as error:
         raise ValueError(
             f"expected a readable {path.suffix} file, got {path.name}: {error}; it may be "
             "truncated, of another format, or hold pickled objects: save plain arrays"
@@ -52,6 +53,9 @@ def write_arrays(
     )
     require(path.parent.is_dir(), "an existing folder", f"{path.parent}", "create it first")
     writer = _format(path)[1]
+    for name, array in arrays.items():
+        numeric = np.issubdtype(array.dtype, np.number) or array.dtype == np.bool_
+        require(numeric, f"numbers in {name!r}", str(array.dtype), "nothing is pickled")
     if like is not None:
         same = _format(Path(like))[1] is writer
         require(same, f"the ending {Path(like).suffix}", path.suffix, "keep the input's format")
@@ -60,7 +64,7 @@ def write_arrays(
 
 
 def _read_npz(path: Path) -> Arrays:
-    with np.load(path, allow_pickle=False) as file:
+    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
         return {name: file[name] for name in file.files}
 
 

@@ -9,6 +9,7 @@ from physcon.linear_map.combine import BlockDiagonal as BlockDiagonal
 from physcon.linear_map.combine import Compose as Compose
 from physcon.linear_map.combine import Kronecker as Kronecker
 from physcon.linear_map.combine import Sum as Sum
+from physcon.linear_map.combine import split_fields as split_fields
 from physcon.linear_map.dense import Dense as Dense
 from physcon.linear_map.dense import LowRank as LowRank
 from physcon.linear_map.stencil import Difference as Difference

@@ -22,14 +22,14 @@ def _size(shape: Shape) -> int:
     return size
 
 
-def _pieces(x: Float[Array, " n"], shapes: tuple[Shape, ...]) -> list[Array]:
-    """A flat array cut into arrays of the given shapes."""
-    pieces, start = [], 0
+def split_fields(x: Float[Array, " n"], shapes: tuple[Shape, ...]) -> list[Array]:
+    """A flat concatenation cut into arrays of the given shapes."""
+    fields, start = [], 0
     for shape in shapes:
         stop = start + _size(shape)
-        pieces.append(x[start:stop].reshape(shape))
+        fields.append(x[start:stop].reshape(shape))
         start = stop
-    return pieces
+    return fields
 
 
 def _flat(pieces: list[Array]) -> Float[Array, " n"]:
@@ -62,7 +62,7 @@ class Sum(LinearMap):
 
     def mv(self, x: Float[Array, " z"]) -> Array:
         require_shape(x, self.in_shape, "the concatenated input")
-        pieces = _pieces(x, tuple(p.in_shape for p in self.parts))
+        pieces = split_fields(x, tuple(p.in_shape for p in self.parts))
         terms = [p.mv(z) for p, z in zip(self.parts, pieces, strict=True)]
         return sum(terms[1:], terms[0])
 
@@ -153,7 +153,8 @@ class Compose(LinearMap):
 
     def _check_square(self) -> None:
         """Volumes multiply if the inner range is everything."""
-        if self.inner.covariance_root_rank() < _size(self.outer.in_shape):
+        rank = self.inner.covariance_root_rank()
+        if not isinstance(rank, int) or rank < _size(self.outer.in_shape):
             raise NotImplementedError(
                 "Compose: no density for an inner map without full range; ask for samples"
             )
@@ -226,7 +227,7 @@ class BlockDiagonal(LinearMap):
 
     def mv(self, x: Float[Array, " z"]) -> Float[Array, " n"]:
         require_shape(x, self.in_shape, "the concatenated latent")
-        pieces = _pieces(x, tuple(p.in_shape for p in self.parts))
+        pieces = split_fields(x, tuple(p.in_shape for p in self.parts))
         return _flat([p.mv(z) for p, z in zip(self.parts, pieces, strict=True)])
 
     def rmv(self, y: Float[Array, " n"]) -> Float[Array, " z"]:
@@ -235,7 +236,7 @@ class BlockDiagonal(LinearMap):
     def split(self, y: Float[Array, " n"]) -> list[Array]:
         """The fields of a concatenated array."""
         require_shape(y, self.out_shape, "the concatenated field")
-        return _pieces(y, tuple(p.out_shape for p in self.parts))
+        return split_fields(y, tuple(p.out_shape for p in self.parts))
 
     def gram_diagonal(self) -> Float[Array, " n"]:
         return _flat([p.gram_diagonal() for p in self.parts])

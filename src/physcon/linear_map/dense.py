@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from physcon._checks import require, require_shape
 from physcon._linalg import combine, gram, inner
 from physcon._typing import Array, Float, Shape
-from physcon.linear_map.basic import LinearMap
+from physcon.linear_map.basic import ROUNDING, LinearMap
 
 
 class Dense(LinearMap):
@@ -113,20 +113,17 @@ class LowRank(LinearMap):
     def covariance_root_rank(self) -> int | Array:
         return min(self.vectors.shape[0], self.vectors[0].size)
 
-    def normals(self) -> Float[Array, "k *x"]:
-        raise NotImplementedError(
-            "LowRank: a constrained low-rank prior has no cheap density; "
-            "add a Diagonal, or ask for samples"
-        )
+    def _coordinates(self, y: Float[Array, "*x"]) -> Float[Array, " r"]:
+        """Those of the point on the span that is nearest to y: (F Fᵀ)⁻¹ F y."""
+        return jnp.linalg.solve(gram(self.vectors), self.rmv(y)[:, None])[:, 0]
+
+    def tangential(self, rows: Float[Array, "m *x"]) -> Float[Array, "m *x"]:
+        return jax.vmap(lambda row: self.mv(self._coordinates(row)))(rows)
 
     def mahalanobis(self, e: Array, scale: Array) -> Array:
-        # eᵀ (Fᵀ F)⁺ e = |c|² with c = F⁺ᵀ e the coordinates of e, e = Fᵀ c on the span.
-        c = jnp.linalg.solve(gram(self.vectors), self.rmv(e)[:, None])[:, 0]
-        rounding = 8 * jnp.finfo(jnp.float32).eps * scale
-        on_span = jnp.all(
-            jnp.abs(e - self.mv(c)) <= rounding + jnp.sqrt(self.gram_diagonal()) * 1e-6
-        )
-        return jnp.where(on_span, jnp.sum(c**2), jnp.inf)
+        z = self._coordinates(e)
+        off = jnp.abs(e - self.mv(z)) > ROUNDING * (scale + combine(jnp.abs(z), abs(self.vectors)))
+        return jnp.where(jnp.any(off), jnp.inf, jnp.sum(z**2))
 
     def log_volume(self) -> Array:
         return 0.5 * jnp.linalg.slogdet(gram(self.vectors))[1]

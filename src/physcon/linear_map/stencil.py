@@ -1,6 +1,7 @@
 """Local maps: each output sees a few neighbours. O(n) to apply, never a matrix."""
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 
 from physcon._checks import require, require_shape
@@ -78,11 +79,13 @@ class Difference(LinearMap):
         axis: the axis across which faces bound cells.
         ends: whether the field holds the first and the last face of the axis; a missing one counts
             as zero (its flux is data, on the right-hand side of the constraint).
+        periodic: face 0 is also the last face; `ends` plays no part.
     """
 
     area: Float[Array, "*x"]
     axis: int = eqx.field(static=True, default=0)
     ends: tuple[bool, bool] = eqx.field(static=True, default=(True, True))
+    periodic: bool = eqx.field(static=True, default=False)
 
     @property
     def in_shape(self) -> Shape:
@@ -91,20 +94,35 @@ class Difference(LinearMap):
     @property
     def out_shape(self) -> Shape:
         shape = list(self.area.shape)
-        shape[self.axis] += 1 - sum(self.ends)
+        shape[self.axis] += 0 if self.periodic else 1 - sum(self.ends)
         return tuple(shape)
+
+    def _pad(self, x: Array, low: bool, high: bool) -> Array:
+        widths = [(0, 0)] * x.ndim
+        widths[self.axis] = (int(low), int(high))
+        return jnp.pad(x, widths)
 
     def mv(self, x: Float[Array, "*x"]) -> Float[Array, "*y"]:
         require_shape(x, self.in_shape, "the face values")
-        widths = [(0, 0)] * x.ndim
-        widths[self.axis] = (int(not self.ends[0]), int(not self.ends[1]))
-        return jnp.diff(jnp.pad(self.area * x, widths), axis=self.axis)
+        x = self.area * x
+        if self.periodic:
+            return jnp.roll(x, -1, self.axis) - x
+        return jnp.diff(self._pad(x, not self.ends[0], not self.ends[1]), axis=self.axis)
 
     def rmv(self, y: Float[Array, "*y"]) -> Float[Array, "*x"]:
         require_shape(y, self.out_shape, "the cell values")
-        widths = [(0, 0)] * y.ndim
-        widths[self.axis] = (int(self.ends[0]), int(self.ends[1]))
-        return -self.area * jnp.diff(jnp.pad(y, widths), axis=self.axis)
+        if self.periodic:
+            return self.area * (jnp.roll(y, 1, self.axis) - y)
+        return -self.area * jnp.diff(self._pad(y, *self.ends), axis=self.axis)
+
+    def both_sides(self, w: Float[Array, "*x"]) -> Float[Array, "*y"]:
+        """w_i + w_{i+1} over the two faces of each cell: the diagonal of D w Dᵀ."""
+        if self.periodic:
+            return jnp.roll(w, -1, self.axis) + w
+        n = self.out_shape[self.axis]
+        w = self._pad(w, not self.ends[0], not self.ends[1])
+        low = jax.lax.slice_in_dim(w, 0, n, axis=self.axis)
+        return low + jax.lax.slice_in_dim(w, 1, n + 1, axis=self.axis)
 
 
 def _shifted(x: Array, padding: list[tuple[int, int]]) -> Array:

@@ -166,6 +166,7 @@ def _sampler(
 def _over_chunks(fn: Callable, points: Float[Array, "m dim"], chunk_size: int) -> PyTree:
     """`fn(points, chunk index)` over chunks of points; its results are joined on axis -2."""
     m, dim = points.shape
+    require(m >= 1, "at least 1 target point", m, "pass points (m, dim)")
     require(chunk_size >= 1, "chunk_size >= 1", chunk_size, "use 128")
     chunk = min(chunk_size, m)
     number = -(-m // chunk)

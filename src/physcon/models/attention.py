@@ -17,11 +17,14 @@ def split_key(key: PRNGKeyArray | None, num: int) -> list[PRNGKeyArray | None]:
 def dropout(x: Float[Array, "*n"], rate: float, key: PRNGKeyArray | None) -> Float[Array, "*n"]:
     """x m / (1 - rate) with m = 0 where an element is dropped; x itself without a key.
 
-    Sixteen random bits per element decide: `rate` is met to 2⁻¹⁷ at half the cost of a float.
+    Sixteen random bits decide per element, two elements per word: `rate` is met to 2⁻¹⁷, at a third
+    of the cost of a random float.
     """
     if key is None or rate == 0:
         return x
-    kept = jax.random.bits(key, x.shape, jnp.uint16) >= round(rate * 2**16)
+    words = jax.random.bits(key, ((x.size + 1) // 2,), jnp.uint32)
+    halves = jax.lax.bitcast_convert_type(words, jnp.uint16).reshape(-1)[: x.size]
+    kept = halves.reshape(x.shape) >= round(rate * 2**16)
     return jnp.where(kept, x / (1 - rate), 0)
 
 

@@ -87,6 +87,10 @@ def soft_constraint_loss(
 ) -> Scalar:
     """`negative_elbo` + weight · mean r², r the equation's residual of the mean (SoftC).
 
+    z is held while the mean is differentiated. The published code lets the targets' coordinates
+    enter the latent encoder too, so that its derivatives contain the change of z: 5e-5 to 1e-3 of
+    the penalty, for its weights on the porous medium equation.
+
     Args:
         residual: ``residual(u, t, x)`` at one point, for a function ``u(t, x)``; e.g. a problem's.
         weight: λ for one task. The published code adds one λ to a *sum* over the tasks of a batch:

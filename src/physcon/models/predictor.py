@@ -1,6 +1,6 @@
 """What every probabilistic model gives: a mean and a standard deviation at target points."""
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import jax.numpy as jnp
 
@@ -22,6 +22,7 @@ class Prediction(NamedTuple):
     std: Float[Array, "*m c"]
 
 
+@runtime_checkable
 class Predictor(Protocol):
     """``(params, contexts, points, key) -> Prediction`` at `points` ``(m, dim)``, for one task."""
 

@@ -67,10 +67,12 @@ def shock_figure(
     figure = Figure(figsize=(3.0 * len(positions), 2.9), layout="constrained")
     axes = np.atleast_1d(figure.subplots(1, len(positions), sharex=True, sharey=True))
     found = [p for p in positions.values() if p.size]
-    low = min([truth, *(np.quantile(p, 0.005) for p in found)]) - 4 * spacing
-    high = max([truth, *(np.quantile(p, 0.995) for p in found)]) + 4 * spacing
-    width = max(1, round((high - low) / spacing / 60)) * spacing
-    bins = np.arange(low, high + width, width)
+    low = min([truth, *(np.quantile(p, 0.005) for p in found)])
+    high = max([truth, *(np.quantile(p, 0.995) for p in found)])
+    # Bins of whole spacings with the nodes in their middles: no beats between bins and nodes.
+    width = max(1, round((high - low) / spacing / 40)) * spacing
+    first = (np.floor(low / spacing) - 4.5) * spacing
+    bins = np.arange(first, high + 4 * spacing + width, width)
     for axis, (method, position) in zip(axes, positions.items(), strict=True):
         colour, name = STYLE[method]
         if position.size:

@@ -28,9 +28,10 @@ class TaskSettings:
 
 @dataclass(frozen=True)
 class NetworkSettings:
-    """The attentive neural process (Kim et al. 2019)."""
+    """The attentive neural process (Kim et al. 2019); `size` and `members` of a deep ensemble."""
 
     size: int = 128
+    members: int = 5
     heads: int = 4
     layers: int = 2
     dropout_rate: float = 0.1
@@ -46,6 +47,8 @@ class TrainingSettings:
         learning_rate: of Adam.
         schedule: constant (published), or a cosine decay to zero after a short warm-up.
         soft_weight: λ of the SoftC penalty, for the sum over a batch as published.
+        soft_steps: None: SoftC is trained from scratch like the plain network, as published; else
+            so many steps on from the trained plain network (a step costs four plain ones).
         through_constraint: maximise the density after conditioning on each target time's mass.
         save_every: steps between checkpoints.
     """
@@ -55,6 +58,7 @@ class TrainingSettings:
     learning_rate: float = 1e-4
     schedule: Literal["constant", "cosine"] = "constant"
     soft_weight: float = 1.0
+    soft_steps: int | None = None
     through_constraint: bool = False
     save_every: int = 500
 
@@ -92,6 +96,7 @@ class StudyConfig:
     """One study of the ProbConserv article: an equation, a model, and what is measured."""
 
     problem: Literal["heat", "pme", "stefan", "advection", "burgers"] = "stefan"
+    model: Literal["anp", "gp", "ensemble"] = "anp"
     seed: int = 0
     dtype: Literal["float32", "float64"] = "float32"
     tasks: TaskSettings = field(default_factory=TaskSettings)
@@ -107,10 +112,12 @@ PRESETS: dict[str, dict[str, Any]] = {
         "tasks.train": 4000,
         "tasks.per_parameter": 20,
         "network.size": 64,
-        "training.steps": 1000,
-        "training.batch": 32,
+        "training.steps": 1600,
+        "training.batch": 8,
         "training.learning_rate": 1e-3,
         "training.schedule": "cosine",
+        "training.soft_weight": 0.032,  # 8 / 250: per task as published
+        "training.soft_steps": 100,
         "training.save_every": 100,
         "evaluation.dense_latent_samples": 10,
     },

@@ -1,6 +1,7 @@
-"""Predictions of a neural process under every method of the article, and their scores."""
+"""Predictions of a model under every method of the article, and their scores."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import equinox as eqx
@@ -8,54 +9,64 @@ import jax
 import jax.numpy as jnp
 
 from physcon import metrics
-from physcon._typing import Array, Float, PRNGKeyArray, Scalar
+from physcon._typing import Array, Float, PRNGKeyArray, PyTree, Scalar
 from physcon.conditioning import Gaussian, LinearConstraint, integral
-from physcon.conditioning.probconserv import hard, probconserv, probconserv_with_diffusion
+from physcon.conditioning.probconserv import hard_c, prob_conserv, unconstrained
 from physcon.grid import Grid
-from physcon.models.anp import ANP, predict_samples
-from physcon.models.predictor import Observations, Prediction, mixture_moments
+from physcon.models.predictor import Observations, Prediction
 from physcon.problems import Problem, Task
 from physcon.studies.config import EvaluationSettings, Method
+from physcon.studies.models import Model, moments, points_at
 
 
-class Networks(NamedTuple):
-    """The trained networks: on the plain objective, and with the SoftC penalty."""
+class Models(NamedTuple):
+    """The trained models: on the plain objective, and with the SoftC penalty."""
 
-    plain: ANP
-    soft: ANP | None
+    plain: Model
+    soft: Model | None
+
+
+class Observed(NamedTuple):
+    """One test function: what each model made of its contexts."""
+
+    models: Models
+    problem: Problem
+    plain: PyTree
+    soft: PyTree
+
+
+def observe(models: Models, task: Task) -> Observed:
+    """What is common to all times."""
+    contexts = Observations(task.context.inputs, task.context.outputs)
+    soft = None if models.soft is None else models.soft.observe(contexts)
+    return Observed(models, task.problem, models.plain.observe(contexts), soft)
+
+
+def study_grid(problem: Problem, settings: EvaluationSettings) -> Grid:
+    """The nodes in space."""
+    lower, upper = problem.settings.x
+    return Grid.uniform(lower, upper, settings.nx, location="nodes")
 
 
 def posteriors(
-    networks: Networks,
-    task: Task,
-    t: Scalar,
-    key: PRNGKeyArray,
-    settings: EvaluationSettings,
-    draws: int,
+    function: Observed, t: Scalar, key: PRNGKeyArray, settings: EvaluationSettings, number: int
 ) -> dict[Method, Gaussian]:
-    """Per method the posterior of each latent draw at one time: leaves lead with ``draws``.
+    """Per method the posterior of each draw at one time: leaves lead with the draws.
 
     Each draw is constrained on its own, as published; all methods see the same draws.
     """
-    lower, upper = task.problem.settings.x
-    grid = Grid.uniform(lower, upper, settings.nx, location="nodes")
-    x = grid.coordinates[0]
-    points = jnp.stack([jnp.full_like(x, t), x], axis=-1)
-    mass = integral(grid, task.problem.mass(t), settings.noise_std, settings.rule)
-    contexts = Observations(task.context.inputs, task.context.outputs)
-
-    def draw(network: ANP) -> Gaussian:
-        mean, std = predict_samples(
-            network, contexts, points, key, num_samples=draws, dropout=settings.dropout
-        )
-        return jax.vmap(Gaussian.diagonal)(mean[..., 0], std[..., 0])
-
-    plain = draw(networks.plain)
+    models, problem = function.models, function.problem
+    grid = study_grid(problem, settings)
+    points = points_at(t, grid.coordinates[0])
+    mass = integral(grid, problem.mass(t), settings.noise_std, settings.rule)
+    plain = models.plain.draws(function.plain, points, key, number)
     found: dict[Method, Gaussian] = {}
     for method in settings.methods:
+        if method not in models.plain.methods:
+            continue
         if method == "soft":
-            if networks.soft is not None:
-                found[method] = draw(networks.soft)
+            if models.soft is not None:
+                found[method] = models.soft.draws(function.soft, points, key, number)
         else:
             found[method] = jax.vmap(_method(method, mass, settings))(plain)
     return found
@@ -65,43 +76,37 @@ def _method(
     method: Method, mass: LinearConstraint, settings: EvaluationSettings
 ) -> Callable[[Gaussian], Gaussian]:
     """The posterior of a prior under one method."""
-    methods: dict[str, Callable[[Gaussian], Gaussian]] = {
-        "unconstrained": lambda prior: prior,
-        "hard": lambda prior: hard(prior, mass),
-        "probconserv": lambda prior: probconserv(prior, mass),
-        "diffusion": lambda prior: probconserv_with_diffusion(prior, mass, settings.alpha),
+    methods: dict[str, Callable[[Gaussian, LinearConstraint], Gaussian]] = {
+        "unconstrained": unconstrained,
+        "hard": hard_c,
+        "probconserv": prob_conserv,
+        "diffusion": partial(prob_conserv, alpha=settings.alpha),
     }
-    return methods[method]
-
-
-def moments(draws: Gaussian) -> Prediction:
-    """Mean and standard deviation of the mixture of posteriors over draws, ``(nx)``."""
-    return mixture_moments(draws.mean, jax.vmap(Gaussian.std)(draws), ddof=1)
+    return lambda prior: methods[method](prior, mass)
 
 
 @eqx.filter_jit
 def profiles(
-    networks: Networks, task: Task, t: Scalar, key: PRNGKeyArray, settings: EvaluationSettings
+    models: Models, task: Task, t: Scalar, key: PRNGKeyArray, settings: EvaluationSettings
 ) -> dict[Method, Prediction]:
     """Mixture moments of every method at one time, with the draws that the tables use."""
-    found = posteriors(networks, task, t, key, settings, settings.latent_samples)
+    found = posteriors(observe(models, task), t, key, settings, settings.latent_samples)
     return {method: moments(draws) for method, draws in found.items()}
 
 
 @eqx.filter_jit
 def masses(
-    networks: Networks,
+    models: Models,
     task: Task,
     t: Float[Array, " nt"],
     key: PRNGKeyArray,
     settings: EvaluationSettings,
 ) -> dict[Method, Float[Array, " nt"]]:
     """Mass of the predicted mean of every method over time."""
-    lower, upper = task.problem.settings.x
-    grid = Grid.uniform(lower, upper, settings.nx, location="nodes")
+    grid, function = study_grid(task.problem, settings), observe(models, task)
 
     def at(t: Scalar) -> dict[Method, Scalar]:
-        found = posteriors(networks, task, t, key, settings, settings.dense_latent_samples)
+        found = posteriors(function, t, key, settings, settings.dense_latent_samples)
         return {
             method: grid.integrate(jnp.mean(draws.mean, axis=0), settings.rule)
             for method, draws in found.items()
@@ -115,8 +120,7 @@ def score(
     prediction: dict[Method, Prediction], problem: Problem, t: Scalar, settings: EvaluationSettings
 ) -> dict[Method, dict[str, Scalar]]:
     """The scores of the published tables, and CRPS and coverage, for one function at one time."""
-    lower, upper = problem.settings.x
-    grid = Grid.uniform(lower, upper, settings.nx, location="nodes")
+    grid = study_grid(problem, settings)
     truth, mass = problem.solution(t, grid.coordinates[0]), problem.mass(t)
     weights = grid.weights(settings.rule)
     return {
@@ -133,21 +137,20 @@ def score(
 
 @eqx.filter_jit
 def shock_positions(
-    networks: Networks, task: Task, t: Scalar, key: PRNGKeyArray, settings: EvaluationSettings
+    models: Models, task: Task, t: Scalar, key: PRNGKeyArray, settings: EvaluationSettings
 ) -> dict[Method, metrics.ShockPosition]:
-    """Shock positions of posterior samples, spread evenly over the latent draws.
+    """Shock positions of posterior samples, spread evenly over the draws.
 
     Samples are pathwise: a prior sample is drawn, then conditioned (no covariance is factorised).
     """
-    lower, upper = task.problem.settings.x
-    x = Grid.uniform(lower, upper, settings.nx, location="nodes").coordinates[0]
-    k = settings.latent_samples
-    each = max(1, settings.shock_samples // k)
-    found = posteriors(networks, task, t, key, settings, k)
+    x = study_grid(task.problem, settings).coordinates[0]
+    found = posteriors(observe(models, task), t, key, settings, settings.latent_samples)
 
     def positions(draws: Gaussian) -> metrics.ShockPosition:
-        keys = jax.random.split(jax.random.fold_in(key, 1), k)
-        samples = jax.vmap(lambda g, key: g.sample(key, (each,)))(draws, keys).reshape(-1, x.size)
-        return jax.vmap(lambda u: metrics.shock_position(x, u))(samples)
+        number = draws.mean.shape[0]
+        each = max(1, settings.shock_samples // number)
+        keys = jax.random.split(jax.random.fold_in(key, 1), number)
+        samples = jax.vmap(lambda g, key: g.sample(key, (each,)))(draws, keys)
+        return jax.vmap(lambda u: metrics.shock_position(x, u))(samples.reshape(-1, x.size))
 
     return {method: positions(draws) for method, draws in found.items()}

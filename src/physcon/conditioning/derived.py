@@ -1,0 +1,93 @@
+"""What a Gaussian over a field says of derived quantities: covariances, totals, fluxes, quantiles.
+
+A linear quantity A u of a Gaussian field is Gaussian again, with mean A μ and root A R: every
+function here is that sentence for another A. Nothing n-by-n is formed.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import ndtri
+
+from physcon._checks import require
+from physcon._linalg import float64_primal
+from physcon._typing import Array, ArrayLike, Float, Int
+from physcon.conditioning.gaussian import Gaussian
+from physcon.grid import Grid
+from physcon.linear_map import Compose, LinearMap, Rows
+
+
+def linear_image(gaussian: Gaussian, operator: LinearMap) -> Gaussian:
+    """The distribution of A u: its mean, variance, samples and covariance are those of A u.
+
+    Shapes: u ``(*x)``, A u of the operator's output shape.
+
+    >>> field = Gaussian.diagonal(jnp.ones(2), jnp.array([3.0, 4.0]))
+    >>> linear_image(field, Rows(jnp.ones((1, 2)))).std().tolist()
+    [5.0]
+    """
+    return Gaussian(_apply(operator, gaussian.mean), Compose(operator, gaussian.root))
+
+
+def total(gaussian: Gaussian, grid: Grid) -> Gaussian:
+    """The integral over the grid, e.g. the total mass, as a Gaussian of shape ``(1,)``.
+
+    Source: exact for cell averages, by quadrature for nodal values (`Grid.weights`).
+    """
+    return linear_image(gaussian, Rows(grid.weights()[None].astype(gaussian.mean.dtype)))
+
+
+def values_at(gaussian: Gaussian, index: Int[Array, "k axes"]) -> Gaussian:
+    """The field at k chosen points, given by their indices: a probe, the flux through a face.
+
+    For fields joined by `join_fields` the index counts along the concatenation, ``(k, 1)``.
+    """
+    shape = gaussian.mean.shape
+    require(
+        index.shape[1] == len(shape),
+        f"{len(shape)} indices per point of a field of shape {shape}",
+        index.shape[1],
+        "pass an array (k, axes)",
+    )
+    return linear_image(gaussian, Rows(_one_hot(index, gaussian.mean)))
+
+
+def covariance_apply(gaussian: Gaussian, u: Float[Array, "*x"]) -> Float[Array, "*x"]:
+    """Σ u, the covariance as an operator; one `rmv` and one `mv` of the root."""
+    return _covariance(gaussian.root, u)
+
+
+def covariance_columns(gaussian: Gaussian, index: Int[Array, "k axes"]) -> Float[Array, "k *x"]:
+    """Covariance of the field with its value at k chosen points, one field per point."""
+    rows = _one_hot(index, gaussian.mean)
+    return jax.vmap(lambda row: _covariance(gaussian.root, row))(rows)
+
+
+def covariance_block(
+    gaussian: Gaussian, rows: Int[Array, "j axes"], columns: Int[Array, "k axes"]
+) -> Float[Array, "j k"]:
+    """Covariances between two sets of points."""
+    return covariance_columns(gaussian, columns)[(slice(None), *rows.T)].T
+
+
+def quantile(gaussian: Gaussian, probability: ArrayLike) -> Float[Array, "*x"]:
+    """Marginal quantiles: mean + std Φ⁻¹(probability), at every point.
+
+    >>> quantile(Gaussian.diagonal(jnp.ones(1), jnp.ones(1)), 0.5).tolist()
+    [1.0]
+    """
+    return gaussian.mean + gaussian.std() * ndtri(jnp.asarray(probability, gaussian.mean.dtype))
+
+
+def _one_hot(index: Int[Array, "k axes"], like: Float[Array, "*x"]) -> Float[Array, "k *x"]:
+    zero = jnp.zeros((index.shape[0], *like.shape), like.dtype)
+    return zero.at[(jnp.arange(index.shape[0]), *index.T)].set(1)
+
+
+@float64_primal
+def _apply(operator: LinearMap, u: Array) -> Array:
+    return operator.mv(u)
+
+
+@float64_primal
+def _covariance(root: LinearMap, u: Array) -> Array:
+    return root.mv(root.rmv(u))

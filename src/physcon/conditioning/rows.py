@@ -1,0 +1,119 @@
+"""Rows from functions, differences and other rows."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from physcon._checks import require
+from physcon._typing import Array, ArrayLike, Float, Shape
+from physcon.conditioning.constraint import LinearConstraint
+from physcon.grid import Grid
+from physcon.linear_map import Rows, Stencil
+
+
+def stack(*constraints: LinearConstraint) -> LinearConstraint:
+    """All constraints at once, as the rows of one; same field, all exact or all noisy.
+
+    Exact and noisy laws together: `condition` on one after the other, in any order. It is the same.
+    """
+    require(len(constraints) >= 1, "one or more constraints", 0, "pass some")
+    shapes = {tuple(c.operator.in_shape) for c in constraints}
+    require(
+        len(shapes) == 1, "constraints on fields of one shape", shapes, "stack each field's own"
+    )
+    exact = {c.noise_std is None for c in constraints}
+    require(
+        len(exact) == 1,
+        "all exact or all noisy constraints",
+        "both kinds",
+        "condition on one after the other: sequential conditioning equals joint conditioning",
+    )
+    noise = None if exact == {True} else jnp.concatenate([c.noise().ravel() for c in constraints])
+    rows = jnp.concatenate([c.operator.rows() for c in constraints])
+    return LinearConstraint(
+        Rows(rows), jnp.concatenate([c.value.ravel() for c in constraints]), noise
+    )
+
+
+def from_fn(
+    fn: Callable[[Float[Array, "*x"]], Array],
+    shape: Shape,
+    value: ArrayLike,
+    noise_std: ArrayLike | None = None,
+) -> LinearConstraint:
+    """``fn(u) = value`` for any linear function of a field of the given shape; one row per output.
+
+    A constant part of `fn` goes to the right-hand side.
+
+    Raises:
+        ValueError: `fn` is not linear, found by transposing the traced function.
+
+    >>> law = from_fn(lambda u: u[1:] - u[:-1], (3,), 1.0)
+    >>> law.operator.rows().tolist()
+    [[-1.0, 1.0, 0.0], [0.0, -1.0, 1.0]]
+    """
+    field = jax.ShapeDtypeStruct(shape, jnp.result_type(float))
+    out = jax.eval_shape(fn, field)
+    try:
+        transpose = jax.linear_transpose(fn, field)
+        basis = jnp.eye(out.size, dtype=out.dtype).reshape(out.size, *out.shape)
+        (rows,) = jax.vmap(transpose)(basis)
+    except Exception as error:  # JAX has no one type for it
+        raise ValueError(
+            "from_fn: expected a linear function, got one that JAX cannot transpose; linearise it "
+            "with jax.linearize at a given field, or iterate"
+        ) from error
+    constant = fn(jnp.zeros(shape, field.dtype))
+    size, dtype = (out.size,), out.dtype
+    value = jnp.broadcast_to(jnp.asarray(value, dtype), out.shape) - constant
+    noise = (
+        None if noise_std is None else jnp.broadcast_to(jnp.asarray(noise_std, dtype), out.shape)
+    )
+    noise = None if noise is None else noise.reshape(size)
+    return LinearConstraint(Rows(rows), value.reshape(size), noise)
+
+
+def second_difference(
+    domain: int | Grid, value: ArrayLike = 0.0, noise_std: ArrayLike | None = None
+) -> LinearConstraint:
+    """Second differences of a one-dimensional field, one row for each inner point.
+
+    Args:
+        domain: the number of points, for u₋ - 2u + u₊ whatever their spacing; or a `Grid`, for the
+            second derivative of the parabola through three neighbours, on any positions.
+        value: scalar or ``(n - 2)``; in the units of the rows.
+        noise_std: scalar or ``(n - 2)``; None makes the field a straight line (value 0). With the
+            noise of `physcon.conditioning.diffuse` this is the article's artificial diffusion, in
+            O(n³) by `condition`; `diffuse` itself is O(n).
+
+    >>> second_difference(4).residual(jnp.array([0.0, 1.0, 4.0, 9.0])).tolist()
+    [-2.0, -2.0]
+    """
+    if isinstance(domain, Grid):
+        require(domain.ndim == 1, "a grid of one axis", domain.ndim, "vmap over the other axes")
+        x = domain.coordinates[0]
+        operator = three_point(_second_derivative(x)) if x.size >= 3 else unit_difference(x.size)
+    else:
+        operator = unit_difference(domain)
+    shape, dtype = operator.out_shape, operator.coefficients.dtype
+    noise = None if noise_std is None else jnp.broadcast_to(jnp.asarray(noise_std, dtype), shape)
+    return LinearConstraint(operator, jnp.broadcast_to(jnp.asarray(value, dtype), shape), noise)
+
+
+def unit_difference(size: int) -> Stencil:
+    """u₋ - 2u + u₊ at the inner ones of `size` points."""
+    require(size >= 3, "3 or more points", size, "refine")
+    return three_point(jnp.broadcast_to(jnp.array([[1.0], [-2.0], [1.0]]), (3, size - 2)))
+
+
+def three_point(coefficients: Float[Array, "3 r"]) -> Stencil:
+    """(G u)_r = a_r u_r + b_r u_{r+1} + c_r u_{r+2}."""
+    return Stencil(coefficients, ((0,), (1,), (2,)), (coefficients.shape[1] + 2,))
+
+
+def _second_derivative(x: Float[Array, " n"]) -> Float[Array, "3 n-2"]:
+    """Twice the divided difference: exact for quadratics."""
+    left, right = x[1:-1] - x[:-2], x[2:] - x[1:-1]
+    both = left + right
+    return jnp.stack([2 / (left * both), -2 / (left * right), 2 / (right * both)])

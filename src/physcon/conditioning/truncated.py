@@ -1,0 +1,197 @@
+"""Uncertainty inside bounds: the truncated Gaussian N(μ, Σ) given G u = b and lower <= u <= upper.
+
+Its mode is `bounded`. Its marginals have no closed form once a row ties the points together:
+`sample_bounded` draws from the law itself, `marginal_moments` truncates each point by itself.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import ndtr, ndtri
+
+from physcon._checks import require
+from physcon._linalg import in_float64
+from physcon._typing import Array, ArrayLike, Float, PRNGKeyArray
+from physcon.conditioning.bounded import bounded, box, diagonal_std
+from physcon.conditioning.condition import condition
+from physcon.conditioning.constraint import LinearConstraint
+from physcon.conditioning.gaussian import Gaussian
+
+
+def marginal_moments(
+    prior: Gaussian,
+    constraint: LinearConstraint,
+    lower: ArrayLike | None = None,
+    upper: ArrayLike | None = None,
+    *,
+    throw: bool = True,
+) -> tuple[Float[Array, "*x"], Float[Array, "*x"]]:
+    """Mean and standard deviation of each point of `condition`'s posterior, truncated by itself.
+
+    The choice of a marginal uncertainty for a bounded field: never larger than that of the
+    posterior without bounds, and positive for a point on its bound. It leaves out what the bounds
+    of the *other* points do to a point (exact without rows, an approximation of relative size 1 / n
+    with one row over n similar points); `sample_bounded` has that too.
+
+    Shapes: as the field; scalar or ``(*x)`` bounds. Any prior that `condition` takes.
+
+    >>> from physcon.conditioning.constraint import integral
+    >>> prior = Gaussian.diagonal(jnp.array([0.0, 4.0]), jnp.ones(2))
+    >>> mean, std = marginal_moments(prior, integral(jnp.ones(2), 4.0), 0.0)
+    >>> [round(float(x), 3) for x in std]  # sqrt((1 - 2/π) / 2): half a bell; the other one, whole
+    [0.426, 0.707]
+    """
+    posterior = condition(prior, constraint, throw=throw).posterior
+    return truncated_moments(posterior.mean, posterior.std(), *box(prior, lower, upper))
+
+
+def truncated_moments(
+    mean: Float[Array, "*x"],
+    std: Float[Array, "*x"],
+    lower: Float[Array, "*x"],
+    upper: Float[Array, "*x"],
+) -> tuple[Float[Array, "*x"], Float[Array, "*x"]]:
+    """Mean and standard deviation of N(mean, std²) restricted to [lower, upper], pointwise.
+
+    Gauss-Legendre sums on either side of the mode, over the part that carries all but exp(-20) of
+    its density: no cancellation in the tails, unlike the textbook formula. Relative error below
+    1e-5 in float32, at any distance from the interval. A zero `std` gives the nearest point, and 0.
+    """
+    width = jnp.where(std > 0, std, 1)
+    low, high = (lower - mean) / width, (upper - mean) / width
+    mode = jnp.clip(0, low, high)
+    slope = jnp.abs(mode)
+    reach = 40 / (slope + jnp.sqrt(slope**2 + 40))  # slope t + t²/2 = 20
+    left, right = jnp.minimum(mode - low, reach), jnp.minimum(high - mode, reach)
+    nodes, weights = (jnp.asarray(x, mean.dtype) for x in _half_line_rule())
+    nodes, weights = (x.reshape(-1, *(1,) * mean.ndim) for x in (nodes, weights))
+    # Offsets from the mode, and the log density relative to it.
+    offset = jnp.concatenate([-left[None] * nodes, right[None] * nodes])
+    mass = jnp.concatenate([left[None] * weights, right[None] * weights])
+    mass = mass * jnp.exp(-offset * (mode[None] + 0.5 * offset))
+    total = jnp.sum(mass, axis=0)
+    total = jnp.where(total > 0, total, 1)
+    shift = jnp.sum(mass * offset, axis=0) / total
+    variance = jnp.sum(mass * (offset - shift[None]) ** 2, axis=0) / total
+    anchor = jnp.clip(mean, lower, upper)
+    positive = (variance > 0) & (std > 0)
+    root = jnp.sqrt(jnp.where(positive, variance, 1))
+    moved = jnp.clip(anchor + jnp.where(std > 0, shift * width, 0), lower, upper)
+    return moved, jnp.where(positive, root * width, 0)
+
+
+def sample_bounded(
+    key: PRNGKeyArray,
+    prior: Gaussian,
+    constraint: LinearConstraint,
+    lower: ArrayLike | None = None,
+    upper: ArrayLike | None = None,
+    shape: tuple[int, ...] = (),
+    *,
+    sweeps: int = 100,
+    throw: bool = True,
+) -> Float[Array, "*s_x"]:
+    """Independent draws from a diagonal prior given one exact row and bounds; ``(*shape, *x)``.
+
+    Each draw is the end of a Gibbs chain of its own, started at `bounded`. A sweep pairs the points
+    at random and redraws every pair, in parallel, on the segment that keeps the pair's share of the
+    row: one truncated normal variate each, by inversion of its distribution function. The law
+    is exactly invariant under a sweep, and reached in the limit of many: an average over random
+    pairs forgets half of its start in each sweep, for points of similar scale; strongly unequal
+    ones need more sweeps. Every draw lies in the box and obeys the row, whatever their number.
+
+    Shapes: as `bounded`; cost O(n) a sweep and draw. Not differentiable.
+
+    Raises: as `bounded`; ValueError for several rows or a noisy one.
+
+    Source: Geman and Geman (1984) for the sampler; Devroye (1986), II.2.1, for the inversion.
+    """
+    rows = constraint.operator.rows()
+    remedy = "add bounds to the other rows' noise-free posterior, or sum the rows"
+    require(rows.shape[0] == 1, "one row", rows.shape[0], remedy)
+    exact = constraint.noise_std is None
+    require(exact, "an exact row", "a noise_std", "append the noise as one more point of the field")
+    start = bounded(prior, constraint, lower, upper, throw=throw).mean
+    std = diagonal_std(prior, constraint)
+    arrays = (start, prior.mean, std, rows[0], *box(prior, lower, upper))
+    count = int(np.prod(shape, dtype=int))
+    seeds = jax.random.key_data(jax.random.split(key, count))
+
+    def chains(start: Array, mean: Array, std: Array, row: Array, low: Array, high: Array) -> Array:
+        flat = [x.reshape(-1) for x in (start, mean, std, row, low, high)]
+        return jax.vmap(lambda seed: _chain(seed, *flat, sweeps))(seeds)
+
+    frozen = jax.tree.map(jax.lax.stop_gradient, arrays)
+    return in_float64(chains)(*frozen).reshape(*shape, *prior.mean.shape)
+
+
+def _chain(
+    seed: Array,
+    u: Float[Array, " n"],
+    mean: Float[Array, " n"],
+    std: Float[Array, " n"],
+    row: Float[Array, " n"],
+    low: Float[Array, " n"],
+    high: Float[Array, " n"],
+    sweeps: int,
+) -> Float[Array, " n"]:
+    """State after `sweeps` random pairings; a point outside of the row is drawn once, directly."""
+    n = u.size
+    key, alone = jax.random.split(jax.random.wrap_key_data(seed))
+    move = (std > 0) & (row != 0)
+    width = jnp.where(std > 0, std, 1)
+    direct = mean + width * _truncated_normal(alone, (low - mean) / width, (high - mean) / width)
+    u = jnp.where((row == 0) & (std > 0), jnp.clip(direct, low, high), u)
+    half = n // 2
+
+    def sweep(u: Array, key: Array) -> tuple[Array, None]:
+        pairing, draw = jax.random.split(key)
+        order = jax.random.permutation(pairing, n)
+        i, j = order[:half], order[half : 2 * half]
+        pair = move[i] & move[j]
+        # On u_i + t a, u_j + t c with g_i a + g_j c = 0, t is normal, truncated to [left, right].
+        a, c = jnp.where(pair, row[j], 1), jnp.where(pair, -row[i], 1)
+        norm = jnp.hypot(a, c)
+        a, c = a / norm, c / norm
+        precision = (a / width[i]) ** 2 + (c / width[j]) ** 2
+        pull = a * (mean[i] - u[i]) / width[i] ** 2 + c * (mean[j] - u[j]) / width[j] ** 2
+        spread, centre = precision**-0.5, pull / precision
+        ends = [jnp.stack([(e[k] - u[k]) / s for e in (low, high)]) for k, s in ((i, a), (j, c))]
+        left = jnp.maximum(jnp.min(ends[0], axis=0), jnp.min(ends[1], axis=0))
+        right = jnp.minimum(jnp.max(ends[0], axis=0), jnp.max(ends[1], axis=0))
+        left, right = jnp.minimum(left, 0), jnp.maximum(right, 0)
+        x = _truncated_normal(draw, (left - centre) / spread, (right - centre) / spread)
+        t = jnp.where(pair, jnp.clip(centre + spread * x, left, right), 0)
+        u = u.at[i].add(t * a).at[j].add(t * c)
+        return jnp.clip(u, low, high), None
+
+    return jax.lax.scan(sweep, u, jax.random.split(key, sweeps))[0]
+
+
+def _truncated_normal(key: Array, low: Array, high: Array) -> Array:
+    """Standard normal variates in [low, high], by inversion, on the side where it keeps its digits.
+
+    Exact to rounding of float64 up to 37 standard deviations from the mean. Farther out the tail's
+    exponential limit is used; its error is below 1 / low² of its own scale.
+    """
+    flip = low + high > 0  # work in the left tail
+    near, far = jnp.where(flip, -low, high), jnp.where(flip, -high, low)
+    p = _uniform(key, low)
+    mass = ndtr(far) + p * (ndtr(near) - ndtr(far))
+    central = ndtri(jnp.maximum(mass, jnp.finfo(low.dtype).tiny))
+    rate = jnp.maximum(jnp.abs(near), 1)
+    tail = near + jnp.log1p(p * jnp.expm1(rate * jnp.maximum(far - near, -1e3 / rate))) / rate
+    x = jnp.clip(jnp.where(near < -37, tail, central), far, near)
+    return jnp.where(flip, -x, x)
+
+
+def _uniform(key: Array, like: Array) -> Array:
+    """Uniform variates in (0, 1) with 64 random bits, from 32-bit ones: these work locally."""
+    high, low = jax.random.bits(key, (2, *like.shape), jnp.uint32).astype(like.dtype)
+    return (high + (low + 0.5) / 2.0**32) / 2.0**32
+
+
+def _half_line_rule() -> tuple[np.ndarray, np.ndarray]:
+    """32 Gauss-Legendre nodes and weights on [0, 1]."""
+    nodes, weights = np.polynomial.legendre.leggauss(32)
+    return 0.5 * (nodes + 1), 0.5 * weights

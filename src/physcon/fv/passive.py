@@ -1,0 +1,104 @@
+"""Passive scalars: concentrations that a flow carries along."""
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from physcon._checks import require
+from physcon._typing import Array, Float
+from physcon.fv.law import Law, RiemannSolver
+
+
+class PassiveScalars(Law):
+    """A law with `count` scalars φ more, (ρ φ)_t + div(ρ φ v) = 0, ρ the law's first channel.
+
+    The scalar's flux is the mass flux, whatever solver computed it, times φ of the upwind side: a
+    uniform φ stays uniform to rounding, and with MUSCL no φ leaves its initial range.
+
+    Shapes: states ``(c + count, *x)``: the law's own, then ρφ; primitive variables end with φ.
+    Source: Larrouturou, J. Comput. Phys. 95 (1991) 59.
+    """
+
+    law: Law
+    count: int = eqx.field(static=True, default=1)
+
+    def __check_init__(self) -> None:
+        require(self.count >= 1, "one scalar or more", self.count, "use the law itself")
+
+    def flux(self, u: Float[Array, "c *s"], axis: int = 0) -> Float[Array, "c *s"]:
+        """The law's flux; mass flux times φ."""
+        base, carried = self._own(u)
+        flux = self.law.flux(base, axis)
+        return jnp.concatenate([flux, flux[:1] * carried / base[:1]])
+
+    def speeds(
+        self, u: Float[Array, "c *s"], axis: int = 0
+    ) -> tuple[Float[Array, "*s"], Float[Array, "*s"]]:
+        """The law's."""
+        return self.law.speeds(self._own(u)[0], axis)
+
+    def max_speed(self, u: Float[Array, "c *s"], axis: int = 0) -> Float[Array, "*s"]:
+        """The law's."""
+        return self.law.max_speed(self._own(u)[0], axis)
+
+    def positive(self, u: Float[Array, "c *s"]) -> tuple[Float[Array, "*s"], ...]:
+        """The law's; a scalar may have any sign."""
+        return self.law.positive(self._own(u)[0])
+
+    def primitive(self, u: Float[Array, "c *s"]) -> Float[Array, "c *s"]:
+        """The law's, and φ (0 where there is nothing to carry it)."""
+        base, carried = self._own(u)
+        some = base[:1] > 0
+        phi = jnp.where(some, carried / jnp.where(some, base[:1], 1), 0)
+        return jnp.concatenate([self.law.primitive(base), phi])
+
+    def conservative(self, w: Float[Array, "c *s"]) -> Float[Array, "c *s"]:
+        """The law's, and ρφ."""
+        base, phi = self._own(w)
+        u = self.law.conservative(base)
+        return jnp.concatenate([u, u[:1] * phi])
+
+    def mirror(self, u: Float[Array, "c *s"], axis: int) -> Float[Array, "c *s"]:
+        """The law's; scalars are copied."""
+        base, carried = self._own(u)
+        return jnp.concatenate([self.law.mirror(base, axis), carried])
+
+    def strengths(
+        self, dw: Float[Array, "c *s"], w: Float[Array, "c *s"], axis: int
+    ) -> Float[Array, "c *s"]:
+        """The law's, and the increments of φ."""
+        base, phi = self._own(dw)
+        return jnp.concatenate([self.law.strengths(base, self._own(w)[0], axis), phi])
+
+    def increment(
+        self, strengths: Float[Array, "c *s"], w: Float[Array, "c *s"], axis: int
+    ) -> Float[Array, "c *s"]:
+        """Inverse of `strengths`."""
+        base, phi = self._own(strengths)
+        return jnp.concatenate([self.law.increment(base, self._own(w)[0], axis), phi])
+
+    def numerical_flux(
+        self,
+        riemann: RiemannSolver,
+        u_left: Float[Array, "c *s"],
+        u_right: Float[Array, "c *s"],
+        axis: int = 0,
+    ) -> Float[Array, "c *s"]:
+        """The law's numerical flux, and the mass flux times the upwind φ."""
+        left, right = self._own(u_left)[0], self._own(u_right)[0]
+        flux = self.law.numerical_flux(riemann, left, right, axis)
+        phi_left, phi_right = (self._own(self.primitive(u))[1] for u in (u_left, u_right))
+        return jnp.concatenate([flux, flux[:1] * jnp.where(flux[:1] > 0, phi_left, phi_right)])
+
+    def cell_force(
+        self, u_left: Float[Array, "c *f"], u_right: Float[Array, "c *f"], axis: int = 0
+    ) -> Float[Array, "c *x"] | None:
+        """The law's; none on the scalars."""
+        force = self.law.cell_force(self._own(u_left)[0], self._own(u_right)[0], axis)
+        if force is None:
+            return None
+        nothing = jnp.zeros((self.count, *force.shape[1:]), force.dtype)
+        return jnp.concatenate([force, nothing])
+
+    def _own(self, u: Array) -> tuple[Array, Array]:
+        """The law's channels and the scalars'."""
+        return u[: -self.count], u[-self.count :]

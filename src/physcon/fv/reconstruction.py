@@ -1,0 +1,110 @@
+"""States on both sides of every face from cell averages: piecewise constant and linear.
+
+A reconstruction is called with `ghosts` cells beyond either side,
+``reconstruct(u, law, axis, widths) -> (u_left, u_right)``; any callable with a `ghosts` attribute
+takes its place. n cells along the axis have n + 1 faces.
+"""
+
+from typing import Literal
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from physcon._checks import require
+from physcon._typing import Array, Float
+from physcon.fv._materialise import separately
+from physcon.fv.ghost import along, take
+from physcon.fv.law import Law
+from physcon.fv.limiter import SYMMETRIC, Limiter, mc, minmod
+
+Variables = Literal["conservative", "primitive", "characteristic"]
+
+
+class Constant(eqx.Module):
+    """The cell averages themselves: first order, and monotone."""
+
+    ghosts: int = eqx.field(static=True, default=1, init=False)
+
+    def __call__(
+        self, u: Float[Array, "c *p"], law: Law, axis: int, widths: Float[Array, "..."]
+    ) -> tuple[Float[Array, "c *f"], Float[Array, "c *f"]]:
+        """Left and right states of the faces."""
+        n = u.shape[1 + axis]
+        return take(u, 0, n - 1, axis), take(u, 1, n, axis)
+
+
+class MUSCL(eqx.Module):
+    """Limited linear reconstruction: second order in smooth flow, no new extrema.
+
+    On stretched grids the differences are scaled to the cell's width, and the slope is cut to
+    twice the smaller unscaled one: second order and TVD for any cell widths.
+
+    Attributes:
+        limiter: φ(backward, forward), see `physcon.fv.limiter`.
+        variables: what is limited: ``"primitive"`` (density, velocity, pressure),
+            ``"conservative"``, or ``"characteristic"`` (wave amplitudes in each cell).
+
+    Source: van Leer, J. Comput. Phys. 32 (1979) 101; Toro (2009), sec. 14.4.
+    """
+
+    limiter: Limiter = eqx.field(static=True, default=mc)
+    variables: Variables = eqx.field(static=True, default="primitive")
+    ghosts: int = eqx.field(static=True, default=2, init=False)
+
+    def __check_init__(self) -> None:
+        choices = ("conservative", "primitive", "characteristic")
+        require(self.variables in choices, f"one of {choices}", repr(self.variables), "choose one")
+
+    def __call__(
+        self, u: Float[Array, "c *p"], law: Law, axis: int, widths: Float[Array, "..."]
+    ) -> tuple[Float[Array, "c *f"], Float[Array, "c *f"]]:
+        """Left and right states of the faces."""
+        lower, upper = self.cell_faces(u, law, axis, widths)
+        n = lower.shape[1 + axis]
+        return take(upper, 0, n - 1, axis), take(lower, 1, n, axis)
+
+    def cell_faces(
+        self, u: Float[Array, "c *p"], law: Law, axis: int, widths: Float[Array, "..."]
+    ) -> tuple[Float[Array, "c *q"], Float[Array, "c *q"]]:
+        """States at the lower and the upper face of each cell but the outermost two."""
+        if self.variables == "conservative":
+            return separately(lambda u: self._limited(u, law, axis, widths), u)
+        w = separately(law.primitive, u)
+        lower, upper = separately(lambda w: self._limited(w, law, axis, widths), w)
+        return law.conservative(lower), law.conservative(upper)
+
+    def _limited(self, w: Array, law: Law, axis: int, widths: Array) -> tuple[Array, Array]:
+        """Values at the lower and upper faces of the variables that are limited."""
+        n = w.shape[1 + axis]
+        difference = take(w, 1, n, axis) - take(w, 0, n - 1, axis)
+        backward, forward = take(difference, 0, n - 2, axis), take(difference, 1, n - 1, axis)
+        centre = take(w, 1, n - 1, axis)
+        if self.variables == "characteristic":
+            backward = law.strengths(backward, centre, axis)
+            forward = law.strengths(forward, centre, axis)
+        before, after = _scales(widths, w.ndim, axis)
+        rise = self._slope(backward, forward, before, after)
+        fall = rise
+        if self.limiter not in SYMMETRIC:
+            fall = self._slope(forward, backward, after, before)
+        if self.variables == "characteristic":
+            rise, fall = law.increment(rise, centre, axis), law.increment(fall, centre, axis)
+        return centre - 0.5 * fall, centre + 0.5 * rise
+
+    def _slope(
+        self, first: Array, second: Array, scale_first: Array | None, scale_second: Array | None
+    ) -> Array:
+        if scale_first is None or scale_second is None:
+            return self.limiter(first, second)
+        bound = 2 * jnp.abs(minmod(first, second))
+        return jnp.clip(self.limiter(scale_first * first, scale_second * second), -bound, bound)
+
+
+def _scales(widths: Array, ndim: int, axis: int) -> tuple[Array | None, Array | None]:
+    """Cell width over the distance to the previous and to the next centre; None if all equal."""
+    if widths.ndim == 0:
+        return None, None
+    h = along(widths, ndim, axis)
+    n = h.shape[1 + axis]
+    before, cell, after = (take(h, k, n - 2 + k, axis) for k in range(3))
+    return 2 * cell / (before + cell), 2 * cell / (cell + after)

@@ -1,0 +1,111 @@
+"""Riemann solvers: the numerical flux between two states, pointwise.
+
+Every one is consistent, ``riemann(u, u, law) == law.flux(u)``, and takes a law's `bounds`, `waves`
+or `star_state` as its only knowledge of the physics.
+"""
+
+import jax.numpy as jnp
+
+from physcon._checks import require
+from physcon._typing import Array, Float
+from physcon.fv._materialise import separately
+from physcon.fv.law import Law
+
+
+def rusanov(
+    u_left: Float[Array, "c *s"], u_right: Float[Array, "c *s"], law: Law, axis: int = 0
+) -> Float[Array, "c *s"]:
+    """Local Lax-Friedrichs: mean flux minus the largest speed times half of the jump.
+
+    Source: Rusanov 1961; LeVeque (2002), eq. 12.12.
+    """
+    low, high = law.bounds(u_left, u_right, axis)
+    speed = jnp.maximum(jnp.abs(low), jnp.abs(high))[None]
+    mean = 0.5 * (law.flux(u_left, axis) + law.flux(u_right, axis))
+    return mean - 0.5 * speed * (u_right - u_left)
+
+
+def hll(
+    u_left: Float[Array, "c *s"], u_right: Float[Array, "c *s"], law: Law, axis: int = 0
+) -> Float[Array, "c *s"]:
+    """Two waves around one mean state.
+
+    Source: Harten, Lax and van Leer, SIAM Review 25 (1983) 35; Toro (2009), eq. 10.21.
+    """
+    low, high = law.bounds(u_left, u_right, axis)
+    low, high = jnp.minimum(low, 0)[None], jnp.maximum(high, 0)[None]
+    spread = high - low
+    still = spread == 0  # no wave at all: both states at rest, e.g. dry ground
+    f_left, f_right = law.flux(u_left, axis), law.flux(u_right, axis)
+    mixed = high * f_left - low * f_right + low * high * (u_right - u_left)
+    return jnp.where(still, 0.5 * (f_left + f_right), mixed / jnp.where(still, 1, spread))
+
+
+def hllc(
+    u_left: Float[Array, "c *s"], u_right: Float[Array, "c *s"], law: Law, axis: int = 0
+) -> Float[Array, "c *s"]:
+    """HLL with the middle wave restored: keeps stationary contacts exactly.
+
+    For laws with `contact_speed` and `star_state` (Euler, shallow water).
+    Source: Toro, Spruce and Speares, Shock Waves 4 (1994) 25; Toro (2009), eq. 10.38, with the
+    wave speeds of Batten et al., SIAM J. Sci. Comput. 18 (1997) 1553.
+    """
+    require(
+        hasattr(law, "star_state"),
+        "a law with `contact_speed` and `star_state`",
+        type(law).__name__,
+        "use hll, rusanov, roe or godunov",
+    )
+
+    def relevant_side(u_left: Array, u_right: Array) -> tuple[Array, ...]:
+        """The state on whose side of the contact the face lies, its outer wave, the contact."""
+        low, high = law.bounds(u_left, u_right, axis)
+        contact = law.contact_speed(u_left, u_right, low, high, axis)  # type: ignore[attr-defined]
+        rightward = contact >= 0
+        inside = jnp.where(rightward, low < 0, high > 0)
+        u = jnp.where(rightward[None], u_left, u_right)
+        return u, jnp.where(rightward, low, high), contact, inside
+
+    u, speed, contact, inside = separately(relevant_side, u_left, u_right)
+    star = law.star_state(u, speed, contact, axis)  # type: ignore[attr-defined]
+    return law.flux(u, axis) + jnp.where(inside, speed, 0)[None] * (star - u)
+
+
+def roe(
+    u_left: Float[Array, "c *s"], u_right: Float[Array, "c *s"], law: Law, axis: int = 0
+) -> Float[Array, "c *s"]:
+    """Roe's linearised solver with the entropy fix of Harten and Hyman.
+
+    |speed| is replaced by at least δ = max(0, speed - speed_left, speed_right - speed), which is
+    positive inside a transonic fan and zero at an isolated contact.
+    Source: Roe, J. Comput. Phys. 43 (1981) 357; Harten and Hyman, J. Comput. Phys. 50 (1983) 235.
+    """
+    at_left, at_right = law.eigenvalues(u_left, axis), law.eigenvalues(u_right, axis)
+    flux = 0.5 * (law.flux(u_left, axis) + law.flux(u_right, axis))
+    waves = law.waves(u_left, u_right, axis)
+    for k, (speed, jump) in enumerate(waves):
+        first = at_left[k if k < len(waves) - 1 else -1]
+        last = at_right[k if k < len(waves) - 1 else -1]
+        delta = jnp.maximum(0, jnp.maximum(speed - first, last - speed))
+        flux = flux - 0.5 * jnp.maximum(jnp.abs(speed), delta)[None] * jump
+    return flux
+
+
+def godunov(
+    u_left: Float[Array, "c *s"], u_right: Float[Array, "c *s"], law: Law, axis: int = 0
+) -> Float[Array, "c *s"]:
+    """The exact flux of a scalar law, convex or not.
+
+    min F over [u_left, u_right] where u_left <= u_right, max F over [u_right, u_left] elsewhere;
+    attained at an end or at one of the law's `critical_points`.
+    Source: Osher, SIAM J. Numer. Anal. 21 (1984) 217; LeVeque (2002), eq. 12.4 and sec. 16.1.
+    """
+    require(u_left.shape[0] == 1, "one channel", u_left.shape[0], "use hllc or roe for systems")
+    f_left, f_right = law.flux(u_left, axis), law.flux(u_right, axis)
+    smallest, largest = jnp.minimum(f_left, f_right), jnp.maximum(f_left, f_right)
+    for point in law.critical_points(axis):
+        between = (u_left - point) * (u_right - point) < 0
+        at_point = law.flux(jnp.broadcast_to(point, u_left.shape), axis)
+        smallest = jnp.where(between, jnp.minimum(smallest, at_point), smallest)
+        largest = jnp.where(between, jnp.maximum(largest, at_point), largest)
+    return jnp.where(u_left <= u_right, smallest, largest)

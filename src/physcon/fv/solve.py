@@ -1,0 +1,184 @@
+"""Integration in time: steps bounded by the CFL number, inside one compiled loop."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from physcon._checks import concrete, require
+from physcon._typing import Array, ArrayLike, Float, Int, Scalar
+from physcon.boundary import Boundary
+from physcon.fv.diffusion import Mixed
+from physcon.fv.law import Law
+from physcon.fv.semidiscrete import DEFAULT, Problem, Scheme, Source, cast, rate
+from physcon.grid import Grid
+
+OK, NOT_FINITE, INADMISSIBLE, MAX_STEPS, STALLED = (np.int32(k) for k in range(5))
+#: What the numbers in `Solution.status` mean.
+STATUS = {
+    0: "finished",
+    1: "a value became infinite or NaN; use a smaller CFL number or a limiter",
+    2: "a positive quantity (density, pressure, depth) became negative; wrap the "
+    "reconstruction in Positive, or use a smaller CFL number",
+    3: "max_steps was reached; raise it",
+    4: "the time step fell below the resolution of time; the solution blows up",
+}
+
+
+class Solution(eqx.Module):
+    """States at the saved times.
+
+    Attributes:
+        times: the saved times, ``(k,)``.
+        u: the states, ``(k, c, *x)``; NaN after a failure.
+        steps: time steps taken.
+        status: 0, or why it stopped: see `STATUS`.
+        t: the time reached: the last saved time, or the time of failure.
+    """
+
+    times: Float[Array, " k"]
+    u: Float[Array, "k c *x"]
+    steps: Int[Array, ""]
+    status: Int[Array, ""]
+    t: Scalar
+
+
+class _State(NamedTuple):
+    u: Array
+    t: Array
+    steps: Array
+    status: Array
+
+
+def solve(
+    u: Float[Array, "c *x"],
+    law: Any,
+    grid: Grid,
+    boundary: Boundary,
+    scheme: Scheme = DEFAULT,
+    *,
+    times: ArrayLike | Sequence[ArrayLike],
+    start: ArrayLike = 0.0,
+    cfl: ArrayLike = 0.45,
+    dt: ArrayLike | None = None,
+    source: Source | None = None,
+    max_steps: int = 100_000,
+    loop: Literal["while", "checkpointed"] = "while",
+    throw: bool = True,
+) -> Solution:
+    """Integrate cell averages from `start` and save them at `times`.
+
+    Args:
+        u: initial cell averages.
+        law, grid, boundary, scheme, source: as in `tendency`.
+        times: increasing, ``(k,)``; steps are shortened to meet them.
+        cfl: step times `rate`; below 1 for MUSCL with SSP-RK, below 0.5 where positivity or a
+            maximum principle is wanted.
+        dt: a fixed step instead, e.g. for `implicit_euler`.
+        max_steps: between two saved times.
+        loop: ``"while"`` is the fast one (forward-mode derivatives only); ``"checkpointed"``
+            allows `jax.grad` in memory of O(sqrt(max_steps)) states, by computing the forward
+            pass three times. Both take the same steps.
+        throw: raise where the solution fails; otherwise look at `Solution.status`.
+
+    Shapes: u ``(c, *x)`` on the grid; the result ``(k, c, *x)``.
+    Raises: ValueError for a state off the grid; at run time under `throw` for a failed status.
+    """
+    require(loop in ("while", "checkpointed"), "'while' or 'checkpointed'", repr(loop), "choose")
+    times = jnp.asarray(times, u.dtype)
+    require(times.ndim == 1, "a 1-D array of times", times.shape, "times=[t_end]")
+    exact = concrete(times)
+    if exact is not None:
+        require(bool((exact[1:] > exact[:-1]).all()), "increasing times", times, "sort them")
+    start, cfl = jnp.asarray(start, u.dtype), jnp.asarray(cfl, u.dtype)
+    dt = None if dt is None else jnp.asarray(dt, u.dtype)
+    problem = cast(Problem(law, grid, boundary, scheme, source), u.dtype)
+    solution = _solve(problem, u, times, start, cfl, dt, max_steps, loop)
+    if not throw:
+        return solution
+    messages = [STATUS[k] for k in sorted(STATUS)][1:]
+    status = solution.status
+    saved = eqx.branched_error_if(solution.u, status != OK, jnp.maximum(status - 1, 0), messages)
+    return eqx.tree_at(lambda s: s.u, solution, saved)
+
+
+@eqx.filter_jit
+def _solve(
+    problem: Problem,
+    u: Array,
+    times: Array,
+    start: Array,
+    cfl: Array,
+    dt: Array | None,
+    max_steps: int,
+    loop: str,
+) -> Solution:
+    def advance(state: _State, end: Array) -> _State:
+        """One step, not beyond `end`."""
+        # max() passes NaN on: this one reduction finds the step and any inadmissible state.
+        crossed = jnp.max(_rate_or_nan(problem, state.u, state.t))
+        size = cfl / crossed if dt is None else dt
+        t = jnp.minimum(state.t + size, end)
+        status = jnp.where(t > state.t, OK, STALLED)
+        status = jnp.where(jnp.isfinite(crossed), status, NOT_FINITE)
+        t = jnp.where(status == OK, t, state.t)
+        # The step as the clock sees it: rounded steps add up to the very times that are saved.
+        u = problem.scheme.step(problem, state.u, state.t, t - state.t)
+        return _State(jnp.where(status == OK, u, state.u), t, state.steps + 1, status)
+
+    def until(state: _State, end: Array) -> tuple[_State, Array]:
+        limit = state.steps + max_steps
+
+        def pending(s: _State) -> Array:
+            return (s.status == OK) & (s.t < end) & (s.steps < limit)
+
+        repeat = _while if loop == "while" else _checkpointed
+        state = repeat(pending, lambda s: advance(s, end), state, max_steps)
+        sound = jnp.isfinite(_rate_or_nan(problem, state.u, state.t)).all()
+        status = jnp.where(state.t < end, MAX_STEPS, OK)
+        status = jnp.where(sound, status, NOT_FINITE)
+        state = state._replace(status=jnp.where(state.status == OK, status, state.status))
+        return state, jnp.where(state.status == OK, state.u, jnp.nan)
+
+    zero = jnp.zeros((), jnp.int32)
+    last, saved = jax.lax.scan(until, _State(u, start, zero, zero), times)
+    wrong = (last.status == NOT_FINITE) & jnp.isfinite(last.u).all()
+    return Solution(times, saved, last.steps, jnp.where(wrong, INADMISSIBLE, last.status), last.t)
+
+
+def _rate_or_nan(problem: Problem, u: Array, t: Array) -> Array:
+    """Cells crossed per unit time; NaN where the state is not admissible."""
+    law, grid, boundary, _ = problem.parts()
+    hyperbolic = law.hyperbolic if isinstance(law, Mixed) else law
+    finite = jnp.isfinite(u).all(axis=0)
+    holds = hyperbolic.admissible(u) if isinstance(hyperbolic, Law) else finite
+    return jnp.where(holds, rate(u, law, grid, boundary, t), jnp.nan)
+
+
+def _while(pending: Callable, advance: Callable, state: _State, max_steps: int) -> _State:
+    return jax.lax.while_loop(pending, advance, state)
+
+
+def _checkpointed(pending: Callable, advance: Callable, state: _State, max_steps: int) -> _State:
+    """The same loop as two nested scans of about sqrt(max_steps): only the states between chunks
+    are kept, those within a chunk are computed again when its gradient is due.
+    """
+    length = math.isqrt(max(max_steps - 1, 0)) + 1
+    stay = lambda s: s  # noqa: E731
+
+    @jax.checkpoint
+    def one(s: _State, _: None) -> tuple[_State, None]:
+        return jax.lax.cond(pending(s), advance, stay, s), None
+
+    def chunk_of_steps(s: _State) -> _State:
+        return jax.lax.scan(one, s, None, length=length)[0]
+
+    @jax.checkpoint
+    def chunk(s: _State, _: None) -> tuple[_State, None]:
+        return jax.lax.cond(pending(s), chunk_of_steps, stay, s), None
+
+    return jax.lax.scan(chunk, state, None, length=-(-max_steps // length))[0]

@@ -1,0 +1,115 @@
+"""Deep ensembles: the same small network trained from several starts, as one vmapped module.
+
+Members agree where the data decide and differ where they don't; their spread is correlated over the
+field, and `ensemble_prior` hands it to `condition` as a low-rank covariance.
+
+Source: Lakshminarayanan, Pritzel and Blundell, NeurIPS 2017.
+"""
+
+from typing import TypeVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from physcon._checks import require
+from physcon._typing import Array, Float, PRNGKeyArray, Scalar
+from physcon.conditioning import Gaussian
+from physcon.models.losses import gaussian_log_density
+from physcon.models.predictor import Observations, Prediction, mixture_moments
+
+Member = TypeVar("Member", bound=eqx.Module)
+
+
+class SetRegressor(eqx.Module):
+    """A member: contexts are embedded one by one and averaged; a second network reads the average
+    and a target's coordinates, and gives a mean and a standard deviation.
+
+    Shapes: contexts ``(n, dim)`` and ``(n, c)``, any n, any order; points ``(m, dim)``.
+
+    Source: Garnelo et al., ICML 2018 (conditional neural process).
+    """
+
+    encoder: eqx.nn.MLP
+    decoder: eqx.nn.MLP
+    least_std: float = eqx.field(static=True, default=1e-3)
+
+    @classmethod
+    def create(
+        cls, key: PRNGKeyArray, dim: int = 2, channels: int = 1, width: int = 64, depth: int = 2
+    ) -> "SetRegressor":
+        """Random weights."""
+        encode, decode = jax.random.split(key)
+        gelu = jax.nn.gelu
+        return cls(
+            eqx.nn.MLP(dim + channels, width, width, depth, gelu, key=encode),
+            eqx.nn.MLP(width + dim, 2 * channels, width, depth, gelu, key=decode),
+        )
+
+    def __call__(self, contexts: Observations, points: Float[Array, "m dim"]) -> Prediction:
+        pairs = jnp.concatenate([contexts.points, contexts.values], axis=1)
+        summary = jnp.mean(jax.vmap(self.encoder)(pairs), axis=0)
+
+        def decode(point: Array) -> tuple[Array, Array]:
+            mean, raw = jnp.split(self.decoder(jnp.concatenate([summary, point])), 2)
+            return mean, self.least_std + jax.nn.softplus(raw)
+
+        return Prediction(*jax.vmap(decode)(points))
+
+
+def make_ensemble(key: PRNGKeyArray, members: int = 5, **sizes: int) -> SetRegressor:
+    """`members` random `SetRegressor`s as one module, its arrays with a leading member axis.
+
+    Any Equinox module can be a member: ``eqx.filter_vmap(make)(jax.random.split(key, members))``
+    for a module that maps (contexts, points) to a `Prediction`.
+    """
+    require(members >= 2, "2 or more members", members, "one has no spread")
+    keys = jax.random.split(key, members)
+    return eqx.filter_vmap(lambda k: SetRegressor.create(k, **sizes))(keys)
+
+
+def ensemble_members(
+    params: eqx.Module, contexts: Observations, points: Float[Array, "m dim"]
+) -> Prediction:
+    """Every member's mean and std, ``(k, m, c)``."""
+    return eqx.filter_vmap(lambda member: member(contexts, points))(params)
+
+
+def ensemble_predict(
+    params: eqx.Module,
+    contexts: Observations,
+    points: Float[Array, "m dim"],
+    key: PRNGKeyArray,
+    /,
+) -> Prediction:
+    """Moments of the members' equal mixture: a `Predictor`. The key is not used."""
+    del key
+    return mixture_moments(*ensemble_members(params, contexts, points))
+
+
+def ensemble_prior(
+    params: eqx.Module,
+    contexts: Observations,
+    points: Float[Array, "m dim"],
+    shape: tuple[int, ...] | None = None,
+) -> Gaussian:
+    """The mixture as a `Gaussian` with the members' correlation: `Gaussian.from_mixture`.
+
+    Shapes: the field is ``(m, c)``, or any `shape` of that size.
+    """
+    means, stds = ensemble_members(params, contexts, points)
+    shape = means.shape[1:] if shape is None else shape
+    return Gaussian.from_mixture(means.reshape(-1, *shape), stds.reshape(-1, *shape))
+
+
+def ensemble_loss(
+    params: eqx.Module, contexts: Observations, targets: Observations, key: PRNGKeyArray
+) -> Scalar:
+    """Sum over members of the mean negative log likelihood: each trains as if alone.
+
+    For one task; minimise its mean over tasks. The key is not used.
+    """
+    del key
+    mean, std = ensemble_members(params, contexts, targets.points)
+    values = jnp.broadcast_to(targets.values, mean.shape)
+    return -jnp.sum(jnp.mean(gaussian_log_density(values, mean, std**2), axis=(1, 2)))

@@ -1,0 +1,142 @@
+"""Training of a study's models: on the article's objectives, resumable."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from physcon import report
+from physcon._typing import PRNGKeyArray, Scalar
+from physcon.io import write_arrays
+from physcon.models.anp import ANP
+from physcon.models.ensemble import SetRegressor, ensemble_loss, make_ensemble
+from physcon.models.losses import (
+    constrained_loss,
+    mean_over_tasks,
+    negative_elbo,
+    soft_constraint_loss,
+)
+from physcon.models.predictor import Observations
+from physcon.problems import PROBLEMS, Task, sample_tasks, training_problems
+from physcon.quadrature import trapezoid
+from physcon.studies.config import StudyConfig, TrainingSettings
+from physcon.studies.evaluate import Models
+from physcon.studies.models import Ensemble, NeuralProcess
+from physcon.training import Minibatches, fit
+
+Loss = Callable[..., Scalar]
+
+
+def train(
+    config: StudyConfig,
+    folder: Path,
+    train_key: PRNGKeyArray,
+    network_key: PRNGKeyArray,
+    identity: dict[str, Any],
+    resume: bool,
+    progress: bool,
+) -> Models:
+    """The trained models of a study; checkpoints, losses and their figure go to `folder`."""
+    family, settings, network = PROBLEMS[config.problem], config.training, config.network
+    problems = training_problems(jax.random.fold_in(train_key, 0), family, config.tasks.train)
+    tasks = sample_tasks(train_key, problems, config.tasks.context, config.tasks.target)
+    losses: dict[str, np.ndarray] = {}
+
+    def trained(name: str, loss: Loss, start: Any, steps: int) -> Any:
+        result = fit(
+            mean_over_tasks(loss),
+            start,
+            _optimizer(settings, steps),
+            Minibatches(tasks, settings.batch),
+            steps,
+            train_key,
+            checkpoint=folder / f"{name}.checkpoint",
+            save_every=settings.save_every,
+            resume=resume,
+            config={**identity, "network": name},
+            progress=progress,
+        )
+        losses[name] = result.losses
+        return result.params
+
+    if config.model == "ensemble":
+        members = make_ensemble(network_key, network.members, width=network.size)
+        models = Models(Ensemble(trained("ensemble", _members, members, settings.steps)), None)
+    else:
+        untrained = ANP(
+            size=network.size,
+            heads=network.heads,
+            layers=network.layers,
+            dropout_rate=network.dropout_rate,
+            key=network_key,
+        )
+        loss = _constrained(config) if settings.through_constraint else _plain
+        plain = trained("anp", loss, untrained, settings.steps)
+        soft = None
+        if "soft" in config.evaluation.methods:
+            loss = partial(_soft, weight=settings.soft_weight / settings.batch)
+            if settings.soft_steps is None:
+                soft = trained("anp_soft", loss, untrained, settings.steps)
+            else:
+                soft = trained("anp_soft", loss, plain, settings.soft_steps)
+        dropout = config.evaluation.dropout
+        models = Models(
+            NeuralProcess(plain, dropout), None if soft is None else NeuralProcess(soft, dropout)
+        )
+    report.training_figure(folder / "training.png", losses)
+    write_arrays(folder / "training.npz", losses, force=True)
+    return models
+
+
+def _optimizer(settings: TrainingSettings, steps: int):
+    import optax
+
+    if settings.schedule == "constant":
+        return optax.adam(settings.learning_rate)
+    warm_up = max(1, min(100, steps // 10))
+    peak, decay = settings.learning_rate, max(steps, warm_up + 1)
+    schedule = optax.warmup_cosine_decay_schedule(0.0, peak, warm_up, decay)
+    return optax.chain(optax.clip_by_global_norm(100.0), optax.adam(schedule))
+
+
+def _observed(task: Task) -> tuple[Observations, Observations]:
+    return Observations(task.context.inputs, task.context.outputs), Observations(
+        task.target.inputs, task.target.outputs
+    )
+
+
+def _members(members: SetRegressor, task: Task, key: PRNGKeyArray) -> Scalar:
+    return ensemble_loss(members, *_observed(task), key)
+
+
+def _plain(network: ANP, task: Task, key: PRNGKeyArray) -> Scalar:
+    return negative_elbo(network, *_observed(task), key, dropout=True)
+
+
+def _soft(network: ANP, task: Task, key: PRNGKeyArray, *, weight: float) -> Scalar:
+    return soft_constraint_loss(
+        network,
+        *_observed(task),
+        key,
+        residual=task.problem.residual,
+        weight=weight,
+        dropout=True,
+    )
+
+
+def _constrained(config: StudyConfig) -> Loss:
+    """The density after conditioning on the mass of each target time (trapezoid row)."""
+
+    def loss(network: ANP, task: Task, key: PRNGKeyArray) -> Scalar:
+        x = task.target.inputs[:, 1].reshape(config.tasks.target)
+        rows = jax.vmap(lambda x: trapezoid(jnp.diff(x)))(x)
+        noise = config.evaluation.noise_std or 1e-3
+        return constrained_loss(
+            network, *_observed(task), key, rows=rows, noise_std=noise, dropout=True
+        )
+
+    return loss

@@ -1,0 +1,147 @@
+"""Truncated Gaussians: moments against quadrature, draws against exact laws."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.integrate
+import scipy.stats
+
+from physcon import Gaussian, LinearConstraint, Rows, integral
+from physcon.conditioning import marginal_moments, sample_bounded, truncated_moments
+
+EPS = float(np.finfo(np.float32).eps)
+
+#: mean, std, lower, upper
+INTERVALS = [
+    (0.0, 1.0, 0.0, np.inf),
+    (0.0, 1.0, -np.inf, np.inf),
+    (5.0, 1.0, 0.0, np.inf),
+    (-3.0, 1.0, 0.0, np.inf),
+    (-30.0, 1.0, 0.0, 1.0),
+    (-1e3, 1.0, 0.0, np.inf),
+    (2.0, 1e-3, 0.0, 1.0),
+    (0.5, 100.0, 0.0, 1.0),
+    (0.2, 0.3, 0.0, 1.0),
+    (0.5, 1e-6, 0.0, 1.0),
+]
+
+
+def reference_moments(mean, std, lower, upper):
+    a, b = (lower - mean) / std, (upper - mean) / std
+    mode = min(max(0.0, a), b)
+    width = 50 / max(1.0, abs(mode))
+    left, right = min(mode - a, width), min(b - mode, width)
+
+    def moment(k):
+        f = lambda t: t**k * np.exp(-t * (mode + t / 2))  # noqa: E731
+        return sum(
+            scipy.integrate.quad(f, *ends, epsabs=0, epsrel=1e-10)[0] if ends[1] > ends[0] else 0
+            for ends in ((-left, 0.0), (0.0, right))
+        )
+
+    shift = moment(1) / moment(0)
+    return mean + std * mode + std * shift, std * np.sqrt(moment(2) / moment(0) - shift**2)
+
+
+def test_moments_at_any_distance_from_the_interval():
+    arguments = [jnp.array(x, jnp.float32) for x in zip(*INTERVALS, strict=True)]
+    mean, std = jax.jit(truncated_moments)(*arguments)
+    for i, case in enumerate(np.asarray(arguments, np.float64).T):
+        expected = reference_moments(*case)
+        scale = max(abs(expected[0]), expected[1])
+        assert abs(mean[i] - expected[0]) <= 1e-5 * scale
+        assert float(std[i]) == pytest.approx(expected[1], rel=1e-5)
+    assert np.all((mean >= arguments[2]) & (mean <= arguments[3]))
+
+
+def test_degenerate_moments_and_their_gradients():
+    args = (jnp.array([0.5, -1.0]), jnp.zeros(2), jnp.zeros(2), jnp.ones(2))
+    mean, std = truncated_moments(*args)
+    assert mean.tolist() == [0.5, 0.0]
+    assert std.tolist() == [0.0, 0.0]
+    grads = jax.jacrev(truncated_moments, (0, 1))(*args)
+    assert all(np.all(np.isfinite(g)) for g in jax.tree.leaves(grads))
+
+
+def test_marginals_shrink_and_stay_positive(rng):
+    mean = jnp.asarray(rng.normal(size=30), jnp.float32)
+    prior = Gaussian.diagonal(mean, jnp.ones(30))
+    law = integral(jnp.ones(30), 20.0)
+    _, inside = jax.jit(lambda prior: marginal_moments(prior, law, 0.0))(prior)
+    _, free = jax.jit(lambda prior: marginal_moments(prior, law))(prior)
+    assert np.all(inside < free * (1 + 1e-5))
+    assert np.all(inside > 0.05 * free)
+    np.testing.assert_allclose(free, np.sqrt(1 - 1 / 30), rtol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def simplex():
+    """Draws from a wide prior on the simplex: Dirichlet(1, ..., 1) of 6 variables."""
+    law = integral(jnp.ones(6), 1.0)
+
+    def draw(key, mean, std):
+        prior = Gaussian.diagonal(mean, std)
+        return sample_bounded(key, prior, law, 0.0, shape=(4000,), sweeps=40, throw=False)
+
+    return jax.jit(draw)
+
+
+def test_uniform_on_the_simplex(simplex):
+    draws = np.asarray(simplex(jax.random.key(1), jnp.zeros(6), jnp.full(6, 1e3)), np.float64)
+    assert draws.min() >= 0
+    assert np.abs(draws.sum(axis=1) - 1).max() <= 4 * EPS
+    for i in (0, 5):
+        assert scipy.stats.kstest(draws[:, i], scipy.stats.beta(1, 5).cdf).pvalue > 1e-3
+    covariance = (np.diag(np.full(6, 6.0)) - 1) / (36 * 7)
+    np.testing.assert_allclose(np.cov(draws.T), covariance, atol=6 * 0.02 / 4000**0.5)
+
+
+def test_draws_equal_rejection(simplex, rng):
+    """Draws of `condition` that happen to lie in the box have the exact law."""
+    mean, std = np.array([0.5, 0.3, 0.1, 0.0, 0.2, 0.1]), np.array([0.1, 0.2, 0.3, 0.1, 0.2, 0.1])
+    draws = np.asarray(simplex(jax.random.key(2), jnp.asarray(mean), jnp.asarray(std)))
+    free = mean + std * rng.normal(size=(400_000, 6))
+    free += (1 - free.sum(axis=1))[:, None] * std**2 / np.sum(std**2)
+    exact = free[np.all(free >= 0, axis=1)]
+    for i in range(6):
+        assert scipy.stats.ks_2samp(draws[:, i], exact[:, i]).pvalue > 1e-3
+    error = 5 * exact.std(axis=0) * (1 / len(draws) + 1 / len(exact)) ** 0.5
+    assert np.all(np.abs(draws.mean(axis=0) - exact.mean(axis=0)) < error)
+    # Quantiles of draws are intervals of that coverage.
+    low, high = np.quantile(draws, [0.05, 0.95], axis=0)
+    coverage = np.mean((exact >= low) & (exact <= high), axis=0)
+    np.testing.assert_allclose(coverage, 0.9, atol=0.02)
+
+
+def test_weights_of_either_sign_zeros_and_pinned_points(rng):
+    """A signed row over a grid, with points outside of it, without variance, and a closed box."""
+    n = 12
+    mean = jnp.asarray(rng.normal(0.5, 0.3, (3, 4)), jnp.float32)
+    std = jnp.asarray(rng.uniform(0.2, 1, (3, 4)), jnp.float32).at[0, 0].set(0)
+    row = jnp.asarray(rng.normal(size=(3, 4)), jnp.float32).at[1, 1].set(0)
+    value = jnp.sum(row * 0.5)[None]
+    mean = mean.at[0, 0].set(0.25)
+    law = LinearConstraint(Rows(row[None]), value)
+
+    def draw(key):
+        prior = Gaussian.diagonal(mean, std)
+        return sample_bounded(key, prior, law, 0.0, 1.0, (2000,), sweeps=30, throw=False)
+
+    draws = np.asarray(jax.jit(draw)(jax.random.key(3)), np.float64).reshape(-1, n)
+    assert draws.min() >= 0
+    assert draws.max() <= 1
+    g = np.asarray(row, np.float64).reshape(-1)
+    size = np.abs(g) @ np.abs(draws.T) + abs(float(value[0]))
+    assert np.all(np.abs(draws @ g - float(value[0])) <= 4 * EPS * size)
+    assert np.all(draws[:, 0] == 0.25)
+    m, s = float(mean[1, 1]), float(std[1, 1])
+    alone = scipy.stats.truncnorm(-m / s, (1 - m) / s, m, s)
+    assert scipy.stats.kstest(draws[:, 5], alone.cdf).pvalue > 1e-3
+
+
+def test_far_tail_draws(simplex):
+    """Means 50 standard deviations below zero: the mass still spreads evenly."""
+    draws = np.asarray(simplex(jax.random.key(4), jnp.full(6, -50.0), jnp.ones(6)))
+    assert np.abs(draws.sum(axis=1) - 1).max() <= 4 * EPS
+    assert np.abs(draws.mean(axis=0) - 1 / 6).max() < 5 * 0.15 / 4000**0.5

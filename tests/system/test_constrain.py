@@ -1,0 +1,153 @@
+"""`physcon constrain`: predictions of any model in, conservative ones out, or a clear refusal."""
+
+import numpy as np
+import pytest
+
+from physcon.cli import main
+from physcon.io import read_arrays, write_arrays
+
+EPS = np.finfo(np.float32).eps
+
+
+@pytest.fixture
+def predictions(rng):
+    """Two functions at four times on 101 unequally spaced nodes."""
+    x = np.sort(rng.uniform(size=101))
+    shape = (2, 4, 101)
+    mean = rng.normal(1.0, 0.3, shape).astype(np.float32)
+    std = np.exp(rng.normal(-2, 1, shape)).astype(np.float32)
+    return {"mean": mean, "std": std, "x": x, "mass": np.array([0.5, 0.6, 0.7, 0.8])}
+
+
+def run(tmp_path, arrays, *options, ending=".npz"):
+    source, output = tmp_path / f"in{ending}", tmp_path / f"out{ending}"
+    write_arrays(source, arrays, force=True)
+    main(["constrain", str(source), "-o", str(output), *options])
+    return read_arrays(output)
+
+
+def trapezoid_error(out, mean):
+    """(residual, scale) in float64 with the weights that float32 nodes give."""
+    gaps = np.diff(out["x"]).astype(np.float32).astype(np.float64)
+    w = 0.5 * (np.pad(gaps, (1, 0)) + np.pad(gaps, (0, 1)))
+    mean = mean.astype(np.float64)
+    return (mean * w).sum(-1), (np.abs(mean) * w).sum(-1)
+
+
+@pytest.mark.parametrize("ending", [".npz", ".h5", ".nc"])
+def test_one_mass_per_time(tmp_path, predictions, ending, capsys):
+    out = run(tmp_path, predictions, "--integral", "mass", ending=ending)
+    total, scale = trapezoid_error(out, out["mean"])
+    mass = np.broadcast_to(predictions["mass"], total.shape)
+    assert np.all(np.abs(total - mass) <= 8 * EPS * (scale + mass))
+    assert set(out) == set(predictions)
+    assert out["mean"].dtype == np.float32
+    assert np.all(out["std"] <= predictions["std"] * (1 + EPS))
+    assert "before" in capsys.readouterr().out
+
+
+def test_equals_the_closed_form(tmp_path, predictions):
+    """μ' = μ + v g (b - g·μ) / (g·v g),  v' = v - (v g)² / (g·v g) for one row."""
+    wide = {k: v.astype(np.float64) for k, v in predictions.items()}
+    out = run(tmp_path, wide, "--integral", "0.25")
+    g = 0.5 * (np.pad(np.diff(wide["x"]), (1, 0)) + np.pad(np.diff(wide["x"]), (0, 1)))
+    v = wide["std"] ** 2
+    s = (g * v * g).sum(-1, keepdims=True)
+    missing = 0.25 - (g * wide["mean"]).sum(-1, keepdims=True)
+    np.testing.assert_allclose(out["mean"], wide["mean"] + v * g * missing / s, rtol=1e-12)
+    np.testing.assert_allclose(out["std"] ** 2, v - (v * g) ** 2 / s, rtol=1e-9, atol=1e-15)
+
+
+def test_cell_faces_and_variance_in_two_dimensions(tmp_path, rng):
+    mean, variance = rng.normal(size=(3, 6, 5)), rng.uniform(0.1, 1, size=(3, 6, 5))
+    x, y = np.linspace(0, 2, 7), np.sort(rng.uniform(size=6))
+    arrays = {"mean": mean, "variance": variance, "x": x, "y": y}
+    out = run(tmp_path, arrays, "--integral", "1.5", "--names.coordinates", '["x","y"]')
+    volumes = np.diff(x)[:, None] * np.diff(y)[None]
+    np.testing.assert_allclose((out["mean"] * volumes).sum((1, 2)), 1.5, rtol=1e-13)
+    assert np.all(out["variance"] < variance)
+
+
+def test_every_member_of_an_ensemble_conserves(tmp_path, rng):
+    samples = rng.normal(size=(7, 4, 30))
+    arrays = {"samples": samples, "x": np.linspace(0, 1, 30)}
+    out = run(tmp_path, arrays, "--integral", "0.1")
+    np.testing.assert_allclose(np.trapezoid(out["samples"], arrays["x"]), 0.1, rtol=1e-12)
+
+
+def test_bounds_and_mass_together(tmp_path, predictions, capsys):
+    options = ("--integral", "0.3", "--lower", "0", "--upper", "1")
+    out = run(tmp_path, predictions, *options)
+    assert out["mean"].min() >= 0
+    assert out["mean"].max() <= 1
+    total, scale = trapezoid_error(out, out["mean"])
+    assert np.all(np.abs(total - 0.3) <= 8 * EPS * (scale + 0.3))
+    assert "out of bounds" in capsys.readouterr().out
+
+
+def broken(name):
+    def change(arrays, rng):
+        mean, std, x = arrays["mean"], arrays["std"], arrays["x"]
+        changes = {
+            "no coordinates": {"x": None},
+            "unsorted": {"x": x[::-1]},
+            "repeated": {"x": np.concatenate([x[:1], x[:-1]])},
+            "NaN": {"mean": np.where(mean > 1.5, np.nan, mean)},
+            "infinite std": {"std": np.where(std > 0.3, np.inf, std)},
+            "zero std": {"std": np.where(std < 0.1, 0, std)},
+            "negative std": {"std": -std},
+            "shapes": {"std": std[:, :, :-1]},
+            "wrong x": {"x": x[:-2]},
+            "no std": {"std": None},
+            "no mean": {"mean": None},
+            "mass shape": {"mass": arrays["mass"][:3]},
+            "NaN mass": {"mass": np.full(4, np.nan)},
+        }
+        return {k: v for k, v in (arrays | changes[name]).items() if v is not None}
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("case", "message"),
+    [
+        ("no coordinates", "coordinates 'x'"),
+        ("unsorted", "increasing coordinates"),
+        ("repeated", "increasing coordinates"),
+        ("NaN", "finite values in 'mean'"),
+        ("infinite std", "finite values in 'std'"),
+        ("zero std", "positive 'std'"),
+        ("negative std", "positive 'std'"),
+        ("shapes", "'std' of shape"),
+        ("wrong x", r"coordinates of \(101,\)"),
+        ("no std", "'std' or 'variance'"),
+        ("no mean", "'mean' or 'samples'"),
+        ("mass shape", "broadcasts"),
+        ("NaN mass", "finite integral"),
+    ],
+)
+def test_refuses_bad_files_and_writes_nothing(tmp_path, predictions, rng, case, message):
+    with pytest.raises(SystemExit, match=message):
+        run(tmp_path, broken(case)(predictions, rng), "--integral", "mass")
+    assert not (tmp_path / "out.npz").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--integral", "weight"), "array 'weight'"),
+        (("--integral", "5", "--lower", "0", "--upper", "1"), "reach"),
+        (("--integral", "1", "--lower", "1", "--upper", "0"), "lower < upper"),
+    ],
+)
+def test_refuses_impossible_laws(tmp_path, predictions, options, message):
+    with pytest.raises(SystemExit, match=message):
+        run(tmp_path, predictions, *options)
+    assert not (tmp_path / "out.npz").exists()
+
+
+def test_refuses_to_replace_an_output_without_force(tmp_path, predictions):
+    run(tmp_path, predictions, "--integral", "mass")
+    with pytest.raises(SystemExit, match="--force"):
+        run(tmp_path, predictions, "--integral", "mass")
+    run(tmp_path, predictions, "--integral", "mass", "--force")
