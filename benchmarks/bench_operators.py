@@ -154,9 +154,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", default="benchmarks/results/bench_operators.json")
     parser.add_argument("--repeats", type=int, default=7)
+    names = ("corrections", "spectral_paths", "against_neuraloperator")
+    parser.add_argument("--parts", nargs="+", choices=names, default=list(names))
+    parser.add_argument("--cases", type=int, default=None, help="of each part, the first ones")
     parser.add_argument("--torch-python", help="interpreter that has torch and neuraloperator")
     args = parser.parse_args()
-    results = {"corrections": [], "spectral_paths": [], "against_neuraloperator": []}
+    results: dict[str, list] = {name: [] for name in names}
     parts = [
         ("corrections", NETWORKS, partial(corrections, repeats=args.repeats)),
         ("spectral_paths", CONVOLUTIONS, partial(spectral_paths, repeats=args.repeats)),
@@ -168,7 +171,7 @@ def main() -> None:
         )
         parts.append(("against_neuraloperator", AGAINST_TORCH, torch))
     for name, cases, run in parts:
-        for case in cases:
+        for case in cases[: args.cases] if name in args.parts else ():
             settings = dict(zip(("space", "modes", "width", "batch"), case, strict=True))
             result = run(case)
             results[name].append(settings | result)

@@ -97,11 +97,13 @@ CONDITIONS = {
 
 
 TABLE = [
-    (n, dtype, form)
-    for n in (1, 2, 3)
-    for dtype in ("float32", "float64")
-    for form in ("lift", "eliminate", "overwrite")
-    if n == 2 or (dtype == "float32" and (n < 3 or form != "eliminate"))
+    (1, "float32", "lift"),
+    (1, "float64", "eliminate"),
+    (1, "float32", "overwrite"),
+    (2, "float64", "lift"),
+    (2, "float32", "eliminate"),
+    (3, "float32", "lift"),
+    (3, "float64", "overwrite"),
 ]
 
 
@@ -133,12 +135,12 @@ def test_stencils_of_every_order_on_unequal_gaps(order, rng):
     u = jnp.asarray(p(x), jnp.float32)[None]
     slope = p.deriv()
     boundary = Boundary((Neumann(slope(x[0])), Robin(1.0, 2.0, p(x[-1]) + 2 * slope(x[-1]))))
-    for form in (lift, overwrite):
-        np.testing.assert_allclose(form(u, boundary, grid, order), u, atol=2e-5)
+    both = eqx.filter_jit(lambda *args: [form(*args, order) for form in (lift, overwrite)])
+    for out in both(u, boundary, grid):
+        np.testing.assert_allclose(out, u, atol=2e-5)
 
 
-@pytest.mark.parametrize("n", [2, 3])
-@pytest.mark.parametrize("form", [lift, overwrite])
+@pytest.mark.parametrize(("n", "form"), [(2, overwrite), (3, lift)])
 def test_all_faces_at_once(n, form, rng):
     """Data cut from one field: every face holds, corners and edges included."""
     grid, field = NODES[n], np.asarray(random(rng, (2, *SPACE[n])), np.float64)
@@ -154,12 +156,12 @@ def test_all_faces_at_once(n, form, rng):
         sides.append(tuple(row))
     boundary = Boundary(*sides)
     u = random(rng, (2, *SPACE[n]))
-    out = eqx.filter_jit(form)(u, boundary, grid)
+    call = eqx.filter_jit(form)
+    out = call(u, boundary, grid)
     assert excess(out, boundary, grid, 2, corners="cut") <= 4 * np.finfo("float32").eps
     # In a corner two stencils with rounded data meet: their sums' rounding adds up.
     assert excess(out, boundary, grid, 2, corners="scaled") <= 16 * np.finfo("float32").eps
-    again = eqx.filter_jit(form)(out, boundary, grid)
-    np.testing.assert_allclose(again, out, atol=2e-5)  # idempotent
+    np.testing.assert_allclose(call(out, boundary, grid), out, atol=2e-5)  # idempotent
 
 
 def test_lift_is_the_gain_of_a_smooth_prior(rng):
@@ -177,8 +179,8 @@ def test_lift_is_the_gain_of_a_smooth_prior(rng):
     np.testing.assert_allclose(got, expected, atol=3e-6)
 
 
-def test_lift_tends_to_overwriting_as_its_reach_vanishes(rng):
-    boundary = Boundary((Dirichlet(1.5), Neumann(-0.5)))
+def test_lift_of_values_tends_to_overwriting_as_its_reach_vanishes(rng):
+    boundary = Boundary((Dirichlet(1.5), Dirichlet(-0.5)))
     u = random(rng, (2, SPACE[1][0]))
     np.testing.assert_allclose(
         lift(u, boundary, NODES[1], reach=1e-3), overwrite(u, boundary, NODES[1]), atol=1e-5
@@ -192,7 +194,7 @@ def test_lift_does_not_grow_with_resolution(rng):
     for n in (16, 128, 1024):
         grid = Grid.uniform(0.0, 1.0, n, "nodes")
         u = jnp.sin(3 * grid.coordinates[0])[None]
-        sizes.append(float(jnp.abs(lift(u, boundary, grid)).max()))
+        sizes.append(float(jnp.abs(eqx.filter_jit(lift)(u, boundary, grid)).max()))
     assert max(sizes) < 5
     assert abs(sizes[2] - sizes[1]) < 0.02
 

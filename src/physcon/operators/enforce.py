@@ -1,9 +1,9 @@
 """Make a field meet its boundary conditions: by overwriting boundary nodes, or by a smooth lift.
 
 Both are conditioning: u + φ (α - l(u)) with the gain φ = P lᵀ (l P lᵀ)⁻¹ of a prior covariance P.
-Overwriting is the limit of a white prior, which changes the one node on the side. The lift is the
-gain of a smooth prior of correlation length `reach`: φ has no kink at the wall and does not depend
-on the resolution. Axes are treated in turn; the corrections of two axes commute where the data
+Overwriting is the gain of a prior that varies at the boundary nodes alone. The lift is that of a
+smooth prior of correlation length `reach`: φ has no kink at the wall and does not depend on the
+resolution. Axes are treated in turn; the corrections of two axes commute where the data
 agree in the corners, which `check_corners` makes sure of.
 """
 
@@ -74,9 +74,8 @@ def lift(
     Shapes, Raises: as `overwrite`.
 
     Args:
-        reach: correlation length as a fraction of the axis. 0.1 trained best or near best in the
-            boundary studies: beyond, a misfit of slopes is spread over the whole field; far below,
-            the lift is overwriting.
+        reach: correlation length as a fraction of the axis. A long one spreads a misfit of slopes
+            over the whole field; a short one leaves a boundary value isolated from its neighbours.
 
     Source: Derivation in the module's docstring; in 2-D and 3-D the axes combine as the Boolean sum
     of Gordon and Hall, Numer. Math. 21 (1973) 109, eq. 2.5.
