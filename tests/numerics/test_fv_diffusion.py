@@ -106,7 +106,7 @@ def test_barenblatt(m):
         front = np.sqrt(2 * (m + 2) / m) * 2 ** (1 / (m + 2))
         assert abs(x[u > 1e-3].max() - min(front, 4)) < 2.5 * 8 / n
     assert errors[1] < 0.02
-    assert errors[1] < 0.7 * errors[0]
+    assert errors[1] < 0.8 * errors[0]  # at m = 6 the profile ends like distance^(1/6)
 
 
 def test_the_harmonic_mean_locks_a_front_and_the_others_do_not():

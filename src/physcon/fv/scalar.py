@@ -7,6 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from physcon._checks import require
 from physcon._typing import Array, ArrayLike, Float
 from physcon.fv.law import Law
 
@@ -53,6 +54,12 @@ class Advection(Law):
         return ()
 
     def _velocity(self, axis: int) -> Array:
+        require(
+            axis < len(self.velocity),
+            f"a velocity for axis {axis}",
+            f"{len(self.velocity)} of them",
+            "pass a tuple with one velocity per axis",
+        )
         a = self.velocity[axis]
         return a[None] if a.ndim else a
 
