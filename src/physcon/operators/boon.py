@@ -4,6 +4,18 @@ The correction is applied to what every block computes, before its activation, a
 output. In the blocks it carries the boundary data into the network: feature j takes the
 (normalised) condition of output channel j modulo the number of outputs. The last one makes the
 conditions hold to rounding.
+
+Which form trains best (benchmarks/results/boon_forms.json: small networks without padding, 400
+steps, 3 seeds, relative L2):
+
+                     plain   overwrite  lift    eliminate  basis
+    Stokes           0.185   0.189      0.014   0.49       0.019    Dirichlet
+    Burgers, shock   0.0089  0.0086     0.0051  0.15       0.0062   Dirichlet
+    heated rod       0.030   0.023      0.031   0.89       0.0084   Neumann
+
+The lift, which is the default, works with any FNO and suits values. For slopes it did not beat
+overwriting: cosines ("basis") did. Elimination, the article's form with exact pivots, trained badly
+throughout: its pivots all but vanish between ends that are neighbours on the FFT's circle.
 """
 
 from functools import partial

@@ -45,7 +45,7 @@ def init_spectral_weights(
 
 
 def spectral_conv(
-    weights: Weights, u: Float[Array, "i *x"], method: Method = "auto"
+    weights: Weights, u: Float[Array, "c *x"], method: Method = "auto"
 ) -> Float[Array, "o *x"]:
     """The field after mixing its kept Fourier modes: irfft(W · rfft(u)).
 
