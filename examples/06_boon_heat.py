@@ -27,7 +27,7 @@ train, test = samples(train_key, config, config.train), samples(test_key, config
 
 # %% [markdown]
 # ## Three networks of one size
-# Plain; with its boundary nodes overwritten; and in cosines, none of which has a slope at the walls,
+# Plain; with its boundary nodes overwritten; and in cosines, which have no slope at the walls,
 # with the flux lifted onto them in every layer. The same data, batches and steps.
 
 # %%
