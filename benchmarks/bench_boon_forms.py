@@ -24,7 +24,7 @@ TIMES = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", default="benchmarks/results/boon_forms.json")
+    parser.add_argument("--output", default="benchmarks/results/bench_boon_forms.json")
     parser.add_argument("--problems", nargs="+", choices=sorted(FAMILIES), default=list(TIMES))
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--steps", type=int, default=400)

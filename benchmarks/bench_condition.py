@@ -142,7 +142,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--max-points", type=int, default=10**7)
-    default = Path(__file__).parent / "results" / "condition.json"
+    default = Path(__file__).parent / "results" / "bench_condition.json"
     parser.add_argument("--output", type=Path, default=default)
     args = parser.parse_args()
     results = []

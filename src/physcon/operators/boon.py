@@ -5,7 +5,7 @@ output. In the blocks it carries the boundary data into the network: feature j t
 (normalised) condition of output channel j modulo the number of outputs. The last one makes the
 conditions hold to rounding.
 
-Which form trains best (benchmarks/results/boon_forms.json: small networks without padding, 400
+Which form trains best (benchmarks/results/bench_boon_forms.json: small networks without padding, 400
 steps, 3 seeds, relative L2):
 
                      plain   overwrite  lift    eliminate  basis
