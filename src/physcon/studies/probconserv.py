@@ -1,7 +1,7 @@
 """The ProbConserv studies: learn a family of equations, predict, conserve, score, draw.
 
-Source: Hansen et al. (2023), section 4: tables 1 to 4 and figures 1 to 3 for the heat, porous
-medium, Stefan, advection and Burgers equations.
+Source: the experiments of Hansen et al. (2023) on the heat, porous medium, Stefan, advection and
+Burgers equations; figures in the article's order: mass over time, profiles, shock position.
 """
 
 import json
