@@ -5,8 +5,8 @@ output. In the blocks it carries the boundary data into the network: feature j t
 (normalised) condition of output channel j modulo the number of outputs. The last one makes the
 conditions hold to rounding.
 
-Which form trains best (benchmarks/results/bench_boon_forms.json: small networks without padding, 400
-steps, 3 seeds, relative L2):
+Which form trains best (benchmarks/results/bench_boon_forms.json: small networks without padding,
+400 steps, 3 seeds, relative L2):
 
                      plain   overwrite  lift    eliminate  basis
     Stokes           0.185   0.189      0.014   0.49       0.019    Dirichlet
