@@ -110,9 +110,8 @@ def _run(options: Namespace) -> None:
     instantiated = {f.name: options[f.name] for f in dataclasses.fields(StudyConfig)}
     config = _dataclass(StudyConfig, instantiated)
     folder = options.output or Path("runs") / f"{config.problem}-{options.preset}"
-    probconserv.prepare_folder(folder, options.resume)
     identity = json.loads(json.dumps(dataclasses.asdict(config)))
-    probconserv.write_json(folder / "settings.json", identity)
+    probconserv.prepare_folder(folder, identity, options.resume)
     probconserv.write_json(folder / "provenance.json", _provenance(config.seed))
     rows = probconserv.run(
         config,

@@ -99,8 +99,10 @@ def test_a_killed_run_resumes_to_the_same_result(finished, config, tmp_path):
     ],
 )
 def test_a_folder_of_another_run_is_refused(finished, config, extra, message):
+    before = {p.name: p.read_bytes() for p in finished.iterdir()}
     with pytest.raises(SystemExit, match=message):
         main(["run", str(config), "--output", str(finished), "--quiet", *SMALL, *extra])
+    assert {p.name: p.read_bytes() for p in finished.iterdir()} == before
 
 
 @pytest.mark.parametrize(

@@ -150,8 +150,11 @@ def _in_order(found: dict[Method, Any], settings: EvaluationSettings) -> dict[st
     return {method: jax.device_get(found[method]) for method in settings.methods if method in found}
 
 
-def prepare_folder(folder: Path, resume: bool) -> None:
-    """Create the run folder; one that holds a run already is resumed or refused."""
+def prepare_folder(folder: Path, settings: dict[str, Any], resume: bool) -> None:
+    """Create the run folder and keep the settings there; one that holds a run already is resumed,
+    if its settings are the same, or refused and left as it is.
+    """
+    kept = folder / "settings.json"
     occupied = folder.is_dir() and any(folder.iterdir())
     require(
         resume or not occupied,
@@ -159,7 +162,13 @@ def prepare_folder(folder: Path, resume: bool) -> None:
         f"{folder} holds files",
         "add --resume to go on with that run, or choose another --output",
     )
+    if kept.is_file():
+        old = json.loads(kept.read_text())
+        names = [k for k in {**old, **settings} if old.get(k) != settings.get(k)]
+        remedy = "resume with the settings that began it, or choose another --output"
+        require(not names, f"the settings in {kept}", f"others for {', '.join(names)}", remedy)
     folder.mkdir(parents=True, exist_ok=True)
+    write_json(kept, settings)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
