@@ -1,0 +1,92 @@
+"""`physcon run`: reproduce a published study."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentParser, Namespace
+
+from physcon.cli.info import provenance
+
+HELP = "reproduce a published study"
+_DESCRIPTION = """Run a study of the ProbConserv article: sample, train, predict, constrain, score.
+
+Tables (text, CSV, JSON) and figures go to the run folder with the resolved settings. Every field of
+the settings can be changed on the command line, e.g. --training.steps 2000 --seed 3. Example:
+
+  physcon run configs/stefan.yaml --preset quick
+"""
+
+
+def parser(arguments: Sequence[str]) -> ArgumentParser:
+    """The settings of the study, with the preset's defaults."""
+    from physcon.studies.config import PRESETS, StudyConfig
+
+    run = ArgumentParser(description=_DESCRIPTION, usage="physcon run CONFIG [options]")
+    run.add_argument("--config", action="config", help="YAML file of settings: the CONFIG")
+    run.add_argument("--preset", choices=sorted(PRESETS), default="quick", help="size of the run")
+    run.add_argument("--output", type=Path, default=None, help="run folder")
+    run.add_argument("--resume", action="store_true", help="go on with the run in that folder")
+    run.add_argument("--weights", type=Path, default=None, help="trained ANP (.npz): no training")
+    run.add_argument("--soft_weights", type=Path, default=None, help="the same for SoftC")
+    run.add_argument(
+        "--test_tasks", type=Path, default=None, help="published test functions (.npz)"
+    )
+    run.add_argument("--quiet", action="store_true", help="no progress bars")
+    run.add_class_arguments(StudyConfig)
+    run.set_defaults(PRESETS.get(_preset(arguments), {}))
+    return run
+
+
+def main(options: Namespace) -> None:
+    """Train, evaluate, write tables and figures, print the table."""
+    from physcon.report import table_text
+    from physcon.studies import probconserv
+    from physcon.studies.config import StudyConfig
+
+    instantiated = {f.name: options[f.name] for f in dataclasses.fields(StudyConfig)}
+    config = _dataclass(StudyConfig, instantiated)
+    folder = options.output or Path("runs") / f"{config.problem}-{options.preset}"
+    identity = json.loads(json.dumps(dataclasses.asdict(config)))
+    probconserv.prepare_folder(folder, identity, options.resume)
+    probconserv.write_json(folder / "provenance.json", provenance() | {"seed": config.seed})
+    rows = probconserv.run(
+        config,
+        folder,
+        identity=identity,
+        weights=options.weights,
+        soft_weights=options.soft_weights,
+        test_tasks=options.test_tasks,
+        resume=options.resume,
+        progress=not options.quiet,
+    )
+    print(table_text(rows, _parameter(config.problem)))
+    print(f"tables and figures: {folder}")
+
+
+def _preset(arguments: Sequence[str]) -> str:
+    """The preset that is asked for: it must be known before the rest, whose defaults it sets."""
+    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        if word == "--preset":
+            return following
+        if word.startswith("--preset="):
+            return word.partition("=")[2]
+    return "quick"
+
+
+def _dataclass(kind: type, values: dict[str, Any]) -> Any:
+    """A (nested) dataclass from jsonargparse's namespaces."""
+    out = {}
+    for f in dataclasses.fields(kind):
+        value = values[f.name]
+        nested = isinstance(value, Namespace)
+        out[f.name] = _dataclass(f.type, vars(value)) if nested else value  # type: ignore[arg-type]
+    return kind(**out)
+
+
+def _parameter(problem: str) -> str:
+    from physcon.problems import PROBLEMS
+
+    return PROBLEMS[problem].settings.parameter
