@@ -80,7 +80,7 @@ def least_squares(
     """
     import optimistix as optx
 
-    def of_latent(z: Array) -> Array:
+    def of_latent(z: Array) -> Any:
         return misfit(prior.mean + prior.root.mv(z))
 
     z = _start(prior, start)
@@ -127,7 +127,7 @@ def maximum_a_posteriori(
     """
     import optimistix as optx
 
-    def of_latent(z: Array) -> Scalar:
+    def of_latent(z: Array) -> Any:
         return negative_log_likelihood(prior.mean + prior.root.mv(z))
 
     z = _start(prior, start)
@@ -153,7 +153,7 @@ def _start(prior: Gaussian, start: Array | None) -> Array:
 
 
 def _tolerance(z: Array) -> float:
-    return float(jnp.finfo(z.dtype).eps) ** 0.5
+    return 3 * float(jnp.finfo(z.dtype).eps) ** 0.5
 
 
 def _finish(

@@ -43,14 +43,14 @@ class PorousMediumConfig:
     """
 
     cells: int = 100
-    steps: int = 200
+    steps: int = 800
     time: float = 1.0
     readings: int = 20
     sensors: tuple[float, ...] = (0.105, 0.255, 0.405, 0.555)
     noise_std: float = 0.02
     knots: int = 8
     exponents: tuple[float, ...] = (1.5, 2.0, 3.0)
-    repeats: int = 20
+    repeats: int = 10
     seed: int = 0
 
 
