@@ -14,7 +14,8 @@ import jax.numpy as jnp
 from physcon._checks import error_if, require, require_shape
 from physcon._typing import Array, Float, Int, Scalar
 from physcon.conditioning import Gaussian
-from physcon.inverse.laplace import Product, gauss_newton, gaussian_at, hessian
+from physcon.inverse.laplace import Product, gauss_newton, hessian, spread_at
+from physcon.linear_map import Compose
 
 GOOD, NOT_FINITE, NOT_CONVERGED, NOT_CONVEX = range(4)
 
@@ -27,18 +28,19 @@ class Estimate(NamedTuple):
         posterior: Laplace's approximation, a Gaussian over the parameters; None if not asked for.
         latent: z of the parameters, ``prior.root.in_shape``; a start for the next estimate.
         objective: negative log posterior at θ up to a constant: ½|z|² + negative log likelihood.
-        gradient: largest entry of its gradient in z there; 0 at an exact minimum.
+        decrement: how far the minimum still is, in standard deviations of the posterior, √(gᵀ P g)
+            with g the gradient in z and P the covariance of z (of the prior, if none is asked for).
         steps: of the minimiser.
-        status: 0 good; 1 NaN or infinity in the model or its derivatives; 2 not converged within
-            max_steps; 3 the curvature is not positive: not a minimum, or too flat for the dtype.
+        status: 0 good; 1 NaN or infinity in the model or its derivatives; 2 not converged: the
+            solver says so, and the decrement is above 0.1; 3 the curvature is not positive: not a minimum, or too flat for the dtype.
     """
 
     parameters: Float[Array, "*p"]
     posterior: Gaussian | None
     latent: Float[Array, "*z"]
     objective: Scalar
-    gradient: Scalar
-    steps: Int[Array, ""]
+    decrement: Scalar
+    steps: Int[Array, ""] | int
     status: Int[Array, ""]
 
 
@@ -169,20 +171,22 @@ def _finish(
     z = solution.value
     value, gradient = jax.value_and_grad(objective)(z)
     theta = prior.mean + prior.root.mv(z)
-    status = jnp.where(solution.result == optx.RESULTS.successful, GOOD, NOT_CONVERGED)
-    posterior = None
+    posterior, convex, white = None, True, gradient
     if curvature is not None:
-        posterior = gaussian_at(theta, prior, curvature(of_latent, z), z)
-        convex = jnp.all(jnp.isfinite(posterior.root.inner.matrix))
-        status = jnp.where((status == GOOD) & ~convex, NOT_CONVEX, status)
+        spread = spread_at(curvature(of_latent, z), z)
+        posterior, white = Gaussian(theta, Compose(prior.root, spread)), spread.rmv(gradient)
+        convex = jnp.all(jnp.isfinite(spread.matrix))
+    decrement = jnp.sqrt(jnp.sum(white**2))
+    # At the noise floor of its arithmetic a solver can halve steps for ever: that is a minimum too.
+    converged = (solution.result == optx.RESULTS.successful) | (decrement < 0.1)
+    status = jnp.where(convex, jnp.where(converged, GOOD, NOT_CONVERGED), NOT_CONVEX)
     finite = jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient))
     status = jnp.where(finite, status, NOT_FINITE)
     for code, message in _MESSAGES.items():
         theta = error_if(theta, status == code, message, throw)
     if posterior is not None:
         posterior = Gaussian(theta, posterior.root)
-    steps = jnp.asarray(solution.stats["num_steps"])
-    return Estimate(theta, posterior, z, value, jnp.max(jnp.abs(gradient)), steps, status)
+    return Estimate(theta, posterior, z, value, decrement, solution.stats["num_steps"], status)
 
 
 _MESSAGES = {

@@ -20,7 +20,7 @@ from physcon._checks import error_if, require_shape
 from physcon._linalg import float64_primal
 from physcon._typing import Array, Float, PRNGKeyArray
 from physcon.conditioning import Gaussian
-from physcon.linear_map import Compose, Dense
+from physcon.linear_map import Dense
 
 #: A product with a symmetric matrix, of the shape of the latent variables.
 Product = Callable[[Array], Array]
@@ -38,16 +38,14 @@ def hessian(loss: Callable[[Array], Array], z: Float[Array, "*z"]) -> Product:
     return jax.linearize(jax.grad(loss), z)[1]
 
 
-def gaussian_at(
-    theta: Float[Array, "*p"], prior: Gaussian, product: Product, z: Float[Array, "*z"]
-) -> Gaussian:
-    """N(θ, R (I + K)⁻¹ Rᵀ): one product per latent variable and a Cholesky factor, O(q³).
+def spread_at(product: Product, z: Float[Array, "*z"]) -> Dense:
+    """The root (I + K)^(-1/2) of the posterior covariance of z: q products, a Cholesky factor.
 
-    NaN in the root where I + K is not positive definite (to rounding).
+    NaN where I + K is not positive definite (to rounding).
     """
     basis = jnp.eye(z.size, dtype=z.dtype).reshape(z.size, *z.shape)
     columns = jax.vmap(product)(basis).reshape(z.size, z.size)
-    return Gaussian(theta, Compose(prior.root, Dense(_inverse_root(columns), z.shape)))
+    return Dense(_inverse_root(columns), z.shape)
 
 
 @float64_primal
