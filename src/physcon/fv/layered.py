@@ -18,7 +18,7 @@ class Layered(Diffusion):
 
     conductivity: Float[Array, " n"]
 
-    def _at_values(self) -> Float[Array, " n+2"]:
+    def _at_values(self) -> Float[Array, " _"]:
         """The cells, and each side's value with the conductivity of its cell."""
         return jnp.pad(self.conductivity, 1, mode="edge")
 

@@ -32,7 +32,8 @@ class Estimate(NamedTuple):
             with g the gradient in z and P the covariance of z (of the prior, if none is asked for).
         steps: of the minimiser.
         status: 0 good; 1 NaN or infinity in the model or its derivatives; 2 not converged: the
-            solver says so, and the decrement is above 0.1; 3 the curvature is not positive: not a minimum, or too flat for the dtype.
+            solver says so, and the decrement is above 0.1; 3 the curvature is not positive: not a
+            minimum, or too flat for the dtype.
     """
 
     parameters: Float[Array, "*p"]

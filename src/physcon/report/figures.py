@@ -103,7 +103,7 @@ def training_figure(path: Path, losses: Mapping[str, np.ndarray]) -> None:
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Without upper and right spines; whole or absent."""
+    """Write the figure, whole or not at all, in the format of the path's suffix."""
     for axis in figure.axes:
         axis.spines[["top", "right"]].set_visible(False)
     with atomic_path(path) as partial:

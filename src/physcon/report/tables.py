@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -67,27 +66,6 @@ def table_text(rows: Sequence[Row], parameter: str) -> str:
         lines.append("")
     lines.append(f"mean ± standard error over {rows[0].functions} functions; * best of its group")
     return "\n".join(lines)
-
-
-def rows_text(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows of one kind as aligned text, numbers to four digits."""
-    cells = [list(rows[0])]
-    cells += [
-        [f"{v:.4g}" if isinstance(v, float) else str(v) for v in row.values()] for row in rows
-    ]
-    widths = [max(len(line[k]) for line in cells) for k in range(len(cells[0]))]
-    return "\n".join(
-        "  ".join(c.rjust(w) for c, w in zip(line, widths, strict=True)) for line in cells
-    )
-
-
-def write_rows(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """``table.txt`` and ``table.json`` of rows of one kind."""
-    folder.mkdir(parents=True, exist_ok=True)
-    content = {"table.json": json.dumps(list(rows), indent=2), "table.txt": rows_text(rows)}
-    for name, body in content.items():
-        with atomic_write(folder / name, "w") as file:
-            file.write(body + "\n")
 
 
 def _is_best(row: Row, members: Sequence[Row], score: str) -> bool:

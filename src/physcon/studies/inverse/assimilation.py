@@ -19,7 +19,7 @@ Source: Evensen (2009), sec. 4.3 (perturbed observations); Houtekamer and Mitche
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -34,13 +34,18 @@ from physcon.conditioning import Gaussian, condition, integral, sensors, station
 from physcon.grid import Grid
 from physcon.kernels import squared_exponential
 from physcon.linear_map import LowRank
-from physcon.report import save_figure, write_rows
+from physcon.report import write_rows
+from physcon.report.figures import save_figure
 
 COLOURS = {
     "ensemble Kalman": "#999999",
     "localised": "#0072B2",
     "localised, mass conserved": "#D55E00",
 }
+
+
+#: Sizes of a run, for `physcon run --preset`: the defaults below take minutes on one core.
+PRESETS: dict[str, dict[str, Any]] = {"quick": {}}
 
 
 @dataclass(frozen=True)
@@ -177,7 +182,9 @@ def twin(key: PRNGKeyArray, config: AssimilationConfig) -> History:
     return jax.lax.scan(cycle, (truth, ensembles), jax.random.split(keys[2], config.cycles))[1]
 
 
-def run(config: AssimilationConfig, folder: Path, progress: bool = True) -> list[dict]:
+def run(
+    config: AssimilationConfig, folder: Path, *, progress: bool = True, **command: Any
+) -> list[dict]:
     """All twin experiments; table and figure into `folder`.
 
     Returns: a row per method: the largest mass error of any member at any update, root mean square

@@ -8,6 +8,7 @@ and steps four times finer, with noise: not from the model that is fitted.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -22,7 +23,11 @@ from physcon.conditioning import Gaussian
 from physcon.grid import Grid
 from physcon.inverse import Estimate, least_squares
 from physcon.kernels import covariance, matern52
-from physcon.report import save_figure, write_rows
+from physcon.report import write_rows
+from physcon.report.figures import save_figure
+
+#: Sizes of a run, for `physcon run --preset`: the defaults below take minutes on one core.
+PRESETS: dict[str, dict[str, Any]] = {"quick": {}}
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,9 @@ def example(x: Float[Array, " n"]) -> Float[Array, " n"]:
     return -1.0 + 0.6 * jnp.sin(2 * jnp.pi * x) - 1.2 * jnp.exp(-(((x - 0.6) / 0.1) ** 2))
 
 
-def run(config: ConductivityConfig, folder: Path, progress: bool = True) -> list[dict]:
+def run(
+    config: ConductivityConfig, folder: Path, *, progress: bool = True, **command: Any
+) -> list[dict]:
     """Recover every truth; table and figure into `folder`.
 
     Returns: rows for the example and the draws of the prior: root mean square error of log k, the

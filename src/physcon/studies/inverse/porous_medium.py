@@ -9,6 +9,7 @@ not from the model that is fitted.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -24,7 +25,11 @@ from physcon.grid import Grid
 from physcon.inverse import Estimate, least_squares
 from physcon.kernels import covariance, matern32
 from physcon.problems import PorousMedium
-from physcon.report import save_figure, write_rows
+from physcon.report import write_rows
+from physcon.report.figures import save_figure
+
+#: Sizes of a run, for `physcon run --preset`: the defaults below take minutes on one core.
+PRESETS: dict[str, dict[str, Any]] = {"quick": {}}
 
 
 @dataclass(frozen=True)
@@ -126,7 +131,9 @@ def estimate(data: Float[Array, "t s"], config: PorousMediumConfig) -> Estimate:
     return least_squares(lambda theta: misfit(theta, data, config), prior(config), throw=False)
 
 
-def run(config: PorousMediumConfig, folder: Path, progress: bool = True) -> list[dict]:
+def run(
+    config: PorousMediumConfig, folder: Path, *, progress: bool = True, **command: Any
+) -> list[dict]:
     """Recover every exponent from every data set; table and figure into `folder`.
 
     Returns: a row per exponent: mean estimate, its deviation over data sets and the posterior's,

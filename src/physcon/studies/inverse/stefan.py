@@ -17,7 +17,7 @@ front enters or leaves a box: there Laplace's intervals are too short, the integ
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -31,12 +31,17 @@ from physcon.grid import Grid
 from physcon.inverse import Estimate, evidence, maximum_a_posteriori
 from physcon.kernels import matern52
 from physcon.problems import Stefan
-from physcon.report import save_figure, write_rows
+from physcon.report import write_rows
+from physcon.report.figures import save_figure
 
 #: "sensors and mass" is constrained.
 METHODS = {"sensors": False, "sensors and mass": True}
 COLOURS = {"sensors": "#0072B2", "sensors and mass": "#D55E00"}
 NORMAL_975 = 1.959964
+
+
+#: Sizes of a run, for `physcon run --preset`: the defaults below take minutes on one core.
+PRESETS: dict[str, dict[str, Any]] = {"quick": {}}
 
 
 @dataclass(frozen=True)
@@ -194,7 +199,9 @@ def intervals(data: Data, config: InverseStefanConfig) -> dict[str, dict[str, In
     return jax.device_get(found)
 
 
-def run(config: InverseStefanConfig, folder: Path, progress: bool = True) -> list[dict]:
+def run(
+    config: InverseStefanConfig, folder: Path, *, progress: bool = True, **command: Any
+) -> list[dict]:
     """Estimate p* for every data set, with and without the mass; table and figure into `folder`.
 
     Returns: a row per method and kind of interval: mean width, coverage with its standard error,
