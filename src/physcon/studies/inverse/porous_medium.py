@@ -9,7 +9,7 @@ not from the model that is fitted.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import equinox as eqx
 import jax
@@ -45,6 +45,7 @@ class PorousMediumConfig:
         exponents: the truths.
         repeats: data sets for every exponent.
         seed: of the noise.
+        dtype: float64, because rounding in 800 nonlinear steps hides the last descents in float32.
     """
 
     cells: int = 100
@@ -55,8 +56,9 @@ class PorousMediumConfig:
     noise_std: float = 0.02
     knots: int = 8
     exponents: tuple[float, ...] = (1.5, 2.0, 3.0)
-    repeats: int = 10
+    repeats: int = 5
     seed: int = 0
+    dtype: Literal["float32", "float64"] = "float64"
 
 
 class History(eqx.Module):
@@ -127,8 +129,10 @@ def misfit(
 
 
 def estimate(data: Float[Array, "t s"], config: PorousMediumConfig) -> Estimate:
-    """θ with its covariance."""
-    return least_squares(lambda theta: misfit(theta, data, config), prior(config), throw=False)
+    """θ with its covariance; fronts that pass sensors make the way to it crooked."""
+    return least_squares(
+        lambda theta: misfit(theta, data, config), prior(config), max_steps=200, throw=False
+    )
 
 
 def run(
@@ -150,11 +154,15 @@ def run(
         square = jnp.mean(misfit(found.parameters, data, config) ** 2)
         return found.parameters, found.posterior.std(), square, found.status
 
-    keys = jax.random.split(jax.random.key(config.seed), config.repeats)
-    solve = eqx.filter_jit(lambda m: jax.lax.map(lambda key: one(m, key), keys))
+    @eqx.filter_jit
+    def solve(m: Array) -> tuple[Array, ...]:
+        keys = jax.random.split(jax.random.key(config.seed), config.repeats)
+        return jax.lax.map(lambda key: one(m, key), keys)
+
     table, shown = [], {}
     for m in config.exponents:
-        theta, std, square, status = jax.device_get(solve(jnp.asarray(m)))
+        with jax.enable_x64(config.dtype == "float64"):
+            theta, std, square, status = jax.device_get(solve(jnp.asarray(m, dtype=float)))
         truth = np.concatenate([[np.log(m)], np.log(m * t) / m])
         inside = np.abs(theta - truth) < 1.96 * std
         table.append(
