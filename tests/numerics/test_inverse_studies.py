@@ -9,12 +9,19 @@ from physcon import fv
 from physcon.boundary import Boundary, Dirichlet
 from physcon.grid import Grid
 from physcon.problems.boon_heat import HeatedRod
-from physcon.studies.inverse import assimilation, conductivity, heated_rod, porous_medium, stefan
+from physcon.studies.inverse import (
+    assimilation,
+    conductivity,
+    heated_rod,
+    porous_medium,
+    rod,
+    stefan,
+)
 
 STEFAN = stefan.InverseStefanConfig(cells=60, data_sets=100)
 ROD = conductivity.ConductivityConfig(cells=16, steps=8, readings=4, sensors=4)
 POROUS = porous_medium.PorousMediumConfig(cells=16, steps=20, readings=5, knots=3)
-HEATED = heated_rod.HeatedRodConfig(
+HEATED = rod.HeatedRodConfig(
     nodes=17, modes=3, sensors=4, width=4, depth=2, network_modes=4, train=8
 )
 
@@ -60,20 +67,20 @@ def test_gradient_of_the_objective_is_that_of_differences(problem, x64):
 
 def test_heated_rods_are_exact_and_balanced_and_their_gradient_is_that_of_differences(x64):
     """Superposed cosines against the published solution; the field's heat against its law."""
-    grid = heated_rod.rod_grid(HEATED)
+    grid = rod.rod_grid(HEATED)
     x, weights = grid.coordinates[0], grid.weights("simpson")
-    data = jnp.asarray([0.3, 0.1, -0.2, 0.4])
+    data = heated_rod.Readings(jnp.asarray([0.3, 0.1, -0.2, 0.4]), jnp.asarray(0.1))
 
     @jax.jit
     def everything(key, theta):
         network = heated_rod.random_network(key, HEATED)
         errors = 0.1 * jax.random.normal(key, (30, HEATED.nodes))
         surrogate = heated_rod.Surrogate(network, errors)
-        rod = HeatedRod(jnp.asarray(2.0), jnp.asarray(HEATED.conductivity), theta[-1])
-        expected = rod.solution(jnp.asarray(HEATED.time), x)
-        exact = heated_rod.solution(theta, HEATED), expected
+        other = HeatedRod(jnp.asarray(2.0), jnp.asarray(HEATED.conductivity), theta[-1])
+        expected = other.solution(jnp.asarray(HEATED.time), x)
+        exact = rod.solution(theta, HEATED), expected
         u = heated_rod.field(surrogate, theta, HEATED, True).mean
-        heat = heated_rod.heat(theta, HEATED), jnp.sum(weights * u), jnp.sum(weights * expected)
+        heat = rod.heat(theta, HEATED), jnp.sum(weights * u), jnp.sum(weights * expected)
 
         def loss(t):
             return heated_rod.negative_log_likelihood(surrogate, t, data, HEATED, True)

@@ -45,12 +45,12 @@ def evidence(prior: Gaussian, *constraints: LinearConstraint, throw: bool = True
     total, status = jnp.zeros((), prior.mean.dtype), jnp.zeros((), jnp.int32)
     for constraint in constraints:
         step = condition(prior, constraint, throw=throw)
-        require(
-            step.log_evidence is not None,
-            "constraints with an evidence",
-            "one solved by conjugate gradients, whose det S is not known",
-            "use few rows (integral, sensors, from_fn), or condition the prior on it beforehand",
-        )
+        if step.log_evidence is None:
+            raise ValueError(
+                "expected constraints with an evidence, got one solved by conjugate gradients, "
+                "whose det S is not known; use few rows (integral, sensors, from_fn), or condition "
+                "the prior on it beforehand"
+            )
         total = total + step.log_evidence
         status = jnp.maximum(status, step.status)
         prior = step.posterior

@@ -88,7 +88,7 @@ def laplace_sample(
     import lineax as lx
 
     require_shape(latent, tuple(prior.root.in_shape), "latent")
-    rtol = float(jnp.finfo(latent.dtype).eps) ** 0.5 if rtol is None else rtol
+    tolerance = float(jnp.finfo(latent.dtype).eps) ** 0.5 if rtol is None else rtol
 
     def of_latent(z: Array) -> Array:
         return misfit(prior.mean + prior.root.mv(z))
@@ -100,7 +100,7 @@ def laplace_sample(
         jax.ShapeDtypeStruct(latent.shape, latent.dtype),
         tags=lx.positive_semidefinite_tag,
     )
-    solver = lx.CG(rtol=rtol, atol=rtol, max_steps=max_steps)
+    solver = lx.CG(rtol=tolerance, atol=tolerance, max_steps=max_steps)
 
     def draw(key: PRNGKeyArray) -> Array:
         one, other = jax.random.split(key)

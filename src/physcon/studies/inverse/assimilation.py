@@ -230,7 +230,7 @@ def _figure(path: Path, config: AssimilationConfig, history: History) -> None:
         first.plot(x, members[0, -1].mean(axis=0), color=colour, lw=1)
         second.plot(times, mass, color=colour, lw=0.4, alpha=0.5)
         second.plot(times, mass.mean(axis=1), color=colour, lw=2, label=method)
-        error = root_mean_square(members.mean(axis=2) - history.truth).mean(axis=0)
+        error = root_mean_square(np.asarray(members.mean(axis=2) - history.truth)).mean(axis=0)
         third.plot(times, error, color=colour, label=method)
     second.axhline(config.mean, color="k", lw=1, ls=":")
     first.set(xlabel="position x", ylabel="u", title="one experiment, last update")

@@ -137,7 +137,13 @@ def run(
         found = estimate(data, config)
         assert found.posterior is not None
         square = jnp.mean(misfit(found.parameters, data, config) ** 2)
-        return found.parameters, found.posterior.std(), square, found.steps, found.status
+        return (
+            found.parameters,
+            found.posterior.std(),
+            square,
+            jnp.asarray(found.steps),
+            found.status,
+        )
 
     each = jax.random.split(keys[1], truth.shape[0])
     result = eqx.filter_jit(lambda pairs: jax.lax.map(one, pairs))((truth, each))

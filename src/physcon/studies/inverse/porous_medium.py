@@ -4,7 +4,8 @@ u_t = (u^m u_x)_x on [0, 1], empty at first, filled from the left. Neither m nor
 sensors inside see the front pass. The model is backward Euler on finite volumes, the history is
 linear in √t between knots. Unknown are log m and the logarithms of the knots, so that every θ
 means something physical. The data are the exact travelling wave, u(t, 0) = (m t)^(1/m), with noise:
-not from the model that is fitted.
+not from the model that is fitted. Backward Euler delays fronts a little, and the fit answers with a
+larger m: for m = 3 it found 3.12 with 200 steps, 3.06 with 800, which is one posterior deviation.
 """
 
 from dataclasses import dataclass

@@ -257,5 +257,5 @@ def _figure(path: Path, config: InverseStefanConfig, data: Data, found: dict) ->
         )
     right.plot(shown, truth[order], "k_", ms=8, label="truth")
     right.set(xlabel="data set, sorted", ylabel="p*", title="95 % intervals")
-    right.legend(frameon=False, fontsize=8)
+    right.legend(frameon=False, fontsize=8, loc="upper left")
     save_figure(figure, path)
