@@ -77,9 +77,7 @@ class Linen(linen.Module):
         shapes = eqx.filter_eval_shape(self.make, key)
         parameters, constants, skeleton = _take_apart(shapes, self.frozen)
         if self.is_initializing():
-            parameters, constants, _ = _take_apart(
-                self.make(self.make_rng("params")), self.frozen
-            )
+            parameters, constants, _ = _take_apart(self.make(self.make_rng("params")), self.frozen)
         arrays = {n: self.param(n, _given, x) for n, x in parameters.items()}
         for n, x in constants.items():
             arrays[n] = self.variable("constants", n, _given, None, x).value
@@ -120,7 +118,7 @@ class FromNNX(eqx.Module):
 
 
 class FromLinen(eqx.Module):
-    """A Flax Linen model and its variables as an Equinox module: ``model.apply(variables, ...)``."""
+    """A Flax Linen model with its variables as an Equinox module."""
 
     variables: Mapping[str, Any]
     flax: Any = eqx.field(static=True)

@@ -6,15 +6,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-
-import physcon as pc
-from physcon.models.predictor import Prediction
-from physcon.operators import FNO, Normaliser
-
-pytest.importorskip("flax", reason="Flax is not installed: pip install 'physcon[flax]'")
 from flax import linen, nnx
 
+import physcon as pc
 from physcon.flax import NNX, Constant, FromLinen, FromNNX, Linen
+from physcon.models.predictor import Prediction
+from physcon.operators import FNO, Normaliser
 
 STEPS = 12
 
