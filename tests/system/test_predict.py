@@ -182,5 +182,5 @@ def test_a_host_callback_is_named(tmp_path):
         pc.export(prints, tmp_path / "x", {"x": 1.0})
     assert not (tmp_path / "x").exists()
     (tmp_path / "x").write_text("mine")
-    with pytest.raises(ValueError, match="a new file, got .* exists"):
+    with pytest.raises(ValueError, match=r"a new file, got .* exists"):
         pc.export(jnp.sin, tmp_path / "x", {"x": 1.0})

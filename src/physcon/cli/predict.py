@@ -6,7 +6,7 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 HELP = "run an exported predictor"
-_DESCRIPTION = """Run a predictor that physcon.export wrote on the arrays of an .npz, .h5 or .nc file.
+_DESCRIPTION = """Run a predictor that physcon.export wrote on arrays from an .npz, .h5 or .nc file.
 
 The code that trained it isn't needed. Inputs are found by name, other arrays are left aside; the
 outputs are written by name. Without an input, prints what the predictor takes. Example:
