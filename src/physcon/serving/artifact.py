@@ -25,6 +25,8 @@ from physcon._typing import Array, ArrayLike
 
 VERSION = 1
 BATCH = "b"
+#: JAX's backends by the names of the platforms that programs are exported for.
+_NAMES = {"gpu": {"cuda", "rocm"}}
 _AGAIN = "export the predictor again (physcon.export)"
 
 
@@ -58,25 +60,26 @@ class Artifact:
 
     def _check(self, inputs: dict[str, ArrayLike]) -> None:
         wanted, platforms = self.metadata["inputs"], self.metadata["platforms"]
-        _require_names(wanted, inputs)
-        here = {"gpu": {"cuda", "rocm"}}.get(jax.default_backend(), {jax.default_backend()})
-        require(
-            bool(here & set(platforms)),
-            f"one of the platforms {', '.join(platforms)}",
-            jax.default_backend(),
-            "export for it: physcon.export(..., platforms=...)",
-        )
+        here = _NAMES.get(jax.default_backend(), {jax.default_backend()})
+        if not here & set(platforms):
+            expected = f"one of the platforms {', '.join(platforms)}"
+            remedy = "export for it: physcon.export(..., platforms=...)"
+            require(False, expected, jax.default_backend(), remedy)
+        if wanted.keys() != inputs.keys():
+            wrong = [f"no {name!r}" for name in wanted if name not in inputs]
+            wrong += [f"an unknown {name!r}" for name in inputs if name not in wanted]
+            require(False, f"inputs {', '.join(wanted)}", ", ".join(wrong), "rename them")
         sizes = {}
         for name, like in wanted.items():
-            shape, dtype = np.shape(inputs[name]), str(jnp.result_type(inputs[name]))
-            fits = len(shape) == len(like["shape"]) and all(
-                n == m or (m == BATCH and n > 0) for n, m in zip(shape, like["shape"], strict=True)
-            )
-            expected = f"{name} of shape {_shown(like['shape'])}"
-            require(fits, expected, shape, "one artifact serves one resolution, any batch size")
-            given = str(getattr(inputs[name], "dtype", dtype))
-            remedy = f"convert it: {name}.astype('{like['dtype']}')"
-            require(given == like["dtype"], f"{name} of dtype {like['dtype']}", given, remedy)
+            x, dtype = inputs[name], like["dtype"]
+            shape, given = np.shape(x), str(x.dtype if hasattr(x, "dtype") else jnp.result_type(x))
+            if not _fits(shape, like["shape"]):
+                expected = f"{name} of shape {_shown(like['shape'])}"
+                remedy = "one artifact serves one resolution, any batch size"
+                require(False, expected, shape, remedy)
+            if given != dtype:
+                remedy = f"convert it: {name}.astype('{dtype}')"
+                require(False, f"{name} of dtype {dtype}", given, remedy)
             if BATCH in like["shape"]:
                 sizes[name] = shape[like["shape"].index(BATCH)]
         require(len(set(sizes.values())) <= 1, "one batch size", sizes, "match the first axes")
@@ -131,11 +134,10 @@ def compile_cache(folder: str | os.PathLike) -> None:
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
-def _require_names(wanted: dict[str, Any], given: dict[str, Any]) -> None:
-    missing = [f"no {name!r}" for name in wanted if name not in given]
-    unknown = [f"an unknown {name!r}" for name in given if name not in wanted]
-    expected = f"inputs {', '.join(wanted)}"
-    require(not missing and not unknown, expected, ", ".join(missing + unknown), "rename them")
+def _fits(shape: tuple[int, ...], like: list) -> bool:
+    """Whether a shape is the symbolic one, with one sample or more."""
+    pairs = zip(shape, like, strict=False)
+    return len(shape) == len(like) and all(n == m or (m == BATCH and n > 0) for n, m in pairs)
 
 
 def _shown(shape: list) -> str:
