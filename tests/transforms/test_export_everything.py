@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import physcon as pc
-from physcon import conditioning, fv, operators
+from physcon import conditioning, fv, linear_map, metrics, models, operators
 from physcon.fv import limiter
 from physcon.kernels import matern32
 from physcon.serving import host_callbacks
@@ -118,6 +118,45 @@ def correct(form):
     return conv
 
 
+ANP = models.ANP(dim=1, size=4, heads=2, layers=1, key=KEY)
+
+
+def contexts(x):
+    return models.Observations(GRID.coordinates[0][:3, None], x[:3, None])
+
+
+def every_metric(x):
+    std, samples = 1 + x**2, jnp.stack([x, 2 * x, x**2])
+    shocks = jax.vmap(metrics.shock_position, (None, 0))(GRID.coordinates[0], samples)
+    pointwise = (metrics.gaussian_log_likelihood, metrics.gaussian_crps, metrics.standardized)
+    return (
+        metrics.mean_squared_error(x, std),
+        [score(x, std, 2 * x) for score in pointwise],
+        metrics.energy_score(samples, std),
+        metrics.interval_coverage(x, std, 2 * x),
+        metrics.interval_width(std),
+        metrics.probability_integral_transform(x, std, 2 * x),
+        metrics.conservation_error(x, GRID.weights(), 1.0),
+        metrics.shock_position_error(shocks, 0.5),
+    )
+
+
+def every_map(x):
+    spectrum = 2 + jnp.cos(jnp.arange(3.0))
+    a, b = pc.Diagonal(x), pc.LowRank(jnp.stack([x, x**2]))
+    maps = [
+        linear_map.Circulant(spectrum, (2,), (4,)),
+        linear_map.Sum(b, a),
+        linear_map.Compose(pc.Rows(x[None]), a),
+        linear_map.Kronecker(linear_map.Dense(jnp.ones((2, 2)), (2,)), b),
+        linear_map.BlockDiagonal(a, a),
+        linear_map.Difference(x),
+        linear_map.Stencil(jnp.stack([x, x**2]), ((0,), (1,)), (N,)),
+    ]
+    split = linear_map.split_fields(x, ((2,), (2, 3)))
+    return split, [m.rmv(m.mv(jnp.ones(m.in_shape))) for m in maps]
+
+
 #: Name of the public thing -> a function of x (8 numbers).
 TABLE: dict[str, Callable[[Any], Any]] = {
     # Distributions and linear maps
@@ -219,6 +258,19 @@ TABLE: dict[str, Callable[[Any], Any]] = {
         for name in ("koren", "mc", "minmod", "superbee", "van_leer")
     },
     "fv.limiter.symmetric": lambda x: limiter.symmetric(limiter.koren)(x, x[::-1]),
+    # Models and scores
+    "models.ANP, models.predict, models.predict_samples": lambda x: models.predict(
+        ANP, contexts(x), x[:, None], KEY, num_samples=2
+    ),
+    "models.mixture_moments": lambda x: models.mixture_moments(x.reshape(2, 4), jnp.ones((2, 4))),
+    "metrics.mean_squared_error, metrics.gaussian_log_likelihood, metrics.gaussian_crps, "
+    "metrics.standardized, metrics.energy_score, metrics.interval_coverage, "
+    "metrics.interval_width, metrics.probability_integral_transform, "
+    "metrics.conservation_error, metrics.shock_position, "
+    "metrics.shock_position_error": every_metric,
+    "linear_map.Circulant, linear_map.Sum, linear_map.Compose, linear_map.Kronecker, "
+    "linear_map.BlockDiagonal, linear_map.Dense, linear_map.Difference, linear_map.Stencil, "
+    "linear_map.split_fields": every_map,
     # Operators
     "operators.FNO": lambda x: FNO(x[None]),
     "operators.BoundaryFNO": lambda x: [boon(form)(x) for form in ("lift", "overwrite")],
@@ -244,26 +296,25 @@ TABLE: dict[str, Callable[[Any], Any]] = {
     "operators.residuals": lambda x: [r.value for r in operators.residuals(x[None], ENDS, NODES)],
 }
 
-#: Public names without arithmetic of their own: conditions, results, settings, tables, files, text.
+#: Public names without arithmetic of their own: conditions, results, settings, files, text.
 NO_ARITHMETIC = {
     *("Boundary", "Dirichlet", "Neumann", "Robin", "Flux", "Periodic", "Outflow", "Reflective"),
     *("Bounded", "Conditioned", "Monotone", "Nonlinear", "fv.Solution", "operators.Residual"),
-    *("fv.Scheme", "fv.Problem", "fv.STATUS", "fv.Diffusion", "fv.limiter.SYMMETRIC"),
-    *("conditioning.METHODS", "citation"),
-    "operators.fno_from_pytorch",
+    *("fv.Scheme", "fv.Problem", "fv.Diffusion"),
+    *("models.Observations", "models.Prediction", "models.Predictor", "metrics.ShockPosition"),
+    *("operators.fno_from_pytorch", "export", "load_exported", "citation"),
 }
 
 
 def public_names():
-    parts = {"": pc, "conditioning.": conditioning, "fv.": fv, "operators.": operators}
-    for prefix, part in {**parts, "fv.limiter.": limiter}.items():
-        for name, value in vars(part).items():
-            ours = getattr(value, "__module__", "physcon").startswith("physcon")
-            if name.startswith("_") or inspect.ismodule(value) or not ours:
-                continue
-            if prefix and getattr(pc, name, None) is value and name in vars(pc):
-                continue  # also at the top
-            yield prefix + name
+    """Functions and classes of ours, each under the first of its public names."""
+    for part in (pc, conditioning, linear_map, limiter, fv, metrics, models, operators):
+        prefix = (part.__name__ + ".").removeprefix("physcon.")
+        home = "physcon." if hasattr(part, "__path__") else part.__name__
+        for name, value in inspect.getmembers(part, callable):
+            ours = value.__module__.startswith(home) and not name.startswith("_")
+            if ours and (part is pc or getattr(pc, name, None) is not value):
+                yield prefix + name
 
 
 def test_table_is_complete():
