@@ -74,12 +74,11 @@ def step(network, optimizer, u, later, through):
 
 def train(through):
     network = Network(nnx.Rngs(0))
-    rate = optax.cosine_decay_schedule(3e-3, 1000)
+    rate = optax.cosine_decay_schedule(3e-3, 600)
     optimizer = nnx.Optimizer(network, optax.adam(rate), wrt=nnx.Param)
-    losses = [float(step(network, optimizer, u, later, through)) for _ in range(1000)]
-    print(
-        f"{'through the constraint' if through else 'without'}: {losses[0]:.2f} -> {losses[-1]:.2f}"
-    )
+    losses = [float(step(network, optimizer, u, later, through)) for _ in range(600)]
+    name = "through the constraint" if through else "without"
+    print(f"{name}: loss {losses[0]:.2f} -> {losses[-1]:.2f}")
     return network
 
 

@@ -154,11 +154,23 @@ def test_damaged_foreign_and_outdated_files_are_refused(path, tmp_path):
     outdated = altered(path, tmp_path, calling_convention=3, jax="0.4.20")
     with pytest.raises(ValueError, match=r"version 3, written by jax 0.4.20; install jax 0.4.20"):
         load_exported(outdated)
-    write_sealed(
-        other, "artifact", 1, {}, path.read_bytes().split(b"\n", 3)[2] + b"\nnot a program"
-    )
+    write_sealed(other, "artifact", 1, {}, whole.split(b"\n", 3)[2] + b"\nnot a program")
     with pytest.raises(ValueError, match=r"a program that jax .* reads at .*export the predictor"):
         load_exported(other)
+
+
+def test_programs_of_a_newer_jax(path, tmp_path, inputs):
+    """Read where this version can, refused at once where it can't."""
+    newer = altered(path, tmp_path, jax="99.0")
+    np.testing.assert_array_equal(
+        load_exported(newer)(**inputs)["status"], load_exported(path)(**inputs)["status"]
+    )
+    content = newer.read_bytes().split(b"\n", 3)
+    program = content[3].replace(b"add_v1", b"add_v9")  # an operation of the future
+    assert program != content[3]
+    write_sealed(newer, "artifact", 1, {}, content[2] + b"\n" + program)
+    with pytest.raises(ValueError, match=r"written by jax 99.0 .*install jax 99.0 or newer, or"):
+        load_exported(newer)
 
 
 def test_a_platform_that_it_was_not_exported_for(tmp_path):

@@ -121,9 +121,12 @@ def load_exported(path: str | os.PathLike) -> Artifact:
         refuse(path, expected, got, f"install jax {metadata['jax']}, or {_AGAIN}")
     try:
         exported = jax_export.deserialize(bytearray(program))
+        if _numbers(metadata["jax"]) > _numbers(jax.__version__):
+            exported.mlir_module()  # else a newer program would fail when called, less clearly
     except Exception as error:
         got = f"one written by jax {metadata['jax']} that it doesn't ({error})"
-        refuse(path, f"a program that jax {jax.__version__} reads", got, _AGAIN)
+        remedy = f"install jax {metadata['jax']} or newer, or {_AGAIN}"
+        refuse(path, f"a program that jax {jax.__version__} reads", got, remedy)
     return Artifact(metadata, exported)
 
 
@@ -132,6 +135,10 @@ def compile_cache(folder: str | os.PathLike) -> None:
     jax.config.update("jax_compilation_cache_dir", os.fspath(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".") if part.isdigit()]
 
 
 def _fits(shape: tuple[int, ...], like: list) -> bool:

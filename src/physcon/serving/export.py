@@ -39,7 +39,9 @@ def export(
 
         physcon.export(predict, "heat.physcon", {"u": jnp.zeros((2, 200))})
 
-    Run it by ``physcon predict heat.physcon input.npz -o output.npz``, or by `load_exported`.
+    Run it by ``physcon predict heat.physcon input.npz -o output.npz``, or by `load_exported`, under
+    this version of JAX or a newer one. Sizes other than the batch are fixed. Source file names stay
+    in the program, for its error messages.
 
     Args:
         fn: called as ``fn(**inputs)`` with one sample; gives an array ("out"), or a pytree of
