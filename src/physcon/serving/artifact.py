@@ -72,7 +72,8 @@ class Artifact:
         sizes = {}
         for name, like in wanted.items():
             x, dtype = inputs[name], like["dtype"]
-            shape, given = np.shape(x), str(x.dtype if hasattr(x, "dtype") else jnp.result_type(x))
+            # Not what JAX would make of it: float64 arrays aren't rounded in silence.
+            shape, given = np.shape(x), str(getattr(x, "dtype", None) or jnp.result_type(x))
             if not _fits(shape, like["shape"]):
                 expected = f"{name} of shape {_shown(like['shape'])}"
                 remedy = "one artifact serves one resolution, any batch size"
