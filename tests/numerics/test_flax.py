@@ -236,3 +236,20 @@ def test_a_model_of_the_other_kind_is_refused():
         FromNNX(LinenHeads())
     with pytest.raises(ValueError, match="FromNNX"):
         FromLinen(TwoHeads(nnx.Rngs(0)), {})
+
+
+class Whole(linen.Module):
+    """An operator as one part of a Linen model."""
+
+    @linen.compact
+    def __call__(self, u):
+        return linen.Dense(3)(Linen(make, name="operator")(u))
+
+
+def test_a_part_of_a_linen_model():
+    u = jnp.ones((2, 8))
+    variables = Whole().init(jax.random.key(0), u)
+    assert set(variables["params"]) == {"operator", "Dense_0"}
+    operator = Linen(make).apply({"params": variables["params"]["operator"]}, u)
+    expected = linen.Dense(3).apply({"params": variables["params"]["Dense_0"]}, operator)
+    np.testing.assert_allclose(Whole().apply(variables, u), expected, rtol=1e-6)
