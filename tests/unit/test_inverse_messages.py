@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import physcon as pc
+from physcon import fv
 from physcon.inverse import evidence, laplace_sample, least_squares, maximum_a_posteriori
 
 PRIOR = pc.Gaussian.diagonal(jnp.zeros(2), jnp.ones(2))
@@ -18,6 +19,15 @@ PRIOR = pc.Gaussian.diagonal(jnp.zeros(2), jnp.ones(2))
         (lambda: least_squares(lambda t: t, PRIOR, start=jnp.zeros(3)), "start"),
         (lambda: maximum_a_posteriori(lambda t: t, PRIOR), "scalar likelihood"),
         (lambda: evidence(PRIOR), "one or more constraints"),
+        (
+            lambda: fv.tendency(
+                jnp.ones((1, 4)),
+                fv.Layered(jnp.ones(3)),
+                pc.Grid.uniform(0.0, 1.0, 4),
+                pc.Boundary(pc.Dirichlet(0.0)),
+            ),
+            "3 cells on one axis, got",
+        ),
     ],
 )
 def test_malformed_problems_are_refused(call, message):

@@ -59,7 +59,8 @@ def least_squares(
 
     Args:
         misfit: θ to residuals in units of their standard deviation, (data - model(θ)) / noise_std.
-            Any differentiable JAX function, with reverse mode too if a covariance is asked for.
+            Any JAX function with derivatives in both modes (`physcon.fv.solve` with
+            ``loop="checkpointed"``).
         prior: over the parameters; a wide one where little is known.
         start: white latent variables, zeros (the prior's mean) by default; for several starts draw
             them normal and `jax.vmap`.
@@ -81,6 +82,7 @@ def least_squares(
     >>> round(float(found.parameters[0]), 3), round(float(found.posterior.variance()[0]), 3)
     (1.5, 0.5)
     """
+    import lineax as lx
     import optimistix as optx
 
     def of_latent(z: Array) -> Any:
@@ -90,7 +92,10 @@ def least_squares(
     got = jax.eval_shape(of_latent, z)
     require(hasattr(got, "shape"), "a misfit that is one array", type(got).__name__, "concatenate")
     rtol = _tolerance(z)
-    solver = optx.LevenbergMarquardt(rtol=rtol, atol=rtol) if solver is None else solver
+    if solver is None:
+        # Normal equations: the prior keeps them definite, and unlike QR they can be exported.
+        linear = lx.Normal(lx.Cholesky())
+        solver = optx.LevenbergMarquardt(rtol=rtol, atol=rtol, linear_solver=linear)
     solution = optx.least_squares(
         lambda z, _: (z, of_latent(z)), solver, z, max_steps=max_steps, throw=False
     )
