@@ -1,4 +1,4 @@
-"""The command line: `physcon constrain | run | report | info`.
+"""The command line: `physcon constrain | run | solve | report | info`.
 
 A command is a module here with HELP (one line), `parser(arguments)` and `main(options)`.
 """
@@ -9,10 +9,19 @@ from collections.abc import Sequence
 from jsonargparse import ArgumentParser
 
 from physcon._version import __version__
-from physcon.cli import constrain, info, report, run
+from physcon.cli import constrain, info, report, run, solve
 
-COMMANDS = {"constrain": constrain, "run": run, "report": report, "info": info}
-_WITH_CONFIG = ("run",)  # `physcon run CONFIG`: jsonargparse has no positional configuration file
+COMMANDS = {
+    "constrain": constrain,
+    "run": run,
+    "solve": solve,
+    "report": report,
+    "info": info,
+}
+_WITH_CONFIG = (
+    "run",
+    "solve",
+)  # `physcon run CONFIG`: jsonargparse has no positional configuration file
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

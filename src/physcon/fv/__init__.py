@@ -9,6 +9,7 @@ from physcon.fv.diffusion import Stefan as Stefan
 from physcon.fv.euler import Euler as Euler
 from physcon.fv.hancock import muscl_hancock as muscl_hancock
 from physcon.fv.implicit import implicit_euler as implicit_euler
+from physcon.fv.implicit import sdirk2 as sdirk2
 from physcon.fv.law import Law as Law
 from physcon.fv.passive import PassiveScalars as PassiveScalars
 from physcon.fv.positivity import Positive as Positive
@@ -25,6 +26,7 @@ from physcon.fv.scalar import Burgers as Burgers
 from physcon.fv.scalar import Traffic as Traffic
 from physcon.fv.semidiscrete import Problem as Problem
 from physcon.fv.semidiscrete import Scheme as Scheme
+from physcon.fv.semidiscrete import cast as cast
 from physcon.fv.semidiscrete import face_flux as face_flux
 from physcon.fv.semidiscrete import rate as rate
 from physcon.fv.semidiscrete import tendency as tendency
@@ -32,6 +34,7 @@ from physcon.fv.shallow_water import ShallowWater as ShallowWater
 from physcon.fv.solve import STATUS as STATUS
 from physcon.fv.solve import Solution as Solution
 from physcon.fv.solve import solve as solve
+from physcon.fv.splitting import Strang as Strang
 from physcon.fv.stepping import forward_euler as forward_euler
 from physcon.fv.stepping import ssp_rk2 as ssp_rk2
 from physcon.fv.stepping import ssp_rk3 as ssp_rk3

@@ -152,11 +152,13 @@ def _solve(
 
 def _rate_or_nan(problem: Problem, u: Array, t: Array) -> Array:
     """Cells crossed per unit time; NaN where the state is not admissible."""
-    law, grid, boundary, _ = problem.parts()
+    law, grid, boundary, scheme = problem.parts()
     hyperbolic = law.hyperbolic if isinstance(law, Mixed) else law
     finite = jnp.isfinite(u).all(axis=0)
     holds = hyperbolic.admissible(u) if isinstance(hyperbolic, Law) else finite
-    return jnp.where(holds, rate(u, law, grid, boundary, t), jnp.nan)
+    # A step that treats a part of the law implicitly is limited by the rest.
+    limiting = getattr(scheme.step, "limiting", lambda law: law)(law)
+    return jnp.where(holds, rate(u, limiting, grid, boundary, t), jnp.nan)
 
 
 def _while(pending: Callable, advance: Callable, state: _State, max_steps: int) -> _State:
