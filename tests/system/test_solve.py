@@ -166,9 +166,9 @@ def initial(name, cells=(40,), law="heat", **more):
 
 
 def test_initial_states_are_cell_averages():
-    grid, u = initial("sine", amplitude=[2.0], state=[1.0], waves=[3])
-    faces = np.linspace(-2, 2, 41)
-    primitive = faces - 2 * np.cos(1.5 * np.pi * faces) / (1.5 * np.pi)  # 3 waves on a length of 4
+    _, u = initial("sine", amplitude=[2.0], state=[1.0], waves=[3])
+    faces = np.linspace(-2, 2, 41)  # three waves on a length of 4
+    primitive = faces - 2 * np.cos(1.5 * np.pi * faces) / (1.5 * np.pi)
     sign = np.cos(3 * np.pi)  # the wave starts at the lower end
     exact = 1 + sign * (np.diff(primitive) / 0.1 - 1)
     np.testing.assert_allclose(u[0], exact, atol=3e-6)

@@ -13,5 +13,6 @@ def from_options(kind: type[Settings], options: Namespace) -> Settings:
     values: dict[str, Any] = {}
     for f in dataclasses.fields(kind):  # type: ignore[arg-type]
         value = options[f.name]
-        values[f.name] = from_options(f.type, value) if isinstance(value, Namespace) else value
+        nested: Any = f.type
+        values[f.name] = from_options(nested, value) if isinstance(value, Namespace) else value
     return kind(**values)

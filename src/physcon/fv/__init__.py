@@ -7,6 +7,8 @@ from physcon.fv.diffusion import Mixed as Mixed
 from physcon.fv.diffusion import PorousMedium as PorousMedium
 from physcon.fv.diffusion import Stefan as Stefan
 from physcon.fv.euler import Euler as Euler
+from physcon.fv.event import Arrival as Arrival
+from physcon.fv.event import Event as Event
 from physcon.fv.hancock import muscl_hancock as muscl_hancock
 from physcon.fv.implicit import implicit_euler as implicit_euler
 from physcon.fv.implicit import sdirk2 as sdirk2

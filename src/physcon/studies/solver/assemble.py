@@ -1,5 +1,6 @@
 """From settings to a problem of `physcon.fv` and its initial cell averages."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,14 +68,15 @@ def assemble(config: SolveConfig) -> Setup:
 
 
 def _scheme(settings: SchemeSettings, law: Any) -> fv.Scheme:
-    kind = settings.reconstruction
-    if kind == "constant":
-        reconstruct = fv.Constant()
-    elif kind == "muscl":
-        reconstruct = fv.MUSCL(getattr(fv.limiter, settings.limiter), settings.variables)
-    else:
-        order = {"weno3": 3, "weno5": 5, "weno7": 7}[kind]
-        reconstruct = fv.WENO(order, variables=settings.variables)
+    variables = settings.variables
+    choices: dict[str, Callable[[], Any]] = {
+        "constant": fv.Constant,
+        "muscl": lambda: fv.MUSCL(getattr(fv.limiter, settings.limiter), variables),
+        "weno3": lambda: fv.WENO(3, variables=variables),
+        "weno5": lambda: fv.WENO(5, variables=variables),
+        "weno7": lambda: fv.WENO(7, variables=variables),
+    }
+    reconstruct = choices[settings.reconstruction]()
     if settings.positive:
         reconstruct = fv.Positive(reconstruct)
     hyperbolic = law.hyperbolic if isinstance(law, fv.Mixed) else law
@@ -94,7 +96,7 @@ def _boundary(config: SolveConfig, found: Equation, dimensions: int) -> bc.Bound
     pairs = [(s.left, s.right), (s.bottom, s.top)]
     unused = [side for pair in pairs[dimensions:] for side in pair if side != SideSettings()]
     require(not unused, "left and right in 1-D", "bottom or top", "leave them out")
-    return bc.Boundary(*[tuple(_side(side, found) for side in p) for p in pairs[:dimensions]])
+    return bc.Boundary(*[(_side(a, found), _side(b, found)) for a, b in pairs[:dimensions]])
 
 
 def _side(side: SideSettings, found: Equation) -> bc.Condition:
