@@ -1,5 +1,7 @@
 """Finite-volume solvers: laws, reconstructions, Riemann solvers, time stepping."""
 
+from typing import Any
+
 from physcon.fv import limiter as limiter
 from physcon.fv.diffusion import Diffusion as Diffusion
 from physcon.fv.diffusion import Heat as Heat
@@ -42,3 +44,11 @@ from physcon.fv.stepping import ssp_rk2 as ssp_rk2
 from physcon.fv.stepping import ssp_rk3 as ssp_rk3
 from physcon.fv.stepping import ssp_rk43 as ssp_rk43
 from physcon.fv.weno import WENO as WENO
+
+
+def __getattr__(name: str) -> Any:
+    if name == "solve_stiff":  # loads diffrax
+        from physcon.fv.stiff import solve_stiff
+
+        return solve_stiff
+    raise AttributeError(f"module 'physcon.fv' has no attribute {name!r}")

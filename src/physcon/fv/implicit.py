@@ -93,9 +93,10 @@ def _axis_step(problem: Problem, u: Array, axis: int, t: Array, dt: Array) -> Ar
     fixed = jax.lax.stop_gradient((u, law, sides, dt))
 
     def correction(v: Array, residual_at_v: Array) -> Array:
-        lines = jnp.moveaxis(residual_at_v, 1 + axis, -1)[..., None]
-        bands = _tridiagonal(lambda w: residual(w, *fixed), v, axis)
-        return jnp.moveaxis(jax.lax.linalg.tridiagonal_solve(*bands, lines)[..., 0], -1, 1 + axis)
+        def jacobian(w: Array) -> Array:
+            return jax.jvp(lambda v: residual(v, *fixed), (v,), (w,))[1]
+
+        return solve_bands(bands(jacobian, v, axis), residual_at_v, axis)
 
     def iterate(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         v, _, count = state
@@ -112,26 +113,35 @@ def _axis_step(problem: Problem, u: Array, axis: int, t: Array, dt: Array) -> Ar
     return v - correction(v, residual(v, u, law, sides, dt))
 
 
-def _tridiagonal(
-    residual: Callable[[Array], Array], v: Array, axis: int
-) -> tuple[Array, Array, Array]:
-    """The three diagonals of the Jacobian, from three directional derivatives.
+Bands = tuple[Array, Array, Array]
 
-    Columns of one colour (index modulo 3) never meet in a row.
+
+def bands(operator: Callable[[Array], Array], like: Float[Array, "c *x"], axis: int) -> Bands:
+    """The three diagonals of a linear operator that couples neighbours along one axis.
+
+    Three applications: columns of one colour (index modulo 3) never meet in a row.
+
+    Shapes: `operator` maps arrays like `like` to such arrays; diagonals ``(c, *others, n)``.
     """
-    colour = jnp.arange(v.shape[1 + axis]) % 3
+    n = like.shape[1 + axis]
+    colour = jnp.arange(n) % 3
     hits = []
     for k in range(3):
-        seed = jnp.broadcast_to(along((colour == k).astype(v.dtype), v.ndim, axis), v.shape)
-        hits.append(jnp.moveaxis(jax.jvp(residual, (v,), (seed,))[1], 1 + axis, -1))
+        seed = along((colour == k).astype(like.dtype), like.ndim, axis)
+        hits.append(jnp.moveaxis(operator(jnp.broadcast_to(seed, like.shape)), 1 + axis, -1))
 
     def diagonal(offset: int) -> Array:
         wanted = (colour + offset) % 3
-        wanted = wanted.reshape((1,) * (v.ndim - 1) + (-1,))
+        wanted = wanted.reshape((1,) * (like.ndim - 1) + (-1,))
         return jnp.where(wanted == 0, hits[0], jnp.where(wanted == 1, hits[1], hits[2]))
 
-    n = v.shape[1 + axis]
-    row = jnp.arange(n).reshape((1,) * (v.ndim - 1) + (-1,))
+    row = jnp.arange(n).reshape((1,) * (like.ndim - 1) + (-1,))
     lower = jnp.where(row > 0, diagonal(-1), 0)
     upper = jnp.where(row < n - 1, diagonal(1), 0)
     return lower, diagonal(0), upper
+
+
+def solve_bands(bands: Bands, right: Float[Array, "c *x"], axis: int) -> Float[Array, "c *x"]:
+    """Solve tridiagonal systems along one axis."""
+    lines = jnp.moveaxis(right, 1 + axis, -1)[..., None]
+    return jnp.moveaxis(jax.lax.linalg.tridiagonal_solve(*bands, lines)[..., 0], -1, 1 + axis)

@@ -109,8 +109,11 @@ def solve(
     dt = None if dt is None else jnp.asarray(dt, u.dtype)
     problem = cast(Problem(law, grid, boundary, scheme, source), u.dtype)
     solution = _solve(problem, u, times, start, cfl, dt, event, stop, max_steps, loop)
-    if not throw:
-        return solution
+    return raise_failure(solution) if throw else solution
+
+
+def raise_failure(solution: Solution) -> Solution:
+    """The solution, or at run time an error that says what its status means."""
     messages = [STATUS[k] for k in sorted(STATUS)][1:]
     status = solution.status
     failed = (status != OK) & (status != STOPPED)

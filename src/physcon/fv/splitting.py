@@ -7,25 +7,41 @@ import equinox as eqx
 
 from physcon._checks import require
 from physcon._typing import Array, Float, Scalar
-from physcon.boundary import Flux
+from physcon.boundary import Boundary, Condition, Flux
 from physcon.fv.diffusion import Mixed
 from physcon.fv.implicit import sdirk2
 from physcon.fv.semidiscrete import Problem
 from physcon.fv.stepping import Step, ssp_rk3
 
 
+def parts(problem: Problem) -> tuple[Problem, Problem]:
+    """The waves and the diffusion of a `Mixed` law, whose tendencies add up to that of the whole.
+
+    Raises: ValueError for a law of another kind.
+    """
+    law = problem.law
+    require(isinstance(law, Mixed), "a Mixed law", type(law).__name__, "use one of its parts")
+    # What a side prescribes is the whole flux: the diffusion brings nothing more.
+    rest = Boundary(*[(_no_flux(a), _no_flux(b)) for a, b in problem.boundary.sides])
+    waves = replace(problem, law=law.hyperbolic)
+    return waves, replace(problem, law=law.diffusion, boundary=rest, source=None)
+
+
+def _no_flux(side: Condition) -> Condition:
+    return Flux(0.0) if isinstance(side, Flux) else side
+
+
 class Strang(eqx.Module):
     """A `Scheme.step` for a `Mixed` law: half a step of diffusion, waves, half of diffusion.
 
     Order 2 where both parts are smooth and of order 2; conserves as its parts do. The CFL number
-    limits dt by the waves alone. A source goes with the waves.
+    limits dt by the waves alone. A source and prescribed fluxes go with the waves.
 
     Attributes:
         waves: explicit step of the hyperbolic law.
         diffusion: step of the diffusion.
 
-    Raises: ValueError for a law of another kind, a periodic axis with an implicit step, or a
-        prescribed `Flux` on a side, which could not be shared out.
+    Raises: ValueError for a law of another kind, or a periodic axis with an implicit step.
     Source: Strang, SIAM J. Numer. Anal. 5 (1968) 506; LeVeque (2002), sec. 17.4.
     """
 
@@ -35,12 +51,7 @@ class Strang(eqx.Module):
     def __call__(
         self, problem: Problem, u: Float[Array, "c *x"], t: Scalar, dt: Scalar
     ) -> Float[Array, "c *x"]:
-        law = problem.law
-        require(isinstance(law, Mixed), "a Mixed law", type(law).__name__, "use one of its parts")
-        given = any(isinstance(side, Flux) for pair in problem.boundary.sides for side in pair)
-        require(not given, "no Flux side", "one", "use an explicit step, which adds both fluxes")
-        waves = replace(problem, law=law.hyperbolic)
-        diffusion = replace(problem, law=law.diffusion, source=None)
+        waves, diffusion = parts(problem)
         half = 0.5 * dt
         u = self.diffusion(diffusion, u, t, half)
         u = self.waves(waves, u, t, dt)
@@ -48,4 +59,4 @@ class Strang(eqx.Module):
 
     def limiting(self, law: Any) -> Any:
         """The part of the law whose CFL number limits the step."""
-        return law.hyperbolic
+        return law.hyperbolic if isinstance(law, Mixed) else law
