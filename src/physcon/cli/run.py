@@ -62,6 +62,8 @@ def main(options: Namespace) -> None:
         resume=options.resume,
         progress=not options.quiet,
     )
+    if config.truth == "fv":
+        print(f"truth by finite volumes:\n{(folder / 'truth.txt').read_text()}")
     print(table_text(rows, _parameter(config.problem)))
     print(f"tables and figures: {folder}")
 

@@ -132,7 +132,7 @@ def _solve(
     eps = float(jnp.finfo(u.dtype).eps)
     rounding = 8 * eps * jnp.max(rate(u, *problem.parts()[:3], start)) * jnp.max(jnp.abs(u) + 1)
     floor = jax.lax.stop_gradient(rounding)
-    errors = (rtol, jnp.maximum(atol, floor)) if dt is None else (eps**0.5, floor)
+    errors: Any = (rtol, jnp.maximum(atol, floor)) if dt is None else (eps**0.5, floor)
     # Not diffrax's VeryChord: with the additive methods of diffrax 0.7.2 it diverges even for two
     # linear equations, and a Jacobian kept over a step rejects most steps of a front.
     root_finder = optx.Newton(*errors, linear_solver=Neighbours())
