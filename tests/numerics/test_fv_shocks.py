@@ -53,8 +53,8 @@ def sedov(shape, energy):
 
 
 # The front is at (E t²/(α ρ))^(1/(2 + j)), j = 1 or 2 dimensions. For γ = 1.4 a plane wave of
-# energy 0.0673185 per half space is at 0.5 at t = 1, a round one of energy 0.311357 at 0.75 (Kamm and
-# Timmes, On Efficient Generation of Numerically Robust Sedov Solutions, LA-UR-07-2849, 2007).
+# energy 0.0673185 per half space is at 0.5 at t = 1, a round one of energy 0.311357 at 0.75 (Kamm
+# and Timmes, On Efficient Generation of Numerically Robust Sedov Solutions, LA-UR-07-2849, 2007).
 def test_a_plane_blast_wave_is_where_similarity_says():
     n = 160
     rho = sedov((n,), 0.0673185)
