@@ -115,3 +115,14 @@ def test_a_stefan_front_arrives_when_it_should(threshold):
     # The front moves at α²/(2 x); the average of its cell passes half the threshold half way.
     speed = 0.5 * sensor / exact
     assert float(out.event.t) == pytest.approx(exact, abs=0.6 / n / speed)
+
+
+def test_a_sensor_reads_linear_fields_exactly_in_two_dimensions():
+    grid = Grid.cells(np.array([0.0, 1.0, 3.0, 4.0, 7.0]), np.array([0.0, 2.0, 3.0, 5.0]))
+    x, y = grid.mesh()
+    u = jnp.stack([x, 1 + 2 * x - y + 0.5 * x * y])
+    sensor = Arrival(grid, (3.2, 1.7), 0.25, channel=1)
+    exact = 1 + 2 * 3.2 - 1.7 + 0.5 * 3.2 * 1.7 - 0.25
+    assert float(sensor(u, 0.0)) == pytest.approx(exact, rel=1e-6)
+    with pytest.raises(ValueError, match="one per axis"):
+        Arrival(grid, 3.2, 0.25)

@@ -55,7 +55,7 @@ def finished(config, tmp_path_factory):
     return folder
 
 
-def test_the_file_holds_the_solvers_numbers_with_names_and_totals(finished):
+def test_the_file_holds_the_solvers_numbers_with_names_and_totals(finished, capsys):
     data = opened(finished)
     law, grid = fv.Euler(), Grid.uniform(0.0, 1.0, 40)
     x = grid.coordinates[0]
@@ -80,8 +80,11 @@ def test_the_file_holds_the_solvers_numbers_with_names_and_totals(finished):
     assert data["momentum_x"].attrs["long_name"]
     left = {path.name for path in finished.iterdir()}
     assert left == {
-        "settings.json", "provenance.json", "solution.nc", "solution.png", "solution.gif"
+        "settings.json", "provenance.json", "table.txt", "solution.nc", "solution.png",
+        "solution.gif",
     }  # fmt: skip
+    main(["report", str(finished)])
+    assert "total_energy" in capsys.readouterr().out
 
 
 def test_an_interrupted_run_resumes_to_the_same_bits(finished, config, tmp_path, monkeypatch):

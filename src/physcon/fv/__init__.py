@@ -30,7 +30,6 @@ from physcon.fv.scalar import Burgers as Burgers
 from physcon.fv.scalar import Traffic as Traffic
 from physcon.fv.semidiscrete import Problem as Problem
 from physcon.fv.semidiscrete import Scheme as Scheme
-from physcon.fv.semidiscrete import cast as cast
 from physcon.fv.semidiscrete import face_flux as face_flux
 from physcon.fv.semidiscrete import rate as rate
 from physcon.fv.semidiscrete import tendency as tendency

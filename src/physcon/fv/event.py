@@ -38,8 +38,8 @@ class Event(eqx.Module):
     u: Float[Array, "c *x"]
 
 
-def _place(x: ArrayLike) -> Array:
-    return jnp.atleast_1d(number(x))
+def _place(x: ArrayLike | tuple[float, ...]) -> Array:
+    return jnp.atleast_1d(jnp.asarray(x, dtype=jnp.result_type(float)))
 
 
 class Arrival(eqx.Module):

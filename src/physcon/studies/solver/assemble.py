@@ -12,6 +12,7 @@ from physcon import boundary as bc
 from physcon import fv
 from physcon._checks import require
 from physcon._typing import Array, Float
+from physcon.fv.semidiscrete import cast
 from physcon.grid import Grid
 from physcon.io import read_arrays
 from physcon.studies.solver.equations import AXES, Equation, equation, is_scalar
@@ -64,7 +65,7 @@ def assemble(config: SolveConfig) -> Setup:
         found.law, grid, _boundary(config, found, dimensions), _scheme(config.scheme, found.law)
     )
     u = jnp.asarray(_averages(config, problem, found), config.dtype)
-    return Setup(fv.cast(problem, config.dtype), found, u)
+    return Setup(cast(problem, config.dtype), found, u)
 
 
 def _scheme(settings: SchemeSettings, law: Any) -> fv.Scheme:
@@ -134,7 +135,7 @@ def _averages(config: SolveConfig, problem: fv.Problem, found: Equation) -> Any:
     box = np.asarray(config.grid.lower), np.asarray(config.grid.upper)
     rng = np.random.default_rng(config.seed)
     with jax.enable_x64(True):
-        law = fv.cast(found.law, float)
+        law = cast(found.law, float)
         w = states(config.initial, x, len(found.conserved), box=box, rng=rng, law=law)
         u = np.asarray(_conservative(law, w))
     for axis in range(d):

@@ -10,6 +10,7 @@ import xarray as xr
 from tqdm import tqdm
 
 from physcon import fv, report
+from physcon._files import atomic_write
 from physcon.studies.solver.assemble import Setup, assemble
 from physcon.studies.solver.settings import SolveConfig
 from physcon.studies.solver.snapshots import combine, conserved, read, snapshot, write
@@ -29,10 +30,11 @@ def checked(config: SolveConfig) -> Setup:
 
 
 def run(config: SolveConfig, setup: Setup, folder: Path, progress: bool = True) -> xr.Dataset:
-    """Solve and write `solution.nc` and figures into `folder`; what is there already is kept.
+    """Solve and write `solution.nc`, the totals as table.txt, and figures into `folder`.
 
-    Every snapshot is a file of its own, whole or absent, until all are there. Each interval starts
-    from the state of the snapshot before it: a resumed run takes the very same steps.
+    What is there already is kept. Every snapshot is a file of its own, whole or absent, until all
+    are there. Each interval starts from the state of the snapshot before it: a resumed run takes
+    the very same steps.
 
     Raises: FloatingPointError where the solution fails, with the time and a remedy.
     """
@@ -47,6 +49,8 @@ def run(config: SolveConfig, setup: Setup, folder: Path, progress: bool = True) 
             path.unlink(missing_ok=True)
         if parts.is_dir():
             parts.rmdir()
+        with atomic_write(folder / "table.txt", "w") as file:
+            file.write(totals_text(data) + "\n")
         _draw(config, setup, data, folder)
     return data
 
