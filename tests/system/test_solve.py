@@ -201,8 +201,8 @@ def test_random_states_follow_their_seed_and_files_are_read_back(finished):
     draws = [np.asarray(assemble(settings({**content, "seed": k})).u) for k in (1, 1, 2)]
     np.testing.assert_array_equal(draws[0], draws[1])
     assert np.abs(draws[0] - draws[2]).max() > 0.1
-    many = [np.asarray(assemble(settings({**content, "seed": k})).u) for k in range(40)]
-    assert np.std(many) == pytest.approx(0.5, rel=0.15)
+    many = [np.asarray(assemble(settings({**content, "seed": k})).u) for k in range(12)]
+    assert np.std(many) == pytest.approx(0.5, rel=0.2)
 
     again = {**TUBE, "initial": {"name": "file", "path": str(finished / "solution.nc")}}
     with jax.enable_x64(False):
