@@ -124,10 +124,12 @@ def test_wrong_settings_are_refused(tmp_path, capsys, text, options, message):
 
 
 @pytest.mark.parametrize("model", ["gp", "ensemble"])
-def test_other_models_are_constrained_too(config, tmp_path, model):
+def test_other_models_are_constrained_too(config, tmp_path, model, capsys):
     folder = tmp_path / model
     options = [f"--model={model}", "--network.members=3", "--output", str(folder), "--quiet"]
+    options += ["--truth=fv", "--truth_cells=40"] if model == "gp" else []
     main(["run", str(config), *SMALL, *options])
+    assert ("truth by finite volumes" in capsys.readouterr().out) == (model == "gp")
     rows = json.loads((folder / "table.json").read_text())
     assert {row["method"] for row in rows} == {"unconstrained", "hard", "probconserv"}
     for row in rows:

@@ -1,4 +1,4 @@
-"""The command line: `physcon constrain | predict | run | report | info`.
+"""The command line: `physcon constrain | predict | run | solve | report | info`.
 
 A command is a module here with HELP (one line), `parser(arguments)` and `main(options)`.
 """
@@ -9,16 +9,18 @@ from collections.abc import Sequence
 from jsonargparse import ArgumentParser
 
 from physcon._version import __version__
-from physcon.cli import constrain, info, predict, report, run
+from physcon.cli import constrain, info, predict, report, run, solve
 
 COMMANDS = {
     "constrain": constrain,
     "predict": predict,
     "run": run,
+    "solve": solve,
     "report": report,
     "info": info,
 }
-_WITH_CONFIG = ("run",)  # `physcon run CONFIG`: jsonargparse has no positional configuration file
+#: `physcon run CONFIG`: jsonargparse has no positional configuration file.
+_WITH_CONFIG = ("run", "solve")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -93,12 +93,20 @@ class EvaluationSettings:
 
 @dataclass(frozen=True)
 class StudyConfig:
-    """One study of the ProbConserv article: an equation, a model, and what is measured."""
+    """One study of the ProbConserv article: an equation, a model, and what is measured.
+
+    Attributes:
+        truth: profiles that predictions are scored against: the exact solution, or `physcon.fv` on
+            `truth_cells` cells with its mesh convergence shown. The training data, the observed
+            points and the known mass are exact in both.
+    """
 
     problem: Literal["heat", "pme", "stefan", "advection", "burgers"] = "stefan"
     model: Literal["anp", "gp", "ensemble"] = "anp"
     seed: int = 0
     dtype: Literal["float32", "float64"] = "float32"
+    truth: Literal["exact", "fv"] = "exact"
+    truth_cells: int = 400
     tasks: TaskSettings = field(default_factory=TaskSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)

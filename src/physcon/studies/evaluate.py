@@ -117,12 +117,14 @@ def masses(
 
 @eqx.filter_jit
 def score(
-    prediction: dict[Method, Prediction], problem: Problem, t: Scalar, settings: EvaluationSettings
+    prediction: dict[Method, Prediction],
+    problem: Problem,
+    t: Scalar,
+    truth: Float[Array, " nx"],
+    settings: EvaluationSettings,
 ) -> dict[Method, dict[str, Scalar]]:
     """The scores of the published tables, and CRPS and coverage, for one function at one time."""
-    grid = study_grid(problem, settings)
-    truth, mass = problem.solution(t, grid.coordinates[0]), problem.mass(t)
-    weights = grid.weights(settings.rule)
+    mass, weights = problem.mass(t), study_grid(problem, settings).weights(settings.rule)
     return {
         method: {
             "conservation_error": metrics.conservation_error(mean, weights, mass),
