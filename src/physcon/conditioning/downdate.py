@@ -15,6 +15,7 @@ class Downdate(LinearMap):
 
     W̃ = d G R are the scaled whitened rows, d S d = L Lᵀ, B = L⁻¹, and M = L⁻ᵀ (L + d σ)⁻¹, which
     is BᵀB for exact rows; then R' R'ᵀ = Σ - Σ Gᵀ S⁻¹ G Σ. (L triangular up to the pivot order.)
+    W itself is kept where it is small (`whitened`), else formed again.
 
     Source: Potter's square-root update in the vector form of Andrews, AIAA J. 6 (1968) 1165.
     """
@@ -26,6 +27,7 @@ class Downdate(LinearMap):
     order: Float[Array, "m m"]
     log_det: Scalar
     noise_std: Float[Array, " m"] | None
+    whitened: Pair | None = None
 
     @property
     def in_shape(self) -> Shape:
@@ -40,7 +42,9 @@ class Downdate(LinearMap):
         return jnp.any(self.whitener.high != 0, axis=1)
 
     def _whitened(self) -> Float[Array, "m *z"]:
-        return along_rows(self.scale, whiten(self.operator, self.root))
+        known = self.whitened
+        w = whiten(self.operator, self.root) if known is None else join(known)
+        return along_rows(self.scale, w)
 
     def _factors(self) -> tuple[Float[Array, "m m"], Float[Array, "m m"]]:
         """B and (L + d σ)⁻¹ = (1 + B d σ)⁻¹ B; their product, the first one transposed, is M."""
