@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from physcon import metrics
 from physcon._typing import Array, Float, PRNGKeyArray, PyTree, Scalar
-from physcon.conditioning import METHODS, Gaussian, integral
+from physcon.conditioning import METHODS, Gaussian, derived, integral
 from physcon.grid import Grid
 from physcon.models.predictor import Observations, Prediction
 from physcon.problems import Problem, Task
@@ -136,7 +136,7 @@ def shock_positions(
         number = draws.mean.shape[0]
         each = max(1, settings.shock_samples // number)
         keys = jax.random.split(jax.random.fold_in(key, 1), number)
-        samples = jax.vmap(lambda g, key: g.sample(key, (each,)))(draws, keys)
-        return jax.vmap(lambda u: metrics.shock_position(x, u))(samples.reshape(-1, x.size))
+        found = jax.vmap(lambda g, key: derived.shock_positions(g, x, key, each))(draws, keys)
+        return jax.tree.map(jnp.ravel, found)
 
     return {method: positions(draws) for method, draws in found.items()}
