@@ -102,6 +102,12 @@ for (kind, through), network in networks.items():
         f"{s['CRPS']:>10.5f}"
     )
 
+# %% [markdown]
+# Trained through the law, the network leaves the total to it: its own mass error grows, since the
+# loss no longer sees it. Whether the conditioned prediction is better for it is another matter: one
+# seed of one small model doesn't tell. `benchmarks/bench_through_constraint.py` repeats this with
+# `physcon run --training.score SCORE --training.through_constraint true`, over seeds and problems.
+
 # %%
 figure = Figure(figsize=(11, 3.2), layout="constrained")
 for axis, (name, (prior, mean, std, truth)) in zip(
