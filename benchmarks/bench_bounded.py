@@ -150,12 +150,13 @@ def batches(batch: int, small: int, repeats: int, dtype: str) -> dict:
         solvers = {"physcon": lambda: ours(*few), **competitors(few, tol)}
         times = interleaved(solvers, repeats)
         qualities = {k: quality(solve(), *few) for k, solve in solvers.items()}
+        violated = violations(quality(ours(*arrays), *arrays))
     best = qualities["physcon"]["objective"]
     out = {
         "points": 200,
         "rows": 10,
         "tolerance": tol,
-        f"physcon, batch of {batch}": full | violations(quality(ours(*arrays), *arrays)),
+        f"physcon, batch of {batch}": full | violated,
     }
     for name, got in qualities.items():
         excess = np.abs(got["objective"] - best) / best

@@ -111,10 +111,8 @@ def sample_bounded(
     vectors of the null space of G (Rockafellar 1969).
     """
     rows = constraint.operator.rows()
-    points = prior.mean.size
-    require(
-        rows.shape[0] < points, f"fewer rows than points ({points})", rows.shape[0], "drop some"
-    )
+    m, points = rows.shape[0], prior.mean.size
+    require(m < points, f"fewer rows than the field's {points} points", m, "drop redundant rows")
     exact = constraint.noise_std is None
     require(exact, "an exact row", "a noise_std", "append the noise as one more point of the field")
     start = bounded(prior, constraint, lower, upper, throw=throw).mean
