@@ -116,7 +116,7 @@ class Downdate(LinearMap):
     def tangential(self, rows: Float[Array, "m *x"]) -> Float[Array, "m *x"]:
         rows = self.root.tangential(rows)
         normals, _ = _unit(self._normals())
-        b = whitening(gram(normals), REDUNDANT).whitener
+        b = whitening(_gram_of_all(normals), REDUNDANT).whitener
         normals = jax.vmap(lambda b: combine(b, normals))(b)  # orthonormal
         return rows - jax.vmap(lambda row: combine(inner(normals, row), normals))(rows)
 
@@ -125,13 +125,19 @@ class Downdate(LinearMap):
         the noise of the others, less that of S; ½ log det(G Gᵀ) + Σ log σ - ½ log det S.
         """
         normals, log_size = _unit(self._normals())
-        area = whitening(gram(normals), REDUNDANT)
+        area = whitening(_gram_of_all(normals), REDUNDANT)
         gained = jnp.sum(jnp.log(area.diagonal)) + log_size
         if self.noise_std is not None:  # else the rows are whitened: S = 1
             exact, noisy = self._exact(), self.noise_std > 0
             gained = gained + jnp.sum(jnp.log(jnp.where(noisy, self.noise_std, 1)))
             gained = gained - jnp.sum(jnp.log(jnp.where(exact, self.scale, 1))) - 0.5 * self.log_det
         return self.root.log_volume() + gained
+
+
+def _gram_of_all(rows: Float[Array, "m *x"]) -> Float[Array, "m m"]:
+    """`gram`, with 1 on the diagonal for rows that are zero: no volume, and no singular matrix."""
+    absent = jnp.all(rows == 0, axis=tuple(range(1, rows.ndim)))
+    return gram(rows) + jnp.diag(absent.astype(rows.dtype))
 
 
 def _unit(rows: Float[Array, "m *x"]) -> tuple[Float[Array, "m *x"], Scalar]:
