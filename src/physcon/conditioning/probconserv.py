@@ -48,8 +48,7 @@ def prob_conserv(
     return condition(prior, law, throw=throw).posterior
 
 
-#: The article's methods; "diffusion" takes another ``alpha`` too. SoftC is a way of training, then
-#: `unconstrained` here.
+#: The article's methods, with its alpha. SoftC is a way of training, then `unconstrained` here.
 METHODS: dict[str, Method] = {
     "unconstrained": unconstrained,
     "hard": hard_c,

@@ -189,7 +189,7 @@ def _determinant(a: Float[Array, "m m"]) -> Scalar:
     if m > 3:
         return jnp.linalg.det(a)
     terms = [(-1) ** k * a[0, k] * _determinant(jnp.delete(a[1:], k, axis=1)) for k in range(m)]
-    return sum(terms[1:], terms[0])
+    return jnp.sum(jnp.stack(terms))
 
 
 def _truncated_normal(key: Array, low: Array, high: Array) -> Array:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from physcon import metrics
 from physcon._typing import Array, Float, PRNGKeyArray, PyTree, Scalar
-from physcon.conditioning import METHODS, Gaussian, derived, integral
+from physcon.conditioning import METHODS, Gaussian, derived, integral, prob_conserv
 from physcon.grid import Grid
 from physcon.models.predictor import Observations, Prediction
 from physcon.problems import Problem, Task
@@ -58,7 +58,7 @@ def posteriors(
     points = points_at(t, grid.coordinates[0])
     mass = integral(grid, problem.mass(t), settings.noise_std, settings.rule)
     plain = models.plain.draws(function.plain, points, key, number)
-    article = METHODS | {"diffusion": partial(METHODS["diffusion"], alpha=settings.alpha)}
+    article = METHODS | {"diffusion": partial(prob_conserv, alpha=settings.alpha)}
     found: dict[Method, Gaussian] = {}
     for method in settings.methods:
         if method not in models.plain.methods:
