@@ -16,7 +16,7 @@ from physcon._typing import Array, Float, PyTree
 #: Terms summed in float32 before float64 takes over.
 BLOCK = 512
 #: Fields added up per pass over the sum.
-TOGETHER = 20
+TOGETHER = 10
 
 
 def weigh_blocked(
