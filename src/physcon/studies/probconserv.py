@@ -65,6 +65,12 @@ def run(
                 soft = NeuralProcess(load_torch_anp(soft_weights), dropout)
             models = Models(NeuralProcess(load_torch_anp(weights), dropout), soft)
         elif config.model == "gp":
+            require(
+                not config.training.through_constraint and config.training.score == "nll",
+                "model: anp or ensemble with training.through_constraint or training.score",
+                "gp",
+                "a Gaussian process is fitted by its evidence",
+            )
             models = Models(GaussianProcess(), None)
         else:
             models = train(config, folder, train_key, network_key, identity, resume, progress)
