@@ -173,10 +173,11 @@ def _with_prescribed_gradients(
         if not isinstance(side, Neumann | Robin):
             return take(flux, at, at + 1, axis)
         left, right = take(values, at, at + 1, axis), take(values, at + 1, at + 2, axis)
-        return law.coefficient(take(values, face, face + 1, axis)) * (left - right)
+        return take(k, face, face + 1, axis) * (left - right)
 
     if not any(isinstance(side, Neumann | Robin) for side in sides):
         return flux
+    k = law.coefficient(values)  # of all of them: it may depend on the place
     ends = end(sides[0], 0, 0), end(sides[1], n - 2, n - 1)
     return jnp.concatenate([ends[0], take(flux, 1, n - 2, axis), ends[1]], axis=1 + axis)
 

@@ -6,6 +6,8 @@ from physcon.report.figures import mass_figure as mass_figure
 from physcon.report.figures import profile_figure as profile_figure
 from physcon.report.figures import shock_figure as shock_figure
 from physcon.report.figures import training_figure as training_figure
+from physcon.report.rows import rows_text as rows_text
+from physcon.report.rows import write_rows as write_rows
 from physcon.report.tables import Row as Row
 from physcon.report.tables import summarize as summarize
 from physcon.report.tables import table_text as table_text
