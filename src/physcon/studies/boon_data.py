@@ -68,14 +68,14 @@ def samples(key: PRNGKeyArray, config: BoonConfig, number: int) -> Samples:
     """Random functions of the family: exact on the grid, or solved (the cavity)."""
     draw, grid = FAMILIES[config.problem], study_grid(config)
 
-    def one(key: PRNGKeyArray) -> Samples:
+    def one(key: PRNGKeyArray) -> tuple[Array, Array, Boundary]:
         start, states, boundary = _function(draw(key), config, grid)
         answer = jnp.moveaxis(states, 0, -1).reshape(1, *grid.shape)
         u = start if config.times == 1 else start[..., None]
-        return Samples(jnp.broadcast_to(u, grid.shape)[None], answer, boundary)
+        return jnp.broadcast_to(u, grid.shape)[None], answer, boundary
 
     many = jax.jit(lambda keys: jax.lax.map(one, keys, batch_size=64))
-    return many(jax.random.split(key, number))
+    return Samples(*many(jax.random.split(key, number)))
 
 
 def _function(
