@@ -3,77 +3,125 @@
 import dataclasses
 import json
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import yaml
 from jsonargparse import ArgumentParser, Namespace
 
 from physcon.cli.info import provenance
 
 HELP = "reproduce a published study"
-_DESCRIPTION = """Run a study of the ProbConserv article: sample, train, predict, constrain, score.
+_DESCRIPTION = """Run a study: get its data, train, predict, constrain, score.
 
-Tables (text, CSV, JSON) and figures go to the run folder with the resolved settings. Every field of
-the settings can be changed on the command line, e.g. --training.steps 2000 --seed 3. Example:
+Tables (text, JSON) and figures go to the run folder with the resolved settings. Every field of
+the settings can be changed on the command line, e.g. --training.steps 2000 --seed 3. Examples:
 
   physcon run configs/stefan.yaml --preset quick
+  physcon run configs/darcy_16.yaml --data FOLDER
 """
+
+
+class Study(NamedTuple):
+    """Where the settings (a dataclass and PRESETS) and `run` are, and which files `run` takes."""
+
+    settings: str
+    config: str
+    module: str
+    files: dict[str, str]
+
+
+STUDIES = {
+    "probconserv": Study(
+        "physcon.studies.config",
+        "StudyConfig",
+        "physcon.studies.probconserv",
+        {
+            "weights": "trained ANP (.npz): no training",
+            "soft_weights": "the same for SoftC",
+            "test_tasks": "published test functions (.npz)",
+        },
+    ),
+    "operator": Study(
+        "physcon.studies.operator",
+        "OperatorConfig",
+        "physcon.studies.operator",
+        {"data": "folder of the public data (.npz)"},
+    ),
+}
+_DEFAULT = "probconserv"
 
 
 def parser(arguments: Sequence[str]) -> ArgumentParser:
     """The settings of the study, with the preset's defaults."""
-    from physcon.studies.config import PRESETS, StudyConfig
-
+    name = _study(arguments)
+    study = STUDIES.get(name, STUDIES[_DEFAULT])
+    settings = import_module(study.settings)
     run = ArgumentParser(description=_DESCRIPTION, usage="physcon run CONFIG [options]")
     run.add_argument("--config", action="config", help="YAML file of settings: the CONFIG")
-    run.add_argument("--preset", choices=sorted(PRESETS), default="quick", help="size of the run")
+    run.add_argument("--study", choices=sorted(STUDIES), default=_DEFAULT, help="which study")
+    presets = settings.PRESETS
+    run.add_argument("--preset", choices=sorted(presets), default="quick", help="size of the run")
     run.add_argument("--output", type=Path, default=None, help="run folder")
     run.add_argument("--resume", action="store_true", help="go on with the run in that folder")
-    run.add_argument("--weights", type=Path, default=None, help="trained ANP (.npz): no training")
-    run.add_argument("--soft_weights", type=Path, default=None, help="the same for SoftC")
-    run.add_argument(
-        "--test_tasks", type=Path, default=None, help="published test functions (.npz)"
-    )
+    for file, meaning in study.files.items():
+        run.add_argument(f"--{file}", type=Path, default=None, help=meaning)
     run.add_argument("--quiet", action="store_true", help="no progress bars")
-    run.add_class_arguments(StudyConfig)
-    run.set_defaults(PRESETS.get(_preset(arguments), {}))
+    run.add_class_arguments(getattr(settings, study.config))
+    run.set_defaults(presets.get(_option(arguments, "--preset") or "quick", {}))
     return run
 
 
 def main(options: Namespace) -> None:
     """Train, evaluate, write tables and figures, print the table."""
-    from physcon.report import table_text
-    from physcon.studies import probconserv
-    from physcon.studies.config import StudyConfig
+    from physcon.studies.folder import prepare_folder, write_json
 
-    instantiated = {f.name: options[f.name] for f in dataclasses.fields(StudyConfig)}
-    config = _dataclass(StudyConfig, instantiated)
-    folder = options.output or Path("runs") / f"{config.problem}-{options.preset}"
+    study = STUDIES[options.study]
+    kind = getattr(import_module(study.settings), study.config)
+    config = _dataclass(kind, {f.name: options[f.name] for f in dataclasses.fields(kind)})
+    prefix = "" if options.study == _DEFAULT else f"{options.study}-"
+    folder = options.output or Path("runs") / f"{prefix}{config.problem}-{options.preset}"
     identity = json.loads(json.dumps(dataclasses.asdict(config)))
-    probconserv.prepare_folder(folder, identity, options.resume)
-    probconserv.write_json(folder / "provenance.json", provenance() | {"seed": config.seed})
-    rows = probconserv.run(
+    prepare_folder(folder, identity, options.resume)
+    seeds = {k: v for k, v in identity.items() if k in ("seed", "seeds")}
+    write_json(folder / "provenance.json", provenance() | seeds)
+    import_module(study.module).run(
         config,
         folder,
         identity=identity,
-        weights=options.weights,
-        soft_weights=options.soft_weights,
-        test_tasks=options.test_tasks,
         resume=options.resume,
         progress=not options.quiet,
+        **{file: options[file] for file in study.files},
     )
-    print(table_text(rows, _parameter(config.problem)))
+    print((folder / "table.txt").read_text(), end="")
     print(f"tables and figures: {folder}")
 
 
-def _preset(arguments: Sequence[str]) -> str:
-    """The preset that is asked for: it must be known before the rest, whose defaults it sets."""
+def _study(arguments: Sequence[str]) -> str:
+    """The study that is asked for, on the command line or in the settings file.
+
+    It must be known before the rest, which it defines.
+    """
+    path = _option(arguments, "--config")
+    content = None
+    if path is not None and Path(path).is_file():
+        try:
+            content = yaml.safe_load(Path(path).read_text())
+        except yaml.YAMLError:
+            content = None  # the parser's own reading reports it
+    in_file = content.get("study", _DEFAULT) if isinstance(content, dict) else _DEFAULT
+    return _option(arguments, "--study") or in_file
+
+
+def _option(arguments: Sequence[str], name: str) -> str | None:
+    """The word after an option, read before there is a parser."""
     for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
-        if word == "--preset":
+        if word == name:
             return following
-        if word.startswith("--preset="):
+        if word.startswith(name + "="):
             return word.partition("=")[2]
-    return "quick"
+    return None
 
 
 def _dataclass(kind: type, values: dict[str, Any]) -> Any:
@@ -84,9 +132,3 @@ def _dataclass(kind: type, values: dict[str, Any]) -> Any:
         nested = isinstance(value, Namespace)
         out[f.name] = _dataclass(f.type, vars(value)) if nested else value  # type: ignore[arg-type]
     return kind(**out)
-
-
-def _parameter(problem: str) -> str:
-    from physcon.problems import PROBLEMS
-
-    return PROBLEMS[problem].settings.parameter

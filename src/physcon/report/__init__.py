@@ -1,5 +1,6 @@
 """Tables and figures of a study, from plain arrays."""
 
+from physcon.report.figures import field_figure as field_figure
 from physcon.report.figures import mass_figure as mass_figure
 from physcon.report.figures import profile_figure as profile_figure
 from physcon.report.figures import shock_figure as shock_figure

@@ -4,7 +4,6 @@ Source: the experiments of Hansen et al. (2023) on the heat, porous medium, Stef
 Burgers equations; figures in the article's order: mass over time, profiles, shock position.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from tqdm import tqdm
 
 from physcon import report
 from physcon._checks import require
-from physcon._files import atomic_write
 from physcon._typing import PRNGKeyArray, PyTree
 from physcon.io import load_torch_anp, read_arrays, write_arrays
 from physcon.problems import PROBLEMS, Points, Task, evaluation_problems, sample_tasks
@@ -148,30 +146,3 @@ def _figures(
 def _in_order(found: dict[Method, Any], settings: EvaluationSettings) -> dict[str, Any]:
     """On the host, and in the order of the settings (a dictionary leaves jit sorted by key)."""
     return {method: jax.device_get(found[method]) for method in settings.methods if method in found}
-
-
-def prepare_folder(folder: Path, settings: dict[str, Any], resume: bool) -> None:
-    """Create the run folder and keep the settings there; one that holds a run already is resumed,
-    if its settings are the same, or refused and left as it is.
-    """
-    kept = folder / "settings.json"
-    occupied = folder.is_dir() and any(folder.iterdir())
-    require(
-        resume or not occupied,
-        "a new run folder",
-        f"{folder} holds files",
-        "add --resume to go on with that run, or choose another --output",
-    )
-    if kept.is_file():
-        old = json.loads(kept.read_text())
-        names = [k for k in {**old, **settings} if old.get(k) != settings.get(k)]
-        remedy = "resume with the settings that began it, or choose another --output"
-        require(not names, f"the settings in {kept}", f"others for {', '.join(names)}", remedy)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(kept, settings)
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """JSON, whole or absent."""
-    with atomic_write(path, "w") as file:
-        file.write(json.dumps(content, indent=2) + "\n")
