@@ -53,5 +53,4 @@ def test_samples_over_time_meet_their_conditions(problem):
 def test_methods_without_a_form_for_the_problem_are_left_out():
     """A circle has no wall to eliminate, and no basis of its own."""
     assert not exists("basis", replace(TINY, problem="burgers-periodic"))
-    assert not exists("eliminate", replace(TINY, problem="cavity"))
     assert exists("basis", replace(TINY, problem="cavity"))

@@ -86,9 +86,7 @@ def test_second_order_in_the_mesh():
         np.asarray(jax.jit(lambda p, r=r: p.states(jnp.asarray(0.4), 1, 17, r))(problem))
         for r in (1, 2, 4)
     ]
-    coarse, fine = (
-        np.sqrt(np.mean((a - b)[1] ** 2)) for a, b in pairwise(states)
-    )
+    coarse, fine = (np.sqrt(np.mean((a - b)[1] ** 2)) for a, b in pairwise(states))
     assert 1.6 < np.log2(coarse / fine) < 2.6
     assert fine < 0.02 * np.sqrt(np.mean(states[-1][1] ** 2))
 

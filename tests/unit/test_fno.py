@@ -101,11 +101,12 @@ def network(form):
     )  # fmt: skip
 
 
-# Elimination is for the first axis, bases are for axes that are not periodic.
+# Bases are for axes that are not periodic.
 PAIRS = [
     *(("lift", name) for name in BOUNDARIES),
     ("overwrite", "closed"),
-    ("eliminate", "x in (x, t)"),
+    ("eliminate", "closed"),
+    ("eliminate", "all faces"),
     ("basis", "x in (x, t)"),
     ("basis", "all faces"),
 ]
@@ -160,8 +161,6 @@ def test_messages(rng):
     fno = FNO.init(KEY, 1, 1, (3, 3), 4, 1)
     with pytest.raises(ValueError, match=r"batch with jax\.vmap"):
         BoundaryFNO(fno)(jnp.zeros((5, 1, 12, 10)), BOUNDARIES["all faces"], grid)
-    with pytest.raises(ValueError, match="use form='lift'"):
-        BoundaryFNO(fno, "eliminate")(jnp.zeros((1, 12, 10)), BOUNDARIES["all faces"], grid)
     with pytest.raises(ValueError, match="suits axis 0"):
         BoundaryFNO(fno, "basis")(jnp.zeros((1, 12, 10)), BOUNDARIES["closed"], grid)
     with pytest.raises(ValueError, match="padding for 2 axes"):

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,70 +11,77 @@ import yaml
 from jsonargparse import ArgumentParser, Namespace
 
 from physcon.cli.info import provenance
-from physcon.studies import boon_config, config
 
 HELP = "reproduce a published study"
-_DESCRIPTION = """Run a published study: sample, train, predict, constrain, score.
+_DESCRIPTION = """Run a study: get its data, train, predict, constrain, score.
 
-Tables (text, CSV, JSON) and figures go to the run folder with the resolved settings. Every field of
-the settings can be changed on the command line, e.g. --seed 3; `physcon run CONFIG --help` lists
-those of the study that CONFIG names. Example:
+Tables (text, JSON) and figures go to the run folder with the resolved settings. Every field of
+the settings can be changed on the command line, e.g. --training.steps 2000 --seed 3. Examples:
 
   physcon run configs/stefan.yaml --preset quick
+  physcon run configs/darcy_16.yaml --data FOLDER
+  physcon run configs/boon_wave.yaml
 """
 
 
 class Study(NamedTuple):
-    """Settings of a study, what its presets change, its module, and further options.
+    """Where the settings (a dataclass and PRESETS) and `run` are, and which files `run` takes."""
 
-    The module's ``main(settings, folder, identity, options)`` runs it and returns a table as text.
-    """
-
-    settings: type
-    presets: dict[str, dict[str, Any]]
+    settings: str
+    config: str
     module: str
-    add_options: Callable[[ArgumentParser], None] = lambda parser: None
+    files: dict[str, str]
 
 
-def _probconserv_options(run: ArgumentParser) -> None:
-    run.add_argument("--weights", type=Path, default=None, help="trained ANP (.npz): no training")
-    run.add_argument("--soft_weights", type=Path, default=None, help="the same for SoftC")
-    run.add_argument(
-        "--test_tasks", type=Path, default=None, help="published test functions (.npz)"
-    )
-
-
-#: By the key `study` of a configuration file.
 STUDIES = {
     "probconserv": Study(
-        config.StudyConfig, config.PRESETS, "physcon.studies.probconserv", _probconserv_options
+        "physcon.studies.config",
+        "StudyConfig",
+        "physcon.studies.probconserv",
+        {
+            "weights": "trained ANP (.npz): no training",
+            "soft_weights": "the same for SoftC",
+            "test_tasks": "published test functions (.npz)",
+        },
     ),
-    "boon": Study(boon_config.BoonConfig, boon_config.PRESETS, "physcon.studies.boon"),
+    "operator": Study(
+        "physcon.studies.operator",
+        "OperatorConfig",
+        "physcon.studies.operator",
+        {"data": "folder of the public data (.npz)"},
+    ),
+    "boon": Study("physcon.studies.boon_config", "BoonConfig", "physcon.studies.boon", {}),
 }
+_DEFAULT = "probconserv"
 
 
 def parser(arguments: Sequence[str]) -> ArgumentParser:
     """The settings of the study, with the preset's defaults."""
-    content = _peeked(arguments)
-    name = _word(arguments, "--study") or content.get("study", "probconserv")
-    study = STUDIES.get(name, STUDIES["probconserv"])
-    preset = _word(arguments, "--preset") or content.get("preset", "quick")
+    content = _content(arguments)
+    name = _option(arguments, "--study") or content.get("study", _DEFAULT)
+    study = STUDIES.get(name, STUDIES[_DEFAULT])
+    settings = import_module(study.settings)
     run = ArgumentParser(description=_DESCRIPTION, usage="physcon run CONFIG [options]")
     run.add_argument("--config", action="config", help="YAML file of settings: the CONFIG")
-    run.add_argument("--study", choices=sorted(STUDIES), default=name, help="which settings")
-    run.add_argument(
-        "--preset", choices=sorted(study.presets), default="quick", help="size of the run"
-    )
+    run.add_argument("--study", choices=sorted(STUDIES), default=_DEFAULT, help="which study")
+    presets = settings.PRESETS
+    run.add_argument("--preset", choices=sorted(presets), default="quick", help="size of the run")
     run.add_argument(
         "--presets", type=dict, default={}, help="in CONFIG: what each preset changes there"
     )
     run.add_argument("--output", type=Path, default=None, help="run folder")
     run.add_argument("--resume", action="store_true", help="go on with the run in that folder")
+    for file, meaning in study.files.items():
+        run.add_argument(f"--{file}", type=Path, default=None, help=meaning)
     run.add_argument("--quiet", action="store_true", help="no progress bars")
-    study.add_options(run)
-    run.add_class_arguments(study.settings)
-    run.set_defaults(study.presets.get(preset, {}))
-    run.set_defaults((content.get("presets") or {}).get(preset, {}))
+    run.add_class_arguments(getattr(settings, study.config))
+    preset = _option(arguments, "--preset") or content.get("preset", "quick")
+    run.set_defaults(presets.get(preset, {}))
+    own = content.get("presets", {})
+    try:
+        run.set_defaults(own.get(preset, {}))
+    except (AttributeError, KeyError) as error:
+        run.error(f"presets of the settings file, {preset}: {error}")
     return run
 
 
@@ -83,39 +90,44 @@ def main(options: Namespace) -> None:
     from physcon.studies.folder import prepare_folder, write_json
 
     study = STUDIES[options.study]
-    chosen = {f.name: options[f.name] for f in dataclasses.fields(study.settings)}
-    settings = _dataclass(study.settings, chosen)
-    folder = options.output or Path("runs") / f"{_stem(options)}-{options.preset}"
-    identity = json.loads(json.dumps(dataclasses.asdict(settings)))
+    kind = getattr(import_module(study.settings), study.config)
+    config = _dataclass(kind, {f.name: options[f.name] for f in dataclasses.fields(kind)})
+    name = Path(str(options.config[0])).stem if options.config else config.problem
+    folder = options.output or Path("runs") / f"{name}-{options.preset}"
+    identity = json.loads(json.dumps(dataclasses.asdict(config)))
     prepare_folder(folder, identity, options.resume)
-    write_json(folder / "provenance.json", provenance())
-    print(import_module(study.module).main(settings, folder, identity, vars(options)))
+    seeds = {k: v for k, v in identity.items() if k in ("seed", "seeds")}
+    write_json(folder / "provenance.json", provenance() | seeds)
+    import_module(study.module).run(
+        config,
+        folder,
+        identity=identity,
+        resume=options.resume,
+        progress=not options.quiet,
+        **{file: options[file] for file in study.files},
+    )
+    print((folder / "table.txt").read_text(), end="")
     print(f"tables and figures: {folder}")
 
 
-def _stem(options: Namespace) -> str:
-    """A name for the run folder: that of the configuration file, or of the problem."""
-    return Path(str(options.config[0])).stem if options.config else options.problem
-
-
-def _word(arguments: Sequence[str], option: str) -> str | None:
-    """An option that must be known before the rest, since it decides their defaults."""
-    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
-        if word == option:
-            return following
-        if word.startswith(option + "="):
-            return word.partition("=")[2]
-    return None
-
-
-def _peeked(arguments: Sequence[str]) -> dict[str, Any]:
-    """The configuration file's content, or nothing: its faults are reported when it is parsed."""
-    path = _word(arguments, "--config")
+def _content(arguments: Sequence[str]) -> dict[str, Any]:
+    """The settings file, read before there is a parser, which it shapes: its study and presets."""
+    path = _option(arguments, "--config")
     try:
         content = yaml.safe_load(Path(path).read_text()) if path else None
     except (OSError, ValueError, yaml.YAMLError):
-        return {}
+        content = None  # the parser's own reading reports it
     return content if isinstance(content, dict) else {}
+
+
+def _option(arguments: Sequence[str], name: str) -> str | None:
+    """The word after an option, read before there is a parser."""
+    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        if word == name:
+            return following
+        if word.startswith(name + "="):
+            return word.partition("=")[2]
+    return None
 
 
 def _dataclass(kind: type, values: dict[str, Any]) -> Any:

@@ -122,10 +122,10 @@ class BoundaryFNO(eqx.Module):
         if self.form == "basis":
             require(not any(self.fno.padding), "no padding", self.fno.padding, "bases need none")
             return partial(basis_conv, bases=bases_for(boundary, len(space)))
-        if self.form == "eliminate" and self.every_block and any(rows):
-            sides = eliminated_sides(rows)
-            if sides:
-                return partial(eliminated_spectral_conv, sides=sides, points=space[0])
+        if self.form == "eliminate" and self.every_block:
+            sides = eliminated_sides(rows, len(space))
+            if any(sides):
+                return partial(eliminated_spectral_conv, sides=sides, points=space)
         return spectral_conv
 
     def _hidden_rows(self, rows: Rows, space: Shape, closed: list[int]) -> Rows:

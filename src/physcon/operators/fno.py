@@ -9,7 +9,7 @@ block as in Tran et al., Factorized Fourier neural operators, ICLR 2023, eq. 2.
 """
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 import equinox as eqx
 import jax
@@ -73,10 +73,12 @@ class Block(eqx.Module):
 
 
 class Normaliser(eqx.Module):
-    """(u - mean) / std per channel, and back; not trained."""
+    """(u - mean) / std per channel, and back; `fit` leaves it as it is."""
 
     mean: Float[Array, " c"]
     std: Float[Array, " c"]
+
+    frozen: ClassVar[bool] = True
 
     @classmethod
     def fit(cls, samples: Float[Array, "b c *x"]) -> "Normaliser":

@@ -124,7 +124,7 @@ def analyse(u: Float[Array, "c *x"], kept: Shape, method: Method) -> Modes:
     pair = jnp.matmul(u, _as_real(wave, u.dtype), precision="highest")
     modes = jax.lax.complex(pair[..., : kept[-1]], pair[..., kept[-1] :])
     for axis, k in zip(axes[:-1], kept[:-1], strict=True):
-        modes = _along(modes, dft(u.shape[axis], k, half=False), axis)
+        modes = along(modes, dft(u.shape[axis], k, half=False), axis)
     return modes
 
 
@@ -145,7 +145,7 @@ def synthesise(modes: Modes, space: Shape, method: Method) -> Float[Array, "c *x
     for axis in axes[:-1]:
         n = space[axis - 1]
         wave = dft(n, modes.shape[axis], half=False).conj().T / n
-        modes = _along(modes, wave, axis)
+        modes = along(modes, wave, axis)
     n, kept = space[-1], modes.shape[-1]
     back = (hermitian_weights(n, kept) / n) * dft(n, kept, half=True).conj()  # (n, kept)
     matrix = np.concatenate([np.real(back), -np.imag(back)], axis=1).T
@@ -177,7 +177,8 @@ def _as_real(wave: np.ndarray, dtype: jnp.dtype) -> Array:
     return jnp.asarray(np.concatenate([np.real(wave), np.imag(wave)], axis=1), dtype)
 
 
-def _along(modes: Modes, matrix: np.ndarray, axis: int) -> Modes:
-    moved = jnp.moveaxis(modes, axis, -1)
-    moved = jnp.matmul(moved, jnp.asarray(matrix, modes.dtype), precision="highest")
+def along(u: Inexact[Array, "..."], matrix: np.ndarray, axis: int) -> Inexact[Array, "..."]:
+    """`u` with one axis multiplied by a constant ``(n, m)`` matrix, in u's dtype."""
+    moved = jnp.moveaxis(u, axis, -1)
+    moved = jnp.matmul(moved, jnp.asarray(matrix, u.dtype), precision="highest")
     return jnp.moveaxis(moved, -1, axis)

@@ -3,10 +3,11 @@
 from physcon.report.boundary import BoundaryRow as BoundaryRow
 from physcon.report.boundary import boundary_table as boundary_table
 from physcon.report.boundary import write_boundary_tables as write_boundary_tables
+from physcon.report.boundary_figures import comparison_figure as comparison_figure
 from physcon.report.boundary_figures import error_figure as error_figure
-from physcon.report.boundary_figures import field_figure as field_figure
 from physcon.report.boundary_figures import loss_figure as loss_figure
 from physcon.report.boundary_figures import wall_figure as wall_figure
+from physcon.report.figures import field_figure as field_figure
 from physcon.report.figures import mass_figure as mass_figure
 from physcon.report.figures import profile_figure as profile_figure
 from physcon.report.figures import shock_figure as shock_figure

@@ -56,7 +56,7 @@ def error_figure(path: Path, t: np.ndarray, errors: Mapping[str, np.ndarray], ti
     save_figure(figure, path)
 
 
-def field_figure(
+def comparison_figure(
     path: Path, truth: np.ndarray, predictions: Mapping[str, np.ndarray], title: str
 ) -> None:
     """A field in the plane beside every prediction (above) and its error (below)."""

@@ -18,15 +18,6 @@ from physcon.studies.boon_data import answer_times, samples, space_axes, study_g
 from physcon.studies.boon_networks import Errors, evaluated, exists, trained
 
 
-def main(
-    config: BoonConfig, folder: Path, identity: dict[str, Any], options: Mapping[str, Any]
-) -> str:
-    """`run` with the options of the command line; the table as text."""
-    resume, progress = options["resume"], not options["quiet"]
-    rows = run(config, folder, identity=identity, resume=resume, progress=progress)
-    return report.boundary_table(rows)
-
-
 def run(
     config: BoonConfig,
     folder: Path | None = None,
@@ -97,7 +88,7 @@ def _figures(
         truth, predictions = truth[..., -1], {m: u[..., -1] for m, u in predictions.items()}
     title = f"{config.problem}, t = {config.time:g}"
     if space_axes(config) == 2:
-        report.field_figure(folder / "field.png", truth, predictions, title)
+        report.comparison_figure(folder / "field.png", truth, predictions, title)
         middle = config.nodes // 2
         truth, predictions = truth[middle], {m: u[middle] for m, u in predictions.items()}
         x, title = x, f"{title}: section along y in the middle"

@@ -44,10 +44,8 @@ class Errors(NamedTuple):
 
 
 def exists(method: Method, config: BoonConfig) -> bool:
-    """Elimination and bases have no form on a periodic axis, elimination only one in 1-D."""
-    if config.problem == "burgers-periodic":
-        return method not in ("eliminate", "basis")
-    return method != "eliminate" or space_axes(config) == 1
+    """Elimination and bases have no form on a periodic axis."""
+    return config.problem != "burgers-periodic" or method not in ("eliminate", "basis")
 
 
 def network(

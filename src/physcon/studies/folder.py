@@ -1,4 +1,4 @@
-"""The folder of a run: its settings, kept beside what they made."""
+"""A run folder: its settings are kept, and it is not mixed with those of another run."""
 
 import json
 from pathlib import Path

@@ -4,7 +4,6 @@ Source: the experiments of Hansen et al. (2023) on the heat, porous medium, Stef
 Burgers equations; figures in the article's order: mass over time, profiles, shock position.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,23 +22,6 @@ from physcon.studies.config import EvaluationSettings, Method, StudyConfig
 from physcon.studies.evaluate import Models, masses, profiles, score, shock_positions
 from physcon.studies.fitting import train
 from physcon.studies.models import GaussianProcess, NeuralProcess
-
-
-def main(
-    config: StudyConfig, folder: Path, identity: dict[str, Any], options: Mapping[str, Any]
-) -> str:
-    """`run` with the options of the command line; the table as text."""
-    rows = run(
-        config,
-        folder,
-        identity=identity,
-        weights=options["weights"],
-        soft_weights=options["soft_weights"],
-        test_tasks=options["test_tasks"],
-        resume=options["resume"],
-        progress=not options["quiet"],
-    )
-    return report.table_text(rows, PROBLEMS[config.problem].settings.parameter)
 
 
 def run(
