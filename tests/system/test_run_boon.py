@@ -75,6 +75,8 @@ def test_an_interrupted_run_resumes_to_the_same_result(finished, config, tmp_pat
         ("study: bon", "bon"),
         ("study: boon\nproblem: navier", "navier"),
         ("study: boon\nseed: 1", "seed"),
+        ("study: boon\npresets: {quick: {nodez: 3}}", "nodez"),
+        ("presets: 3", "presets"),
     ],
 )
 def test_wrong_settings_are_refused(tmp_path, capsys, text, message):

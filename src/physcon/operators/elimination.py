@@ -175,7 +175,9 @@ def _symmetriser(
 
     def symmetric(h: Inexact[Array, "*a q"]) -> Inexact[Array, "*a q"]:
         shape = (1,) * (h.ndim - 1) + (-1,)
-        other = jnp.where(kept.reshape(shape), h[..., partner].conj(), 0)
+        # Without wrapping: its comparison of index types fails in float64 inside a compiled loop.
+        back = h.at[..., partner].get(mode="promise_in_bounds", wrap_negative_indices=False)
+        other = jnp.where(kept.reshape(shape), back.conj(), 0)
         return jnp.where(folded.reshape(shape), 0.5 * (h + other), h)
 
     return symmetric
