@@ -21,16 +21,16 @@ that are neighbours on the FFT's circle.
 """
 
 from functools import partial
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import equinox as eqx
 import jax.numpy as jnp
 
 from physcon._checks import require
-from physcon._typing import Array, Float, Shape
+from physcon._typing import Array, Float, PRNGKeyArray, Shape
 from physcon.boundary import Boundary, Dirichlet
 from physcon.grid import Grid
-from physcon.operators.bases import bases_for, basis_conv
+from physcon.operators.bases import bases_for, basis_conv, init_basis_weights
 from physcon.operators.correct import eliminated_sides
 from physcon.operators.elimination import eliminated_spectral_conv
 from physcon.operators.enforce import (
@@ -43,7 +43,7 @@ from physcon.operators.enforce import (
     smooth_lift,
 )
 from physcon.operators.fno import FNO, Convolve, Field, Normaliser, mean_and_variance
-from physcon.operators.spectral import spectral_conv
+from physcon.operators.spectral import init_spectral_weights, spectral_conv
 from physcon.operators.trace import Trace, broadcast_value, traces
 
 NetworkForm: TypeAlias = Literal["lift", "eliminate", "overwrite", "basis"]
@@ -72,6 +72,41 @@ class BoundaryFNO(eqx.Module):
     order: int = eqx.field(static=True, default=2)
     reach: float = eqx.field(static=True, default=REACH)
     throw: bool = eqx.field(static=True, default=True)
+
+    @classmethod
+    def init(
+        cls,
+        key: PRNGKeyArray,
+        in_channels: int,
+        out_channels: int,
+        modes: Shape,
+        width: int = 64,
+        depth: int = 4,
+        *,
+        form: NetworkForm = "basis",
+        every_block: bool = True,
+        order: int = 2,
+        reach: float = REACH,
+        throw: bool = True,
+        padding: tuple[int | float, ...] | None = None,
+        **options: Any,
+    ) -> "BoundaryFNO":
+        """A network whose spectral weights suit the form.
+
+        Args:
+            padding: as of `FNO`, for Fourier weights; by default a quarter of every axis, which is
+                right unless an axis is periodic. Without it both ends are neighbours.
+            options: further ones of `FNO.init`.
+        """
+        of_basis = form == "basis"
+        if padding is None:
+            padding = (0,) * len(modes) if of_basis else (0.25,) * len(modes)
+        weights = init_basis_weights if of_basis else init_spectral_weights
+        fno = FNO.init(
+            key, in_channels, out_channels, modes, width, depth,
+            padding=padding, init_weights=weights, **options,
+        )  # fmt: skip
+        return cls(fno, form, every_block, order, reach, throw)
 
     def __call__(self, u: Float[Array, "i *x"], boundary: Boundary, grid: Grid) -> Field:
         """The output in physical units; l_r(output) == α_r on every side r."""

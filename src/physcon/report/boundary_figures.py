@@ -28,7 +28,7 @@ def wall_figure(
     """
     figure = Figure(figsize=(11, 3.4), layout="constrained")
     whole, *walls = figure.subplots(1, 3, width_ratios=(3, 2, 2))
-    whole.plot(x, truth, color="black", lw=3, alpha=0.35, label="exact")
+    whole.plot(x, truth, color="black", lw=3, alpha=0.35, label="truth")
     for method, u in predictions.items():
         whole.plot(x, u, color=COLOURS[method], lw=1, label=method)
     whole.set(xlabel="x", ylabel="u")
@@ -72,7 +72,7 @@ def comparison_figure(
         return axis.imshow(u.T, origin="lower", extent=box, vmin=-limit, vmax=limit, cmap=colours)
 
     image = show(panels[0, 0], truth, size, "RdBu_r")
-    panels[0, 0].set_title("exact")
+    panels[0, 0].set_title("truth")
     panels[1, 0].axis("off")
     bars = [(image, panels[0, :])]
     for column, (method, u) in enumerate(predictions.items(), start=1):

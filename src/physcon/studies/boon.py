@@ -39,7 +39,8 @@ def run(
     errors: dict[Method, Errors] = {}
     predictions: dict[str, np.ndarray] = {}
     losses: dict[str, np.ndarray] = {}
-    for method in (m for m in config.methods if exists(m, config)):
+    methods: list[Method] = [m for m in config.methods if exists(m, config)]
+    for method in methods:
         if progress:
             print(f"{config.problem}: {method}", flush=True)
         found = trained(
@@ -55,7 +56,7 @@ def run(
         write_arrays(folder / "training.npz", losses, force=True)
         report.loss_figure(folder / "training.png", losses)
         truth = np.asarray(test.answer[0, 0])
-        write_arrays(folder / "predictions.npz", {"exact": truth, **predictions}, force=True)
+        write_arrays(folder / "predictions.npz", {"truth": truth, **predictions}, force=True)
         _figures(config, folder, truth, predictions)
         if config.times > 1:
             _over_time(config, folder, errors)
@@ -64,7 +65,7 @@ def run(
 
 def table(errors: Mapping[Method, Errors]) -> list[report.BoundaryRow]:
     """One row per method: means over functions, then mean and spread over seeds."""
-    means = {method: e.relative_l2.mean(1) for method, e in errors.items()}
+    means = {method: np.asarray(e.relative_l2).mean(1) for method, e in errors.items()}
     base = float(means["overwrite"].mean()) if "overwrite" in means else None
     return [
         report.BoundaryRow(
@@ -72,10 +73,10 @@ def table(errors: Mapping[Method, Errors]) -> list[report.BoundaryRow]:
             per_seed.size,
             float(per_seed.mean()),
             float(per_seed.std()),
-            float(np.sqrt(errors[method].misfit.mean())),
+            float(np.sqrt(e.misfit.mean())),
             None if base is None else float(per_seed.mean()) / base,
         )
-        for method, per_seed in means.items()
+        for (method, e), per_seed in zip(errors.items(), means.values(), strict=True)
     ]
 
 
@@ -97,7 +98,7 @@ def _figures(
 
 def _over_time(config: BoonConfig, folder: Path, errors: Mapping[Method, Errors]) -> None:
     t = answer_times(config)
-    curves: dict[str, np.ndarray] = {m: e.over_time.mean((0, 1)) for m, e in errors.items()}
+    curves = {str(m): np.asarray(e.over_time).mean((0, 1)) for m, e in errors.items()}
     report.error_figure(folder / "error_over_time.png", t, curves, config.problem)
     lines = np.column_stack([t, *curves.values()]).tolist()
     report.write_csv(folder / "error_over_time.csv", ["t", *curves], lines)

@@ -25,7 +25,8 @@ class BoonConfig:
             states at so many equal steps after `start` up to `time`.
         train, test: number of functions.
         modes, width, depth, batch: of the network and its training; modes on every axis of space,
-            and on the time axis as many, but at most half of `times`.
+            and on the time axis as many, but at most half of `times`. Bases keep two half waves
+            for each mode: the same range of wave numbers, and as many weights.
         padding: zeros appended to each axis, as a fraction of it, for every Fourier method alike
             (none on periodic axes; bases need none).
         steps: gradient steps; published: 500 epochs of 500 / 20 = 25.

@@ -10,11 +10,9 @@ import numpy as np
 
 from physcon._typing import Array, Float, PRNGKeyArray, PyTree, Scalar
 from physcon.grid import Grid
-from physcon.operators.bases import init_basis_weights
 from physcon.operators.boon import BoundaryFNO, NetworkForm
 from physcon.operators.enforce import residuals
-from physcon.operators.fno import FNO, Normaliser
-from physcon.operators.spectral import init_spectral_weights
+from physcon.operators.fno import Normaliser
 from physcon.studies.boon_config import BoonConfig, Method
 from physcon.studies.boon_data import Samples, space_axes
 from physcon.training import FitResult, Minibatches, fit
@@ -54,22 +52,28 @@ def network(
     """Random weights of one method; all methods but "basis" start from the same ones."""
     axes, timed = space_axes(config), config.times > 1
     modes = (config.modes,) * axes + (min(config.modes, config.times // 2),) * timed
+    if method == "basis":
+        # Half waves for waves: the same range, and as many numbers as in complex weights.
+        points = (config.nodes,) * axes + (config.times,) * timed
+        modes = tuple(min(2 * m, n - 2) for m, n in zip(modes, points, strict=True))
     pad = 0.0 if method == "basis" else config.padding
     space_pad = 0.0 if config.problem == "burgers-periodic" else pad
-    fno = FNO.init(
+    return BoundaryFNO.init(
         key,
         1,
         1,
         modes,
         config.width,
         config.depth,
+        form=_FORMS[method],
+        every_block=method in ("lift", "eliminate", "basis"),
+        order=config.order,
+        reach=config.reach,
+        throw=False,
         padding=(space_pad,) * axes + (pad,) * timed,
         inputs=inputs,
         outputs=outputs,
-        init_weights=init_basis_weights if method == "basis" else init_spectral_weights,
     )
-    every = method in ("lift", "eliminate", "basis")
-    return BoundaryFNO(fno, _FORMS[method], every, config.order, config.reach, throw=False)
 
 
 def trained(
