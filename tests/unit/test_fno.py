@@ -10,12 +10,10 @@ import pytest
 
 from physcon.boundary import Boundary, Dirichlet, Neumann, Outflow, Periodic
 from physcon.grid import Grid
-from physcon.operators.bases import init_basis_weights
 from physcon.operators.boon import BoundaryFNO
 from physcon.operators.enforce import residuals
 from physcon.operators.fno import FNO, Normaliser, Pointwise, gelu, mean_and_variance
 from physcon.operators.lowrank import CPWeights, TuckerWeights
-from physcon.operators.spectral import init_spectral_weights
 
 KEY = jax.random.key(0)
 call = eqx.filter_jit(lambda network, *args: network(*args))
@@ -90,15 +88,19 @@ BOUNDARIES = {
 
 @lru_cache
 def network(form):
-    return BoundaryFNO(
-        FNO.init(
-            KEY, 2, 3, (3, 3), 4, 2,
-            padding=(0, 0) if form == "basis" else (2, 0.25),
-            outputs=Normaliser(jnp.array([1.0, -5.0, 0.0]), jnp.array([1.0, 10.0, 0.1])),
-            init_weights=init_basis_weights if form == "basis" else init_spectral_weights,
-        ),
-        form,
+    return BoundaryFNO.init(
+        KEY, 2, 3, (3, 3), 4, 2, form=form,
+        padding=(0, 0) if form == "basis" else (2, 0.25),
+        outputs=Normaliser(jnp.array([1.0, -5.0, 0.0]), jnp.array([1.0, 10.0, 0.1])),
     )  # fmt: skip
+
+
+def test_default_form_and_padding():
+    """Bases, which need no padding; Fourier weights get a quarter of each axis."""
+    best = BoundaryFNO.init(KEY, 1, 1, (3,), 4, 1)
+    assert (best.form, best.fno.padding) == ("basis", (0,))
+    assert best.fno.blocks[0].spectral.shape == (4, 4, 3)
+    assert BoundaryFNO.init(KEY, 1, 1, (3,), 4, 1, form="lift").fno.padding == (0.25,)
 
 
 # Bases are for axes that are not periodic.
