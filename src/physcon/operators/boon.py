@@ -5,19 +5,18 @@ output. In the blocks it carries the boundary data into the network: feature j t
 (normalised) condition of output channel j modulo the number of outputs. The last one makes the
 conditions hold to rounding.
 
-Which form trains best (benchmarks/results/bench_boon_forms.json: small networks without padding,
-400 steps, 3 seeds, relative L2):
+Which form trains best (quick presets of configs/boon_*.yaml: one step in time, the same budget and
+number of weights, 2 seeds, relative L2; docs/boundary_forms.md has all of it):
 
-                     plain   overwrite  lift    eliminate  basis
-    Stokes           0.185   0.189      0.014   0.49       0.019    Dirichlet
-    Burgers, shock   0.0089  0.0086     0.0051  0.15       0.0062   Dirichlet
-    heated rod       0.030   0.023      0.031   0.89       0.0084   Neumann
-    wave             0.171   0.127      0.265   1.04       0.016    Neumann
+                     plain    overwrite  lift     eliminate  basis
+    Stokes           0.087    0.085      0.0101   0.16       0.0108    Dirichlet
+    Burgers, shock   0.0031   0.0029     0.0025   0.031      0.0021    Dirichlet
+    heated rod       0.0049   0.0050     0.0057   0.24       0.0043    Neumann
+    wave             0.028    0.028      0.026    0.50       0.0079    Neumann
 
-The lift, which is the default, works with any FNO and suits values. For slopes it did not beat
-overwriting: cosines ("basis") did, and "basis" was never far from the best. Elimination, the
-article's form with exact pivots, trained badly throughout: its pivots all but vanish between ends
-that are neighbours on the FFT's circle.
+"basis" is best or as good as the best, so `BoundaryFNO.init` builds it. The lift works with any FNO,
+also one that is trained already, and on periodic axes: it is what `BoundaryFNO(fno)` does.
+Elimination, the article's form with exact pivots, trained badly throughout.
 """
 
 from functools import partial
