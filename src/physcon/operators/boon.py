@@ -44,7 +44,7 @@ from physcon.operators.enforce import (
 )
 from physcon.operators.fno import FNO, Convolve, Field, Normaliser, mean_and_variance
 from physcon.operators.spectral import spectral_conv
-from physcon.operators.trace import Trace, broadcast_value, traces
+from physcon.operators.trace import Order, Trace, broadcast_value, traces
 
 NetworkForm: TypeAlias = Literal["lift", "eliminate", "overwrite", "basis"]
 Rows: TypeAlias = tuple[tuple[Trace, ...], ...]
@@ -69,7 +69,7 @@ class BoundaryFNO(eqx.Module):
     fno: FNO
     form: NetworkForm = eqx.field(static=True, default="lift")
     every_block: bool = eqx.field(static=True, default=True)
-    order: int = eqx.field(static=True, default=2)
+    order: Order = eqx.field(static=True, default=2)
     reach: float = eqx.field(static=True, default=REACH)
     throw: bool = eqx.field(static=True, default=True)
 
