@@ -36,10 +36,12 @@ from physcon.studies.operator import (
 def ours(config, seed, train, cases):
     """Train and predict with physcon; compilation is part of the time, and told apart."""
     start = time.perf_counter()
-    jax.block_until_ready(jax.tree.leaves(trained(replace(config, epochs=1), seed, train)))
+    jax.block_until_ready(
+        jax.tree.leaves(trained(replace(config, epochs=1), seed, train, progress=False))
+    )
     short = time.perf_counter() - start
     start = time.perf_counter()
-    fno = trained(config, seed, train)
+    fno = trained(config, seed, train, progress=False)
     jax.block_until_ready(jax.tree.leaves(fno))
     seconds = time.perf_counter() - start
     epoch = max(0.0, seconds - short) / max(1, config.epochs - 1)

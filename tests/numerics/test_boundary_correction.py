@@ -164,6 +164,27 @@ def test_all_faces_at_once(n, form, rng):
     np.testing.assert_allclose(call(out, boundary, grid), out, atol=2e-5)  # idempotent
 
 
+@pytest.mark.parametrize("n", [12, 13])
+def test_spectral_slopes_of_band_limited_fields_are_exact(n, rng):
+    """On the circle of n nodes: l(u) = u'(x) at both ends, which no one-sided difference meets."""
+    period, x = n / (n - 1), np.linspace(0, 1, n)
+    m = np.arange(1, 6)
+    a, b = rng.normal(size=(2, 5))
+    phase = 2 * np.pi / period * np.outer(x, m)
+    u = jnp.asarray(np.cos(phase) @ a + np.sin(phase) @ b, jnp.float32)[None]
+    slope = 2 * np.pi / period * (np.cos(phase) @ (m * b) - np.sin(phase) @ (m * a))
+    boundary = Boundary((Neumann(slope[0]), Robin(2.0, 1.0, 2 * float(u[0, -1]) + slope[-1])))
+    grid = Grid.uniform(0.0, 1.0, n, "nodes")
+    for order, least, most in (("spectral", 0.0, 2e-6), (4, 1e-2, 1e2)):
+        for r in residuals(u, boundary, grid, order):
+            assert least <= float(jnp.abs(r.value[0])) <= most * np.abs(slope).max()
+    moved = lift(u + 0.3 * random(rng, (1, n)), boundary, grid, "spectral")
+    for r in residuals(moved, boundary, grid, "spectral"):
+        assert float(jnp.abs(r.value[0])) <= 1e-5 * np.abs(slope).max()
+    with pytest.raises(ValueError, match="use form='lift'"):
+        overwrite(u, boundary, grid, "spectral")
+
+
 def test_lift_is_the_gain_of_a_smooth_prior(rng):
     """u + P lᵀ (l P lᵀ)⁻¹ (α - l(u)) with the whole Matérn-5/2 covariance P, in float64."""
     n, reach = SPACE[1][0], 0.25

@@ -43,7 +43,7 @@ from physcon.operators.enforce import (
 )
 from physcon.operators.fno import FNO, Convolve, Field, Normaliser, mean_and_variance
 from physcon.operators.spectral import init_spectral_weights, spectral_conv
-from physcon.operators.trace import Trace, broadcast_value, traces
+from physcon.operators.trace import Order, Trace, broadcast_value, traces
 
 NetworkForm: TypeAlias = Literal["lift", "eliminate", "overwrite", "basis"]
 Rows: TypeAlias = tuple[tuple[Trace, ...], ...]
@@ -68,7 +68,7 @@ class BoundaryFNO(eqx.Module):
     fno: FNO
     form: NetworkForm = eqx.field(static=True, default="lift")
     every_block: bool = eqx.field(static=True, default=True)
-    order: int = eqx.field(static=True, default=2)
+    order: Order = eqx.field(static=True, default=2)
     reach: float = eqx.field(static=True, default=REACH)
     throw: bool = eqx.field(static=True, default=True)
 
@@ -84,7 +84,7 @@ class BoundaryFNO(eqx.Module):
         *,
         form: NetworkForm = "basis",
         every_block: bool = True,
-        order: int = 2,
+        order: Order = 2,
         reach: float = REACH,
         throw: bool = True,
         padding: tuple[int | float, ...] | None = None,

@@ -20,7 +20,7 @@ from physcon.grid import Grid
 from physcon.operators.elimination import eliminate, eliminated_spectral_conv
 from physcon.operators.enforce import lift, overwrite
 from physcon.operators.spectral import Method, Weights, spectral_conv
-from physcon.operators.trace import Trace, traces
+from physcon.operators.trace import Order, Trace, traces
 
 Form: TypeAlias = Literal["lift", "eliminate", "overwrite"]
 Kernel: TypeAlias = Callable[[Float[Array, "i *x"]], Float[Array, "o *x"]]
@@ -31,7 +31,7 @@ def correct(
     boundary: Boundary,
     grid: Grid,
     form: Form = "lift",
-    order: int = 2,
+    order: Order = 2,
     throw: bool = True,
 ) -> Kernel:
     """The kernel with its output corrected: l_r(correct(K)(x)) == α_r on every side r.
@@ -68,7 +68,7 @@ def corrected_spectral_conv(
     boundary: Boundary,
     grid: Grid,
     form: Form = "lift",
-    order: int = 2,
+    order: Order = 2,
     method: Method = "auto",
     throw: bool = True,
 ) -> Float[Array, "o *x"]:

@@ -172,7 +172,7 @@ def trained(
     from physcon.training import Minibatches, fit
 
     def loss(fno: FNO, batch: Samples, key: PRNGKeyArray) -> Scalar:
-        error = _norms(jax.vmap(fno)(batch.inputs) - batch.answers)
+        error = _norms(jax.vmap(fno)(jnp.asarray(batch.inputs)) - batch.answers)
         return jnp.mean(error / _norms(batch.answers))
 
     weights, order = jax.random.split(jax.random.key(seed))
