@@ -31,10 +31,13 @@ def boundary_table(rows: Sequence[BoundaryRow]) -> str:
     best = min(row.relative_l2 for row in rows)
     for row in rows:
         mark = "*" if row.relative_l2 == best else " "
-        error = f"{row.relative_l2:.5f} ± {row.relative_l2_std:.5f}{mark}"
+        spread = f" ± {row.relative_l2_std:.5f}" if row.seeds > 1 else ""
+        error = f"{row.relative_l2:.5f}{spread}{mark}"
         ratio = "" if row.against_overwrite is None else f"{row.against_overwrite:.2f}"
         lines.append(f"{row.method:<12}{error:>20}  {ratio:>11}  {row.boundary_error:>14.1e}")
-    lines += ["", f"mean ± standard deviation over {rows[0].seeds} seeds; * best"]
+    seeds = rows[0].seeds
+    over = f"mean ± standard deviation over {seeds} seeds" if seeds > 1 else "one seed"
+    lines += ["", f"{over}; * best"]
     worse = [r.method for r in rows if r.method != "plain" and (r.against_overwrite or 0) > 1]
     if worse:
         lines.append(f"not better than overwriting: {', '.join(worse)}")

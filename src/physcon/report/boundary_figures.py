@@ -31,7 +31,7 @@ def wall_figure(
     whole.plot(x, truth, color="black", lw=3, alpha=0.35, label="truth")
     for method, u in predictions.items():
         whole.plot(x, u, color=COLOURS[method], lw=1, label=method)
-    whole.set(xlabel="x", ylabel="u")
+    whole.set(xlabel="position", ylabel="u")
     whole.legend(frameon=False, fontsize=8)
     near = max(6, x.size // 12)
     sizes = [np.abs(u - truth)[np.r_[:near, -near:0]].max() for u in predictions.values()]
@@ -40,7 +40,7 @@ def wall_figure(
         axis.axhline(0, color="black", lw=3, alpha=0.35)
         for method, u in predictions.items():
             axis.plot(x[part], (u - truth)[part], color=COLOURS[method], marker=".", lw=1)
-        axis.set(xlabel="x", title=f"error at the {name} wall", ylim=(-limit, limit))
+        axis.set(xlabel="position", title=f"error at the {name} wall", ylim=(-limit, limit))
     figure.suptitle(title, fontsize=10)
     save_figure(figure, path)
 
