@@ -43,8 +43,12 @@ class Pointwise(eqx.Module):
 
     def __call__(self, u: Float[Array, "i *x"]) -> Float[Array, "o *x"]:
         """W u + b."""
-        bias = self.bias.reshape((-1,) + (1,) * (u.ndim - 1))
-        return jnp.einsum("oi,i...->o...", self.weight, u) + bias
+        # Times a one that depends on the sample: under vmap the products, and that of the weight's
+        # gradient above all, stay one per sample. As one product over (sample, point) XLA's CPU
+        # backend transposes the whole batch: forward and backward took 1.5 times as long.
+        one = 1 + 0 * jax.lax.stop_gradient(u[(0,) * u.ndim])
+        flat = jnp.matmul(self.weight * one, u.reshape(u.shape[0], -1)) + self.bias[:, None]
+        return flat.reshape(-1, *u.shape[1:])
 
 
 class Perceptron(eqx.Module):
@@ -110,8 +114,9 @@ class FNO(eqx.Module):
         lift, blocks, projection: the parameters.
         inputs, outputs: normalisers, or None.
         padding: per axis a fraction of its length (float), or a number of points (int), of zeros
-            appended after the lift: room for what is not periodic. A fraction keeps the network's
-            meaning on other grids.
+            appended after the lift: room for what is not periodic. A fraction p of n nodes that
+            include both ends makes the period (1 + p) (n - 1) spacings, rounded: the same length
+            on every grid, so the modes, and the network, keep their meaning.
         coordinates: whether the positions, 0 to 1 per axis, are appended to the input.
         activate_last: whether the last block, too, ends with an activation.
     """
@@ -202,7 +207,9 @@ class FNO(eqx.Module):
     def padded_points(self, space: Shape) -> Shape:
         """Points appended to every axis of a field of this shape."""
         pairs = zip(self.padding, space, strict=True)
-        return tuple(p if isinstance(p, int) else round(p * n) for p, n in pairs)
+        return tuple(
+            p if isinstance(p, int) else max(0, round((1 + p) * (n - 1)) - n) for p, n in pairs
+        )
 
 
 def mean_and_variance(
