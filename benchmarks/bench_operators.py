@@ -5,9 +5,11 @@
 
 Ratios are of medians of interleaved calls in one run. "training" is the time of one of ten steps of
 gradient descent: for physcon inside one compiled loop, as `physcon.training.fit` runs them, so that
-the pages of its buffers are touched for the first time once and not in every step. The comparison with neuraloperator's FNO
-(PyTorch) runs that network in a worker process of the given interpreter: same cores, same number
-of threads, float32, the same modes, width, depth and batch, one call of each in turn.
+the pages of its buffers are touched for the first time once and not in every step.
+
+The comparison with neuraloperator's FNO (PyTorch) runs that network in a worker process of the
+given interpreter: same cores, same number of threads, float32, the same modes, width, depth and
+batch, one call of each in turn.
 """
 
 import argparse
@@ -81,7 +83,6 @@ def both_directions(forward, parameters, *args):
 
 def corrections(case, repeats):
     """Time of each boundary-corrected network over the plain one of the same size."""
-    space = case[0]
     fno, grid, u = network(*case)
     # One condition a side of the first axis; values are data of each sample.
     values = jnp.linspace(0.0, 1.0, u.shape[0])
