@@ -14,8 +14,8 @@ number of weights, 2 seeds, relative L2; docs/boundary_forms.md has all of it):
     heated rod       0.0049   0.0050     0.0057   0.24       0.0043    Neumann
     wave             0.028    0.028      0.026    0.50       0.0079    Neumann
 
-"basis" is best for slopes and on average, so `BoundaryFNO.init` builds it. The lift suits values, is
-the better one for them over time, works with any FNO, also one that is trained already, and beside
+"basis" is best for slopes and on average, so `BoundaryFNO.init` builds it. The lift is the better
+one for values over time; it works with any FNO, also one that is trained already, and beside
 periodic axes: it is what `BoundaryFNO(fno)` does. Elimination, the article's form with exact
 pivots, trained badly throughout.
 """
