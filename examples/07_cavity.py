@@ -45,12 +45,12 @@ assert abs(circulation + float(lid.sum()) / (n - 1)) < 1e-5
 # %% [markdown]
 # ## Two networks
 # The same one with the walls overwritten, and with the walls' vorticity lifted smoothly into every
-# layer. Same data, batches and steps, for a few seconds.
+# layer. Same data, batches and steps; `physcon run configs/boon_cavity.yaml` is the longer version.
 
 # %%
 config = BoonConfig(
     problem="cavity", nodes=21, time=1.0, times=4, train=40, test=10, modes=5, width=10, depth=3,
-    batch=5, steps=150, learning_rate=4e-3, seeds=(0,), methods=("overwrite", "lift"),
+    batch=5, steps=300, learning_rate=4e-3, seeds=(0,), methods=("overwrite", "lift"),
 )  # fmt: skip
 grid = study_grid(config)
 keys = jax.random.split(jax.random.key(0), 3)
