@@ -11,6 +11,7 @@ import yaml
 from jsonargparse import ArgumentParser, Namespace
 
 from physcon.cli.info import provenance
+from physcon.cli.settings import from_options
 
 HELP = "reproduce a published study"
 _DESCRIPTION = """Run a study: get its data, train, predict, constrain, score.
@@ -91,7 +92,7 @@ def main(options: Namespace) -> None:
 
     study = STUDIES[options.study]
     kind = getattr(import_module(study.settings), study.config)
-    config = _dataclass(kind, {f.name: options[f.name] for f in dataclasses.fields(kind)})
+    config = from_options(kind, options)
     name = Path(str(options.config[0])).stem if options.config else config.problem
     folder = options.output or Path("runs") / f"{name}-{options.preset}"
     identity = json.loads(json.dumps(dataclasses.asdict(config)))
@@ -106,6 +107,9 @@ def main(options: Namespace) -> None:
         progress=not options.quiet,
         **{file: options[file] for file in study.files},
     )
+    truth = folder / "truth.txt"
+    if truth.is_file():
+        print(f"truth by finite volumes:\n{truth.read_text()}")
     print((folder / "table.txt").read_text(), end="")
     print(f"tables and figures: {folder}")
 
@@ -128,13 +132,3 @@ def _option(arguments: Sequence[str], name: str) -> str | None:
         if word.startswith(name + "="):
             return word.partition("=")[2]
     return None
-
-
-def _dataclass(kind: type, values: dict[str, Any]) -> Any:
-    """A (nested) dataclass from jsonargparse's namespaces."""
-    out = {}
-    for f in dataclasses.fields(kind):
-        value = values[f.name]
-        nested = isinstance(value, Namespace)
-        out[f.name] = _dataclass(f.type, vars(value)) if nested else value  # type: ignore[arg-type]
-    return kind(**out)

@@ -7,6 +7,8 @@ from physcon.report.boundary_figures import comparison_figure as comparison_figu
 from physcon.report.boundary_figures import error_figure as error_figure
 from physcon.report.boundary_figures import loss_figure as loss_figure
 from physcon.report.boundary_figures import wall_figure as wall_figure
+from physcon.report.fields import fields_animation as fields_animation
+from physcon.report.fields import fields_figure as fields_figure
 from physcon.report.figures import field_figure as field_figure
 from physcon.report.figures import mass_figure as mass_figure
 from physcon.report.figures import profile_figure as profile_figure

@@ -117,7 +117,7 @@ def training_figure(path: Path, losses: Mapping[str, np.ndarray]) -> None:
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write the figure, whole or not at all, in the format of the path's suffix."""
+    """A figure without upper and right spines in a file, whole or absent."""
     for axis in figure.axes:
         axis.spines[["top", "right"]].set_visible(False)
     with atomic_path(path) as partial:
