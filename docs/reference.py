@@ -27,6 +27,8 @@ MODULES = (
     "physcon.models.gp",
     "physcon.models.ensemble",
     "physcon.training",
+    "physcon.serving",
+    "physcon.flax",
     "physcon.io",
     "physcon.report",
 )
