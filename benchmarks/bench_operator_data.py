@@ -7,10 +7,9 @@ of padding, normalisation, loss (relative L2), Adam, schedule, number of steps a
 and the same threads; each library's own initial weights and shuffling. They train in turn, seed by
 seed, and the same function scores both on every test grid.
 
-neuraloperator 2.0 pads both ends by a fraction of the number of points, so the period changes with
-the grid, and its convolution keeps other modes on axes of even than of odd (padded) length (a
-convolution of a band-limited field on 21 and on 42 points differs by more than its size, on 21 and
-63 by rounding): both show in its errors on finer grids.
+neuraloperator 2.0 keeps other modes on axes of odd than of even (padded) length: its convolution of
+a band-limited field on 21 and on 42 points differs by more than its size, on 21 and 63 by rounding.
+Its errors on grids whose padded parity is not that of the training grid show it.
 """
 
 import argparse
@@ -87,8 +86,7 @@ def main() -> None:
     }
     results = []
     for problem in args.problems:
-        padding = 0.25 if problem == "burgers" else OperatorConfig().padding
-        config = replace(OperatorConfig(), problem=problem, padding=padding, **changes)
+        config = replace(OperatorConfig(), problem=problem, **changes)
         train, cases = training_set(config, args.data), list(trials(config, args.data))
         result = {"problem": problem, "config": asdict(config), "threads": threads, "runs": []}
         results.append(result)

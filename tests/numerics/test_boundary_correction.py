@@ -334,6 +334,25 @@ def test_faces_depend_on_themselves_alone_for_the_last_eliminated_axis(box_kerne
             assert np.abs(others).max() < 1e-9 * np.abs(row).max()
 
 
+def test_elimination_trains_in_float32(box_kernel, rng):
+    """Gradient of a batch, as in training, float64 inside: that of the float64 program."""
+    from physcon.operators.elimination import eliminated_spectral_conv
+
+    u, seed = rng.normal(size=(2, 2, 2, *BOX))
+
+    def gradient(weights):
+        def loss(w):
+            out = jax.vmap(lambda u: eliminated_spectral_conv(w, u, ((0,), (), (0, 1))))
+            return jnp.sum(out(jnp.asarray(u, w.dtype)) * jnp.asarray(seed, w.dtype))
+
+        return jax.jit(jax.grad(loss))(weights)
+
+    got = gradient(jnp.asarray(box_kernel[0], jnp.float32))
+    with jax.enable_x64(True):
+        expected = np.asarray(gradient(jnp.asarray(box_kernel[0])))
+    np.testing.assert_allclose(got, expected, atol=1e-3 * np.abs(expected).max())
+
+
 @pytest.mark.parametrize("form", ["lift", "eliminate", "overwrite"])
 def test_affine_in_input_and_values(form, rng):
     """f(x + s y; α + s β) = f(x; α) + s f(y; β)."""

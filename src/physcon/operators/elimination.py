@@ -162,22 +162,25 @@ def _symmetriser(
     Of all of them where the real axis is the eliminated one; else of those whose mode on the real
     axis is its own conjugate (0 and n/2). A mode whose negative was not kept is halved.
     """
-    folded, kept, partner = np.array([True]), np.array([True]), np.array([0])
+    folded, kept, sizes = np.array([True]), np.array([True]), []
     for t, (n, k) in enumerate(across):
         half = half_last and t + 1 == len(across)
         numbers = wavenumbers(k, half) % n
-        negative = numbers[:, None] == (-numbers[None, :]) % n  # [index of -q, q]
         own = hermitian_weights(n, k) == 1 if half else np.ones(len(numbers), bool)
-        index = np.arange(len(numbers)) if half else np.argmax(negative, axis=0)
+        paired = own if half else np.isin((-numbers) % n, numbers)
         folded = np.logical_and.outer(folded, own).ravel()
-        kept = np.logical_and.outer(kept, own if half else negative.any(axis=0)).ravel()
-        partner = np.add.outer(partner * len(numbers), index).ravel()
+        kept = np.logical_and.outer(kept, paired).ravel()
+        sizes.append(len(numbers))
 
     def symmetric(h: Inexact[Array, "*a q"]) -> Inexact[Array, "*a q"]:
+        other = h.reshape(*h.shape[:-1], *sizes)
+        for t in range(len(sizes) - half_last):  # modes 0, 1 .. M-1, -M .. -1 become 0, -1 .. 1
+            axis = h.ndim - 1 + t
+            first = jax.lax.slice_in_dim(other, 0, 1, axis=axis)
+            rest = jax.lax.slice_in_dim(other, 1, None, axis=axis)
+            other = jnp.concatenate([first, jnp.flip(rest, axis)], axis)
         shape = (1,) * (h.ndim - 1) + (-1,)
-        # Without wrapping: its comparison of index types fails in float64 inside a compiled loop.
-        back = h.at[..., partner].get(mode="promise_in_bounds", wrap_negative_indices=False)
-        other = jnp.where(kept.reshape(shape), back.conj(), 0)
+        other = jnp.where(kept.reshape(shape), other.reshape(h.shape).conj(), 0)
         return jnp.where(folded.reshape(shape), 0.5 * (h + other), h)
 
     return symmetric

@@ -114,9 +114,9 @@ class FNO(eqx.Module):
         lift, blocks, projection: the parameters.
         inputs, outputs: normalisers, or None.
         padding: per axis a fraction of its length (float), or a number of points (int), of zeros
-            appended after the lift: room for what is not periodic. A fraction p of n nodes that
-            include both ends makes the period (1 + p) (n - 1) spacings, rounded: the same length
-            on every grid, so the modes, and the network, keep their meaning.
+            appended after the lift: room for what is not periodic. A fraction keeps the network's
+            meaning on other grids: the share of zeros, and so the lowest modes, stay the same.
+            (Keeping the period instead made the transfer from 17 to 33 points three times worse.)
         coordinates: whether the positions, 0 to 1 per axis, are appended to the input.
         activate_last: whether the last block, too, ends with an activation.
     """
@@ -207,9 +207,7 @@ class FNO(eqx.Module):
     def padded_points(self, space: Shape) -> Shape:
         """Points appended to every axis of a field of this shape."""
         pairs = zip(self.padding, space, strict=True)
-        return tuple(
-            p if isinstance(p, int) else max(0, round((1 + p) * (n - 1)) - n) for p, n in pairs
-        )
+        return tuple(p if isinstance(p, int) else round(p * n) for p, n in pairs)
 
 
 def mean_and_variance(

@@ -40,8 +40,7 @@ class OperatorConfig:
         problem: which data.
         train: number of training samples at most, the first ones of the file.
         modes, width, depth: of the network.
-        padding: zeros after each axis that is not periodic, as a fraction of it; one that makes
-            whole spacings on every grid (4 of 16 for Burgers, 3 of 15 for Darcy) keeps the period.
+        padding: zeros after each axis that is not periodic, as a fraction of it.
         epochs, batch: of the training.
         learning_rate, weight_decay: of Adam with L2 in the gradient; the rate falls to zero along
             a cosine.
@@ -55,7 +54,7 @@ class OperatorConfig:
     modes: tuple[int, int] = (8, 8)
     width: int = 32
     depth: int = 4
-    padding: float = 0.2
+    padding: float = 0.25
     epochs: int = 500
     batch: int = 20
     learning_rate: float = 1e-3
