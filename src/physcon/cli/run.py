@@ -20,6 +20,8 @@ Tables (text, JSON) and figures go to the run folder with the resolved settings.
 the settings can be changed on the command line, e.g. --training.steps 2000 --seed 3. Examples:
 
   physcon run configs/stefan.yaml --preset quick
+  physcon run configs/darcy_16.yaml --data FOLDER
+  physcon run configs/boon_wave.yaml
   physcon run configs/inverse_stefan.yaml --noise_std 0.1
 """
 
@@ -49,6 +51,13 @@ STUDIES = {
             "test_tasks": "published test functions (.npz)",
         },
     ),
+    "operator": Study(
+        "physcon.studies.operator",
+        "OperatorConfig",
+        "physcon.studies.operator",
+        {"data": "folder of the public data (.npz)"},
+    ),
+    "boon": Study("physcon.studies.boon_config", "BoonConfig", "physcon.studies.boon", {}),
     "inverse_assimilation": _inverse("assimilation", "AssimilationConfig"),
     "inverse_conductivity": _inverse("conductivity", "ConductivityConfig"),
     "inverse_heated_rod": _inverse("heated_rod", "HeatedRodConfig"),
@@ -94,7 +103,8 @@ def main(options: Namespace) -> None:
 
     study = STUDIES[options.study]
     config = from_options(getattr(import_module(study.settings), study.config), options)
-    name = Path(str(options.config[0])).stem if options.config else options.study
+    default = getattr(config, "problem", options.study)
+    name = Path(str(options.config[0])).stem if options.config else default
     folder = options.output or Path("runs") / f"{name}-{options.preset}"
     identity = json.loads(json.dumps(dataclasses.asdict(config)))
     prepare_folder(folder, identity, options.resume)
