@@ -5,12 +5,13 @@ import json
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import yaml
 from jsonargparse import ArgumentParser, Namespace
 
 from physcon.cli.info import provenance
+from physcon.cli.settings import from_options
 
 HELP = "reproduce a published study"
 _DESCRIPTION = """Run a study: get its data, train, predict, constrain, score.
@@ -78,8 +79,7 @@ def main(options: Namespace) -> None:
     from physcon.studies.folder import prepare_folder, write_json
 
     study = STUDIES[options.study]
-    kind = getattr(import_module(study.settings), study.config)
-    config = _dataclass(kind, {f.name: options[f.name] for f in dataclasses.fields(kind)})
+    config = from_options(getattr(import_module(study.settings), study.config), options)
     prefix = "" if options.study == _DEFAULT else f"{options.study}-"
     folder = options.output or Path("runs") / f"{prefix}{config.problem}-{options.preset}"
     identity = json.loads(json.dumps(dataclasses.asdict(config)))
@@ -94,6 +94,8 @@ def main(options: Namespace) -> None:
         progress=not options.quiet,
         **{file: options[file] for file in study.files},
     )
+    if (folder / "truth.txt").is_file():
+        print(f"truth by finite volumes:\n{(folder / 'truth.txt').read_text()}")
     print((folder / "table.txt").read_text(), end="")
     print(f"tables and figures: {folder}")
 
@@ -122,13 +124,3 @@ def _option(arguments: Sequence[str], name: str) -> str | None:
         if word.startswith(name + "="):
             return word.partition("=")[2]
     return None
-
-
-def _dataclass(kind: type, values: dict[str, Any]) -> Any:
-    """A (nested) dataclass from jsonargparse's namespaces."""
-    out = {}
-    for f in dataclasses.fields(kind):
-        value = values[f.name]
-        nested = isinstance(value, Namespace)
-        out[f.name] = _dataclass(f.type, vars(value)) if nested else value  # type: ignore[arg-type]
-    return kind(**out)

@@ -22,8 +22,8 @@ import jax.numpy as jnp
 from physcon._checks import require
 from physcon._typing import Array, Float, PRNGKeyArray, Scalar
 from physcon.conditioning import Gaussian
-from physcon.models.losses import gaussian_log_density
 from physcon.models.predictor import Prediction
+from physcon.models.scores import gaussian_log_density
 from physcon.operators.boon import BoundaryFNO
 from physcon.operators.fno import FNO, mean_and_variance
 

@@ -1,4 +1,4 @@
-"""A run folder: its settings are kept, and it is not mixed with those of another run."""
+"""The folder of a run: its settings are kept in it, and another run's are refused."""
 
 import json
 from pathlib import Path

@@ -22,6 +22,7 @@ from physcon.studies.config import EvaluationSettings, Method, StudyConfig
 from physcon.studies.evaluate import Models, masses, profiles, score, shock_positions
 from physcon.studies.fitting import train
 from physcon.studies.models import GaussianProcess, NeuralProcess
+from physcon.studies.truth import Truth, true_profiles
 
 
 def run(
@@ -64,6 +65,12 @@ def run(
                 soft = NeuralProcess(load_torch_anp(soft_weights), dropout)
             models = Models(NeuralProcess(load_torch_anp(weights), dropout), soft)
         elif config.model == "gp":
+            require(
+                not config.training.through_constraint and config.training.score == "nll",
+                "model: anp or ensemble with training.through_constraint or training.score",
+                "gp",
+                "a Gaussian process is fitted by its evidence",
+            )
             models = Models(GaussianProcess(), None)
         else:
             models = train(config, folder, train_key, network_key, identity, resume, progress)
@@ -71,8 +78,9 @@ def run(
             lambda x: x.astype(config.dtype) if eqx.is_inexact_array(x) else x, models
         )
         tasks = _test_tasks(config, test_key, test_tasks)
-        rows = _tables(config, folder, models, tasks, evaluation_key, progress)
-        _figures(config, folder, models, tasks, evaluation_key)
+        truth = true_profiles(config, np.asarray(tasks.problem.parameter).tolist(), folder)
+        rows = _tables(config, folder, models, tasks, truth, evaluation_key, progress)
+        _figures(config, folder, models, tasks, truth, evaluation_key)
     return rows
 
 
@@ -96,6 +104,7 @@ def _tables(
     folder: Path,
     models: Models,
     tasks: Task,
+    truth: Truth,
     key: PRNGKeyArray,
     progress: bool,
 ) -> list[report.Row]:
@@ -106,7 +115,8 @@ def _tables(
     for i in tqdm(range(parameters.size), disable=not progress, desc="evaluate", unit="function"):
         task: PyTree = jax.tree.map(lambda leaf, i=i: leaf[i], tasks)
         prediction = profiles(models, task, t, jax.random.fold_in(key, i), settings)
-        scores.append(jax.device_get(score(prediction, task.problem, t, settings)))
+        profile = jnp.asarray(truth[parameters[i].item()], config.dtype)
+        scores.append(jax.device_get(score(prediction, task.problem, t, profile, settings)))
     stacked = _in_order(jax.tree.map(lambda *leaves: np.stack(leaves), *scores), settings)
     arrays = {f"{method}/{name}": v for method, s in stacked.items() for name, v in s.items()}
     write_arrays(folder / "scores.npz", {"parameter": parameters, **arrays}, force=True)
@@ -116,7 +126,12 @@ def _tables(
 
 
 def _figures(
-    config: StudyConfig, folder: Path, models: Models, tasks: Task, key: PRNGKeyArray
+    config: StudyConfig,
+    folder: Path,
+    models: Models,
+    tasks: Task,
+    truth: Truth,
+    key: PRNGKeyArray,
 ) -> None:
     """For the first test function of every parameter."""
     settings, family = config.evaluation, PROBLEMS[config.problem].settings
@@ -133,9 +148,8 @@ def _figures(
         mass = np.asarray(task.problem.mass(times))
         report.mass_figure(folder / f"mass_{name}", np.asarray(times), mass, found, title)
         prediction = _in_order(profiles(models, task, t, own_key, settings), settings)
-        truth = np.asarray(task.problem.solution(t, x))
         at = f"{title}, t = {family.evaluation_time:g}"
-        report.profile_figure(folder / f"profile_{name}", x, truth, prediction, at)
+        report.profile_figure(folder / f"profile_{name}", x, truth[value], prediction, at)
         if family.has_front:
             shocks = _in_order(shock_positions(models, task, t, own_key, settings), settings)
             positions = {m: np.asarray(s.position[s.found]) for m, s in shocks.items()}
