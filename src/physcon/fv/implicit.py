@@ -9,7 +9,7 @@ from physcon._checks import require
 from physcon._typing import Array, Float, Scalar
 from physcon.boundary import Condition
 from physcon.fv.diffusion import Diffusion, diffusive_flux
-from physcon.fv.ghost import along, is_periodic, take
+from physcon.fv.ghost import along, is_closed, take
 from physcon.fv.semidiscrete import Problem
 
 #: Newton iterations of one step; convergence is quadratic, and monotone for a convex potential.
@@ -26,7 +26,8 @@ def implicit_euler(
     the last iteration. In 2-D and 3-D the axes are split (locally one-dimensional method).
     Derivatives are those of the solved equation (one linear solve), not of the iterations.
 
-    A source is taken at the old time. Raises: ValueError for a hyperbolic law or a periodic axis.
+    A source is taken at the old time.
+    Raises: ValueError for a hyperbolic law, a periodic axis, or one divided among devices.
     Source: Yanenko, The Method of Fractional Steps (1971), ch. 2 (splitting).
     """
     law, grid, boundary, _ = problem.parts()
@@ -36,8 +37,8 @@ def implicit_euler(
         u = u + dt * problem.source(u, t)
     for axis, sides in enumerate(sides_then):
         require(
-            not is_periodic(sides),
-            "no periodic axis",
+            not is_closed(sides),
+            "no periodic axis, and none divided among devices",
             f"axis {axis}",
             "use an explicit step there: its Jacobian is not tridiagonal",
         )
