@@ -8,6 +8,7 @@ from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
+from physcon._checks import require
 from physcon.cli.info import provenance
 
 HELP = "reproduce a published study"
@@ -17,6 +18,11 @@ Tables (text, CSV, JSON) and figures go to the run folder with the resolved sett
 the settings can be changed on the command line, e.g. --training.steps 2000 --seed 3. Example:
 
   physcon run configs/stefan.yaml --preset quick
+
+With --distributed start the same command once per process, with a run folder that all of them see.
+Under Slurm, Open MPI or Kubernetes nothing else is needed; elsewhere say who is who:
+
+  physcon run configs/stefan.yaml --distributed --coordinator host:1234 --processes 2 --process_id 0
 """
 
 
@@ -34,6 +40,12 @@ def parser(arguments: Sequence[str]) -> ArgumentParser:
     run.add_argument(
         "--test_tasks", type=Path, default=None, help="published test functions (.npz)"
     )
+    run.add_argument(
+        "--distributed", action="store_true", help="share the training among several processes"
+    )
+    run.add_argument("--coordinator", default=None, help="host:port of process 0")
+    run.add_argument("--processes", type=int, default=None, help="number of processes")
+    run.add_argument("--process_id", type=int, default=None, help="number of this one, from 0")
     run.add_argument("--quiet", action="store_true", help="no progress bars")
     run.add_class_arguments(StudyConfig)
     run.set_defaults(PRESETS.get(_preset(arguments), {}))
@@ -42,28 +54,47 @@ def parser(arguments: Sequence[str]) -> ArgumentParser:
 
 def main(options: Namespace) -> None:
     """Train, evaluate, write tables and figures, print the table."""
+    from physcon._mesh import is_writer
+    from physcon.parallel import processes
     from physcon.report import table_text
     from physcon.studies import probconserv
     from physcon.studies.config import StudyConfig
 
+    mesh = _mesh(options)
     instantiated = {f.name: options[f.name] for f in dataclasses.fields(StudyConfig)}
     config = _dataclass(StudyConfig, instantiated)
     folder = options.output or Path("runs") / f"{config.problem}-{options.preset}"
     identity = json.loads(json.dumps(dataclasses.asdict(config)))
     probconserv.prepare_folder(folder, identity, options.resume)
-    probconserv.write_json(folder / "provenance.json", provenance() | {"seed": config.seed})
-    rows = probconserv.run(
-        config,
-        folder,
-        identity=identity,
-        weights=options.weights,
-        soft_weights=options.soft_weights,
-        test_tasks=options.test_tasks,
-        resume=options.resume,
-        progress=not options.quiet,
-    )
-    print(table_text(rows, _parameter(config.problem)))
-    print(f"tables and figures: {folder}")
+    if is_writer():
+        probconserv.write_json(folder / "provenance.json", provenance() | {"seed": config.seed})
+    with processes.ending_together():
+        rows = probconserv.run(
+            config,
+            folder,
+            identity=identity,
+            weights=options.weights,
+            soft_weights=options.soft_weights,
+            test_tasks=options.test_tasks,
+            resume=options.resume,
+            progress=not options.quiet and is_writer(),
+            mesh=mesh,
+        )
+    if is_writer():
+        print(table_text(rows, _parameter(config.problem)))
+        print(f"tables and figures: {folder}")
+
+
+def _mesh(options: Namespace) -> Any:
+    """The mesh over all processes, once this one has joined them; None for a run by itself."""
+    given = [options.coordinator, options.processes, options.process_id]
+    if not options.distributed:
+        require(given == [None] * 3, "--distributed with them", given, "add --distributed")
+        return None
+    from physcon.parallel import processes
+
+    processes.start(*given)
+    return processes.mesh_of_all()
 
 
 def _preset(arguments: Sequence[str]) -> str:

@@ -52,13 +52,15 @@ def _solve(
     mean: Array, root: LinearMap, operator: LinearMap, value: Array, noise_std: Array
 ) -> Gain:
     rows, noise = operator.rows(), noise_std**2
-    prediction, magnitude, s = weigh(rows, mean, whiten(operator, root))
+    prediction, magnitude, s = operator.total(weigh(rows, mean, whiten(operator, root)))
     eye = jnp.eye(noise.size, dtype=s.dtype)
     s = s + eye * noise[:, None]
     variance = jnp.sum(eye * s, axis=1)
     # What a posterior has already been told is seen by the size of its prior's rows.
     known = root.undiminished()
-    before = variance if known is root else _row_variance(whiten(operator, known)) + noise
+    before = variance
+    if known is not root:
+        before = operator.total(_row_variance(whiten(operator, known))) + noise
     seen = variance > REDUNDANT * before
     exponent = jnp.round(-0.5 * jnp.log2(jnp.where(seen, variance, 1)))
     scale = jnp.where(seen, jnp.exp2(exponent), 0)
@@ -122,7 +124,7 @@ def _(primals: tuple, tangents: tuple) -> tuple[Gain, Gain]:
 
     def scaled_gram(root: LinearMap, operator: LinearMap, noise_std: Array) -> Array:
         return (
-            gram(along_rows(scale, whiten(operator, root)))
+            operator.total(gram(along_rows(scale, whiten(operator, root))))
             + eye * ((scale * noise_std) ** 2)[:, None]
         )
 

@@ -20,12 +20,12 @@ from jax.sharding import PartitionSpec as P
 
 from physcon import fv
 from physcon._checks import require
+from physcon._mesh import Axes, check_axes
 from physcon._typing import Array, ArrayLike, Float, PyTree
 from physcon.boundary import Boundary, Seam
 from physcon.fv.semidiscrete import Source
 from physcon.fv.solve import checked
 from physcon.grid import Grid
-from physcon.parallel.mesh import Axes, check_axes
 
 
 def tendency(
@@ -133,7 +133,7 @@ def _divided(
 
 
 class _Cut:
-    """This device's block of an array over the cells or faces of the whole grid, space axes last."""
+    """This device's part of an array over the cells or faces of the whole grid, space axes last."""
 
     def __init__(self, whole: tuple[int, ...], block: tuple[int, ...], axes: Axes):
         self.whole, self.block, self.axes = whole, block, axes

@@ -12,11 +12,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from tqdm import tqdm
 
 from physcon import report
 from physcon._checks import require
 from physcon._files import atomic_write
+from physcon._mesh import is_writer, wait_for_all
 from physcon._typing import PRNGKeyArray, PyTree
 from physcon.io import load_torch_anp, read_arrays, write_arrays
 from physcon.problems import PROBLEMS, Points, Task, evaluation_problems, sample_tasks
@@ -36,6 +38,7 @@ def run(
     test_tasks: Path | None = None,
     resume: bool = False,
     progress: bool = True,
+    mesh: Mesh | None = None,
 ) -> list[report.Row]:
     """Train (or load), evaluate, and write tables and figures into `folder`.
 
@@ -45,8 +48,9 @@ def run(
             `soft_weights` the SoftC row is left out then.
         test_tasks: published test functions (.npz: input_contexts, output_contexts, input_targets,
             output_targets, params) instead of newly sampled ones.
+        mesh: of one axis ``"batch"``, whose devices share the training. Process 0 evaluates.
 
-    Returns: the rows of the table.
+    Returns: the rows of the table; none on other processes.
     """
     with jax.enable_x64(config.dtype == "float64"):
         train_key, test_key, network_key, evaluation_key = jax.random.split(
@@ -68,10 +72,12 @@ def run(
         elif config.model == "gp":
             models = Models(GaussianProcess(), None)
         else:
-            models = train(config, folder, train_key, network_key, identity, resume, progress)
+            models = train(config, folder, train_key, network_key, identity, resume, progress, mesh)
         models = jax.tree.map(
             lambda x: x.astype(config.dtype) if eqx.is_inexact_array(x) else x, models
         )
+        if not is_writer():
+            return []
         tasks = _test_tasks(config, test_key, test_tasks)
         rows = _tables(config, folder, models, tasks, evaluation_key, progress)
         _figures(config, folder, models, tasks, evaluation_key)
@@ -167,8 +173,10 @@ def prepare_folder(folder: Path, settings: dict[str, Any], resume: bool) -> None
         names = [k for k in {**old, **settings} if old.get(k) != settings.get(k)]
         remedy = "resume with the settings that began it, or choose another --output"
         require(not names, f"the settings in {kept}", f"others for {', '.join(names)}", remedy)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(kept, settings)
+    wait_for_all("every process has looked at the folder")
+    if is_writer():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(kept, settings)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -1,8 +1,9 @@
-"""How arrays lie on a mesh of devices: names, sizes, and messages where they don't fit."""
+"""Arrays on a mesh of devices, and runs of several processes: who holds what, and who writes."""
 
 from typing import TypeAlias
 
 import jax
+import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -29,22 +30,26 @@ def check_axes(mesh: Mesh, axes: Axes, shape: Shape) -> None:
         "name each mesh axis at most once",
     )
     for k, (name, n) in enumerate(zip(axes, shape, strict=True)):
-        devices = mesh.shape[name] if name else 1
-        require(
-            n % devices == 0,
-            f"a length of axis {k} that {devices} devices (mesh axis {name!r}) divide evenly",
-            n,
-            f"take {-(-n // devices) * devices} or {max(n // devices, 1) * devices}, or a mesh of "
-            "other shape",
-        )
+        if name is not None:
+            check_even(n, mesh.shape[name], f"a length of axis {k}")
+
+
+def check_even(n: int, devices: int, what: str) -> None:
+    """Raise unless n is a multiple of the number of devices."""
+    require(
+        n % devices == 0,
+        f"{what} that {devices} devices divide evenly",
+        n,
+        f"take {max(n // devices, 1) * devices} or {-(-n // devices) * devices}, or other devices",
+    )
 
 
 def shard(tree: PyTree, mesh: Mesh, spec: P) -> PyTree:
     """Every array of a pytree laid on the mesh by one `jax.sharding.PartitionSpec`; ``P()`` copies
-    it to every device. Each process hands over what its own devices hold, no more.
+    it to every device. Among several processes each one keeps what its own devices hold.
 
     >>> mesh = jax.make_mesh((1,), ("batch",), devices=jax.devices()[:1])
-    >>> shard(jax.numpy.ones((4, 2)), mesh, P("batch")).shape
+    >>> shard(np.ones((4, 2)), mesh, P("batch")).shape
     (4, 2)
     """
     sharding = NamedSharding(mesh, spec)
@@ -52,6 +57,22 @@ def shard(tree: PyTree, mesh: Mesh, spec: P) -> PyTree:
     def place(x: jax.Array) -> jax.Array:
         if jax.process_count() == 1:
             return jax.device_put(x, sharding)
-        return jax.make_array_from_callback(x.shape, sharding, lambda index: x[index])
+        if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key):
+            return jax.random.wrap_key_data(place(jax.random.key_data(x)))
+        whole = np.asarray(x)
+        return jax.make_array_from_callback(whole.shape, sharding, lambda index: whole[index])
 
     return jax.tree.map(place, tree)
+
+
+def is_writer() -> bool:
+    """Whether this process writes files: the first one, of however many."""
+    return jax.process_index() == 0
+
+
+def wait_for_all(name: str) -> None:
+    """Return once every process has come here."""
+    if jax.process_count() > 1:
+        from jax.experimental.multihost_utils import sync_global_devices
+
+        sync_global_devices(name)
