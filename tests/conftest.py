@@ -17,6 +17,8 @@ from jaxtyping import install_import_hook
 install_import_hook("physcon", "beartype.beartype")
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+# Eight virtual devices for the tests of `physcon.parallel`; all other tests run on the first one.
+jax.config.update("jax_num_cpu_devices", 8)
 
 # Compilation dominates: deadlines would time XLA, not the code.
 settings.register_profile("physcon", deadline=None, max_examples=25, derandomize=True)
