@@ -7,8 +7,8 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from physcon._checks import require
-from physcon._typing import PyTree, Shape
+from physcon._checks import is_traced, require
+from physcon._typing import Array, Int, PyTree, Shape
 
 #: Per array axis the name of a mesh axis that divides it, or None: whole on every device.
 Axes: TypeAlias = tuple[str | None, ...]
@@ -63,6 +63,16 @@ def shard(tree: PyTree, mesh: Mesh, spec: P) -> PyTree:
         return jax.make_array_from_callback(whole.shape, sharding, lambda index: whole[index])
 
     return jax.tree.map(place, tree)
+
+
+def raise_status(status: Int[Array, ""], messages: dict[int, str]) -> None:
+    """Raise RuntimeError where a status has a message.
+
+    Inside jit nothing is raised, look at the status: an error from a callback on one of several
+    devices would end the whole process.
+    """
+    if not is_traced(status) and int(status) in messages:
+        raise RuntimeError(messages[int(status)])
 
 
 def is_writer() -> bool:

@@ -196,7 +196,8 @@ def with_side_values(
 
     ends = beyond_sides(first, last, sides, outside)
     nothing = jnp.zeros_like(h[:1])  # a side value sits on the face
-    before, after = beyond_sides(h[:1], h[-1:], sides, lambda _: (nothing, nothing))
+    uniform = widths.ndim == 0
+    before, after = beyond_sides(h[:1], h[-1:], sides, lambda _: (nothing, nothing), uniform)
     values = jnp.concatenate([ends[0], u, ends[1]], axis=1 + axis)
     gaps = [0.5 * (before + h[:1]), inner, 0.5 * (h[-1:] + after)]
     return values, jnp.concatenate(gaps)

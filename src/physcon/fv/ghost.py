@@ -83,12 +83,16 @@ def pad(
 
 
 def beyond_sides(
-    first: Array, last: Array, sides: Sides, outside: Callable[[Sides], tuple[Array, Array]]
+    first: Array,
+    last: Array,
+    sides: Sides,
+    outside: Callable[[Sides], tuple[Array, Array]],
+    uniform: bool = False,
 ) -> tuple[Array, Array]:
     """What lies before the `first` and after the `last` entries of an axis, in the axis' order.
 
     On a closed axis they follow each other; at a `Seam` they are the neighbouring device's, but for
-    the outermost blocks; else ``outside(sides)``.
+    the outermost blocks; else ``outside(sides)``. What is `uniform` needs no message.
     """
     if is_periodic(sides):
         return last, first
@@ -96,8 +100,10 @@ def beyond_sides(
         return outside(sides)
     name = sides[0].mesh_axis
     size = jax.lax.axis_size(name)
-    before = jax.lax.ppermute(last, name, [(k, (k + 1) % size) for k in range(size)])
-    after = jax.lax.ppermute(first, name, [((k + 1) % size, k) for k in range(size)])
+    before, after = last, first
+    if not uniform:
+        before = jax.lax.ppermute(last, name, [(k, (k + 1) % size) for k in range(size)])
+        after = jax.lax.ppermute(first, name, [((k + 1) % size, k) for k in range(size)])
     outer = outer_sides(sides)
     if is_periodic(outer):
         return before, after

@@ -99,17 +99,12 @@ def solve(
     dt = None if dt is None else jnp.asarray(dt, u.dtype)
     problem = cast(Problem(law, grid, boundary, scheme, source), u.dtype)
     solution = _solve(problem, u, times, start, cfl, dt, max_steps, loop)
-    return checked(solution) if throw else solution
-
-
-def checked(solution: Solution) -> Solution:
-    """The solution, or an error at run time that says why it failed."""
+    if not throw:
+        return solution
     messages = [STATUS[k] for k in sorted(STATUS)][1:]
     status = solution.status
-    status = eqx.branched_error_if(status, status != OK, jnp.maximum(status - 1, 0), messages)
-    # The check sees one number: states divided among devices stay where they are.
-    saved = jnp.where(status == OK, solution.u, jnp.nan)
-    return eqx.tree_at(lambda s: (s.u, s.status), solution, (saved, status))
+    saved = eqx.branched_error_if(solution.u, status != OK, jnp.maximum(status - 1, 0), messages)
+    return eqx.tree_at(lambda s: s.u, solution, saved)
 
 
 @eqx.filter_jit

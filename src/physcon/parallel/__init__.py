@@ -10,3 +10,5 @@ from physcon.parallel.conditioning import condition as condition
 from physcon.parallel.conditioning import condition_balance as condition_balance
 from physcon.parallel.domain import solve as solve
 from physcon.parallel.domain import tendency as tendency
+from physcon.parallel.spectral import fno as fno
+from physcon.parallel.spectral import spectral_conv as spectral_conv

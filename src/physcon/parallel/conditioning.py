@@ -16,7 +16,7 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from physcon._checks import require, require_shape
-from physcon._mesh import Axes, check_axes
+from physcon._mesh import Axes, check_axes, raise_status
 from physcon._typing import Array, Float, Int, PyTree
 from physcon.conditioning import Conditioned, Gaussian, LinearConstraint
 from physcon.conditioning import condition as condition_whole
@@ -61,7 +61,7 @@ def condition(
         axes: per axis of the field the mesh axis that divides it, or None.
 
     Raises: ValueError for other maps, or a field that the devices don't divide evenly; RuntimeError
-        as `physcon.condition`.
+        under `throw`, outside of jit, for NaN or rows that contradict each other.
     """
     check_axes(mesh, axes, prior.mean.shape)
     rows = constraint.operator
@@ -74,16 +74,12 @@ def condition(
         "other roots couple all devices",
     )
     found = _few_rows(prior, constraint, mesh, axes)
-    mean, status = found["mean"], found["status"]
     if throw:
-        wrong, which = (status == NOT_FINITE) | (status == CONTRADICTION), status == CONTRADICTION
-        messages = [NOT_FINITE_MESSAGE, CONTRADICTION_MESSAGE]
-        status = eqx.branched_error_if(status, wrong, which.astype(int), messages)
-        # The check sees one number, so that the field stays where it is.
-        mean = jnp.where(status == NOT_FINITE, jnp.nan, mean)
+        messages = {NOT_FINITE: NOT_FINITE_MESSAGE, CONTRADICTION: CONTRADICTION_MESSAGE}
+        raise_status(found["status"], messages)
     root = Downdate(prior.root, rows, *found["gain"], constraint.noise_std)
-    posterior = Gaussian(mean, root)
-    return Conditioned(posterior, found["log_evidence"], found["residual"], status)
+    posterior = Gaussian(found["mean"], root)
+    return Conditioned(posterior, found["log_evidence"], found["residual"], found["status"])
 
 
 @eqx.filter_jit
@@ -163,7 +159,7 @@ def condition_balance(
         rtol, max_steps: of conjugate gradients; see `ConjugateGradient`.
 
     Raises: ValueError for other laws, or cells that the devices don't divide evenly; RuntimeError
-        under `throw` if a value isn't finite or the tolerance isn't reached.
+        under `throw`, outside of jit, if a value isn't finite or the tolerance isn't reached.
     """
     cells = law.value.shape
     check_axes(mesh, axes, cells)
@@ -187,13 +183,10 @@ def condition_balance(
     named = tuple(name for name in axes if name is not None)
     solver = ConjugateGradient(rtol, max_steps, named)
     found = _balance(means, stds, law, solver, mesh, axes)
-    if not throw:
-        return found
-    messages = [NOT_FINITE_MESSAGE, NOT_SOLVED_MESSAGE]
-    which = (found.status == NOT_SOLVED).astype(int)
-    status = eqx.branched_error_if(found.status, found.status != GOOD, which, messages)
-    checked = tuple(jnp.where(status == NOT_FINITE, jnp.nan, mean) for mean in found.means)
-    return found._replace(means=checked, status=status)
+    if throw:
+        messages = {NOT_FINITE: NOT_FINITE_MESSAGE, NOT_SOLVED: NOT_SOLVED_MESSAGE}
+        raise_status(found.status, messages)
+    return found
 
 
 @eqx.filter_jit
@@ -210,6 +203,10 @@ def _balance(
     faces = [_Faces(part, mesh, axes) for part in parts]
 
     def on_block(means: tuple, stds: tuple, areas: tuple, value: Array, noise: Array) -> tuple:
+        means, stds, areas = (
+            tuple(f.closed(x) for f, x in zip(faces, xs, strict=True))
+            for xs in (means, stds, areas)
+        )
         own = [f.operator(area) for f, area in zip(faces, areas, strict=True)]
         flat = jnp.concatenate([m.reshape(-1) for m in means])
         root = BlockDiagonal(*(Diagonal(s) for s in stds))
@@ -219,7 +216,8 @@ def _balance(
         finite = solver.largest(bad.astype(found.mean.dtype)) == 0
         solved = found.unmet <= max(10 * solver.rtol, 1e-5)
         status = jnp.where(finite, jnp.where(solved, GOOD, NOT_SOLVED), NOT_FINITE)
-        return tuple(fields), found.multiplier, status, found.steps
+        fields = tuple(f.opened(x) for f, x in zip(faces, fields, strict=True))
+        return fields, found.multiplier, status, found.steps
 
     blocks = tuple(f.spec for f in faces)
     cells = P(*axes)
@@ -236,21 +234,25 @@ def _balance(
 
 
 class _Faces:
-    """The faces of one `Difference`, as blocks of n + 1 faces for n cells; whole if not divided."""
+    """The faces of one `Difference`, as blocks of n + 1 faces for n cells; whole if not divided.
+
+    On a torus there are as many faces as cells: blocks of n, closed by the neighbour's first face.
+    Elsewhere the number is odd: the blocks are cut from the whole array.
+    """
 
     def __init__(self, part: Difference, mesh: Mesh, axes: Axes):
         self.part, self.name = part, axes[part.axis]
         if self.name is not None and mesh.shape[self.name] == 1:
             self.name = None
         self.spec = P(*axes)
-        if self.name is None:
+        self.cut = self.name is not None and not part.periodic
+        if self.name is None or part.periodic:
             return
         cells, devices = part.out_shape[part.axis], mesh.shape[self.name]
         n = cells // devices
-        missing = 0 if part.periodic else int(not part.ends[0])
-        index = np.arange(devices)[:, None] * n + np.arange(n + 1) - missing
+        missing = int(not part.ends[0])
         size = part.in_shape[part.axis]
-        self.index = (index % size if part.periodic else index).reshape(-1)
+        self.index = (np.arange(devices)[:, None] * n + np.arange(n + 1) - missing).reshape(-1)
         self.exists = (self.index >= 0) & (self.index < size)
         first = np.arange(size) + missing  # the block and place that give a face back
         block = np.minimum(first // n, devices - 1)
@@ -265,7 +267,7 @@ class _Faces:
 
     def blocks(self, x: PyTree) -> Array:
         """Faces at seams twice; zero where a known face is no unknown."""
-        if self.name is None:
+        if not self.cut:
             return x
         shape = [1] * x.ndim
         shape[self.part.axis] = -1
@@ -274,4 +276,21 @@ class _Faces:
 
     def whole(self, x: Array) -> Array:
         """Each face once."""
-        return x if self.name is None else jnp.take(x, self.back, self.part.axis)
+        return jnp.take(x, self.back, self.part.axis) if self.cut else x
+
+    def closed(self, x: Array) -> Array:
+        """A block of a torus with the first face of the next one."""
+        if self.name is None or self.cut:
+            return x
+        first, size = (
+            jax.lax.slice_in_dim(x, 0, 1, axis=self.part.axis),
+            jax.lax.axis_size(self.name),
+        )
+        after = jax.lax.ppermute(first, self.name, [((k + 1) % size, k) for k in range(size)])
+        return jnp.concatenate([x, after], self.part.axis)
+
+    def opened(self, x: Array) -> Array:
+        """Inverse of `closed`."""
+        if self.name is None or self.cut:
+            return x
+        return jax.lax.slice_in_dim(x, 0, x.shape[self.part.axis] - 1, axis=self.part.axis)

@@ -20,11 +20,10 @@ from jax.sharding import PartitionSpec as P
 
 from physcon import fv
 from physcon._checks import require
-from physcon._mesh import Axes, check_axes
+from physcon._mesh import Axes, check_axes, raise_status
 from physcon._typing import Array, ArrayLike, Float, PyTree
 from physcon.boundary import Boundary, Seam
 from physcon.fv.semidiscrete import Source
-from physcon.fv.solve import checked
 from physcon.grid import Grid
 
 
@@ -76,7 +75,7 @@ def solve(
 
     Args: `mesh` and `axes` as in `tendency`, all others as in `physcon.fv.solve`.
 
-    Raises: ValueError as `tendency`; at run time under `throw` for a failed status.
+    Raises: ValueError as `tendency`; RuntimeError under `throw`, outside of jit, for a failure.
     """
     problem = fv.Problem(law, grid, boundary, scheme or fv.Scheme(), source)
     clock = {"times": times, "start": start, "cfl": cfl} | ({} if dt is None else {"dt": dt})
@@ -85,7 +84,9 @@ def solve(
     out = P(None, None, *axes), P(), P(), P()
     found = _divided(_solve, problem, u, clock, limits, mesh, axes, out)
     solution = fv.Solution(clock["times"], *found)
-    return checked(solution) if throw else solution
+    if throw:
+        raise_status(solution.status, {k: m for k, m in fv.STATUS.items() if k != 0})
+    return solution
 
 
 def _tendency(problem: fv.Problem, u: Array, t: Array) -> Array:
@@ -112,6 +113,7 @@ def _divided(
     grid, shape = problem.grid, problem.grid.shape
     require(u.shape[1:] == shape, f"a state (channels, *{shape})", u.shape, "batch with jax.vmap")
     check_axes(mesh, axes, shape)
+    axes = tuple(k if k and mesh.shape[k] > 1 else None for k in axes)  # no seam with itself
     blocks = tuple(n // (mesh.shape[k] if k else 1) for n, k in zip(shape, axes, strict=True))
     spacings = tuple(P(k) if h.ndim else P() for h, k in zip(grid.spacings, axes, strict=True))
     lengths = (grid.coordinates, grid.spacings), (tuple(P(k) for k in axes), spacings)
