@@ -154,6 +154,7 @@ def main() -> None:
     default = Path(__file__).parent / "results" / "bench_scaling.json"
     parser.add_argument("--output", type=Path, default=default)
     args = parser.parse_args()
+    jax.config.update("jax_platforms", "cpu")  # counts are the same for every kind of device
     jax.config.update("jax_num_cpu_devices", args.devices)
     results: dict[str, list] = {"messages": [], "memory": []}
 

@@ -53,7 +53,7 @@ def test_every_boundary_kind_on_stretched_cells(kind, rng):
     one = jax.jit(lambda u: fv.tendency(u, *rest))(u)
     got, sent = run(lambda u: parallel.tendency(u, *rest, mesh=LINE, axes=("x",)), u)
     same(got, one, 1e-6)
-    # To both neighbours: for the reconstruction and for the diffusion; the widths, unless all equal.
+    # To both neighbours: for reconstruction and diffusion; the widths of both, unless all equal.
     assert sent == {"collective-permute": 4 if kind == "periodic" else 8}
 
 

@@ -3,11 +3,11 @@ rest. Every result equals that of one device up to rounding, values and gradient
 """
 
 from physcon._mesh import shard as shard
+from physcon.parallel.balance import Balanced as Balanced
+from physcon.parallel.balance import condition_balance as condition_balance
 from physcon.parallel.batch import mean_over_tasks as mean_over_tasks
 from physcon.parallel.batch import vmap as vmap
-from physcon.parallel.conditioning import Balanced as Balanced
 from physcon.parallel.conditioning import condition as condition
-from physcon.parallel.conditioning import condition_balance as condition_balance
 from physcon.parallel.domain import solve as solve
 from physcon.parallel.domain import tendency as tendency
 from physcon.parallel.spectral import fno as fno
