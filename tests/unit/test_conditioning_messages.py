@@ -73,7 +73,7 @@ MALFORMED = {
         "1 axes",
     ),
     "flux as a value": (lambda: boundary_values(GRID, Boundary(Flux())), "row of `balance`"),
-    "outflow as a value": (lambda: boundary_values(GRID, Boundary(Outflow())), "ghost cells"),
+    "outflow as a value": (lambda: boundary_values(GRID, Boundary(Outflow())), "some side"),
     "value in time": (
         lambda: boundary_values(GRID, Boundary(Dirichlet(lambda t: t))),
         "boundary.at",

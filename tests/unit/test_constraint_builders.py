@@ -70,6 +70,14 @@ def test_boundary_rows_of_a_plane_field(location, x64):
     np.testing.assert_allclose(residual[16:], 0, atol=1e-12 if location == "nodes" else 0.3)
 
 
+def test_a_side_under_outflow_is_free():
+    grid = pc.Grid.uniform(0.0, 1.0, 5)
+    one = boundary_values(grid, pc.Boundary((pc.Dirichlet(2.0), pc.Outflow())))
+    both = boundary_values(grid, pc.Boundary((pc.Dirichlet(2.0), pc.Dirichlet(3.0))))
+    np.testing.assert_array_equal(one.operator.rows(), both.operator.rows()[:1])
+    np.testing.assert_array_equal(one.value, [2.0])
+
+
 def test_boundary_values_hold_after_conditioning(rng):
     """A field that ignores its boundary conditions obeys them, corners shared by two sides too."""
     grid = pc.Grid.uniform((0, 0), (1, 1), (6, 5), location="nodes")

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from physcon._checks import concrete, require
 from physcon._typing import Array, ArrayLike, Float, Scalar
-from physcon.boundary import Boundary, Condition, Dirichlet, Neumann, Periodic, Robin
+from physcon.boundary import Boundary, Condition, Dirichlet, Neumann, Outflow, Periodic, Robin
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.grid import Grid
 from physcon.linear_map import Rows
@@ -21,15 +21,16 @@ def boundary_values(
     Value and derivative at the side are those of the polynomial through the `order` + 1 nearest
     points, so derivatives have an error of that order; a Dirichlet value on nodes is the node
     itself, on cells it is extrapolated to the face (cell averages count as values at the centres,
-    which is right up to order 2). A periodic axis has equal values at its two ends. A corner node
-    gets the rows of both axes: equal ones are merged by `condition`, contradicting ones refused.
+    which is right up to order 2). A side under `Outflow` is free. A periodic axis has equal values
+    at its two ends. A corner node gets the rows of both axes: equal ones are merged by `condition`,
+    contradicting ones refused.
 
     Shapes: scalar fields of the grid's shape; values broadcast to the side. Dense rows: n numbers
     for each boundary point.
 
     Raises:
-        ValueError: Flux, Outflow or Reflective (no row on values), functions of time, too few
-            points, other number of axes.
+        ValueError: Flux or Reflective (no row on values), Outflow on all sides, functions of time,
+            too few points, other number of axes.
 
     >>> grid = Grid.uniform(0.0, 1.0, 3, location="nodes")
     >>> law = boundary_values(grid, Boundary((Dirichlet(1.0), Neumann(0.0))))
@@ -44,11 +45,13 @@ def boundary_values(
             lower, upper = (_side(grid, axis, end, order)[0] for end in (0, -1))
             rows = [(lower - upper, jnp.zeros(()))]
         else:
-            ends = ((sides[0], 0), (sides[1], -1))
-            rows = [_row(c, *_side(grid, axis, end, order)) for c, end in ends]
+            ends = zip(sides, (0, -1), strict=True)
+            known = [(c, end) for c, end in ends if not isinstance(c, Outflow)]
+            rows = [_row(c, *_side(grid, axis, end, order)) for c, end in known]
         for line, value in rows:
             weights.append(_along_face(line, axis, face))
             values.append(jnp.broadcast_to(value, face).ravel())
+    require(len(values) > 0, "a condition on some side", "Outflow on all", "name what is known")
     value = jnp.concatenate(values)
     noise = None if noise_std is None else jnp.broadcast_to(jnp.asarray(noise_std), value.shape)
     return LinearConstraint(Rows(jnp.concatenate(weights)), value, noise)
@@ -72,8 +75,8 @@ def _row(condition: Condition, value: Array, slope: Array) -> tuple[Array, Array
             require(a.ndim == b.ndim == 0, "scalar Robin coefficients", "arrays", "use from_fn")
             return a * value + b * slope, jnp.asarray(condition.value)
     raise ValueError(
-        f"expected Dirichlet, Neumann, Robin or Periodic, got {type(condition).__name__}; a flux "
-        "is a row of `balance`, Outflow and Reflective belong to ghost cells"
+        f"expected Dirichlet, Neumann, Robin, Periodic or Outflow (free), got "
+        f"{type(condition).__name__}; a flux is a row of `balance`, Reflective is for ghost cells"
     )
 
 

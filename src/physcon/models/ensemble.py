@@ -58,7 +58,7 @@ class SetRegressor(eqx.Module):
 
 
 def make_ensemble(key: PRNGKeyArray, members: int = 5, **sizes: int) -> SetRegressor:
-    """`members` random `SetRegressor`s as one module, its arrays with a leading member axis.
+    """`members` random instances of `SetRegressor` as one module: arrays lead with the member.
 
     Any Equinox module can be a member: ``eqx.filter_vmap(make)(jax.random.split(key, members))``
     for a module that maps (contexts, points) to a `Prediction`.

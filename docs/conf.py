@@ -1,0 +1,49 @@
+"""Sphinx: `sphinx-build -W docs build/docs`. Every example and every code cell is executed."""
+
+import shutil
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import performance
+
+import reference
+from physcon import __version__
+
+project = "physcon"
+author = "The physcon developers"
+release = __version__
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax"]
+html_theme = "furo"
+html_title = f"physcon {release}"
+exclude_patterns = ["*.py"]
+
+myst_enable_extensions = ["dollarmath", "deflist"]
+nb_custom_formats = {".py": ["jupytext.reads", {"fmt": "py:percent"}]}
+nb_execution_mode = "force"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 900
+nb_merge_streams = True
+
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+napoleon_attr_annotations = False
+napoleon_use_rtype = False
+napoleon_custom_sections = [("Shapes", "notes_style"), ("Units", "notes_style")]
+
+# Pages that are made: `generated/` is written anew and not kept in git.
+_HERE = Path(__file__).parent
+_OUT = _HERE / "generated"
+shutil.rmtree(_OUT, ignore_errors=True)
+(_OUT / "api").mkdir(parents=True)
+reference.write_pages(_OUT / "api")
+(_OUT / "performance.md").write_text(performance.page(_HERE.parent / "benchmarks" / "results"))
+shutil.copytree(_HERE.parent / "examples", _OUT / "gallery")
+
+
+def setup(app):
+    """Docstrings are plain text with doctests: characters that reST would read are escaped."""
+    app.connect("autodoc-process-docstring", reference.escape, priority=100)
