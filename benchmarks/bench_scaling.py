@@ -122,6 +122,16 @@ def divergence(devices: int, cells: tuple[int, int]) -> dict:
     return counts(solve, fields, fields)
 
 
+def iterations(devices: int, cells: tuple[int, int]) -> int:
+    """Steps of conjugate gradients to 1e-8: this one runs. Each block preconditions by itself."""
+    law = pc.divergence_free(pc.Grid.uniform((0, 0), (1, 1), cells), periodic=True)
+    rng = np.random.default_rng(0)
+    means = tuple(jnp.asarray(rng.normal(size=cells), jnp.float32) for _ in range(2))
+    stds = tuple(jnp.asarray(rng.uniform(0.5, 1, cells), jnp.float32) for _ in range(2))
+    where = {"mesh": mesh_of(box(devices, 2)), "axes": ("x", "y")}
+    return int(parallel.condition_balance(means, stds, law, **where).steps)
+
+
 def training(devices: int, batch: int) -> dict:
     """Loss and gradient of an FNO, whose predictions are conditioned on their mass."""
     mesh = mesh_of((devices,))
@@ -156,7 +166,7 @@ def main() -> None:
     args = parser.parse_args()
     jax.config.update("jax_platforms", "cpu")  # counts are the same for every kind of device
     jax.config.update("jax_num_cpu_devices", args.devices)
-    results: dict[str, list] = {"messages": [], "memory": []}
+    results: dict[str, list] = {"messages": [], "iterations": [], "memory": []}
 
     def keep(what: str, scaling: str, devices: int, size: Any, found: dict) -> None:
         row = {"what": what, "scaling": scaling, "devices": devices, "size": size, "sent": found}
@@ -182,6 +192,10 @@ def main() -> None:
         keep("divergence-free", "strong", devices, 1024, divergence(devices, (1024, 1024)))
         keep("training", "weak", devices, 4 * devices, training(devices, 4 * devices))
         keep("spectral convolution", "strong", devices, 256, fourier(devices, 256))
+    for devices in (1, 4, 16):
+        steps = iterations(devices, (128, 128))
+        results["iterations"].append({"devices": devices, "cells": 128, "steps": steps})
+        print(f"divergence-free: {steps} steps on {devices} devices", flush=True)
     for devices in (1, min(8, args.devices), args.devices):
         mesh = mesh_of((devices,))
         for power in range(6, 10):
