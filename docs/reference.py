@@ -26,6 +26,7 @@ MODULES = (
     "physcon.models",
     "physcon.models.gp",
     "physcon.models.ensemble",
+    "physcon.parallel",
     "physcon.training",
     "physcon.io",
     "physcon.report",

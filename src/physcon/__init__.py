@@ -49,7 +49,18 @@ from physcon.linear_map import LinearMap as LinearMap
 from physcon.linear_map import LowRank as LowRank
 from physcon.linear_map import Rows as Rows
 
-_LAZY = ("fv", "io", "metrics", "models", "operators", "problems", "report", "studies", "training")
+_LAZY = (
+    "fv",
+    "io",
+    "metrics",
+    "models",
+    "operators",
+    "parallel",
+    "problems",
+    "report",
+    "studies",
+    "training",
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -57,7 +57,7 @@ def shard(tree: PyTree, mesh: Mesh, spec: P) -> PyTree:
     def place(x: jax.Array) -> jax.Array:
         if jax.process_count() == 1:
             return jax.device_put(x, sharding)
-        if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key):
+        if jax.numpy.issubdtype(x.dtype, jax.dtypes.prng_key):
             return jax.random.wrap_key_data(place(jax.random.key_data(x)))
         whole = np.asarray(x)
         return jax.make_array_from_callback(whole.shape, sharding, lambda index: whole[index])

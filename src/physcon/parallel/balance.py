@@ -113,8 +113,7 @@ def _balance(
     mesh: Mesh,
     axes: Axes,
 ) -> Balanced:
-    operator: Any = law.operator
-    parts = operator.parts if isinstance(operator, Sum) else (operator,)
+    parts: Any = law.operator.parts if isinstance(law.operator, Sum) else (law.operator,)
     faces = [_Faces(part, mesh, axes) for part in parts]
 
     def on_block(means: tuple, stds: tuple, areas: tuple, value: Array, noise: Array) -> tuple:
@@ -136,16 +135,19 @@ def _balance(
 
     blocks = tuple(f.spec for f in faces)
     cells = P(*axes)
-    split = [tuple(f.blocks(x) for f, x in zip(faces, xs, strict=True)) for xs in (means, stds)]
-    areas = tuple(f.blocks(part.area) for f, part in zip(faces, parts, strict=True))
-    fields, *rest = jax.shard_map(
+    means, stds, areas = (
+        tuple(f.blocks(x) for f, x in zip(faces, xs, strict=True))
+        for xs in (means, stds, [part.area for part in parts])
+    )
+    fields, multiplier, status, steps = jax.shard_map(
         on_block,
         mesh=mesh,
         in_specs=(blocks, blocks, blocks, cells, cells),
         out_specs=(blocks, cells, P(), P()),
         check_vma=False,
-    )(*split, areas, law.value, law.noise())
-    return Balanced(tuple(f.whole(x) for f, x in zip(faces, fields, strict=True)), *rest)
+    )(means, stds, areas, law.value, law.noise())
+    fields = tuple(f.whole(x) for f, x in zip(faces, fields, strict=True))
+    return Balanced(fields, multiplier, status, steps)
 
 
 class _Faces:

@@ -64,7 +64,8 @@ def condition(
     if throw:
         messages = {NOT_FINITE: NOT_FINITE_MESSAGE, CONTRADICTION: CONTRADICTION_MESSAGE}
         raise_status(found["status"], messages)
-    root = Downdate(prior.root, rows, *found["gain"], constraint.noise_std)
+    scale, whitener, order, log_det = found["gain"]
+    root = Downdate(prior.root, rows, scale, whitener, order, log_det, constraint.noise_std)
     posterior = Gaussian(found["mean"], root)
     return Conditioned(posterior, found["log_evidence"], found["residual"], found["status"])
 

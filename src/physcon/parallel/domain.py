@@ -123,7 +123,8 @@ def _divided(
     def on_block(u: Array, lengths: PyTree, arrays: PyTree) -> PyTree:
         law, boundary, scheme, source, numbers = eqx.combine(arrays, static)
         cut = _Cut(shape, blocks, axes)
-        block, sides = Grid(*lengths, grid.location), _seams(boundary, cut)
+        coordinates, spacings = lengths
+        block, sides = Grid(coordinates, spacings, grid.location), _seams(boundary, cut)
         law, source = _restricted(law, cut), _restricted(source, cut)
         return fn(fv.Problem(law, block, sides, scheme, source), u, **numbers, **settings)
 
