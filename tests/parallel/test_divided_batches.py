@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from test_domain import CUBE, LINE, PLANE, run, same
+from meshes import CUBE, LINE, PLANE, run, same
 
 import physcon as pc
 from physcon import parallel

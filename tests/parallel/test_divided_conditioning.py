@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.sharding import Mesh
-from test_domain import CUBE, DEVICES, LINE, PLANE, run, same
+from meshes import CUBE, DEVICES, LINE, PLANE, run, same
 
 import physcon as pc
 from physcon import parallel

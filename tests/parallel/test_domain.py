@@ -1,36 +1,13 @@
 """Finite volumes on a divided grid: the numbers of one device, its gradients, and no gathers."""
 
-import re
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.sharding import Mesh
+from meshes import CUBE, LINE, PLANE, run, same
 
 import physcon as pc
 from physcon import fv, parallel
-
-DEVICES = np.array(jax.devices())
-LINE = Mesh(DEVICES, ("x",))
-PLANE = Mesh(DEVICES.reshape(4, 2), ("x", "y"))
-CUBE = Mesh(DEVICES.reshape(2, 2, 2), ("x", "y", "z"))
-
-
-def same(got, expected, rounding=4e-6):
-    expected = np.asarray(expected)
-    np.testing.assert_allclose(got, expected, rtol=0, atol=rounding * np.abs(expected).max())
-
-
-def run(fn, *args):
-    """The result, and how often each collective occurs in the compiled program."""
-    program = jax.jit(fn).lower(*args).compile()
-    text = program.as_text()
-    names = re.findall(
-        r" (all-gather|all-reduce|all-to-all|collective-permute|reduce-scatter)\(", text
-    )
-    return program(*args), {name: names.count(name) for name in set(names)}
-
 
 SIDES = {
     "periodic": pc.Periodic(),

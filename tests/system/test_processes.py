@@ -58,7 +58,9 @@ class Group:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             address = f"127.0.0.1:{free.getsockname()[1]}"
-        environment = os.environ | {"JAX_PLATFORMS": "cpu"}
+        flags = os.environ.get("XLA_FLAGS", "").split()
+        flags = [f for f in flags if "device_count" not in f]  # one device each
+        environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": " ".join(flags)}
         self.processes = [
             subprocess.Popen(
                 [sys.executable, *command(address, number, k)],
