@@ -28,6 +28,8 @@ MODULES = (
     "physcon.models.ensemble",
     "physcon.parallel",
     "physcon.training",
+    "physcon.serving",
+    "physcon.flax",
     "physcon.io",
     "physcon.report",
 )

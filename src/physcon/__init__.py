@@ -6,8 +6,10 @@ submodules that need more (diffrax, optax, matplotlib) load on first use.
 """
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
+from physcon._citation import citation as citation
 from physcon._version import __version__ as __version__
 from physcon.boundary import Boundary as Boundary
 from physcon.boundary import Dirichlet as Dirichlet
@@ -58,16 +60,21 @@ _LAZY = (
     "parallel",
     "problems",
     "report",
+    "serving",
     "studies",
     "training",
 )
+_OPTIONAL = ("flax", "torch")  # need the package of that name
+_LAZY_FUNCTIONS = {"export": "serving", "load_exported": "serving"}
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LAZY:
+    if name in _LAZY + _OPTIONAL:
         return import_module(f"physcon.{name}")
+    if name in _LAZY_FUNCTIONS:
+        return getattr(import_module(f"physcon.{_LAZY_FUNCTIONS[name]}"), name)
     raise AttributeError(f"module 'physcon' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_LAZY])
+    return sorted([*globals(), *_LAZY, *_LAZY_FUNCTIONS, *filter(find_spec, _OPTIONAL)])

@@ -44,7 +44,7 @@ def in_float64(fn: Callable[..., PyTree]) -> Callable[..., PyTree]:
                 return _cast(fn(*_cast(args, jnp.float64)), dtype)
 
         @core.def_vmap
-        def _(axis_size: int, batched: Any, *args: PyTree) -> tuple[PyTree, PyTree]:
+        def _(axis_size: Any, batched: Any, *args: PyTree) -> tuple[PyTree, PyTree]:
             axes = jax.tree.map(lambda b: 0 if b else None, batched)
             out = in_float64(jax.vmap(fn, in_axes=tuple(axes), axis_size=axis_size))(*args)
             return out, jax.tree.map(lambda _: True, out)

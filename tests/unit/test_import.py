@@ -13,6 +13,15 @@ loaded = {name.partition(".")[0] for name in sys.modules}
 assert not heavy & loaded, heavy & loaded
 assert dict(jax.config.values) == before
 assert physcon.problems.PROBLEMS and "matplotlib" not in sys.modules
+for name in ("flax", "torch"):  # as if not installed
+    sys.modules[name] = None
+    assert name not in dir(physcon)
+    try:
+        getattr(physcon, name)
+    except ImportError as error:
+        assert f"physcon.{name}: expected" in str(error) and "pip install" in str(error)
+    else:
+        raise AssertionError(f"physcon.{name} was found")
 try:
     physcon.nothing
 except AttributeError as error:

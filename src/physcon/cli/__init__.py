@@ -1,4 +1,4 @@
-"""The command line: `physcon constrain | run | report | info`.
+"""The command line: `physcon constrain | predict | run | report | info`.
 
 A command is a module here with HELP (one line), `parser(arguments)` and `main(options)`.
 """
@@ -9,9 +9,15 @@ from collections.abc import Sequence
 from jsonargparse import ArgumentParser
 
 from physcon._version import __version__
-from physcon.cli import constrain, info, report, run
+from physcon.cli import constrain, info, predict, report, run
 
-COMMANDS = {"constrain": constrain, "run": run, "report": report, "info": info}
+COMMANDS = {
+    "constrain": constrain,
+    "predict": predict,
+    "run": run,
+    "report": report,
+    "info": info,
+}
 _WITH_CONFIG = ("run",)  # `physcon run CONFIG`: jsonargparse has no positional configuration file
 
 
@@ -22,7 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments.insert(1, "--config")
     parser = ArgumentParser(prog="physcon", description=__doc__, version=f"physcon {__version__}")
     commands = parser.add_subcommands(required=True)
-    for name, command in COMMANDS.items():
+    # Only the command that is asked for, so that `predict` needs nothing of what `run` does.
+    asked = arguments[:1] if arguments[:1] and arguments[0] in COMMANDS else COMMANDS
+    for name in asked:
+        command = COMMANDS[name]
         commands.add_subcommand(name, command.parser(arguments), help=command.HELP)
     chosen = parser.parse_args(arguments)
     try:

@@ -31,7 +31,7 @@ def linear_image(gaussian: Gaussian, operator: LinearMap) -> Gaussian:
 def total(gaussian: Gaussian, grid: Grid) -> Gaussian:
     """The integral over the grid, e.g. the total mass, as a Gaussian of shape ``(1,)``.
 
-    Source: exact for cell averages, by quadrature for nodal values (`Grid.weights`).
+    Exact for cell averages, by quadrature for nodal values (`Grid.weights`).
     """
     return linear_image(gaussian, Rows(grid.weights()[None].astype(gaussian.mean.dtype)))
 

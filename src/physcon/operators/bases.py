@@ -11,7 +11,7 @@ All are orthogonal under the trapezoid sum, so analysis is the weighted transpos
 Values other than zero are added by `physcon.operators.enforce.lift`.
 
 Source: Liu et al., SPFNO: spectral operator learning for PDEs with Dirichlet and Neumann boundary
-conditions, arXiv 2312.06980, sec. 3, for the idea; the mixed bases are DST-III and DCT-III.
+conditions, arXiv 2312.06980 (2023), sec. 3, for the idea; the mixed bases are DST-III and DCT-III.
 """
 
 from functools import lru_cache

@@ -64,6 +64,9 @@ class BoundaryFNO(eqx.Module):
 
     A periodic axis whose last node repeats the first is closed exactly: the network sees the
     circle of distinct nodes, and the end is copied.
+
+    Source: Saad et al., ICLR 2023, sec. 3, for correcting every block; Li et al., ICLR 2021, for
+    the network.
     """
 
     fno: FNO

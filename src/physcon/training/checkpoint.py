@@ -13,16 +13,14 @@ import io
 import json
 import os
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import equinox as eqx
 import jax
 
-from physcon._files import atomic_write
+from physcon._files import read_sealed, refuse, write_sealed
 from physcon._typing import PyTree
 
-MAGIC = b"physcon-checkpoint\n"
 VERSION = 1
 
 
@@ -33,16 +31,12 @@ def save_checkpoint(
     payload = io.BytesIO()
     eqx.tree_serialise_leaves(payload, state)
     header = {
-        "version": VERSION,
         "step": step,
         "identity": identity,
         "identity_hash": identity_hash(identity),
         "jax": jax.__version__,
-        "sha256": hashlib.sha256(payload.getbuffer()).hexdigest(),
     }
-    with atomic_write(path) as file:
-        file.write(MAGIC + json.dumps(header).encode() + b"\n")
-        file.write(payload.getbuffer())
+    write_sealed(path, "checkpoint", VERSION, header, payload.getvalue())
 
 
 def load_checkpoint(
@@ -55,26 +49,11 @@ def load_checkpoint(
             a run of another `identity` (the differing entries are named).
     """
     start_afresh = "remove it to start afresh"
-    content = Path(path).read_bytes()
-    magic, _, rest = content.partition(b"\n")
-    line, newline, payload = rest.partition(b"\n")
-    if magic + b"\n" != MAGIC:
-        _refuse(
-            path, "a physcon checkpoint", f"a file that begins with {content[:20]!r}", start_afresh
-        )
-    header = _parse(line) if newline else None
-    if header is None:
-        _refuse(path, "a whole checkpoint", "one cut off in its header", start_afresh)
-    if header.get("version") != VERSION:
-        remedy = f"read it with the physcon that wrote it, or {start_afresh}"
-        _refuse(path, f"checkpoint version {VERSION}", f"version {header.get('version')}", remedy)
-    if hashlib.sha256(payload).hexdigest() != header["sha256"]:
-        got = f"one of {len(payload)} bytes whose checksum is wrong (cut off or damaged)"
-        _refuse(path, "a whole checkpoint", got, start_afresh)
+    header, payload = read_sealed(path, "checkpoint", VERSION, start_afresh)
     differing = _differences(identity, header["identity"])
     if differing:
         remedy = f"resume with the settings that wrote it, or {start_afresh}"
-        _refuse(path, "a checkpoint of this run", "; ".join(differing), remedy)
+        refuse(path, "a checkpoint of this run", "; ".join(differing), remedy)
     step = header["step"]
     return eqx.tree_deserialise_leaves(io.BytesIO(payload), like(step)), step
 
@@ -82,14 +61,6 @@ def load_checkpoint(
 def identity_hash(identity: dict[str, Any]) -> str:
     """A short name of a run's settings: equal for equal JSON values."""
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _parse(line: bytes) -> dict[str, Any] | None:
-    try:
-        header = json.loads(line)
-    except ValueError:
-        return None
-    return header if isinstance(header, dict) else None
 
 
 def _differences(expected: Any, got: Any, name: str = "") -> list[str]:
@@ -102,7 +73,3 @@ def _differences(expected: Any, got: Any, name: str = "") -> list[str]:
             out += _differences(expected.get(key, "absent"), got.get(key, "absent"), inner)
         return out
     return [] if expected == got else [f"{name} is {got!r} in the file and {expected!r} here"]
-
-
-def _refuse(path: str | os.PathLike, expected: str, got: str, remedy: str) -> NoReturn:
-    raise ValueError(f"expected {expected} at {path}, got {got}; {remedy}")

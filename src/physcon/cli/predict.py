@@ -1,0 +1,63 @@
+"""`physcon predict`: run an exported predictor on the arrays of a file."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from jsonargparse import ArgumentParser, Namespace
+
+HELP = "run an exported predictor"
+_DESCRIPTION = """Run a predictor that physcon.export wrote on arrays from an .npz, .h5 or .nc file.
+
+The code that trained it isn't needed. Inputs are found by name, other arrays are left aside; the
+outputs are written by name. Without an input, prints what the predictor takes. Example:
+
+  physcon predict heat.physcon initial.npz -o predicted.npz
+"""
+
+
+def parser(arguments: Sequence[str]) -> ArgumentParser:
+    """Files, and what to do with dtypes and compiled code."""
+    predict = ArgumentParser(description=_DESCRIPTION)
+    predict.add_argument("artifact", type=Path, help="file of physcon.export")
+    predict.add_argument("input", type=Path, nargs="?", default=None, help="file of input arrays")
+    predict.add_argument("-o", "--output", type=Path, default=None, help="file to write")
+    predict.add_argument("--cast", action="store_true", help="convert inputs to the right dtype")
+    predict.add_argument(
+        "--compile_cache", type=Path, default=None, help="folder to keep compiled code in"
+    )
+    predict.add_argument("--force", action="store_true", help="replace an existing output")
+    return predict
+
+
+def main(options: Namespace) -> None:
+    """Print what the predictor takes, or write what it gives."""
+    import jax
+    import numpy as np
+
+    from physcon._checks import require
+    from physcon.io import read_arrays, write_arrays
+    from physcon.serving import compile_cache, load_exported
+
+    artifact = load_exported(options.artifact)
+    if options.input is None:
+        require(options.output is None, "an input file", "an output alone", "pass both")
+        print(artifact.describe())
+        return
+    require(options.output is not None, "an output file", "none", "add -o OUTPUT")
+    if options.compile_cache is not None:
+        compile_cache(options.compile_cache)
+    arrays = read_arrays(options.input)
+    wanted = artifact.metadata["inputs"]
+    missing = [name for name in wanted if name not in arrays]
+    require(
+        not missing,
+        f"arrays {', '.join(wanted)} in {options.input.name}",
+        f"{', '.join(arrays) or 'none'}",
+        f"add {', '.join(missing)}; physcon predict {options.artifact} says what it takes",
+    )
+    inputs = {name: arrays[name] for name in wanted}
+    if options.cast:
+        inputs = {name: x.astype(wanted[name]["dtype"]) for name, x in inputs.items()}
+    outputs = {name: np.asarray(x) for name, x in artifact(**inputs).items()}
+    write_arrays(options.output, outputs, force=options.force)
+    print(f"written by {jax.devices()[0].device_kind}: {options.output}")

@@ -1,0 +1,152 @@
+"""One file that holds a compiled-for-anywhere predictor: a line of JSON, then a JAX program.
+
+    physcon-artifact
+    {"version": 1, "sha256": ...}
+    {"inputs": {"mean": {"shape": ["b", 200], "dtype": "float32"}, ...}, "outputs": ..., "jax": ...}
+    <StableHLO, as serialised by jax.export>
+
+Weights and constraint are constants of the program. The checksum covers all that follows it.
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import export as jax_export
+
+from physcon._checks import require
+from physcon._files import read_sealed, refuse, write_sealed
+from physcon._typing import Array, ArrayLike
+
+VERSION = 1
+BATCH = "b"
+#: JAX's backends by the names of the platforms that programs are exported for.
+_NAMES = {"gpu": {"cuda", "rocm"}}
+_AGAIN = "export the predictor again (physcon.export)"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """An exported predictor: ``artifact(mean=..., std=...) -> {"mean": ..., "status": ...}``.
+
+    Attributes:
+        metadata: names, shapes ("b" is the batch) and dtypes of inputs and outputs; platforms;
+            versions of physcon, JAX and its calling convention; description; BibTeX.
+        program: the `jax.export.Exported`.
+    """
+
+    metadata: dict[str, Any]
+    program: jax_export.Exported
+
+    def __call__(self, **inputs: ArrayLike) -> dict[str, Array]:
+        """The outputs by name. One compilation per batch size; works under jit.
+
+        Raises:
+            ValueError: other names, shapes or dtypes than `metadata` says; a platform that the
+                predictor wasn't exported for.
+        """
+        self._check(inputs)
+        names = self.metadata["inputs"]
+        return self._run(*(jnp.asarray(inputs[name]) for name in names))
+
+    @cached_property
+    def _run(self) -> Any:
+        return jax.jit(self.program.call)
+
+    def _check(self, inputs: dict[str, ArrayLike]) -> None:
+        wanted, platforms = self.metadata["inputs"], self.metadata["platforms"]
+        here = _NAMES.get(jax.default_backend(), {jax.default_backend()})
+        if not here & set(platforms):
+            expected = f"one of the platforms {', '.join(platforms)}"
+            remedy = "export for it: physcon.export(..., platforms=...)"
+            require(False, expected, jax.default_backend(), remedy)
+        if wanted.keys() != inputs.keys():
+            wrong = [f"no {name!r}" for name in wanted if name not in inputs]
+            wrong += [f"an unknown {name!r}" for name in inputs if name not in wanted]
+            require(False, f"inputs {', '.join(wanted)}", ", ".join(wrong), "rename them")
+        sizes = {}
+        for name, like in wanted.items():
+            x, dtype = inputs[name], like["dtype"]
+            # Not what JAX would make of it: float64 arrays aren't rounded in silence.
+            shape, given = np.shape(x), str(getattr(x, "dtype", None) or jnp.result_type(x))
+            if not _fits(shape, like["shape"]):
+                expected = f"{name} of shape {_shown(like['shape'])}"
+                remedy = "one artifact serves one resolution, any batch size"
+                require(False, expected, shape, remedy)
+            if given != dtype:
+                remedy = f"convert it: {name}.astype('{dtype}')"
+                require(False, f"{name} of dtype {dtype}", given, remedy)
+            if BATCH in like["shape"]:
+                sizes[name] = shape[like["shape"].index(BATCH)]
+        require(len(set(sizes.values())) <= 1, "one batch size", sizes, "match the first axes")
+
+    def describe(self) -> str:
+        """Inputs, outputs, platforms and versions, to be read."""
+        m = self.metadata
+        lines = [m["description"]] if m["description"] else []
+        for kind in ("inputs", "outputs"):
+            lines += [f"{kind}:"]
+            lines += [f"  {n}: {x['dtype']} {_shown(x['shape'])}" for n, x in m[kind].items()]
+        lines += [f"platforms: {', '.join(m['platforms'])}"]
+        return "\n".join([*lines, f"written by: physcon {m['physcon']}, jax {m['jax']}"])
+
+
+def save(path: str | os.PathLike, artifact: Artifact) -> None:
+    """Write an artifact, whole or not at all."""
+    metadata = json.dumps(artifact.metadata).encode()
+    payload = metadata + b"\n" + bytes(artifact.program.serialize())
+    write_sealed(path, "artifact", VERSION, {}, payload)
+
+
+def load_exported(path: str | os.PathLike) -> Artifact:
+    """The predictor in a file of `physcon.export`. Nothing is unpickled; no code is needed.
+
+    Raises:
+        ValueError: no such file, not an artifact, cut off, damaged, or of a version of JAX whose
+            programs this one doesn't read.
+    """
+    _, payload = read_sealed(path, "artifact", VERSION, _AGAIN)
+    line, _, program = payload.partition(b"\n")
+    metadata = json.loads(line)
+    convention = metadata["calling_convention"]
+    low = jax_export.minimum_supported_calling_convention_version
+    high = jax_export.maximum_supported_calling_convention_version
+    if not low <= convention <= high:
+        got = f"version {convention}, written by jax {metadata['jax']}"
+        expected = f"an artifact of calling convention {low} to {high} (jax {jax.__version__})"
+        refuse(path, expected, got, f"install jax {metadata['jax']}, or {_AGAIN}")
+    try:
+        exported = jax_export.deserialize(bytearray(program))
+        if _numbers(metadata["jax"]) > _numbers(jax.__version__):
+            exported.mlir_module()  # else a newer program would fail when called, less clearly
+    except Exception as error:
+        got = f"one written by jax {metadata['jax']} that it doesn't ({error})"
+        remedy = f"install jax {metadata['jax']} or newer, or {_AGAIN}"
+        refuse(path, f"a program that jax {jax.__version__} reads", got, remedy)
+    return Artifact(metadata, exported)
+
+
+def compile_cache(folder: str | os.PathLike) -> None:
+    """Keep compiled programs in `folder`, for later processes: sets JAX's configuration."""
+    jax.config.update("jax_compilation_cache_dir", os.fspath(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".") if part.isdigit()]
+
+
+def _fits(shape: tuple[int, ...], like: list) -> bool:
+    """Whether a shape is the symbolic one, with one sample or more."""
+    pairs = zip(shape, like, strict=False)
+    return len(shape) == len(like) and all(n == m or (m == BATCH and n > 0) for n, m in pairs)
+
+
+def _shown(shape: list) -> str:
+    return f"({', '.join(map(str, shape))}{',' * (len(shape) == 1)})"

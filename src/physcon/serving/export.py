@@ -1,0 +1,127 @@
+"""A constrained predictor, weights and constraint included, as one file for every platform."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import export as jax_export
+from jax.extend import core as jax_core
+
+from physcon._checks import require
+from physcon._citation import citation
+from physcon._typing import Array, ArrayLike, PyTree
+from physcon._version import __version__
+from physcon.serving.artifact import BATCH, Artifact, save
+
+PLATFORMS = ("cpu", "cuda", "tpu")
+
+
+def export(
+    fn: Callable[..., PyTree],
+    path: str | os.PathLike,
+    inputs: Mapping[str, ArrayLike | jax.ShapeDtypeStruct],
+    *,
+    shared: Sequence[str] = (),
+    platforms: Sequence[str] = PLATFORMS,
+    description: str = "",
+    cite: Sequence[Any] = (),
+    force: bool = False,
+) -> Artifact:
+    """Write ``vmap(fn)``, for every batch size and platform, to a file; returned as loaded.
+
+        def predict(u):  # one sample; weights and law are closed over
+            prior = Gaussian.diagonal(*network(u))
+            return {"mean": condition(prior, law, throw=False).posterior.mean}
+
+        physcon.export(predict, "heat.physcon", {"u": jnp.zeros((2, 200))})
+
+    Run it by ``physcon predict heat.physcon input.npz -o output.npz``, or by `load_exported`, under
+    this version of JAX or a newer one. Sizes other than the batch are fixed. Source file names stay
+    in the program, for its error messages.
+
+    Args:
+        fn: called as ``fn(**inputs)`` with one sample; gives an array ("out"), or a pytree of
+            arrays, which are named by their paths: "mean", "posterior.mean".
+        inputs: one sample of each input: an array, or its `jax.ShapeDtypeStruct`.
+        shared: names of inputs that the samples of a batch have in common: no batch axis.
+        platforms: out of "cpu", "cuda", "rocm", "tpu".
+        cite: what `physcon.citation` shall cite in the artifact.
+        force: replace an existing file.
+
+    Raises:
+        ValueError: the file exists; names or dtypes that don't fit; a host callback in `fn`
+            (`eqx.error_if`, so everything under ``throw=True``; `jax.debug.print`).
+    """
+    require(
+        force or not Path(path).exists(), "a new file", f"{path} exists", "choose another, or force"
+    )
+    unknown = set(shared) - set(inputs)
+    require(not unknown, f"shared names out of {list(inputs)}", sorted(unknown), "rename them")
+    one = {n: jax.ShapeDtypeStruct(np.shape(x), jnp.result_type(x)) for n, x in inputs.items()}
+
+    def named(given: dict[str, Any]) -> dict[str, Any]:
+        return _named(fn(**given))
+
+    found = sorted(set(host_callbacks(jax.jit(named).trace(one).jaxpr)))
+    require(
+        not found,
+        "a function without host callbacks",
+        ", ".join(found),
+        "pass throw=False to physcon's functions and return their status; remove eqx.error_if, "
+        "jax.debug.print and io_callback",
+    )
+    (batch,) = jax_export.symbolic_shape(BATCH)
+    axes = {name: None if name in shared else 0 for name in inputs}
+    specs = {
+        n: x if n in shared else jax.ShapeDtypeStruct((batch, *x.shape), x.dtype)
+        for n, x in one.items()
+    }
+    batched = named if len(set(shared)) == len(inputs) else jax.vmap(named, in_axes=(axes,))
+
+    def run(*arrays: Array) -> dict[str, Any]:
+        return batched(dict(zip(inputs, arrays, strict=True)))
+
+    program = jax_export.export(jax.jit(run), platforms=tuple(platforms))(*specs.values())
+    outputs = jax.tree.unflatten(program.out_tree, program.out_avals)
+    metadata = {
+        "description": description,
+        "inputs": {name: _spec(x) for name, x in specs.items()},
+        "outputs": {name: _spec(x) for name, x in outputs.items()},
+        "platforms": list(program.platforms),
+        "physcon": __version__,
+        "jax": jax.__version__,
+        "calling_convention": program.calling_convention_version,
+        "bibtex": str(citation(*cite)) if cite else "",
+    }
+    artifact = Artifact(metadata, program)
+    save(path, artifact)
+    return artifact
+
+
+def host_callbacks(jaxpr: Any) -> Iterator[str]:
+    """Names of the primitives that call back to Python, in a jaxpr and all inside of it."""
+    jaxpr = jaxpr.jaxpr if isinstance(jaxpr, jax_core.ClosedJaxpr) else jaxpr
+    for equation in jaxpr.eqns:
+        name = equation.primitive.name
+        if "callback" in name or name == "debug_print":
+            yield name
+        for leaf in jax.tree.leaves(
+            equation.params, is_leaf=lambda x: isinstance(x, jax_core.Jaxpr | jax_core.ClosedJaxpr)
+        ):
+            if isinstance(leaf, jax_core.Jaxpr | jax_core.ClosedJaxpr):
+                yield from host_callbacks(leaf)
+
+
+def _named(out: PyTree) -> dict[str, Any]:
+    """Arrays of a result by their paths."""
+    leaves = jax.tree_util.tree_leaves_with_path(out)
+    require(len(leaves) > 0, "arrays from the function", "none", "return them")
+    return {jax.tree_util.keystr(p, simple=True, separator=".") or "out": x for p, x in leaves}
+
+
+def _spec(x: Any) -> dict[str, Any]:
+    return {"shape": [n if isinstance(n, int) else str(n) for n in x.shape], "dtype": str(x.dtype)}

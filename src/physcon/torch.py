@@ -1,0 +1,169 @@
+"""physcon's functions on PyTorch tensors, compiled, with gradients.
+
+    conserve = physcon.torch.wrap(lambda mean, std: condition(...).posterior.mean)
+    loss(conserve(mean, std)).backward()
+
+Tensors pass by DLPack, in the same memory; the vector-Jacobian product that JAX forms is a
+`torch.autograd.Function`.
+"""
+# Where PyTorch is absent, a static checker takes `import torch` for this file.
+# pyright: reportAttributeAccessIssue=false
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from physcon._checks import require
+from physcon._typing import Array, PyTree
+
+try:
+    import torch
+except ImportError as error:
+    raise ImportError(
+        "physcon.torch: expected PyTorch (2.1 or newer), got none; pip install torch"
+    ) from error
+
+
+def wrap(fn: Callable[..., PyTree]) -> Callable[..., PyTree]:
+    """`fn`, compiled, as a function of PyTorch tensors that `Tensor.backward` differentiates.
+
+    Arguments and results are pytrees. Tensors among the arguments reach `fn` as JAX arrays, arrays
+    in its result come back as tensors on the same device. All else (JAX arrays, Equinox modules,
+    numbers, strings) is handed on as it is; numbers are static, so a new one compiles anew.
+
+    Gradients flow to every floating-point tensor with ``requires_grad``, to first order (higher
+    derivatives: by JAX, inside of `fn`). Tensors with gaps between their elements are copied, all
+    others shared: PyTorch refuses ``backward`` after such a tensor was changed in place. Batch with
+    `jax.vmap` inside of `fn`.
+
+    Raises:
+        ValueError: no tensor; one of a dtype that JAX would change (float64 and int64, unless
+            ``jax_enable_x64`` is on), not strided, or on a device that JAX doesn't see; tensors on
+            several devices; in ``backward``: ``create_graph=True``.
+    """
+
+    @wraps(fn)
+    def call(*args: Any, **kwargs: Any) -> PyTree:
+        leaves, treedef = jax.tree.flatten((args, kwargs))
+        tensors = [x for x in leaves if isinstance(x, torch.Tensor)]
+        _require_usable(tensors)
+        rest = [_TENSOR if isinstance(x, torch.Tensor) else x for x in leaves]
+        traced = [x.requires_grad and torch.is_grad_enabled() for x in tensors]
+        result: list[Any] = []  # what fn returned: PyTorch hands on its tensors only
+        filled = _Function.apply(_Call(fn, treedef, rest, traced), result, *tensors)
+        remaining = iter(filled)
+        return jax.tree.map(lambda x: next(remaining) if eqx.is_array(x) else x, result[0])
+
+    return call
+
+
+_TENSOR = "a tensor's place"
+
+
+class _Call(NamedTuple):
+    """A call of `fn` without its tensors; `traced`: of which tensors a gradient is wanted."""
+
+    fn: Callable[..., PyTree]
+    treedef: Any
+    rest: list[Any]
+    traced: list[bool]
+
+
+@eqx.filter_jit
+def _forward(call: _Call, arrays: list[Array]) -> tuple[PyTree, Callable]:
+    """The result, and the function from its cotangent to those of the traced arrays."""
+
+    def of(traced: list[Array]) -> PyTree:
+        chosen = iter(traced)
+        pairs = zip(arrays, call.traced, strict=True)
+        filled = iter([next(chosen) if wanted else x for x, wanted in pairs])
+        leaves = [next(filled) if x is _TENSOR else x for x in call.rest]
+        args, kwargs = jax.tree.unflatten(call.treedef, leaves)
+        # Copied, so that no result is an argument itself, whose memory PyTorch might then change.
+        return jax.tree.map(
+            lambda x: jnp.copy(x) if eqx.is_array(x) else x, call.fn(*args, **kwargs)
+        )
+
+    wanted = [x for x, traced in zip(arrays, call.traced, strict=True) if traced]
+    return eqx.filter_vjp(of, wanted)
+
+
+@eqx.filter_jit
+def _pull_back(pullback: Callable, cotangent: PyTree) -> list[Array]:
+    """Gradients as PyTorch defines them: for complex numbers the conjugate of JAX's."""
+    (gradients,) = pullback(jax.tree.map(jnp.conj, cotangent))
+    return [jnp.conj(x) for x in gradients]
+
+
+class _Function(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, call: _Call, result: list[Any], *tensors: torch.Tensor) -> Any:
+        out, pullback = _forward(call, [_to_jax(x) for x in tensors])
+        # PyTorch may change a tensor in place as soon as this returns.
+        jax.block_until_ready(eqx.filter((out, pullback), eqx.is_array))
+        result.append(out)
+        arrays = [x for x in jax.tree.leaves(out) if eqx.is_array(x)]
+        given = tuple(torch.from_dlpack(x) for x in arrays)
+        inexact = [eqx.is_inexact_array(x) for x in arrays]
+        ctx.mark_non_differentiable(*(t for t, i in zip(given, inexact, strict=True) if not i))
+        # Not to read them: PyTorch then says if a shared tensor has changed before `backward`.
+        ctx.save_for_backward(*tensors)
+        ctx.pullback, ctx.traced, ctx.inexact = pullback, call.traced, inexact
+        ctx.like = eqx.filter(out, eqx.is_inexact_array)
+        return given
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: torch.Tensor) -> Any:
+        require(
+            not torch.is_grad_enabled(),
+            "first derivatives",
+            "create_graph=True",
+            "take higher derivatives by JAX, inside of the wrapped function",
+        )
+        _ = ctx.saved_tensors
+        chosen = [_to_jax(g) for g, i in zip(cotangents, ctx.inexact, strict=True) if i]
+        cotangent = jax.tree.unflatten(jax.tree.structure(ctx.like), chosen)
+        gradients = jax.block_until_ready(_pull_back(ctx.pullback, cotangent))
+        remaining = iter(gradients)
+        wanted = (torch.from_dlpack(next(remaining)) if t else None for t in ctx.traced)
+        return None, None, *wanted
+
+
+def _to_jax(x: torch.Tensor) -> Array:
+    return jax.dlpack.from_dlpack(x.detach().resolve_conj().resolve_neg().contiguous())
+
+
+def _require_usable(tensors: list[torch.Tensor]) -> None:
+    require(len(tensors) > 0, "a torch.Tensor among the arguments", "none", "call fn itself")
+    devices = sorted({str(x.device) for x in tensors})
+    require(len(devices) == 1, "tensors on one device", ", ".join(devices), "move them: x.to(...)")
+    platform = "gpu" if tensors[0].is_cuda else tensors[0].device.type
+    known = sorted({"cpu", *(d.platform for d in jax.devices())})
+    require(
+        platform in known,
+        f"a device that JAX sees ({', '.join(known)})",
+        devices[0],
+        "x.cpu(), or install JAX for that device",
+    )
+    for x in tensors:
+        require(x.layout == torch.strided, "strided tensors", str(x.layout), "pass x.to_dense()")
+        _require_dtype(x)
+
+
+def _require_dtype(x: torch.Tensor) -> None:
+    """JAX would round float64 to float32 without a word."""
+    name = str(x.dtype).removeprefix("torch.")
+    try:
+        kept = jax.dtypes.canonicalize_dtype(name).name
+    except TypeError:
+        kept = "unknown"
+    remedy = f"convert it: x.to(torch.{kept})"
+    if kept == "unknown":
+        remedy = "convert it: x.to(torch.float32)"
+    elif kept != name:
+        remedy += ", or keep 64 bits: jax.config.update('jax_enable_x64', True)"
+    require(kept == name, "a tensor of a dtype that JAX keeps", f"{x.dtype}", remedy)
