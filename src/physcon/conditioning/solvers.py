@@ -17,11 +17,11 @@ from physcon.conditioning.laplacian import preconditioner
 from physcon.linear_map import (
     Diagonal,
     Difference,
-    DividedDifference,
     LinearMap,
     Sum,
     split_fields,
 )
+from physcon.linear_map.divided import DividedDifference
 
 Apply = Callable[[Float[Array, "*y"]], Float[Array, "*y"]]
 #: y -> S⁻¹ y, and the number of steps it took.

@@ -12,8 +12,5 @@ from physcon.linear_map.combine import Sum as Sum
 from physcon.linear_map.combine import split_fields as split_fields
 from physcon.linear_map.dense import Dense as Dense
 from physcon.linear_map.dense import LowRank as LowRank
-from physcon.linear_map.divided import DividedDifference as DividedDifference
-from physcon.linear_map.divided import DividedLowRank as DividedLowRank
-from physcon.linear_map.divided import DividedRows as DividedRows
 from physcon.linear_map.stencil import Difference as Difference
 from physcon.linear_map.stencil import Stencil as Stencil

@@ -30,11 +30,11 @@ from physcon.linear_map import (
     BlockDiagonal,
     Diagonal,
     Difference,
-    DividedDifference,
     LinearMap,
     Sum,
     split_fields,
 )
+from physcon.linear_map.divided import DividedDifference
 
 
 class Balanced(NamedTuple):

@@ -25,13 +25,12 @@ from physcon.conditioning.status import (
 )
 from physcon.linear_map import (
     Diagonal,
-    DividedLowRank,
-    DividedRows,
     LinearMap,
     LowRank,
     Rows,
     Sum,
 )
+from physcon.linear_map.divided import DividedLowRank, DividedRows
 
 
 def condition(
