@@ -71,20 +71,28 @@ def test_toro_against_the_exact_solution(name, problem, reference):
 
 
 @pytest.mark.parametrize(
-    ("name", "left", "right", "t"),
+    ("name", "left", "right", "t", "contact"),
     [
-        ("sod", (1, 0, 1), (0.125, 0, 0.1), 0.2),
-        ("lax", (0.445, 0.698, 3.528), (0.5, 0, 0.571), 0.14),
+        ("sod", (1, 0, 1), (0.125, 0, 0.1), 0.2, 0.18),
+        ("lax", (0.445, 0.698, 3.528), (0.5, 0, 0.571), 0.14, 1.0),
     ],
 )
-def test_sod_and_lax_against_another_solver_in_float32(name, left, right, t, reference):
+def test_sod_and_lax_against_another_solver_in_float32(name, left, right, t, contact, reference):
+    # `contact`: the jump of density there over the range of density.
     fine = reference(f"fv/{name}_1d_N4000_sharpclaw.npz")
     n = 400
     rho, m, energy = riemann_problem(left, right, 0.5, t, n, SCHEMES["muscl"])
     pressure = 0.4 * (energy - 0.5 * m**2 / rho)
-    for mine, theirs in ((rho, "rho"), (m / rho, "u"), (pressure, "p")):
+    # In cells times the range: half a cell for each shock or fan (u jumps at both in full), and
+    # for the contact, which nothing steepens, a quarter of its width of n^(1/3) cells.
+    spread = 0.25 * n ** (1 / 3) * contact
+    for mine, theirs, cells in (
+        (rho, "rho", 0.5 + spread),
+        (m / rho, "u", 1.0),
+        (pressure, "p", 0.5),
+    ):
         theirs = coarsen(fine[theirs], n)
-        assert np.abs(mine - theirs).mean() < 0.006 * np.ptp(theirs)
+        assert np.abs(mine - theirs).mean() < cells / n * np.ptp(theirs)
 
 
 @pytest.mark.usefixtures("x64")
@@ -175,12 +183,14 @@ def test_quadrants_against_another_solver(reference):
     def error(u):
         n = u.shape[1]
         theirs = fine.reshape(4, n, 256 // n, n, 256 // n).mean((2, 4))
-        return np.abs(u - theirs).mean((1, 2)) / np.abs(theirs).mean((1, 2))
+        return np.abs(u - theirs).mean((1, 2)) / np.ptp(theirs, axis=(1, 2))
 
-    coarse, u = run(32), run(64)
-    # Shocks and contacts everywhere: first order in L1, and at 64 cells a few percent of mass.
-    assert np.all(error(u) < [0.05, 0.2, 0.2, 0.06]), error(u)
-    assert np.all(error(u) < 0.75 * error(coarse)), error(coarse)
+    u = run(64)
+    # First order in L1 where there are only shocks and slip lines: half a cell of error along each
+    # of them, times its jump. About 5 lengths of the square with 0.6 of the range make 1.5 cells.
+    # Measured at n = 32, 64, 128: 1.3, 1.7, 1.7; this reference itself is 0.3 cells of 64 away
+    # from the same scheme on its own 256 cells.
+    assert np.all(error(u) < 1.9 / 64), error(u)
     # The configuration is symmetric about the diagonal: swap axes and momenta.
     np.testing.assert_allclose(u[[0, 2, 1, 3]].swapaxes(1, 2), u, atol=5e-3)
 
@@ -285,5 +295,7 @@ def test_passive_scalar_keeps_its_range_and_a_uniform_one_stays_uniform():
     edge = np.asarray(x)[np.argmin(np.abs(ink - 0.5))]
     assert edge == pytest.approx(0.5 + 0.92745 * 0.2, abs=0.012)
     # The gas does not feel it.
-    alone = solve(u[:3], LAW, grid, Boundary(Outflow()), SCHEMES["muscl"], times=[0.2]).u[-1]
-    np.testing.assert_allclose(np.asarray(out[:3]), np.asarray(alone), atol=2e-6)
+    alone = solve(u[:3], LAW, grid, Boundary(Outflow()), SCHEMES["muscl"], times=[0.2])
+    rounding = float(jnp.finfo(out.dtype).eps * alone.steps)  # one for each step
+    assert rounding < 2e-5
+    np.testing.assert_allclose(np.asarray(out[:3]), np.asarray(alone.u[-1]), atol=rounding)

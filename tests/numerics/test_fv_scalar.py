@@ -138,7 +138,6 @@ def buckley_leverett_exact(x_over_t, m):
 @pytest.mark.parametrize("mobility", [0.5, 2.0])
 @pytest.mark.parametrize("riemann", [godunov, rusanov])
 def test_buckley_leverett_fan_and_shock(mobility, riemann):
-    errors = []
     for n in (100, 200):
         grid = Grid.uniform(0.0, 1.0, n)
         out = solve(
@@ -149,12 +148,13 @@ def test_buckley_leverett_fan_and_shock(mobility, riemann):
             Scheme(MUSCL(), riemann),
             times=[0.5],
         )
-        exact = buckley_leverett_exact(np.asarray(grid.coordinates[0]) / 0.5, mobility)
-        errors.append(np.abs(np.asarray(out.u[-1, 0]) - exact).mean())
+        x = (np.arange(40 * n) + 0.5) / (40 * n)  # averages, also of the cell with the shock
+        exact = buckley_leverett_exact(x / 0.5, mobility).reshape(n, 40).mean(1)
+        # First order at the shock: a third of a cell times its jump (0.8, 0.6), and a number that
+        # depends on where in its cell it stands, so that the ratio of two errors says little.
+        assert np.abs(np.asarray(out.u[-1, 0]) - exact).mean() < 0.35 / n
         assert float(out.u.max()) <= 1 + 1e-5
         assert float(out.u.min()) >= -1e-6
-    assert errors[1] < 0.008
-    assert errors[1] < 0.75 * errors[0]
 
 
 def test_queue_at_a_traffic_light():

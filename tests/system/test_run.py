@@ -123,11 +123,16 @@ def test_wrong_settings_are_refused(tmp_path, capsys, text, options, message):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("model", ["gp", "ensemble"])
-def test_other_models_are_constrained_too(config, tmp_path, model):
+FINITE_VOLUMES = ["--truth=fv", "--truth_cells=40"]
+THROUGH = ["--training.through_constraint=true", "--training.score=crps"]
+
+
+@pytest.mark.parametrize(("model", "extra"), [("gp", FINITE_VOLUMES), ("ensemble", THROUGH)])
+def test_other_models_are_constrained_too(config, tmp_path, model, extra, capsys):
     folder = tmp_path / model
     options = [f"--model={model}", "--network.members=3", "--output", str(folder), "--quiet"]
-    main(["run", str(config), *SMALL, *options])
+    main(["run", str(config), *SMALL, *options, *extra])
+    assert ("truth by finite volumes" in capsys.readouterr().out) == (model == "gp")
     rows = json.loads((folder / "table.json").read_text())
     assert {row["method"] for row in rows} == {"unconstrained", "hard", "probconserv"}
     for row in rows:
@@ -139,3 +144,9 @@ def test_other_models_are_constrained_too(config, tmp_path, model):
                 if (r["parameter"], r["method"]) == (row["parameter"], "unconstrained")
             )
             assert abs(before["mean"]["conservation_error"]) > 1e-3
+
+
+def test_a_gaussian_process_has_no_training_through_the_law(config, tmp_path):
+    options = [*SMALL, *THROUGH, "--model=gp", "--output", str(tmp_path / "run")]
+    with pytest.raises(SystemExit, match="fitted by its evidence"):
+        main(["run", str(config), *options])

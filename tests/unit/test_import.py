@@ -13,6 +13,7 @@ loaded = {name.partition(".")[0] for name in sys.modules}
 assert not heavy & loaded, heavy & loaded
 assert dict(jax.config.values) == before
 assert physcon.problems.PROBLEMS and "matplotlib" not in sys.modules
+assert physcon.fv.solve and "diffrax" not in sys.modules
 for name in ("flax", "torch"):  # as if not installed
     sys.modules[name] = None
     assert name not in dir(physcon)

@@ -1,4 +1,4 @@
-"""The command line: `physcon constrain | predict | run | report | info`.
+"""The command line: `physcon constrain | predict | run | solve | report | info`.
 
 A command is a module here with HELP (one line), `parser(arguments)` and `main(options)`.
 """
@@ -9,16 +9,18 @@ from collections.abc import Sequence
 from jsonargparse import ArgumentParser
 
 from physcon._version import __version__
-from physcon.cli import constrain, info, predict, report, run
+from physcon.cli import constrain, info, predict, report, run, solve
 
 COMMANDS = {
     "constrain": constrain,
     "predict": predict,
     "run": run,
+    "solve": solve,
     "report": report,
     "info": info,
 }
-_WITH_CONFIG = ("run",)  # `physcon run CONFIG`: jsonargparse has no positional configuration file
+#: `physcon run CONFIG`: jsonargparse has no positional configuration file.
+_WITH_CONFIG = ("run", "solve")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -36,5 +38,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     try:
         COMMANDS[chosen.subcommand].main(chosen[chosen.subcommand])
-    except (ValueError, FloatingPointError) as error:
-        sys.exit(f"physcon {chosen.subcommand}: {error}")
+    except (ValueError, FloatingPointError, RuntimeError) as error:
+        message = _message(error)
+        if message is None:
+            raise
+        sys.exit(f"physcon {chosen.subcommand}: {message}")
+
+
+def _message(error: Exception) -> str | None:
+    """What went wrong, in the user's terms; None: a fault of the program, which keeps its stack.
+
+    A check at run time (`eqx.error_if`) comes wrapped in stacks and advice to programmers.
+    """
+    if not isinstance(error, RuntimeError):
+        return str(error)
+    _, wrapped, rest = str(error).partition("EquinoxRuntimeError: ")
+    if wrapped:
+        return rest.partition("\n\n")[0].strip()
+    return str(error) if type(error) is RuntimeError else None

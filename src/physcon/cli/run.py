@@ -4,12 +4,12 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
 from physcon._checks import require
 from physcon.cli.info import provenance
+from physcon.cli.settings import from_options
 
 HELP = "reproduce a published study"
 _DESCRIPTION = """Run a study of the ProbConserv article: sample, train, predict, constrain, score.
@@ -59,15 +59,15 @@ def main(options: Namespace) -> None:
     from physcon.report import table_text
     from physcon.studies import probconserv
     from physcon.studies.config import StudyConfig
+    from physcon.studies.folder import prepare_folder, write_json
 
     mesh = _mesh(options)
-    instantiated = {f.name: options[f.name] for f in dataclasses.fields(StudyConfig)}
-    config = _dataclass(StudyConfig, instantiated)
+    config = from_options(StudyConfig, options)
     folder = options.output or Path("runs") / f"{config.problem}-{options.preset}"
     identity = json.loads(json.dumps(dataclasses.asdict(config)))
-    probconserv.prepare_folder(folder, identity, options.resume)
+    prepare_folder(folder, identity, options.resume)
     if is_writer():
-        probconserv.write_json(folder / "provenance.json", provenance() | {"seed": config.seed})
+        write_json(folder / "provenance.json", provenance() | {"seed": config.seed})
     with processes.ending_together():
         rows = probconserv.run(
             config,
@@ -81,6 +81,8 @@ def main(options: Namespace) -> None:
             mesh=mesh,
         )
     if is_writer():
+        if config.truth == "fv":
+            print(f"truth by finite volumes:\n{(folder / 'truth.txt').read_text()}")
         print(table_text(rows, _parameter(config.problem)))
         print(f"tables and figures: {folder}")
 
@@ -105,16 +107,6 @@ def _preset(arguments: Sequence[str]) -> str:
         if word.startswith("--preset="):
             return word.partition("=")[2]
     return "quick"
-
-
-def _dataclass(kind: type, values: dict[str, Any]) -> Any:
-    """A (nested) dataclass from jsonargparse's namespaces."""
-    out = {}
-    for f in dataclasses.fields(kind):
-        value = values[f.name]
-        nested = isinstance(value, Namespace)
-        out[f.name] = _dataclass(f.type, vars(value)) if nested else value  # type: ignore[arg-type]
-    return kind(**out)
 
 
 def _parameter(problem: str) -> str:

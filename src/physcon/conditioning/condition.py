@@ -112,6 +112,7 @@ def condition(
         gain.order,
         gain.log_det,
         constraint.noise_std,
+        gain.whitened,
     )
     posterior = Gaussian(mean, root)
     scaled = gain.scale * constraint.residual(prior.mean)

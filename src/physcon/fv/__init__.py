@@ -1,5 +1,7 @@
 """Finite-volume solvers: laws, reconstructions, Riemann solvers, time stepping."""
 
+from typing import Any
+
 from physcon.fv import limiter as limiter
 from physcon.fv.diffusion import Diffusion as Diffusion
 from physcon.fv.diffusion import Heat as Heat
@@ -7,8 +9,11 @@ from physcon.fv.diffusion import Mixed as Mixed
 from physcon.fv.diffusion import PorousMedium as PorousMedium
 from physcon.fv.diffusion import Stefan as Stefan
 from physcon.fv.euler import Euler as Euler
+from physcon.fv.event import Arrival as Arrival
+from physcon.fv.event import Event as Event
 from physcon.fv.hancock import muscl_hancock as muscl_hancock
 from physcon.fv.implicit import implicit_euler as implicit_euler
+from physcon.fv.implicit import sdirk2 as sdirk2
 from physcon.fv.law import Law as Law
 from physcon.fv.passive import PassiveScalars as PassiveScalars
 from physcon.fv.positivity import Positive as Positive
@@ -32,8 +37,17 @@ from physcon.fv.shallow_water import ShallowWater as ShallowWater
 from physcon.fv.solve import STATUS as STATUS
 from physcon.fv.solve import Solution as Solution
 from physcon.fv.solve import solve as solve
+from physcon.fv.splitting import Strang as Strang
 from physcon.fv.stepping import forward_euler as forward_euler
 from physcon.fv.stepping import ssp_rk2 as ssp_rk2
 from physcon.fv.stepping import ssp_rk3 as ssp_rk3
 from physcon.fv.stepping import ssp_rk43 as ssp_rk43
 from physcon.fv.weno import WENO as WENO
+
+
+def __getattr__(name: str) -> Any:
+    if name == "solve_stiff":  # loads diffrax
+        from physcon.fv.stiff import solve_stiff
+
+        return solve_stiff
+    raise AttributeError(f"module 'physcon.fv' has no attribute {name!r}")

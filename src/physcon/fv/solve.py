@@ -14,11 +14,12 @@ from physcon._checks import concrete, require
 from physcon._typing import Array, ArrayLike, Float, Int, Scalar
 from physcon.boundary import Boundary
 from physcon.fv.diffusion import Mixed
+from physcon.fv.event import Bracket, Condition, Event, locate, no_bracket, watch
 from physcon.fv.law import Law
 from physcon.fv.semidiscrete import DEFAULT, Problem, Scheme, Source, cast, rate
 from physcon.grid import Grid
 
-OK, NOT_FINITE, INADMISSIBLE, MAX_STEPS, STALLED = (np.int32(k) for k in range(5))
+OK, NOT_FINITE, INADMISSIBLE, MAX_STEPS, STALLED, STOPPED = (np.int32(k) for k in range(6))
 #: What the numbers in `Solution.status` mean.
 STATUS = {
     0: "finished",
@@ -27,6 +28,7 @@ STATUS = {
     "reconstruction in Positive, or use a smaller CFL number",
     3: "max_steps was reached; raise it",
     4: "the time step fell below the resolution of time; the solution blows up",
+    5: "stopped by the event, as asked",
 }
 
 
@@ -35,10 +37,11 @@ class Solution(eqx.Module):
 
     Attributes:
         times: the saved times, ``(k,)``.
-        u: the states, ``(k, c, *x)``; NaN after a failure.
+        u: the states, ``(k, c, *x)``; NaN after a failure, or after the event that stopped it.
         steps: time steps taken.
         status: 0, or why it stopped: see `STATUS`.
-        t: the time reached: the last saved time, or the time of failure.
+        t: the time reached: the last saved time, or the time of failure or of the event.
+        event: when the condition `event` of `solve` changed its sign.
     """
 
     times: Float[Array, " k"]
@@ -46,6 +49,7 @@ class Solution(eqx.Module):
     steps: Int[Array, ""]
     status: Int[Array, ""]
     t: Scalar
+    event: Event | None = None
 
 
 class _State(NamedTuple):
@@ -53,6 +57,7 @@ class _State(NamedTuple):
     t: Array
     steps: Array
     status: Array
+    bracket: Bracket | None
 
 
 def solve(
@@ -67,6 +72,8 @@ def solve(
     cfl: ArrayLike = 0.45,
     dt: ArrayLike | None = None,
     source: Source | None = None,
+    event: Condition | None = None,
+    stop: bool = True,
     max_steps: int = 100_000,
     loop: Literal["while", "checkpointed"] = "while",
     throw: bool = True,
@@ -80,6 +87,10 @@ def solve(
         cfl: step times `rate`; below 1 for MUSCL with SSP-RK, below 0.5 where positivity or a
             maximum principle is wanted.
         dt: a fixed step instead, e.g. for `implicit_euler`.
+        event: ``event(u, t)``, a scalar: its first change of sign is found to rounding and
+            reported in `Solution.event`, see `Arrival`. To differentiate by arrays within it, make
+            it an `equinox.Module`.
+        stop: whether to stop there, or only to report it.
         max_steps: between two saved times.
         loop: ``"while"`` is the fast one (forward-mode derivatives only); ``"checkpointed"``
             allows `jax.grad` in memory of O(sqrt(max_steps)) states, by computing the forward
@@ -98,12 +109,16 @@ def solve(
     start, cfl = jnp.asarray(start, u.dtype), jnp.asarray(cfl, u.dtype)
     dt = None if dt is None else jnp.asarray(dt, u.dtype)
     problem = cast(Problem(law, grid, boundary, scheme, source), u.dtype)
-    solution = _solve(problem, u, times, start, cfl, dt, max_steps, loop)
-    if not throw:
-        return solution
+    solution = _solve(problem, u, times, start, cfl, dt, event, stop, max_steps, loop)
+    return raise_failure(solution) if throw else solution
+
+
+def raise_failure(solution: Solution) -> Solution:
+    """The solution, or at run time an error that says what its status means."""
     messages = [STATUS[k] for k in sorted(STATUS)][1:]
     status = solution.status
-    saved = eqx.branched_error_if(solution.u, status != OK, jnp.maximum(status - 1, 0), messages)
+    failed = (status != OK) & (status != STOPPED)
+    saved = eqx.branched_error_if(solution.u, failed, jnp.maximum(status - 1, 0), messages)
     return eqx.tree_at(lambda s: s.u, solution, saved)
 
 
@@ -115,10 +130,13 @@ def _solve(
     start: Array,
     cfl: Array,
     dt: Array | None,
+    event: Condition | None,
+    stop: bool,
     max_steps: int,
     loop: str,
 ) -> Solution:
     seams = problem.boundary.seams()
+    step = problem.scheme.step
 
     def advance(state: _State, end: Array) -> _State:
         """One step, not beyond `end`."""
@@ -130,8 +148,12 @@ def _solve(
         status = jnp.where(jnp.isfinite(crossed), status, NOT_FINITE)
         t = jnp.where(status == OK, t, state.t)
         # The step as the clock sees it: rounded steps add up to the very times that are saved.
-        u = problem.scheme.step(problem, state.u, state.t, t - state.t)
-        return _State(jnp.where(status == OK, u, state.u), t, state.steps + 1, status)
+        u = step(problem, state.u, state.t, t - state.t)
+        u, bracket = jnp.where(status == OK, u, state.u), None
+        if event is not None and state.bracket is not None:
+            bracket = watch(event, state.bracket, (state.u, state.t), (u, t))
+            status = jnp.where((status == OK) & bracket.found & stop, STOPPED, status)
+        return _State(u, t, state.steps + 1, status, bracket)
 
     def until(state: _State, end: Array) -> tuple[_State, Array]:
         limit = state.steps + max_steps
@@ -148,10 +170,15 @@ def _solve(
         return state, jnp.where(state.status == OK, state.u, jnp.nan)
 
     zero = jnp.zeros((), jnp.int32)
-    last, saved = jax.lax.scan(until, _State(u, start, zero, zero), times)
-    finite = jnp.isfinite(largest(jnp.abs(last.u), seams))
-    wrong = (last.status == NOT_FINITE) & finite
-    return Solution(times, saved, last.steps, jnp.where(wrong, INADMISSIBLE, last.status), last.t)
+    bracket = None if event is None else no_bracket(event, u, start)
+    last, saved = jax.lax.scan(until, _State(u, start, zero, zero, bracket), times)
+    wrong = (last.status == NOT_FINITE) & jnp.isfinite(largest(jnp.abs(last.u), seams))
+    status = jnp.where(wrong, INADMISSIBLE, last.status)
+    if event is None or last.bracket is None:
+        return Solution(times, saved, last.steps, status, last.t)
+    found = locate(event, lambda u, t, dt: step(problem, u, t, dt), last.bracket)
+    reached = jnp.where(status == STOPPED, found.t, last.t)
+    return Solution(times, saved, last.steps, status, reached, found)
 
 
 def largest(x: Float[Array, "*s"], seams: tuple[str, ...]) -> Scalar:
@@ -176,11 +203,13 @@ def _(seams: tuple[str, ...], primals: tuple, tangents: tuple) -> tuple[Scalar, 
 
 def _rate_or_nan(problem: Problem, u: Array, t: Array) -> Array:
     """Cells crossed per unit time; NaN where the state is not admissible."""
-    law, grid, boundary, _ = problem.parts()
+    law, grid, boundary, scheme = problem.parts()
     hyperbolic = law.hyperbolic if isinstance(law, Mixed) else law
     finite = jnp.isfinite(u).all(axis=0)
     holds = hyperbolic.admissible(u) if isinstance(hyperbolic, Law) else finite
-    return jnp.where(holds, rate(u, law, grid, boundary, t), jnp.nan)
+    # A step that treats a part of the law implicitly is limited by the rest.
+    limiting = getattr(scheme.step, "limiting", lambda law: law)(law)
+    return jnp.where(holds, rate(u, limiting, grid, boundary, t), jnp.nan)
 
 
 def _while(pending: Callable, advance: Callable, state: _State, max_steps: int) -> _State:

@@ -15,8 +15,8 @@ import jax.numpy as jnp
 from physcon._checks import require
 from physcon._typing import Array, Float, PRNGKeyArray, Scalar
 from physcon.conditioning import Gaussian
-from physcon.models.losses import gaussian_log_density
 from physcon.models.predictor import Observations, Prediction, mixture_moments
+from physcon.models.scores import Score, negative_log_likelihood
 
 Member = TypeVar("Member", bound=eqx.Module)
 
@@ -103,13 +103,17 @@ def ensemble_prior(
 
 
 def ensemble_loss(
-    params: eqx.Module, contexts: Observations, targets: Observations, key: PRNGKeyArray
+    params: eqx.Module,
+    contexts: Observations,
+    targets: Observations,
+    key: PRNGKeyArray,
+    score: Score = negative_log_likelihood,
 ) -> Scalar:
-    """Sum over members of the mean negative log likelihood: each trains as if alone.
+    """Sum over members of the score's mean over points: each trains as if alone.
 
     For one task; minimise its mean over tasks. The key is not used.
     """
     del key
     mean, std = ensemble_members(params, contexts, targets.points)
-    values = jnp.broadcast_to(targets.values, mean.shape)
-    return -jnp.sum(jnp.mean(gaussian_log_density(values, mean, std**2), axis=(1, 2)))
+    scores = jax.vmap(lambda mean, std: score(targets.values, mean, std))(mean, std)
+    return jnp.sum(scores) / targets.values.size

@@ -1,5 +1,7 @@
 """Tables and figures of a study, from plain arrays."""
 
+from physcon.report.fields import fields_animation as fields_animation
+from physcon.report.fields import fields_figure as fields_figure
 from physcon.report.figures import mass_figure as mass_figure
 from physcon.report.figures import profile_figure as profile_figure
 from physcon.report.figures import shock_figure as shock_figure

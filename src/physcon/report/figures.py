@@ -35,7 +35,7 @@ def mass_figure(
     left.set(xlabel="time t", ylabel="mass ∫ u dx", title=title)
     right.set(xlabel="time t", ylabel="mass error", title="conservation error")
     left.legend(frameon=False, fontsize=8)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def profile_figure(
@@ -57,7 +57,7 @@ def profile_figure(
         axis.legend(frameon=False, fontsize=8)
     axes[0].set_ylabel("u")
     figure.suptitle(title, fontsize=10)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def shock_figure(
@@ -84,7 +84,7 @@ def shock_figure(
         axis.legend(frameon=False, fontsize=8)
     axes[0].set_ylabel("share of samples")
     figure.suptitle(title, fontsize=10)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def training_figure(path: Path, losses: Mapping[str, np.ndarray]) -> None:
@@ -99,10 +99,11 @@ def training_figure(path: Path, losses: Mapping[str, np.ndarray]) -> None:
     lower, upper = (np.quantile(np.concatenate(list(losses.values())), q) for q in (0.0, 0.98))
     axis.set(xlabel="step", ylabel="negative ELBO per task", ylim=(lower - 10, upper + 10))
     axis.legend(frameon=False, fontsize=8)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path) -> None:
+    """A figure without upper and right spines in a file, whole or absent."""
     for axis in figure.axes:
         axis.spines[["top", "right"]].set_visible(False)
     with atomic_path(path) as partial:

@@ -39,7 +39,7 @@ class NetworkSettings:
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """Adam on the evidence lower bound.
+    """Adam on the evidence lower bound, or with another score in place of the likelihood.
 
     Attributes:
         steps: gradient steps; published: 500 epochs of 10 000 / 250 = 40 steps.
@@ -49,7 +49,10 @@ class TrainingSettings:
         soft_weight: λ of the SoftC penalty, for the sum over a batch as published.
         soft_steps: None: SoftC is trained from scratch like the plain network, as published; else
             so many steps on from the trained plain network (a step costs four plain ones).
-        through_constraint: maximise the density after conditioning on each target time's mass.
+        through_constraint: score what conditioning on each target time's mass makes of the
+            prediction, instead of the prediction.
+        score: of the targets: negative log likelihood (published), or CRPS.
+        crps_scale: the CRPS, in the units of u, that counts as much as one nat of likelihood.
         save_every: steps between checkpoints.
     """
 
@@ -60,6 +63,8 @@ class TrainingSettings:
     soft_weight: float = 1.0
     soft_steps: int | None = None
     through_constraint: bool = False
+    score: Literal["nll", "crps"] = "nll"
+    crps_scale: float = 0.05
     save_every: int = 500
 
 
@@ -93,12 +98,20 @@ class EvaluationSettings:
 
 @dataclass(frozen=True)
 class StudyConfig:
-    """One study of the ProbConserv article: an equation, a model, and what is measured."""
+    """One study of the ProbConserv article: an equation, a model, and what is measured.
+
+    Attributes:
+        truth: profiles that predictions are scored against: the exact solution, or `physcon.fv` on
+            `truth_cells` cells with its mesh convergence shown. The training data, the observed
+            points and the known mass are exact in both.
+    """
 
     problem: Literal["heat", "pme", "stefan", "advection", "burgers"] = "stefan"
     model: Literal["anp", "gp", "ensemble"] = "anp"
     seed: int = 0
     dtype: Literal["float32", "float64"] = "float32"
+    truth: Literal["exact", "fv"] = "exact"
+    truth_cells: int = 400
     tasks: TaskSettings = field(default_factory=TaskSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)

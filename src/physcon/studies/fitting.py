@@ -19,12 +19,12 @@ from physcon.io import write_arrays
 from physcon.models.anp import ANP
 from physcon.models.ensemble import SetRegressor, ensemble_loss, make_ensemble
 from physcon.models.losses import (
-    constrained_loss,
     mean_over_tasks,
-    negative_elbo,
+    scored_loss,
     soft_constraint_loss,
 )
 from physcon.models.predictor import Observations
+from physcon.models.scores import Score, make_score
 from physcon.problems import PROBLEMS, Task, sample_tasks, training_problems
 from physcon.quadrature import trapezoid
 from physcon.studies.config import StudyConfig, TrainingSettings
@@ -79,7 +79,8 @@ def train(
 
     if config.model == "ensemble":
         members = make_ensemble(network_key, network.members, width=network.size)
-        models = Models(Ensemble(trained("ensemble", _members, members, settings.steps)), None)
+        loss = partial(_members, config=config)
+        models = Models(Ensemble(trained("ensemble", loss, members, settings.steps)), None)
     else:
         untrained = ANP(
             size=network.size,
@@ -88,8 +89,7 @@ def train(
             dropout_rate=network.dropout_rate,
             key=network_key,
         )
-        loss = _constrained(config) if settings.through_constraint else _plain
-        plain = trained("anp", loss, untrained, settings.steps)
+        plain = trained("anp", partial(_process, config=config), untrained, settings.steps)
         soft = None
         if "soft" in config.evaluation.methods:
             loss = partial(_soft, weight=settings.soft_weight / settings.batch)
@@ -139,12 +139,26 @@ def _observed(task: Task) -> tuple[Observations, Observations]:
     )
 
 
-def _members(members: SetRegressor, task: Task, key: PRNGKeyArray) -> Scalar:
-    return ensemble_loss(members, *_observed(task), key)
+def _score(config: StudyConfig, task: Task) -> Score:
+    """The settings' score; through the constraint: on the mass of each target time, its trapezoid
+    sum over the target positions.
+    """
+    rows, settings = None, config.training
+    if settings.through_constraint:
+        x = task.target.inputs[:, 1].reshape(config.tasks.target)
+        rows = jax.vmap(lambda x: trapezoid(jnp.diff(x)))(x)
+    noise_std = config.evaluation.noise_std or 1e-3
+    return make_score(settings.score, rows, noise_std=noise_std, crps_scale=settings.crps_scale)
 
 
-def _plain(network: ANP, task: Task, key: PRNGKeyArray) -> Scalar:
-    return negative_elbo(network, *_observed(task), key, dropout=True)
+def _members(
+    members: SetRegressor, task: Task, key: PRNGKeyArray, *, config: StudyConfig
+) -> Scalar:
+    return ensemble_loss(members, *_observed(task), key, _score(config, task))
+
+
+def _process(network: ANP, task: Task, key: PRNGKeyArray, *, config: StudyConfig) -> Scalar:
+    return scored_loss(network, *_observed(task), key, score=_score(config, task), dropout=True)
 
 
 def _soft(network: ANP, task: Task, key: PRNGKeyArray, *, weight: float) -> Scalar:
@@ -156,17 +170,3 @@ def _soft(network: ANP, task: Task, key: PRNGKeyArray, *, weight: float) -> Scal
         weight=weight,
         dropout=True,
     )
-
-
-def _constrained(config: StudyConfig) -> Loss:
-    """The density after conditioning on the mass of each target time (trapezoid row)."""
-
-    def loss(network: ANP, task: Task, key: PRNGKeyArray) -> Scalar:
-        x = task.target.inputs[:, 1].reshape(config.tasks.target)
-        rows = jax.vmap(lambda x: trapezoid(jnp.diff(x)))(x)
-        noise = config.evaluation.noise_std or 1e-3
-        return constrained_loss(
-            network, *_observed(task), key, rows=rows, noise_std=noise, dropout=True
-        )
-
-    return loss

@@ -4,7 +4,6 @@ Source: the experiments of Hansen et al. (2023) on the heat, porous medium, Stef
 Burgers equations; figures in the article's order: mass over time, profiles, shock position.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,7 @@ from tqdm import tqdm
 
 from physcon import report
 from physcon._checks import require
-from physcon._files import atomic_write
-from physcon._mesh import is_writer, wait_for_all
+from physcon._mesh import is_writer
 from physcon._typing import PRNGKeyArray, PyTree
 from physcon.io import load_torch_anp, read_arrays, write_arrays
 from physcon.problems import PROBLEMS, Points, Task, evaluation_problems, sample_tasks
@@ -26,6 +24,7 @@ from physcon.studies.config import EvaluationSettings, Method, StudyConfig
 from physcon.studies.evaluate import Models, masses, profiles, score, shock_positions
 from physcon.studies.fitting import train
 from physcon.studies.models import GaussianProcess, NeuralProcess
+from physcon.studies.truth import Truth, true_profiles
 
 
 def run(
@@ -70,6 +69,12 @@ def run(
                 soft = NeuralProcess(load_torch_anp(soft_weights), dropout)
             models = Models(NeuralProcess(load_torch_anp(weights), dropout), soft)
         elif config.model == "gp":
+            require(
+                not config.training.through_constraint and config.training.score == "nll",
+                "model: anp or ensemble with training.through_constraint or training.score",
+                "gp",
+                "a Gaussian process is fitted by its evidence",
+            )
             models = Models(GaussianProcess(), None)
         else:
             models = train(config, folder, train_key, network_key, identity, resume, progress, mesh)
@@ -79,8 +84,9 @@ def run(
         if not is_writer():
             return []
         tasks = _test_tasks(config, test_key, test_tasks)
-        rows = _tables(config, folder, models, tasks, evaluation_key, progress)
-        _figures(config, folder, models, tasks, evaluation_key)
+        truth = true_profiles(config, np.asarray(tasks.problem.parameter).tolist(), folder)
+        rows = _tables(config, folder, models, tasks, truth, evaluation_key, progress)
+        _figures(config, folder, models, tasks, truth, evaluation_key)
     return rows
 
 
@@ -104,6 +110,7 @@ def _tables(
     folder: Path,
     models: Models,
     tasks: Task,
+    truth: Truth,
     key: PRNGKeyArray,
     progress: bool,
 ) -> list[report.Row]:
@@ -114,7 +121,8 @@ def _tables(
     for i in tqdm(range(parameters.size), disable=not progress, desc="evaluate", unit="function"):
         task: PyTree = jax.tree.map(lambda leaf, i=i: leaf[i], tasks)
         prediction = profiles(models, task, t, jax.random.fold_in(key, i), settings)
-        scores.append(jax.device_get(score(prediction, task.problem, t, settings)))
+        profile = jnp.asarray(truth[parameters[i].item()], config.dtype)
+        scores.append(jax.device_get(score(prediction, task.problem, t, profile, settings)))
     stacked = _in_order(jax.tree.map(lambda *leaves: np.stack(leaves), *scores), settings)
     arrays = {f"{method}/{name}": v for method, s in stacked.items() for name, v in s.items()}
     write_arrays(folder / "scores.npz", {"parameter": parameters, **arrays}, force=True)
@@ -124,7 +132,12 @@ def _tables(
 
 
 def _figures(
-    config: StudyConfig, folder: Path, models: Models, tasks: Task, key: PRNGKeyArray
+    config: StudyConfig,
+    folder: Path,
+    models: Models,
+    tasks: Task,
+    truth: Truth,
+    key: PRNGKeyArray,
 ) -> None:
     """For the first test function of every parameter."""
     settings, family = config.evaluation, PROBLEMS[config.problem].settings
@@ -141,9 +154,8 @@ def _figures(
         mass = np.asarray(task.problem.mass(times))
         report.mass_figure(folder / f"mass_{name}", np.asarray(times), mass, found, title)
         prediction = _in_order(profiles(models, task, t, own_key, settings), settings)
-        truth = np.asarray(task.problem.solution(t, x))
         at = f"{title}, t = {family.evaluation_time:g}"
-        report.profile_figure(folder / f"profile_{name}", x, truth, prediction, at)
+        report.profile_figure(folder / f"profile_{name}", x, truth[value], prediction, at)
         if family.has_front:
             shocks = _in_order(shock_positions(models, task, t, own_key, settings), settings)
             positions = {m: np.asarray(s.position[s.found]) for m, s in shocks.items()}
@@ -154,32 +166,3 @@ def _figures(
 def _in_order(found: dict[Method, Any], settings: EvaluationSettings) -> dict[str, Any]:
     """On the host, and in the order of the settings (a dictionary leaves jit sorted by key)."""
     return {method: jax.device_get(found[method]) for method in settings.methods if method in found}
-
-
-def prepare_folder(folder: Path, settings: dict[str, Any], resume: bool) -> None:
-    """Create the run folder and keep the settings there; one that holds a run already is resumed,
-    if its settings are the same, or refused and left as it is.
-    """
-    kept = folder / "settings.json"
-    occupied = folder.is_dir() and any(folder.iterdir())
-    require(
-        resume or not occupied,
-        "a new run folder",
-        f"{folder} holds files",
-        "add --resume to go on with that run, or choose another --output",
-    )
-    if kept.is_file():
-        old = json.loads(kept.read_text())
-        names = [k for k in {**old, **settings} if old.get(k) != settings.get(k)]
-        remedy = "resume with the settings that began it, or choose another --output"
-        require(not names, f"the settings in {kept}", f"others for {', '.join(names)}", remedy)
-    wait_for_all("every process has looked at the folder")
-    if is_writer():
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(kept, settings)
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """JSON, whole or absent."""
-    with atomic_write(path, "w") as file:
-        file.write(json.dumps(content, indent=2) + "\n")

@@ -1,0 +1,85 @@
+"""Figures of a solution over time: profiles in one dimension, fields in two."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from physcon._files import atomic_path
+from physcon.report.figures import save_figure
+
+Fields = Mapping[str, np.ndarray]
+#: Profiles in one figure at most.
+PROFILES = 6
+
+
+def fields_figure(
+    path: Path, coordinates: Sequence[np.ndarray], times: np.ndarray, fields: Fields, title: str
+) -> None:
+    """One panel per field: profiles at up to six times, or the last field of two dimensions.
+
+    Shapes: one or two coordinates ``(n,)``; fields ``(times, *x)``.
+    """
+    if len(coordinates) == 2:
+        figure = Figure(figsize=(4.2 * len(fields), 3.6), layout="constrained")
+        _fields_2d(figure, coordinates, fields, -1)
+        title = f"{title}, t = {times[-1]:.4g}"
+    else:
+        figure = Figure(figsize=(4.2 * len(fields), 3.4), layout="constrained")
+        shown = np.unique(np.linspace(0, len(times) - 1, PROFILES).astype(int))
+        colours = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, len(shown)))
+        for axis, (name, values) in zip(_panels(figure, fields), fields.items(), strict=True):
+            for k, colour in zip(shown, colours, strict=True):
+                axis.plot(coordinates[0], values[k], color=colour, label=f"t = {times[k]:.3g}")
+            axis.set(xlabel="x", ylabel=name)
+        figure.axes[0].legend(frameon=False, fontsize=8)
+    figure.suptitle(title, fontsize=10)
+    save_figure(figure, path)
+
+
+def fields_animation(
+    path: Path, coordinates: Sequence[np.ndarray], times: np.ndarray, fields: Fields, title: str
+) -> None:
+    """The same panels, one time after the other, as a GIF of ten frames per second."""
+    frames = []
+    for k, t in enumerate(times):
+        figure = Figure(figsize=(4.2 * len(fields), 3.6), layout="constrained", dpi=80)
+        if len(coordinates) == 2:
+            _fields_2d(figure, coordinates, fields, k)
+        else:
+            for axis, (name, values) in zip(_panels(figure, fields), fields.items(), strict=True):
+                axis.plot(coordinates[0], values[k], color="#0072B2")
+                axis.set(xlabel="x", ylabel=name, ylim=_range(values, 0.05))
+        figure.suptitle(f"{title}, t = {t:.4g}", fontsize=10)
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        frames.append(Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]))
+    with atomic_path(path) as partial:
+        first, *rest = frames
+        first.save(partial, format="GIF", save_all=True, append_images=rest, duration=100, loop=0)
+
+
+def _panels(figure: Figure, fields: Fields) -> np.ndarray:
+    return np.atleast_1d(figure.subplots(1, len(fields)))
+
+
+def _fields_2d(
+    figure: Figure, coordinates: Sequence[np.ndarray], fields: Fields, index: int
+) -> None:
+    x, y = coordinates
+    for axis, (name, values) in zip(_panels(figure, fields), fields.items(), strict=True):
+        low, high = _range(values)
+        drawn = axis.pcolormesh(x, y, values[index].T, vmin=low, vmax=high, rasterized=True)
+        figure.colorbar(drawn, ax=axis, label=name)
+        axis.set(xlabel="x", ylabel="y", aspect="equal")
+
+
+def _range(values: np.ndarray, margin: float = 0.0) -> tuple[float, float]:
+    """The same scale at all times."""
+    low, high = float(values.min()), float(values.max())
+    gap = margin * (high - low)
+    return (low - gap, high + gap) if high > low else (low - 0.5, high + 0.5)

@@ -1,0 +1,1 @@
+"""`physcon solve`: one flow, from settings to snapshots, totals and figures."""
