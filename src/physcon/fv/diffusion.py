@@ -16,7 +16,17 @@ import jax.numpy as jnp
 from physcon._checks import require
 from physcon._typing import Array, Float
 from physcon.boundary import Condition, Dirichlet, Neumann, Robin
-from physcon.fv.ghost import Sides, along, at_face, beyond_sides, impose_flux, is_closed, take
+from physcon.fv.ghost import (
+    Sides,
+    along,
+    at_face,
+    beyond_sides,
+    impose_flux,
+    is_closed,
+    outer_sides,
+    take,
+    with_ends,
+)
 from physcon.fv.scalar import number
 from physcon.fv.stefan import shock_based_flux
 
@@ -161,7 +171,7 @@ def diffusive_flux(
 
 
 def _with_prescribed_gradients(
-    flux: Array, values: Array, law: Diffusion, sides: tuple[Condition, Condition], axis: int
+    flux: Array, values: Array, law: Diffusion, sides: Sides, axis: int
 ) -> Array:
     """At sides that prescribe the gradient the flux is -k(u at the face) times it.
 
@@ -175,10 +185,10 @@ def _with_prescribed_gradients(
         left, right = take(values, at, at + 1, axis), take(values, at + 1, at + 2, axis)
         return law.coefficient(take(values, face, face + 1, axis)) * (left - right)
 
-    if not any(isinstance(side, Neumann | Robin) for side in sides):
+    outer = outer_sides(sides)
+    if not any(isinstance(side, Neumann | Robin) for side in outer):
         return flux
-    ends = end(sides[0], 0, 0), end(sides[1], n - 2, n - 1)
-    return jnp.concatenate([ends[0], take(flux, 1, n - 2, axis), ends[1]], axis=1 + axis)
+    return with_ends(flux, (end(outer[0], 0, 0), end(outer[1], n - 2, n - 1)), sides, axis)
 
 
 def diffusive_rate(

@@ -149,22 +149,31 @@ def _beyond(
 
 def impose_flux(flux: Float[Array, "c *f"], sides: Sides, axis: int) -> Float[Array, "c *f"]:
     """The face fluxes with those of `Flux` sides put in place."""
-    if not any(isinstance(condition, Flux) for condition in outer_sides(sides)):
+    outer, n = outer_sides(sides), flux.shape[1 + axis]
+    if not any(isinstance(condition, Flux) for condition in outer):
         return flux
+
+    def end(condition: Condition, at: int) -> Array:
+        computed = take(flux, at, at + 1, axis)
+        if not isinstance(condition, Flux):
+            return computed
+        return jnp.broadcast_to(at_face(condition.flux, computed, axis), computed.shape)
+
+    return with_ends(flux, (end(outer[0], 0), end(outer[1], n - 1)), sides, axis)
+
+
+def with_ends(
+    flux: Float[Array, "c *f"], ends: tuple[Array, Array], sides: Sides, axis: int
+) -> Float[Array, "c *f"]:
+    """The face fluxes with `ends` on the sides of the whole grid.
+
+    At a seam nothing is replaced: both blocks compute its flux from the same states.
+    """
     n = flux.shape[1 + axis]
-    first, last = take(flux, 0, 1, axis), take(flux, n - 1, n, axis)
-
-    def outside(sides: Sides) -> tuple[Array, Array]:
-        lower, upper = (
-            jnp.broadcast_to(at_face(c.flux, end, axis), end.shape) if isinstance(c, Flux) else end
-            for c, end in zip(sides, (first, last), strict=True)
-        )
-        return lower, upper
-
-    lower, upper = outside(outer_sides(sides))
-    if isinstance(sides[0], Seam):  # both blocks at a seam compute its flux from the same states
-        lower, upper = _outermost(sides[0].mesh_axis, (lower, upper), (first, last))
-    return jnp.concatenate([lower, take(flux, 1, n - 1, axis), upper], axis=1 + axis)
+    if isinstance(sides[0], Seam):
+        computed = take(flux, 0, 1, axis), take(flux, n - 1, n, axis)
+        ends = _outermost(sides[0].mesh_axis, ends, computed)
+    return jnp.concatenate([ends[0], take(flux, 1, n - 1, axis), ends[1]], axis=1 + axis)
 
 
 def pad_widths(widths: Float[Array, "..."], sides: Sides, ghosts: int) -> Float[Array, "..."]:

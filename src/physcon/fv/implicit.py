@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from physcon._checks import require
 from physcon._typing import Array, Float, Scalar
 from physcon.fv.diffusion import Diffusion, diffusive_flux
-from physcon.fv.ghost import along, take
+from physcon.fv.ghost import along, is_closed, take
 from physcon.fv.semidiscrete import Problem, cast
 from physcon.fv.stepping import ssp_rk2
 
