@@ -21,6 +21,7 @@ MODULES = (
     "physcon.metrics",
     "physcon.fv",
     "physcon.fv.limiter",
+    "physcon.inverse",
     "physcon.operators",
     "physcon.problems",
     "physcon.models",

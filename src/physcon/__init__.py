@@ -53,6 +53,7 @@ from physcon.linear_map import Rows as Rows
 
 _LAZY = (
     "fv",
+    "inverse",
     "io",
     "metrics",
     "models",

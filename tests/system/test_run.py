@@ -146,6 +146,20 @@ def test_other_models_are_constrained_too(config, tmp_path, model, extra, capsys
             assert abs(before["mean"]["conservation_error"]) > 1e-3
 
 
+def test_an_inverse_study_is_run_by_its_name(tmp_path, capsys):
+    """Settings on the command line, table and figure in the folder, mass kept where asked for."""
+    path, folder = tmp_path / "inverse_assimilation.yaml", tmp_path / "run"
+    path.write_text("study: inverse_assimilation\nmembers: 6\n")
+    sizes = ["--cells=32", "--sensors=4", "--cycles=2", "--experiments=1"]
+    main(["run", str(path), "--output", str(folder), "--quiet", *sizes])
+    assert json.loads((folder / "settings.json").read_text())["members"] == 6
+    rows = {row["method"]: row for row in json.loads((folder / "table.json").read_text())}
+    assert rows["localised, mass conserved"]["largest_mass_error"] < 1e-7
+    assert rows["localised"]["largest_mass_error"] > 1e-3
+    assert "localised" in capsys.readouterr().out
+    assert (folder / "assimilation.png").stat().st_size > 5000
+
+
 def test_a_gaussian_process_has_no_training_through_the_law(config, tmp_path):
     options = [*SMALL, *THROUGH, "--model=gp", "--output", str(tmp_path / "run")]
     with pytest.raises(SystemExit, match="fitted by its evidence"):

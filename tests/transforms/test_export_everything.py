@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import physcon as pc
-from physcon import conditioning, fv, linear_map, metrics, models, operators
+from physcon import conditioning, fv, inverse, linear_map, metrics, models, operators
 from physcon.fv import limiter
 from physcon.kernels import matern32
 from physcon.serving import host_callbacks
@@ -102,6 +102,11 @@ def step(stepper, law=None, reconstruct=None) -> Callable:
     return lambda x: stepper(
         problem, state(x, law) if isinstance(law, fv.Euler) else x[None], T, DT
     )
+
+
+def misfit(x) -> Callable:
+    """Two readings of eight parameters."""
+    return lambda theta: jnp.tanh(theta[:2]) - x[:2]
 
 
 def boon(form):
@@ -228,6 +233,7 @@ TABLE: dict[str, Callable[[Any], Any]] = {
     "fv.ShallowWater": rate_of_change(WATER, channels=2),
     "fv.PassiveScalars": rate_of_change(fv.PassiveScalars(fv.ShallowWater()), channels=3),
     "fv.Heat": rate_of_change(fv.Heat()),
+    "fv.Layered": rate_of_change(fv.Layered(jnp.ones(N))),
     "fv.PorousMedium": rate_of_change(fv.PorousMedium(3.0)),
     "fv.Stefan": rate_of_change(fv.Stefan(face="shock")),
     "fv.Mixed": rate_of_change(fv.Mixed(fv.Burgers(), fv.Heat())),
@@ -258,6 +264,15 @@ TABLE: dict[str, Callable[[Any], Any]] = {
         for name in ("koren", "mc", "minmod", "superbee", "van_leer")
     },
     "fv.limiter.symmetric": lambda x: limiter.symmetric(limiter.koren)(x, x[::-1]),
+    # Inverse problems
+    "inverse.least_squares": lambda x: inverse.least_squares(misfit(x), prior(x), throw=False),
+    "inverse.maximum_a_posteriori": lambda x: inverse.maximum_a_posteriori(
+        lambda theta: jnp.sum(misfit(x)(theta) ** 2), prior(x), throw=False
+    ),
+    "inverse.evidence": lambda x: inverse.evidence(prior(x), mass(x), throw=False),
+    "inverse.laplace_sample": lambda x: inverse.laplace_sample(
+        KEY, misfit(x), prior(x), x, throw=False
+    ),
     # Models and scores
     "models.ANP, models.predict, models.predict_samples": lambda x: models.predict(
         ANP, contexts(x), x[:, None], KEY, num_samples=2
@@ -301,6 +316,7 @@ NO_ARITHMETIC = {
     *("Boundary", "Dirichlet", "Neumann", "Robin", "Flux", "Periodic", "Outflow", "Reflective"),
     *("Bounded", "Conditioned", "Monotone", "Nonlinear", "fv.Solution", "operators.Residual"),
     *("fv.Scheme", "fv.Problem", "fv.Diffusion"),
+    *("inverse.Estimate", "inverse.Evidence"),
     *("models.Observations", "models.Prediction", "models.Predictor", "metrics.ShockPosition"),
     *("operators.fno_from_pytorch", "export", "load_exported", "citation"),
 }
@@ -308,7 +324,7 @@ NO_ARITHMETIC = {
 
 def public_names():
     """Functions and classes of ours, each under the first of its public names."""
-    for part in (pc, conditioning, linear_map, limiter, fv, metrics, models, operators):
+    for part in (pc, conditioning, linear_map, limiter, fv, inverse, metrics, models, operators):
         prefix = (part.__name__ + ".").removeprefix("physcon.")
         home = "physcon." if hasattr(part, "__path__") else part.__name__
         for name, value in inspect.getmembers(part, callable):

@@ -183,11 +183,12 @@ def _with_prescribed_gradients(
         if not isinstance(side, Neumann | Robin):
             return take(flux, at, at + 1, axis)
         left, right = take(values, at, at + 1, axis), take(values, at + 1, at + 2, axis)
-        return law.coefficient(take(values, face, face + 1, axis)) * (left - right)
+        return take(k, face, face + 1, axis) * (left - right)
 
     outer = outer_sides(sides)
     if not any(isinstance(side, Neumann | Robin) for side in outer):
         return flux
+    k = law.coefficient(values)  # of all of them: it may depend on the place
     return with_ends(flux, (end(outer[0], 0, 0), end(outer[1], n - 2, n - 1)), sides, axis)
 
 

@@ -68,7 +68,9 @@ def fit(
     equals, bit for bit, one of n steps that is resumed for m more (same machine and versions).
 
     Args:
-        params: a pytree, e.g. an Equinox module; its floating-point arrays are trained.
+        params: a pytree, e.g. an Equinox module; its floating-point arrays are trained, except in
+            modules of a class with ``frozen = True``, which no optimizer touches (a zero gradient
+            alone does not keep weight decay away).
         batches: ``batches(key, step) -> batch`` under jit: `Minibatches`, or a sampler of tasks.
         chunk: steps per compiled call; the progress bar moves, and NaN is noticed, once per chunk.
         checkpoint: file to write every `save_every` steps and at the end; None: no file.
@@ -84,7 +86,7 @@ def fit(
     """
     require(steps >= 0, "steps >= 0", steps, "count them from the start of the run")
     require(chunk >= 1 and save_every >= 1, "chunk, save_every >= 1", (chunk, save_every), "use 1")
-    arrays, static = eqx.partition(params, eqx.is_inexact_array)
+    arrays, static = eqx.partition(params, _trained(params))
     identity = {"config": config or {}, "seed": _seed(key), "parameters": _summary(arrays)}
     state, start = initial_state(arrays, optimizer), 0
     if checkpoint is not None and Path(checkpoint).exists():
@@ -123,6 +125,17 @@ def fit(
                 everything = state._replace(losses=np.concatenate(history))
                 save_checkpoint(checkpoint, everything, stop, identity)
     return FitResult(eqx.combine(state.arrays, static), state.opt_state, np.concatenate(history))
+
+
+def _trained(params: PyTree) -> PyTree:
+    """True for what is trained, as a prefix of `params`."""
+
+    def is_frozen(node: Any) -> bool:
+        return getattr(type(node), "frozen", False) is True
+
+    return jax.tree.map(
+        lambda node: not is_frozen(node) and eqx.is_inexact_array(node), params, is_leaf=is_frozen
+    )
 
 
 def initial_state(arrays: PyTree, optimizer: Optimizer) -> TrainingState:
