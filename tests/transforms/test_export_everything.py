@@ -27,6 +27,7 @@ CIRCLE = pc.Boundary(pc.Periodic())
 T, DT = jnp.asarray(0.0), jnp.asarray(0.01)
 KEY = jax.random.key(0)
 FNO = operators.FNO.init(KEY, 1, 2, (3,), 4, 1, mlp=3, hidden=4, padding=(2,))
+LATENT = models.OperatorRegressor(operators.FNO.init(KEY, 2, 2, (3,), 4, 1), latents=1)
 EULER, WATER = fv.Euler(), fv.ShallowWater()
 
 
@@ -221,6 +222,12 @@ TABLE: dict[str, Callable[[Any], Any]] = {
     "conditioning.isotonic_blocks": lambda x: conditioning.isotonic_blocks(x, jnp.ones(N)),
     "conditioning.join_fields": lambda x: conditioning.join_fields(prior(x), prior(x)).mean,
     "conditioning.log_density": lambda x: conditioning.log_density(prior(x), circle(x), x),
+    "conditioning.shock_positions": lambda x: conditioning.shock_positions(
+        posterior(x), GRID.coordinates[0], KEY, 2
+    ),
+    "conditioning.shock_position_quantile": lambda x: conditioning.shock_position_quantile(
+        posterior(x), GRID.coordinates[0], 0.9, KEY, 10
+    ),
     "conditioning.truncated_moments": lambda x: conditioning.truncated_moments(
         x, 1 + x**2, x - 1, x + 2
     ),
@@ -256,6 +263,21 @@ TABLE: dict[str, Callable[[Any], Any]] = {
     "fv.ssp_rk43": step(fv.ssp_rk43, fv.Burgers()),
     "fv.muscl_hancock": step(fv.muscl_hancock),
     "fv.implicit_euler": step(fv.implicit_euler, fv.PorousMedium(2.0)),
+    "fv.sdirk2": step(fv.sdirk2, fv.PorousMedium(2.0)),
+    "fv.Strang": lambda x: fv.Strang()(
+        fv.Problem(fv.Mixed(fv.Burgers(), fv.Heat()), GRID, ENDS), x[None], T, DT
+    ),
+    "fv.Event, fv.Arrival": lambda x: (
+        fv.solve(
+            x[None],
+            fv.Burgers(),
+            GRID,
+            CIRCLE,
+            times=[0.1],
+            event=fv.Arrival(GRID, 0.5, 1.0),
+            throw=False,
+        ).event
+    ),
     "fv.solve": lambda x: fv.solve(
         x[None], fv.Burgers(), GRID, CIRCLE, times=[0.1, 0.2], throw=False
     ),
@@ -276,6 +298,14 @@ TABLE: dict[str, Callable[[Any], Any]] = {
     # Models and scores
     "models.ANP, models.predict, models.predict_samples": lambda x: models.predict(
         ANP, contexts(x), x[:, None], KEY, num_samples=2
+    ),
+    "models.OperatorRegressor, models.operator_prior, models.operator_loss": lambda x: (
+        models.operator_prior(models.OperatorRegressor(FNO), x[None]).mean,
+        models.operator_loss(models.OperatorRegressor(FNO), x[None], x[None]),
+    ),
+    "models.latent_prior, models.latent_loss": lambda x: (
+        models.latent_prior(LATENT, x[None], key=KEY, samples=2).mean,
+        models.latent_loss(LATENT, x[None], x[None], key=KEY, samples=2),
     ),
     "models.mixture_moments": lambda x: models.mixture_moments(x.reshape(2, 4), jnp.ones((2, 4))),
     "metrics.mean_squared_error, metrics.gaussian_log_likelihood, metrics.gaussian_crps, "

@@ -9,9 +9,9 @@ from physcon.report.boundary_figures import loss_figure as loss_figure
 from physcon.report.boundary_figures import wall_figure as wall_figure
 from physcon.report.fields import fields_animation as fields_animation
 from physcon.report.fields import fields_figure as fields_figure
-from physcon.report.figures import field_figure as field_figure
 from physcon.report.figures import mass_figure as mass_figure
 from physcon.report.figures import profile_figure as profile_figure
+from physcon.report.figures import resolutions_figure as resolutions_figure
 from physcon.report.figures import shock_figure as shock_figure
 from physcon.report.figures import training_figure as training_figure
 from physcon.report.rows import rows_text as rows_text

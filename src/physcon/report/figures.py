@@ -87,7 +87,7 @@ def shock_figure(
     save_figure(figure, path)
 
 
-def field_figure(path: Path, fields: Mapping[str, np.ndarray], title: str) -> None:
+def resolutions_figure(path: Path, fields: Mapping[str, np.ndarray], title: str) -> None:
     """Fields over the unit square side by side, on one colour scale; any resolutions."""
     figure = Figure(figsize=(3.2 * len(fields) + 0.8, 3.4), layout="constrained")
     axes = np.atleast_1d(figure.subplots(1, len(fields), sharex=True, sharey=True))

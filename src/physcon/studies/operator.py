@@ -115,7 +115,7 @@ def run(
         f"FNO, {coarse.grid}": predict(net, coarse.inputs[:1])[0, 0],
         f"FNO, {fine.grid}": predict(net, fine.inputs[:1])[0, 0],
     }
-    report.field_figure(folder / "fields.png", shown, f"{config.problem}, first test sample")
+    report.resolutions_figure(folder / "fields.png", shown, f"{config.problem}, first test sample")
     return rows
 
 
