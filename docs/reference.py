@@ -27,6 +27,7 @@ MODULES = (
     "physcon.models",
     "physcon.models.gp",
     "physcon.models.ensemble",
+    "physcon.parallel",
     "physcon.training",
     "physcon.serving",
     "physcon.flax",

@@ -58,6 +58,7 @@ _LAZY = (
     "metrics",
     "models",
     "operators",
+    "parallel",
     "problems",
     "report",
     "serving",

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import yaml
 from jsonargparse import ArgumentParser, Namespace
 
+from physcon._checks import require
 from physcon.cli.info import provenance
 from physcon.cli.settings import from_options
 
@@ -23,6 +24,11 @@ the settings can be changed on the command line, e.g. --training.steps 2000 --se
   physcon run configs/darcy_16.yaml --data FOLDER
   physcon run configs/boon_wave.yaml
   physcon run configs/inverse_stefan.yaml --noise_std 0.1
+
+With --distributed start the same command once per process, with a run folder that all of them see.
+Under Slurm, Open MPI or Kubernetes nothing else is needed; elsewhere say who is who:
+
+  physcon run configs/stefan.yaml --distributed --coordinator host:1234 --processes 2 --process_id 0
 """
 
 
@@ -83,6 +89,12 @@ def parser(arguments: Sequence[str]) -> ArgumentParser:
     )
     run.add_argument("--output", type=Path, default=None, help="run folder")
     run.add_argument("--resume", action="store_true", help="go on with the run in that folder")
+    run.add_argument(
+        "--distributed", action="store_true", help="share the training among several processes"
+    )
+    run.add_argument("--coordinator", default=None, help="host:port of process 0")
+    run.add_argument("--processes", type=int, default=None, help="number of processes")
+    run.add_argument("--process_id", type=int, default=None, help="number of this one, from 0")
     for file, meaning in study.files.items():
         run.add_argument(f"--{file}", type=Path, default=None, help=meaning)
     run.add_argument("--quiet", action="store_true", help="no progress bars")
@@ -99,9 +111,12 @@ def parser(arguments: Sequence[str]) -> ArgumentParser:
 
 def main(options: Namespace) -> None:
     """Train, evaluate, write tables and figures, print the table."""
+    from physcon._mesh import is_writer
+    from physcon.parallel import processes
     from physcon.studies.folder import prepare_folder, write_json
 
     study = STUDIES[options.study]
+    mesh = _mesh(options)
     config = from_options(getattr(import_module(study.settings), study.config), options)
     default = getattr(config, "problem", options.study)
     name = Path(str(options.config[0])).stem if options.config else default
@@ -109,19 +124,39 @@ def main(options: Namespace) -> None:
     identity = json.loads(json.dumps(dataclasses.asdict(config)))
     prepare_folder(folder, identity, options.resume)
     seeds = {k: v for k, v in identity.items() if k in ("seed", "seeds")}
-    write_json(folder / "provenance.json", provenance() | seeds)
-    import_module(study.module).run(
-        config,
-        folder,
-        identity=identity,
-        resume=options.resume,
-        progress=not options.quiet,
-        **{file: options[file] for file in study.files},
-    )
+    shared = {} if mesh is None else {"mesh": mesh}
+    if is_writer():
+        write_json(folder / "provenance.json", provenance() | seeds)
+    with processes.ending_together():
+        import_module(study.module).run(
+            config,
+            folder,
+            identity=identity,
+            resume=options.resume,
+            progress=not options.quiet and is_writer(),
+            **{file: options[file] for file in study.files},
+            **shared,
+        )
+    if not is_writer():
+        return
     if identity.get("truth") == "fv":
         print(f"truth by finite volumes:\n{(folder / 'truth.txt').read_text()}")
     print((folder / "table.txt").read_text(), end="")
     print(f"tables and figures: {folder}")
+
+
+def _mesh(options: Namespace) -> Any:
+    """The mesh over all processes, once this one has joined them; None for a run by itself."""
+    given = [options.coordinator, options.processes, options.process_id]
+    if not options.distributed:
+        require(given == [None] * 3, "--distributed with them", given, "add --distributed")
+        return None
+    one = "--study probconserv with --distributed"
+    require(options.study == _DEFAULT, one, options.study, "run other studies in one process")
+    from physcon.parallel import processes
+
+    processes.start(*given)
+    return processes.mesh_of_all()
 
 
 def _content(arguments: Sequence[str]) -> dict[str, Any]:

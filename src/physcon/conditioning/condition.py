@@ -115,7 +115,8 @@ def condition(
         gain.whitened,
     )
     posterior = Gaussian(mean, root)
-    whitened = join(gain.whitener) @ (gain.scale * constraint.residual(prior.mean))
+    scaled = gain.scale * constraint.residual(prior.mean)
+    whitened = jnp.matmul(join(gain.whitener), scaled, precision="highest")
     rank = jnp.sum(root.kept())
     distance = jnp.sum(whitened**2)
     log_evidence = -0.5 * (distance + gain.log_det + rank * jnp.log(2 * jnp.pi))

@@ -70,10 +70,12 @@ def _solve_whole(
     mean: Array, root: LinearMap, operator: LinearMap, value: Array, noise_std: Array
 ) -> Gain:
     w = whiten(operator, root)
-    prediction, magnitude, s = weigh(operator.rows(), mean, w)
+    prediction, magnitude, s = operator.total(weigh(operator.rows(), mean, w))
     # What a posterior has already been told is seen by the size of its prior's rows.
     known = root.undiminished()
-    before = None if known is root else _row_variance(whiten(operator, known))
+    before = None
+    if known is not root:
+        before = operator.total(_row_variance(whiten(operator, known)))
     gain = _solve_small(prediction, magnitude, s, before, value, noise_std)
     return gain._replace(
         mean=mean + root.mv(combine(gain.multiplier, w)),
@@ -185,7 +187,7 @@ def _(primals: tuple, tangents: tuple) -> tuple[Gain, Gain]:
 
     def scaled_gram(root: LinearMap, operator: LinearMap, noise_std: Array) -> Array:
         return (
-            gram(along_rows(scale, whiten(operator, root)))
+            operator.total(gram(along_rows(scale, whiten(operator, root))))
             + eye * ((scale * noise_std) ** 2)[:, None]
         )
 

@@ -142,7 +142,7 @@ class _Frame(NamedTuple):
 
     def normal(self, f: Array) -> Array:
         """Shortest x with W x = f."""
-        return combine(self.whitener.T @ (self.whitener @ f), self.rows)
+        return combine(_gram_solve(self.whitener, f), self.rows)
 
     def tangential(self, x: Array) -> Array:
         """Projection onto the plane W x = 0; twice, against cancellation."""
@@ -151,11 +151,17 @@ class _Frame(NamedTuple):
         return x
 
 
+def _gram_solve(whitener: Float[Array, "m m"], f: Float[Array, " m"]) -> Float[Array, " m"]:
+    """(W Wᵀ)⁻¹ f = L⁻ᵀ L⁻¹ f."""
+    white = jnp.matmul(whitener, f, precision="highest")
+    return jnp.matmul(whitener.T, white, precision="highest")
+
+
 def _frame(g: Callable[[Array], Array], z: Array, pull: Array) -> _Frame:
     """At z, with the least-squares multipliers of `pull` = Wᵀ λ."""
     rows = jax.jacrev(g)(z)
     whitener = lower_inverse(cholesky(gram(rows)))
-    multiplier = whitener.T @ (whitener @ inner(rows, pull))
+    multiplier = _gram_solve(whitener, inner(rows, pull))
 
     def hessian(x: Array) -> Array:
         return jax.jvp(jax.grad(lambda z: jnp.sum(multiplier * g(z))), (z,), (x,))[1]

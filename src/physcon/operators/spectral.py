@@ -117,9 +117,7 @@ def analyse(u: Float[Array, "c *x"], kept: Shape, method: Method) -> Modes:
     if method == "fft":
         modes = jnp.fft.rfftn(u, axes=axes)
         for axis, k in zip(axes[:-1], kept[:-1], strict=True):
-            low = jax.lax.slice_in_dim(modes, 0, k // 2, axis=axis)
-            high = jax.lax.slice_in_dim(modes, modes.shape[axis] - k // 2, None, axis=axis)
-            modes = jnp.concatenate([low, high], axis)
+            modes = lowest(modes, k, axis)
         return modes[..., : kept[-1]]
     wave = dft(u.shape[-1], kept[-1], half=True)
     pair = _product(u, np.concatenate([np.real(wave), np.imag(wave)], axis=1))
@@ -134,12 +132,7 @@ def synthesise(modes: Modes, space: Shape, method: Method) -> Float[Array, "c *x
     axes = tuple(range(1, modes.ndim))
     if method == "fft":
         for axis in axes[:-1]:
-            half = modes.shape[axis] // 2
-            low = jax.lax.slice_in_dim(modes, 0, half, axis=axis)
-            high = jax.lax.slice_in_dim(modes, half, None, axis=axis)
-            gap = list(modes.shape)
-            gap[axis] = space[axis - 1] - 2 * half
-            modes = jnp.concatenate([low, jnp.zeros(gap, modes.dtype), high], axis)
+            modes = widened(modes, space[axis - 1], axis)
         short = space[-1] // 2 + 1 - modes.shape[-1]
         modes = jnp.pad(modes, [(0, 0)] * (modes.ndim - 1) + [(0, short)])
         return jnp.fft.irfftn(modes, s=space, axes=axes)
@@ -152,6 +145,23 @@ def synthesise(modes: Modes, space: Shape, method: Method) -> Float[Array, "c *x
     matrix = np.concatenate([np.real(back), -np.imag(back)], axis=1).T
     pair = jnp.concatenate([modes.real, modes.imag], axis=-1)
     return _product(pair, matrix)
+
+
+def lowest(modes: Modes, kept: int, axis: int) -> Modes:
+    """Modes 0 .. M-1 and -M .. -1 of an axis of the complex transform."""
+    low = jax.lax.slice_in_dim(modes, 0, kept // 2, axis=axis)
+    high = jax.lax.slice_in_dim(modes, modes.shape[axis] - kept // 2, None, axis=axis)
+    return jnp.concatenate([low, high], axis)
+
+
+def widened(modes: Modes, n: int, axis: int) -> Modes:
+    """Inverse of `lowest`: all n modes of an axis, zero where none was kept."""
+    half = modes.shape[axis] // 2
+    low = jax.lax.slice_in_dim(modes, 0, half, axis=axis)
+    high = jax.lax.slice_in_dim(modes, half, None, axis=axis)
+    gap = list(modes.shape)
+    gap[axis] = n - 2 * half
+    return jnp.concatenate([low, jnp.zeros(gap, modes.dtype), high], axis)
 
 
 @lru_cache(maxsize=64)

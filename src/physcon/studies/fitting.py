@@ -5,11 +5,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
 
-from physcon import report
+from physcon import parallel, report
+from physcon._mesh import check_even, is_writer, shard
 from physcon._typing import PRNGKeyArray, Scalar
 from physcon.io import write_arrays
 from physcon.models.anp import ANP
@@ -39,19 +43,27 @@ def train(
     identity: dict[str, Any],
     resume: bool,
     progress: bool,
+    mesh: Mesh | None = None,
 ) -> Models:
-    """The trained models of a study; checkpoints, losses and their figure go to `folder`."""
-    family, settings, network = PROBLEMS[config.problem], config.training, config.network
-    problems = training_problems(jax.random.fold_in(train_key, 0), family, config.tasks.train)
-    tasks = sample_tasks(train_key, problems, config.tasks.context, config.tasks.target)
+    """The trained models of a study; checkpoints, losses and their figure go to `folder`.
+
+    With a mesh its devices share the tasks: each holds its part of them, and trains on its part of
+    every batch. The models come back to every process whole.
+    """
+    settings, network = config.training, config.network
+    tasks = training_tasks(config, train_key, mesh)
     losses: dict[str, np.ndarray] = {}
 
     def trained(name: str, loss: Loss, start: Any, steps: int) -> Any:
+        if mesh is None:
+            mean_loss = mean_over_tasks(loss)
+        else:
+            mean_loss = parallel.mean_over_tasks(loss, mesh=mesh, axis="batch")
         result = fit(
-            mean_over_tasks(loss),
+            mean_loss,
             start,
             _optimizer(settings, steps),
-            Minibatches(tasks, settings.batch),
+            Minibatches(tasks, settings.batch, mesh),
             steps,
             train_key,
             checkpoint=folder / f"{name}.checkpoint",
@@ -59,9 +71,11 @@ def train(
             resume=resume,
             config={**identity, "network": name},
             progress=progress,
+            mesh=mesh,
         )
         losses[name] = result.losses
-        return result.params
+        own, rest = eqx.partition(result.params, eqx.is_array)
+        return eqx.combine(jax.tree.map(jnp.asarray, jax.device_get(own)), rest)
 
     if config.model == "ensemble":
         members = make_ensemble(network_key, network.members, width=network.size)
@@ -87,9 +101,25 @@ def train(
         models = Models(
             NeuralProcess(plain, dropout), None if soft is None else NeuralProcess(soft, dropout)
         )
-    report.training_figure(folder / "training.png", losses)
-    write_arrays(folder / "training.npz", losses, force=True)
+    if is_writer():
+        report.training_figure(folder / "training.png", losses)
+        write_arrays(folder / "training.npz", losses, force=True)
     return models
+
+
+def training_tasks(config: StudyConfig, key: PRNGKeyArray, mesh: Mesh | None) -> Task:
+    """The functions to learn from; each device of a mesh draws its own part of the same ones."""
+    family, sizes = PROBLEMS[config.problem], config.tasks
+
+    def draw(key: PRNGKeyArray) -> Task:
+        problems = training_problems(jax.random.fold_in(key, 0), family, sizes.train)
+        return sample_tasks(key, problems, sizes.context, sizes.target)
+
+    if mesh is None:
+        return draw(key)
+    check_even(sizes.train, mesh.size, "a number of tasks (tasks.train)")
+    divided = NamedSharding(mesh, P(mesh.axis_names))
+    return jax.jit(draw, out_shardings=divided)(shard(key, mesh, P()))
 
 
 def _optimizer(settings: TrainingSettings, steps: int):

@@ -9,9 +9,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
 from tqdm import tqdm
 
 from physcon._checks import require
+from physcon._mesh import is_writer, shard
 from physcon._typing import Array, Float, PRNGKeyArray, PyTree, Scalar
 from physcon.training.checkpoint import load_checkpoint, save_checkpoint
 
@@ -57,6 +60,7 @@ def fit(
     resume: bool = False,
     config: dict[str, Any] | None = None,
     progress: bool = True,
+    mesh: Mesh | None = None,
 ) -> FitResult:
     """Minimise ``loss_fn(params, batch, key)`` by `steps` steps of an optax optimizer.
 
@@ -72,6 +76,9 @@ def fit(
         checkpoint: file to write every `save_every` steps and at the end; None: no file.
         resume: go on from `checkpoint` if it exists. False: a file already there is an error.
         config: JSON values that name the run; a checkpoint of other values is refused.
+        mesh: parameters and optimizer are copied to all of its devices, those of other processes
+            included; `loss_fn` and `batches` divide the work. Process 0 writes the checkpoint, all
+            of them read it: a run may resume on another number of devices or processes.
 
     Raises:
         ValueError: a checkpoint that is damaged, foreign, beyond `steps`, or not to be resumed.
@@ -96,19 +103,25 @@ def fit(
             start <= steps, f"a checkpoint of at most {steps} steps", start, "ask for more steps"
         )
 
+    def placed(tree: PyTree) -> PyTree:
+        return tree if mesh is None else shard(tree, mesh, P())
+
     history = [np.asarray(state.losses)]
-    run = compiled_chunk(loss_fn, static, optimizer, chunk)
+    state, key = placed(state._replace(losses=jnp.zeros(chunk))), placed(key)
+    run = compiled_chunk(loss_fn, static, optimizer)
     with tqdm(total=steps, initial=start, disable=not progress, unit="step", desc="train") as bar:
         while start < steps:
             stop = min(start + chunk, steps, (start // save_every + 1) * save_every)
-            state = run((batches, key, jnp.asarray(start), jnp.asarray(stop)), state)
+            bounds = placed((jnp.asarray(start), jnp.asarray(stop)))
+            state = run((batches, key, *bounds), state)
             losses = np.asarray(state.losses, dtype=np.float64)[: stop - start]
             _require_finite(losses, start)
             history.append(losses)
             bar.set_postfix(loss=f"{losses.mean():.4g}", refresh=False)
             bar.update(stop - start)
             start = stop
-            if checkpoint is not None and (stop % save_every == 0 or stop == steps):
+            due = stop % save_every == 0 or stop == steps
+            if checkpoint is not None and due and is_writer():
                 everything = state._replace(losses=np.concatenate(history))
                 save_checkpoint(checkpoint, everything, stop, identity)
     return FitResult(eqx.combine(state.arrays, static), state.opt_state, np.concatenate(history))
@@ -131,8 +144,8 @@ def initial_state(arrays: PyTree, optimizer: Optimizer) -> TrainingState:
     return TrainingState(arrays, optimizer.init(arrays), np.zeros(0))
 
 
-def compiled_chunk(loss_fn: Callable, static: PyTree, optimizer: Optimizer, chunk: int) -> Callable:
-    """``run((batches, key, start, stop), state) -> state`` for any stop <= start + chunk."""
+def compiled_chunk(loss_fn: Callable, static: PyTree, optimizer: Optimizer) -> Callable:
+    """``run((batches, key, start, stop), state) -> state``, with room for the losses in `state`."""
 
     def step_once(
         batches: Callable, key: PRNGKeyArray, step: Array, state: TrainingState, start: Array
@@ -157,7 +170,7 @@ def compiled_chunk(loss_fn: Callable, static: PyTree, optimizer: Optimizer, chun
             start, stop, lambda step, s: step_once(batches, key, step, s, start), state
         )
 
-    return lambda inputs, state: run(inputs, state._replace(losses=jnp.zeros(chunk)))
+    return run
 
 
 def _require_finite(losses: np.ndarray, start: int) -> None:
