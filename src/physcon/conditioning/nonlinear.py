@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from physcon._checks import error_if, require
-from physcon._linalg import gram, in_float64
+from physcon._linalg import cholesky, gram, in_float64, inner
 from physcon._typing import Any, Array, Float, Int, Scalar
 from physcon.conditioning.condition import condition
 from physcon.conditioning.constraint import LinearConstraint
