@@ -96,8 +96,8 @@ def solve_stiff(
     Raises: ValueError for a law without diffusion, two dimensions, or a periodic axis (`sdirk2`
         and `Strang` split axes; explicit steps are periodic); at run time under `throw` for a
         failed status. Forward and reverse derivatives exist, but in reverse the adjoint of each
-        stage is a dense solve: `sdirk2` and `Strang` are better there, and for export: diffrax checks
-        `times` by host callbacks, whatever `throw` is.
+        stage is a dense solve: `sdirk2` and `Strang` are better there, and for export: diffrax
+        checks `times` by host callbacks, whatever `throw` is.
     Source: Kvaerno, BIT 44 (2004) 489; Kennedy and Carpenter, Appl. Numer. Math. 44 (2003) 139.
     """
     kind = type(law).__name__
