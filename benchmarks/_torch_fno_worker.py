@@ -1,7 +1,8 @@
 """neuraloperator's FNO in a process of its own: one timed call for every line on stdin.
 
 Started by bench_operators.py with: ndim, *space, *modes, width, batch, threads. Prints the number
-of (real) parameters, then seconds, a line each.
+of (real) parameters, then seconds, a line each. Calls are forward, forward+backward, or training
+(ten steps of gradient descent).
 """
 
 import sys
@@ -29,6 +30,7 @@ def main() -> None:
         positional_embedding="grid",
         use_channel_mlp=False,
     )
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-9)
     u = torch.randn(batch, 1, *space)
     print(sum(p.numel() * (2 if p.is_complex() else 1) for p in model.parameters()), flush=True)
     for line in sys.stdin:
@@ -37,8 +39,11 @@ def main() -> None:
             with torch.no_grad():
                 model(u)
         else:
-            model.zero_grad(set_to_none=True)
-            (model(u) ** 2).sum().backward()
+            for _ in range(10 if line.strip() == "training" else 1):
+                model.zero_grad(set_to_none=True)
+                (model(u) ** 2).sum().backward()
+                if line.strip() == "training":
+                    optimizer.step()
         print(time.perf_counter() - start, flush=True)
 
 

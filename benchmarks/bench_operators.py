@@ -3,9 +3,13 @@
     python benchmarks/bench_operators.py --output out/bench_operators.json
     python benchmarks/bench_operators.py --torch-python PYTHON  # one with torch, neuraloperator
 
-Ratios are of medians of interleaved calls in one run. The comparison with neuraloperator's FNO
-(PyTorch) runs that network in a worker process of the given interpreter: same cores, same number
-of threads, float32, the same modes, width, depth and batch, one call of each in turn.
+Ratios are of medians of interleaved calls in one run. "training" is the time of one of ten steps of
+gradient descent: for physcon inside one compiled loop, as `physcon.training.fit` runs them, so that
+the pages of its buffers are touched for the first time once and not in every step.
+
+The comparison with neuraloperator's FNO (PyTorch) runs that network in a worker process of the
+given interpreter: same cores, same number of threads, float32, the same modes, width, depth and
+batch, one call of each in turn.
 """
 
 import argparse
@@ -40,6 +44,8 @@ CONVOLUTIONS = [
     ((32, 32, 16), (4, 4, 4), 20, 4),
     ((32, 32, 16), (8, 8, 8), 20, 4),
 ]
+DIRECTIONS = ("forward", "forward+backward", "training")
+STEPS = 10  # of "training", in one call
 AGAINST_TORCH = [((1024,), (16,), 64, 16), ((4096,), (16,), 64, 16), ((64, 64), (12, 12), 32, 8)]
 
 
@@ -51,18 +57,32 @@ def network(space, modes, width, batch):
 
 
 def both_directions(forward, parameters, *args):
-    """{"forward": ..., "forward+backward": ...}: two compiled functions without arguments."""
+    """{"forward": ..., "forward+backward": ..., "training": ...}: compiled, without arguments."""
     run = eqx.filter_jit(forward)
-    grad = eqx.filter_jit(eqx.filter_value_and_grad(lambda p, *a: jnp.sum(forward(p, *a) ** 2)))
+    arrays, static = eqx.partition(parameters, eqx.is_inexact_array)
+
+    def loss(arrays, *args):
+        return jnp.sum(forward(eqx.combine(arrays, static), *args) ** 2)
+
+    grad = jax.jit(jax.value_and_grad(loss))
+
+    @jax.jit
+    def train(arrays, *args):
+        def step(_, arrays):
+            gradient = jax.grad(loss)(arrays, *args)
+            return jax.tree.map(lambda p, g: p - 1e-9 * g, arrays, gradient)
+
+        return jax.lax.fori_loop(0, STEPS, step, arrays)
+
     return {
         "forward": lambda: run(parameters, *args),
-        "forward+backward": lambda: grad(parameters, *args),
+        "forward+backward": lambda: grad(arrays, *args),
+        "training": lambda: train(arrays, *args),
     }
 
 
 def corrections(case, repeats):
     """Time of each boundary-corrected network over the plain one of the same size."""
-    space = case[0]
     fno, grid, u = network(*case)
     # One condition a side of the first axis; values are data of each sample.
     values = jnp.linspace(0.0, 1.0, u.shape[0])
@@ -74,7 +94,7 @@ def corrections(case, repeats):
         return jax.vmap(one)(u, values)
 
     runs = {"plain": both_directions(lambda net, u: jax.vmap(net)(u), fno, u)}
-    for form in ("overwrite", "lift") if len(space) == 3 else ("overwrite", "lift", "eliminate"):
+    for form in ("overwrite", "lift", "eliminate"):
         net = BoundaryFNO(fno, form, throw=False)
         runs[form] = both_directions(corrected, net, u, values)
     return ratios(runs, "plain", repeats)
@@ -93,7 +113,7 @@ def spectral_paths(case, repeats):
     }
     result = ratios(runs, "fft", repeats)
     chosen = choose_method(space, weights.shape[3:])
-    best = {d: min(result["seconds"][m][d] for m in runs) for d in ("forward", "forward+backward")}
+    best = {d: min(result["seconds"][m][d] for m in runs) for d in DIRECTIONS}
     return {
         **result,
         "chosen": chosen,
@@ -124,8 +144,9 @@ def against_torch(case, repeats, python, threads):
                 process.stdin.write(direction + "\n")
                 process.stdin.flush()
                 times["neuraloperator"].append(float(process.stdout.readline()))
+            calls = STEPS if direction == "training" else 1
             for name, values in times.items():
-                seconds[name][direction] = statistics.median(values[1:])
+                seconds[name][direction] = statistics.median(values[1:]) / calls
         process.stdin.close()
     parameters = sum(x.size for x in jax.tree.leaves(eqx.filter(fno, eqx.is_inexact_array)))
     return {
@@ -139,10 +160,11 @@ def against_torch(case, repeats, python, threads):
 def ratios(runs, reference, repeats):
     """Seconds, and their ratio to one of the runs, for either direction."""
     seconds = {name: {} for name in runs}
-    for direction in ("forward", "forward+backward"):
+    for direction in DIRECTIONS:
         timed = interleaved({name: run[direction] for name, run in runs.items()}, repeats)
+        calls = STEPS if direction == "training" else 1
         for name, t in timed.items():
-            seconds[name][direction] = t["run_s"]
+            seconds[name][direction] = t["run_s"] / calls
     ratio = {
         name: {d: s / seconds[reference][d] for d, s in value.items()}
         for name, value in seconds.items()

@@ -9,7 +9,9 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # without the fusion emitters half of that; later jaxlibs abort on the second flag's name.
 os.environ.setdefault(
     "XLA_FLAGS",
-    "--xla_backend_optimization_level=0"
+    # Eight virtual devices for tests/parallel. Here, not in jax.config: processes that tests start
+    # must have as many, since the number decides how threads share a sum, and so its rounding.
+    "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
     + (" --xla_cpu_use_fusion_emitters=false" if version("jaxlib").startswith("0.10.") else ""),
 )
 

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import physcon as pc
+from physcon.conditioning import stack
 from physcon.linear_map import LinearMap
 
 Rng = np.random.Generator
@@ -84,6 +85,7 @@ CONSTRAINTS: dict[str, Callable[[Rng], pc.LinearConstraint]] = {
     "3 windows": _windows,
     "5 moments": _moments,
     "5 noisy rows": lambda rng: rows(rng, 5, 0.2),
+    "exact and noisy rows": lambda rng: stack(rows(rng, 1), rows(rng, 2, 0.2), rows(rng, 1)),
     "2 sensors": lambda rng: pc.conditioning.sensors(
         pc.Grid.uniform((0, 0), (1, 2), SHAPE),
         jnp.asarray(rng.uniform(0, 1, (2, 2))),

@@ -53,10 +53,12 @@ from physcon.linear_map import Rows as Rows
 
 _LAZY = (
     "fv",
+    "inverse",
     "io",
     "metrics",
     "models",
     "operators",
+    "parallel",
     "problems",
     "report",
     "serving",

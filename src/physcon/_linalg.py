@@ -22,7 +22,8 @@ from physcon._typing import Array, Float, PyTree
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _cast(tree: PyTree, dtype: Any) -> PyTree:
+def cast(tree: PyTree, dtype: Any) -> PyTree:
+    """The pytree with its floating-point arrays in another dtype."""
     return jax.tree.map(lambda x: x.astype(dtype) if eqx.is_inexact_array(x) else x, tree)
 
 
@@ -41,7 +42,7 @@ def in_float64(fn: Callable[..., PyTree]) -> Callable[..., PyTree]:
         @custom_vmap
         def core(*args: PyTree) -> PyTree:
             with jax.enable_x64(True):
-                return _cast(fn(*_cast(args, jnp.float64)), dtype)
+                return cast(fn(*cast(args, jnp.float64)), dtype)
 
         @core.def_vmap
         def _(axis_size: Any, batched: Any, *args: PyTree) -> tuple[PyTree, PyTree]:

@@ -60,8 +60,20 @@ class Reflective(eqx.Module):
     """Solid wall: the normal velocity is mirrored, all else copied (LeVeque 2002, sec. 7.3.3)."""
 
 
-Condition: TypeAlias = Dirichlet | Neumann | Robin | Flux | Periodic | Outflow | Reflective
-_KINDS = (Dirichlet, Neumann, Robin, Flux, Periodic, Outflow, Reflective)
+class Seam(eqx.Module):
+    """Where the block of one device meets the next one's, along a mesh axis in `jax.shard_map`.
+
+    Attributes:
+        outer: the condition on this side of the whole grid; it acts on the outermost block.
+        mesh_axis: the name of the mesh axis along which the blocks are neighbours.
+    """
+
+    outer: "Dirichlet | Neumann | Robin | Flux | Periodic | Outflow | Reflective"
+    mesh_axis: str = eqx.field(static=True)
+
+
+Condition: TypeAlias = Dirichlet | Neumann | Robin | Flux | Periodic | Outflow | Reflective | Seam
+_KINDS = (Dirichlet, Neumann, Robin, Flux, Periodic, Outflow, Reflective, Seam)
 
 
 class Boundary(eqx.Module):
@@ -99,6 +111,10 @@ class Boundary(eqx.Module):
     def is_periodic(self, axis: int) -> bool:
         """Whether an axis closes on itself."""
         return isinstance(self.sides[axis][0], Periodic)
+
+    def seams(self) -> tuple[str, ...]:
+        """The mesh axes along which the grid is divided among devices."""
+        return tuple(pair[0].mesh_axis for pair in self.sides if isinstance(pair[0], Seam))
 
     def at(self, t: ArrayLike) -> "Boundary":
         """The same conditions with every function of time evaluated at `t`."""

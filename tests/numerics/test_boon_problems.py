@@ -110,6 +110,30 @@ def test_float32_is_enough(family):
     np.testing.assert_allclose(*found, atol=2e-5 * np.abs(found[1]).max())
 
 
+def test_waves_in_the_plane(x64):
+    """u_tt = c² (u_xx + u_yy) by automatic differentiation, no slope across any of four walls."""
+    waves = StandingWaves.sample(jax.random.key(3), speed=1.5, modes=3, axes=2)
+
+    def u(t, x, y):
+        return waves.solution(t, x[None], y[None])[0, 0]
+
+    @jax.jit
+    @jax.vmap
+    def residual_and_slopes(t, x, y):
+        second = [jax.grad(jax.grad(u, i), i)(t, x, y) for i in range(3)]
+        walls = jnp.array([0.0, 1.0])
+        slopes = [jax.vmap(lambda w: jax.grad(u, 1)(t, w, y))(walls),
+                  jax.vmap(lambda w: jax.grad(u, 2)(t, x, w))(walls)]  # fmt: skip
+        return second[0] - 1.5**2 * (second[1] + second[2]), second[0], jnp.stack(slopes)
+
+    points = jax.random.uniform(jax.random.key(4), (3, 12))
+    left, scale, slopes = residual_and_slopes(*points)
+    np.testing.assert_allclose(left, 0.0, atol=1e-10 * float(jnp.abs(scale).max()))
+    np.testing.assert_allclose(slopes, 0.0, atol=1e-12)
+    x = jnp.linspace(0, 1, 5)
+    np.testing.assert_allclose(waves.initial(x, x[:3])[2, 1], u(jnp.zeros(()), x[2], x[1]))
+
+
 def test_random_initial_states_have_the_stated_spectrum():
     """Var c_m = (25 / ((2π m)² + 25))² from 4000 draws, within its sampling error."""
     draws = jax.vmap(lambda k: BurgersPeriodic.sample(k).coefficients)(

@@ -112,7 +112,7 @@ TABLE = [
 def test_exact_for_each_condition(name, n, dtype, form, rng):
     """|l(u) - α| <= 4 eps (Σ|c||u| + |α|) on one axis, values varying along the face."""
     with jax.enable_x64(dtype == "float64"):
-        axis = 0 if form == "eliminate" else n - 1
+        axis = n - 1
         grid = Grid.uniform((0.0,) * n, (1.0, 2.0, 0.5)[:n], SPACE[n], "nodes")
         sides = [Outflow()] * n
         sides[axis] = CONDITIONS[name](lambda: faces(rng, n, axis))
@@ -164,6 +164,27 @@ def test_all_faces_at_once(n, form, rng):
     np.testing.assert_allclose(call(out, boundary, grid), out, atol=2e-5)  # idempotent
 
 
+@pytest.mark.parametrize("n", [12, 13])
+def test_spectral_slopes_of_band_limited_fields_are_exact(n, rng):
+    """On the circle of n nodes: l(u) = u'(x) at both ends, which no one-sided difference meets."""
+    period, x = n / (n - 1), np.linspace(0, 1, n)
+    m = np.arange(1, 6)
+    a, b = rng.normal(size=(2, 5))
+    phase = 2 * np.pi / period * np.outer(x, m)
+    u = jnp.asarray(np.cos(phase) @ a + np.sin(phase) @ b, jnp.float32)[None]
+    slope = 2 * np.pi / period * (np.cos(phase) @ (m * b) - np.sin(phase) @ (m * a))
+    boundary = Boundary((Neumann(slope[0]), Robin(2.0, 1.0, 2 * float(u[0, -1]) + slope[-1])))
+    grid = Grid.uniform(0.0, 1.0, n, "nodes")
+    for order, least, most in (("spectral", 0.0, 2e-6), (4, 1e-2, 1e2)):
+        for r in residuals(u, boundary, grid, order):
+            assert least <= float(jnp.abs(r.value[0])) <= most * np.abs(slope).max()
+    moved = lift(u + 0.3 * random(rng, (1, n)), boundary, grid, "spectral")
+    for r in residuals(moved, boundary, grid, "spectral"):
+        assert float(jnp.abs(r.value[0])) <= 1e-5 * np.abs(slope).max()
+    with pytest.raises(ValueError, match="use form='lift'"):
+        overwrite(u, boundary, grid, "spectral")
+
+
 def test_lift_is_the_gain_of_a_smooth_prior(rng):
     """u + P lᵀ (l P lᵀ)⁻¹ (α - l(u)) with the whole Matérn-5/2 covariance P, in float64."""
     n, reach = SPACE[1][0], 0.25
@@ -199,10 +220,10 @@ def test_lift_does_not_grow_with_resolution(rng):
     assert abs(sizes[2] - sizes[1]) < 0.02
 
 
-def dense(kernel, channels, n):
+def dense(kernel, channels, n, space=None):
     """The matrix of a linear kernel, (out n, in n), in the kernel's own arithmetic."""
-    basis = jnp.eye(channels * n).reshape(-1, channels, n)
-    return np.asarray(jax.vmap(kernel)(basis).reshape(channels * n, -1).T)
+    basis = jnp.eye(channels * n).reshape(-1, channels, *(space or (n,)))
+    return np.asarray(jax.jit(jax.vmap(kernel))(basis).reshape(channels * n, -1).T)
 
 
 @pytest.mark.parametrize("circulant", [True, False])
@@ -238,7 +259,9 @@ def test_published_order_of_the_pivots(rng, x64):
     c, n = 2, 10
     weights = random_weights(rng, c, c, (6,))
     k = dense(partial(spectral_conv, weights), c, n).reshape(c, n, c, n)
-    kt = dense(partial(eliminated_spectral_conv, weights, sides=(0, 1)), c, n).reshape(c, n, c, n)
+    kt = dense(partial(eliminated_spectral_conv, weights, sides=((0, 1),)), c, n).reshape(
+        c, n, c, n
+    )
     first = k[:, 0, :, 0] - k[:, 0, :, -1] @ np.linalg.solve(k[:, -1, :, -1], k[:, -1, :, 0])
     expected = np.zeros((2, c, c, n))
     expected[0, :, :, 0], expected[1, :, :, -1] = first, k[:, -1, :, -1]
@@ -246,30 +269,88 @@ def test_published_order_of_the_pivots(rng, x64):
     np.testing.assert_allclose(kt[:, -1], expected[1], atol=1e-9)
 
 
-@pytest.mark.parametrize("n", [1, 2])
 @pytest.mark.parametrize("sides", [(0,), (0, 1)])
-def test_closed_form_equals_the_generic_elimination(n, sides, rng, x64):
-    """One pair of transforms or many probes: the same kernel; in 2-D a mode at a time."""
+def test_closed_form_equals_the_generic_elimination(sides, rng, x64):
+    """One pair of transforms or many probes: the same kernel."""
     lower, upper = (Dirichlet(0.5) if s in sides else Outflow() for s in (0, 1))
     boundary = Boundary((lower, upper))
-    weights = random_weights(rng, 2, 2, MODES[n])
-    u = random(rng, (2, *SPACE[n]))
-    if n == 1:
-        kernel = partial(spectral_conv, weights)
-        expected = correct(kernel, boundary, NODES[1], "eliminate")(u)
-        got = corrected_spectral_conv(weights, u, boundary, NODES[1], "eliminate")
-        np.testing.assert_allclose(got, expected, atol=1e-9)
-        return
+    weights = random_weights(rng, 2, 2, MODES[1])
+    u = random(rng, (2, *SPACE[1]))
+    expected = correct(partial(spectral_conv, weights), boundary, NODES[1], "eliminate")(u)
+    got = corrected_spectral_conv(weights, u, boundary, NODES[1], "eliminate")
+    np.testing.assert_allclose(got, expected, atol=1e-9)
+
+
+BOX = (5, 6, 4)
+
+
+@pytest.fixture(scope="module")
+def box_kernel():
+    """A random kernel on a box, an even axis kept whole; its matrix (out n, in n) in float64."""
+    weights = np.random.default_rng(3).normal(size=(2, 2, 2, 4, 6, 2))
+    with jax.enable_x64(True):
+        return weights, dense(partial(spectral_conv, jnp.asarray(weights)), 2, np.prod(BOX), BOX)
+
+
+@pytest.mark.parametrize(
+    ("axis", "sides", "kind"), [(0, (1,), Neumann), (1, (0, 1), Dirichlet), (2, (0, 1), Neumann)]
+)
+def test_elimination_in_three_dimensions_against_dense_matrices(
+    axis, sides, kind, box_kernel, rng, x64
+):
+    """K_II - K_IB G⁺ K_BI inside for the faces B of one axis; what K T does to the faces is left
+    to the condition, whose row sees the interior. G = K_BB has the rank of the kept modes."""
+    weights, k = box_kernel
+    at = np.zeros(BOX, bool)
+    np.moveaxis(at, axis, 0)[[(0, -1)[s] for s in sides]] = True
+    face = np.tile(at.ravel(), 2)
+    inner = ~face
+    g_inverse = np.linalg.pinv(k[np.ix_(face, face)], rcond=1e-10)
+    schur = k[np.ix_(inner, inner)] - k[np.ix_(inner, face)] @ g_inverse @ k[np.ix_(face, inner)]
+    pair = tuple(kind(0.0) if s in sides else Outflow() for s in (0, 1))
+    boundary = Boundary(*(Outflow() if a != axis else pair for a in range(3)))
+    grid = Grid.uniform((0.0,) * 3, (1.0, 2.0, 0.5), BOX, "nodes")
+    corrected = partial(
+        corrected_spectral_conv, jnp.asarray(weights), boundary=boundary, grid=grid,
+        form="eliminate", order=1,
+    )  # fmt: skip
+    got = dense(corrected, 2, np.prod(BOX), BOX)
+    np.testing.assert_allclose(got[np.ix_(inner, inner)], schur, atol=1e-8 * np.abs(schur).max())
+    u = jax.jit(corrected)(random(rng, (2, *BOX)))
+    assert max(float(jnp.abs(r.value).max()) for r in residuals(u, boundary, grid, 1)) < 1e-10
+
+
+def test_faces_depend_on_themselves_alone_for_the_last_eliminated_axis(box_kernel, x64):
+    """e_rᵀ K T (1 - e_r e_rᵀ) = 0 for both faces of one axis, and for the last of two axes."""
     from physcon.operators.elimination import eliminated_spectral_conv
 
-    # The transverse modes of a boundary row of K T x depend on those of the same row of x alone,
-    # so x whose kept boundary modes vanish gives boundary rows that vanish.
-    free = u.at[:, [0, -1] if len(sides) == 2 else [0]].set(
-        jnp.cos(2 * jnp.pi * 4 * jnp.arange(SPACE[2][1]) / SPACE[2][1])[None, None]
-    )
-    out = eliminated_spectral_conv(weights, free, sides)
-    for s in sides:
-        np.testing.assert_allclose(out[:, -s], 0.0, atol=1e-9 * float(jnp.abs(out).max()))
+    weights, _ = box_kernel
+    free = partial(eliminated_spectral_conv, jnp.asarray(weights))
+    for sides, axis in ((((0, 1), (), ()), 0), (((1,), (), (0, 1)), 2)):
+        kt = dense(partial(free, sides=sides), 2, np.prod(BOX), BOX).reshape(2, *BOX, 2, *BOX)
+        for s in (0, -1):
+            row = np.moveaxis(np.take(kt, s, axis=axis + 1), axis + 4, 0)
+            others = np.delete(row, s % BOX[axis], axis=0)
+            assert np.abs(others).max() < 1e-9 * np.abs(row).max()
+
+
+def test_elimination_trains_in_float32(box_kernel, rng):
+    """Gradient of a batch, as in training, float64 inside: that of the float64 program."""
+    from physcon.operators.elimination import eliminated_spectral_conv
+
+    u, seed = rng.normal(size=(2, 2, 2, *BOX))
+
+    def gradient(weights):
+        def loss(w):
+            out = jax.vmap(lambda u: eliminated_spectral_conv(w, u, ((0,), (), (0, 1))))
+            return jnp.sum(out(jnp.asarray(u, w.dtype)) * jnp.asarray(seed, w.dtype))
+
+        return jax.jit(jax.grad(loss))(weights)
+
+    got = gradient(jnp.asarray(box_kernel[0], jnp.float32))
+    with jax.enable_x64(True):
+        expected = np.asarray(gradient(jnp.asarray(box_kernel[0])))
+    np.testing.assert_allclose(got, expected, atol=1e-3 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("form", ["lift", "eliminate", "overwrite"])
@@ -385,7 +466,7 @@ def test_bad_input_says_what_to_do(boundary, grid, message):
 
 
 def test_forms_that_do_not_exist(rng):
-    weights, both = random_weights(rng, 2, 2, MODES[2]), Boundary(Dirichlet(), Dirichlet())
+    weights, both = random_weights(rng, 2, 3, MODES[2]), Boundary(Dirichlet(), Dirichlet())
     with pytest.raises(ValueError, match="use form='lift'"):
         corrected_spectral_conv(weights, jnp.zeros((2, *SPACE[2])), both, NODES[2], "eliminate")
     with pytest.raises(ValueError, match=r"batch with jax\.vmap"):

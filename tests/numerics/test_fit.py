@@ -10,6 +10,7 @@ import pytest
 from physcon.models.anp import ANP, predict
 from physcon.models.losses import mean_over_tasks, negative_elbo
 from physcon.models.predictor import Observations
+from physcon.operators.fno import Normaliser
 from physcon.training import Minibatches, fit
 
 KEY = jax.random.key(7)
@@ -48,6 +49,20 @@ def test_gradient_descent_on_a_parabola_is_geometric():
     np.testing.assert_allclose(out.params["w"] - 1, distance[-1], rtol=1e-5)
     assert out.params["n"] == 5
     assert params["w"] == 3.0  # the caller's arrays are not donated
+
+
+def test_weight_decay_leaves_frozen_modules_alone():
+    """Adam makes a step of the learning rate of any gradient, however small: also of pure decay."""
+    norm = Normaliser(jnp.array([2.0]), jnp.array([3.0]))
+    params = {"w": jnp.asarray(3.0), "units": norm}
+    optimizer = optax.chain(optax.add_decayed_weights(1e-4), optax.adam(0.1))
+
+    def loss(params, batch, key):
+        return jnp.mean(params["units"].decode(params["w"][None] * batch) ** 2)
+
+    out = fit(loss, params, optimizer, lambda k, i: jnp.ones(1), 20, KEY, progress=False).params
+    same(out["units"], norm)
+    assert abs(float(out["w"]) - 3.0) > 1.0
 
 
 def test_chunks_change_nothing():

@@ -11,13 +11,13 @@ from physcon.models import losses
 from physcon.models.anp import ANP
 from physcon.models.encoders import Latent
 from physcon.models.losses import (
-    conditioned_log_density,
     latent_kl,
     mean_over_tasks,
     residual_penalty,
     soft_constraint_loss,
 )
 from physcon.models.predictor import Observations
+from physcon.models.scores import conditioned_log_density, make_score
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def test_conditioned_density_is_that_of_the_dense_posterior(rng, noise_std):
         np.testing.assert_allclose(got[i], posterior.logpdf(u[i]), rtol=2e-5)
 
 
-def test_constrained_loss_is_kl_minus_conditioned_density(model, task):
+def test_scored_loss_is_kl_plus_score_of_the_conditioned_prediction(model, task):
     contexts, targets = task
     rows = jnp.array([[0.2, 0.5, 0.3], [0.1, 0.1, 0.4]])
 
@@ -132,16 +132,35 @@ def test_constrained_loss_is_kl_minus_conditioned_density(model, task):
         out = losses.training_pass(model, contexts, targets)
         u, mean, std = (x.reshape(2, 3) for x in (targets.values, *out.prediction))
         density = conditioned_log_density(u, mean, std, rows, noise_std)
-        loss = losses.constrained_loss(model, contexts, targets, rows=rows, noise_std=noise_std)
-        return loss, out.kl - density.sum(), losses.negative_elbo(model, contexts, targets)
+        nll, crps, plain_crps = (
+            losses.scored_loss(
+                model, contexts, targets, score=make_score(kind, r, noise_std=noise_std)
+            )
+            for kind, r in (("nll", rows), ("crps", rows), ("crps", None))
+        )
+        plain = losses.negative_elbo(model, contexts, targets)
+        return nll, out.kl - density.sum(), plain, crps, plain_crps, out.kl, (u, mean, std)
 
-    loss, expected, _ = terms(0.1)
-    np.testing.assert_allclose(loss, expected, rtol=1e-5)
-    # A very noisy row says nothing: the loss without it remains.
-    vague, _, unconstrained = terms(1e4)
-    np.testing.assert_allclose(vague, unconstrained, rtol=1e-4)
-    with pytest.raises(ValueError, match=r"targets\.values of shape"):
-        losses.constrained_loss(model, contexts, targets, rows=rows[:, :2], noise_std=0.1)
+    nll, expected, _, crps, _, kl, arrays = terms(0.1)
+    np.testing.assert_allclose(nll, expected, rtol=1e-5)
+    # The CRPS of the textbook's posterior marginals, by quadrature of (F(y) - 1{u <= y})².
+    y, total = np.linspace(-40, 40, 200_001), 0.0
+    columns = (np.asarray(a, float) for a in (rows, *arrays))
+    for g, u, mean, std in zip(*columns, strict=True):
+        covariance = np.diag(np.asarray(std, float) ** 2)
+        gain = covariance @ g / (g @ covariance @ g + 0.1**2)
+        center = mean + gain * (g @ (u - mean))
+        width = np.sqrt(np.diag(covariance - np.outer(gain, g @ covariance)))
+        for i in range(3):
+            square = (stats.norm.cdf(y, center[i], width[i]) - (u[i] <= y)) ** 2
+            total += np.sum(square) * (y[1] - y[0])
+    np.testing.assert_allclose(crps - kl, total, rtol=1e-3)
+    # A very noisy row says nothing: the losses without it remain.
+    nll, _, plain, crps, plain_crps, *_ = terms(1e4)
+    np.testing.assert_allclose(nll, plain, rtol=1e-4)
+    np.testing.assert_allclose(crps, plain_crps, rtol=1e-4)
+    with pytest.raises(ValueError, match="the targets of shape"):
+        losses.scored_loss(model, contexts, targets, score=make_score("nll", rows[:, :2]))
 
 
 @eqx.filter_jit

@@ -363,3 +363,21 @@ def test_derived_quantities(rng, x64):
     known = derived.total(posterior, grid)
     np.testing.assert_allclose(known.mean, [3.0], rtol=1e-14)
     assert known.std()[0] < 1e-7 * mass.std()[0]
+
+
+def test_position_of_a_shifted_front_is_normal():
+    """u = 0.5 + 0.05 z - x falls to 0 at 0.5 + 0.05 z, z ~ N(0, 1); a known mass fixes it."""
+    grid = pc.Grid.uniform(0.0, 1.0, 64)
+    x, number, p = grid.coordinates[0], 4000, jnp.array([0.05, 0.5, 0.95])
+    front = pc.Gaussian(0.5 - x, LowRank(jnp.full((1, 64), 0.05)))
+
+    @jax.jit
+    def quantiles(front):
+        return derived.shock_position_quantile(front, x, p, jax.random.key(4), number)
+
+    z = np.array([-1.6448536269514722, 0.0, 1.6448536269514722])
+    density = np.exp(-0.5 * z**2) / (0.05 * np.sqrt(2 * np.pi))
+    error = np.sqrt(p * (1 - p) / number) / density
+    assert np.all(np.abs(quantiles(front) - (0.5 + 0.05 * z)) < 4 * error)
+    known = pc.condition(front, pc.integral(grid, 0.02)).posterior  # the front is at 0.52
+    np.testing.assert_allclose(quantiles(known), 0.52, rtol=1e-5)

@@ -114,6 +114,34 @@ def test_draws_equal_rejection(simplex, rng):
     np.testing.assert_allclose(coverage, 0.9, atol=0.02)
 
 
+def test_draws_with_two_rows_equal_rejection(rng):
+    """Mass and first moment of six points, and a point that has no variance."""
+    x = np.arange(7) / 6
+    rows, value = np.stack([np.ones(7), x]), np.array([1.6, 0.7])
+    mean = np.array([0.5, 0.3, 0.1, 0.2, 0.0, 0.2, 0.1])
+    std = np.array([0.3, 0.2, 0.3, 0.0, 0.2, 0.2, 0.1])
+
+    @jax.jit
+    def draw(key):
+        prior = Gaussian.diagonal(jnp.asarray(mean, jnp.float32), jnp.asarray(std, jnp.float32))
+        law = LinearConstraint(
+            Rows(jnp.asarray(rows, jnp.float32)), jnp.asarray(value, jnp.float32)
+        )
+        return sample_bounded(key, prior, law, 0.0, shape=(3000,), sweeps=80, throw=False)
+
+    draws = np.asarray(draw(jax.random.key(6)), np.float64)
+    assert draws.min() >= 0
+    assert np.all(draws[:, 3] == np.float32(0.2))
+    missed = np.abs(draws @ np.float32(rows).T - np.float32(value))
+    assert np.all(missed <= 4 * EPS * (draws @ np.float32(rows).T + value))
+    free = mean + std * rng.normal(size=(400_000, 7))
+    gain = np.linalg.solve((rows * std**2) @ rows.T, rows * std**2).T
+    free += (value - free @ rows.T) @ gain.T
+    exact = free[np.all(free >= 0, axis=1)]
+    for i in (0, 1, 2, 4, 5, 6):
+        assert scipy.stats.ks_2samp(draws[:, i], exact[:, i]).pvalue > 1e-3
+
+
 def test_weights_of_either_sign_zeros_and_pinned_points(rng):
     """A signed row over a grid, with points outside of it, without variance, and a closed box."""
     n = 12

@@ -8,12 +8,12 @@ import pytest
 from physcon.io import load_torch_anp
 from physcon.models.anp import ANP
 from physcon.models.losses import (
-    gaussian_log_density,
     negative_elbo,
     residual_penalty,
     training_pass,
 )
 from physcon.models.predictor import Observations
+from physcon.models.scores import gaussian_log_density
 
 
 @pytest.fixture(params=["anp", "pinp"])

@@ -123,12 +123,15 @@ def test_wrong_settings_are_refused(tmp_path, capsys, text, options, message):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("model", ["gp", "ensemble"])
-def test_other_models_are_constrained_too(config, tmp_path, model, capsys):
+FINITE_VOLUMES = ["--truth=fv", "--truth_cells=40"]
+THROUGH = ["--training.through_constraint=true", "--training.score=crps"]
+
+
+@pytest.mark.parametrize(("model", "extra"), [("gp", FINITE_VOLUMES), ("ensemble", THROUGH)])
+def test_other_models_are_constrained_too(config, tmp_path, model, extra, capsys):
     folder = tmp_path / model
     options = [f"--model={model}", "--network.members=3", "--output", str(folder), "--quiet"]
-    options += ["--truth=fv", "--truth_cells=40"] if model == "gp" else []
-    main(["run", str(config), *SMALL, *options])
+    main(["run", str(config), *SMALL, *options, *extra])
     assert ("truth by finite volumes" in capsys.readouterr().out) == (model == "gp")
     rows = json.loads((folder / "table.json").read_text())
     assert {row["method"] for row in rows} == {"unconstrained", "hard", "probconserv"}
@@ -141,3 +144,23 @@ def test_other_models_are_constrained_too(config, tmp_path, model, capsys):
                 if (r["parameter"], r["method"]) == (row["parameter"], "unconstrained")
             )
             assert abs(before["mean"]["conservation_error"]) > 1e-3
+
+
+def test_an_inverse_study_is_run_by_its_name(tmp_path, capsys):
+    """Settings on the command line, table and figure in the folder, mass kept where asked for."""
+    path, folder = tmp_path / "inverse_assimilation.yaml", tmp_path / "run"
+    path.write_text("study: inverse_assimilation\nmembers: 6\n")
+    sizes = ["--cells=32", "--sensors=4", "--cycles=2", "--experiments=1"]
+    main(["run", str(path), "--output", str(folder), "--quiet", *sizes])
+    assert json.loads((folder / "settings.json").read_text())["members"] == 6
+    rows = {row["method"]: row for row in json.loads((folder / "table.json").read_text())}
+    assert rows["localised, mass conserved"]["largest_mass_error"] < 1e-7
+    assert rows["localised"]["largest_mass_error"] > 1e-3
+    assert "localised" in capsys.readouterr().out
+    assert (folder / "assimilation.png").stat().st_size > 5000
+
+
+def test_a_gaussian_process_has_no_training_through_the_law(config, tmp_path):
+    options = [*SMALL, *THROUGH, "--model=gp", "--output", str(tmp_path / "run")]
+    with pytest.raises(SystemExit, match="fitted by its evidence"):
+        main(["run", str(config), *options])

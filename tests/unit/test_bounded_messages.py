@@ -40,7 +40,10 @@ MALFORMED = {
         r"reach \[0, 0\]",
     ),
     "reach of a dense prior": (lambda: reachable(DENSE, LAW), "diagonal prior"),
-    "sampling two rows": (lambda: sample_bounded(KEY, PRIOR, TWO, 0.0), "one row, got 2"),
+    "sampling with a row per point": (
+        lambda: sample_bounded(KEY, PRIOR, LinearConstraint(Rows(jnp.eye(4)), jnp.ones(4)), 0.0),
+        "fewer rows than the field's 4 points, got 4",
+    ),
     "sampling a noisy row": (
         lambda: sample_bounded(KEY, PRIOR, integral(jnp.ones(4), 2.0, 0.1), 0.0),
         "an exact row",

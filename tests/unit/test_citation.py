@@ -11,7 +11,7 @@ import pytest
 import physcon as pc
 from physcon import _citation
 
-PARTS = (pc, pc.conditioning, pc.fv, pc.operators, pc.models, pc.problems, pc.metrics)
+PARTS = (pc, pc.conditioning, pc.fv, pc.inverse, pc.operators, pc.models, pc.problems, pc.metrics)
 PUBLIC = {
     f"{part.__name__}.{name}": value
     for part in PARTS

@@ -24,7 +24,6 @@ NODES = pc.Grid.uniform(0.0, 1.0, 4, location="nodes")
 PRIOR = pc.Gaussian.diagonal(U, jnp.ones(4))
 BATCH = pc.Gaussian.diagonal(jnp.zeros((2, 4)), jnp.ones((2, 4)))
 LAW = pc.integral(GRID, 1.0)
-NOISY = pc.integral(GRID, 1.0, noise_std=0.1)
 
 MALFORMED = {
     "unsorted nodes": (lambda: pc.Grid.nodes([0.0, 2.0, 1.0]), "strictly increasing"),
@@ -104,7 +103,6 @@ MALFORMED = {
     ),
     "nonlinear function": (lambda: from_fn(lambda u: jnp.sum(u**2), (4,), 1.0), "linear function"),
     "branching function": (lambda: from_fn(lambda u: jnp.max(u), (4,), 1.0), "linear function"),
-    "exact and noisy": (lambda: stack(LAW, NOISY), "sequential conditioning"),
     "nothing to stack": (lambda: stack(), "one or more constraints"),
     "stacked other fields": (lambda: stack(LAW, pc.integral(jnp.ones(3), 1.0)), "one shape"),
     "difference of 2 points": (lambda: second_difference(2), "3 or more points"),

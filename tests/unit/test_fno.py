@@ -10,12 +10,10 @@ import pytest
 
 from physcon.boundary import Boundary, Dirichlet, Neumann, Outflow, Periodic
 from physcon.grid import Grid
-from physcon.operators.bases import init_basis_weights
 from physcon.operators.boon import BoundaryFNO
 from physcon.operators.enforce import residuals
 from physcon.operators.fno import FNO, Normaliser, Pointwise, gelu, mean_and_variance
 from physcon.operators.lowrank import CPWeights, TuckerWeights
-from physcon.operators.spectral import init_spectral_weights
 
 KEY = jax.random.key(0)
 call = eqx.filter_jit(lambda network, *args: network(*args))
@@ -90,22 +88,27 @@ BOUNDARIES = {
 
 @lru_cache
 def network(form):
-    return BoundaryFNO(
-        FNO.init(
-            KEY, 2, 3, (3, 3), 4, 2,
-            padding=(0, 0) if form == "basis" else (2, 0.25),
-            outputs=Normaliser(jnp.array([1.0, -5.0, 0.0]), jnp.array([1.0, 10.0, 0.1])),
-            init_weights=init_basis_weights if form == "basis" else init_spectral_weights,
-        ),
-        form,
+    return BoundaryFNO.init(
+        KEY, 2, 3, (3, 3), 4, 2, form=form,
+        padding=(0, 0) if form == "basis" else (2, 0.25),
+        outputs=Normaliser(jnp.array([1.0, -5.0, 0.0]), jnp.array([1.0, 10.0, 0.1])),
     )  # fmt: skip
 
 
-# Elimination is for the first axis, bases are for axes that are not periodic.
+def test_default_form_and_padding():
+    """Bases, which need no padding; Fourier weights get a quarter of each axis."""
+    best = BoundaryFNO.init(KEY, 1, 1, (3,), 4, 1)
+    assert (best.form, best.fno.padding) == ("basis", (0,))
+    assert best.fno.blocks[0].spectral.shape == (4, 4, 3)
+    assert BoundaryFNO.init(KEY, 1, 1, (3,), 4, 1, form="lift").fno.padding == (0.25,)
+
+
+# Bases are for axes that are not periodic.
 PAIRS = [
     *(("lift", name) for name in BOUNDARIES),
     ("overwrite", "closed"),
-    ("eliminate", "x in (x, t)"),
+    ("eliminate", "closed"),
+    ("eliminate", "all faces"),
     ("basis", "x in (x, t)"),
     ("basis", "all faces"),
 ]
@@ -160,8 +163,6 @@ def test_messages(rng):
     fno = FNO.init(KEY, 1, 1, (3, 3), 4, 1)
     with pytest.raises(ValueError, match=r"batch with jax\.vmap"):
         BoundaryFNO(fno)(jnp.zeros((5, 1, 12, 10)), BOUNDARIES["all faces"], grid)
-    with pytest.raises(ValueError, match="use form='lift'"):
-        BoundaryFNO(fno, "eliminate")(jnp.zeros((1, 12, 10)), BOUNDARIES["all faces"], grid)
     with pytest.raises(ValueError, match="suits axis 0"):
         BoundaryFNO(fno, "basis")(jnp.zeros((1, 12, 10)), BOUNDARIES["closed"], grid)
     with pytest.raises(ValueError, match="padding for 2 axes"):

@@ -38,5 +38,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     try:
         COMMANDS[chosen.subcommand].main(chosen[chosen.subcommand])
-    except (ValueError, FloatingPointError) as error:
-        sys.exit(f"physcon {chosen.subcommand}: {error}")
+    except (ValueError, FloatingPointError, RuntimeError) as error:
+        message = _message(error)
+        if message is None:
+            raise
+        sys.exit(f"physcon {chosen.subcommand}: {message}")
+
+
+def _message(error: Exception) -> str | None:
+    """What went wrong, in the user's terms; None: a fault of the program, which keeps its stack.
+
+    A check at run time (`eqx.error_if`) comes wrapped in stacks and advice to programmers.
+    """
+    if not isinstance(error, RuntimeError):
+        return str(error)
+    _, wrapped, rest = str(error).partition("EquinoxRuntimeError: ")
+    if wrapped:
+        return rest.partition("\n\n")[0].strip()
+    return str(error) if type(error) is RuntimeError else None

@@ -15,6 +15,8 @@ from physcon.conditioning.derived import covariance_block as covariance_block
 from physcon.conditioning.derived import covariance_columns as covariance_columns
 from physcon.conditioning.derived import linear_image as linear_image
 from physcon.conditioning.derived import quantile as quantile
+from physcon.conditioning.derived import shock_position_quantile as shock_position_quantile
+from physcon.conditioning.derived import shock_positions as shock_positions
 from physcon.conditioning.derived import total as total
 from physcon.conditioning.derived import values_at as values_at
 from physcon.conditioning.downdate import Downdate as Downdate

@@ -112,9 +112,11 @@ def condition(
         gain.order,
         gain.log_det,
         constraint.noise_std,
+        gain.whitened,
     )
     posterior = Gaussian(mean, root)
-    whitened = join(gain.whitener) @ (gain.scale * constraint.residual(prior.mean))
+    scaled = gain.scale * constraint.residual(prior.mean)
+    whitened = jnp.matmul(join(gain.whitener), scaled, precision="highest")
     rank = jnp.sum(root.kept())
     distance = jnp.sum(whitened**2)
     log_evidence = -0.5 * (distance + gain.log_det + rank * jnp.log(2 * jnp.pi))

@@ -17,7 +17,7 @@ class LinearConstraint(eqx.Module):
     Attributes:
         operator: observation operator G, from fields ``(*x)`` to row values ``(m)``.
         value: right-hand side b, ``(m)``; in the units of G u.
-        noise_std: standard deviation per row, ``(m)``; None: the constraint is exact.
+        noise_std: standard deviation per row, ``(m)``; rows with zero hold exactly; None: all do.
     """
 
     operator: LinearMap

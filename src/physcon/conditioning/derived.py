@@ -1,16 +1,18 @@
 """What a Gaussian over a field says of derived quantities: covariances, totals, fluxes, quantiles.
 
-A linear quantity A u of a Gaussian field is Gaussian again, with mean A μ and root A R: every
-function here is that sentence for another A. Nothing n-by-n is formed.
+A linear quantity A u of a Gaussian field is Gaussian again, with mean A μ and root A R: most
+functions here are that sentence for another A. Nothing n-by-n is formed. What is not linear, the
+position of a shock, is asked of draws.
 """
 
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import ndtri
 
+from physcon import metrics
 from physcon._checks import require
 from physcon._linalg import float64_primal
-from physcon._typing import Array, ArrayLike, Float, Int
+from physcon._typing import Array, ArrayLike, Float, Int, PRNGKeyArray
 from physcon.conditioning.gaussian import Gaussian
 from physcon.grid import Grid
 from physcon.linear_map import Compose, LinearMap, Rows
@@ -76,6 +78,45 @@ def quantile(gaussian: Gaussian, probability: ArrayLike) -> Float[Array, "*x"]:
     [1.0]
     """
     return gaussian.mean + gaussian.std() * ndtri(jnp.asarray(probability, gaussian.mean.dtype))
+
+
+def shock_positions(
+    gaussian: Gaussian,
+    x: Float[Array, " n"],
+    key: PRNGKeyArray,
+    number: int,
+    threshold: ArrayLike = 0.0,
+    interpolate: bool = False,
+) -> metrics.ShockPosition:
+    """Where `number` draws first fall to the threshold (`metrics.shock_position`), ``(number)``.
+
+    Draws are pathwise: no covariance is factorised, and each obeys the exact constraints.
+    """
+    draws = gaussian.sample(key, (number,))
+    return jax.vmap(lambda u: metrics.shock_position(x, u, threshold, interpolate))(draws)
+
+
+def shock_position_quantile(
+    gaussian: Gaussian,
+    x: Float[Array, " n"],
+    probability: ArrayLike,
+    key: PRNGKeyArray,
+    number: int = 1000,
+    threshold: ArrayLike = 0.0,
+) -> Float[Array, "..."]:
+    """Quantiles of the first crossing of a threshold, over `number` draws; of probability's shape.
+
+    The standard error of the probability is √(p (1 - p) / number). A draw that doesn't fall to the
+    threshold counts as a crossing at the last point, or beyond.
+
+    >>> x = jnp.linspace(0.0, 1.0, 11)
+    >>> front = Gaussian.diagonal(0.55 - x, jnp.full(11, 1e-3))
+    >>> low, high = shock_position_quantile(front, x, jnp.array([0.05, 0.95]), jax.random.key(0))
+    >>> bool((low > 0.54) & (low < high) & (high < 0.56))
+    True
+    """
+    found = shock_positions(gaussian, x, key, number, threshold, interpolate=True)
+    return jnp.quantile(found.position, jnp.asarray(probability, found.position.dtype))
 
 
 def _one_hot(index: Int[Array, "k axes"], like: Float[Array, "*x"]) -> Float[Array, "k *x"]:

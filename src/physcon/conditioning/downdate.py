@@ -15,6 +15,7 @@ class Downdate(LinearMap):
 
     W̃ = d G R are the scaled whitened rows, d S d = L Lᵀ, B = L⁻¹, and M = L⁻ᵀ (L + d σ)⁻¹, which
     is BᵀB for exact rows; then R' R'ᵀ = Σ - Σ Gᵀ S⁻¹ G Σ. (L triangular up to the pivot order.)
+    W itself is kept where it is small (`whitened`), else formed again.
 
     Source: Potter's square-root update in the vector form of Andrews, AIAA J. 6 (1968) 1165.
     """
@@ -26,6 +27,7 @@ class Downdate(LinearMap):
     order: Float[Array, "m m"]
     log_det: Scalar
     noise_std: Float[Array, " m"] | None
+    whitened: Pair | None = None
 
     @property
     def in_shape(self) -> Shape:
@@ -40,7 +42,9 @@ class Downdate(LinearMap):
         return jnp.any(self.whitener.high != 0, axis=1)
 
     def _whitened(self) -> Float[Array, "m *z"]:
-        return along_rows(self.scale, whiten(self.operator, self.root))
+        known = self.whitened
+        w = whiten(self.operator, self.root) if known is None else join(known)
+        return along_rows(self.scale, w)
 
     def _factors(self) -> tuple[Float[Array, "m m"], Float[Array, "m m"]]:
         """B and (L + d σ)⁻¹ = (1 + B d σ)⁻¹ B; their product, the first one transposed, is M."""
@@ -78,41 +82,62 @@ class Downdate(LinearMap):
     def undiminished(self) -> LinearMap:
         return self.root.undiminished()
 
+    def _exact(self) -> Bool[Array, " m"]:
+        """Rows without noise that are not redundant."""
+        if self.noise_std is None:
+            return jnp.ones(self.scale.shape, bool)
+        return (self.noise_std == 0) & (self.order.T @ self.kept() > 0)
+
     def covariance_root_rank(self) -> Array:
-        rank = self.root.covariance_root_rank()
-        return jnp.asarray(rank) - (jnp.sum(self.kept()) if self.noise_std is None else 0)
+        exact = self.kept() if self.noise_std is None else self._exact()
+        return jnp.asarray(self.root.covariance_root_rank()) - jnp.sum(exact)
 
     def mahalanobis(self, e: Array, scale: Array) -> Array:
         distance, missed = self.root.mahalanobis(e, scale), self.operator.mv(e)
-        if self.noise_std is not None:
-            return distance + jnp.sum((missed / self.noise_std) ** 2)
         allowed = ROUNDING * inner(jnp.abs(self.operator.rows()), scale)
-        return jnp.where(jnp.all(jnp.abs(missed) <= allowed), distance, jnp.inf)
+        met = jnp.abs(missed) <= allowed
+        if self.noise_std is not None:
+            noisy = self.noise_std > 0
+            seen = jnp.where(noisy, missed / jnp.where(noisy, self.noise_std, 1), 0)
+            distance, met = distance + jnp.sum(seen**2), met | noisy
+        return jnp.where(jnp.all(met), distance, jnp.inf)
 
     def _normals(self) -> Float[Array, "m *x"]:
-        """The rows, made independent, along the support of the prior; zero where redundant."""
+        """The exact rows along the support of the prior, scaled; made independent where no row is
+        noisy, zero where redundant.
+        """
         rows = along_rows(self.scale, self.operator.rows())
-        rows = jax.vmap(lambda b: combine(b, rows))(join(self.whitener))
+        if self.noise_std is None:
+            rows = jax.vmap(lambda b: combine(b, rows))(join(self.whitener))
+        else:
+            rows = along_rows(self._exact().astype(rows.dtype), rows)
         return self.root.tangential(rows)
 
     def tangential(self, rows: Float[Array, "m *x"]) -> Float[Array, "m *x"]:
         rows = self.root.tangential(rows)
-        if self.noise_std is not None:
-            return rows
-        normals = self._normals()
-        normals, _ = _unit(normals)
-        b = whitening(gram(normals), REDUNDANT).whitener
+        normals, _ = _unit(self._normals())
+        b = whitening(_gram_of_all(normals), REDUNDANT).whitener
         normals = jax.vmap(lambda b: combine(b, normals))(b)  # orthonormal
         return rows - jax.vmap(lambda row: combine(inner(normals, row), normals))(rows)
 
     def log_volume(self) -> Array:
-        if self.noise_std is not None:
-            gained = jnp.sum(jnp.log(self.noise_std)) - 0.5 * self.log_det
-        else:  # co-area factor of the new plane within the old one; the whitened rows have S = 1
-            normals, log_size = _unit(self._normals())
-            area = whitening(gram(normals), REDUNDANT)
-            gained = jnp.sum(jnp.log(area.diagonal)) + log_size
+        """Rows on top of the prior: the co-area factor of the exact ones' plane within the old one,
+        the noise of the others, less that of S; ½ log det(G Gᵀ) + Σ log σ - ½ log det S.
+        """
+        normals, log_size = _unit(self._normals())
+        area = whitening(_gram_of_all(normals), REDUNDANT)
+        gained = jnp.sum(jnp.log(area.diagonal)) + log_size
+        if self.noise_std is not None:  # else the rows are whitened: S = 1
+            exact, noisy = self._exact(), self.noise_std > 0
+            gained = gained + jnp.sum(jnp.log(jnp.where(noisy, self.noise_std, 1)))
+            gained = gained - jnp.sum(jnp.log(jnp.where(exact, self.scale, 1))) - 0.5 * self.log_det
         return self.root.log_volume() + gained
+
+
+def _gram_of_all(rows: Float[Array, "m *x"]) -> Float[Array, "m m"]:
+    """`gram`, with 1 on the diagonal for rows that are zero: no volume, and no singular matrix."""
+    absent = jnp.all(rows == 0, axis=tuple(range(1, rows.ndim)))
+    return gram(rows) + jnp.diag(absent.astype(rows.dtype))
 
 
 def _unit(rows: Float[Array, "m *x"]) -> tuple[Float[Array, "m *x"], Scalar]:

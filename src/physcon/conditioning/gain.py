@@ -15,18 +15,25 @@ on the independent rows (`physcon._whitening`), leaves as a pair of float32 arra
 because a posterior variance is a small difference. Then S⁻¹ = d Bᵀ B d.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from physcon._linalg import Pair, along_rows, gram, in_float64, join, split, weigh
+from physcon._blocked import combine_blocked, inner_blocked, weigh_blocked
+from physcon._checks import inexact_leaves
+from physcon._linalg import Pair, along_rows, cast, combine, gram, in_float64, join, split, weigh
 from physcon._typing import Array, Float, Scalar
 from physcon._whitening import whitening
-from physcon.linear_map import LinearMap
+from physcon.linear_map import LinearMap, LowRank
 
 #: Of a row's variance, once earlier rows are known: what is less is rounding, the row is redundant.
 REDUNDANT = 1e-14
+#: Points from which a low-rank root is multiplied in blocks of float32.
+LONG = 2**16
+#: |B|² (a bound on the condition of S) up to which W may carry float32's rounding.
+WELL_CONDITIONED = 1e6
 
 
 class Gain(NamedTuple):
@@ -40,6 +47,7 @@ class Gain(NamedTuple):
     log_det: Scalar  # of S over the independent rows
     unmet: Float[Array, " m"]  # b - G μ' - N λ, zero up to rounding unless rows contradict
     rounding: Float[Array, " m"]  # |G| |μ| + |b|
+    whitened: Pair | None  # W, where the latent space is small: (m, r) for `LowRank`
 
 
 def whiten(operator: LinearMap, root: LinearMap) -> Float[Array, "m *z"]:
@@ -47,19 +55,73 @@ def whiten(operator: LinearMap, root: LinearMap) -> Float[Array, "m *z"]:
     return jax.vmap(root.rmv)(operator.rows())
 
 
-@jax.jit
+@partial(jax.jit, static_argnames="single")
 def _solve(
+    mean: Array, root: LinearMap, operator: LinearMap, value: Array, noise_std: Array, single: bool
+) -> Gain:
+    """In float64; `single`: of arrays that have been converted from float32."""
+    args = (mean, root, operator, value, noise_std)
+    if single and isinstance(root, LowRank) and mean.size >= LONG:
+        return jax.lax.platform_dependent(*args, cpu=_solve_blocked, default=_solve_whole)
+    return _solve_whole(*args)
+
+
+def _solve_whole(
     mean: Array, root: LinearMap, operator: LinearMap, value: Array, noise_std: Array
 ) -> Gain:
-    rows, noise = operator.rows(), noise_std**2
-    prediction, magnitude, s = weigh(rows, mean, whiten(operator, root))
+    w = whiten(operator, root)
+    prediction, magnitude, s = operator.total(weigh(operator.rows(), mean, w))
+    # What a posterior has already been told is seen by the size of its prior's rows.
+    known = root.undiminished()
+    before = None
+    if known is not root:
+        before = operator.total(_row_variance(whiten(operator, known)))
+    gain = _solve_small(prediction, magnitude, s, before, value, noise_std)
+    return gain._replace(
+        mean=mean + root.mv(combine(gain.multiplier, w)),
+        whitened=split(w) if isinstance(root, LowRank) else None,
+    )
+
+
+def _solve_blocked(
+    mean: Array, root: LowRank, operator: LinearMap, value: Array, noise_std: Array
+) -> Gain:
+    """W with float32's rounding, everything else in float64; judged by the true residual, and by
+    the condition of S. Where that doesn't do: `_solve_whole`.
+    """
+    rows, vectors = (
+        a.reshape(a.shape[0], -1).astype(jnp.float32) for a in (operator.rows(), root.vectors)
+    )
+    prediction, magnitude, w = weigh_blocked(rows, mean.reshape(-1), vectors)
+    gain = _solve_small(prediction, magnitude, gram(w), None, value, noise_std)
+    found = mean.reshape(-1) + combine_blocked(gain.multiplier @ w, vectors)
+    unmet = value - inner_blocked(rows, found) - noise_std**2 * gain.multiplier
+    exact = jnp.all(jnp.abs(unmet) <= jnp.finfo(jnp.float32).eps * gain.rounding)
+    regular = jnp.max(jnp.abs(join(gain.whitener))) ** 2 < WELL_CONDITIONED
+    independent = jnp.all(jnp.any(gain.whitener.high != 0, axis=1))
+    # As float32, so that no converted copies are made for the branch that isn't taken.
+    args = cast((mean, root, operator, value, noise_std), jnp.float32)
+    return jax.lax.cond(
+        exact & regular & independent,
+        lambda: gain._replace(mean=found.reshape(mean.shape), whitened=split(w)),
+        lambda: _solve_whole(*cast(args, jnp.float64)),
+    )
+
+
+def _solve_small(
+    prediction: Float[Array, " m"],
+    magnitude: Float[Array, " m"],
+    s: Float[Array, "m m"],
+    before: Float[Array, " m"] | None,
+    value: Float[Array, " m"],
+    noise_std: Float[Array, " m"],
+) -> Gain:
+    """All of `Gain` but the mean, from G μ, |G| |μ|, W Wᵀ and the rows' variances to begin with."""
+    noise = noise_std**2
     eye = jnp.eye(noise.size, dtype=s.dtype)
     s = s + eye * noise[:, None]
     variance = jnp.sum(eye * s, axis=1)
-    # What a posterior has already been told is seen by the size of its prior's rows.
-    known = root.undiminished()
-    before = variance if known is root else _row_variance(whiten(operator, known)) + noise
-    seen = variance > REDUNDANT * before
+    seen = variance > REDUNDANT * (variance if before is None else before + noise)
     exponent = jnp.round(-0.5 * jnp.log2(jnp.where(seen, variance, 1)))
     scale = jnp.where(seen, jnp.exp2(exponent), 0)
     found = whitening(scale[:, None] * s * scale[None, :], REDUNDANT)
@@ -71,7 +133,7 @@ def _solve(
     )
     kept = jnp.any(found.whitener != 0, axis=1)
     return Gain(
-        mean=mean + root.mv(root.rmv(operator.rmv(multiplier))),
+        mean=prediction,
         multiplier=multiplier,
         scale=scale,
         whitener=split(found.whitener),
@@ -80,6 +142,7 @@ def _solve(
         * jnp.sum(jnp.log(found.diagonal) - jnp.log(jnp.where(kept, found.order @ scale, 1))),
         unmet=missing - s @ multiplier,
         rounding=magnitude + jnp.abs(value),
+        whitened=None,
     )
 
 
@@ -103,7 +166,9 @@ def solve(
     with halved diagonal (Smith, J. Comput. Graph. Stat. 4 (1995) 134). Redundant rows: the same,
     right for every change that leaves them redundant and consistent.
     """
-    return in_float64(_solve)(mean, root, operator, value, noise_std)
+    args = (mean, root, operator, value, noise_std)
+    single = jnp.result_type(*inexact_leaves(args)) != jnp.float64
+    return in_float64(partial(_solve, single=single))(*args)
 
 
 @solve.defjvp
@@ -122,7 +187,7 @@ def _(primals: tuple, tangents: tuple) -> tuple[Gain, Gain]:
 
     def scaled_gram(root: LinearMap, operator: LinearMap, noise_std: Array) -> Array:
         return (
-            gram(along_rows(scale, whiten(operator, root)))
+            operator.total(gram(along_rows(scale, whiten(operator, root))))
             + eye * ((scale * noise_std) ** 2)[:, None]
         )
 
@@ -133,6 +198,10 @@ def _(primals: tuple, tangents: tuple) -> tuple[Gain, Gain]:
         d_multiplier = scale * (whitener.T @ (whitener @ missing))
         _, ds = jax.jvp(scaled_gram, (root, operator, noise_std), (d_root, d_operator, d_noise))
         ds = whitener @ ds @ whitener.T
+        d_whitened = None
+        if gain.whitened is not None:
+            _, dw = jax.jvp(whiten, (operator, root), (d_operator, d_root))
+            d_whitened = Pair(dw, jnp.zeros_like(dw))
         d_whitener = -(ds * (jnp.tril(ones) - 0.5 * eye)) @ whitener
         tangent = Gain(
             mean=a + root.mv(root.rmv(operator.rmv(d_multiplier))),
@@ -143,5 +212,6 @@ def _(primals: tuple, tangents: tuple) -> tuple[Gain, Gain]:
             log_det=jnp.sum(eye * ds),
             unmet=jnp.zeros_like(scale),
             rounding=jnp.zeros_like(scale),
+            whitened=d_whitened,
         )
     return gain, tangent

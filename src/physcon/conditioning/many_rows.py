@@ -37,8 +37,8 @@ def _solve(
     multiplier, steps = solver.inverse(root, operator, noise_std)(missing)
     change = root.mv(root.rmv(operator.rmv(multiplier)))
     left = missing - operator.mv(change) - noise_std**2 * multiplier
-    largest = jnp.max(jnp.abs(missing))
-    unmet = jnp.max(jnp.abs(left)) / jnp.where(largest == 0, 1, largest)
+    largest = solver.largest(missing)
+    unmet = solver.largest(left) / jnp.where(largest == 0, 1, largest)
     return Solution(mean + change, multiplier, unmet, steps)
 
 

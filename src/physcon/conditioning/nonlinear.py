@@ -14,11 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from physcon._checks import error_if, require
-from physcon._linalg import cholesky, combine, gram, in_float64, inner, lower_inverse
+from physcon._linalg import cholesky, gram, in_float64, inner
 from physcon._typing import Any, Array, Float, Int, Scalar
 from physcon.conditioning.condition import condition
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
+from physcon.conditioning.tangent import conjugate_gradients, frame_at
 from physcon.linear_map import Rows
 
 
@@ -132,57 +133,6 @@ def _latent(prior: Gaussian, constraint: NonlinearConstraint) -> Callable[[Array
     return lambda z: constraint.fn(prior.mean + prior.root.mv(z)) - constraint.value
 
 
-class _Frame(NamedTuple):
-    """The tangent plane of the surface at z, and curvature along it."""
-
-    rows: Float[Array, "m *z"]  # W
-    whitener: Float[Array, "m m"]  # L⁻¹, W Wᵀ = L Lᵀ
-    hessian: Callable[[Array], Array]  # x -> Σ λ_r ∇²g_r x
-    multiplier: Float[Array, " m"]
-
-    def normal(self, f: Array) -> Array:
-        """Shortest x with W x = f."""
-        return combine(self.whitener.T @ (self.whitener @ f), self.rows)
-
-    def tangential(self, x: Array) -> Array:
-        """Projection onto the plane W x = 0; twice, against cancellation."""
-        for _ in range(2):
-            x = x - self.normal(inner(self.rows, x))
-        return x
-
-
-def _frame(g: Callable[[Array], Array], z: Array, pull: Array) -> _Frame:
-    """At z, with the least-squares multipliers of `pull` = Wᵀ λ."""
-    rows = jax.jacrev(g)(z)
-    whitener = lower_inverse(cholesky(gram(rows)))
-    multiplier = whitener.T @ (whitener @ inner(rows, pull))
-
-    def hessian(x: Array) -> Array:
-        return jax.jvp(jax.grad(lambda z: jnp.sum(multiplier * g(z))), (z,), (x,))[1]
-
-    return _Frame(rows, whitener, hessian, multiplier)
-
-
-def _conjugate_gradients(apply: Callable[[Array], Array], force: Array, steps: int) -> Array:
-    """x with apply(x) = force, symmetric; stops at negative curvature, with a downhill x."""
-    enough = (10 * jnp.finfo(force.dtype).eps) ** 2 * jnp.sum(force**2)
-
-    def body(s: tuple) -> tuple:
-        x, r, p, rr, count, _ = s
-        ap = apply(p)
-        bend = jnp.sum(p * ap)
-        convex = bend > 0
-        alpha = jnp.where(convex, rr / jnp.where(convex, bend, 1), jnp.where(count == 0, 1, 0))
-        r = r - alpha * ap
-        following = jnp.sum(r**2)
-        done = ~convex | (following <= enough)
-        return x + alpha * p, r, r + following / rr * p, following, count + 1, done
-
-    rr = jnp.sum(force**2)
-    start = (jnp.zeros_like(force), force, force, rr, jnp.int32(0), rr == 0)
-    return jax.lax.while_loop(lambda s: ~s[5] & (s[4] < steps), body, start)[0]
-
-
 def _sqp(
     prior: Gaussian, constraint: NonlinearConstraint, max_steps: int
 ) -> tuple[Array, Array, Array]:
@@ -193,11 +143,11 @@ def _sqp(
     def body(s: tuple) -> tuple:
         z, count, _, _ = s
         f = g(z)
-        frame = _frame(g, z, z)
+        frame = frame_at(g, z, z)
         normal = -frame.normal(f)
         plane = frame.tangential
         force = plane(frame.hessian(normal) - z)
-        along = _conjugate_gradients(lambda x: plane(x - frame.hessian(x)), force, 100)
+        along = conjugate_gradients(lambda x: plane(x - frame.hessian(x)), force, 100)
         step = normal + along
         norms = jnp.sqrt(jnp.diag(gram(frame.rows)))
         penalty = 2 * jnp.abs(frame.multiplier) + 1 / norms
@@ -245,7 +195,7 @@ def _solve(
     @solve.defjvp
     def _(primals: tuple, tangents: tuple) -> tuple[Any, Any]:
         mean, z, converged = solve(*primals)
-        frame = _frame(_latent(primals[0], law(primals[1])), z, z)
+        frame = frame_at(_latent(primals[0], law(primals[1])), z, z)
         plane = frame.tangential
 
         def pull(prior: Gaussian, arrays: NonlinearConstraint) -> tuple[Array, Array]:
@@ -261,7 +211,7 @@ def _solve(
             normal = -frame.normal(missed)
             force = plane(bent + frame.hessian(normal))
             along = jax.lax.custom_linear_solve(
-                apply, force, lambda mv, r: _conjugate_gradients(mv, r, 200), symmetric=True
+                apply, force, lambda mv, r: conjugate_gradients(mv, r, 200), symmetric=True
             )
             dz = normal + plane(along)
             moved = lambda prior, z: prior.mean + prior.root.mv(z)  # noqa: E731
@@ -277,7 +227,7 @@ def _curvature(prior: Gaussian, constraint: NonlinearConstraint, z: Array) -> Sc
     prior, constraint = jax.tree.map(
         lambda x: jax.lax.stop_gradient(x) if eqx.is_array(x) else x, (prior, constraint)
     )
-    frame = _frame(_latent(prior, constraint), z, z)
+    frame = frame_at(_latent(prior, constraint), z, z)
     x = frame.tangential(jax.random.normal(jax.random.key(0), z.shape, z.dtype))
 
     def iterate(x: Array, _: None) -> tuple[Array, Array]:

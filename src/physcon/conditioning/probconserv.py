@@ -48,10 +48,10 @@ def prob_conserv(
     return condition(prior, law, throw=throw).posterior
 
 
-#: By the article's names. SoftC is a way of training, then `unconstrained` here.
+#: The article's methods, with its alpha. SoftC is a way of training, then `unconstrained` here.
 METHODS: dict[str, Method] = {
     "unconstrained": unconstrained,
-    "HardC": hard_c,
-    "ProbConserv": prob_conserv,
-    "ProbConserv + diffusion": partial(prob_conserv, alpha=0.9),
+    "hard": hard_c,
+    "probconserv": prob_conserv,
+    "diffusion": partial(prob_conserv, alpha=0.9),
 }

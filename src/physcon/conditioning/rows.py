@@ -13,23 +13,18 @@ from physcon.linear_map import Rows, Stencil
 
 
 def stack(*constraints: LinearConstraint) -> LinearConstraint:
-    """All constraints at once, as the rows of one; same field, all exact or all noisy.
+    """All constraints at once, as the rows of one; same field.
 
-    Exact and noisy laws together: `condition` on one after the other, in any order. It is the same.
+    Exact laws beside noisy ones have zero noise, and hold exactly. Conditioning on all of them is
+    conditioning on one after the other, in any order.
     """
     require(len(constraints) >= 1, "one or more constraints", 0, "pass some")
     shapes = {tuple(c.operator.in_shape) for c in constraints}
     require(
         len(shapes) == 1, "constraints on fields of one shape", shapes, "stack each field's own"
     )
-    exact = {c.noise_std is None for c in constraints}
-    require(
-        len(exact) == 1,
-        "all exact or all noisy constraints",
-        "both kinds",
-        "condition on one after the other: sequential conditioning equals joint conditioning",
-    )
-    noise = None if exact == {True} else jnp.concatenate([c.noise().ravel() for c in constraints])
+    exact = all(c.noise_std is None for c in constraints)
+    noise = None if exact else jnp.concatenate([c.noise().ravel() for c in constraints])
     rows = jnp.concatenate([c.operator.rows() for c in constraints])
     return LinearConstraint(
         Rows(rows), jnp.concatenate([c.value.ravel() for c in constraints]), noise

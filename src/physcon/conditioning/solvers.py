@@ -14,7 +14,14 @@ import jax.numpy as jnp
 from physcon import _tridiagonal
 from physcon._typing import Array, Float, Int, Scalar
 from physcon.conditioning.laplacian import preconditioner
-from physcon.linear_map import Diagonal, Difference, LinearMap, Sum, split_fields
+from physcon.linear_map import (
+    Diagonal,
+    Difference,
+    LinearMap,
+    Sum,
+    split_fields,
+)
+from physcon.linear_map.divided import DividedDifference
 
 Apply = Callable[[Float[Array, "*y"]], Float[Array, "*y"]]
 #: y -> S⁻¹ y, and the number of steps it took.
@@ -45,6 +52,10 @@ class Solver(eqx.Module):
         self, root: LinearMap, operator: LinearMap, noise_std: Float[Array, "*y"]
     ) -> Scalar | None:
         """log det S, or None where it has no cheap value."""
+
+    def largest(self, y: Float[Array, "*y"]) -> Scalar:
+        """max |y|."""
+        return jnp.max(jnp.abs(y))
 
     def variance(
         self, root: LinearMap, operator: LinearMap, noise_std: Float[Array, "*y"]
@@ -112,10 +123,15 @@ class ConjugateGradient(Solver):
     Attributes:
         rtol: tolerance; at least a few roundings of the arithmetic that runs.
         max_steps: after these `Conditioned.status` tells.
+        mesh_axes: along which cells are divided among devices, inside `jax.shard_map`. Each device
+            then preconditions its own block, without messages: the number of steps grows with the
+            number of blocks side by side (Smith, Bjørstad and Gropp, Domain Decomposition, 1996,
+            sec. 2.6).
     """
 
     rtol: float = eqx.field(static=True, default=1e-8)
     max_steps: int = eqx.field(static=True, default=500)
+    mesh_axes: tuple[str, ...] = eqx.field(static=True, default=())
 
     def inverse(self, root: LinearMap, operator: LinearMap, noise_std: Array) -> Inverse:
         frozen = jax.lax.stop_gradient((root, operator, noise_std))
@@ -138,25 +154,36 @@ class ConjugateGradient(Solver):
     def _iterate(self, mv: Apply, b: Array, approximate: Apply) -> tuple[Array, Array]:
         """Hestenes and Stiefel's recursion (Golub and Van Loan 2013, algorithm 11.5.1)."""
         rtol = max(self.rtol, 20 * float(jnp.finfo(b.dtype).eps))
-        target = rtol**2 * jnp.sum(b**2)
 
         def going(state: tuple) -> Array:
-            _, r, _, _, step = state
-            return (jnp.sum(r**2) > target) & (step < self.max_steps)
+            *_, left, step = state
+            return (left > target) & (step < self.max_steps)
 
         def advance(state: tuple) -> tuple:
-            x, r, p, rz, step = state
+            x, r, p, rz, _, step = state
             q = mv(p)
-            alpha = rz / jnp.sum(p * q)
+            (pq,) = self._dots(p, q)
+            alpha = rz / pq
             x, r = x + alpha * p, r - alpha * q
             z = approximate(r)
-            new = jnp.sum(r * z)
-            return x, r, z + new / rz * p, new, step + 1
+            new, left = self._dots(r, z, r)
+            return x, r, z + new / rz * p, new, left, step + 1
 
         z = approximate(b)
-        start = (jnp.zeros_like(b), b, z, jnp.sum(b * z), jnp.zeros((), jnp.int32))
+        rz, size = self._dots(b, z, b)
+        target = rtol**2 * size
+        start = (jnp.zeros_like(b), b, z, rz, size, jnp.zeros((), jnp.int32))
         x, *_, steps = jax.lax.while_loop(going, advance, start)
         return x, steps
+
+    def largest(self, y: Float[Array, "*y"]) -> Scalar:
+        own = super().largest(y)
+        return jax.lax.pmax(own, self.mesh_axes) if self.mesh_axes else own
+
+    def _dots(self, x: Array, *others: Array) -> tuple[Array, ...]:
+        """x · y for each of the others; one message for all of them."""
+        own = tuple(jnp.sum(x * y) for y in others)
+        return jax.lax.psum(own, self.mesh_axes) if self.mesh_axes else own
 
 
 def _preconditioner(root: LinearMap, operator: LinearMap, noise_std: Array) -> Apply:
@@ -173,7 +200,9 @@ def _preconditioner(root: LinearMap, operator: LinearMap, noise_std: Array) -> A
 
 def _differences(operator: LinearMap) -> tuple[Difference, ...] | None:
     parts = operator.parts if isinstance(operator, Sum) else (operator,)
-    return parts if all(isinstance(p, Difference) for p in parts) else None  # type: ignore
+    # Of a divided law each device sees its own block.
+    parts = [Difference(p.area, p.axis) if isinstance(p, DividedDifference) else p for p in parts]
+    return tuple(parts) if all(isinstance(p, Difference) for p in parts) else None  # type: ignore
 
 
 def structured_solver(root: LinearMap, operator: LinearMap, eps: float) -> Solver | None:

@@ -51,6 +51,7 @@ def _contradiction(rows: str) -> str:
     )
 
 
+CONTRADICTION_MESSAGE = _contradiction("unnamed")
 NOT_FINITE_MESSAGE = (
     "condition: expected a finite mean, root, operator and value, got NaN or infinity; NaN never "
     "means 'missing': give missing points zero weight in the constraint and a finite mean"

@@ -11,7 +11,7 @@ from jax.scipy.special import ndtr, ndtri
 
 from physcon._checks import require
 from physcon._linalg import in_float64
-from physcon._typing import Array, ArrayLike, Float, PRNGKeyArray
+from physcon._typing import Array, ArrayLike, Bool, Float, PRNGKeyArray, Scalar
 from physcon.conditioning.bounded import bounded, box, diagonal_std
 from physcon.conditioning.condition import condition
 from physcon.conditioning.constraint import LinearConstraint
@@ -91,81 +91,105 @@ def sample_bounded(
     sweeps: int = 100,
     throw: bool = True,
 ) -> Float[Array, "*s_x"]:
-    """Independent draws from a diagonal prior given one exact row and bounds; ``(*shape, *x)``.
+    """Independent draws from a diagonal prior given m exact rows and bounds; ``(*shape, *x)``.
 
-    Each draw is the end of a Gibbs chain of its own, started at `bounded`. A sweep pairs the points
-    at random and redraws every pair, in parallel, on the segment that keeps the pair's share of the
-    row: one truncated normal variate each, by inversion of its distribution function. The law
-    is exactly invariant under a sweep, and reached in the limit of many: an average over random
-    pairs forgets half of its start in each sweep, for points of similar scale; strongly unequal
-    ones need more sweeps. Every draw lies in the box and obeys the row, whatever their number.
+    Each draw is the end of a Gibbs chain of its own, started at `bounded`. A sweep puts the points
+    into random groups of m + 1 and redraws every group, in parallel, on the segment that keeps the
+    group's share of the rows: one truncated normal variate each, by inversion of its distribution
+    function. The law is exactly invariant under a sweep, and reached in the limit of many: with one
+    row an average over random pairs forgets half of its start in each sweep, for points of similar
+    scale; strongly unequal ones, and more rows, need more sweeps. Every draw lies in the box and
+    obeys the rows, whatever their number.
 
-    Shapes: as `bounded`; cost O(n) a sweep and draw. Not differentiable.
+    Shapes: as `bounded`, m independent rows, few; cost O(m! n) a sweep and draw. Not
+    differentiable.
 
-    Raises: as `bounded`; ValueError for several rows or a noisy one.
+    Raises: as `bounded`; ValueError for a noisy row, or as many rows as points.
 
-    Source: Geman and Geman (1984) for the sampler; Devroye (1986), II.2.1, for the inversion.
+    Source: Geman and Geman (1984) for the sampler; Devroye (1986), II.2.1, for the inversion. That
+    groups of m + 1 suffice: the edges of a polytope G u = b, lower <= u <= upper are elementary
+    vectors of the null space of G (Rockafellar 1969).
     """
     rows = constraint.operator.rows()
-    remedy = "add bounds to the other rows' noise-free posterior, or sum the rows"
-    require(rows.shape[0] == 1, "one row", rows.shape[0], remedy)
+    m, points = rows.shape[0], prior.mean.size
+    require(m < points, f"fewer rows than the field's {points} points", m, "drop redundant rows")
     exact = constraint.noise_std is None
     require(exact, "an exact row", "a noise_std", "append the noise as one more point of the field")
     start = bounded(prior, constraint, lower, upper, throw=throw).mean
     std = diagonal_std(prior, constraint)
-    arrays = (start, prior.mean, std, rows[0], *box(prior, lower, upper))
+    arrays = (start, prior.mean, std, *box(prior, lower, upper))
     count = int(np.prod(shape, dtype=int))
     seeds = jax.random.key_data(jax.random.split(key, count))
 
-    def chains(*arrays: Array) -> Array:
-        flat = [x.reshape(-1) for x in arrays]
-        return jax.vmap(lambda seed: _chain(seed, sweeps, *flat))(seeds)
+    def chains(rows: Array, *arrays: Array) -> Array:
+        rows, flat = rows.reshape(rows.shape[0], -1), [x.reshape(-1) for x in arrays]
+        return jax.vmap(lambda seed: _chain(seed, sweeps, rows, *flat))(seeds)
 
-    frozen = jax.tree.map(jax.lax.stop_gradient, arrays)
+    frozen = jax.tree.map(jax.lax.stop_gradient, (rows, *arrays))
     return in_float64(chains)(*frozen).reshape(*shape, *prior.mean.shape)
 
 
 def _chain(
     seed: Array,
     sweeps: int,
+    rows: Float[Array, "m n"],
     u: Float[Array, " n"],
     mean: Float[Array, " n"],
     std: Float[Array, " n"],
-    row: Float[Array, " n"],
     low: Float[Array, " n"],
     high: Float[Array, " n"],
 ) -> Float[Array, " n"]:
-    """State after `sweeps` random pairings; a point outside of the row is drawn once, directly."""
-    n = u.size
+    """After `sweeps` random groupings; points outside of all rows are drawn once, directly."""
+    m, n = rows.shape
     key, alone = jax.random.split(jax.random.wrap_key_data(seed))
-    move = (std > 0) & (row != 0)
+    seen = jnp.any(rows != 0, axis=0)
+    move = (std > 0) & seen
     width = jnp.where(std > 0, std, 1)
     direct = mean + width * _truncated_normal(alone, (low - mean) / width, (high - mean) / width)
-    u = jnp.where((row == 0) & (std > 0), jnp.clip(direct, low, high), u)
-    half = n // 2
+    u = jnp.where(~seen & (std > 0), jnp.clip(direct, low, high), u)
+    groups = n // (m + 1)
 
     def sweep(u: Array, key: Array) -> tuple[Array, None]:
-        pairing, draw = jax.random.split(key)
-        order = jax.random.permutation(pairing, n)
-        i, j = order[:half], order[half : 2 * half]
-        pair = move[i] & move[j]
-        # On u_i + t a, u_j + t c with g_i a + g_j c = 0, t is normal, truncated to [left, right].
-        a, c = jnp.where(pair, row[j], 1), jnp.where(pair, -row[i], 1)
-        norm = jnp.hypot(a, c)
-        a, c = a / norm, c / norm
-        precision = (a / width[i]) ** 2 + (c / width[j]) ** 2
-        pull = a * (mean[i] - u[i]) / width[i] ** 2 + c * (mean[j] - u[j]) / width[j] ** 2
+        grouping, draw = jax.random.split(key)
+        group = jax.random.permutation(grouping, n)[: (m + 1) * groups].reshape(m + 1, groups)
+        # On u + t d with G d = 0, t is normal, truncated to [left, right].
+        d, useful = jax.vmap(_null_vector, 2, (1, 0))(rows[:, group])
+        useful = useful & jnp.all(move[group], axis=0)
+        precision = jnp.sum((d / width[group]) ** 2, axis=0)
+        pull = jnp.sum(d * (mean - u)[group] / width[group] ** 2, axis=0)
         spread, centre = precision**-0.5, pull / precision
-        ends = [jnp.stack([(e[k] - u[k]) / s for e in (low, high)]) for k, s in ((i, a), (j, c))]
-        left = jnp.maximum(jnp.min(ends[0], axis=0), jnp.min(ends[1], axis=0))
-        right = jnp.minimum(jnp.max(ends[0], axis=0), jnp.max(ends[1], axis=0))
+        down, up = (low - u)[group], (high - u)[group]
+        moving, step = d != 0, jnp.where(d != 0, d, 1)
+        left = jnp.max(jnp.where(moving, jnp.where(d > 0, down, up) / step, -jnp.inf), axis=0)
+        right = jnp.min(jnp.where(moving, jnp.where(d > 0, up, down) / step, jnp.inf), axis=0)
         left, right = jnp.minimum(left, 0), jnp.maximum(right, 0)
         x = _truncated_normal(draw, (left - centre) / spread, (right - centre) / spread)
-        t = jnp.where(pair, jnp.clip(centre + spread * x, left, right), 0)
-        u = u.at[i].add(t * a).at[j].add(t * c)
-        return jnp.clip(u, low, high), None
+        t = jnp.where(useful, jnp.clip(centre + spread * x, left, right), 0)
+        return jnp.clip(u.at[group].add(t[None] * d), low, high), None
 
     return jax.lax.scan(sweep, u, jax.random.split(key, sweeps))[0]
+
+
+def _null_vector(g: Float[Array, "m k"]) -> tuple[Float[Array, " k"], Bool[Array, ""]]:
+    """The unit vector d with g d = 0, for k = m + 1, by Cramer's rule; and whether it is the only
+    one, by more than rounding.
+    """
+    minors = [(-1) ** k * _determinant(jnp.delete(g, k, axis=1)) for k in range(g.shape[1])]
+    d = jnp.stack(minors)
+    size = jnp.sqrt(jnp.sum(d**2))
+    only = size > 1e-6 * jnp.prod(jnp.sqrt(jnp.sum(g**2, axis=1)))
+    return d / jnp.where(only, size, 1), only
+
+
+def _determinant(a: Float[Array, "m m"]) -> Scalar:
+    """Laplace's expansion for up to three rows, without LAPACK calls in a batch."""
+    m = a.shape[0]
+    if m == 1:
+        return a[0, 0]
+    if m > 3:
+        return jnp.linalg.det(a)
+    terms = [(-1) ** k * a[0, k] * _determinant(jnp.delete(a[1:], k, axis=1)) for k in range(m)]
+    return jnp.sum(jnp.stack(terms))
 
 
 def _truncated_normal(key: Array, low: Array, high: Array) -> Array:

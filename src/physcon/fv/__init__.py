@@ -15,6 +15,7 @@ from physcon.fv.hancock import muscl_hancock as muscl_hancock
 from physcon.fv.implicit import implicit_euler as implicit_euler
 from physcon.fv.implicit import sdirk2 as sdirk2
 from physcon.fv.law import Law as Law
+from physcon.fv.layered import Layered as Layered
 from physcon.fv.passive import PassiveScalars as PassiveScalars
 from physcon.fv.positivity import Positive as Positive
 from physcon.fv.reconstruction import MUSCL as MUSCL
@@ -51,3 +52,7 @@ def __getattr__(name: str) -> Any:
 
         return solve_stiff
     raise AttributeError(f"module 'physcon.fv' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), "solve_stiff"])

@@ -16,7 +16,17 @@ import jax.numpy as jnp
 from physcon._checks import require
 from physcon._typing import Array, Float
 from physcon.boundary import Condition, Dirichlet, Neumann, Robin
-from physcon.fv.ghost import along, at_face, impose_flux, is_periodic, take
+from physcon.fv.ghost import (
+    Sides,
+    along,
+    at_face,
+    beyond_sides,
+    impose_flux,
+    is_closed,
+    outer_sides,
+    take,
+    with_ends,
+)
 from physcon.fv.scalar import number
 from physcon.fv.stefan import shock_based_flux
 
@@ -136,7 +146,7 @@ def diffusive_flux(
     u: Float[Array, "c *x"],
     law: Diffusion,
     widths: Float[Array, "..."],
-    sides: tuple[Condition, Condition],
+    sides: Sides,
     axis: int,
 ) -> Float[Array, "c *f"]:
     """Fluxes through the faces of one axis; on a side the condition's value sits at the face.
@@ -148,8 +158,8 @@ def diffusive_flux(
     n = values.shape[1 + axis]
     if isinstance(law, Stefan) and law.face == "shock":
         require(
-            widths.ndim == 0 and not is_periodic(sides),
-            "a uniform axis that is not periodic",
+            widths.ndim == 0 and not is_closed(sides),
+            "a uniform axis that is neither periodic nor divided among devices",
             f"axis {axis}",
             "use the integral mean there",
         )
@@ -161,7 +171,7 @@ def diffusive_flux(
 
 
 def _with_prescribed_gradients(
-    flux: Array, values: Array, law: Diffusion, sides: tuple[Condition, Condition], axis: int
+    flux: Array, values: Array, law: Diffusion, sides: Sides, axis: int
 ) -> Array:
     """At sides that prescribe the gradient the flux is -k(u at the face) times it.
 
@@ -173,19 +183,20 @@ def _with_prescribed_gradients(
         if not isinstance(side, Neumann | Robin):
             return take(flux, at, at + 1, axis)
         left, right = take(values, at, at + 1, axis), take(values, at + 1, at + 2, axis)
-        return law.coefficient(take(values, face, face + 1, axis)) * (left - right)
+        return take(k, face, face + 1, axis) * (left - right)
 
-    if not any(isinstance(side, Neumann | Robin) for side in sides):
+    outer = outer_sides(sides)
+    if not any(isinstance(side, Neumann | Robin) for side in outer):
         return flux
-    ends = end(sides[0], 0, 0), end(sides[1], n - 2, n - 1)
-    return jnp.concatenate([ends[0], take(flux, 1, n - 2, axis), ends[1]], axis=1 + axis)
+    k = law.coefficient(values)  # of all of them: it may depend on the place
+    return with_ends(flux, (end(outer[0], 0, 0), end(outer[1], n - 2, n - 1)), sides, axis)
 
 
 def diffusive_rate(
     u: Float[Array, "c *x"],
     law: Diffusion,
     widths: Float[Array, "..."],
-    sides: tuple[Condition, Condition],
+    sides: Sides,
     axis: int,
 ) -> Float[Array, "*x"]:
     """Per cell the sum of k over distance and width of its two faces: an explicit step of
@@ -203,7 +214,7 @@ def diffusive_rate(
 def with_side_values(
     u: Float[Array, "c *x"],
     widths: Float[Array, "..."],
-    sides: tuple[Condition, Condition],
+    sides: Sides,
     axis: int,
 ) -> tuple[Float[Array, "c *p"], Float[Array, " f"]]:
     """`u` with the value at each side (or the neighbour across), and the n + 1 distances."""
@@ -211,16 +222,18 @@ def with_side_values(
     h = jnp.broadcast_to(widths, (n,))
     inner = 0.5 * (h[1:] + h[:-1])
     first, last = take(u, 0, 1, axis), take(u, n - 1, n, axis)
-    if is_periodic(sides):
-        across = 0.5 * (h[:1] + h[-1:])
-        ends, gaps = (last, first), (across, across)
-    else:
-        gaps = 0.5 * h[:1], 0.5 * h[-1:]
-        lower = _side_value(first, gaps[0], sides[0], axis)
-        upper = _side_value(last, -gaps[1], sides[1], axis)
-        ends = lower, upper
+
+    def outside(sides: Sides) -> tuple[Array, Array]:
+        lower = _side_value(first, 0.5 * h[:1], sides[0], axis)
+        return lower, _side_value(last, -0.5 * h[-1:], sides[1], axis)
+
+    ends = beyond_sides(first, last, sides, outside)
+    nothing = jnp.zeros_like(h[:1])  # a side value sits on the face
+    uniform = widths.ndim == 0
+    before, after = beyond_sides(h[:1], h[-1:], sides, lambda _: (nothing, nothing), uniform)
     values = jnp.concatenate([ends[0], u, ends[1]], axis=1 + axis)
-    return values, jnp.concatenate([gaps[0], inner, gaps[1]])
+    gaps = [0.5 * (before + h[:1]), inner, 0.5 * (h[-1:] + after)]
+    return values, jnp.concatenate(gaps)
 
 
 def _side_value(inner: Array, gap: Array, condition: Condition, axis: int) -> Array:

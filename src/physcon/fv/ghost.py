@@ -5,7 +5,8 @@ enters. `Neumann` and `Robin` mirror the inner cells so that the condition holds
 second order. Which faces carry a prescribed `Flux` is decided here too.
 """
 
-from typing import cast
+from collections.abc import Callable
+from typing import TypeAlias, cast
 
 import jax
 import jax.numpy as jnp
@@ -20,9 +21,12 @@ from physcon.boundary import (
     Periodic,
     Reflective,
     Robin,
+    Seam,
     Value,
 )
 from physcon.fv.law import Law
+
+Sides: TypeAlias = tuple[Condition, Condition]
 
 
 def take(u: Array, start: int, stop: int, axis: int) -> Array:
@@ -53,7 +57,7 @@ def at_face(value: Value, u: Float[Array, "c *x"], axis: int) -> Array:
 def pad(
     u: Float[Array, "c *x"],
     widths: Float[Array, "..."],
-    sides: tuple[Condition, Condition],
+    sides: Sides,
     ghosts: int,
     law: Law,
     axis: int,
@@ -64,17 +68,60 @@ def pad(
     """
     n = u.shape[1 + axis]
     require(n >= ghosts, f"at least {ghosts} cells on axis {axis}", n, "refine the grid")
-    if is_periodic(sides):
-        return jnp.concatenate(
-            [take(u, n - ghosts, n, axis), u, take(u, 0, ghosts, axis)], axis=1 + axis
+    first, last = take(u, 0, ghosts, axis), take(u, n - ghosts, n, axis)
+
+    def outside(sides: Sides) -> tuple[Array, Array]:
+        h_first, h_last = (
+            (widths[:ghosts], jnp.flip(widths[n - ghosts :])) if widths.ndim else (widths, widths)
         )
-    first, last = take(u, 0, ghosts, axis), jnp.flip(take(u, n - ghosts, n, axis), 1 + axis)
-    h_first, h_last = (
-        (widths[:ghosts], jnp.flip(widths[n - ghosts :])) if widths.ndim else (widths, widths)
-    )
-    lower = _beyond(first, h_first, sides[0], law, axis, 1.0)
-    upper = _beyond(last, h_last, sides[1], law, axis, -1.0)
-    return jnp.concatenate([jnp.flip(lower, 1 + axis), u, upper], axis=1 + axis)
+        lower = _beyond(first, h_first, sides[0], law, axis, 1.0)
+        upper = _beyond(jnp.flip(last, 1 + axis), h_last, sides[1], law, axis, -1.0)
+        return jnp.flip(lower, 1 + axis), upper
+
+    before, after = beyond_sides(first, last, sides, outside)
+    return jnp.concatenate([before, u, after], axis=1 + axis)
+
+
+def beyond_sides(
+    first: Array,
+    last: Array,
+    sides: Sides,
+    outside: Callable[[Sides], tuple[Array, Array]],
+    uniform: bool = False,
+) -> tuple[Array, Array]:
+    """What lies before the `first` and after the `last` entries of an axis, in the axis' order.
+
+    On a closed axis they follow each other; at a `Seam` they are the neighbouring device's, but for
+    the outermost blocks; else ``outside(sides)``. What is `uniform` needs no message.
+    """
+    if is_periodic(sides):
+        return last, first
+    if not isinstance(sides[0], Seam):
+        return outside(sides)
+    name = sides[0].mesh_axis
+    size = jax.lax.axis_size(name)
+    before, after = last, first
+    if not uniform:
+        before = jax.lax.ppermute(last, name, [(k, (k + 1) % size) for k in range(size)])
+        after = jax.lax.ppermute(first, name, [((k + 1) % size, k) for k in range(size)])
+    outer = outer_sides(sides)
+    if is_periodic(outer):
+        return before, after
+    return _outermost(name, outside(outer), (before, after))
+
+
+def _outermost(
+    name: str, ends: tuple[Array, Array], within: tuple[Array, Array]
+) -> tuple[Array, Array]:
+    """`ends` on the first and the last device along a mesh axis, `within` elsewhere."""
+    first, last = (jax.lax.axis_index(name) == k for k in (0, jax.lax.axis_size(name) - 1))
+    return jnp.where(first, ends[0], within[0]), jnp.where(last, ends[1], within[1])
+
+
+def outer_sides(sides: Sides) -> Sides:
+    """The conditions on the sides of the whole grid."""
+    lower, upper = (c.outer if isinstance(c, Seam) else c for c in sides)
+    return lower, upper
 
 
 def _beyond(
@@ -100,13 +147,11 @@ def _beyond(
     return nearest  # Outflow; and behind a prescribed Flux nothing is read
 
 
-def impose_flux(
-    flux: Float[Array, "c *f"], sides: tuple[Condition, Condition], axis: int
-) -> Float[Array, "c *f"]:
+def impose_flux(flux: Float[Array, "c *f"], sides: Sides, axis: int) -> Float[Array, "c *f"]:
     """The face fluxes with those of `Flux` sides put in place."""
-    if not any(isinstance(condition, Flux) for condition in sides):
+    outer, n = outer_sides(sides), flux.shape[1 + axis]
+    if not any(isinstance(condition, Flux) for condition in outer):
         return flux
-    n = flux.shape[1 + axis]
 
     def end(condition: Condition, at: int) -> Array:
         computed = take(flux, at, at + 1, axis)
@@ -114,17 +159,31 @@ def impose_flux(
             return computed
         return jnp.broadcast_to(at_face(condition.flux, computed, axis), computed.shape)
 
-    parts = [end(sides[0], 0), take(flux, 1, n - 1, axis), end(sides[1], n - 1)]
-    return jnp.concatenate(parts, axis=1 + axis)
+    return with_ends(flux, (end(outer[0], 0), end(outer[1], n - 1)), sides, axis)
 
 
-def pad_widths(
-    widths: Float[Array, "..."], sides: tuple[Condition, Condition], ghosts: int
-) -> Float[Array, "..."]:
+def with_ends(
+    flux: Float[Array, "c *f"], ends: tuple[Array, Array], sides: Sides, axis: int
+) -> Float[Array, "c *f"]:
+    """The face fluxes with `ends` on the sides of the whole grid.
+
+    At a seam nothing is replaced: both blocks compute its flux from the same states.
+    """
+    n = flux.shape[1 + axis]
+    if isinstance(sides[0], Seam):
+        computed = take(flux, 0, 1, axis), take(flux, n - 1, n, axis)
+        ends = _outermost(sides[0].mesh_axis, ends, computed)
+    return jnp.concatenate([ends[0], take(flux, 1, n - 1, axis), ends[1]], axis=1 + axis)
+
+
+def pad_widths(widths: Float[Array, "..."], sides: Sides, ghosts: int) -> Float[Array, "..."]:
     """Cell widths of the padded axis; a scalar stays a scalar."""
     if widths.ndim == 0:
         return widths
-    return jnp.pad(widths, ghosts, mode="wrap" if is_periodic(sides) else "symmetric")
+    first, last = widths[:ghosts], widths[widths.size - ghosts :]
+    mirrored = jnp.flip(first), jnp.flip(last)
+    before, after = beyond_sides(first, last, sides, lambda _: mirrored)
+    return jnp.concatenate([before, widths, after])
 
 
 def along(x: Float[Array, "..."], ndim: int, axis: int) -> Array:
@@ -132,6 +191,11 @@ def along(x: Float[Array, "..."], ndim: int, axis: int) -> Array:
     return x if x.ndim == 0 else x.reshape((1,) * (1 + axis) + (-1,) + (1,) * (ndim - 2 - axis))
 
 
-def is_periodic(sides: tuple[Condition, Condition]) -> bool:
+def is_periodic(sides: Sides) -> bool:
     """Whether the axis closes on itself."""
     return isinstance(sides[0], Periodic)
+
+
+def is_closed(sides: Sides) -> bool:
+    """Whether an axis has other cells beyond its sides: its own or those of another device."""
+    return isinstance(sides[0], Periodic | Seam)

@@ -6,7 +6,16 @@ from physcon._checks import require
 from physcon._typing import Array, Float, Scalar
 from physcon.boundary import Condition, Dirichlet, Reflective
 from physcon.fv._materialise import separately
-from physcon.fv.ghost import along, at_face, impose_flux, is_periodic, pad, pad_widths, take
+from physcon.fv.ghost import (
+    Sides,
+    along,
+    at_face,
+    beyond_sides,
+    impose_flux,
+    pad,
+    pad_widths,
+    take,
+)
 from physcon.fv.law import Law
 from physcon.fv.reconstruction import MUSCL
 from physcon.fv.semidiscrete import Problem
@@ -65,18 +74,16 @@ def muscl_hancock(
 
 
 def _face_pairs(
-    lower: Array, upper: Array, sides: tuple[Condition, Condition], law: Law, axis: int
+    lower: Array, upper: Array, sides: Sides, law: Law, axis: int
 ) -> tuple[Array, Array]:
     """Left and right states of all faces from those inside the cells."""
     n = lower.shape[1 + axis]
     first, last = take(lower, 0, 1, axis), take(upper, n - 1, n, axis)
-    if is_periodic(sides):
-        before, beyond = last, first
-    else:
-        before, beyond = (
-            _outside(inner, condition, law, axis)
-            for inner, condition in zip((first, last), sides, strict=True)
-        )
+
+    def outside(sides: Sides) -> tuple[Array, Array]:
+        return _outside(first, sides[0], law, axis), _outside(last, sides[1], law, axis)
+
+    before, beyond = beyond_sides(first, last, sides, outside)
     left = jnp.concatenate([before, upper], axis=1 + axis)
     return left, jnp.concatenate([lower, beyond], axis=1 + axis)
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from physcon._checks import require
 from physcon._typing import Array, Float, Scalar
 from physcon.fv.diffusion import Diffusion, diffusive_flux
-from physcon.fv.ghost import along, is_periodic, take
+from physcon.fv.ghost import along, is_closed, take
 from physcon.fv.semidiscrete import Problem, cast
 from physcon.fv.stepping import ssp_rk2
 
@@ -28,7 +28,8 @@ def implicit_euler(
     the last iteration. In 2-D and 3-D the axes are split (locally one-dimensional method).
     Derivatives are those of the solved equation (one linear solve), not of the iterations.
 
-    A source is taken at the old time. Raises: ValueError for a hyperbolic law or a periodic axis.
+    A source is taken at the old time.
+    Raises: ValueError for a hyperbolic law, a periodic axis, or one divided among devices.
     Source: Yanenko, The Method of Fractional Steps (1971), ch. 2 (splitting).
     """
     if problem.source is not None:
@@ -78,8 +79,8 @@ def _axis_step(problem: Problem, u: Array, axis: int, t: Array, dt: Array) -> Ar
     law, sides = problem.law, cast(problem.boundary.at(t), u.dtype).sides[axis]
     require(isinstance(law, Diffusion), "a Diffusion", type(law).__name__, "use an explicit step")
     require(
-        not is_periodic(sides),
-        "no periodic axis",
+        not is_closed(sides),
+        "no periodic axis, and none divided among devices",
         f"axis {axis}",
         "use an explicit step there: its Jacobian is not tridiagonal",
     )

@@ -3,6 +3,8 @@
 Shapes: states are ``(1, *x)``.
 """
 
+from collections.abc import Callable
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -52,6 +54,10 @@ class Advection(Law):
     def critical_points(self, axis: int = 0) -> tuple[Float[Array, ""], ...]:
         """None: the flux is monotone."""
         return ()
+
+    def on_block(self, cut: Callable[[Array], Array]) -> "Advection":
+        """The law on a part of the grid; see `physcon.parallel.domain`."""
+        return Advection(tuple(cut(a) for a in self.velocity))
 
     def _velocity(self, axis: int) -> Array:
         require(

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import equinox as eqx
@@ -134,12 +135,13 @@ def _solve(
     max_steps: int,
     loop: str,
 ) -> Solution:
+    seams = problem.boundary.seams()
     step = problem.scheme.step
 
     def advance(state: _State, end: Array) -> _State:
         """One step, not beyond `end`."""
         # max() passes NaN on: this one reduction finds the step and any inadmissible state.
-        crossed = jnp.max(_rate_or_nan(problem, state.u, state.t))
+        crossed = largest(_rate_or_nan(problem, state.u, state.t), seams)
         size = cfl / crossed if dt is None else dt
         t = jnp.minimum(state.t + size, end)
         status = jnp.where(t > state.t, OK, STALLED)
@@ -161,7 +163,7 @@ def _solve(
 
         repeat = _while if loop == "while" else _checkpointed
         state = repeat(pending, lambda s: advance(s, end), state, max_steps)
-        sound = jnp.isfinite(_rate_or_nan(problem, state.u, state.t)).all()
+        sound = jnp.isfinite(largest(_rate_or_nan(problem, state.u, state.t), seams))
         status = jnp.where(state.t < end, MAX_STEPS, OK)
         status = jnp.where(sound, status, NOT_FINITE)
         state = state._replace(status=jnp.where(state.status == OK, status, state.status))
@@ -170,13 +172,33 @@ def _solve(
     zero = jnp.zeros((), jnp.int32)
     bracket = None if event is None else no_bracket(event, u, start)
     last, saved = jax.lax.scan(until, _State(u, start, zero, zero, bracket), times)
-    wrong = (last.status == NOT_FINITE) & jnp.isfinite(last.u).all()
+    wrong = (last.status == NOT_FINITE) & jnp.isfinite(largest(jnp.abs(last.u), seams))
     status = jnp.where(wrong, INADMISSIBLE, last.status)
     if event is None or last.bracket is None:
         return Solution(times, saved, last.steps, status, last.t)
     found = locate(event, lambda u, t, dt: step(problem, u, t, dt), last.bracket)
     reached = jnp.where(status == STOPPED, found.t, last.t)
     return Solution(times, saved, last.steps, status, reached, found)
+
+
+def largest(x: Float[Array, "*s"], seams: tuple[str, ...]) -> Scalar:
+    """max(x) over all blocks of a divided grid; NaN or infinite if any entry is NaN."""
+    return _across_blocks(jnp.max(x), seams) if seams else jnp.max(x)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _across_blocks(x: Scalar, seams: tuple[str, ...]) -> Scalar:
+    # A reduction over devices need not pass NaN on; infinity it does.
+    return jax.lax.pmax(jnp.where(jnp.isnan(x), jnp.inf, x), seams)
+
+
+@_across_blocks.defjvp
+def _(seams: tuple[str, ...], primals: tuple, tangents: tuple) -> tuple[Scalar, Scalar]:
+    """The tangent of the largest one, as for `jnp.max`; `pmax` itself has none."""
+    found = _across_blocks(*primals, seams)
+    hit = (primals[0] == found).astype(found.dtype)
+    share = hit / jax.lax.psum(hit, seams)
+    return found, jax.lax.psum(share * tangents[0], seams)
 
 
 def _rate_or_nan(problem: Problem, u: Array, t: Array) -> Array:

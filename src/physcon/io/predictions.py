@@ -18,7 +18,7 @@ Arrays = dict[str, np.ndarray]
 
 
 def read_arrays(path: str | Path) -> Arrays:
-    """All numeric arrays of a file, by name (HDF5 groups joined with "/").
+    """All numeric (and boolean) arrays of a file, by name (HDF5 groups joined with "/").
 
     Raises:
         ValueError: no such file, another ending than .npz .h5 .hdf5 .nc, or a file that can't be
@@ -34,7 +34,7 @@ def read_arrays(path: str | Path) -> Arrays:
             f"expected a readable {path.suffix} file, got {path.name}: {error}; it may be "
             "truncated, of another format, or hold pickled objects: save plain arrays"
         ) from error
-    return {name: a for name, a in arrays.items() if np.issubdtype(a.dtype, np.number)}
+    return {name: a for name, a in arrays.items() if _is_numeric(a)}
 
 
 def write_arrays(
@@ -54,13 +54,16 @@ def write_arrays(
     require(path.parent.is_dir(), "an existing folder", f"{path.parent}", "create it first")
     writer = _format(path)[1]
     for name, array in arrays.items():
-        numeric = np.issubdtype(array.dtype, np.number) or array.dtype == np.bool_
-        require(numeric, f"numbers in {name!r}", str(array.dtype), "nothing is pickled")
+        require(_is_numeric(array), f"numbers in {name!r}", str(array.dtype), "nothing is pickled")
     if like is not None:
         same = _format(Path(like))[1] is writer
         require(same, f"the ending {Path(like).suffix}", path.suffix, "keep the input's format")
     with atomic_path(path) as temporary:
         writer(temporary, arrays, None if like is None else Path(like))
+
+
+def _is_numeric(array: np.ndarray) -> bool:
+    return np.issubdtype(array.dtype, np.number) or array.dtype == np.bool_
 
 
 def _read_npz(path: Path) -> Arrays:

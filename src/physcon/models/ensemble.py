@@ -6,7 +6,7 @@ field, and `ensemble_prior` hands it to `condition` as a low-rank covariance.
 Source: Lakshminarayanan, Pritzel and Blundell, NeurIPS 2017.
 """
 
-from typing import TypeVar
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -15,10 +15,8 @@ import jax.numpy as jnp
 from physcon._checks import require
 from physcon._typing import Array, Float, PRNGKeyArray, Scalar
 from physcon.conditioning import Gaussian
-from physcon.models.losses import gaussian_log_density
 from physcon.models.predictor import Observations, Prediction, mixture_moments
-
-Member = TypeVar("Member", bound=eqx.Module)
+from physcon.models.scores import Score, negative_log_likelihood
 
 
 class SetRegressor(eqx.Module):
@@ -61,18 +59,18 @@ def make_ensemble(key: PRNGKeyArray, members: int = 5, **sizes: int) -> SetRegre
     """`members` random instances of `SetRegressor` as one module: arrays lead with the member.
 
     Any Equinox module can be a member: ``eqx.filter_vmap(make)(jax.random.split(key, members))``
-    for a module that maps (contexts, points) to a `Prediction`.
+    for a module that maps its inputs to a `Prediction`.
     """
     require(members >= 2, "2 or more members", members, "one has no spread")
     keys = jax.random.split(key, members)
     return eqx.filter_vmap(lambda k: SetRegressor.create(k, **sizes))(keys)
 
 
-def ensemble_members(
-    params: eqx.Module, contexts: Observations, points: Float[Array, "m dim"]
-) -> Prediction:
-    """Every member's mean and std, ``(k, m, c)``."""
-    return eqx.filter_vmap(lambda member: member(contexts, points))(params)
+def ensemble_members(params: eqx.Module, *inputs: Any) -> Prediction:
+    """Every member's mean and std, ``(k, m, c)``; `inputs` are contexts and points, or whatever
+    a member takes (a field, for a `physcon.models.operator.OperatorRegressor`).
+    """
+    return eqx.filter_vmap(lambda member: member(*inputs))(params)
 
 
 def ensemble_predict(
@@ -88,28 +86,29 @@ def ensemble_predict(
 
 
 def ensemble_prior(
-    params: eqx.Module,
-    contexts: Observations,
-    points: Float[Array, "m dim"],
-    shape: tuple[int, ...] | None = None,
+    params: eqx.Module, *inputs: Any, shape: tuple[int, ...] | None = None
 ) -> Gaussian:
     """The mixture as a `Gaussian` with the members' correlation: `Gaussian.from_mixture`.
 
     Shapes: the field is ``(m, c)``, or any `shape` of that size.
     """
-    means, stds = ensemble_members(params, contexts, points)
+    means, stds = ensemble_members(params, *inputs)
     shape = means.shape[1:] if shape is None else shape
     return Gaussian.from_mixture(means.reshape(-1, *shape), stds.reshape(-1, *shape))
 
 
 def ensemble_loss(
-    params: eqx.Module, contexts: Observations, targets: Observations, key: PRNGKeyArray
+    params: eqx.Module,
+    contexts: Observations,
+    targets: Observations,
+    key: PRNGKeyArray,
+    score: Score = negative_log_likelihood,
 ) -> Scalar:
-    """Sum over members of the mean negative log likelihood: each trains as if alone.
+    """Sum over members of the score's mean over points: each trains as if alone.
 
     For one task; minimise its mean over tasks. The key is not used.
     """
     del key
     mean, std = ensemble_members(params, contexts, targets.points)
-    values = jnp.broadcast_to(targets.values, mean.shape)
-    return -jnp.sum(jnp.mean(gaussian_log_density(values, mean, std**2), axis=(1, 2)))
+    scores = jax.vmap(lambda mean, std: score(targets.values, mean, std))(mean, std)
+    return jnp.sum(scores) / targets.values.size

@@ -5,7 +5,7 @@ All start from the evidence lower bound with the latent of the targets,
     loss = -sum log N(u; mean, std²) + KL(q(z | targets) || q(z | contexts)),
 
 and say something about the physics on top: a penalty on the residual (`soft_constraint_loss`), or
-a likelihood that already knows the constraint (`constrained_loss`).
+a score that already knows the constraint (`scored_loss`).
 """
 
 from collections.abc import Callable
@@ -14,16 +14,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from physcon._checks import require_shape
 from physcon._typing import Array, ArrayLike, Float, PRNGKeyArray, PyTree, Scalar
 from physcon.models.anp import ANP
 from physcon.models.encoders import Latent
 from physcon.models.predictor import Observations, Prediction
-
-
-def gaussian_log_density(u: Array, mean: Array, variance: Array) -> Array:
-    """log N(u; mean, variance), elementwise."""
-    return -0.5 * ((u - mean) ** 2 / variance + jnp.log(2 * jnp.pi * variance))
+from physcon.models.scores import Score, negative_log_likelihood
 
 
 def latent_kl(posterior: Latent, prior: Latent) -> Scalar:
@@ -58,6 +53,27 @@ def training_pass(
     return TrainingPass(prediction, z, latent_kl(posterior, prior))
 
 
+def scored_loss(
+    model: ANP,
+    contexts: Observations,
+    targets: Observations,
+    key: PRNGKeyArray | None = None,
+    *,
+    score: Score,
+    dropout: bool = False,
+) -> Scalar:
+    """score(targets; mean, std) + KL of one task, with one latent sample.
+
+    For a score with rows (`make_score`) the targets are k groups of n (times, with n points each),
+    in this order: training through the constraint.
+
+    Source: Kim et al. 2019, eq. 3; Hansen et al. 2023, section 3.3, for the density after
+    conditioning; other scores: Knoblauch, Jewson and Damoulas, JMLR 23 (2022).
+    """
+    out = training_pass(model, contexts, targets, key, dropout)
+    return out.kl + score(targets.values, *out.prediction)
+
+
 def negative_elbo(
     model: ANP,
     contexts: Observations,
@@ -70,9 +86,8 @@ def negative_elbo(
 
     Source: Kim et al. 2019, eq. 3, with one latent sample.
     """
-    out = training_pass(model, contexts, targets, key, dropout)
-    mean, std = out.prediction
-    return out.kl - jnp.sum(gaussian_log_density(targets.values, mean, std**2))
+    score = negative_log_likelihood
+    return scored_loss(model, contexts, targets, key, score=score, dropout=dropout)
 
 
 def soft_constraint_loss(
@@ -99,8 +114,7 @@ def soft_constraint_loss(
     Source: Hansen et al. 2023, section 4 (SoftC-ANP).
     """
     out = training_pass(model, contexts, targets, key, dropout)
-    mean, std = out.prediction
-    loss = out.kl - jnp.sum(gaussian_log_density(targets.values, mean, std**2))
+    loss = out.kl + negative_log_likelihood(targets.values, *out.prediction)
     return loss + weight * residual_penalty(
         residual, model.mean_function(contexts, out.z), targets.points
     )
@@ -111,59 +125,6 @@ def residual_penalty(
 ) -> Scalar:
     """Mean over points of residual(u, *point)², the residual by automatic differentiation of u."""
     return jnp.mean(jax.vmap(lambda point: residual(u, *point))(points) ** 2)
-
-
-def constrained_loss(
-    model: ANP,
-    contexts: Observations,
-    targets: Observations,
-    key: PRNGKeyArray | None = None,
-    *,
-    rows: Float[Array, "k n"],
-    noise_std: ArrayLike,
-    dropout: bool = False,
-) -> Scalar:
-    """Negative lower bound with the density *after* conditioning: training through the constraint.
-
-    The targets are k groups of n (times, with n points each), in this order; each group has one
-    constraint row.
-
-    Source: Hansen et al. 2023, section 3.3 (training); `conditioned_log_density`.
-    """
-    require_shape(targets.values, (rows.size, 1), "targets.values")
-    out = training_pass(model, contexts, targets, key, dropout)
-    mean, std, u = (x.reshape(rows.shape) for x in (*out.prediction, targets.values))
-    return out.kl - jnp.sum(conditioned_log_density(u, mean, std, rows, noise_std))
-
-
-def conditioned_log_density(
-    u: Float[Array, "k n"],
-    mean: Float[Array, "k n"],
-    std: Float[Array, "k n"],
-    rows: Float[Array, "k n"],
-    noise_std: ArrayLike,
-) -> Float[Array, " k"]:
-    """log p(u | b) of N(mean, std²) conditioned on b = g·u observed with noise, one row g each.
-
-    By Bayes' rule, without forming the posterior:
-
-        log p(u | b) = log N(u; mean, std²) + log N(b; g·u, s²) - log N(b; g·mean, Σ g² std² + s²).
-
-    b is the integral of u itself, as in training on data that obey the law.
-
-    Args:
-        noise_std: s > 0, scalar or ``(k,)``. As s -> 0 the density concentrates on g·u = b and its
-            logarithm grows as -log s.
-
-    Source: Hansen et al. 2023, eq. 8 (posterior); the evidence by Bayes' rule.
-    """
-    variance = jnp.broadcast_to(jnp.asarray(noise_std, u.dtype) ** 2, u.shape[:1])
-    b = jnp.sum(rows * u, axis=-1)
-    evidence = gaussian_log_density(
-        b, jnp.sum(rows * mean, axis=-1), jnp.sum((rows * std) ** 2, axis=-1) + variance
-    )
-    prior = jnp.sum(gaussian_log_density(u, mean, std**2), axis=-1)
-    return prior + gaussian_log_density(b, b, variance) - evidence
 
 
 def mean_over_tasks(

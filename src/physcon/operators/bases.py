@@ -24,6 +24,7 @@ import numpy as np
 from physcon._checks import require
 from physcon._typing import Array, Float, PRNGKeyArray, Shape
 from physcon.boundary import Boundary, Dirichlet, Neumann, Outflow, Robin
+from physcon.operators.spectral import along
 
 Basis: TypeAlias = Literal["sine", "cosine", "sine-cosine", "cosine-sine"]
 
@@ -60,10 +61,10 @@ def basis_conv(
     )
     modes = u
     for axis, (basis, k, n) in enumerate(zip(bases, kept, space, strict=True)):
-        modes = _along(modes, _analysis(basis, n, k), axis + 1)
+        modes = along(modes, _analysis(basis, n, k), axis + 1)
     modes = jnp.einsum("oi...,i...->o...", weights, modes)
     for axis, (basis, k, n) in enumerate(zip(bases, kept, space, strict=True)):
-        modes = _along(modes, _synthesis(basis, n, k), axis + 1)
+        modes = along(modes, _synthesis(basis, n, k), axis + 1)
     return modes
 
 
@@ -105,9 +106,3 @@ def _analysis(basis: Basis, n: int, kept: int) -> np.ndarray:
     if basis == "cosine":
         matrix[:, 0] *= 0.5
     return matrix
-
-
-def _along(u: Float[Array, "c *x"], matrix: np.ndarray, axis: int) -> Float[Array, "c *y"]:
-    moved = jnp.moveaxis(u, axis, -1)
-    moved = jnp.matmul(moved, jnp.asarray(matrix, u.dtype), precision="highest")
-    return jnp.moveaxis(moved, -1, axis)

@@ -5,32 +5,32 @@ output. In the blocks it carries the boundary data into the network: feature j t
 (normalised) condition of output channel j modulo the number of outputs. The last one makes the
 conditions hold to rounding.
 
-Which form trains best (benchmarks/results/bench_boon_forms.json: small networks without padding,
-400 steps, 3 seeds, relative L2):
+Which form trains best (quick presets of configs/boon_*.yaml: one step in time, the same budget and
+number of weights, 2 seeds, relative L2; docs/boundary_forms.md has all of it):
 
-                     plain   overwrite  lift    eliminate  basis
-    Stokes           0.185   0.189      0.014   0.49       0.019    Dirichlet
-    Burgers, shock   0.0089  0.0086     0.0051  0.15       0.0062   Dirichlet
-    heated rod       0.030   0.023      0.031   0.89       0.0084   Neumann
-    wave             0.171   0.127      0.265   1.04       0.016    Neumann
+                     plain    overwrite  lift     eliminate  basis
+    Stokes           0.087    0.085      0.0101   0.16       0.0108    Dirichlet
+    Burgers, shock   0.0031   0.0029     0.0025   0.031      0.0021    Dirichlet
+    heated rod       0.0049   0.0050     0.0057   0.24       0.0043    Neumann
+    wave             0.028    0.028      0.026    0.50       0.0079    Neumann
 
-The lift, which is the default, works with any FNO and suits values. For slopes it did not beat
-overwriting: cosines ("basis") did, and "basis" was never far from the best. Elimination, the
-article's form with exact pivots, trained badly throughout: its pivots all but vanish between ends
-that are neighbours on the FFT's circle.
+"basis" is best for slopes and on average, so `BoundaryFNO.init` builds it. The lift is the better
+one for values over time; it works with any FNO, also one that is trained already, and beside
+periodic axes: it is what `BoundaryFNO(fno)` does. Elimination, the article's form with exact
+pivots, trained badly throughout.
 """
 
 from functools import partial
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import equinox as eqx
 import jax.numpy as jnp
 
 from physcon._checks import require
-from physcon._typing import Array, Float, Shape
+from physcon._typing import Array, Float, PRNGKeyArray, Shape
 from physcon.boundary import Boundary, Dirichlet
 from physcon.grid import Grid
-from physcon.operators.bases import bases_for, basis_conv
+from physcon.operators.bases import bases_for, basis_conv, init_basis_weights
 from physcon.operators.correct import eliminated_sides
 from physcon.operators.elimination import eliminated_spectral_conv
 from physcon.operators.enforce import (
@@ -43,8 +43,8 @@ from physcon.operators.enforce import (
     smooth_lift,
 )
 from physcon.operators.fno import FNO, Convolve, Field, Normaliser, mean_and_variance
-from physcon.operators.spectral import spectral_conv
-from physcon.operators.trace import Trace, broadcast_value, traces
+from physcon.operators.spectral import init_spectral_weights, spectral_conv
+from physcon.operators.trace import Order, Trace, broadcast_value, traces
 
 NetworkForm: TypeAlias = Literal["lift", "eliminate", "overwrite", "basis"]
 Rows: TypeAlias = tuple[tuple[Trace, ...], ...]
@@ -72,9 +72,44 @@ class BoundaryFNO(eqx.Module):
     fno: FNO
     form: NetworkForm = eqx.field(static=True, default="lift")
     every_block: bool = eqx.field(static=True, default=True)
-    order: int = eqx.field(static=True, default=2)
+    order: Order = eqx.field(static=True, default=2)
     reach: float = eqx.field(static=True, default=REACH)
     throw: bool = eqx.field(static=True, default=True)
+
+    @classmethod
+    def init(
+        cls,
+        key: PRNGKeyArray,
+        in_channels: int,
+        out_channels: int,
+        modes: Shape,
+        width: int = 64,
+        depth: int = 4,
+        *,
+        form: NetworkForm = "basis",
+        every_block: bool = True,
+        order: Order = 2,
+        reach: float = REACH,
+        throw: bool = True,
+        padding: tuple[int | float, ...] | None = None,
+        **options: Any,
+    ) -> "BoundaryFNO":
+        """A network whose spectral weights suit the form.
+
+        Args:
+            padding: as of `FNO`, for Fourier weights; by default a quarter of every axis, which is
+                right unless an axis is periodic. Without it both ends are neighbours.
+            options: further ones of `FNO.init`.
+        """
+        of_basis = form == "basis"
+        if padding is None:
+            padding = (0,) * len(modes) if of_basis else (0.25,) * len(modes)
+        weights = init_basis_weights if of_basis else init_spectral_weights
+        fno = FNO.init(
+            key, in_channels, out_channels, modes, width, depth,
+            padding=padding, init_weights=weights, **options,
+        )  # fmt: skip
+        return cls(fno, form, every_block, order, reach, throw)
 
     def __call__(self, u: Float[Array, "i *x"], boundary: Boundary, grid: Grid) -> Field:
         """The output in physical units; l_r(output) == α_r on every side r."""
@@ -125,10 +160,10 @@ class BoundaryFNO(eqx.Module):
         if self.form == "basis":
             require(not any(self.fno.padding), "no padding", self.fno.padding, "bases need none")
             return partial(basis_conv, bases=bases_for(boundary, len(space)))
-        if self.form == "eliminate" and self.every_block and any(rows):
-            sides = eliminated_sides(rows)
-            if sides:
-                return partial(eliminated_spectral_conv, sides=sides, points=space[0])
+        if self.form == "eliminate" and self.every_block:
+            sides = eliminated_sides(rows, len(space))
+            if any(sides):
+                return partial(eliminated_spectral_conv, sides=sides, points=space)
         return spectral_conv
 
     def _hidden_rows(self, rows: Rows, space: Shape, closed: list[int]) -> Rows:

@@ -5,8 +5,8 @@ Three forms, the same exactness, different interiors:
 - "lift": K x + Σ_r φ_r (α_r - l_r(K x)) with smooth φ. Bounded for every kernel, independent of
   the resolution, any dimension and number of faces and channels.
 - "eliminate": the paper's K T x with matrix pivots, then the boundary nodes are set. Square
-  channels. Its pivots shrink with the resolution where the two ends of an axis are neighbours on
-  the FFT's circle (G_00 - G_01 G_11⁻¹ G_10 = O(n⁻²) without padding).
+  channels; several axes in turn. Its pivots shrink with the resolution where the two ends of an
+  axis are neighbours on the FFT's circle (G_00 - G_01 G_11⁻¹ G_10 = O(n⁻²) without padding).
 - "overwrite": K x with the boundary nodes set.
 """
 
@@ -20,7 +20,7 @@ from physcon.grid import Grid
 from physcon.operators.elimination import eliminate, eliminated_spectral_conv
 from physcon.operators.enforce import lift, overwrite
 from physcon.operators.spectral import Method, Weights, spectral_conv
-from physcon.operators.trace import Trace, traces
+from physcon.operators.trace import Order, Trace, traces
 
 Form: TypeAlias = Literal["lift", "eliminate", "overwrite"]
 Kernel: TypeAlias = Callable[[Float[Array, "i *x"]], Float[Array, "o *x"]]
@@ -31,7 +31,7 @@ def correct(
     boundary: Boundary,
     grid: Grid,
     form: Form = "lift",
-    order: int = 2,
+    order: Order = 2,
     throw: bool = True,
 ) -> Kernel:
     """The kernel with its output corrected: l_r(correct(K)(x)) == α_r on every side r.
@@ -52,7 +52,7 @@ def correct(
         if form == "eliminate":
             require(grid.ndim == 1, "one dimension", grid.ndim, "use form='lift', or the closed "
                     "form of corrected_spectral_conv")  # fmt: skip
-            sides = eliminated_sides(traces(boundary, grid, order))
+            (sides,) = eliminated_sides(traces(boundary, grid, order), 1)
             y = eliminate(kernel, x, sides) if sides else kernel(x)
         else:
             y = kernel(x)
@@ -68,21 +68,23 @@ def corrected_spectral_conv(
     boundary: Boundary,
     grid: Grid,
     form: Form = "lift",
-    order: int = 2,
+    order: Order = 2,
     method: Method = "auto",
     throw: bool = True,
 ) -> Float[Array, "o *x"]:
     """`correct` of a spectral convolution in closed form: one transform pair, as without it.
 
-    Equal to ``correct(partial(spectral_conv, weights), boundary, grid, form, order)(x)``.
+    In one dimension and for "lift" and "overwrite" equal to
+    ``correct(partial(spectral_conv, weights), boundary, grid, form, order)(x)``.
 
     Raises:
-        ValueError: "eliminate" with conditions on other axes than the first, in three dimensions,
-            or with unequal channels.
+        ValueError: "eliminate" with unequal channels.
     """
     _check_form(form)
-    sides = eliminated_sides(traces(boundary, grid, order)) if form == "eliminate" else ()
-    if sides:
+    sides = ()
+    if form == "eliminate":
+        sides = eliminated_sides(traces(boundary, grid, order), grid.ndim)
+    if any(sides):
         y = eliminated_spectral_conv(weights, x, sides, method)
     else:
         y = spectral_conv(weights, x, method)
@@ -90,15 +92,10 @@ def corrected_spectral_conv(
     return finish(y, boundary, grid, order, throw=throw)
 
 
-def eliminated_sides(rows: tuple[tuple[Trace, ...], ...]) -> tuple[int, ...]:
-    """The sides of the first axis that have a condition; a periodic axis has nothing to free."""
-    require(
-        not any(rows[1:]),
-        "conditions on the first axis only, for form='eliminate'",
-        f"rows on axes {[axis for axis, r in enumerate(rows) if r]}",
-        "use form='lift'",
-    )
-    return tuple(int(t.upper) for t in rows[0] if not t.periodic)
+def eliminated_sides(rows: tuple[tuple[Trace, ...], ...], ndim: int) -> tuple[tuple[int, ...], ...]:
+    """Per axis the sides that have a condition; a periodic axis has nothing to free."""
+    free = ((),) * (ndim - len(rows))
+    return tuple(tuple(int(t.upper) for t in r if not t.periodic) for r in rows) + free
 
 
 def _check_form(form: str) -> None:

@@ -27,6 +27,7 @@ from physcon.operators.spectral import (
     Method,
     Modes,
     Weights,
+    along,
     analyse,
     check_modes,
     choose_method,
@@ -67,104 +68,126 @@ def eliminate(
 def eliminated_spectral_conv(
     weights: Weights,
     x: Float[Array, "c *x"],
-    sides: tuple[int, ...],
+    sides: tuple[tuple[int, ...], ...],
     method: Method = "auto",
-    points: int | None = None,
+    points: Shape | None = None,
 ) -> Float[Array, "c *x"]:
-    """K T x for a spectral convolution, on the sides of its first axis, with one transform pair.
+    """K T x for a spectral convolution, on any faces of the box, with one transform pair.
 
-    Shapes: weights ``(2, c, c, *modes)``, x ``(c, n)`` or ``(c, n, t)``; in two dimensions the
-    transverse modes decouple and each has its own blocks.
+    Along the other axes K is circulant, so every transverse mode has its own blocks. Axes are
+    eliminated in turn: the rows of the last one depend on their own face alone, those of a former
+    one also on the impulses that came after it. (The joint elimination is a dense system over all
+    faces.) Transverse modes that K drops have no row and no impulse.
+
+    Shapes: weights ``(2, c, c, *modes)``, x ``(c, *x)``.
 
     Args:
-        points: nodes of the first axis that belong to the domain; the rest is padding.
+        sides: per axis the eliminated sides, 0 (lower) and 1 (upper).
+        points: nodes of each axis that belong to the domain; the rest is padding.
 
     Raises:
-        ValueError: three dimensions, or unequal channels (pivots are square).
+        ValueError: unequal channels (pivots are square), not one entry per axis.
     """
     kept, space = weights.shape[3:], x.shape[1:]
     check_modes(kept, space)
     require(
-        len(space) <= 2 and weights.shape[1] == weights.shape[2],
-        "one or two dimensions and as many channels out as in",
-        f"{len(space)} dimensions, {weights.shape[2]} channels in, {weights.shape[1]} out",
+        weights.shape[1] == weights.shape[2],
+        "as many channels out as in",
+        f"{weights.shape[2]} in, {weights.shape[1]} out",
         "use form='lift'",
     )
+    require(len(sides) == len(space), f"sides of {len(space)} axes", sides, "() for a free axis")
     method = choose_method(space, kept) if method == "auto" else method
     modes = analyse(x, kept, method)
-    nodes = np.array([0, (points or x.shape[1]) - 1])[list(sides)]
-    shift, read = boundary_waves(space, kept, nodes)
-    face = jnp.moveaxis(jnp.take(x, nodes, axis=1), 1, 0)  # (p, c, *t)
-    if len(space) == 2:
-        face = analyse(face.reshape(-1, space[1]), kept[1:], "matmul")
-        face = face.reshape(len(nodes), x.shape[0], kept[1])
-        delta = _transverse_impulses(weights, modes, face, shift, read, space[1])
-    else:
-        delta = _line_impulses(weights, modes, face, shift, read)
-    added = jnp.einsum(
-        "sm,si...->im...", jnp.asarray(shift, modes.dtype), delta.astype(modes.dtype)
-    )
-    return synthesise(mix(weights, modes + added), space, method)
+    for axis, chosen in enumerate(sides):
+        if chosen:
+            last = (points or space)[axis] - 1
+            modes = modes + _impulse_modes(weights, modes, x, axis, np.array([0, last])[[*chosen]])
+    return synthesise(mix(weights, modes), space, method)
 
 
-def boundary_waves(space: Shape, kept: Shape, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Modes of an impulse at each node, and the row that reads a node from modes: both (p, m)."""
-    half = len(space) == 1
-    n, k = space[0], kept[0]
-    shift = dft(n, k, half)[nodes]
-    times = hermitian_weights(n, k) if half else np.ones(len(wavenumbers(k, half)))
-    return shift, shift.conj() * times / n
-
-
-def _line_impulses(
-    weights: Weights, modes: Modes, face: Float[Array, "p c"], shift: np.ndarray, read: np.ndarray
-) -> Float[Array, "p c"]:
-    """δ in one dimension: real blocks, real boundary values."""
-
-    @float64_primal
-    def solve(
-        weights: Weights, real: Array, imag: Array, face: Float[Array, "p c"]
-    ) -> Float[Array, "p c"]:
-        modes = jax.lax.complex(real, imag)
-        kernel = jax.lax.complex(weights[0], weights[1])
-        on_read = jnp.asarray(read, modes.dtype)
-        blocks = jnp.einsum("rm,sm,oim->rsoi", on_read, jnp.asarray(shift, modes.dtype), kernel)
-        values = jnp.einsum("rm,oim,im->ro", on_read, kernel, modes)
-        return _impulses(blocks.real, face, values.real)
-
-    return solve(weights, modes.real, modes.imag, face)
-
-
-def _transverse_impulses(
-    weights: Weights,
-    modes: Modes,
-    face: Modes,
-    shift: np.ndarray,
-    read: np.ndarray,
-    transverse: int,
+def _impulse_modes(
+    weights: Weights, modes: Modes, x: Float[Array, "c *x"], axis: int, nodes: np.ndarray
 ) -> Modes:
-    """δ for every transverse mode q: complex blocks, but for q = 0 (and n/2), which are real."""
-    self_conjugate = hermitian_weights(transverse, modes.shape[-1]) == 1
+    """The modes of impulses at the nodes of an axis that free its rows: e_rᵀ K (x + δ) = D_r x_r.
+
+    In float64: the pivots are small differences of large sums.
+    """
+    space, kept = x.shape[1:], modes.shape[1:]
+    is_last = axis + 1 == len(space)
+    shift, read = boundary_waves(space[axis], kept[axis], is_last, nodes)
+    face = jnp.moveaxis(jnp.take(x, nodes, axis=axis + 1), axis + 1, 0)
+    across = tuple(zip(_without(space, axis), _without(kept, axis), strict=True))
+    for t, (n, k) in enumerate(across):
+        half = not is_last and t + 1 == len(across)
+        face = along(face.astype(modes.dtype), dft(n, k, half), t + 2)
+    symmetric = _symmetriser(across, half_last=not is_last)
 
     @float64_primal
-    def solve(
-        weights: Weights, modes: tuple[Array, Array], face: tuple[Array, Array]
-    ) -> tuple[Array, Array]:
+    def solve(weights: Weights, modes: tuple, face: tuple) -> tuple[Array, Array]:
         x, at_face = jax.lax.complex(*modes), jax.lax.complex(*face)
         kernel = jax.lax.complex(weights[0], weights[1])
-        on_read = jnp.asarray(read, x.dtype)
-
-        def real_where_due(a: Array) -> Array:  # the inverse real transform drops this part
-            imag = jnp.where(self_conjugate.reshape((1,) * (a.ndim - 1) + (-1,)), 0, a.imag)
-            return jax.lax.complex(a.real, imag)
-
-        tau = jnp.asarray(shift, x.dtype)
-        blocks = real_where_due(jnp.einsum("rm,sm,oimq->rsoiq", on_read, tau, kernel))
-        values = real_where_due(jnp.einsum("rm,oimq,imq->roq", on_read, kernel, x))
+        on_read, tau = jnp.asarray(read, x.dtype), jnp.asarray(shift, x.dtype)
+        blocks = symmetric(jnp.einsum("rm,sm,oimq->rsoiq", on_read, tau, kernel))
+        values = symmetric(jnp.einsum("rm,oimq,imq->roq", on_read, kernel, x))
+        if not across:  # one real system
+            delta = _impulses(blocks[..., 0].real, at_face[..., 0].real, values[..., 0].real)
+            return delta[..., None], jnp.zeros_like(delta)[..., None]
         delta = jax.vmap(_impulses, in_axes=-1, out_axes=-1)(blocks, at_face, values)
         return delta.real, delta.imag
 
-    return jax.lax.complex(*solve(weights, (modes.real, modes.imag), (face.real, face.imag)))
+    flat = jnp.moveaxis(modes, axis + 1, 1).reshape(modes.shape[0], kept[axis], -1)
+    moved = jnp.moveaxis(weights, axis + 3, 3).reshape(*weights.shape[:3], kept[axis], -1)
+    face = face.reshape(*face.shape[:2], -1)
+    pairs = ((flat.real, flat.imag), (jnp.real(face), jnp.imag(face)))
+    delta = jax.lax.complex(*solve(moved, *pairs)).astype(modes.dtype)
+    added = jnp.einsum("sm,siq->imq", jnp.asarray(shift, modes.dtype), delta)
+    return jnp.moveaxis(added.reshape(-1, kept[axis], *_without(kept, axis)), 1, axis + 1)
+
+
+def boundary_waves(
+    n: int, kept: int, half: bool, nodes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Modes of an impulse at each node, and the row that reads a node from modes: both (p, m)."""
+    shift = dft(n, kept, half)[nodes]
+    times = hermitian_weights(n, kept) if half else np.ones(len(wavenumbers(kept, half)))
+    return shift, shift.conj() * times / n
+
+
+def _symmetriser(
+    across: tuple[tuple[int, int], ...], half_last: bool
+) -> Callable[[Inexact[Array, "*a q"]], Inexact[Array, "*a q"]]:
+    """What the inverse real transform makes of transverse modes q: h(q) → (h(q) + h(-q)*) / 2.
+
+    Of all of them where the real axis is the eliminated one; else of those whose mode on the real
+    axis is its own conjugate (0 and n/2). A mode whose negative was not kept is halved.
+    """
+    folded, kept, sizes = np.array([True]), np.array([True]), []
+    for t, (n, k) in enumerate(across):
+        half = half_last and t + 1 == len(across)
+        numbers = wavenumbers(k, half) % n
+        own = hermitian_weights(n, k) == 1 if half else np.ones(len(numbers), bool)
+        paired = own if half else np.isin((-numbers) % n, numbers)
+        folded = np.logical_and.outer(folded, own).ravel()
+        kept = np.logical_and.outer(kept, paired).ravel()
+        sizes.append(len(numbers))
+
+    def symmetric(h: Inexact[Array, "*a q"]) -> Inexact[Array, "*a q"]:
+        other = h.reshape(*h.shape[:-1], *sizes)
+        for t in range(len(sizes) - half_last):  # modes 0, 1 .. M-1, -M .. -1 become 0, -1 .. 1
+            axis = h.ndim - 1 + t
+            first = jax.lax.slice_in_dim(other, 0, 1, axis=axis)
+            rest = jax.lax.slice_in_dim(other, 1, None, axis=axis)
+            other = jnp.concatenate([first, jnp.flip(rest, axis)], axis)
+        shape = (1,) * (h.ndim - 1) + (-1,)
+        other = jnp.where(kept.reshape(shape), other.reshape(h.shape).conj(), 0)
+        return jnp.where(folded.reshape(shape), 0.5 * (h + other), h)
+
+    return symmetric
+
+
+def _without(sizes: Shape, axis: int) -> Shape:
+    return sizes[:axis] + sizes[axis + 1 :]
 
 
 def _impulses(

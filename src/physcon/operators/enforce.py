@@ -17,7 +17,7 @@ from physcon._linalg import cholesky, float64_primal, lower_inverse
 from physcon._typing import Array, Float, Scalar
 from physcon.boundary import Boundary
 from physcon.grid import Grid
-from physcon.operators.trace import Trace, traces
+from physcon.operators.trace import Order, Trace, traces
 
 #: Lift functions of one axis, one per row.
 Gain: TypeAlias = Float[Array, "_ _"]
@@ -39,7 +39,7 @@ def overwrite(
     u: Float[Array, "c *x"],
     boundary: Boundary,
     grid: Grid,
-    order: int = 2,
+    order: Order = 2,
     throw: bool = True,
 ) -> Float[Array, "c *x"]:
     """`u` with its boundary nodes solved from the conditions; no other node changes.
@@ -62,14 +62,15 @@ def lift(
     u: Float[Array, "c *x"],
     boundary: Boundary,
     grid: Grid,
-    order: int = 2,
+    order: Order = 2,
     reach: float = REACH,
     throw: bool = True,
 ) -> Float[Array, "c *x"]:
     """`u` plus smooth functions times its boundary residual: u + Σ_r φ_r(x) (α_r - l_r(u)).
 
     l_r(φ_s) = δ_rs, so the conditions hold; ‖φ‖ depends on the conditions and the stretching of the
-    grid only. A last `overwrite` removes what rounding left.
+    grid only. A last `overwrite` removes what rounding left, but for spectral derivatives, where
+    overwriting a node would spoil the slope at the other end.
 
     Shapes, Raises: as `overwrite`.
 
@@ -84,11 +85,11 @@ def lift(
     rows = traces(boundary, grid, order)
     u = check_corners(u, rows, throw)
     u = smooth_lift(u, rows, lift_gains(rows, grid, reach))
-    return overwrite_rows(u, rows, throw)
+    return overwrite_rows(u, tuple(tuple(t for t in r if t.is_local) for r in rows), throw)
 
 
 def residuals(
-    u: Float[Array, "c *x"], boundary: Boundary, grid: Grid, order: int = 2
+    u: Float[Array, "c *x"], boundary: Boundary, grid: Grid, order: Order = 2
 ) -> tuple[Residual, ...]:
     """l(u) - α for every side with a condition, axis by axis."""
     return tuple(
@@ -202,6 +203,8 @@ def overwrite_rows(
 ) -> Float[Array, "c *x"]:
     """`overwrite` for rows that are at hand, corners unchecked."""
     for t in (t for axis_rows in rows for t in axis_rows):
+        require(t.is_local, f"a one-sided difference on {t.name}", "order='spectral'",
+                "its row does not hold the boundary node: use form='lift'")  # fmt: skip
         # Masks instead of scatters: they fuse with the elementwise work around them.
         axis, n = t.axis + 1, u.shape[t.axis + 1]
         where = jnp.arange(n).reshape((1,) * axis + (-1,) + (1,) * (u.ndim - axis - 1))

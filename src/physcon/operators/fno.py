@@ -9,7 +9,7 @@ block as in Tran et al., Factorized Fourier neural operators, ICLR 2023, eq. 2.
 """
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 import equinox as eqx
 import jax
@@ -43,8 +43,12 @@ class Pointwise(eqx.Module):
 
     def __call__(self, u: Float[Array, "i *x"]) -> Float[Array, "o *x"]:
         """W u + b."""
-        bias = self.bias.reshape((-1,) + (1,) * (u.ndim - 1))
-        return jnp.einsum("oi,i...->o...", self.weight, u) + bias
+        # Times a one that depends on the sample: under vmap the products, and that of the weight's
+        # gradient above all, stay one per sample. As one product over (sample, point) XLA's CPU
+        # backend transposes the whole batch: forward and backward took 1.5 times as long.
+        one = 1 + 0 * jax.lax.stop_gradient(u[(0,) * u.ndim])
+        flat = jnp.matmul(self.weight * one, u.reshape(u.shape[0], -1)) + self.bias[:, None]
+        return flat.reshape(-1, *u.shape[1:])
 
 
 class Perceptron(eqx.Module):
@@ -73,10 +77,12 @@ class Block(eqx.Module):
 
 
 class Normaliser(eqx.Module):
-    """(u - mean) / std per channel, and back; not trained."""
+    """(u - mean) / std per channel, and back; `fit` leaves it as it is."""
 
     mean: Float[Array, " c"]
     std: Float[Array, " c"]
+
+    frozen: ClassVar[bool] = True
 
     @classmethod
     def fit(cls, samples: Float[Array, "b c *x"]) -> "Normaliser":
@@ -109,7 +115,8 @@ class FNO(eqx.Module):
         inputs, outputs: normalisers, or None.
         padding: per axis a fraction of its length (float), or a number of points (int), of zeros
             appended after the lift: room for what is not periodic. A fraction keeps the network's
-            meaning on other grids.
+            meaning on other grids: the share of zeros, and so the lowest modes, stay the same.
+            (Keeping the period instead made the transfer from 17 to 33 points three times worse.)
         coordinates: whether the positions, 0 to 1 per axis, are appended to the input.
         activate_last: whether the last block, too, ends with an activation.
     """

@@ -99,7 +99,7 @@ def published_elimination(
     require(len(space) <= 2, "one or two dimensions", len(space), "use physcon.operators.correct")
     method = choose_method(space, kept) if method == "auto" else method
     line = len(space) == 1
-    shift, read = boundary_waves(space, kept, np.array([0, space[0] - 1]))
+    shift, read = boundary_waves(space[0], kept[0], line, np.array([0, space[0] - 1]))
 
     def response(node: int, modes: Modes) -> Field:
         """(K x) at a node, for x given by its modes."""

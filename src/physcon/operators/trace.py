@@ -4,13 +4,17 @@ A condition on one side of an axis is a linear functional of the field along tha
 
     l(u) = Σ_s c_s u(x_s) = α,     s = 0 at the side, counted inwards,
 
-with c = (1) for Dirichlet, the one-sided difference for Neumann, a e_0 + b c for Robin, and
+with c = (1) for Dirichlet, the one-sided difference for Neumann (or, for fields that are periodic
+over the axis, the exact derivative of their trigonometric interpolant), a e_0 + b c for Robin, and
 u(x_0) - u(x_{N-1}) = 0 for a periodic axis whose last node repeats the first. Everything else in
 `physcon.operators` (overwriting, lifting, elimination) is written in these rows.
 """
 
+from typing import Literal, TypeAlias
+
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 
 from physcon._checks import require
 from physcon._typing import Array, Float, Shape
@@ -25,6 +29,9 @@ from physcon.boundary import (
     one_sided_derivative,
 )
 from physcon.grid import Grid
+
+#: How ∂u/∂x is taken: a one-sided difference of order 1 to 4, or "spectral".
+Order: TypeAlias = int | Literal["spectral"]
 
 
 class Trace(eqx.Module):
@@ -66,25 +73,38 @@ class Trace(eqx.Module):
         return jnp.flip(row) if self.upper else row
 
     @property
+    def is_local(self) -> bool:
+        """Whether the row ends a few nodes from the side, so that its node can be solved for."""
+        return self.row.shape[0] <= 5
+
+    @property
     def name(self) -> str:
         """The side in words, for messages."""
         return f"the {'upper' if self.upper else 'lower'} side of axis {self.axis}"
 
 
-def traces(boundary: Boundary, grid: Grid, order: int = 2) -> tuple[tuple[Trace, ...], ...]:
+def traces(boundary: Boundary, grid: Grid, order: Order = 2) -> tuple[tuple[Trace, ...], ...]:
     """Per axis the rows of its sides: two, one (a free side, or periodic), or none.
 
     Args:
         boundary: on the first `boundary.ndim` axes of the grid; further axes (time) are free, and
             so is a side under `Outflow`.
         grid: nodes that include both ends of every axis with a condition.
-        order: of the one-sided differences in Neumann and Robin conditions, 1 to 4.
+        order: of the one-sided differences in Neumann and Robin conditions, 1 to 4; or "spectral":
+            the derivative of the trigonometric interpolant of all n nodes, whose period is n
+            spacings. Exact for what a spectral convolution without padding computes. The row does
+            not hold the boundary node itself (c_0 = 0): only a lift can meet it.
 
     Raises:
         ValueError: cells instead of nodes, a condition that has no row, an order out of range, an
             axis too short for its stencils, a value that is still a function of time.
     """
-    require(1 <= order <= 4, "a stencil order from 1 to 4", order, "2 is the default")
+    require(
+        order in (1, 2, 3, 4, "spectral"),
+        "a stencil order from 1 to 4, or 'spectral'",
+        repr(order),
+        "2 is the default",
+    )
     require(
         boundary.ndim <= grid.ndim,
         f"conditions on at most {grid.ndim} axes, as the grid has",
@@ -104,7 +124,7 @@ def traces(boundary: Boundary, grid: Grid, order: int = 2) -> tuple[tuple[Trace,
             continue
         sides = [_trace(c, grid, axis, up, order) for up, c in enumerate((lower, upper))]
         found = tuple(t for t in sides if t is not None)
-        longest = max((t.row.shape[0] for t in found), default=1)
+        longest = max((t.row.shape[0] for t in found if t.is_local), default=1)
         require(
             grid.shape[axis] > longest,
             f"more than {longest} nodes on axis {axis} for stencils of order {order}",
@@ -115,7 +135,7 @@ def traces(boundary: Boundary, grid: Grid, order: int = 2) -> tuple[tuple[Trace,
     return tuple(rows)
 
 
-def _trace(condition: Condition, grid: Grid, axis: int, upper: int, order: int) -> Trace | None:
+def _trace(condition: Condition, grid: Grid, axis: int, upper: int, order: Order) -> Trace | None:
     side = f"{'upper' if upper else 'lower'} side of axis {axis}"
     if isinstance(condition, Outflow):
         return None
@@ -134,11 +154,27 @@ def _trace(condition: Condition, grid: Grid, axis: int, upper: int, order: int) 
     return Trace(row, _array(value, side), axis, bool(upper), False)
 
 
-def _difference(grid: Grid, axis: int, upper: int, order: int) -> Float[Array, " _"]:
+def _difference(grid: Grid, axis: int, upper: int, order: Order) -> Float[Array, " _"]:
+    if order == "spectral":
+        require(grid.is_uniform(axis), f"equal spacings on axis {axis}", "others", "use order=2")
+        row = spectral_derivative(grid.shape[axis]) / grid.spacings[axis]
+        return -row if upper else row
     gaps = jnp.broadcast_to(grid.spacings[axis], (grid.shape[axis] - 1,))
     gaps = jnp.flip(gaps)[:order] if upper else gaps[:order]
     inwards = jnp.concatenate([jnp.zeros(1, gaps.dtype), jnp.cumsum(gaps)])
     return one_sided_derivative(-inwards if upper else inwards)
+
+
+def spectral_derivative(n: int) -> Float[Array, " _"]:
+    """d_s with h u'(x_0) = Σ_s d_s u(x_s) for a trigonometric polynomial through n nodes.
+
+    d_s = -(π/n) (-1)ˢ cot(π s / n) for even n (the Nyquist mode has no slope), 1 / sin for odd n.
+
+    Source: Trefethen, Spectral methods in MATLAB (2000), eqs. 3.10 and exercise 3.2.
+    """
+    s = np.arange(1, n)
+    wave = 1 / (np.tan if n % 2 == 0 else np.sin)(np.pi * s / n)
+    return jnp.asarray(np.r_[0.0, -np.pi / n * (-1.0) ** s * wave], dtype=float)
 
 
 def _number(x: Value, name: str, side: str) -> Array:
@@ -165,7 +201,9 @@ def broadcast_value(value: Float[Array, "..."], face: Shape, name: str) -> Float
 
 
 def sum_last(u: Float[Array, "*c k"], row: Float[Array, " k"]) -> Float[Array, "*c"]:
-    """Σ_s row_s u_s over the last axis, term by term: k is at most 5, and the terms fuse."""
+    """Σ_s row_s u_s over the last axis; term by term while they are few, since these fuse."""
+    if row.shape[0] > 5:
+        return jnp.matmul(u, row, precision="highest")
     total = u[..., 0] * row[0]
     for s in range(1, row.shape[0]):
         total = total + u[..., s] * row[s]

@@ -1,4 +1,4 @@
-"""Waves between two walls that reflect them: u_tt = c² u_xx with Neumann conditions."""
+"""Waves between walls that reflect them: u_tt = c² Δu with Neumann conditions on every side."""
 
 import equinox as eqx
 import jax
@@ -9,33 +9,42 @@ from physcon.boundary import Boundary, Neumann
 
 
 class StandingWaves(eqx.Module):
-    """u = Σ_n a_n cos(n π x) cos(c n π t) on [0, 1]: at rest at t = 0, u_x = 0 at both ends.
+    """u = Σ_n a_n cos(c |n| π t) Π_d cos(n_d π x_d) on the unit interval or square.
 
-    Shapes: coefficients ``(m,)`` of n = 1 .. m; speed is a scalar.
+    At rest at t = 0, no slope across any wall; n_d = 0 .. m-1 on each axis.
 
-    Source: separation of variables; the mean of u is zero for all times.
+    Shapes: coefficients ``(m,)`` or ``(m, m)``; speed is a scalar.
+
+    Source: separation of variables; the mean of u is a_0 for all times.
     """
 
-    coefficients: Float[Array, " m"]
+    coefficients: Float[Array, "*m"]
     speed: Scalar
 
-    domain = (0.0, 1.0)
-
     @classmethod
-    def sample(cls, key: PRNGKeyArray, speed: ArrayLike = 1.0, modes: int = 6):
-        """a_n ~ N(0, n⁻²) (the article gives no distribution)."""
-        draws = jax.random.normal(key, (modes,)) / jnp.arange(1, modes + 1)
+    def sample(cls, key: PRNGKeyArray, speed: ArrayLike = 1.0, modes: int = 6, axes: int = 1):
+        """a_n ~ N(0, |n|^(-2 axes)) for 1 <= n_d <= modes, no plane waves; mean zero."""
+        n = jnp.arange(1, modes + 1, dtype=float)
+        squares = sum(jnp.meshgrid(*[n**2] * axes, indexing="ij"))
+        draws = jax.random.normal(key, (modes,) * axes) * squares ** (-axes / 2)
+        draws = jnp.pad(draws, (1, 0))
         return cls(draws, jnp.asarray(speed, draws.dtype))
 
-    def initial(self, x: Float[Array, " n"]) -> Float[Array, " n"]:
-        """Σ a_n cos(n π x)."""
-        return self.solution(jnp.zeros((), x.dtype), x)
+    def initial(self, *x: Float[Array, " _"]) -> Float[Array, "*x"]:
+        """Σ a_n Π cos(n_d π x_d)."""
+        return self.solution(jnp.zeros((), x[0].dtype), *x)
 
-    def solution(self, t: Scalar, x: Float[Array, " n"]) -> Float[Array, " n"]:
-        """u(t, x) at one time."""
-        n = jnp.pi * jnp.arange(1, self.coefficients.shape[0] + 1)
-        return jnp.cos(x[:, None] * n[None, :]) @ (self.coefficients * jnp.cos(self.speed * n * t))
+    def solution(self, t: Scalar, *x: Float[Array, " _"]) -> Float[Array, "*x"]:
+        """u(t, x) at one time on the tensor product of the given positions."""
+        n = jnp.pi * jnp.arange(self.coefficients.shape[0], dtype=x[0].dtype)
+        squares = sum(jnp.meshgrid(*[n**2] * len(x), indexing="ij"))
+        u = self.coefficients * jnp.cos(self.speed * jnp.sqrt(squares) * t)
+        for points in x:  # each product turns the first axis into the last one
+            waves = jnp.cos(n[:, None] * points[None, :])
+            u = jnp.tensordot(u, waves, axes=(0, 0), precision="highest")
+        return u
 
     def boundary(self, t: Float[Array, "*t"]) -> Boundary:
-        """Both walls reflect at all times."""
-        return Boundary(Neumann(jnp.zeros_like(t)))
+        """All walls reflect at all times."""
+        wall = Neumann(jnp.zeros_like(t))
+        return Boundary(*[wall] * self.coefficients.ndim)

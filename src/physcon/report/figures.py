@@ -87,6 +87,20 @@ def shock_figure(
     save_figure(figure, path)
 
 
+def resolutions_figure(path: Path, fields: Mapping[str, np.ndarray], title: str) -> None:
+    """Fields over the unit square side by side, on one colour scale; any resolutions."""
+    figure = Figure(figsize=(3.2 * len(fields) + 0.8, 3.4), layout="constrained")
+    axes = np.atleast_1d(figure.subplots(1, len(fields), sharex=True, sharey=True))
+    low = min(u.min() for u in fields.values())
+    high = max(u.max() for u in fields.values())
+    for axis, (name, u) in zip(axes, fields.items(), strict=True):
+        shown = axis.imshow(u.T, origin="lower", extent=(0, 1, 0, 1), vmin=low, vmax=high)
+        axis.set_title(name)
+    figure.colorbar(shown, ax=axes, shrink=0.8)
+    figure.suptitle(title, fontsize=10)
+    save_figure(figure, path)
+
+
 def training_figure(path: Path, losses: Mapping[str, np.ndarray]) -> None:
     """Training loss per step, with a running mean."""
     figure = Figure(figsize=(5, 3.2), layout="constrained")

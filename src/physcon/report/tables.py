@@ -1,11 +1,11 @@
 """Scores over test functions as a terminal table, CSV and JSON."""
 
 import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -75,19 +75,28 @@ def _is_best(row: Row, members: Sequence[Row], score: str) -> bool:
 
 def write_tables(folder: Path, rows: Sequence[Row], parameter: str) -> None:
     """``table.txt``, ``table.csv`` and ``table.json`` in `folder`."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(
-        [parameter, "method", "functions", *(f"{s}{e}" for s in COLUMNS for e in ("", "_se"))]
-    )
+    header = [
+        parameter, "method", "functions", *(f"{s}{e}" for s in COLUMNS for e in ("", "_se"))
+    ]  # fmt: skip
+    lines = []
     for row in rows:
         values = [d[s] for s in COLUMNS for d in (row.mean, row.standard_error)]
-        writer.writerow([row.parameter, row.method, row.functions, *values])
-    content = {
-        "table.csv": text.getvalue(),
-        "table.json": json.dumps([asdict(row) for row in rows], indent=2) + "\n",
-        "table.txt": table_text(rows, parameter) + "\n",
-    }
-    for name, body in content.items():
-        with atomic_write(folder / name, "w") as file:
-            file.write(body)
+        lines.append([row.parameter, row.method, row.functions, *values])
+    write_csv(folder / "table.csv", header, lines)
+    write_texts(folder, rows, table_text(rows, parameter))
+
+
+def write_texts(folder: Path, rows: Sequence[Any], text: str) -> None:
+    """``table.json`` of dataclasses, and ``table.txt``."""
+    with atomic_write(folder / "table.json", "w") as file:
+        file.write(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+    with atomic_write(folder / "table.txt", "w") as file:
+        file.write(text + "\n")
+
+
+def write_csv(path: Path, header: Sequence[str], lines: Sequence[Sequence[Any]]) -> None:
+    """A CSV file, whole or absent."""
+    with atomic_write(path, "w") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(lines)

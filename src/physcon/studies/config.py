@@ -39,7 +39,7 @@ class NetworkSettings:
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """Adam on the evidence lower bound.
+    """Adam on the evidence lower bound, or with another score in place of the likelihood.
 
     Attributes:
         steps: gradient steps; published: 500 epochs of 10 000 / 250 = 40 steps.
@@ -49,7 +49,10 @@ class TrainingSettings:
         soft_weight: λ of the SoftC penalty, for the sum over a batch as published.
         soft_steps: None: SoftC is trained from scratch like the plain network, as published; else
             so many steps on from the trained plain network (a step costs four plain ones).
-        through_constraint: maximise the density after conditioning on each target time's mass.
+        through_constraint: score what conditioning on each target time's mass makes of the
+            prediction, instead of the prediction.
+        score: of the targets: negative log likelihood (published), or CRPS.
+        crps_scale: the CRPS, in the units of u, that counts as much as one nat of likelihood.
         save_every: steps between checkpoints.
     """
 
@@ -60,6 +63,8 @@ class TrainingSettings:
     soft_weight: float = 1.0
     soft_steps: int | None = None
     through_constraint: bool = False
+    score: Literal["nll", "crps"] = "nll"
+    crps_scale: float = 0.05
     save_every: int = 500
 
 

@@ -1,6 +1,5 @@
 """Predictions of a model under every method of the article, and their scores."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -10,8 +9,7 @@ import jax.numpy as jnp
 
 from physcon import metrics
 from physcon._typing import Array, Float, PRNGKeyArray, PyTree, Scalar
-from physcon.conditioning import Gaussian, LinearConstraint, integral
-from physcon.conditioning.probconserv import hard_c, prob_conserv, unconstrained
+from physcon.conditioning import METHODS, Gaussian, derived, integral, prob_conserv
 from physcon.grid import Grid
 from physcon.models.predictor import Observations, Prediction
 from physcon.problems import Problem, Task
@@ -60,6 +58,7 @@ def posteriors(
     points = points_at(t, grid.coordinates[0])
     mass = integral(grid, problem.mass(t), settings.noise_std, settings.rule)
     plain = models.plain.draws(function.plain, points, key, number)
+    article = METHODS | {"diffusion": partial(prob_conserv, alpha=settings.alpha)}
     found: dict[Method, Gaussian] = {}
     for method in settings.methods:
         if method not in models.plain.methods:
@@ -68,21 +67,8 @@ def posteriors(
             if models.soft is not None:
                 found[method] = models.soft.draws(function.soft, points, key, number)
         else:
-            found[method] = jax.vmap(_method(method, mass, settings))(plain)
+            found[method] = jax.vmap(partial(article[method], law=mass))(plain)
     return found
-
-
-def _method(
-    method: Method, mass: LinearConstraint, settings: EvaluationSettings
-) -> Callable[[Gaussian], Gaussian]:
-    """The posterior of a prior under one method."""
-    methods: dict[str, Callable[[Gaussian, LinearConstraint], Gaussian]] = {
-        "unconstrained": unconstrained,
-        "hard": hard_c,
-        "probconserv": prob_conserv,
-        "diffusion": partial(prob_conserv, alpha=settings.alpha),
-    }
-    return lambda prior: methods[method](prior, mass)
 
 
 @eqx.filter_jit
@@ -152,7 +138,7 @@ def shock_positions(
         number = draws.mean.shape[0]
         each = max(1, settings.shock_samples // number)
         keys = jax.random.split(jax.random.fold_in(key, 1), number)
-        samples = jax.vmap(lambda g, key: g.sample(key, (each,)))(draws, keys)
-        return jax.vmap(lambda u: metrics.shock_position(x, u))(samples.reshape(-1, x.size))
+        found = jax.vmap(lambda g, key: derived.shock_positions(g, x, key, each))(draws, keys)
+        return jax.tree.map(jnp.ravel, found)
 
     return {method: positions(draws) for method, draws in found.items()}

@@ -5,22 +5,26 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
 
-from physcon import report
+from physcon import parallel, report
+from physcon._mesh import check_even, is_writer, shard
 from physcon._typing import PRNGKeyArray, Scalar
 from physcon.io import write_arrays
 from physcon.models.anp import ANP
 from physcon.models.ensemble import SetRegressor, ensemble_loss, make_ensemble
 from physcon.models.losses import (
-    constrained_loss,
     mean_over_tasks,
-    negative_elbo,
+    scored_loss,
     soft_constraint_loss,
 )
 from physcon.models.predictor import Observations
+from physcon.models.scores import Score, make_score
 from physcon.problems import PROBLEMS, Task, sample_tasks, training_problems
 from physcon.quadrature import trapezoid
 from physcon.studies.config import StudyConfig, TrainingSettings
@@ -39,19 +43,27 @@ def train(
     identity: dict[str, Any],
     resume: bool,
     progress: bool,
+    mesh: Mesh | None = None,
 ) -> Models:
-    """The trained models of a study; checkpoints, losses and their figure go to `folder`."""
-    family, settings, network = PROBLEMS[config.problem], config.training, config.network
-    problems = training_problems(jax.random.fold_in(train_key, 0), family, config.tasks.train)
-    tasks = sample_tasks(train_key, problems, config.tasks.context, config.tasks.target)
+    """The trained models of a study; checkpoints, losses and their figure go to `folder`.
+
+    With a mesh its devices share the tasks: each holds its part of them, and trains on its part of
+    every batch. The models come back to every process whole.
+    """
+    settings, network = config.training, config.network
+    tasks = training_tasks(config, train_key, mesh)
     losses: dict[str, np.ndarray] = {}
 
     def trained(name: str, loss: Loss, start: Any, steps: int) -> Any:
+        if mesh is None:
+            mean_loss = mean_over_tasks(loss)
+        else:
+            mean_loss = parallel.mean_over_tasks(loss, mesh=mesh, axis="batch")
         result = fit(
-            mean_over_tasks(loss),
+            mean_loss,
             start,
             _optimizer(settings, steps),
-            Minibatches(tasks, settings.batch),
+            Minibatches(tasks, settings.batch, mesh),
             steps,
             train_key,
             checkpoint=folder / f"{name}.checkpoint",
@@ -59,13 +71,16 @@ def train(
             resume=resume,
             config={**identity, "network": name},
             progress=progress,
+            mesh=mesh,
         )
         losses[name] = result.losses
-        return result.params
+        own, rest = eqx.partition(result.params, eqx.is_array)
+        return eqx.combine(jax.tree.map(jnp.asarray, jax.device_get(own)), rest)
 
     if config.model == "ensemble":
         members = make_ensemble(network_key, network.members, width=network.size)
-        models = Models(Ensemble(trained("ensemble", _members, members, settings.steps)), None)
+        loss = partial(_members, config=config)
+        models = Models(Ensemble(trained("ensemble", loss, members, settings.steps)), None)
     else:
         untrained = ANP(
             size=network.size,
@@ -74,8 +89,7 @@ def train(
             dropout_rate=network.dropout_rate,
             key=network_key,
         )
-        loss = _constrained(config) if settings.through_constraint else _plain
-        plain = trained("anp", loss, untrained, settings.steps)
+        plain = trained("anp", partial(_process, config=config), untrained, settings.steps)
         soft = None
         if "soft" in config.evaluation.methods:
             loss = partial(_soft, weight=settings.soft_weight / settings.batch)
@@ -87,9 +101,25 @@ def train(
         models = Models(
             NeuralProcess(plain, dropout), None if soft is None else NeuralProcess(soft, dropout)
         )
-    report.training_figure(folder / "training.png", losses)
-    write_arrays(folder / "training.npz", losses, force=True)
+    if is_writer():
+        report.training_figure(folder / "training.png", losses)
+        write_arrays(folder / "training.npz", losses, force=True)
     return models
+
+
+def training_tasks(config: StudyConfig, key: PRNGKeyArray, mesh: Mesh | None) -> Task:
+    """The functions to learn from; each device of a mesh draws its own part of the same ones."""
+    family, sizes = PROBLEMS[config.problem], config.tasks
+
+    def draw(key: PRNGKeyArray) -> Task:
+        problems = training_problems(jax.random.fold_in(key, 0), family, sizes.train)
+        return sample_tasks(key, problems, sizes.context, sizes.target)
+
+    if mesh is None:
+        return draw(key)
+    check_even(sizes.train, mesh.size, "a number of tasks (tasks.train)")
+    divided = NamedSharding(mesh, P(mesh.axis_names))
+    return jax.jit(draw, out_shardings=divided)(shard(key, mesh, P()))
 
 
 def _optimizer(settings: TrainingSettings, steps: int):
@@ -109,12 +139,26 @@ def _observed(task: Task) -> tuple[Observations, Observations]:
     )
 
 
-def _members(members: SetRegressor, task: Task, key: PRNGKeyArray) -> Scalar:
-    return ensemble_loss(members, *_observed(task), key)
+def _score(config: StudyConfig, task: Task) -> Score:
+    """The settings' score; through the constraint: on the mass of each target time, its trapezoid
+    sum over the target positions.
+    """
+    rows, settings = None, config.training
+    if settings.through_constraint:
+        x = task.target.inputs[:, 1].reshape(config.tasks.target)
+        rows = jax.vmap(lambda x: trapezoid(jnp.diff(x)))(x)
+    noise_std = config.evaluation.noise_std or 1e-3
+    return make_score(settings.score, rows, noise_std=noise_std, crps_scale=settings.crps_scale)
 
 
-def _plain(network: ANP, task: Task, key: PRNGKeyArray) -> Scalar:
-    return negative_elbo(network, *_observed(task), key, dropout=True)
+def _members(
+    members: SetRegressor, task: Task, key: PRNGKeyArray, *, config: StudyConfig
+) -> Scalar:
+    return ensemble_loss(members, *_observed(task), key, _score(config, task))
+
+
+def _process(network: ANP, task: Task, key: PRNGKeyArray, *, config: StudyConfig) -> Scalar:
+    return scored_loss(network, *_observed(task), key, score=_score(config, task), dropout=True)
 
 
 def _soft(network: ANP, task: Task, key: PRNGKeyArray, *, weight: float) -> Scalar:
@@ -126,17 +170,3 @@ def _soft(network: ANP, task: Task, key: PRNGKeyArray, *, weight: float) -> Scal
         weight=weight,
         dropout=True,
     )
-
-
-def _constrained(config: StudyConfig) -> Loss:
-    """The density after conditioning on the mass of each target time (trapezoid row)."""
-
-    def loss(network: ANP, task: Task, key: PRNGKeyArray) -> Scalar:
-        x = task.target.inputs[:, 1].reshape(config.tasks.target)
-        rows = jax.vmap(lambda x: trapezoid(jnp.diff(x)))(x)
-        noise = config.evaluation.noise_std or 1e-3
-        return constrained_loss(
-            network, *_observed(task), key, rows=rows, noise_std=noise, dropout=True
-        )
-
-    return loss

@@ -6,6 +6,7 @@ from typing import Any
 
 from physcon._checks import require
 from physcon._files import atomic_write
+from physcon._mesh import is_writer, wait_for_all
 
 
 def prepare_folder(folder: Path, settings: dict[str, Any], resume: bool) -> None:
@@ -25,8 +26,10 @@ def prepare_folder(folder: Path, settings: dict[str, Any], resume: bool) -> None
         names = [k for k in {**old, **settings} if old.get(k) != settings.get(k)]
         remedy = "resume with the settings that began it, or choose another --output"
         require(not names, f"the settings in {kept}", f"others for {', '.join(names)}", remedy)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(kept, settings)
+    wait_for_all("every process has looked at the folder")
+    if is_writer():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(kept, settings)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

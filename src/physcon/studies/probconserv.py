@@ -11,10 +11,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from tqdm import tqdm
 
 from physcon import report
 from physcon._checks import require
+from physcon._mesh import is_writer
 from physcon._typing import PRNGKeyArray, PyTree
 from physcon.io import load_torch_anp, read_arrays, write_arrays
 from physcon.problems import PROBLEMS, Points, Task, evaluation_problems, sample_tasks
@@ -35,6 +37,7 @@ def run(
     test_tasks: Path | None = None,
     resume: bool = False,
     progress: bool = True,
+    mesh: Mesh | None = None,
 ) -> list[report.Row]:
     """Train (or load), evaluate, and write tables and figures into `folder`.
 
@@ -44,8 +47,9 @@ def run(
             `soft_weights` the SoftC row is left out then.
         test_tasks: published test functions (.npz: input_contexts, output_contexts, input_targets,
             output_targets, params) instead of newly sampled ones.
+        mesh: of one axis ``"batch"``, whose devices share the training. Process 0 evaluates.
 
-    Returns: the rows of the table.
+    Returns: the rows of the table; none on other processes.
     """
     with jax.enable_x64(config.dtype == "float64"):
         train_key, test_key, network_key, evaluation_key = jax.random.split(
@@ -65,12 +69,20 @@ def run(
                 soft = NeuralProcess(load_torch_anp(soft_weights), dropout)
             models = Models(NeuralProcess(load_torch_anp(weights), dropout), soft)
         elif config.model == "gp":
+            require(
+                not config.training.through_constraint and config.training.score == "nll",
+                "model: anp or ensemble with training.through_constraint or training.score",
+                "gp",
+                "a Gaussian process is fitted by its evidence",
+            )
             models = Models(GaussianProcess(), None)
         else:
-            models = train(config, folder, train_key, network_key, identity, resume, progress)
+            models = train(config, folder, train_key, network_key, identity, resume, progress, mesh)
         models = jax.tree.map(
             lambda x: x.astype(config.dtype) if eqx.is_inexact_array(x) else x, models
         )
+        if not is_writer():
+            return []
         tasks = _test_tasks(config, test_key, test_tasks)
         truth = true_profiles(config, np.asarray(tasks.problem.parameter).tolist(), folder)
         rows = _tables(config, folder, models, tasks, truth, evaluation_key, progress)

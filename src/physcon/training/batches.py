@@ -2,9 +2,13 @@
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
 
 from physcon._checks import require
+from physcon._mesh import check_even
 from physcon._typing import Array, Int, PRNGKeyArray, PyTree
 
 
@@ -17,10 +21,13 @@ class Minibatches(eqx.Module):
     Attributes:
         data: a pytree of arrays with one common leading axis, the tasks.
         batch_size: tasks per step.
+        mesh: of one axis: each device holds an equal part of the tasks and receives an equal part
+            of every batch; the batches are those of one device.
     """
 
     data: PyTree
     batch_size: int = eqx.field(static=True)
+    mesh: Mesh | None = eqx.field(static=True, default=None)
 
     def __check_init__(self):
         sizes = {np.shape(x)[:1] for x in jax.tree.leaves(self.data)}
@@ -33,6 +40,9 @@ class Minibatches(eqx.Module):
             self.batch_size,
             "sample more tasks or take smaller batches",
         )
+        if self.mesh is not None:
+            check_even(shape[0], self.mesh.size, "a number of tasks")
+            check_even(self.batch_size, self.mesh.size, "a batch size")
 
     def __call__(self, key: PRNGKeyArray, step: Int[Array, ""]) -> PyTree:
         tasks = jax.tree.leaves(self.data)[0].shape[0]
@@ -40,4 +50,27 @@ class Minibatches(eqx.Module):
         order = jax.random.permutation(jax.random.fold_in(key, step // per_epoch), tasks)
         start = (step % per_epoch) * self.batch_size
         index = jax.lax.dynamic_slice(order, (start,), (self.batch_size,))
-        return jax.tree.map(lambda x: x[index], self.data)
+        if self.mesh is None:
+            return jax.tree.map(lambda x: x[index], self.data)
+        return _dealt(self.data, index, self.mesh)
+
+
+def _dealt(data: PyTree, index: Int[Array, " b"], mesh: Mesh) -> PyTree:
+    """Rows of divided arrays, dealt out in equal parts: each device gives the rows that it holds,
+    one reduce-scatter brings them to where the batch is wanted.
+    """
+    (name,) = mesh.axis_names
+
+    def deal(data: PyTree, index: Array) -> PyTree:
+        held = jax.tree.leaves(data)[0].shape[0]
+        own = index - jax.lax.axis_index(name) * held
+        mine = (own >= 0) & (own < held)
+
+        def rows(x: Array) -> Array:
+            given = x[jnp.clip(own, 0, held - 1)]
+            given = jnp.where(mine.reshape((-1,) + (1,) * (x.ndim - 1)), given, 0)
+            return jax.lax.psum_scatter(given, name, tiled=True)
+
+        return jax.tree.map(rows, data)
+
+    return jax.shard_map(deal, mesh=mesh, in_specs=(P(name), P()), out_specs=P(name))(data, index)

@@ -9,9 +9,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
 from tqdm import tqdm
 
 from physcon._checks import require
+from physcon._mesh import is_writer, shard
 from physcon._typing import Array, Float, PRNGKeyArray, PyTree, Scalar
 from physcon.training.checkpoint import load_checkpoint, save_checkpoint
 
@@ -57,6 +60,7 @@ def fit(
     resume: bool = False,
     config: dict[str, Any] | None = None,
     progress: bool = True,
+    mesh: Mesh | None = None,
 ) -> FitResult:
     """Minimise ``loss_fn(params, batch, key)`` by `steps` steps of an optax optimizer.
 
@@ -64,12 +68,17 @@ def fit(
     equals, bit for bit, one of n steps that is resumed for m more (same machine and versions).
 
     Args:
-        params: a pytree, e.g. an Equinox module; its floating-point arrays are trained.
+        params: a pytree, e.g. an Equinox module; its floating-point arrays are trained, except in
+            modules of a class with ``frozen = True``, which no optimizer touches (a zero gradient
+            alone does not keep weight decay away).
         batches: ``batches(key, step) -> batch`` under jit: `Minibatches`, or a sampler of tasks.
         chunk: steps per compiled call; the progress bar moves, and NaN is noticed, once per chunk.
         checkpoint: file to write every `save_every` steps and at the end; None: no file.
         resume: go on from `checkpoint` if it exists. False: a file already there is an error.
         config: JSON values that name the run; a checkpoint of other values is refused.
+        mesh: parameters and optimizer are copied to all of its devices, those of other processes
+            included; `loss_fn` and `batches` divide the work. Process 0 writes the checkpoint, all
+            of them read it: a run may resume on another number of devices or processes.
 
     Raises:
         ValueError: a checkpoint that is damaged, foreign, beyond `steps`, or not to be resumed.
@@ -77,7 +86,7 @@ def fit(
     """
     require(steps >= 0, "steps >= 0", steps, "count them from the start of the run")
     require(chunk >= 1 and save_every >= 1, "chunk, save_every >= 1", (chunk, save_every), "use 1")
-    arrays, static = eqx.partition(params, eqx.is_inexact_array)
+    arrays, static = eqx.partition(params, _trained(params))
     identity = {"config": config or {}, "seed": _seed(key), "parameters": _summary(arrays)}
     state, start = initial_state(arrays, optimizer), 0
     if checkpoint is not None and Path(checkpoint).exists():
@@ -94,22 +103,39 @@ def fit(
             start <= steps, f"a checkpoint of at most {steps} steps", start, "ask for more steps"
         )
 
+    def placed(tree: PyTree) -> PyTree:
+        return tree if mesh is None else shard(tree, mesh, P())
+
     history = [np.asarray(state.losses)]
-    run = compiled_chunk(loss_fn, static, optimizer, chunk)
+    state, key = placed(state._replace(losses=jnp.zeros(chunk))), placed(key)
+    run = compiled_chunk(loss_fn, static, optimizer)
     with tqdm(total=steps, initial=start, disable=not progress, unit="step", desc="train") as bar:
         while start < steps:
             stop = min(start + chunk, steps, (start // save_every + 1) * save_every)
-            state = run((batches, key, jnp.asarray(start), jnp.asarray(stop)), state)
+            bounds = placed((jnp.asarray(start), jnp.asarray(stop)))
+            state = run((batches, key, *bounds), state)
             losses = np.asarray(state.losses, dtype=np.float64)[: stop - start]
             _require_finite(losses, start)
             history.append(losses)
             bar.set_postfix(loss=f"{losses.mean():.4g}", refresh=False)
             bar.update(stop - start)
             start = stop
-            if checkpoint is not None and (stop % save_every == 0 or stop == steps):
+            due = stop % save_every == 0 or stop == steps
+            if checkpoint is not None and due and is_writer():
                 everything = state._replace(losses=np.concatenate(history))
                 save_checkpoint(checkpoint, everything, stop, identity)
     return FitResult(eqx.combine(state.arrays, static), state.opt_state, np.concatenate(history))
+
+
+def _trained(params: PyTree) -> PyTree:
+    """True for what is trained, as a prefix of `params`."""
+
+    def is_frozen(node: Any) -> bool:
+        return getattr(type(node), "frozen", False) is True
+
+    return jax.tree.map(
+        lambda node: not is_frozen(node) and eqx.is_inexact_array(node), params, is_leaf=is_frozen
+    )
 
 
 def initial_state(arrays: PyTree, optimizer: Optimizer) -> TrainingState:
@@ -118,8 +144,8 @@ def initial_state(arrays: PyTree, optimizer: Optimizer) -> TrainingState:
     return TrainingState(arrays, optimizer.init(arrays), np.zeros(0))
 
 
-def compiled_chunk(loss_fn: Callable, static: PyTree, optimizer: Optimizer, chunk: int) -> Callable:
-    """``run((batches, key, start, stop), state) -> state`` for any stop <= start + chunk."""
+def compiled_chunk(loss_fn: Callable, static: PyTree, optimizer: Optimizer) -> Callable:
+    """``run((batches, key, start, stop), state) -> state``, with room for the losses in `state`."""
 
     def step_once(
         batches: Callable, key: PRNGKeyArray, step: Array, state: TrainingState, start: Array
@@ -144,7 +170,7 @@ def compiled_chunk(loss_fn: Callable, static: PyTree, optimizer: Optimizer, chun
             start, stop, lambda step, s: step_once(batches, key, step, s, start), state
         )
 
-    return lambda inputs, state: run(inputs, state._replace(losses=jnp.zeros(chunk)))
+    return run
 
 
 def _require_finite(losses: np.ndarray, start: int) -> None:

@@ -1,0 +1,205 @@
+"""The most probable parameters, and the Gaussian around them.
+
+Both estimators minimise in white latent variables z, θ = μ + R z, where the prior N(μ, R Rᵀ) is
+½|z|²: parameters of any units and any correlation come to one scale. θ is one array; what its
+entries mean (a logarithm, a knot, a Fourier coefficient) is the business of the user's function.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from physcon._checks import error_if, require, require_shape
+from physcon._typing import Array, Float, Int, Scalar
+from physcon.conditioning import Gaussian
+from physcon.inverse.laplace import Product, gauss_newton, hessian, spread_at
+from physcon.linear_map import Compose
+
+GOOD, NOT_FINITE, NOT_CONVERGED, NOT_CONVEX = range(4)
+
+
+class Estimate(NamedTuple):
+    """Result of `least_squares` and `maximum_a_posteriori`.
+
+    Attributes:
+        parameters: the most probable θ (the minimum that the start leads to), ``(*p)``.
+        posterior: Laplace's approximation, a Gaussian over the parameters; None if not asked for.
+        latent: z of the parameters, ``prior.root.in_shape``; a start for the next estimate.
+        objective: negative log posterior at θ up to a constant: ½|z|² + negative log likelihood.
+        decrement: how far the minimum still is, in standard deviations of the posterior, √(gᵀ P g)
+            with g the gradient in z and P the covariance of z (of the prior, if none is asked for).
+        steps: of the minimiser.
+        status: 0 good; 1 NaN or infinity in the model or its derivatives; 2 not converged: the
+            solver says so, and the decrement is above 0.1; 3 the curvature is not positive: not a
+            minimum, or too flat for the dtype.
+    """
+
+    parameters: Float[Array, "*p"]
+    posterior: Gaussian | None
+    latent: Float[Array, "*z"]
+    objective: Scalar
+    decrement: Scalar
+    steps: Int[Array, ""] | int
+    status: Int[Array, ""]
+
+
+def least_squares(
+    misfit: Callable[[Float[Array, "*p"]], Float[Array, "*r"]],
+    prior: Gaussian,
+    *,
+    start: Float[Array, "*z"] | None = None,
+    solver: Any = None,
+    max_steps: int = 100,
+    covariance: bool = True,
+    throw: bool = True,
+) -> Estimate:
+    """Parameters from data with Gaussian errors: minimise ½|misfit(θ)|² - log prior(θ).
+
+    Args:
+        misfit: θ to residuals in units of their standard deviation, (data - model(θ)) / noise_std.
+            Any JAX function with derivatives in both modes (`physcon.fv.solve` with
+            ``loop="checkpointed"``).
+        prior: over the parameters; a wide one where little is known.
+        start: white latent variables, zeros (the prior's mean) by default; for several starts draw
+            them normal and `jax.vmap`.
+        solver: any optimistix least-squares solver; by default Levenberg-Marquardt. Without a
+            matrix: ``optimistix.LevenbergMarquardt(rtol, atol, linear_solver=lineax.Normal(
+            lineax.CG(rtol, atol)))`` with ``covariance=False``, and `laplace_sample`.
+        covariance: whether to form the Gauss-Newton covariance, O(q³) for q latent variables.
+
+    Shapes: θ as ``prior.mean``; the residuals of any shape. One data set; batch with `jax.vmap`.
+
+    Raises:
+        ValueError: shapes, while tracing. RuntimeError: at run time under ``throw=True``, see
+        `Estimate.status`.
+
+    Source: Nocedal and Wright (2006), sec. 10.3; for a linear model this is `physcon.condition`.
+
+    >>> prior = Gaussian.diagonal(jnp.zeros(1), jnp.ones(1))
+    >>> found = least_squares(lambda theta: (3.0 - theta) / 1.0, prior)
+    >>> round(float(found.parameters[0]), 3), round(float(found.posterior.variance()[0]), 3)
+    (1.5, 0.5)
+    """
+    import lineax as lx
+    import optimistix as optx
+
+    def of_latent(z: Array) -> Any:
+        return misfit(prior.mean + prior.root.mv(z))
+
+    z = _start(prior, start)
+    got = jax.eval_shape(of_latent, z)
+    require(hasattr(got, "shape"), "a misfit that is one array", type(got).__name__, "concatenate")
+    rtol = _tolerance(z)
+    if solver is None:
+        # Normal equations: the prior keeps them definite, and unlike QR they can be exported.
+        linear = lx.Normal(lx.Cholesky())
+        solver = optx.LevenbergMarquardt(rtol=rtol, atol=rtol, linear_solver=linear)
+    solution = optx.least_squares(
+        lambda z, _: (z, of_latent(z)), solver, z, max_steps=max_steps, throw=False
+    )
+
+    def objective(z: Array) -> Scalar:
+        return 0.5 * (jnp.sum(z**2) + jnp.sum(of_latent(z) ** 2))
+
+    curvature = gauss_newton if covariance else None
+    return _finish(solution, objective, of_latent, curvature, prior, throw)
+
+
+def maximum_a_posteriori(
+    negative_log_likelihood: Callable[[Float[Array, "*p"]], Scalar],
+    prior: Gaussian,
+    *,
+    start: Float[Array, "*z"] | None = None,
+    solver: Any = None,
+    max_steps: int = 500,
+    covariance: bool = True,
+    throw: bool = True,
+) -> Estimate:
+    """Parameters from any likelihood, such as an `evidence` with the field integrated out.
+
+    Args:
+        negative_log_likelihood: θ to a scalar; twice differentiable if a covariance is asked for.
+        solver: any optimistix minimiser; by default BFGS. An optax optimiser is one too:
+            ``optimistix.OptaxMinimiser(optax.adam(1e-2), rtol, atol)``.
+        covariance: whether to form the inverse Hessian, O(q³) for q latent variables.
+
+    The rest as in `least_squares`, which needs fewer steps where the likelihood is a sum of
+    squares.
+
+    >>> prior = Gaussian.diagonal(jnp.zeros(1), jnp.ones(1))
+    >>> found = maximum_a_posteriori(lambda theta: 0.5 * jnp.sum((3.0 - theta) ** 2), prior)
+    >>> round(float(found.parameters[0]), 3), round(float(found.posterior.variance()[0]), 3)
+    (1.5, 0.5)
+    """
+    import optimistix as optx
+
+    def of_latent(z: Array) -> Any:
+        return negative_log_likelihood(prior.mean + prior.root.mv(z))
+
+    z = _start(prior, start)
+    got = jax.eval_shape(of_latent, z)
+    require(getattr(got, "shape", None) == (), "a scalar likelihood", got, "batch with jax.vmap")
+    rtol = _tolerance(z)
+    solver = optx.BFGS(rtol=rtol, atol=rtol) if solver is None else solver
+
+    def objective(z: Array) -> Scalar:
+        return 0.5 * jnp.sum(z**2) + of_latent(z)
+
+    solution = optx.minimise(lambda z, _: objective(z), solver, z, max_steps=max_steps, throw=False)
+    curvature = hessian if covariance else None
+    return _finish(solution, objective, of_latent, curvature, prior, throw)
+
+
+def _start(prior: Gaussian, start: Array | None) -> Array:
+    shape = tuple(prior.root.in_shape)
+    if start is None:
+        return jnp.zeros(shape, prior.mean.dtype)
+    require_shape(start, shape, "start (white latent variables)")
+    return start
+
+
+def _tolerance(z: Array) -> float:
+    return 3 * float(jnp.finfo(z.dtype).eps) ** 0.5
+
+
+def _finish(
+    solution: Any,
+    objective: Callable[[Array], Scalar],
+    of_latent: Callable[[Array], Array],
+    curvature: Callable[[Callable, Array], Product] | None,
+    prior: Gaussian,
+    throw: bool,
+) -> Estimate:
+    import optimistix as optx
+
+    z = solution.value
+    value, gradient = jax.value_and_grad(objective)(z)
+    theta = prior.mean + prior.root.mv(z)
+    posterior, convex, white = None, True, gradient
+    if curvature is not None:
+        spread = spread_at(curvature(of_latent, z), z)
+        posterior, white = Gaussian(theta, Compose(prior.root, spread)), spread.rmv(gradient)
+        convex = jnp.all(jnp.isfinite(spread.matrix))
+    decrement = jnp.sqrt(jnp.sum(white**2))
+    # At the noise floor of its arithmetic a solver can halve steps for ever: that is a minimum too.
+    converged = (solution.result == optx.RESULTS.successful) | (decrement < 0.1)
+    status = jnp.where(convex, jnp.where(converged, GOOD, NOT_CONVERGED), NOT_CONVEX)
+    finite = jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient))
+    status = jnp.where(finite, status, NOT_FINITE)
+    for code, message in _MESSAGES.items():
+        theta = error_if(theta, status == code, message, throw)
+    if posterior is not None:
+        posterior = Gaussian(theta, posterior.root)
+    return Estimate(theta, posterior, z, value, decrement, solution.stats["num_steps"], status)
+
+
+_MESSAGES = {
+    NOT_FINITE: "expected a finite model with finite derivatives, got NaN or infinity; bound the "
+    "parameters by a transform (a logarithm, a logit), narrow the prior, or start elsewhere",
+    NOT_CONVERGED: "expected a minimum within max_steps, got none; raise max_steps, start "
+    "elsewhere, or pass a solver with a larger tolerance",
+    NOT_CONVEX: "expected a positive curvature at the minimum, got none; start elsewhere, or "
+    "compute in float64: in float32 a posterior may not be 1e-3 times as wide as its prior",
+}

@@ -1,0 +1,125 @@
+"""The posterior around its mode: a Gaussian with the curvature there as precision.
+
+All is written in white latent variables z, θ = μ + R z with R the root of the prior: the prior's
+curvature is the identity, and the posterior is
+
+    N(θ̂, R (I + K)⁻¹ Rᵀ),    K = JᵀJ (Gauss-Newton, J = d misfit / dz) or the Hessian ∇²ℓ.
+
+K is known by its products only, one jvp and one vjp each; J is never formed.
+
+Source: Tarantola (2005), sec. 3.4.4; MacKay, Neural Comput. 4 (1992) 448, for the evidence of it.
+"""
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from physcon._checks import error_if, require_shape
+from physcon._linalg import float64_primal
+from physcon._typing import Array, Float, PRNGKeyArray
+from physcon.conditioning import Gaussian
+from physcon.linear_map import Dense
+
+#: A product with a symmetric matrix, of the shape of the latent variables.
+Product = Callable[[Array], Array]
+
+
+def gauss_newton(misfit: Callable[[Array], Array], z: Float[Array, "*z"]) -> Product:
+    """v -> JᵀJ v, J the derivative of `misfit` at z; linearised once."""
+    _, forward = jax.linearize(misfit, z)
+    backward = jax.linear_transpose(forward, z)
+    return lambda v: backward(forward(v))[0]
+
+
+def hessian(loss: Callable[[Array], Array], z: Float[Array, "*z"]) -> Product:
+    """v -> ∇²loss v: the derivative of the gradient along v; linearised once."""
+    return jax.linearize(jax.grad(loss), z)[1]
+
+
+def spread_at(product: Product, z: Float[Array, "*z"]) -> Dense:
+    """The root (I + K)^(-1/2) of the posterior covariance of z: q products, a Cholesky factor.
+
+    NaN where I + K is not positive definite (to rounding).
+    """
+    basis = jnp.eye(z.size, dtype=z.dtype).reshape(z.size, *z.shape)
+    columns = jax.vmap(product)(basis).reshape(z.size, z.size)
+    return Dense(_inverse_root(columns), z.shape)
+
+
+@float64_primal
+def _inverse_root(k: Float[Array, "q q"]) -> Float[Array, "q q"]:
+    """L⁻ᵀ, L Lᵀ = I + K."""
+    eye = jnp.eye(k.shape[0], dtype=k.dtype)
+    factor = jnp.linalg.cholesky(eye + 0.5 * (k + k.T))
+    return jax.lax.linalg.triangular_solve(
+        factor, eye, left_side=True, lower=True, transpose_a=True
+    )
+
+
+def laplace_sample(
+    key: PRNGKeyArray,
+    misfit: Callable[[Float[Array, "*p"]], Float[Array, "*r"]],
+    prior: Gaussian,
+    latent: Float[Array, "*z"],
+    shape: tuple[int, ...] = (),
+    *,
+    rtol: float | None = None,
+    max_steps: int = 1000,
+    throw: bool = True,
+) -> Float[Array, "*s_p"]:
+    """Draws of the Gauss-Newton posterior without any matrix: one conjugate gradient solve each.
+
+        θ = μ + R (z + (I + JᵀJ)⁻¹ (ε + Jᵀ η)),    ε, η white
+
+    has exactly the covariance R (I + JᵀJ)⁻¹ Rᵀ, for millions of parameters.
+
+    Args:
+        misfit, prior: as in `least_squares`.
+        latent: `Estimate.latent`, where to linearise.
+        rtol: of the solves; by default the square root of the dtype's rounding.
+
+    Raises: RuntimeError at run time under ``throw=True`` for a solve that does not converge; NaN
+    otherwise.
+
+    Source: Papandreou and Yuille, NeurIPS 2010, sec. 2.2 (perturb, then solve).
+    """
+    import lineax as lx
+
+    require_shape(latent, tuple(prior.root.in_shape), "latent")
+    tolerance = float(jnp.finfo(latent.dtype).eps) ** 0.5 if rtol is None else rtol
+
+    def of_latent(z: Array) -> Array:
+        return misfit(prior.mean + prior.root.mv(z))
+
+    residual, forward = jax.linearize(of_latent, latent)
+    backward = jax.linear_transpose(forward, latent)
+    operator = lx.FunctionLinearOperator(
+        lambda v: v + backward(forward(v))[0],
+        jax.ShapeDtypeStruct(latent.shape, latent.dtype),
+        tags=lx.positive_semidefinite_tag,
+    )
+    solver = lx.CG(rtol=tolerance, atol=tolerance, max_steps=max_steps)
+
+    def draw(key: PRNGKeyArray) -> Array:
+        one, other = jax.random.split(key)
+        epsilon = jax.random.normal(one, latent.shape, latent.dtype)
+        eta = jax.random.normal(other, residual.shape, residual.dtype)
+        solution = lx.linear_solve(operator, epsilon + backward(eta)[0], solver, throw=False)
+        good = solution.result == lx.RESULTS.successful
+        change = error_if(solution.value, ~good, _NOT_SOLVED, throw)
+        z = latent + jnp.where(good, change, jnp.nan)
+        return prior.mean + prior.root.mv(z)
+
+    count = 1
+    for n in shape:
+        count *= n
+    draws = eqx.filter_vmap(draw)(jax.random.split(key, count))
+    return draws.reshape(*shape, *prior.mean.shape)
+
+
+_NOT_SOLVED = (
+    "laplace_sample: expected conjugate gradients to reach rtol, got no further within max_steps; "
+    "raise max_steps or rtol, or scale the parameters by a prior closer to what is expected"
+)

@@ -1,0 +1,107 @@
+"""Maps whose field is divided among devices, for use inside `jax.shard_map` only.
+
+Each device holds its block of the field; row values of `DividedRows` are whole on every device.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from physcon._checks import require_shape
+from physcon._linalg import combine, inner
+from physcon._typing import Array, Float, PyTree, Shape
+from physcon.linear_map.basic import LinearMap
+
+
+class DividedRows(LinearMap):
+    """A few dense rows, (G u)_r = Σ_devices Σ weights_r u; `weights` over this device's block."""
+
+    weights: Float[Array, "m *x"]
+    mesh_axes: tuple[str, ...] = eqx.field(static=True)
+
+    @property
+    def in_shape(self) -> Shape:
+        return self.weights.shape[1:]
+
+    @property
+    def out_shape(self) -> Shape:
+        return self.weights.shape[:1]
+
+    def mv(self, x: Float[Array, "*x"]) -> Float[Array, " m"]:
+        return self.total(inner(self.weights, x))
+
+    def rmv(self, y: Float[Array, " m"]) -> Float[Array, "*x"]:
+        return combine(y, self.weights)
+
+    def rows(self) -> Float[Array, "m *x"]:
+        return self.weights
+
+    def total(self, x: PyTree) -> PyTree:
+        return jax.lax.psum(x, self.mesh_axes)
+
+
+class DividedLowRank(LinearMap):
+    """A z = D^{-1/2} Σ_devices Σ_r z_r vectors_r: the root F of r fields, with a latent per device.
+
+    With D devices and independent latents A Aᵀ = F Fᵀ, and all inner products of latents are sums
+    over devices, as for a field that is divided.
+    """
+
+    vectors: Float[Array, "r *x"]
+    mesh_axes: tuple[str, ...] = eqx.field(static=True)
+
+    @property
+    def in_shape(self) -> Shape:
+        return self.vectors.shape[:1]
+
+    @property
+    def out_shape(self) -> Shape:
+        return self.vectors.shape[1:]
+
+    def mv(self, x: Float[Array, " r"]) -> Float[Array, "*x"]:
+        return combine(self._shared(x), self.vectors)
+
+    def rmv(self, y: Float[Array, "*x"]) -> Float[Array, " r"]:
+        return self._shared(inner(self.vectors, y))
+
+    def gram_diagonal(self) -> Float[Array, "*x"]:
+        return jnp.sum(self.vectors**2, axis=0)
+
+    def _shared(self, z: Array) -> Array:
+        return jax.lax.psum(z, self.mesh_axes) * jax.lax.axis_size(self.mesh_axes) ** -0.5
+
+
+class DividedDifference(LinearMap):
+    """`Difference` along a divided axis: a block of n cells holds its n + 1 faces, both ends too.
+
+    The faces at a seam are held by both blocks, with equal values. A face that is no unknown has
+    area 0.
+    """
+
+    area: Float[Array, "*x"]
+    axis: int = eqx.field(static=True)
+    mesh_axis: str = eqx.field(static=True)
+    periodic: bool = eqx.field(static=True)
+
+    @property
+    def in_shape(self) -> Shape:
+        return self.area.shape
+
+    @property
+    def out_shape(self) -> Shape:
+        return tuple(n - (k == self.axis) for k, n in enumerate(self.area.shape))
+
+    def mv(self, x: Float[Array, "*x"]) -> Float[Array, "*y"]:
+        require_shape(x, self.in_shape, "the face values")
+        return jnp.diff(self.area * x, axis=self.axis)
+
+    def rmv(self, y: Float[Array, "*y"]) -> Float[Array, "*x"]:
+        n, name = y.shape[self.axis], self.mesh_axis
+        size = jax.lax.axis_size(name)
+        # Without a partner a device receives zeros: nothing lies beyond an open end.
+        pairs = [(k, (k + 1) % size) for k in range(size if self.periodic else size - 1)]
+        last = jax.lax.slice_in_dim(y, n - 1, n, axis=self.axis)
+        before = jax.lax.ppermute(last, name, pairs)
+        first = jax.lax.slice_in_dim(y, 0, 1, axis=self.axis)
+        after = jax.lax.ppermute(first, name, [(b, a) for a, b in pairs])
+        return -self.area * jnp.diff(jnp.concatenate([before, y, after], self.axis), axis=self.axis)

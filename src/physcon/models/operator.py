@@ -1,0 +1,117 @@
+"""Neural operators as probabilistic predictors: a Gaussian that `condition` can go on with.
+
+Three sources of variance, alone or together:
+
+    head      the network gives a mean and a log-variance per point: independent errors
+    ensemble  networks from several starts: `eqx.filter_vmap` over keys, then `ensemble_prior`
+    latent    inputs z ~ N(0, I) beside the field, of which the answer is a mixture
+
+What members or latents disagree about is correlated over the field: a low-rank covariance.
+
+Source: Nix and Weigend, ICNN 1994, eqs. 1 to 4 (head); Lakshminarayanan, Pritzel and Blundell,
+NeurIPS 2017 (ensemble); Burda, Grosse and Salakhutdinov, ICLR 2016, eq. 8, with the prior of z as
+proposal (latent).
+"""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from physcon._checks import require
+from physcon._typing import Array, Float, PRNGKeyArray, Scalar
+from physcon.conditioning import Gaussian
+from physcon.models.predictor import Prediction
+from physcon.models.scores import gaussian_log_density
+from physcon.operators.boon import BoundaryFNO
+from physcon.operators.fno import FNO, mean_and_variance
+
+
+class OperatorRegressor(eqx.Module):
+    """A network with 2 c output channels as ``(in, *x) -> Prediction``, mean and std ``(c, *x)``.
+
+    Attributes:
+        network: an `FNO`, or a `BoundaryFNO`, whose mean then meets its conditions and whose
+            variance is zero on Dirichlet sides. Its inputs are the field's and the latent channels
+            (which an input normaliser has to pass: mean 0, std 1).
+        latents: number of latent channels, constant over the field.
+    """
+
+    network: FNO | BoundaryFNO
+    latents: int = eqx.field(static=True, default=0)
+
+    def __call__(
+        self, u: Float[Array, "i *x"], *where: Any, z: Float[Array, " l"] | None = None
+    ) -> Prediction:
+        """The prediction at latent `z`, or at its mean 0; `where`: boundary and grid, if any."""
+        z = jnp.zeros(self.latents, u.dtype) if z is None else z
+        require(z.shape == (self.latents,), f"{self.latents} latents", z.shape, "one number each")
+        planes = jnp.broadcast_to(z.reshape(-1, *(1,) * (u.ndim - 1)), (z.shape[0], *u.shape[1:]))
+        u = jnp.concatenate([u, planes.astype(u.dtype)])
+        if isinstance(self.network, BoundaryFNO):
+            mean, variance = self.network.mean_and_variance(u, *where)
+        else:
+            mean, variance = mean_and_variance(self.network.raw(u), self.network.outputs)
+        # The square root's slope at a known value is infinite; its variance is constant there.
+        known = variance == 0
+        std = jnp.where(known, 0, jnp.sqrt(jnp.where(known, 1, variance)))
+        return Prediction(mean, std)
+
+
+def operator_prior(model: OperatorRegressor, u: Float[Array, "i *x"], *where: Any) -> Gaussian:
+    """The head's prediction with independent errors, over the field ``(c, *x)``."""
+    return Gaussian.diagonal(*model(u, *where))
+
+
+def latent_prior(
+    model: OperatorRegressor,
+    u: Float[Array, "i *x"],
+    *where: Any,
+    key: PRNGKeyArray,
+    samples: int = 16,
+) -> Gaussian:
+    """Moments of the mixture over draws of the latents: low rank, plus the head's variance."""
+    return Gaussian.from_mixture(*_drawn(model, u, where, key, samples))
+
+
+def operator_loss(
+    model: OperatorRegressor, u: Float[Array, "i *x"], answer: Float[Array, "c *x"], *where: Any
+) -> Scalar:
+    """Mean over points of -log N(answer; mean, std²), known points left out.
+
+    For an ensemble: the sum of ``eqx.filter_vmap(lambda m: operator_loss(m, ...))(members)``.
+    """
+    prediction = model(u, *where)
+    density = _log_densities(answer, prediction)
+    return -jnp.sum(density) / jnp.sum(prediction.std > 0)
+
+
+def latent_loss(
+    model: OperatorRegressor,
+    u: Float[Array, "i *x"],
+    answer: Float[Array, "c *x"],
+    *where: Any,
+    key: PRNGKeyArray,
+    samples: int = 16,
+) -> Scalar:
+    """-log (1/k) Σ_k N(answer; mean_k, std_k²) over k draws of the latents, per point."""
+    drawn = _drawn(model, u, where, key, samples)
+    density = jax.vmap(lambda p: jnp.sum(_log_densities(answer, p)))(drawn)
+    evidence = jax.nn.logsumexp(density) - jnp.log(float(samples))
+    return -evidence / jnp.sum(drawn.std[0] > 0)
+
+
+def _drawn(
+    model: OperatorRegressor, u: Array, where: tuple, key: PRNGKeyArray, samples: int
+) -> Prediction:
+    require(model.latents > 0, "a model with latent channels", "none", "use operator_prior")
+    z = jax.random.normal(key, (samples, model.latents), u.dtype)
+    return jax.vmap(lambda z: model(u, *where, z=z))(z)
+
+
+def _log_densities(answer: Array, prediction: Prediction) -> Array:
+    """Elementwise, and zero where the value is known."""
+    mean, std = prediction
+    variance = jnp.where(std > 0, std, 1) ** 2
+    return jnp.where(std > 0, gaussian_log_density(answer, mean, variance), 0)

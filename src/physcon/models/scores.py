@@ -1,0 +1,115 @@
+"""Scores as objectives: of a prediction as it is, or of what conditioning makes of it.
+
+A predictor that is conditioned when it is used can be trained for that use: the score of its
+*posterior* doesn't ask the network for what the law will tell anyway. Scores are sums over points,
+smaller is better, so that they take the place of a negative log likelihood.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Literal, TypeAlias
+
+import jax
+import jax.numpy as jnp
+
+from physcon import metrics
+from physcon._checks import require_shape
+from physcon._typing import Array, ArrayLike, Float, Scalar
+from physcon.conditioning import Gaussian, condition, integral
+from physcon.models.predictor import Prediction
+
+#: (truth, mean, std), all of one shape, -> sum over points.
+Score: TypeAlias = Callable[[Array, Array, Array], Scalar]
+
+
+def gaussian_log_density(u: Array, mean: Array, variance: Array) -> Array:
+    """log N(u; mean, variance), elementwise."""
+    return -0.5 * ((u - mean) ** 2 / variance + jnp.log(2 * jnp.pi * variance))
+
+
+def negative_log_likelihood(u: Array, mean: Array, std: Array) -> Scalar:
+    """-Σ log N(u; mean, std²) over points."""
+    return -jnp.sum(gaussian_log_density(u, mean, std**2))
+
+
+def crps(u: Array, mean: Array, std: Array, *, scale: ArrayLike = 1.0) -> Scalar:
+    """Σ CRPS / scale over points; `scale`, in the units of u, counts as one nat of likelihood."""
+    return u.size * metrics.gaussian_crps(mean, std, u) / jnp.asarray(scale, u.dtype)
+
+
+def conditioned_log_density(
+    u: Float[Array, "k n"],
+    mean: Float[Array, "k n"],
+    std: Float[Array, "k n"],
+    rows: Float[Array, "k n"],
+    noise_std: ArrayLike,
+) -> Float[Array, " k"]:
+    """log p(u | b) of N(mean, std²) conditioned on b = g·u observed with noise, one row g each.
+
+    By Bayes' rule, without forming the posterior:
+
+        log p(u | b) = log N(u; mean, std²) + log N(b; g·u, s²) - log N(b; g·mean, Σ g² std² + s²).
+
+    b is the integral of u itself, as in training on data that obey the law.
+
+    Args:
+        noise_std: s > 0, scalar or ``(k,)``. As s -> 0 the density concentrates on g·u = b and its
+            logarithm grows as -log s.
+
+    Source: Hansen et al. 2023, eq. 8 (posterior); the evidence by Bayes' rule.
+    """
+    variance = jnp.broadcast_to(jnp.asarray(noise_std, u.dtype) ** 2, u.shape[:1])
+    b = jnp.sum(rows * u, axis=-1)
+    evidence = gaussian_log_density(
+        b, jnp.sum(rows * mean, axis=-1), jnp.sum((rows * std) ** 2, axis=-1) + variance
+    )
+    prior = jnp.sum(gaussian_log_density(u, mean, std**2), axis=-1)
+    return prior + gaussian_log_density(b, b, variance) - evidence
+
+
+def conditioned_moments(
+    u: Float[Array, "k n"],
+    mean: Float[Array, "k n"],
+    std: Float[Array, "k n"],
+    rows: Float[Array, "k n"],
+    noise_std: ArrayLike,
+) -> Prediction:
+    """Mean and standard deviation per point of `condition`'s posterior given b = g·u, per group."""
+
+    def one(u: Array, mean: Array, std: Array, row: Array) -> tuple[Array, Array]:
+        law = integral(row, jnp.sum(row * u), noise_std)
+        posterior = condition(Gaussian.diagonal(mean, std), law, throw=False).posterior
+        return posterior.mean, posterior.std()
+
+    return Prediction(*jax.vmap(one)(u, mean, std, rows))
+
+
+def make_score(
+    kind: Literal["nll", "crps"],
+    rows: Float[Array, "k n"] | None = None,
+    *,
+    noise_std: ArrayLike = 1e-3,
+    crps_scale: ArrayLike = 1.0,
+) -> Score:
+    """The objective of that name; with `rows`, of the prediction after conditioning.
+
+    Args:
+        kind: "nll": the joint density of each group (`conditioned_log_density`); "crps": the sum
+            over points of the CRPS of the marginals (`conditioned_moments`).
+        rows: k laws over n points each; the truth, mean and std are k n values in this order, and
+            the law's value is that of the truth.
+        noise_std: of the rows; an exact row leaves no joint density.
+        crps_scale: see `crps`.
+    """
+    plain = negative_log_likelihood if kind == "nll" else partial(crps, scale=crps_scale)
+    if rows is None:
+        return plain
+
+    def through(u: Array, mean: Array, std: Array) -> Scalar:
+        require_shape(u, (rows.size, 1), "the targets")
+        u, mean, std = (x.reshape(rows.shape) for x in (u, mean, std))
+        if kind == "nll":
+            return -jnp.sum(conditioned_log_density(u, mean, std, rows, noise_std))
+        return plain(u, *conditioned_moments(u, mean, std, rows, noise_std))
+
+    return through

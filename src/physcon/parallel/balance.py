@@ -1,0 +1,213 @@
+"""Conditioning on a law of every cell, the cells divided among devices.
+
+Conjugate gradients: their matrix asks each neighbour for one layer of cells, their inner products
+are two all-reduces of one or two float64 numbers in each step.
+"""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
+
+from physcon._checks import require, require_shape
+from physcon._mesh import Axes, check_axes, raise_status
+from physcon._typing import Array, Float, Int, PyTree
+from physcon.conditioning import LinearConstraint
+from physcon.conditioning.condition import NOT_SOLVED_MESSAGE
+from physcon.conditioning.many_rows import solve as solve_many
+from physcon.conditioning.solvers import ConjugateGradient
+from physcon.conditioning.status import (
+    GOOD,
+    NOT_FINITE,
+    NOT_FINITE_MESSAGE,
+    NOT_SOLVED,
+)
+from physcon.linear_map import (
+    BlockDiagonal,
+    Diagonal,
+    Difference,
+    LinearMap,
+    Sum,
+    split_fields,
+)
+from physcon.linear_map.divided import DividedDifference
+
+
+class Balanced(NamedTuple):
+    """Result of `condition_balance`.
+
+    Attributes:
+        means: posterior means, one field per part of the law.
+        multiplier: λ = S⁻¹ (b - G μ), one per cell.
+        status: 0 met; 1 NaN or infinity came in; 4 not solved within `max_steps`.
+        steps: of conjugate gradients.
+    """
+
+    means: tuple[Float[Array, "..."], ...]
+    multiplier: Float[Array, "*y"]
+    status: Int[Array, ""]
+    steps: Int[Array, ""]
+
+
+def condition_balance(
+    means: tuple[Float[Array, "..."], ...],
+    stds: tuple[Float[Array, "..."], ...],
+    law: LinearConstraint,
+    *,
+    mesh: Mesh,
+    axes: Axes,
+    rtol: float = 1e-8,
+    max_steps: int = 2000,
+    throw: bool = True,
+) -> Balanced:
+    """Condition independent errors on a law of every cell, the cells divided among devices.
+
+    Args:
+        means, stds: one array per field of the law, in its order (u, then the fluxes of each axis,
+            for `balance`; the components for `divergence_free`), in place of `join_fields`.
+        law: from `balance` with unknown fluxes, or `divergence_free`.
+        axes: per axis of the cells (`law.value`) the mesh axis that divides it, or None.
+        rtol, max_steps: of conjugate gradients; see `ConjugateGradient`.
+
+    Raises: ValueError for other laws, or cells that the devices don't divide evenly; RuntimeError
+        under `throw`, outside of jit, if a value isn't finite or the tolerance isn't reached.
+    """
+    cells = law.value.shape
+    check_axes(mesh, axes, cells)
+    operator = law.operator
+    parts = operator.parts if isinstance(operator, Sum) else (operator,)
+    require(
+        all(isinstance(p, Difference) for p in parts),
+        "a law made of differences: balance, divergence_free",
+        [type(p).__name__ for p in parts],
+        "use physcon.parallel.condition for a few rows",
+    )
+    require(
+        len(parts) == len(means) == len(stds),
+        f"{len(parts)} fields",
+        (len(means), len(stds)),
+        "one mean and one std per field of the law",
+    )
+    for part, mean, std in zip(parts, means, stds, strict=True):
+        require_shape(mean, part.in_shape, "a mean")
+        require_shape(std, part.in_shape, "a std")
+    named = tuple(name for name in axes if name is not None)
+    solver = ConjugateGradient(rtol, max_steps, named)
+    found = _balance(means, stds, law, solver, mesh, axes)
+    if throw:
+        messages = {NOT_FINITE: NOT_FINITE_MESSAGE, NOT_SOLVED: NOT_SOLVED_MESSAGE}
+        raise_status(found.status, messages)
+    return found
+
+
+@eqx.filter_jit
+def _balance(
+    means: tuple,
+    stds: tuple,
+    law: LinearConstraint,
+    solver: ConjugateGradient,
+    mesh: Mesh,
+    axes: Axes,
+) -> Balanced:
+    parts: Any = law.operator.parts if isinstance(law.operator, Sum) else (law.operator,)
+    faces = [_Faces(part, mesh, axes) for part in parts]
+
+    def on_block(means: tuple, stds: tuple, areas: tuple, value: Array, noise: Array) -> tuple:
+        means, stds, areas = (
+            tuple(f.closed(x) for f, x in zip(faces, xs, strict=True))
+            for xs in (means, stds, areas)
+        )
+        own = [f.operator(area) for f, area in zip(faces, areas, strict=True)]
+        flat = jnp.concatenate([m.reshape(-1) for m in means])
+        root = BlockDiagonal(*(Diagonal(s) for s in stds))
+        found = solve_many(solver, flat, root, Sum(*own), value, noise)
+        fields = split_fields(found.mean, tuple(m.shape for m in means))
+        bad = ~jnp.isfinite(jax.lax.stop_gradient(found.mean))
+        finite = solver.largest(bad.astype(found.mean.dtype)) == 0
+        solved = found.unmet <= max(10 * solver.rtol, 1e-5)
+        status = jnp.where(finite, jnp.where(solved, GOOD, NOT_SOLVED), NOT_FINITE)
+        fields = tuple(f.opened(x) for f, x in zip(faces, fields, strict=True))
+        return fields, found.multiplier, status, found.steps
+
+    blocks = tuple(f.spec for f in faces)
+    cells = P(*axes)
+    means, stds, areas = (
+        tuple(f.blocks(x) for f, x in zip(faces, xs, strict=True))
+        for xs in (means, stds, [part.area for part in parts])
+    )
+    fields, multiplier, status, steps = jax.shard_map(
+        on_block,
+        mesh=mesh,
+        in_specs=(blocks, blocks, blocks, cells, cells),
+        out_specs=(blocks, cells, P(), P()),
+        check_vma=False,
+    )(means, stds, areas, law.value, law.noise())
+    fields = tuple(f.whole(x) for f, x in zip(faces, fields, strict=True))
+    return Balanced(fields, multiplier, status, steps)
+
+
+class _Faces:
+    """The faces of one `Difference`, as blocks of n + 1 faces for n cells; whole if not divided.
+
+    On a torus there are as many faces as cells: blocks of n, closed by the neighbour's first face.
+    Elsewhere the number is odd: the blocks are cut from the whole array.
+    """
+
+    def __init__(self, part: Difference, mesh: Mesh, axes: Axes):
+        self.part, self.name = part, axes[part.axis]
+        if self.name is not None and mesh.shape[self.name] == 1:
+            self.name = None
+        self.spec = P(*axes)
+        self.cut = self.name is not None and not part.periodic
+        if self.name is None or part.periodic:
+            return
+        cells, devices = part.out_shape[part.axis], mesh.shape[self.name]
+        n = cells // devices
+        missing = int(not part.ends[0])
+        size = part.in_shape[part.axis]
+        self.index = (np.arange(devices)[:, None] * n + np.arange(n + 1) - missing).reshape(-1)
+        self.exists = (self.index >= 0) & (self.index < size)
+        first = np.arange(size) + missing  # the block and place that give a face back
+        block = np.minimum(first // n, devices - 1)
+        self.back = block * (n + 1) + first - block * n
+
+    def operator(self, area: Array) -> LinearMap:
+        """The difference on this device's block."""
+        part = self.part
+        if self.name is None:
+            return Difference(area, part.axis, part.ends, part.periodic)
+        return DividedDifference(area, part.axis, self.name, part.periodic)
+
+    def blocks(self, x: PyTree) -> Array:
+        """Faces at seams twice; zero where a known face is no unknown."""
+        if not self.cut:
+            return x
+        shape = [1] * x.ndim
+        shape[self.part.axis] = -1
+        taken = jnp.take(x, np.clip(self.index, 0, x.shape[self.part.axis] - 1), self.part.axis)
+        return jnp.where(self.exists.reshape(shape), taken, 0)
+
+    def whole(self, x: Array) -> Array:
+        """Each face once."""
+        return jnp.take(x, self.back, self.part.axis) if self.cut else x
+
+    def closed(self, x: Array) -> Array:
+        """A block of a torus with the first face of the next one."""
+        if self.name is None or self.cut:
+            return x
+        first, size = (
+            jax.lax.slice_in_dim(x, 0, 1, axis=self.part.axis),
+            jax.lax.axis_size(self.name),
+        )
+        after = jax.lax.ppermute(first, self.name, [((k + 1) % size, k) for k in range(size)])
+        return jnp.concatenate([x, after], self.part.axis)
+
+    def opened(self, x: Array) -> Array:
+        """Inverse of `closed`."""
+        if self.name is None or self.cut:
+            return x
+        return jax.lax.slice_in_dim(x, 0, x.shape[self.part.axis] - 1, axis=self.part.axis)

@@ -1,0 +1,80 @@
+"""A batch, or the members of an ensemble, divided among devices.
+
+`jax.vmap` inside `jax.shard_map`: each device maps over its own share. Inference sends nothing;
+training sends one sum over devices of the loss and of its gradient. (A batch under plain jit gives
+the same numbers, but XLA may gather it, for Fourier transforms on jax 0.10 it does.)
+"""
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
+
+from physcon._checks import require
+from physcon._mesh import check_even
+from physcon._typing import PRNGKeyArray, PyTree, Scalar
+
+
+def vmap(
+    fn: Callable[..., PyTree],
+    in_axes: tuple[int | None, ...],
+    *,
+    mesh: Mesh,
+    axis: str | tuple[str, ...],
+) -> Callable[..., PyTree]:
+    """`jax.vmap` with the mapped axis divided among the devices of a mesh axis (or of several).
+
+    Args:
+        in_axes: per argument 0 (mapped, every array by its leading axis) or None (copied to every
+            device). ``(None, 0)`` maps ``fn(network, sample)`` over samples; ``(0, None)`` maps
+            ``fn(member, points)`` over the members of an ensemble.
+
+    Shapes: mapped arrays and all results ``(batch, ...)``, batch a multiple of the devices.
+
+    Raises: ValueError for another batch.
+    """
+    require(
+        set(in_axes) <= {0, None} and 0 in in_axes, "0 or None per argument", in_axes, "map one"
+    )
+    specs = tuple(P(axis) if a == 0 else P() for a in in_axes)
+
+    def mapped(*args: PyTree) -> PyTree:
+        arrays, static = eqx.partition(args, eqx.is_array)
+        for leaf in jax.tree.leaves([x for x, a in zip(arrays, in_axes, strict=True) if a == 0]):
+            check_even(leaf.shape[0], _devices(mesh, axis), "a batch")
+
+        def on_share(*arrays: PyTree) -> PyTree:
+            one = lambda *own: fn(*eqx.combine(own, static))  # noqa: E731
+            return jax.vmap(one, in_axes)(*arrays)
+
+        return jax.shard_map(
+            on_share, mesh=mesh, in_specs=specs, out_specs=P(axis), check_vma=False
+        )(*arrays)
+
+    return mapped
+
+
+def mean_over_tasks(
+    loss: Callable[..., Scalar], *, mesh: Mesh, axis: str | tuple[str, ...]
+) -> Callable[[PyTree, PyTree, PRNGKeyArray], Scalar]:
+    """`physcon.models.losses.mean_over_tasks`, the tasks divided: the same value and gradient.
+
+    Its gradient ends in one sum over devices; for `physcon.training.fit`.
+    """
+    each = vmap(loss, (None, 0, 0), mesh=mesh, axis=axis)
+
+    def batch_loss(params: PyTree, batch: PyTree, key: PRNGKeyArray) -> Scalar:
+        keys = jax.random.split(key, jax.tree.leaves(batch)[0].shape[0])
+        return jnp.mean(each(params, batch, keys))
+
+    return batch_loss
+
+
+def _devices(mesh: Mesh, axis: str | tuple[str, ...]) -> int:
+    count = 1
+    for name in (axis,) if isinstance(axis, str) else axis:
+        count *= mesh.shape[name]
+    return count

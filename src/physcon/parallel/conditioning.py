@@ -1,0 +1,109 @@
+"""Conditioning a field that is divided among devices on a few rows.
+
+Each device sums over its block what the rows see of the mean and of the covariance; one all-reduce
+of float64 numbers completes S and G μ, and the update of the block is local.
+"""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
+
+from physcon._checks import require
+from physcon._mesh import Axes, check_axes, raise_status
+from physcon._typing import Array
+from physcon.conditioning import Conditioned, Gaussian, LinearConstraint
+from physcon.conditioning import condition as condition_whole
+from physcon.conditioning.downdate import Downdate
+from physcon.conditioning.status import (
+    CONTRADICTION,
+    CONTRADICTION_MESSAGE,
+    NOT_FINITE,
+    NOT_FINITE_MESSAGE,
+)
+from physcon.linear_map import (
+    Diagonal,
+    LinearMap,
+    LowRank,
+    Rows,
+    Sum,
+)
+from physcon.linear_map.divided import DividedLowRank, DividedRows
+
+
+def condition(
+    prior: Gaussian, constraint: LinearConstraint, *, mesh: Mesh, axes: Axes, throw: bool = True
+) -> Conditioned:
+    """`physcon.condition` on a few rows, mean and errors divided as `axes` says.
+
+    The posterior's arrays lie on the mesh like the prior's; `variance` and `sample` are ordinary
+    functions of them.
+
+    Args:
+        prior: independent errors (`Diagonal`), an ensemble (`LowRank`), or their `Sum`.
+        constraint: with `Rows`: `integral`, `sensors`, `stack`, ...
+        axes: per axis of the field the mesh axis that divides it, or None.
+
+    Raises: ValueError for other maps, or a field that the devices don't divide evenly; RuntimeError
+        under `throw`, outside of jit, for NaN or rows that contradict each other.
+    """
+    check_axes(mesh, axes, prior.mean.shape)
+    rows = constraint.operator
+    require(isinstance(rows, Rows), "Rows", type(rows).__name__, "use condition_balance for a law")
+    parts = prior.root.parts if isinstance(prior.root, Sum) else (prior.root,)
+    require(
+        all(isinstance(p, Diagonal | LowRank) for p in parts),
+        "a root of Diagonal and LowRank parts",
+        [type(p).__name__ for p in parts],
+        "other roots couple all devices",
+    )
+    found = _few_rows(prior, constraint, mesh, axes)
+    if throw:
+        messages = {NOT_FINITE: NOT_FINITE_MESSAGE, CONTRADICTION: CONTRADICTION_MESSAGE}
+        raise_status(found["status"], messages)
+    scale, whitener, order, log_det = found["gain"]
+    root = Downdate(prior.root, rows, scale, whitener, order, log_det, constraint.noise_std)
+    posterior = Gaussian(found["mean"], root)
+    return Conditioned(posterior, found["log_evidence"], found["residual"], found["status"])
+
+
+@eqx.filter_jit
+def _few_rows(
+    prior: Gaussian, constraint: LinearConstraint, mesh: Mesh, axes: Axes
+) -> dict[str, Any]:
+    """Mean, and all small arrays of the posterior, from every device's block."""
+    named = tuple(name for name in axes if name is not None)
+
+    def place(x: Any) -> P:
+        return P(None, *axes) if isinstance(x, Rows | LowRank) else P(*axes)
+
+    def divided(part: Any) -> LinearMap:
+        return DividedLowRank(part.vectors, named) if isinstance(part, LowRank) else part
+
+    def on_block(mean: Array, roots: tuple, rows: Array, value: Array, noise: Any) -> dict:
+        parts = tuple(divided(part) for part in roots)
+        own = Gaussian(mean, parts[0] if len(parts) == 1 else Sum(*parts))
+        law = LinearConstraint(DividedRows(rows, named), value, noise)
+        found = condition_whole(own, law, throw=False)
+        root: Any = found.posterior.root
+        return {
+            "mean": found.posterior.mean,
+            "gain": (root.scale, root.whitener, root.order, root.log_det),
+            "log_evidence": found.log_evidence,
+            "residual": found.residual,
+            "status": found.status,
+        }
+
+    roots = prior.root.parts if isinstance(prior.root, Sum) else (prior.root,)
+    rows: Any = constraint.operator
+    whole = P()
+    out = {"mean": P(*axes), "gain": whole, "log_evidence": whole, "residual": whole}
+    return jax.shard_map(
+        on_block,
+        mesh=mesh,
+        in_specs=(P(*axes), tuple(place(p) for p in roots), place(rows), whole, whole),
+        out_specs=out | {"status": whole},
+        check_vma=False,
+    )(prior.mean, roots, rows.weights, constraint.value, constraint.noise_std)

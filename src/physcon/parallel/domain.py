@@ -1,0 +1,180 @@
+"""Finite volumes with the grid divided among devices: blocks that exchange their outermost cells.
+
+The functions of `physcon.fv` run on each block as they are. A block's side is a `Seam`: its ghost
+cells are the neighbour's cells (`ppermute`), on the outermost blocks the physical ones. The time
+step is common (`pmax`). Per tendency two messages cross each seam, as wide as the reconstruction's
+stencil; nothing is gathered.
+
+A law or source that holds arrays over the grid has a method ``on_block(cut)`` that returns it with
+each of them cut, as `physcon.fv.Advection` does; other sources must act point by point.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
+
+from physcon import fv
+from physcon._checks import require
+from physcon._mesh import Axes, check_axes, raise_status
+from physcon._typing import Array, ArrayLike, Float, PyTree
+from physcon.boundary import Boundary, Seam
+from physcon.fv.semidiscrete import Source
+from physcon.grid import Grid
+
+
+def tendency(
+    u: Float[Array, "c *x"],
+    law: Any,
+    grid: Grid,
+    boundary: Boundary,
+    scheme: fv.Scheme | None = None,
+    t: ArrayLike = 0.0,
+    source: Source | None = None,
+    *,
+    mesh: Mesh,
+    axes: Axes,
+) -> Float[Array, "c *x"]:
+    """`physcon.fv.tendency` with the grid divided: equal to it up to rounding.
+
+    Args:
+        mesh: of devices; the caller's.
+        axes: per grid axis the mesh axis that divides it, or None.
+
+    Raises: ValueError for a grid that the devices don't divide evenly, or blocks narrower than the
+        stencil.
+    """
+    problem = fv.Problem(law, grid, boundary, scheme or fv.Scheme(), source)
+    t = jnp.asarray(t, u.dtype)
+    return _divided(_tendency, problem, u, {"t": t}, {}, mesh, axes, P(None, *axes))
+
+
+def solve(
+    u: Float[Array, "c *x"],
+    law: Any,
+    grid: Grid,
+    boundary: Boundary,
+    scheme: fv.Scheme | None = None,
+    *,
+    mesh: Mesh,
+    axes: Axes,
+    times: ArrayLike | Sequence[ArrayLike],
+    start: ArrayLike = 0.0,
+    cfl: ArrayLike = 0.45,
+    dt: ArrayLike | None = None,
+    source: Source | None = None,
+    max_steps: int = 100_000,
+    loop: str = "while",
+    throw: bool = True,
+) -> fv.Solution:
+    """`physcon.fv.solve` with the grid divided: the same steps, equal to it up to rounding.
+
+    Args: `mesh` and `axes` as in `tendency`, all others as in `physcon.fv.solve`.
+
+    Raises: ValueError as `tendency`; RuntimeError under `throw`, outside of jit, for a failure.
+    """
+    problem = fv.Problem(law, grid, boundary, scheme or fv.Scheme(), source)
+    clock = {"times": times, "start": start, "cfl": cfl} | ({} if dt is None else {"dt": dt})
+    clock = {name: jnp.asarray(x, u.dtype) for name, x in clock.items()}
+    limits = {"max_steps": max_steps, "loop": loop}
+    out = P(None, None, *axes), P(), P(), P()
+    found = _divided(_solve, problem, u, clock, limits, mesh, axes, out)
+    solution = fv.Solution(clock["times"], *found)
+    if throw:
+        raise_status(solution.status, {k: m for k, m in fv.STATUS.items() if k != 0})
+    return solution
+
+
+def _tendency(problem: fv.Problem, u: Array, t: Array) -> Array:
+    return fv.tendency(u, *problem.parts(), t=t, source=problem.source)
+
+
+def _solve(problem: fv.Problem, u: Array, **settings: Any) -> tuple[Array, ...]:
+    found = fv.solve(u, *problem.parts(), source=problem.source, throw=False, **settings)
+    return found.u, found.steps, found.status, found.t
+
+
+@eqx.filter_jit
+def _divided(
+    fn: Callable[..., PyTree],
+    problem: fv.Problem,
+    u: Array,
+    numbers: dict[str, Array],
+    settings: dict[str, Any],
+    mesh: Mesh,
+    axes: Axes,
+    out_specs: PyTree,
+) -> PyTree:
+    """``fn(problem, u, **numbers, **settings)`` on every block."""
+    grid, shape = problem.grid, problem.grid.shape
+    require(u.shape[1:] == shape, f"a state (channels, *{shape})", u.shape, "batch with jax.vmap")
+    check_axes(mesh, axes, shape)
+    axes = tuple(k if k and mesh.shape[k] > 1 else None for k in axes)  # no seam with itself
+    blocks = tuple(n // (mesh.shape[k] if k else 1) for n, k in zip(shape, axes, strict=True))
+    spacings = tuple(P(k) if h.ndim else P() for h, k in zip(grid.spacings, axes, strict=True))
+    lengths = (grid.coordinates, grid.spacings), (tuple(P(k) for k in axes), spacings)
+    law, _, boundary, scheme = problem.parts()
+    arrays, static = eqx.partition((law, boundary, scheme, problem.source, numbers), eqx.is_array)
+
+    def on_block(u: Array, lengths: PyTree, arrays: PyTree) -> PyTree:
+        law, boundary, scheme, source, numbers = eqx.combine(arrays, static)
+        cut = _Cut(shape, blocks, axes)
+        coordinates, spacings = lengths
+        block, sides = Grid(coordinates, spacings, grid.location), _seams(boundary, cut)
+        law, source = _restricted(law, cut), _restricted(source, cut)
+        return fn(fv.Problem(law, block, sides, scheme, source), u, **numbers, **settings)
+
+    in_specs = P(None, *axes), lengths[1], P()
+    # Scalars and conditionals of the loop have no one type of variation: checked by tests instead.
+    return jax.shard_map(
+        on_block, mesh=mesh, in_specs=in_specs, out_specs=out_specs, check_vma=False
+    )(u, lengths[0], arrays)
+
+
+class _Cut:
+    """This device's part of an array over the cells or faces of the whole grid, space axes last."""
+
+    def __init__(self, whole: tuple[int, ...], block: tuple[int, ...], axes: Axes):
+        self.whole, self.block, self.axes = whole, block, axes
+
+    def __call__(self, x: Array, without: int | None = None) -> Array:
+        """`without`: the grid axis that `x` lacks."""
+        kept = [k for k in range(len(self.whole)) if k != without]
+        if x.ndim < len(kept):
+            return x
+        for at, k in enumerate(kept, x.ndim - len(kept)):
+            name, n = self.axes[k], self.block[k]
+            more = x.shape[at] - self.whole[k]  # 1 for faces
+            if name is not None and more in (0, 1):
+                start = jax.lax.axis_index(name) * n
+                x = jax.lax.dynamic_slice_in_dim(x, start, n + more, axis=at)
+        return x
+
+
+def _restricted(module: Any, cut: _Cut) -> Any:
+    """A law or source, with every part that knows how cut to this block."""
+
+    def knows(node: Any) -> bool:
+        return hasattr(node, "on_block")
+
+    return jax.tree.map(lambda n: n.on_block(cut) if knows(n) else n, module, is_leaf=knows)
+
+
+def _seams(boundary: Boundary, cut: _Cut) -> Boundary:
+    """The conditions of this block: values cut to its sides, seams along divided axes."""
+
+    def on_side(value: Any, axis: int) -> Any:
+        if callable(value):
+            return lambda t: on_side(value(t), axis)
+        return value if jnp.ndim(value) <= 1 else cut(value, axis)
+
+    pairs = []
+    for axis, sides in enumerate(boundary.sides):
+        local = jax.tree.map(lambda v, a=axis: on_side(v, a), sides, is_leaf=callable)
+        name = cut.axes[axis]
+        pairs.append(local if name is None else tuple(Seam(c, name) for c in local))
+    return Boundary(*pairs)

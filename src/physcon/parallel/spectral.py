@@ -1,0 +1,119 @@
+"""Spectral convolution of a field that is divided among devices, and the FNO built on it.
+
+The last axis is whole on every device (slabs: one axis divided; pencils in 3-D: two). From the last
+axis to the first: transform a whole axis and keep its low modes; a divided one is made whole by one
+`all_to_all`, which divides the kept modes of the next axis instead. The mixing of modes is local,
+and the way back is the same in reverse. Only kept modes are ever sent.
+
+Source: the transpose algorithm (Grama et al., Introduction to Parallel Computing, 2003, sec. 13.3).
+"""
+
+import dataclasses
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
+
+from physcon._checks import require
+from physcon._mesh import Axes, check_axes
+from physcon._typing import Array, Float, PyTree
+from physcon.operators.fno import FNO, with_coordinates
+from physcon.operators.spectral import Modes, Weights, check_modes, lowest, mix, widened
+
+
+def spectral_conv(
+    weights: Weights, u: Float[Array, "c *x"], *, mesh: Mesh, axes: Axes
+) -> Float[Array, "o *x"]:
+    """`physcon.operators.spectral_conv` with the field divided: equal to it up to rounding.
+
+    Args:
+        axes: per space axis the mesh axis that divides it; None for the last one.
+
+    Raises: ValueError for a divided last axis, or one that the devices don't divide evenly.
+    """
+    _check(u, mesh, axes)
+    field = P(None, *axes)
+
+    def on_block(weights: Array, u: Array) -> Array:
+        return _convolve(weights, u, axes)
+
+    return jax.shard_map(
+        on_block, mesh=mesh, in_specs=(P(), field), out_specs=field, check_vma=False
+    )(weights, u)
+
+
+def fno(model: FNO, u: Float[Array, "i *x"], *, mesh: Mesh, axes: Axes) -> Float[Array, "o *x"]:
+    """``model(u)`` with the field divided among devices, equal to it up to rounding.
+
+    Args: as in `spectral_conv`. Raises: the same, and ValueError for a model that pads its field.
+    """
+    _check(u, mesh, axes)
+    require(
+        not any(model.padding), "a model without padding", model.padding, "pad the field itself"
+    )
+    u = u if model.inputs is None else model.inputs.encode(u)
+    u = with_coordinates(u) if model.coordinates else u
+    inner = dataclasses.replace(model, inputs=None, outputs=None, coordinates=False)
+    arrays, static = eqx.partition(inner, eqx.is_array)
+    field = P(None, *axes)
+
+    def on_block(arrays: PyTree, u: Array) -> Array:
+        return eqx.combine(arrays, static).raw(u, lambda w, v: _convolve(w, v, axes))
+
+    raw = jax.shard_map(
+        on_block, mesh=mesh, in_specs=(P(), field), out_specs=field, check_vma=False
+    )(arrays, u)
+    return raw if model.outputs is None else model.outputs.decode(raw)
+
+
+def _check(u: Array, mesh: Mesh, axes: Axes) -> None:
+    check_axes(mesh, axes, u.shape[1:])
+    require(axes[-1] is None, "None for the last axis", axes, "divide the other axes: slab, pencil")
+
+
+def _convolve(weights: Weights, u: Array, axes: Axes) -> Array:
+    """On each device's block."""
+    kept = weights.shape[3:]
+    local = u.shape[1:]
+    space = tuple(n * _devices(name) for n, name in zip(local, axes, strict=True))
+    check_modes(kept, space)
+    modes = jnp.fft.rfft(u)[..., : kept[-1]]
+    for k in reversed(range(len(axes) - 1)):
+        modes = _swap(modes, axes[k], split=k + 2, join=k + 1)
+        modes = lowest(jnp.fft.fft(modes, axis=k + 1), kept[k], k + 1)
+    modes = mix(_own_modes(weights, axes), modes)
+    for k in range(len(axes) - 1):
+        modes = jnp.fft.ifft(widened(modes, space[k], k + 1), axis=k + 1)
+        modes = _swap(modes, axes[k], split=k + 1, join=k + 2)
+        modes = jax.lax.slice_in_dim(modes, 0, kept[k + 1], axis=k + 2)
+    short = space[-1] // 2 + 1 - modes.shape[-1]
+    modes = jnp.pad(modes, [(0, 0)] * (modes.ndim - 1) + [(0, short)])
+    return jnp.fft.irfft(modes, space[-1])
+
+
+def _own_modes(weights: Array, axes: Axes) -> Array:
+    """The weights of this device's modes, of which axis k + 1 is divided as the field's axis k."""
+    for k, name in enumerate(axes[:-1]):
+        if name is not None:
+            axis = weights.ndim - len(axes) + k + 1
+            share = -(-weights.shape[axis] // _devices(name))
+            extra = share * _devices(name) - weights.shape[axis]
+            widths = [(0, extra if a == axis else 0) for a in range(weights.ndim)]
+            start = jax.lax.axis_index(name) * share
+            weights = jax.lax.dynamic_slice_in_dim(jnp.pad(weights, widths), start, share, axis)
+    return weights
+
+
+def _devices(name: str | None) -> int:
+    return 1 if name is None else jax.lax.axis_size(name)
+
+
+def _swap(modes: Modes, name: str | None, *, split: int, join: int) -> Modes:
+    """Array axis `join` whole, `split` divided, padded to a multiple of the devices."""
+    if name is None:
+        return modes
+    extra = -modes.shape[split] % _devices(name)
+    widths = [(0, extra if axis == split else 0) for axis in range(modes.ndim)]
+    return jax.lax.all_to_all(jnp.pad(modes, widths), name, split, join, tiled=True)

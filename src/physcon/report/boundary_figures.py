@@ -1,0 +1,100 @@
+"""Figures of a boundary study, drawn from arrays by matplotlib without a screen."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from physcon.report.figures import save_figure
+
+#: One colour per method, the same in all figures (colour-blind safe, Okabe and Ito).
+COLOURS = {
+    "plain": "#0072B2",
+    "overwrite": "#E69F00",
+    "lift-output": "#56B4E9",
+    "lift": "#009E73",
+    "eliminate": "#CC79A7",
+    "basis": "#D55E00",
+}
+
+
+def wall_figure(
+    path: Path, x: np.ndarray, truth: np.ndarray, predictions: Mapping[str, np.ndarray], title: str
+) -> None:
+    """Profiles, and the error beside each wall: the insulator figure.
+
+    A slope that is right leaves the wall's error level; a value that is right starts it at zero.
+    """
+    figure = Figure(figsize=(11, 3.4), layout="constrained")
+    whole, *walls = figure.subplots(1, 3, width_ratios=(3, 2, 2))
+    whole.plot(x, truth, color="black", lw=3, alpha=0.35, label="truth")
+    for method, u in predictions.items():
+        whole.plot(x, u, color=COLOURS[method], lw=1, label=method)
+    whole.set(xlabel="position", ylabel="u")
+    whole.legend(frameon=False, fontsize=8)
+    near = max(6, x.size // 12)
+    sizes = [np.abs(u - truth)[np.r_[:near, -near:0]].max() for u in predictions.values()]
+    limit = 1.2 * float(np.sort(sizes)[max(0, len(sizes) - 2)])  # of all but the worst method
+    for axis, part, name in zip(walls, np.s_[:near, -near:], ("lower", "upper"), strict=True):
+        axis.axhline(0, color="black", lw=3, alpha=0.35)
+        for method, u in predictions.items():
+            axis.plot(x[part], (u - truth)[part], color=COLOURS[method], marker=".", lw=1)
+        axis.set(xlabel="position", title=f"error at the {name} wall", ylim=(-limit, limit))
+    figure.suptitle(title, fontsize=10)
+    save_figure(figure, path)
+
+
+def error_figure(path: Path, t: np.ndarray, errors: Mapping[str, np.ndarray], title: str) -> None:
+    """Relative L2 error of every method over time."""
+    figure = Figure(figsize=(5, 3.4), layout="constrained")
+    axis = figure.subplots()
+    for method, error in errors.items():
+        axis.semilogy(t, error, color=COLOURS[method], marker=".", label=method)
+    axis.set(xlabel="time t", ylabel="relative L2 error", title=title)
+    axis.legend(frameon=False, fontsize=8)
+    save_figure(figure, path)
+
+
+def comparison_figure(
+    path: Path, truth: np.ndarray, predictions: Mapping[str, np.ndarray], title: str
+) -> None:
+    """A field in the plane beside every prediction (above) and its error (below)."""
+    columns = len(predictions) + 1
+    figure = Figure(figsize=(2.6 * columns, 5), layout="constrained")
+    panels = figure.subplots(2, columns, squeeze=False)
+    # Vorticity is largest at single nodes of a wall: the scale shows the inside.
+    size = float(np.quantile(np.abs(truth), 0.98))
+    wrong = float(np.quantile([np.abs(u - truth) for u in predictions.values()], 0.98))
+    box = (0, 1, 0, 1)
+
+    def show(axis, u: np.ndarray, limit: float, colours: str):
+        return axis.imshow(u.T, origin="lower", extent=box, vmin=-limit, vmax=limit, cmap=colours)
+
+    image = show(panels[0, 0], truth, size, "RdBu_r")
+    panels[0, 0].set_title("truth")
+    panels[1, 0].axis("off")
+    bars = [(image, panels[0, :])]
+    for column, (method, u) in enumerate(predictions.items(), start=1):
+        show(panels[0, column], u, size, "RdBu_r")
+        panels[0, column].set_title(method)
+        image = show(panels[1, column], u - truth, wrong, "PuOr_r")
+        panels[1, column].set_title("error", fontsize=9)
+    bars.append((image, panels[1, :]))
+    for image, row in bars:
+        figure.colorbar(image, ax=list(row), shrink=0.8)
+    figure.suptitle(title, fontsize=10)
+    save_figure(figure, path)
+
+
+def loss_figure(path: Path, losses: Mapping[str, np.ndarray]) -> None:
+    """Training loss of every method, a running mean over a hundredth of the steps."""
+    figure = Figure(figsize=(5, 3.4), layout="constrained")
+    axis = figure.subplots()
+    for method, loss in losses.items():
+        window = max(1, loss.size // 100)
+        smooth = np.convolve(loss, np.full(window, 1 / window), mode="valid")
+        axis.semilogy(smooth, color=COLOURS[method], lw=1, label=method)
+    axis.set(xlabel="step", ylabel="relative L2, training")
+    axis.legend(frameon=False, fontsize=8)
+    save_figure(figure, path)

@@ -1,0 +1,32 @@
+"""Any rows as an aligned text table and JSON."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from physcon._files import atomic_write
+
+
+def rows_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows with the same keys as aligned text, numbers to four digits.
+
+    >>> print(rows_text([{"method": "a", "error": 0.123456}]))
+    method   error
+         a  0.1235
+    """
+    cells = [list(rows[0])]
+    for row in rows:
+        cells.append([f"{v:.4g}" if isinstance(v, float) else str(v) for v in row.values()])
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = [[c.rjust(w) for c, w in zip(line, widths, strict=True)] for line in cells]
+    return "\n".join("  ".join(line) for line in lines)
+
+
+def write_rows(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """``table.txt`` and ``table.json``, each whole or absent."""
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {"table.json": json.dumps(list(rows), indent=2), "table.txt": rows_text(rows)}
+    for name, body in content.items():
+        with atomic_write(folder / name, "w") as file:
+            file.write(body + "\n")

@@ -1,0 +1,168 @@
+"""The networks of the boundary studies: the same FNO plain, overwritten, and in each form."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from physcon._typing import Array, Float, PRNGKeyArray, PyTree, Scalar
+from physcon.grid import Grid
+from physcon.operators.boon import BoundaryFNO, NetworkForm
+from physcon.operators.enforce import residuals
+from physcon.operators.fno import Normaliser
+from physcon.studies.boon_config import BoonConfig, Method
+from physcon.studies.boon_data import Samples, space_axes
+from physcon.training import FitResult, Minibatches, fit
+
+_FORMS: dict[Method, NetworkForm] = {
+    "plain": "overwrite",
+    "overwrite": "overwrite",
+    "lift-output": "lift",
+    "lift": "lift",
+    "eliminate": "eliminate",
+    "basis": "basis",
+}
+
+
+class Errors(NamedTuple):
+    """Of one function.
+
+    Attributes:
+        relative_l2: ‖u - answer‖ / ‖answer‖.
+        misfit: mean square of l(u) - α over all sides, in the units of the condition.
+        over_time: ‖u - answer‖ at each time, over the root mean square of ‖answer‖ in time.
+    """
+
+    relative_l2: Float[Array, "*s"]
+    misfit: Float[Array, "*s"]
+    over_time: Float[Array, "*s t"]
+
+
+def exists(method: Method, config: BoonConfig) -> bool:
+    """Elimination and bases have no form on a periodic axis."""
+    return config.problem != "burgers-periodic" or method not in ("eliminate", "basis")
+
+
+def network(
+    method: Method, config: BoonConfig, key: PRNGKeyArray, inputs: Normaliser, outputs: Normaliser
+) -> BoundaryFNO:
+    """Random weights of one method; all methods but "basis" start from the same ones."""
+    axes, timed = space_axes(config), config.times > 1
+    modes = (config.modes,) * axes + (min(config.modes, config.times // 2),) * timed
+    if method == "basis":
+        # Half waves for waves: the same range, and as many numbers as in complex weights.
+        points = (config.nodes,) * axes + (config.times,) * timed
+        modes = tuple(min(2 * m, n - 2) for m, n in zip(modes, points, strict=True))
+    pad = 0.0 if method == "basis" else config.padding
+    space_pad = 0.0 if config.problem == "burgers-periodic" else pad
+    return BoundaryFNO.init(
+        key,
+        1,
+        1,
+        modes,
+        config.width,
+        config.depth,
+        form=_FORMS[method],
+        every_block=method in ("lift", "eliminate", "basis"),
+        order=config.order,
+        reach=config.reach,
+        throw=False,
+        padding=(space_pad,) * axes + (pad,) * timed,
+        inputs=inputs,
+        outputs=outputs,
+    )
+
+
+def trained(
+    method: Method,
+    config: BoonConfig,
+    grid: Grid,
+    data: Samples,
+    key: PRNGKeyArray,
+    *,
+    folder: Path | None = None,
+    identity: dict[str, Any] | None = None,
+    resume: bool = False,
+    progress: bool = True,
+) -> FitResult:
+    """Networks of all seeds (leaves lead with the seed), each trained as if alone.
+
+    Adam acts on every number by itself, so the gradient of the sum of the losses trains all seeds.
+    A checkpoint ``<method>.checkpoint`` is kept in `folder`, if one is given.
+    """
+    import optax
+
+    inputs, outputs = Normaliser.fit(data.u), Normaliser.fit(data.answer)
+    # One by one, not under vmap: a dozen generators in one program take a minute to compile.
+    each = [network(method, config, jax.random.key(s), inputs, outputs) for s in config.seeds]
+    networks = jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
+
+    def loss(networks: BoundaryFNO, batch: Samples, key: PRNGKeyArray) -> Scalar:
+        def of_seed(net: BoundaryFNO) -> Scalar:
+            def of_sample(sample: Samples) -> Scalar:
+                return _relative(predict(net, method, sample, grid), sample)
+
+            return jnp.mean(jax.vmap(of_sample)(batch))
+
+        return jnp.sum(eqx.filter_vmap(of_seed)(networks))
+
+    rate = optax.cosine_decay_schedule(config.learning_rate, config.steps)
+    optimizer = optax.chain(
+        optax.add_decayed_weights(config.weight_decay), optax.adam(rate)
+    )  # L2 in the gradient, as torch's Adam(weight_decay=...)
+    return fit(
+        loss,
+        networks,
+        optimizer,
+        Minibatches(data, config.batch),
+        config.steps,
+        key,
+        checkpoint=None if folder is None else folder / f"{method}.checkpoint",
+        save_every=config.save_every,
+        resume=resume,
+        config={**(identity or {}), "method": method},
+        progress=progress,
+    )
+
+
+def predict(net: BoundaryFNO, method: Method, sample: Samples, grid: Grid) -> Float[Array, "1 *x"]:
+    """The answer of a network to one function; a plain one ignores the walls."""
+    return net.fno(sample.u) if method == "plain" else net(sample.u, sample.boundary, grid)
+
+
+def evaluated(
+    networks: BoundaryFNO, method: Method, config: BoonConfig, grid: Grid, data: Samples
+) -> tuple[Errors, Float[np.ndarray, "1 *x"]]:
+    """Errors of every seed and function, ``(seeds, functions, ...)``, and one prediction.
+
+    The prediction is the first seed's for the first function.
+    """
+
+    def one(net: BoundaryFNO, sample: Samples) -> Errors:
+        u = predict(net, method, sample, grid)
+        found = residuals(u, sample.boundary, grid, config.order)
+        misfit = jnp.mean(jnp.stack([jnp.mean(r.value**2) for r in found]))
+        wrong, size = (
+            jnp.sum((f**2).reshape(-1, config.times), 0) for f in (u - sample.answer, sample.answer)
+        )
+        over_time = jnp.sqrt(wrong / jnp.mean(size))
+        return Errors(_relative(u, sample), misfit, over_time)
+
+    @eqx.filter_jit
+    def all_of(networks: BoundaryFNO, data: Samples) -> tuple[Errors, Array]:
+        def per_seed(net: BoundaryFNO) -> tuple[Errors, Array]:
+            errors = jax.lax.map(lambda s: one(net, s), data, batch_size=config.batch)
+            first: PyTree = jax.tree.map(lambda a: a[0], data)
+            return errors, predict(net, method, first, grid)
+
+        return eqx.filter_vmap(per_seed)(networks)
+
+    errors, first = jax.device_get(all_of(networks, data))
+    return errors, first[0]
+
+
+def _relative(u: Array, sample: Samples) -> Scalar:
+    return jnp.linalg.norm(u - sample.answer) / jnp.linalg.norm(sample.answer)

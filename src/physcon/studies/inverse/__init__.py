@@ -1,0 +1,1 @@
+"""Inverse problems with known truths: gradients through solvers, operators and conditioning."""

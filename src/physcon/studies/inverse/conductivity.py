@@ -1,0 +1,190 @@
+"""Inverse heat conduction: k(x) in 64 cells, from thermometers along a rod that is heated.
+
+u_t = (k(x) u_x)_x on [0, 1], heated at the left end, cooled at the right one. Unknown is log k in
+every cell, under a smooth Gaussian process; the model is backward Euler on finite volumes, its
+gradient an implicit adjoint: one transposed tridiagonal solve per step. The data come from a grid
+and steps four times finer, with noise: not from the model that is fitted.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from matplotlib.figure import Figure
+
+from physcon import fv
+from physcon._typing import Array, Float, PRNGKeyArray, Scalar
+from physcon.boundary import Boundary, Dirichlet
+from physcon.conditioning import Gaussian
+from physcon.grid import Grid
+from physcon.inverse import Estimate, least_squares
+from physcon.kernels import covariance, matern52
+from physcon.report import write_rows
+from physcon.report.figures import save_figure
+
+#: Sizes of a run, for `physcon run --preset`: the defaults below take minutes on one core.
+PRESETS: dict[str, dict[str, Any]] = {"quick": {}}
+
+
+@dataclass(frozen=True)
+class ConductivityConfig:
+    """The study.
+
+    Attributes:
+        cells, steps: of the fitted model; `refinement` times as many make the data.
+        time: of the experiment; readings at `readings` equal times up to it.
+        sensors: thermometers, each the average of one cell, evenly spread.
+        noise_std: of a reading; the hot end is at 1.
+        log_mean, log_std, length: of the Gaussian process prior of log k.
+        truths: drawn from the prior, beside the one that is drawn in the figure.
+        seed: of all random numbers.
+    """
+
+    cells: int = 64
+    steps: int = 100
+    refinement: int = 4
+    time: float = 2.0
+    sensors: int = 16
+    readings: int = 20
+    noise_std: float = 0.005
+    log_mean: float = -1.0
+    log_std: float = 0.7
+    length: float = 0.2
+    truths: int = 20
+    seed: int = 0
+
+
+def heating(t: Scalar) -> Scalar:
+    """The hot end: 1 - exp(-8 t)."""
+    return 1 - jnp.exp(-8 * t)
+
+
+def temperatures(log_k: Float[Array, " n"], steps: int, time: float) -> Float[Array, "steps n"]:
+    """The cold rod, heated, after every implicit step."""
+    grid = Grid.uniform(0.0, 1.0, log_k.size)
+    ends = Boundary((Dirichlet(heating), Dirichlet(0.0)))
+    problem = fv.Problem(fv.Layered(jnp.exp(log_k)), grid, ends)
+    dt = jnp.asarray(time / steps, log_k.dtype)
+
+    def step(u: Array, t: Array) -> tuple[Array, Array]:
+        u = fv.implicit_euler(problem, u, t, dt)
+        return u, u[0]
+
+    times = dt * jnp.arange(steps, dtype=log_k.dtype)
+    return jax.lax.scan(step, jnp.zeros((1, log_k.size), log_k.dtype), times)[1]
+
+
+def readings(
+    log_k: Float[Array, " n"], config: ConductivityConfig, refinement: int = 1
+) -> Float[Array, "t s"]:
+    """What the thermometers read; k on the model's cells, or on `refinement` times finer ones."""
+    u = temperatures(log_k, config.steps * refinement, config.time)
+    u = u.reshape(u.shape[0], config.cells, refinement).mean(axis=2)
+    every = config.steps * refinement // config.readings
+    apart = config.cells // config.sensors
+    return u[every - 1 :: every, apart // 2 :: apart]
+
+
+def prior(config: ConductivityConfig, refinement: int = 1) -> Gaussian:
+    """Of log k, dense: the covariance of 64 cells is small."""
+    n = config.cells * refinement
+    x = Grid.uniform(0.0, 1.0, n).coordinates[0][:, None]
+    std, length = jnp.asarray(config.log_std), jnp.asarray([config.length])
+    matrix = covariance(matern52, x, x, std, length) + 1e-5 * jnp.eye(n)
+    return Gaussian.from_covariance(jnp.full(n, config.log_mean), matrix, throw=False)
+
+
+def misfit(
+    log_k: Float[Array, " n"], data: Float[Array, "t s"], config: ConductivityConfig
+) -> Float[Array, "t s"]:
+    """(data - model) / noise_std."""
+    return (data - readings(log_k, config)) / config.noise_std
+
+
+def estimate(data: Float[Array, "t s"], config: ConductivityConfig) -> Estimate:
+    """log k with its covariance, by Levenberg-Marquardt from the prior's mean."""
+    return least_squares(lambda theta: misfit(theta, data, config), prior(config), throw=False)
+
+
+def example(x: Float[Array, " n"]) -> Float[Array, " n"]:
+    """The truth in the figure: a poor conductor in the middle of a good one, and a trend."""
+    return -1.0 + 0.6 * jnp.sin(2 * jnp.pi * x) - 1.2 * jnp.exp(-(((x - 0.6) / 0.1) ** 2))
+
+
+def run(
+    config: ConductivityConfig, folder: Path, *, progress: bool = True, **command: Any
+) -> list[dict]:
+    """Recover every truth; table and figure into `folder`.
+
+    Returns: rows for the example and the draws of the prior: root mean square error of log k, the
+    posterior's own, the share of cells inside their 95 % band, misfit per reading (1 expected).
+    """
+    fine = config.refinement
+    x = Grid.uniform(0.0, 1.0, config.cells * fine).coordinates[0]
+    keys = jax.random.split(jax.random.key(config.seed))
+    truth = jnp.concatenate(
+        [example(x)[None], prior(config, fine).sample(keys[0], (config.truths,))]
+    )
+
+    def one(pair: tuple[Array, PRNGKeyArray]) -> tuple[Array, Array, Array, Array, Array]:
+        log_k, key = pair
+        data = readings(log_k, config, fine)
+        data = data + config.noise_std * jax.random.normal(key, data.shape)
+        found = estimate(data, config)
+        assert found.posterior is not None
+        square = jnp.mean(misfit(found.parameters, data, config) ** 2)
+        return (
+            found.parameters,
+            found.posterior.std(),
+            square,
+            jnp.asarray(found.steps),
+            found.status,
+        )
+
+    each = jax.random.split(keys[1], truth.shape[0])
+    result = eqx.filter_jit(lambda pairs: jax.lax.map(one, pairs))((truth, each))
+    mean, std, square, steps, status = jax.device_get(result)
+    # What a cell's k stands for is the resistance of its layers: their harmonic mean.
+    layers = np.asarray(truth).reshape(-1, config.cells, fine)
+    target = -np.log(np.mean(np.exp(-layers), axis=2))
+    table = []
+    for name, chosen in {"example": slice(0, 1), "draws of the prior": slice(1, None)}.items():
+        error = mean[chosen] - target[chosen]
+        table.append(
+            {
+                "truth": name,
+                "rmse": float(np.sqrt(np.mean(error**2))),
+                "posterior_std": float(np.sqrt(np.mean(std[chosen] ** 2))),
+                "coverage": float(np.mean(np.abs(error) < 1.96 * std[chosen])),
+                "misfit": float(np.mean(square[chosen])),
+                "steps": int(steps[chosen].max()),
+                "failed": int(np.sum(status[chosen] != 0)),
+            }
+        )
+    write_rows(folder, table)
+    _figure(folder / "conductivity.png", config, target[:2], mean[:2], std[:2])
+    return table
+
+
+def _figure(
+    path: Path, config: ConductivityConfig, target: np.ndarray, mean: np.ndarray, std: np.ndarray
+) -> None:
+    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    x = np.asarray(Grid.uniform(0.0, 1.0, config.cells).coordinates[0])
+    axes = figure.subplots(1, 2, sharey=True)
+    for axis, t, m, s, title in zip(
+        axes, target, mean, std, ("example", "a draw of the prior"), strict=True
+    ):
+        axis.fill_between(x, m - 1.96 * s, m + 1.96 * s, color="#D55E00", alpha=0.25, lw=0)
+        axis.plot(x, m, color="#D55E00", label="posterior mean, 95 %")
+        axis.plot(x, t, "k--", lw=1, label="truth")
+        apart = config.cells // config.sensors
+        axis.plot(x[apart // 2 :: apart], np.full(config.sensors, mean.min() - 0.6), "k|", ms=6)
+        axis.set(xlabel="position x (ticks: thermometers)", title=title)
+    axes[0].set(ylabel="log conductivity")
+    axes[0].legend(frameon=False, fontsize=8)
+    save_figure(figure, path)

@@ -1,0 +1,225 @@
+"""An FNO on published data: trained on 16 points, tested there and on finer grids.
+
+The public answers live on 16 points. A finer grid holds these as a subset, so the same truth
+judges the network there; and on all points of it where an exact solution exists (Burgers), or a
+file of that resolution lies in the folder.
+
+Source: Li et al., Fourier neural operator, ICLR 2021, sec. 5 (zero-shot super-resolution).
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from physcon import report
+from physcon._files import atomic_write
+from physcon._typing import PRNGKeyArray, Scalar
+from physcon.operators.fno import FNO, Normaliser
+from physcon.studies.operator_data import (
+    Fields,
+    Problem,
+    Samples,
+    burgers_solution,
+    read_samples,
+    refined,
+)
+
+
+@dataclass(frozen=True)
+class OperatorConfig:
+    """One study.
+
+    Attributes:
+        problem: which data.
+        train: number of training samples at most, the first ones of the file.
+        modes, width, depth: of the network.
+        padding: zeros after each axis that is not periodic, as a fraction of it.
+        epochs, batch: of the training.
+        learning_rate, weight_decay: of Adam with L2 in the gradient; the rate falls to zero along
+            a cosine.
+        refine: the test grids, as factors of the training grid's resolution.
+        seeds: of the initial weights and of the order of the batches.
+        save_every: steps between checkpoints.
+    """
+
+    problem: Problem = "darcy"
+    train: int = 1000
+    modes: tuple[int, int] = (8, 8)
+    width: int = 32
+    depth: int = 4
+    padding: float = 0.25
+    epochs: int = 500
+    batch: int = 20
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-4
+    refine: tuple[int, ...] = (1, 2, 3, 4)
+    seeds: tuple[int, ...] = (0, 1, 2)
+    save_every: int = 1000
+
+
+#: What each preset changes of the defaults above. `quick`: minutes on two cores.
+PRESETS: dict[str, dict[str, Any]] = {
+    "paper": {},
+    "quick": {"epochs": 60, "width": 24, "seeds": (0,)},
+}
+
+
+class Trial(NamedTuple):
+    """Inputs on one grid, and the truth on every `stride`-th of its nodes."""
+
+    grid: str
+    truth: str
+    inputs: Fields
+    answers: Fields
+    stride: int
+
+
+def run(
+    config: OperatorConfig,
+    folder: Path,
+    *,
+    data: Path | None,
+    identity: dict[str, Any],
+    resume: bool = False,
+    progress: bool = True,
+) -> list[dict[str, Any]]:
+    """Train, test on every grid, and write table and figure into `folder`.
+
+    Returns: the rows of the table: relative L2 errors, mean over samples, per seed.
+    """
+    train = training_set(config, data)
+    cases = list(trials(config, data))
+    networks = {
+        seed: trained(config, seed, train, folder, identity, resume, progress)
+        for seed in config.seeds
+    }
+    rows = []
+    for trial in cases:
+        errors = [relative_l2(predict(net, trial.inputs), trial) for net in networks.values()]
+        rows.append({"grid": trial.grid, "truth": trial.truth, "relative_l2": errors})
+    with atomic_write(folder / "table.json", "w") as file:
+        file.write(json.dumps(rows, indent=2) + "\n")
+    with atomic_write(folder / "table.txt", "w") as file:
+        file.write(table_text(rows) + "\n")
+    coarse, fine = cases[0], max(cases, key=lambda case: case.inputs.shape[-1])
+    net = next(iter(networks.values()))
+    shown = {
+        f"truth, {coarse.grid}": coarse.answers[0, 0],
+        f"FNO, {coarse.grid}": predict(net, coarse.inputs[:1])[0, 0],
+        f"FNO, {fine.grid}": predict(net, fine.inputs[:1])[0, 0],
+    }
+    report.resolutions_figure(folder / "fields.png", shown, f"{config.problem}, first test sample")
+    return rows
+
+
+def training_set(config: OperatorConfig, data: Path | None) -> Samples:
+    """The first samples of the public training file."""
+    found = read_samples(data, config.problem, "train")
+    return Samples(found.inputs[: config.train], found.answers[: config.train])
+
+
+def trials(config: OperatorConfig, data: Path | None) -> Iterator[Trial]:
+    """The public test set on every grid of the settings, then files of other resolutions."""
+    public = read_samples(data, config.problem, "test")
+    for factor in config.refine:
+        inputs = refined(public, config.problem, factor)
+        grid = "x".join(map(str, inputs.shape[2:]))
+        yield Trial(grid, "public", inputs, public.answers, factor)
+        if config.problem == "burgers":
+            yield Trial(grid, "exact", inputs, burgers_solution(inputs), 1)
+    for points in (32, 64, 128):
+        if data is not None and (data / f"{config.problem}_test_{points}.npz").is_file():
+            inputs, answers = read_samples(data, config.problem, "test", points)
+            yield Trial("x".join(map(str, inputs.shape[2:])), "file", inputs, answers, 1)
+
+
+def network(config: OperatorConfig, key: PRNGKeyArray, train: Samples) -> FNO:
+    """Random weights; normalised by the training set. Periodic axes are not padded."""
+    inputs, answers = jnp.asarray(train.inputs), jnp.asarray(train.answers)
+    return FNO.init(
+        key,
+        inputs.shape[1],
+        1,
+        config.modes,
+        config.width,
+        config.depth,
+        padding=(config.padding, 0.0 if config.problem == "burgers" else config.padding),
+        coordinates=False,
+        inputs=Normaliser.fit(inputs),
+        outputs=Normaliser.fit(answers),
+    )
+
+
+def trained(
+    config: OperatorConfig,
+    seed: int,
+    train: Samples,
+    folder: Path | None = None,
+    identity: dict[str, Any] | None = None,
+    resume: bool = False,
+    progress: bool = True,
+) -> FNO:
+    """The network of one seed, on the mean relative L2 error of its batches."""
+    import optax
+
+    from physcon.training import Minibatches, fit
+
+    def loss(fno: FNO, batch: Samples, key: PRNGKeyArray) -> Scalar:
+        error = _norms(jax.vmap(fno)(jnp.asarray(batch.inputs)) - batch.answers)
+        return jnp.mean(error / _norms(batch.answers))
+
+    weights, order = jax.random.split(jax.random.key(seed))
+    steps = config.epochs * (train.inputs.shape[0] // config.batch)
+    optimizer = optax.chain(
+        optax.add_decayed_weights(config.weight_decay),
+        optax.adam(optax.cosine_decay_schedule(config.learning_rate, max(steps, 1))),
+    )
+    return fit(
+        loss,
+        network(config, weights, train),
+        optimizer,
+        Minibatches(jax.tree.map(jnp.asarray, train), config.batch),
+        steps,
+        order,
+        checkpoint=None if folder is None else folder / f"fno_{seed}.checkpoint",
+        save_every=config.save_every,
+        resume=resume,
+        config={**(identity or asdict(config)), "seed": seed},
+        progress=progress,
+    ).params
+
+
+def predict(fno: FNO, inputs: Fields, batch: int = 50) -> Fields:
+    """Answers for many inputs, a batch at a time."""
+    call = eqx.filter_jit(lambda fno, u: jax.vmap(fno)(u))
+    parts = [call(fno, inputs[i : i + batch]) for i in range(0, inputs.shape[0], batch)]
+    return np.concatenate([np.asarray(p) for p in parts])
+
+
+def relative_l2(prediction: Fields, trial: Trial) -> float:
+    """Mean over samples of ‖prediction - truth‖ / ‖truth‖ on the nodes of the truth."""
+    error = prediction[:, :, :: trial.stride, :: trial.stride] - trial.answers
+    return float(np.mean(_norms(error) / _norms(trial.answers)))
+
+
+def table_text(rows: list[dict[str, Any]]) -> str:
+    """The rows as text: mean and range over seeds."""
+    lines = [f"{'grid':>10}  {'truth':<8}{'relative L2':>12}   range over seeds"]
+    for row in rows:
+        errors = row["relative_l2"]
+        spread = f"{min(errors):.4f} .. {max(errors):.4f}"
+        lines.append(f"{row['grid']:>10}  {row['truth']:<8}{np.mean(errors):>12.4f}   {spread}")
+    lines.append("truth: public, the data's own nodes; exact, all nodes; file, a finer test set")
+    return "\n".join(lines)
+
+
+def _norms(u: Any) -> Any:
+    """‖u‖ of every sample ``(n, c, a, b)``, of NumPy or JAX."""
+    return (u**2).sum(axis=(1, 2, 3)) ** 0.5

@@ -1,0 +1,118 @@
+"""Public operator data at their own and at finer resolutions: viscous Burgers and Darcy flow.
+
+Both come from the neuraloperator project (MIT licence) on 16 points an axis:
+
+    burgers   u_0 on the circle [0, 1)  ->  u(t, x), t = 0, 1/16 .. 1    u_t + u u_x = 0.01 u_xx
+    darcy     a two-valued permeability on [0, 1]²  ->  the pressure     -∇·(a ∇u) = 1, u = 0 around
+
+A network's input holds the field and the coordinates that its answer may depend on: t for Burgers,
+whose solutions move with x; both for Darcy. So it means the same on every grid.
+
+Source: Li et al., Fourier neural operator, ICLR 2021, sec. 5.1 and 5.2.
+"""
+
+from pathlib import Path
+from typing import Literal, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from physcon._checks import require
+from physcon._typing import Float
+from physcon.io import read_arrays
+from physcon.problems.viscous_burgers import BurgersPeriodic
+
+Problem: TypeAlias = Literal["burgers", "darcy"]
+#: Samples, channels, two axes.
+Fields: TypeAlias = Float[np.ndarray, "_ _ _ _"]
+
+#: What a file has to hold, for messages: samples first.
+_LAYOUT = {
+    "burgers": "x (n, points), the initial state, and y (n, times, points), the solution",
+    "darcy": "x (n, points, points), the permeability, and y of the same shape, the pressure",
+}
+
+
+class Samples(NamedTuple):
+    """Inputs with their coordinates, and answers."""
+
+    inputs: Fields
+    answers: Fields
+
+
+def read_samples(folder: Path | None, problem: Problem, role: str, points: int = 16) -> Samples:
+    """``{problem}_{role}_{points}.npz`` of the folder.
+
+    Raises:
+        ValueError: no folder, no such file, or arrays of other names or shapes; says what the file
+            has to hold.
+    """
+    name = f"{problem}_{role}_{points}.npz"
+    remedy = f"it holds the arrays {_LAYOUT[problem]}, in NumPy's npz format without pickles"
+    require(folder is not None, f"--data FOLDER with {name}", "no folder", remedy)
+    path = Path(str(folder)) / name
+    require(path.is_file(), f"a file {path}", "none", remedy)
+    arrays = read_arrays(path)
+    got = {key: arrays[key].shape for key in ("x", "y") if key in arrays}
+    x, y = (got.get(key, ()) for key in ("x", "y"))
+    fits = len(y) == 3 and (x == y if problem == "darcy" else x == (y[0], y[2]))
+    require(fits, f"{_LAYOUT[problem]}, in {path}", got or sorted(arrays), "see the module's text")
+    return Samples(
+        with_axes(np.asarray(arrays["x"], np.float32), problem, y[1:]),
+        np.asarray(arrays["y"], np.float32)[:, None],
+    )
+
+
+def with_axes(x: Float[np.ndarray, "n ..."], problem: Problem, space: tuple[int, int]) -> Fields:
+    """Fields and coordinates as the channels of an input on the grid of the answers."""
+    first, second = np.meshgrid(*(np.linspace(0, 1, n) for n in space), indexing="ij")
+    if problem == "burgers":
+        x = np.broadcast_to(x[:, None, :], (x.shape[0], *space))
+    axes = [first] if problem == "burgers" else [first, second]
+    channels = [x, *(np.broadcast_to(a, x.shape) for a in axes)]
+    return np.stack(channels, axis=1).astype(np.float32)
+
+
+def refined(samples: Samples, problem: Problem, factor: int) -> Fields:
+    """The inputs on a grid `factor` times finer, which holds the nodes of the old one.
+
+    An initial state of Burgers' equation becomes its Fourier interpolant. A permeability takes the
+    value of the nearest node; where the factor is even some nodes lie in the middle and take the
+    lower one's, so interfaces move by half a fine cell.
+    """
+    field, (a, b) = samples.inputs[:, 0], samples.inputs.shape[2:]
+    if problem == "burgers":
+        space = ((a - 1) * factor + 1, b * factor)
+        return with_axes(fourier_interpolant(field[:, 0], space[1]), problem, space)
+    space = ((a - 1) * factor + 1, (b - 1) * factor + 1)
+    rows, columns = (np.ceil(np.arange(n) / factor - 0.5).astype(int) for n in space)
+    return with_axes(field[:, rows][:, :, columns], problem, space)
+
+
+def fourier_interpolant(u: Float[np.ndarray, "n a"], points: int) -> Float[np.ndarray, "n b"]:
+    """A periodic row's trigonometric interpolant on more points."""
+    modes = np.fft.rfft(u, axis=-1)
+    if u.shape[-1] % 2 == 0 and points > u.shape[-1]:
+        modes[..., -1] /= 2  # the Nyquist mode is shared by +m and -m
+    return np.fft.irfft(modes, points, axis=-1) * (points / u.shape[-1])
+
+
+def burgers_solution(inputs: Fields, viscosity: float = 0.01) -> Fields:
+    """Exact answers (Cole and Hopf) for the initial states on the inputs' own grid, in float64.
+
+    On the grid of the public data they differ from these by 1.3 % of their norm on average.
+    """
+    times, points = inputs.shape[2:]
+    modes = np.fft.rfft(inputs[:, 0, 0].astype(np.float64), axis=-1) / points
+    if points % 2 == 0:
+        modes[..., -1] /= 2
+    pairs = np.stack([modes.real, modes.imag], axis=1)
+    with jax.enable_x64(True):
+        x, t, nu = jnp.arange(points) / points, jnp.linspace(0.0, 1.0, times), viscosity
+
+        def solution(pair: jax.Array) -> jax.Array:
+            problem = BurgersPeriodic(pair, jnp.asarray(nu))
+            return jax.vmap(lambda t: problem.solution(t, x))(t)
+
+        return np.asarray(jax.jit(jax.vmap(solution))(pairs), np.float32)[:, None]

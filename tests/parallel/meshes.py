@@ -1,0 +1,31 @@
+"""Meshes of eight virtual devices, and what a program on them sends."""
+
+import re
+
+import jax
+import numpy as np
+import pytest
+from jax.sharding import Mesh
+
+if len(jax.devices()) < 8:
+    pytest.skip("fewer than 8 devices: leave XLA_FLAGS to conftest.py", allow_module_level=True)
+
+DEVICES = np.array(jax.devices())
+LINE = Mesh(DEVICES, ("x",))
+PLANE = Mesh(DEVICES.reshape(4, 2), ("x", "y"))
+CUBE = Mesh(DEVICES.reshape(2, 2, 2), ("x", "y", "z"))
+
+
+def same(got, expected, rounding=4e-6):
+    expected = np.asarray(expected)
+    np.testing.assert_allclose(got, expected, rtol=0, atol=rounding * np.abs(expected).max())
+
+
+def run(fn, *args):
+    """The result, and how often each collective occurs in the compiled program."""
+    program = jax.jit(fn).lower(*args).compile()
+    text = program.as_text()
+    names = re.findall(
+        r" (all-gather|all-reduce|all-to-all|collective-permute|reduce-scatter)\(", text
+    )
+    return program(*args), {name: names.count(name) for name in set(names)}

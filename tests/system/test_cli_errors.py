@@ -1,0 +1,39 @@
+"""Errors of the user end with one line; faults of the program keep their stack."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import pytest
+
+import physcon as pc
+from physcon.cli import info, main
+
+
+def conditioned(mean):
+    prior = pc.Gaussian.diagonal(mean, jnp.ones(2))
+    return pc.condition(prior, pc.integral(jnp.ones(2), 1.0)).posterior.mean
+
+
+@pytest.mark.parametrize("transform", [lambda f: f, eqx.filter_jit, jax.jit])
+def test_a_check_at_run_time_ends_with_its_message(monkeypatch, transform):
+    mean = jnp.array([1.0, jnp.nan])
+    fails = transform(conditioned)
+    monkeypatch.setattr(info, "main", lambda _: jax.block_until_ready(fails(mean)))
+    with pytest.raises(SystemExit) as end:
+        main(["info"])
+    line = str(end.value)
+    assert line.startswith("physcon info: condition: expected a finite mean")
+    assert line.endswith("a finite mean")
+    assert "\n" not in line
+
+
+def test_a_fault_of_the_program_is_not_hidden(monkeypatch):
+    class Fault(RuntimeError):
+        pass
+
+    def broken(_):
+        raise Fault("index out of range")
+
+    monkeypatch.setattr(info, "main", broken)
+    with pytest.raises(Fault):
+        main(["info"])

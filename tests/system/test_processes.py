@@ -1,0 +1,180 @@
+"""Several processes on one machine share a training run; one of them is killed, others take over.
+
+Every process started here is ended here, whatever happens.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from physcon.cli import main
+from physcon.io import read_arrays
+
+LIMIT = 100.0  # seconds for anything that should happen
+
+TRAIN = """
+import sys, time
+import jax, jax.numpy as jnp, numpy as np, optax
+from physcon import parallel
+from physcon.parallel import processes
+from physcon.training import Minibatches, fit
+
+address, number, own, checkpoint, output, pause = sys.argv[1:]
+processes.start(address, int(number), int(own))
+mesh = processes.mesh_of_all()
+data = np.asarray(jax.random.normal(jax.random.key(0), (64, 3)))
+data = parallel.shard(data, mesh, jax.P("batch"))
+assert data.addressable_shards[0].data.shape == (64 // int(number), 3)
+
+def loss(w, task, key):
+    return (task @ w - 1.0) ** 2 + 0.1 * w @ jax.random.normal(key, (3,))
+
+if float(pause):  # hold every chunk, so that a kill falls inside the run
+    import physcon.training.loop as loop
+    compiled = loop.compiled_chunk
+    loop.compiled_chunk = lambda *args: (
+        lambda run: lambda *inputs: (time.sleep(float(pause)), run(*inputs))[1]
+    )(compiled(*args))
+with processes.ending_together():
+    mean_loss = parallel.mean_over_tasks(loss, mesh=mesh, axis="batch")
+    out = fit(mean_loss, jnp.ones(3), optax.adam(0.01), Minibatches(data, 16, mesh), 200,
+              jax.random.key(1), chunk=5, checkpoint=checkpoint, save_every=5, resume=True,
+              progress=False, mesh=mesh)
+if jax.process_index() == 0:
+    np.savez(output, w=out.params, losses=out.losses)
+"""
+
+
+class Group:
+    """Processes 0 to n - 1 of one run, and their outputs."""
+
+    def __init__(self, number, command):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            address = f"127.0.0.1:{free.getsockname()[1]}"
+        flags = os.environ.get("XLA_FLAGS", "").split()
+        flags = [f for f in flags if "device_count" not in f]  # one device each
+        environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": " ".join(flags)}
+        self.processes = [
+            subprocess.Popen(
+                [sys.executable, *command(address, number, k)],
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+            for k in range(number)
+        ]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
+
+    def finish(self, limit=LIMIT):
+        """Exit codes and outputs, all within the limit."""
+        deadline = time.monotonic() + limit
+        outputs = [p.communicate(timeout=deadline - time.monotonic())[0] for p in self.processes]
+        return [p.returncode for p in self.processes], outputs
+
+
+def training(checkpoint, output, pause=0.0):
+    return lambda address, number, k: [
+        "-c", TRAIN, address, str(number), str(k), str(checkpoint), str(output), str(pause)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("victim", [3, 0], ids=["a worker", "the coordinator"])
+def test_a_killed_process_ends_the_run_which_others_resume(victim, tmp_path, whole):
+    checkpoint = tmp_path / "run.checkpoint"
+    with Group(4, training(checkpoint, tmp_path / "never.npz", pause=0.1)) as group:
+        deadline = time.monotonic() + LIMIT
+        while not checkpoint.exists():
+            assert time.monotonic() < deadline
+            assert all(p.poll() is None for p in group.processes)
+            time.sleep(0.01)
+        group.processes[victim].send_signal(signal.SIGKILL)
+        codes, outputs = group.finish(limit=60.0)
+    assert codes[victim] == -signal.SIGKILL
+    for k, (code, output) in enumerate(zip(codes, outputs, strict=True)):
+        if k != victim:
+            assert code not in (0, None)
+            assert "expected all 4 processes to stay" in output or "another task died" in output
+    assert not (tmp_path / "never.npz").exists()
+    assert b'"step": 200' not in checkpoint.read_bytes()[:400]
+    if victim == 0:
+        return
+    with Group(2, training(checkpoint, tmp_path / "resumed.npz")) as group:
+        codes, outputs = group.finish()
+    assert codes == [0, 0], outputs
+    got = np.load(tmp_path / "resumed.npz")
+    for name in ("w", "losses"):
+        np.testing.assert_allclose(got[name], whole[name], rtol=2e-5, atol=1e-6)
+    assert got["losses"].shape == (200,)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The same run by one process from start to end."""
+    folder = tmp_path_factory.mktemp("whole")
+    with Group(1, training(folder / "run.checkpoint", folder / "whole.npz")) as group:
+        codes, outputs = group.finish()
+    assert codes == [0], outputs
+    return np.load(folder / "whole.npz")
+
+
+SETTINGS = [
+    "--model=ensemble",
+    "--tasks.train=16",
+    "--tasks.per_parameter=1",
+    "--tasks.context=[3,3]",
+    "--tasks.target=[3,3]",
+    "--network.size=8",
+    "--training.batch=4",
+    "--training.steps=6",
+    "--training.save_every=3",
+    "--evaluation.nt=3",
+    "--evaluation.nx=11",
+    "--evaluation.shock_samples=4",
+    '--evaluation.methods=["unconstrained"]',
+]
+
+
+def test_the_command_line_shares_a_study_among_two_processes(tmp_path):
+    config, folder = tmp_path / "stefan.yaml", tmp_path / "together"
+    config.write_text("problem: stefan\nseed: 3\n")
+
+    def command(address, number, k):
+        where = ["--coordinator", address, "--processes", str(number), "--process_id", str(k)]
+        study = ["run", str(config), "--output", str(folder), "--quiet", *SETTINGS]
+        return ["-m", "physcon", *study, "--distributed", *where]
+
+    with Group(2, command) as group:
+        codes, outputs = group.finish()
+    assert codes == [0, 0], outputs
+    assert "tables and figures" in outputs[0]
+    assert "tables and figures" not in outputs[1]  # one writer
+    alone = tmp_path / "alone"
+    main(["run", str(config), "--output", str(alone), "--quiet", *SETTINGS])
+    got, expected = (read_arrays(f / "training.npz")["ensemble"] for f in (folder, alone))
+    assert got.shape == (6,)
+    np.testing.assert_allclose(got, expected, rtol=1e-5)
+    assert {f.name for f in folder.iterdir()} == {f.name for f in alone.iterdir()}
+
+
+def test_who_is_who_without_distributed_is_refused(tmp_path):
+    config = tmp_path / "stefan.yaml"
+    config.write_text("problem: stefan\n")
+    with pytest.raises(SystemExit, match="expected --distributed with them"):
+        main(["run", str(config), "--processes", "2", "--output", str(tmp_path / "run")])
+    assert not (tmp_path / "run").exists()
