@@ -2,20 +2,28 @@
 
     python benchmarks/bench_fv.py --output out/bench_fv.json [--repeats 5] [--cells 10000]
 
-Compile time stands beside. Where clawpack is importable (`pip install clawpack`, which
-needs gfortran) its SharpClaw and classic solvers run the same problems, in float64, as a whole
-solve with its own CFL control, interleaved with ours; where it is not, the file says so. Run it on
-a quiet machine, pinned to one core (`taskset -c 0`): the file records the load.
+Compile time stands beside, and a hand-written C loop of the same MUSCL-HLLC scheme (euler_muscl.c,
+compiled on the spot, its result compared with ours). Then: the gradient of 500 steps over the
+solve, a vmap over 64 problems over 64 solves, and 2-D runs on one core and on two. Where clawpack
+is importable (`pip install clawpack`, which needs gfortran) its SharpClaw and classic solvers run
+the same problems, in float64, as a whole solve with its own CFL control, interleaved with ours;
+where it is not, the file says so. Run it on a quiet machine, pinned to one core (`taskset -c 0`):
+the file records the load. The runs on two cores move themselves to the second.
 """
 
 import argparse
+import json
+import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from _euler_c import c_loop
+from _fv_transforms import batch, gradient, second_core
 from _record import interleaved, record
 from physcon.boundary import Boundary, Outflow, Periodic
 from physcon.fv import (
@@ -158,42 +166,86 @@ def pyclaw(
     return call
 
 
+def rates(cells: int, side: int, dtype: str, repeats: int) -> tuple[list[dict], list[str]]:
+    """A row per case of ours, of the C loop and, in float64, of clawpack; and what is absent."""
+    calls, compile_seconds, finals, absent = {}, {}, {}, []
+    for name, case in cases(cells, side).items():
+        calls[name], compile_seconds[name] = ours(*case)
+    for name in ("euler 1d muscl-hllc", "euler 2d muscl-hllc"):
+        (u, law, grid, boundary), scheme, end, cfl = cases(cells, side)[name]
+        loop = c_loop(np.asarray(u), end, cfl)
+        if loop is None:
+            absent.append(f"C loop: {name}")
+            continue
+        calls[f"C loop: {name}"], finals[f"C loop: {name}"] = loop
+        loop[0]()
+        options = {"times": jnp.asarray([end]), "cfl": cfl}
+        mine = solve(u, law, grid, boundary, SCHEMES[scheme], **options).u[0]
+        finals[f"C loop: {name}"] = float(np.max(np.abs(mine - loop[1])))
+    if dtype == "float64":
+        n = cells
+        rivals = {
+            "clawpack: euler 1d sharpclaw tvd": pyclaw(1, n, 40 / n, True, 1),
+            "clawpack: euler 1d sharpclaw weno5": pyclaw(1, n, 40 / n, True, 2),
+            "clawpack: euler 1d classic hlle": pyclaw(1, n, 80 / n, False),
+            "clawpack: euler 2d sharpclaw tvd": pyclaw(2, side, 3 / side, True, 1),
+            "clawpack: euler 2d classic split": pyclaw(2, side, 6 / side, False),
+        }
+        absent += [name for name, call in rivals.items() if call is None]
+        calls.update({name: call for name, call in rivals.items() if call is not None})
+    cell_steps = {name: call() for name, call in calls.items()}
+    rows = []
+    for name, seconds in interleaved(calls, repeats).items():
+        rate = cell_steps[name] / seconds["run_s"] / 1e6
+        row = {"case": name, "dtype": dtype, "million_cell_steps_per_s": rate}
+        row["best"] = cell_steps[name] / seconds["run_min_s"] / 1e6
+        row["compile_s"] = compile_seconds.get(name)
+        row["largest_difference_from_ours"] = finals.get(name)
+        rows.append(row)
+        print(f"{name:38s} {dtype} {rate:8.2f} (best {row['best']:8.2f})", flush=True)
+    return rows, absent
+
+
+def worker(side: int, cores: list[int]) -> None:
+    """2-D cases on the given cores: best rates, as JSON on the last line."""
+    os.sched_setaffinity(0, cores)  # before XLA starts its threads
+    chosen = {name: case for name, case in cases(100, side).items() if "2d muscl" in name}
+    calls = {name: ours(*case)[0] for name, case in chosen.items()}
+    cell_steps = {name: call() for name, call in calls.items()}
+    times = interleaved(calls, 5)
+    best = {name: cell_steps[name] / times[name]["run_min_s"] / 1e6 for name in calls}
+    print(json.dumps(best))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--output", required=True)
+    parser.add_argument("--output", default="out/bench_fv.json")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--cells", type=int, default=10_000)
     parser.add_argument("--side", type=int, default=256)
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--cores", type=int, nargs="+", help=argparse.SUPPRESS)
+    parser.add_argument("--dtype", default="float32", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    n, side = options.cells, options.side
-    results, absent = [], []
+    if options.worker:
+        with jax.enable_x64(options.dtype == "float64"):
+            return worker(options.side, options.cores)
+    results = {"cells": options.cells, "side": options.side, "not_installed": [], "rows": []}
+    results.update(gradient=[], batch=[], second_core={})
     for dtype in ("float64", "float32"):
         with jax.enable_x64(dtype == "float64"):
-            calls, compile_seconds = {}, {}
-            for name, case in cases(n, side).items():
-                calls[name], compile_seconds[name] = ours(*case)
-            if dtype == "float64":
-                rivals = {
-                    "clawpack: euler 1d sharpclaw tvd": pyclaw(1, n, 40 / n, True, 1),
-                    "clawpack: euler 1d sharpclaw weno5": pyclaw(1, n, 40 / n, True, 2),
-                    "clawpack: euler 1d classic hlle": pyclaw(1, n, 80 / n, False),
-                    "clawpack: euler 2d sharpclaw tvd": pyclaw(2, side, 3 / side, True, 1),
-                    "clawpack: euler 2d classic split": pyclaw(2, side, 6 / side, False),
-                }
-                absent = [name for name, call in rivals.items() if call is None]
-                calls.update({name: call for name, call in rivals.items() if call is not None})
-            cell_steps = {name: call() for name, call in calls.items()}
-            times = interleaved(calls, options.repeats)
-        for name, seconds in times.items():
-            rate = cell_steps[name] / seconds["run_s"] / 1e6
-            row = {"case": name, "dtype": dtype, "million_cell_steps_per_s": rate}
-            row["best"] = cell_steps[name] / seconds["run_min_s"] / 1e6
-            row["compile_s"] = compile_seconds.get(name)
-            results.append(row)
-            print(f"{name:38s} {dtype} {rate:8.2f} (best {row['best']:8.2f})")
-    record(
-        "fv", {"cells": n, "side": side, "not_installed": absent, "rows": results}, options.output
-    )
+            rows, absent = rates(options.cells, options.side, dtype, options.repeats)
+            results["rows"] += rows
+            results["not_installed"] += absent
+            row = gradient(sod(1000), SCHEMES["muscl"], options.repeats)
+            results["gradient"].append({"dtype": dtype, **row})
+            row = batch(sod(1000), SCHEMES["muscl"], options.repeats)
+            results["batch"].append({"dtype": dtype, **row})
+        arguments = ["--dtype", dtype, "--side", str(options.side)]
+        results["second_core"][dtype] = second_core(Path(__file__), arguments)
+    for name in ("gradient", "batch", "second_core"):
+        print(name, json.dumps(results[name], indent=1))
+    record("fv", results, options.output)
 
 
 if __name__ == "__main__":

@@ -45,12 +45,12 @@ def write_pages(folder: Path) -> None:
 def public(module: ModuleType) -> dict[str, Any]:
     """Functions and classes that a module exports, each once: those of physcon's own."""
     own = "physcon" if hasattr(module, "__path__") else module.__name__
+    names = sorted((n for n in dir(module) if not n.startswith("_")), key=str.lower)
+    exported = {name: getattr(module, name) for name in names}
     return {
         name: thing
-        for name, thing in sorted(vars(module).items(), key=lambda item: item[0].lower())
-        if not name.startswith("_")
-        and (inspect.isclass(thing) or callable(thing))
-        and getattr(thing, "__module__", "").startswith(own)
+        for name, thing in exported.items()
+        if callable(thing) and getattr(thing, "__module__", "").startswith(own)
     }
 
 

@@ -351,6 +351,9 @@ NO_ARITHMETIC = {
     *("operators.fno_from_pytorch", "export", "load_exported", "citation"),
 }
 
+#: diffrax checks the saved times by host callbacks, whatever `throw` is; its docstring says so.
+NOT_EXPORTED = {"fv.solve_stiff"}
+
 
 def public_names():
     """Functions and classes of ours, each under the first of its public names."""
@@ -367,8 +370,8 @@ def test_table_is_complete():
     names = set(public_names())
     assert len(names) > 100
     listed = {name for line in TABLE for name in line.split(", ")}
-    assert names - NO_ARITHMETIC - listed == set(), "add a line to TABLE"
-    assert listed | NO_ARITHMETIC == names
+    assert names - NO_ARITHMETIC - NOT_EXPORTED - listed == set(), "add a line to TABLE"
+    assert listed | NO_ARITHMETIC | NOT_EXPORTED == names
     assert not listed & NO_ARITHMETIC
 
 

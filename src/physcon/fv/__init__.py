@@ -52,3 +52,7 @@ def __getattr__(name: str) -> Any:
 
         return solve_stiff
     raise AttributeError(f"module 'physcon.fv' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), "solve_stiff"])

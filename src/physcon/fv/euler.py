@@ -4,7 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from physcon._typing import Array, Float
-from physcon.fv.law import Law
+from physcon.fv.law import Law, channels
 from physcon.fv.scalar import number
 
 
@@ -21,36 +21,34 @@ class Euler(Law):
 
     def primitive(self, u: Float[Array, "c *s"]) -> Float[Array, "c *s"]:
         """(ρ, v, p) of (ρ, ρv, E)."""
-        inverse = 1 / u[0]
-        v = [m * inverse for m in u[1:-1]]
-        return jnp.stack([u[0], *v, self._pressure(u, v)])
+        rho, v, p, _ = self._gas(u)
+        return jnp.stack([rho, *v, p])
 
     def conservative(self, w: Float[Array, "c *s"]) -> Float[Array, "c *s"]:
         """(ρ, ρv, E) of (ρ, v, p)."""
-        m = [w[0] * v for v in w[1:-1]]
-        kinetic = 0.5 * _dot(m, w[1:-1])
-        return jnp.stack([w[0], *m, w[-1] / (self.gamma - 1) + kinetic])
+        rho, *v, p = channels(w)
+        m = [rho * vk for vk in v]
+        return jnp.stack([rho, *m, p / (self.gamma - 1) + 0.5 * _dot(m, v)])
 
     def flux(self, u: Float[Array, "c *s"], axis: int = 0) -> Float[Array, "c *s"]:
         """(ρ v_n, ρ v v_n + p e_n, (E + p) v_n)."""
-        v = [m / u[0] for m in u[1:-1]]
-        p = self._pressure(u, v)
-        momentum = [m * v[axis] + p if k == axis else m * v[axis] for k, m in enumerate(u[1:-1])]
-        return jnp.stack([u[1 + axis], *momentum, (u[-1] + p) * v[axis]])
+        _, *m, energy = channels(u)
+        _, v, p, _ = self._gas(u)
+        momentum = [mk * v[axis] + p if k == axis else mk * v[axis] for k, mk in enumerate(m)]
+        return jnp.stack([m[axis], *momentum, (energy + p) * v[axis]])
 
     def speeds(
         self, u: Float[Array, "c *s"], axis: int = 0
     ) -> tuple[Float[Array, "*s"], Float[Array, "*s"]]:
         """v_n - a and v_n + a."""
-        v = [m / u[0] for m in u[1:-1]]
-        a = self._sound(u[0], self._pressure(u, v))
+        _, v, p, volume = self._gas(u)
+        a = jnp.sqrt(self.gamma * p * volume)
         return v[axis] - a, v[axis] + a
 
     def eigenvalues(self, u: Float[Array, "c *s"], axis: int = 0) -> Float[Array, "c *s"]:
         """v_n - a, v_n (d times), v_n + a."""
         low, high = self.speeds(u, axis)
-        middle = u[1 + axis] / u[0]
-        return jnp.stack([low, *[middle] * (u.shape[0] - 2), high])
+        return jnp.stack([low, *[self._gas(u)[1][axis]] * (u.shape[0] - 2), high])
 
     def bounds(
         self, u_left: Float[Array, "c *s"], u_right: Float[Array, "c *s"], axis: int = 0
@@ -65,11 +63,12 @@ class Euler(Law):
 
     def positive(self, u: Float[Array, "c *s"]) -> tuple[Float[Array, "*s"], ...]:
         """Density and pressure."""
-        return u[0], self._pressure(u, [m / u[0] for m in u[1:-1]])
+        rho, _, p, _ = self._gas(u)
+        return rho, p
 
     def mirror(self, u: Float[Array, "c *s"], axis: int) -> Float[Array, "c *s"]:
         """The normal momentum changes its sign."""
-        return jnp.stack([-m if k == 1 + axis else m for k, m in enumerate(u)])
+        return jnp.stack([-m if k == 1 + axis else m for k, m in enumerate(channels(u))])
 
     def contact_speed(
         self,
@@ -80,10 +79,11 @@ class Euler(Law):
         axis: int,
     ) -> Float[Array, "*s"]:
         """Speed of the middle wave (Toro eq. 10.37)."""
-        wl, wr = self.primitive(u_left), self.primitive(u_right)
-        mass_left = wl[0] * (low - wl[1 + axis])
-        mass_right = wr[0] * (high - wr[1 + axis])
-        momentum = wr[-1] - wl[-1] + mass_left * wl[1 + axis] - mass_right * wr[1 + axis]
+        rho_left, v_left, p_left, _ = self._gas(u_left)
+        rho_right, v_right, p_right, _ = self._gas(u_right)
+        mass_left = rho_left * (low - v_left[axis])
+        mass_right = rho_right * (high - v_right[axis])
+        momentum = p_right - p_left + mass_left * v_left[axis] - mass_right * v_right[axis]
         return momentum / (mass_left - mass_right)
 
     def star_state(
@@ -93,14 +93,16 @@ class Euler(Law):
         contact: Float[Array, "*s"],
         axis: int,
     ) -> Float[Array, "c *s"]:
-        """State between an outer wave and the contact (Toro eq. 10.39)."""
-        v = [m / u[0] for m in u[1:-1]]
-        p = self._pressure(u, v)
+        """State between an outer wave and the contact (Toro eqs. 10.36 and 10.39)."""
+        rho, v, p, _ = self._gas(u)
+        energy = channels(u)[-1]
         relative = speed - v[axis]
-        rho = u[0] * relative / (speed - contact)
-        m = [rho * (contact if k == axis else vk) for k, vk in enumerate(v)]
-        work = (contact - v[axis]) * (contact + p / (u[0] * relative))
-        return jnp.stack([rho, *m, rho * (u[-1] / u[0] + work)])
+        ratio = 1 / (speed - contact)
+        rho_star = rho * relative * ratio
+        p_star = p + rho * relative * (contact - v[axis])
+        m = [rho_star * (contact if k == axis else vk) for k, vk in enumerate(v)]
+        work = p_star * contact - p * v[axis]
+        return jnp.stack([rho_star, *m, (relative * energy + work) * ratio])
 
     def waves(
         self, u_left: Float[Array, "c *s"], u_right: Float[Array, "c *s"], axis: int = 0
@@ -150,21 +152,34 @@ class Euler(Law):
 
     def _roe_average(self, wl: Array, wr: Array) -> tuple[Array, list[Array], Array]:
         """Roe's mean: density sqrt(ρ_l ρ_r), velocities, sound speed (Toro eq. 11.60)."""
-        root_left, root_right = jnp.sqrt(wl[0]), jnp.sqrt(wr[0])
-        share = root_left / (root_left + root_right)
-        v = [share * l + (1 - share) * r for l, r in zip(wl[1:-1], wr[1:-1], strict=True)]
-        enthalpy = share * self._enthalpy(wl) + (1 - share) * self._enthalpy(wr)
-        a = jnp.sqrt((self.gamma - 1) * (enthalpy - 0.5 * _dot(v, v)))
-        return root_left * root_right, v, a
+        (rho_left, *v_left, p_left), (rho_right, *v_right, p_right) = channels(wl), channels(wr)
+        volume_left = 1 / rho_left
+        root = jnp.sqrt(rho_right * volume_left)
+        share = 1 / (1 + root)
 
-    def _enthalpy(self, w: Array) -> Array:
-        return self.gamma / (self.gamma - 1) * w[-1] / w[0] + 0.5 * _dot(w[1:-1], w[1:-1])
+        def mean(left: Array, right: Array) -> Array:
+            return right + share * (left - right)
+
+        v = [mean(l, r) for l, r in zip(v_left, v_right, strict=True)]
+        enthalpy = mean(
+            self._enthalpy(volume_left, v_left, p_left),
+            self._enthalpy(1 / rho_right, v_right, p_right),
+        )
+        a = jnp.sqrt((self.gamma - 1) * (enthalpy - 0.5 * _dot(v, v)))
+        return rho_left * root, v, a
+
+    def _enthalpy(self, volume: Array, v: list[Array], p: Array) -> Array:
+        return self.gamma / (self.gamma - 1) * p * volume + 0.5 * _dot(v, v)
 
     def _sound(self, rho: Array, p: Array) -> Array:
         return jnp.sqrt(self.gamma * p / rho)
 
-    def _pressure(self, u: Array, v: list[Array]) -> Array:
-        return (self.gamma - 1) * (u[-1] - 0.5 * _dot(u[1:-1], v))
+    def _gas(self, u: Array) -> tuple[Array, list[Array], Array, Array]:
+        """ρ, v, p and 1/ρ: written once, so that a compiler divides once."""
+        rho, *m, energy = channels(u)
+        volume = 1 / rho
+        v = [mk * volume for mk in m]
+        return rho, v, (self.gamma - 1) * (energy - 0.5 * _dot(m, v)), volume
 
 
 def _dot(a: Array | list[Array], b: Array | list[Array]) -> Array:

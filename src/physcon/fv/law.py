@@ -19,6 +19,15 @@ from physcon._typing import Array, Bool, Float
 RiemannSolver = Callable[..., Array]
 
 
+def channels(u: Float[Array, "c *s"]) -> list[Array]:
+    """The channels of a state, one array each.
+
+    As one split, whose transpose is one concatenation: that of indexing is a sum of zero-padded
+    arrays, which XLA's CPU backend does not vectorise.
+    """
+    return [jnp.squeeze(part, 0) for part in jax.lax.split(u, (1,) * u.shape[0])]
+
+
 class Law(eqx.Module):
     """A hyperbolic conservation law; subclass it and define `flux`.
 

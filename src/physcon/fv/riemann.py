@@ -58,17 +58,21 @@ def hllc(
     )
 
     def relevant_side(u_left: Array, u_right: Array) -> tuple[Array, ...]:
-        """The state on whose side of the contact the face lies, its outer wave, the contact."""
+        """The state on whose side of the contact the face lies, its outer wave, the contact,
+        and the outer wave's speed where it has left the face behind, else zero.
+        """
         low, high = law.bounds(u_left, u_right, axis)
         contact = law.contact_speed(u_left, u_right, low, high, axis)  # type: ignore[attr-defined]
         rightward = contact >= 0
-        inside = jnp.where(rightward, low < 0, high > 0)
         u = jnp.where(rightward[None], u_left, u_right)
-        return u, jnp.where(rightward, low, high), contact, inside
+        speed = jnp.where(rightward, low, high)
+        passed = jnp.where(rightward, jnp.minimum(low, 0), jnp.maximum(high, 0))
+        return u, speed, contact, passed
 
-    u, speed, contact, inside = separately(relevant_side, u_left, u_right)
+    # Written to memory as numbers: an array of truth values takes as long as all the rest.
+    u, speed, contact, passed = separately(relevant_side, u_left, u_right)
     star = law.star_state(u, speed, contact, axis)  # type: ignore[attr-defined]
-    return law.flux(u, axis) + jnp.where(inside, speed, 0)[None] * (star - u)
+    return law.flux(u, axis) + passed[None] * (star - u)
 
 
 def roe(

@@ -3,8 +3,6 @@
 Kvaerno's implicit Runge-Kutta methods for a diffusion, Kennedy and Carpenter's additive ones for
 waves (explicit) with diffusion (implicit). The stages' Newton systems I - γ dt J couple neighbours
 only: J is never formed beyond its three diagonals.
-
-Source: Kvaerno, BIT 44 (2004) 489; Kennedy and Carpenter, Appl. Numer. Math. 44 (2003) 139.
 """
 
 from collections.abc import Sequence
@@ -98,7 +96,9 @@ def solve_stiff(
     Raises: ValueError for a law without diffusion, two dimensions, or a periodic axis (`sdirk2`
         and `Strang` split axes; explicit steps are periodic); at run time under `throw` for a
         failed status. Forward and reverse derivatives exist, but in reverse the adjoint of each
-        stage is a dense solve: `sdirk2` and `Strang` are better there.
+        stage is a dense solve: `sdirk2` and `Strang` are better there, and for export: diffrax
+        checks `times` by host callbacks, whatever `throw` is.
+    Source: Kvaerno, BIT 44 (2004) 489; Kennedy and Carpenter, Appl. Numer. Math. 44 (2003) 139.
     """
     kind = type(law).__name__
     require(isinstance(law, Diffusion | Mixed), "a Diffusion or Mixed law", kind, "use solve")

@@ -1,0 +1,93 @@
+"""What a gradient, a batch and a second core cost: the other half of bench_fv.py."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from _record import interleaved
+from physcon.fv import solve
+
+
+def gradient(problem, scheme, repeats: int, steps: int = 500) -> dict[str, Any]:
+    """Time of the gradient of a 1-D solve over that of the solve, and the memory of both."""
+    u, law, grid, boundary = problem
+    end = _time_of(problem, scheme, steps)
+
+    def final(u, loop):
+        options = {"times": end[None], "cfl": 0.4, "max_steps": steps + 12, "throw": False}
+        return solve(u, law, grid, boundary, scheme, loop=loop, **options)
+
+    def loss(u):
+        return jnp.sum(final(u, "checkpointed").u[0, 0] ** 2)
+
+    runs = {
+        "forward": jax.jit(lambda u: final(u, "while")).lower(u).compile(),
+        "gradient": jax.jit(jax.grad(loss)).lower(u).compile(),
+        "tangent": jax.jit(lambda u: jax.jvp(lambda v: final(v, "while").u, (u,), (u,)))
+        .lower(u)
+        .compile(),
+    }
+    times = interleaved({name: (lambda run=run: run(u)) for name, run in runs.items()}, repeats)
+    row: dict[str, Any] = {"cells": grid.size, "steps": int(runs["forward"](u).steps)}
+    for name, run in runs.items():
+        row[f"{name}_s"] = times[name]["run_s"]
+        row[f"{name}_over_forward"] = times[name]["run_s"] / times["forward"]["run_s"]
+        row[f"{name}_temporary_bytes"] = run.memory_analysis().temp_size_in_bytes
+    row["state_bytes"] = u.nbytes
+    return row
+
+
+def batch(problem, scheme, repeats: int, size: int = 64, steps: int = 200) -> dict[str, Any]:
+    """Time of one vmap over problems of different energy, and of that many single solves."""
+    u, law, grid, boundary = problem
+    end = _time_of(problem, scheme, steps)
+    many = jnp.stack([u * (1 + 0.1 * k / size) for k in range(size)])
+
+    def one(u):
+        return solve(u, law, grid, boundary, scheme, times=end[None], cfl=0.4, throw=False).u
+
+    single, batched = jax.jit(one), jax.jit(jax.vmap(one))
+    calls = {"vmap": lambda: batched(many), "single": lambda: [single(u) for u in many]}
+    times = interleaved(calls, repeats)
+    vmap_s, single_s = times["vmap"]["run_s"], times["single"]["run_s"]
+    return {
+        "cells": grid.size,
+        "problems": size,
+        "vmap_s": vmap_s,
+        "one_by_one_s": single_s,
+        "vmap_over_one_by_one": vmap_s / single_s,
+    }
+
+
+def _time_of(problem, scheme, steps: int) -> jax.Array:
+    """The time reached after some steps."""
+    u, law, grid, boundary = problem
+    options = {"times": jnp.asarray([1e9], u.dtype), "cfl": 0.4, "max_steps": steps}
+    return jax.jit(lambda u: solve(u, law, grid, boundary, scheme, throw=False, **options).t)(u)
+
+
+def second_core(script: Path, arguments: list[str], rounds: int = 2) -> dict[str, Any] | None:
+    """Rates of `script --worker`, a process on one core and one on two, in turn; None without."""
+    if not hasattr(os, "sched_setaffinity") or (os.cpu_count() or 1) < 2:
+        return None
+    ours = sorted(os.sched_getaffinity(0))
+    cores = [*ours, *sorted(set(range(os.cpu_count() or 1)) - set(ours))][:2]
+    rates: dict[int, dict[str, float]] = {1: {}, 2: {}}
+    for _ in range(rounds):
+        for count, best in rates.items():
+            chosen = ["--cores", *map(str, cores[:count]), *arguments]
+            command = [sys.executable, str(script), "--worker", *chosen]
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            found = json.loads(done.stdout.splitlines()[-1])
+            for name, rate in found.items():
+                best[name] = max(best.get(name, 0.0), rate)
+    return {
+        name: {"one_core": one, "two_cores": rates[2][name], "ratio": rates[2][name] / one}
+        for name, one in rates[1].items()
+    }
