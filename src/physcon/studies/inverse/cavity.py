@@ -247,17 +247,17 @@ def root_mean_square(error: np.ndarray) -> float:
 
 def _figure(path: Path, config: InverseCavityConfig, test: Flows, shown: dict) -> None:
     """The first test flow: the initial vorticity, true and recovered, and θ with its intervals."""
-    figure = Figure(figsize=(11, 3.2), layout="constrained")
+    figure = Figure(figsize=(11, 3.4), layout="constrained")
     left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1, 1.6))
     truth, lid = jnp.asarray(test.theta[0]), jnp.asarray(test.lid[0])
     places = np.asarray(sensor_places(config))
     best = jnp.asarray(shown["no slip"].theta[0])
-    for axes, theta, title in ((left, truth, "truth"), (middle, best, "recovered, no slip")):
+    for axes, theta, title in ((left, truth, "truth"), (middle, best, "recovered")):
         start = np.asarray(initial(theta, lid, config)).T
         drawn = axes.imshow(
             start, origin="lower", extent=(0, 1, 0, 1), cmap="RdBu_r", vmin=-10, vmax=10
         )
-        axes.set(title=f"vorticity at t = 0: {title}", xlabel="x", ylabel="y")
+        axes.set(title=f"vorticity, t = 0: {title}", xlabel="x", ylabel="y")
     middle.plot(places[:, 0], places[:, 1], "k.", ms=4)
     figure.colorbar(drawn, ax=middle)
     scale = np.asarray(prior(config).std())
@@ -270,5 +270,5 @@ def _figure(path: Path, config: InverseCavityConfig, test: Flows, shown: dict) -
     right.axhline(0, color="k", lw=1, ls="--")
     right.set_xticks(np.arange(9), [f"$a_{{{p}{q}}}$" for p in (1, 2, 3) for q in (1, 2, 3)])
     right.set(title="(estimate - truth) / prior deviation, 95 %")
-    right.legend(frameon=False, fontsize=8)
+    right.legend(frameon=False, fontsize=8, loc="lower left")
     save_figure(figure, path)
