@@ -14,7 +14,7 @@ Conditioned on them the field forgets the errors that would break them,
 
 and readings y = S ω + noise are Gaussian: `least_squares` on L⁻¹ (y - S E[ω | θ]) with
 L Lᵀ = S Cov[ω] Sᵀ + noise², the discrepancy of the network included, inflated by what further
-flows say: errors are not Gaussian, and grow with the flow.
+flows say: errors need not be Gaussian, nor alike for all flows.
 """
 
 from functools import partial
@@ -27,6 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
+from physcon._checks import require
 from physcon._typing import Array, Float, PRNGKeyArray, Scalar
 from physcon.conditioning import Gaussian, LinearConstraint, condition, sensors
 from physcon.inverse import Estimate, least_squares
@@ -73,7 +74,8 @@ def sensor_places(config: InverseCavityConfig) -> Float[Array, "s 2"]:
 def sensing(config: InverseCavityConfig) -> LinearConstraint:
     """Every sensor read at the same times; the readings still zero."""
     places = sensor_places(config)
-    every = config.times // config.readings
+    every, rest = divmod(config.times, config.readings)
+    require(rest == 0, f"readings that divide {config.times} times", config.readings, "change it")
     times = config.grid().coordinates[2][every - 1 :: every]
     at = jnp.repeat(times, config.sensors)[:, None]
     points = jnp.concatenate([jnp.tile(places, (times.size, 1)), at], axis=1)
@@ -127,9 +129,9 @@ def misfit(
     return jax.scipy.linalg.solve_triangular(jnp.linalg.cholesky(spread), missed, lower=True)
 
 
-def observed(key: PRNGKeyArray, flows: Flows, config: InverseCavityConfig) -> Float[Array, "*s k"]:
+def observed(key: PRNGKeyArray, those: Flows, config: InverseCavityConfig) -> Float[Array, "*s k"]:
     """Noisy readings of every flow."""
-    exact = jax.vmap(sensing(config).operator.mv)(flows.vorticity[..., 1:])
+    exact = jax.vmap(sensing(config).operator.mv)(those.vorticity[..., 1:])
     return exact + config.noise_std * jax.random.normal(key, exact.shape)
 
 
