@@ -34,12 +34,8 @@ from physcon.studies.boon_data import study_grid
 Laws: TypeAlias = Literal["none", "circulation", "no slip"]
 
 
-#: What each preset changes of the defaults below, which take minutes on two cores.
-PRESETS: dict[str, dict[str, Any]] = {
-    "quick": {},
-    "paper": {"nodes": 33, "times": 10, "train": 2000, "modes": 8, "width": 20, "steps": 20_000,
-              "validation": 1000, "held_out": 200, "test": 200},
-}  # fmt: skip
+#: Sizes of a run, for `physcon run --preset`: the defaults below take minutes on one core.
+PRESETS: dict[str, dict[str, Any]] = {"quick": {}}
 
 
 @dataclass(frozen=True)
