@@ -1,5 +1,6 @@
 """The inverse studies on a tiny scale: gradients against differences, and what each one claims."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,21 +9,23 @@ import pytest
 from physcon import fv
 from physcon.boundary import Boundary, Dirichlet
 from physcon.grid import Grid
-from physcon.problems.boon_heat import HeatedRod
+from physcon.operators import Normaliser
+from physcon.studies import boon_networks
 from physcon.studies.inverse import (
     assimilation,
+    cavity,
+    cavity_flows,
+    cavity_network,
     conductivity,
-    heated_rod,
     porous_medium,
-    rod,
     stefan,
 )
 
 STEFAN = stefan.InverseStefanConfig(cells=60, data_sets=100)
 ROD = conductivity.ConductivityConfig(cells=16, steps=8, readings=4, sensors=4)
 POROUS = porous_medium.PorousMediumConfig(cells=16, steps=20, readings=5, knots=3)
-HEATED = rod.HeatedRodConfig(
-    nodes=17, modes=3, sensors=4, width=4, depth=2, network_modes=4, train=8
+CAVITY = cavity_flows.InverseCavityConfig(
+    nodes=7, times=4, time=0.2, sensors=3, modes=2, width=4, depth=1
 )
 
 
@@ -65,33 +68,38 @@ def test_gradient_of_the_objective_is_that_of_differences(problem, x64):
     np.testing.assert_allclose(gradient, differences, rtol=2e-5)
 
 
-def test_heated_rods_are_exact_and_balanced_and_their_gradient_is_that_of_differences(x64):
-    """Superposed cosines against the published solution; the field's heat against its law."""
-    grid = rod.rod_grid(HEATED)
-    x, weights = grid.coordinates[0], grid.weights("simpson")
-    data = heated_rod.Readings(jnp.asarray([0.3, 0.1, -0.2, 0.4]), jnp.asarray(0.1))
+def test_states_of_the_cavity_obey_no_slip_and_predictions_are_made_to(x64):
+    """Seven integrals at every time; the misfit is that of the field; gradient by differences."""
+    keys = jax.random.split(jax.random.key(0), 4)
+    flow = jax.tree.map(lambda leaf: leaf[0], cavity_flows.flows(keys[0], CAVITY, 1))
+    one = Normaliser(jnp.zeros(1), jnp.ones(1))
+    net = boon_networks.network("basis", CAVITY.network(), keys[1], one, one)
+    surface = 0.1 * jax.random.normal(keys[2], (66, 4, 7, 4))
+    errors = 0.1 * jax.random.normal(keys[3], (60, 7, 7, 4))
+    surrogate = cavity_network.Surrogate(net, surface, errors)
+    readings = cavity.sensing(CAVITY).operator.mv(flow.vorticity[..., 1:])
 
-    @jax.jit
-    def everything(key, theta):
-        network = heated_rod.random_network(key, HEATED)
-        errors = 0.1 * jax.random.normal(key, (30, HEATED.nodes))
-        surrogate = heated_rod.Surrogate(network, errors)
-        other = HeatedRod(jnp.asarray(2.0), jnp.asarray(HEATED.conductivity), theta[-1])
-        expected = other.solution(jnp.asarray(HEATED.time), x)
-        exact = rod.solution(theta, HEATED), expected
-        u = heated_rod.field(surrogate, theta, HEATED, True).mean
-        heat = rod.heat(theta, HEATED), jnp.sum(weights * u), jnp.sum(weights * expected)
+    @eqx.filter_jit
+    def everything(surrogate, flow, theta):
+        law = cavity_flows.no_slip(flow.lid, CAVITY, "no slip")
+        given = cavity.field(surrogate, theta, flow.lid, CAVITY, "no slip")
+        sensors = cavity.sensing(CAVITY)
+        rows = sensors.operator.rows().reshape(readings.size, -1)
+        spread = rows @ given.covariance() @ rows.T + jnp.diag(sensors.noise() ** 2)
+        missed = readings - sensors.operator.mv(given.mean)
+        sight = cavity.sight(surrogate, CAVITY, "no slip")
 
-        def loss(t):
-            return heated_rod.negative_log_likelihood(surrogate, t, data, HEATED, True)
+        def white(theta):
+            return cavity.misfit(sight, theta, flow.lid, readings, CAVITY, "no slip")
 
-        return exact, heat, _check(loss, theta)
+        squares = jnp.sum(white(theta) ** 2), missed @ jnp.linalg.solve(spread, missed)
+        laws = law.residual(flow.vorticity[..., 1:]), law.residual(given.mean)
+        return laws, squares, _check(_sum_of_squares(white), theta)
 
-    theta = jnp.array([0.0, 0.0, 1.0, 2.0])
-    (found, expected), heat, (gradient, differences) = everything(jax.random.key(0), theta)
-    np.testing.assert_allclose(found, expected, atol=1e-6)
-    np.testing.assert_allclose(heat[1], heat[0], atol=1e-14)
-    np.testing.assert_allclose(heat[2], heat[0], atol=2e-4)  # Simpson's rule on 17 nodes
+    theta = flow.theta + 0.02
+    laws, squares, (gradient, differences) = everything(surrogate, flow, theta)
+    np.testing.assert_allclose(laws, 0, atol=1e-12)
+    np.testing.assert_allclose(*squares, rtol=1e-8)
     np.testing.assert_allclose(gradient, differences, rtol=2e-5)
 
 

@@ -65,8 +65,13 @@ STUDIES = {
     ),
     "boon": Study("physcon.studies.boon_config", "BoonConfig", "physcon.studies.boon", {}),
     "inverse_assimilation": _inverse("assimilation", "AssimilationConfig"),
+    "inverse_cavity": Study(
+        "physcon.studies.inverse.cavity_flows",
+        "InverseCavityConfig",
+        "physcon.studies.inverse.cavity",
+        {},
+    ),
     "inverse_conductivity": _inverse("conductivity", "ConductivityConfig"),
-    "inverse_heated_rod": _inverse("heated_rod", "HeatedRodConfig"),
     "inverse_porous_medium": _inverse("porous_medium", "PorousMediumConfig"),
     "inverse_stefan": _inverse("stefan", "InverseStefanConfig"),
 }

@@ -39,9 +39,7 @@ class LidDrivenCavity(eqx.Module):
     def sample(cls, key: PRNGKeyArray, viscosity: ArrayLike = 0.01):
         """U uniform in [0.5, 1.5], a_pq ~ 0.2 N(0, (p² + q²)⁻²) (the article gives neither)."""
         lid_key, key = jax.random.split(key)
-        p = jnp.arange(1.0, _SWIRLS + 1)
-        draws = jax.random.normal(key, (_SWIRLS, _SWIRLS))
-        swirls = 0.2 * draws / (p[:, None] ** 2 + p[None, :] ** 2)
+        swirls = swirl_std() * jax.random.normal(key, (_SWIRLS, _SWIRLS))
         lid = jax.random.uniform(lid_key, (), float, 0.5, 1.5)
         return cls(lid, swirls, jnp.asarray(viscosity, lid.dtype))
 
@@ -74,6 +72,12 @@ class LidDrivenCavity(eqx.Module):
         x = Dirichlet(w[:, 0]), Dirichlet(w[:, -1])
         y = Dirichlet(w[:, :, 0]), Dirichlet(w[:, :, -1])
         return Boundary(x, y)
+
+
+def swirl_std() -> Float[Array, "p q"]:
+    """Standard deviations of a sample's swirls, 0.2 / (p² + q²): all stir the vorticity alike."""
+    p = jnp.arange(1.0, _SWIRLS + 1)
+    return 0.2 / (p[:, None] ** 2 + p[None, :] ** 2)
 
 
 def cavity_flow(

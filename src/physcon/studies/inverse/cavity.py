@@ -1,0 +1,276 @@
+"""Inverse problem through a trained neural operator: a flow's beginning from a few sensors.
+
+A BOON-FNO maps the initial vorticity of a lid-driven cavity to the vorticity over time, and meets
+the walls' vorticity, its boundary data, exactly. Unknown are the swirls θ of the initial state;
+known are noisy readings of the vorticity at some places and times, and the lid's speed. The walls'
+vorticity follows from θ like everything else: a quadratic surface in (θ, U) gives it.
+
+The network errs, and so does the surface. Their errors together on validation flows give a Gaussian
+around the prediction, mean and covariance. Physics says what the errors cannot do: no slip fixes
+the circulation and six more integrals of the vorticity at every time (`no_slip`), whatever θ is.
+Conditioned on them the field forgets the errors that would break them,
+
+    ω | θ  =  N(network(θ) + mean error, Σ) given G ω = b(U),
+
+and readings y = S ω + noise are Gaussian: `least_squares` on L⁻¹ (y - S E[ω | θ]) with
+L Lᵀ = S Cov[ω] Sᵀ + noise², the discrepancy of the network included, inflated by what further
+flows say: errors need not be Gaussian, nor alike for all flows.
+"""
+
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from matplotlib.figure import Figure
+
+from physcon._checks import require
+from physcon._typing import Array, Float, PRNGKeyArray, Scalar
+from physcon.conditioning import Gaussian, LinearConstraint, condition, sensors
+from physcon.inverse import Estimate, least_squares
+from physcon.linear_map import Rows
+from physcon.report import write_rows
+from physcon.report.figures import save_figure
+from physcon.studies.inverse.cavity_flows import (
+    Flows,
+    InverseCavityConfig,
+    Laws,
+    flows,
+    initial,
+    no_slip,
+    prior,
+)
+from physcon.studies.inverse.cavity_network import Surrogate, predict, trained_surrogate
+
+METHODS: tuple[Laws, ...] = get_args(Laws)
+COLOURS = dict(zip(METHODS, ("#0072B2", "#009E73", "#D55E00"), strict=True))
+
+
+def field(
+    surrogate: Surrogate,
+    theta: Float[Array, " 9"],
+    lid: Scalar,
+    config: InverseCavityConfig,
+    laws: Laws,
+) -> Gaussian:
+    """The vorticity given θ: the prediction with its errors, conditioned on the laws."""
+    error = Gaussian.from_samples(surrogate.errors)
+    mean = predict(surrogate.network, surrogate.surface, theta, lid, config)
+    plain = Gaussian(mean + error.mean, error.root)
+    if laws == "none":
+        return plain
+    return condition(plain, no_slip(lid, config, laws), throw=False).posterior
+
+
+def sensor_places(config: InverseCavityConfig) -> Float[Array, "s 2"]:
+    """Random, a little off the walls."""
+    key = jax.random.key(config.seed + 2)
+    return jax.random.uniform(key, (config.sensors, 2), float, 0.05, 0.95)
+
+
+def sensing(config: InverseCavityConfig) -> LinearConstraint:
+    """Every sensor read at the same times; the readings still zero."""
+    places = sensor_places(config)
+    every, rest = divmod(config.times, config.readings)
+    require(rest == 0, f"readings that divide {config.times} times", config.readings, "change it")
+    times = config.grid().coordinates[2][every - 1 :: every]
+    at = jnp.repeat(times, config.sensors)[:, None]
+    points = jnp.concatenate([jnp.tile(places, (times.size, 1)), at], axis=1)
+    return sensors(config.grid(), points, jnp.zeros(points.shape[0]), config.noise_std)
+
+
+class Sight(eqx.Module):
+    """Of the field only S ω and G ω matter: the surrogate, seen by these k + m rows alone.
+
+    Shapes: errors ``(v, k + m)``.
+    """
+
+    surrogate: Surrogate
+    rows: Rows
+    errors: Float[Array, "v r"]
+
+
+def sight(surrogate: Surrogate, config: InverseCavityConfig, laws: Laws) -> Sight:
+    """Sensors first, then the laws, if there are any."""
+    rows = sensing(config).operator.rows()
+    if laws != "none":
+        law = no_slip(jnp.zeros(()), config, laws)
+        rows = jnp.concatenate([rows, law.operator.rows()])
+    flat = surrogate.errors.reshape(surrogate.errors.shape[0], -1)
+    errors = jnp.matmul(flat, rows.reshape(rows.shape[0], -1).T, precision="highest")
+    return Sight(surrogate, Rows(rows), errors)
+
+
+def misfit(
+    seen: Sight,
+    theta: Float[Array, " 9"],
+    lid: Scalar,
+    readings: Float[Array, " k"],
+    config: InverseCavityConfig,
+    laws: Laws,
+) -> Float[Array, " k"]:
+    """L⁻¹ (y - S E[ω | θ]), L Lᵀ = S Cov[ω] Sᵀ + noise²: white if θ is the truth.
+
+    What is seen, conditioned on the laws: equal to what is seen of the conditioned `field`.
+    """
+    k, size = readings.size, seen.errors.shape[1]
+    error = Gaussian.from_samples(seen.errors)
+    mean = predict(seen.surrogate.network, seen.surrogate.surface, theta, lid, config)
+    given = Gaussian(seen.rows.mv(mean) + error.mean, error.root)
+    if laws != "none":
+        law = LinearConstraint(Rows(jnp.eye(size)[k:]), no_slip(lid, config, laws).value)
+        given = condition(given, law, throw=False).posterior
+    half = jax.vmap(given.root.rmv)(jnp.eye(k, size))
+    spread = jnp.matmul(half, half.T, precision="highest") + config.noise_std**2 * jnp.eye(k)
+    missed = readings - given.mean[:k]
+    return jax.scipy.linalg.solve_triangular(jnp.linalg.cholesky(spread), missed, lower=True)
+
+
+def observed(key: PRNGKeyArray, those: Flows, config: InverseCavityConfig) -> Float[Array, "*s k"]:
+    """Noisy readings of every flow."""
+    exact = jax.vmap(sensing(config).operator.mv)(those.vorticity[..., 1:])
+    return exact + config.noise_std * jax.random.normal(key, exact.shape)
+
+
+def inflation(
+    seen: Sight, others: Flows, readings: Array, config: InverseCavityConfig, laws: Laws
+) -> Scalar:
+    """Root mean square of the misfits at the truths of flows that the errors do not know.
+
+    It would be 1 if the errors were Gaussian, alike for all flows, and their covariance known.
+    """
+
+    def one(pair: tuple[Flows, Array]) -> Scalar:
+        flow, data = pair
+        return jnp.mean(misfit(seen, flow.theta, flow.lid, data, config, laws) ** 2)
+
+    return jnp.sqrt(jnp.mean(jax.lax.map(one, (others, readings))))
+
+
+def estimate(
+    seen: Sight,
+    lid: Scalar,
+    readings: Float[Array, " k"],
+    config: InverseCavityConfig,
+    laws: Laws,
+    inflation: Scalar,
+) -> Estimate:
+    """θ with its covariance, by Levenberg-Marquardt from the prior's mean."""
+    return least_squares(
+        lambda theta: misfit(seen, theta, lid, readings, config, laws) / inflation,
+        prior(config),
+        throw=False,
+    )
+
+
+class Found(NamedTuple):
+    """Of every test flow: θ and its deviations ``(k, 9)``, status, ω at the true θ, inflation."""
+
+    theta: Array
+    std: Array
+    status: Array
+    ahead: Array
+    inflation: Array
+
+
+def recovered(
+    surrogate: Surrogate,
+    test: Flows,
+    readings: Array,
+    held_out: tuple[Flows, Array],
+    config: InverseCavityConfig,
+    laws: Laws,
+) -> Found:
+    """θ of all test flows by one method."""
+    seen = sight(surrogate, config, laws)
+    factor = inflation(seen, *held_out, config, laws)
+
+    def one(pair: tuple[Flows, Array]) -> tuple[Array, ...]:
+        flow, data = pair
+        found = estimate(seen, flow.lid, data, config, laws, factor)
+        assert found.posterior is not None
+        ahead = field(surrogate, flow.theta, flow.lid, config, laws).mean
+        return found.parameters, found.posterior.std(), found.status, ahead
+
+    theta, std, status, ahead = jax.lax.map(one, (test, readings))
+    return Found(theta, std, status, ahead, factor)
+
+
+def run(
+    config: InverseCavityConfig, folder: Path, *, progress: bool = True, **command: Any
+) -> list[dict]:
+    """Train, then recover the swirls of every test flow; table and figure into `folder`.
+
+    Returns: a row per method: relative L2 error of the prediction at the true input, its largest
+    error in the seven laws; root mean square error and posterior deviation of θ, in deviations of
+    the prior; coverage of the 95 % intervals; the inflation that they include.
+    """
+    surrogate = trained_surrogate(config, progress)
+    keys = jax.random.split(jax.random.key(config.seed + 1), 4)
+    held_out, test = flows(keys[0], config, config.held_out), flows(keys[1], config, config.test)
+    before, readings = observed(keys[2], held_out, config), observed(keys[3], test, config)
+    broken = jax.jit(jax.vmap(lambda u, lid: no_slip(lid, config, "no slip").residual(u)))
+    exact = np.asarray(test.vorticity[..., 1:]).reshape(config.test, -1)
+    scale = np.asarray(prior(config).std())
+    table, shown = [], {}
+    for laws in METHODS:
+        if progress:
+            print(f"laws: {laws}", flush=True)
+        solve = eqx.filter_jit(partial(recovered, config=config, laws=laws))
+        found = jax.device_get(solve(surrogate, test, readings, (held_out, before)))
+        miss = found.theta - np.asarray(test.theta)
+        wrong = found.ahead.reshape(config.test, -1) - exact
+        ratio = np.linalg.norm(wrong, axis=1) / np.linalg.norm(exact, axis=1)
+        table.append(
+            {
+                "laws": laws,
+                "forward_l2": float(ratio.mean()),
+                "law_error": float(np.abs(broken(found.ahead, test.lid)).max()),
+                "swirls_rmse": root_mean_square(miss / scale),
+                "swirls_std": root_mean_square(found.std / scale),
+                "coverage": float(np.mean(np.abs(miss) < 1.96 * found.std)),
+                "inflation": float(found.inflation),
+                "failed": int(np.sum(found.status != 0)),
+            }
+        )
+        shown[laws] = found
+    write_rows(folder, table)
+    _figure(folder / "inverse_cavity.png", config, jax.device_get(test), shown)
+    return table
+
+
+def root_mean_square(error: np.ndarray) -> float:
+    """Over all entries."""
+    return float(np.sqrt(np.mean(error**2)))
+
+
+def _figure(path: Path, config: InverseCavityConfig, test: Flows, shown: dict) -> None:
+    """The first test flow: the initial vorticity, true and recovered, and θ with its intervals."""
+    figure = Figure(figsize=(11, 3.4), layout="constrained")
+    left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1, 1.6))
+    truth, lid = jnp.asarray(test.theta[0]), jnp.asarray(test.lid[0])
+    places = np.asarray(sensor_places(config))
+    best = jnp.asarray(shown["no slip"].theta[0])
+    for axes, theta, title in ((left, truth, "truth"), (middle, best, "recovered")):
+        start = np.asarray(initial(theta, lid, config)).T
+        drawn = axes.imshow(
+            start, origin="lower", extent=(0, 1, 0, 1), cmap="RdBu_r", vmin=-10, vmax=10
+        )
+        axes.set(title=f"vorticity, t = 0: {title}", xlabel="x", ylabel="y")
+    middle.plot(places[:, 0], places[:, 1], "k.", ms=4)
+    figure.colorbar(drawn, ax=middle)
+    scale = np.asarray(prior(config).std())
+    for shift, (laws, found) in zip((-0.2, 0.0, 0.2), shown.items(), strict=True):
+        error, half = found.theta[0] - test.theta[0], 1.96 * found.std[0]
+        right.errorbar(
+            np.arange(9) + shift, error / scale, half / scale, fmt=".", color=COLOURS[laws],
+            label=f"laws: {laws}",
+        )  # fmt: skip
+    right.axhline(0, color="k", lw=1, ls="--")
+    right.set_xticks(np.arange(9), [f"$a_{{{p}{q}}}$" for p in (1, 2, 3) for q in (1, 2, 3)])
+    right.set(title="(estimate - truth) / prior deviation, 95 %")
+    right.legend(frameon=False, fontsize=8, loc="lower left")
+    save_figure(figure, path)

@@ -1,0 +1,155 @@
+"""The cavity of the inverse study: its settings, its flows, and what no slip says of each of them.
+
+A flow has a lid speed U, which is known, and nine swirls in its initial state, which are not. The
+walls do not slip. Seen in the vorticity alone that is no boundary value but a set of integrals: for
+every harmonic φ, by Green's identity with ψ = 0 and ψ_n = the walls' velocity,
+
+    ∫ω φ dA = -∫u φ dx along the lid.
+
+φ = 1 is Stokes' theorem, the circulation. The harmonic polynomials up to the third degree are
+harmonic for the five-point stencil too, and the trapezoid sums of the solver's states (Thom's
+formula on the walls) obey these seven laws to rounding.
+
+Source: Quartapelle and Valz-Gris, Int. J. Numer. Methods Fluids 1 (1981) 129 (projection
+conditions on the vorticity).
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+
+from physcon._typing import Array, Float, PRNGKeyArray, Scalar
+from physcon.boundary import Boundary, Dirichlet
+from physcon.conditioning import Gaussian, LinearConstraint
+from physcon.grid import Grid
+from physcon.linear_map import Rows
+from physcon.problems.cavity import LidDrivenCavity, swirl_std, vorticity
+from physcon.quadrature import trapezoid
+from physcon.studies.boon_config import BoonConfig
+from physcon.studies.boon_data import study_grid
+
+#: Which laws a prediction is conditioned on.
+Laws: TypeAlias = Literal["none", "circulation", "no slip"]
+
+
+#: Sizes of a run, for `physcon run --preset`: the defaults below take minutes on one core.
+PRESETS: dict[str, dict[str, Any]] = {"quick": {}}
+
+
+@dataclass(frozen=True)
+class InverseCavityConfig:
+    """The study.
+
+    Attributes:
+        nodes: of each side; `times` equal steps up to `time`.
+        viscosity: Re = 1 / viscosity at U = 1.
+        sensors: inside, at random places, the same for every flow.
+        readings: each sensor reads at so many of the times, evenly spread; the last is one.
+        noise_std: of a reading; the vorticity's own deviation is 2 to 3.
+        train, validation, held_out, test: number of flows: for the weights, for the covariance of
+            their errors, for its inflation, to recover.
+        modes, width, depth, batch, steps, learning_rate: as in `BoonConfig`.
+        seed: of all random numbers.
+    """
+
+    nodes: int = 17
+    time: float = 1.0
+    times: int = 6
+    viscosity: float = 0.01
+    sensors: int = 20
+    readings: int = 2
+    noise_std: float = 0.1
+    train: int = 800
+    validation: int = 600
+    held_out: int = 100
+    test: int = 60
+    modes: int = 5
+    width: int = 12
+    depth: int = 3
+    batch: int = 8
+    steps: int = 2000
+    learning_rate: float = 4e-3
+    seed: int = 0
+
+    def network(self) -> BoonConfig:
+        """Of the boundary study that the network is taken from."""
+        return BoonConfig(
+            "cavity", self.nodes, 0.0, self.time, self.times, modes=self.modes, width=self.width,
+            depth=self.depth, batch=self.batch, steps=self.steps,
+            learning_rate=self.learning_rate, seeds=(self.seed,),
+        )  # fmt: skip
+
+    def grid(self) -> Grid:
+        """Nodes in (x, y, t); t > 0."""
+        return study_grid(self.network())
+
+
+class Flows(NamedTuple):
+    """Shapes: swirls θ ``(*s, 9)``, lid speeds U ``(*s)``, vorticity ``(*s, n, n, 1 + times)``."""
+
+    theta: Float[Array, "*s 9"]
+    lid: Float[Array, "*s"]
+    vorticity: Float[Array, "*s n n t"]
+
+
+def prior(config: InverseCavityConfig) -> Gaussian:
+    """Of the swirls θ, as `LidDrivenCavity.sample` draws them."""
+    std = swirl_std().ravel()
+    return Gaussian.diagonal(jnp.zeros_like(std), std)
+
+
+def flows(key: PRNGKeyArray, config: InverseCavityConfig, number: int) -> Flows:
+    """Random members of the family, from the solver."""
+
+    def one(key: PRNGKeyArray) -> Flows:
+        cavity = LidDrivenCavity.sample(key, config.viscosity)
+        states = cavity.states(jnp.asarray(config.time), config.times, config.nodes, refine=1)
+        return Flows(cavity.swirls.ravel(), cavity.lid, jnp.moveaxis(states, 0, -1))
+
+    many = jax.jit(lambda keys: jax.lax.map(one, keys, batch_size=64))
+    return many(jax.random.split(key, number))
+
+
+def cavity(theta: Float[Array, " 9"], lid: Scalar, config: InverseCavityConfig) -> LidDrivenCavity:
+    """The flow's problem."""
+    viscosity = jnp.asarray(config.viscosity, theta.dtype)
+    return LidDrivenCavity(lid, theta.reshape(swirl_std().shape), viscosity)
+
+
+def initial(
+    theta: Float[Array, " 9"], lid: Scalar, config: InverseCavityConfig
+) -> Float[Array, "n n"]:
+    """Vorticity at t = 0."""
+    x, problem = config.grid().coordinates[0], cavity(theta, lid, config)
+    return vorticity(problem.stream(x, x), problem.lid_velocity(x))
+
+
+def no_slip(lid: Scalar, config: InverseCavityConfig, laws: Laws) -> LinearConstraint:
+    """∫ω φ dA == -∫u φ dx at every time, for φ = 1 ("circulation") or all seven ("no slip")."""
+    z = config.grid().coordinates[0]
+    x, y = jnp.meshgrid(z, z, indexing="ij")
+    harmonic = [jnp.ones_like(x)]
+    if laws == "no slip":
+        harmonic += [x, y, x * y, x**2 - y**2, x**3 - 3 * x * y**2, y**3 - 3 * x**2 * y]
+    weights = trapezoid(jnp.diff(z))
+    moving = weights * cavity(jnp.zeros(9), lid, config).lid_velocity(z)
+    value = -jnp.stack([jnp.sum(moving * phi[:, -1]) for phi in harmonic])
+    rows = jnp.stack(harmonic) * jnp.outer(weights, weights)[None]
+    at = jnp.eye(config.times, dtype=rows.dtype)
+    rows = jnp.einsum("rxy,st->srxyt", rows, at, precision="highest")
+    rows = rows.reshape(-1, *config.grid().shape)
+    return LinearConstraint(Rows(rows), jnp.tile(value, config.times))
+
+
+def walls(vorticity: Float[Array, "n n t"]) -> Float[Array, "4 n t"]:
+    """Left, right, bottom, lid."""
+    w = vorticity
+    return jnp.stack([w[0], w[-1], w[:, 0], w[:, -1]])
+
+
+def boundary(walls: Float[Array, "4 n t"]) -> Boundary:
+    """The walls' vorticity as the network's boundary condition."""
+    left, right, bottom, top = (Dirichlet(w[None]) for w in walls)
+    return Boundary((left, right), (bottom, top))

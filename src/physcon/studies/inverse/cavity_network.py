@@ -1,0 +1,76 @@
+"""The network of the inverse cavity study: a BOON-FNO, the walls that it is given, their errors."""
+
+from functools import partial
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from physcon._typing import Array, Float, Scalar
+from physcon.operators import BoundaryFNO
+from physcon.studies.boon_data import Samples
+from physcon.studies.boon_networks import trained
+from physcon.studies.inverse.cavity_flows import (
+    Flows,
+    InverseCavityConfig,
+    boundary,
+    flows,
+    initial,
+    prior,
+    walls,
+)
+
+
+class Surrogate(eqx.Module):
+    """The network, the walls' surface, and the errors of both on validation flows.
+
+    Shapes: surface ``(66, 4, n, times)``, errors ``(v, n, n, times)``.
+    """
+
+    network: BoundaryFNO
+    surface: Float[Array, "f 4 n t"]
+    errors: Float[Array, "v n n t"]
+
+
+def quadratic(
+    theta: Float[Array, " 9"], lid: Scalar, config: InverseCavityConfig
+) -> Float[Array, " f"]:
+    """1, z, z z' for z = (θ in standard deviations, U - 1)."""
+    z = jnp.append(theta / prior(config).std(), lid - 1)
+    i, j = np.triu_indices(z.size)
+    return jnp.concatenate([jnp.ones(1), z, z[i] * z[j]])
+
+
+def predict(
+    network: BoundaryFNO,
+    surface: Float[Array, "f 4 n t"],
+    theta: Float[Array, " 9"],
+    lid: Scalar,
+    config: InverseCavityConfig,
+) -> Float[Array, "n n t"]:
+    """The network's vorticity over time, with the walls' from the surface."""
+    grid = config.grid()
+    given = jnp.tensordot(quadratic(theta, lid, config), surface, 1)
+    start = jnp.broadcast_to(initial(theta, lid, config)[..., None], grid.shape)
+    return network(start[None], boundary(given), grid)[0]
+
+
+def trained_surrogate(config: InverseCavityConfig, progress: bool = True) -> Surrogate:
+    """Train as the boundary study does, fit the surface, and keep the errors on other flows."""
+    keys = jax.random.split(jax.random.key(config.seed), 3)
+    seen, others = flows(keys[0], config, config.train), flows(keys[1], config, config.validation)
+    on_walls = jax.vmap(walls)(seen.vorticity[..., 1:])
+    start = jnp.broadcast_to(seen.vorticity[..., :1], seen.vorticity[..., 1:].shape)
+    data = Samples(start[:, None], seen.vorticity[:, None, ..., 1:], jax.vmap(boundary)(on_walls))
+    fitted = trained("basis", config.network(), config.grid(), data, keys[2], progress=progress)
+    network = jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, fitted.params)
+    features = jax.vmap(partial(quadratic, config=config))(seen.theta, seen.lid)
+    surface = jnp.linalg.lstsq(features, on_walls.reshape(config.train, -1))[0]
+    surface = surface.reshape(-1, *on_walls.shape[1:])
+
+    def miss(flow: Flows) -> Array:
+        return flow.vorticity[..., 1:] - predict(network, surface, flow.theta, flow.lid, config)
+
+    errors = eqx.filter_jit(lambda flows: jax.lax.map(miss, flows, batch_size=32))(others)
+    return Surrogate(network, surface, errors)
