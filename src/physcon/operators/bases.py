@@ -54,10 +54,10 @@ def basis_conv(
         "functions act on one sample: batch with jax.vmap",
     )
     require(
-        all(k <= n - 2 for k, n in zip(kept, space, strict=True)),
-        f"at most {tuple(n - 2 for n in space)} modes on axes of lengths {space}",
+        all(1 <= k <= n - 2 for k, n in zip(kept, space, strict=True)),
+        f"1 to {tuple(n - 2 for n in space)} modes on axes of lengths {space}",
         kept,
-        "keep fewer modes or refine the grid",
+        "keep other modes or refine the grid",
     )
     modes = u
     for axis, (basis, k, n) in enumerate(zip(bases, kept, space, strict=True)):
