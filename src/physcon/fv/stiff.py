@@ -83,6 +83,10 @@ def solve_stiff(
     too long step is rejected by that error. Mass is conserved to rounding: stages are solved by
     Newton steps that conserve it, converged or not.
 
+    Forward and reverse derivatives exist, but in reverse the adjoint of each stage is a dense
+    solve: `sdirk2` and `Strang` are better there. They are for export, too: diffrax checks `times`
+    by host callbacks, whatever `throw` is.
+
     Args:
         u, law, grid, boundary, times, start, source, throw: as in `solve`, in one dimension. With
             waves the source is explicit, else implicit (then it may couple neighbours at most).
@@ -93,11 +97,12 @@ def solve_stiff(
         max_steps: in all.
 
     Shapes: u ``(c, n)``; the result ``(k, c, n)``.
-    Raises: ValueError for a law without diffusion, two dimensions, or a periodic axis (`sdirk2`
-        and `Strang` split axes; explicit steps are periodic); at run time under `throw` for a
-        failed status. Forward and reverse derivatives exist, but in reverse the adjoint of each
-        stage is a dense solve: `sdirk2` and `Strang` are better there, and for export: diffrax
-        checks `times` by host callbacks, whatever `throw` is.
+
+    Raises:
+        ValueError: a law without diffusion, two dimensions, or a periodic axis (`sdirk2` and
+            `Strang` split axes; explicit steps are periodic).
+        RuntimeError: at run time under `throw`, a failed status.
+
     Source: Kvaerno, BIT 44 (2004) 489; Kennedy and Carpenter, Appl. Numer. Math. 44 (2003) 139.
     """
     kind = type(law).__name__
