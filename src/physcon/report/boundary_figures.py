@@ -69,6 +69,8 @@ def comparison_figure(
     box = (0, 1, 0, 1)
 
     def show(axis, u: np.ndarray, limit: float, colours: str):
+        axis.set(xlabel="x", ylabel="y")
+        axis.label_outer()
         return axis.imshow(u.T, origin="lower", extent=box, vmin=-limit, vmax=limit, cmap=colours)
 
     image = show(panels[0, 0], truth, size, "RdBu_r")
