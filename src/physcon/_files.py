@@ -35,6 +35,17 @@ def atomic_write(path: str | os.PathLike, mode: str = "wb") -> Iterator[IO[Any]]
         yield file
 
 
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """A text file, whole or absent, that ends with a newline."""
+    with atomic_write(path, "w") as file:
+        file.write(text.rstrip("\n") + "\n")
+
+
+def write_json(path: str | os.PathLike, content: Any) -> None:
+    """JSON, whole or absent."""
+    write_text(path, json.dumps(content, indent=2))
+
+
 def write_sealed(
     path: str | os.PathLike, kind: str, version: int, header: dict[str, Any], payload: bytes
 ) -> None:

@@ -36,7 +36,8 @@ def parser(arguments: Sequence[str]) -> ArgumentParser:
 
 def main(options: Namespace) -> None:
     """Solve, write, draw, and print the conserved totals."""
-    from physcon.studies.folder import prepare_folder, write_json
+    from physcon._files import write_json
+    from physcon.studies.folder import prepare_folder
     from physcon.studies.solver.run import checked, run, totals_text
     from physcon.studies.solver.settings import SolveConfig
 

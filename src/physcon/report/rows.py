@@ -1,11 +1,10 @@
 """Any rows as an aligned text table and JSON."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from physcon._files import atomic_write
+from physcon._files import write_json, write_text
 
 
 def rows_text(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -26,7 +25,5 @@ def rows_text(rows: Sequence[Mapping[str, Any]]) -> str:
 def write_rows(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """``table.txt`` and ``table.json``, each whole or absent."""
     folder.mkdir(parents=True, exist_ok=True)
-    content = {"table.json": json.dumps(list(rows), indent=2), "table.txt": rows_text(rows)}
-    for name, body in content.items():
-        with atomic_write(folder / name, "w") as file:
-            file.write(body + "\n")
+    write_json(folder / "table.json", list(rows))
+    write_text(folder / "table.txt", rows_text(rows))

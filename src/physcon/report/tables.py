@@ -1,7 +1,6 @@
 """Scores over test functions as a terminal table, CSV and JSON."""
 
 import csv
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from physcon._files import atomic_write
+from physcon._files import atomic_write, write_json, write_text
 
 #: Score -> column head and the power of ten it is shown in, as in the published tables.
 COLUMNS = {
@@ -88,10 +87,8 @@ def write_tables(folder: Path, rows: Sequence[Row], parameter: str) -> None:
 
 def write_texts(folder: Path, rows: Sequence[Any], text: str) -> None:
     """``table.json`` of dataclasses, and ``table.txt``."""
-    with atomic_write(folder / "table.json", "w") as file:
-        file.write(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
-    with atomic_write(folder / "table.txt", "w") as file:
-        file.write(text + "\n")
+    write_json(folder / "table.json", [asdict(row) for row in rows])
+    write_text(folder / "table.txt", text)
 
 
 def write_csv(path: Path, header: Sequence[str], lines: Sequence[Sequence[Any]]) -> None:

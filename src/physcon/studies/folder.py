@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from physcon._checks import require
-from physcon._files import atomic_write
+from physcon._files import write_json
 from physcon._mesh import is_writer, wait_for_all
 
 
@@ -30,9 +30,3 @@ def prepare_folder(folder: Path, settings: dict[str, Any], resume: bool) -> None
     if is_writer():
         folder.mkdir(parents=True, exist_ok=True)
         write_json(kept, settings)
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """JSON, whole or absent."""
-    with atomic_write(path, "w") as file:
-        file.write(json.dumps(content, indent=2) + "\n")

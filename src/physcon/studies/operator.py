@@ -7,7 +7,6 @@ file of that resolution lies in the folder.
 Source: Li et al., Fourier neural operator, ICLR 2021, sec. 5 (zero-shot super-resolution).
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from physcon import report
-from physcon._files import atomic_write
+from physcon._files import write_json, write_text
 from physcon._typing import PRNGKeyArray, Scalar
 from physcon.operators.fno import FNO, Normaliser
 from physcon.studies.operator_data import (
@@ -104,10 +103,8 @@ def run(
     for trial in cases:
         errors = [relative_l2(predict(net, trial.inputs), trial) for net in networks.values()]
         rows.append({"grid": trial.grid, "truth": trial.truth, "relative_l2": errors})
-    with atomic_write(folder / "table.json", "w") as file:
-        file.write(json.dumps(rows, indent=2) + "\n")
-    with atomic_write(folder / "table.txt", "w") as file:
-        file.write(table_text(rows) + "\n")
+    write_json(folder / "table.json", rows)
+    write_text(folder / "table.txt", table_text(rows))
     coarse, fine = cases[0], max(cases, key=lambda case: case.inputs.shape[-1])
     net = next(iter(networks.values()))
     shown = {

@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from physcon._files import atomic_write
+from physcon._files import write_json, write_text
 from physcon.problems import PROBLEMS
 from physcon.problems.numerical import solve_numerically
 from physcon.studies.config import StudyConfig
 from physcon.studies.evaluate import study_grid
-from physcon.studies.folder import write_json
 
 #: Profiles at the evaluation time, by parameter.
 Truth = dict[float, np.ndarray]
@@ -46,8 +45,7 @@ def true_profiles(config: StudyConfig, parameters: Iterable[float], folder: Path
             truth[parameter] = coarser = values
     if rows:
         write_json(folder / "truth.json", {"problem": config.problem, "time": t, "rows": rows})
-        with atomic_write(folder / "truth.txt", "w") as file:
-            file.write(_text(rows))
+        write_text(folder / "truth.txt", _text(rows))
     return truth
 
 
@@ -63,4 +61,4 @@ def _text(rows: list[dict[str, Any]]) -> str:
     }
     lines = ["".join(f"{name:>12}" for name in columns)]
     lines += ["".join(f"{form(row[name]):>12}" for name, form in columns.items()) for row in rows]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)

@@ -10,7 +10,7 @@ import xarray as xr
 from tqdm import tqdm
 
 from physcon import fv, report
-from physcon._files import atomic_write
+from physcon._files import write_text
 from physcon.studies.solver.assemble import Setup, assemble
 from physcon.studies.solver.settings import SolveConfig
 from physcon.studies.solver.snapshots import combine, conserved, read, snapshot, write
@@ -49,8 +49,7 @@ def run(config: SolveConfig, setup: Setup, folder: Path, progress: bool = True) 
             path.unlink(missing_ok=True)
         if parts.is_dir():
             parts.rmdir()
-        with atomic_write(folder / "table.txt", "w") as file:
-            file.write(totals_text(data) + "\n")
+        write_text(folder / "table.txt", totals_text(data))
         _draw(config, setup, data, folder)
     return data
 
