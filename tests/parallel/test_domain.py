@@ -8,6 +8,7 @@ from meshes import CUBE, LINE, PLANE, run, same
 
 import physcon as pc
 from physcon import fv, parallel
+from physcon.fv.semidiscrete import DEFAULT
 
 SIDES = {
     "periodic": pc.Periodic(),
@@ -93,7 +94,7 @@ def test_grids_that_do_not_fit_are_refused():
     law, boundary = fv.Burgers(), pc.Boundary(pc.Periodic())
     where = {"mesh": LINE, "axes": ("x",)}
 
-    def cells(n, scheme=None, law=law, boundary=boundary, **where):
+    def cells(n, scheme=DEFAULT, law=law, boundary=boundary, **where):
         return parallel.tendency(
             jnp.ones((1, n)), law, pc.Grid.uniform(0.0, 1.0, n), boundary, scheme, **where
         )

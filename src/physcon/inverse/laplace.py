@@ -10,6 +10,7 @@ K is known by its products only, one jvp and one vjp each; J is never formed.
 Source: Tarantola (2005), sec. 3.4.4; MacKay, Neural Comput. 4 (1992) 448, for the evidence of it.
 """
 
+import math
 from collections.abc import Callable
 
 import equinox as eqx
@@ -112,10 +113,7 @@ def laplace_sample(
         z = latent + jnp.where(good, change, jnp.nan)
         return prior.mean + prior.root.mv(z)
 
-    count = 1
-    for n in shape:
-        count *= n
-    draws = eqx.filter_vmap(draw)(jax.random.split(key, count))
+    draws = eqx.filter_vmap(draw)(jax.random.split(key, math.prod(shape)))
     return draws.reshape(*shape, *prior.mean.shape)
 
 

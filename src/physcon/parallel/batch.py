@@ -5,6 +5,7 @@ training sends one sum over devices of the loss and of its gradient. (A batch un
 the same numbers, but XLA may gather it, for Fourier transforms on jax 0.10 it does.)
 """
 
+import math
 from collections.abc import Callable
 
 import equinox as eqx
@@ -74,7 +75,4 @@ def mean_over_tasks(
 
 
 def _devices(mesh: Mesh, axis: str | tuple[str, ...]) -> int:
-    count = 1
-    for name in (axis,) if isinstance(axis, str) else axis:
-        count *= mesh.shape[name]
-    return count
+    return math.prod(mesh.shape[name] for name in ((axis,) if isinstance(axis, str) else axis))

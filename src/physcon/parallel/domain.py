@@ -23,7 +23,7 @@ from physcon._checks import require
 from physcon._mesh import Axes, check_axes, raise_status
 from physcon._typing import Array, ArrayLike, Float, PyTree
 from physcon.boundary import Boundary, Seam
-from physcon.fv.semidiscrete import Source
+from physcon.fv.semidiscrete import DEFAULT, Source
 from physcon.grid import Grid
 
 
@@ -32,7 +32,7 @@ def tendency(
     law: Any,
     grid: Grid,
     boundary: Boundary,
-    scheme: fv.Scheme | None = None,
+    scheme: fv.Scheme = DEFAULT,
     t: ArrayLike = 0.0,
     source: Source | None = None,
     *,
@@ -48,7 +48,7 @@ def tendency(
     Raises: ValueError for a grid that the devices don't divide evenly, or blocks narrower than the
         stencil.
     """
-    problem = fv.Problem(law, grid, boundary, scheme or fv.Scheme(), source)
+    problem = fv.Problem(law, grid, boundary, scheme, source)
     t = jnp.asarray(t, u.dtype)
     return _divided(_tendency, problem, u, {"t": t}, {}, mesh, axes, P(None, *axes))
 
@@ -58,7 +58,7 @@ def solve(
     law: Any,
     grid: Grid,
     boundary: Boundary,
-    scheme: fv.Scheme | None = None,
+    scheme: fv.Scheme = DEFAULT,
     *,
     mesh: Mesh,
     axes: Axes,
@@ -77,7 +77,7 @@ def solve(
 
     Raises: ValueError as `tendency`; RuntimeError under `throw`, outside of jit, for a failure.
     """
-    problem = fv.Problem(law, grid, boundary, scheme or fv.Scheme(), source)
+    problem = fv.Problem(law, grid, boundary, scheme, source)
     clock = {"times": times, "start": start, "cfl": cfl} | ({} if dt is None else {"dt": dt})
     clock = {name: jnp.asarray(x, u.dtype) for name, x in clock.items()}
     limits = {"max_steps": max_steps, "loop": loop}
