@@ -44,6 +44,16 @@ def check_even(n: int, devices: int, what: str) -> None:
     )
 
 
+def shifted(x: Array, name: str, by: int = 1, closed: bool = True) -> Array:
+    """Inside `jax.shard_map`, the x of the device `by` places before this one on a mesh axis.
+
+    Across an end that is not `closed` nothing is sent: there are zeros.
+    """
+    size = jax.lax.axis_size(name)
+    pairs = [(k, (k + by) % size) for k in range(size) if closed or 0 <= k + by < size]
+    return jax.lax.ppermute(x, name, pairs)
+
+
 def shard(tree: PyTree, mesh: Mesh, spec: P) -> PyTree:
     """Every array of a pytree laid on the mesh by one `jax.sharding.PartitionSpec`; ``P()`` copies
     it to every device. Among several processes each one keeps what its own devices hold.

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import require
+from physcon._mesh import shifted
 from physcon._typing import Array, Float
 from physcon.boundary import (
     Condition,
@@ -99,11 +100,9 @@ def beyond_sides(
     if not isinstance(sides[0], Seam):
         return outside(sides)
     name = sides[0].mesh_axis
-    size = jax.lax.axis_size(name)
     before, after = last, first
     if not uniform:
-        before = jax.lax.ppermute(last, name, [(k, (k + 1) % size) for k in range(size)])
-        after = jax.lax.ppermute(first, name, [((k + 1) % size, k) for k in range(size)])
+        before, after = shifted(last, name), shifted(first, name, -1)
     outer = outer_sides(sides)
     if is_periodic(outer):
         return before, after

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from physcon._checks import require_shape
 from physcon._linalg import combine, inner
+from physcon._mesh import shifted
 from physcon._typing import Array, Float, PyTree, Shape
 from physcon.linear_map.basic import LinearMap
 
@@ -97,11 +98,8 @@ class DividedDifference(LinearMap):
 
     def rmv(self, y: Float[Array, "*y"]) -> Float[Array, "*x"]:
         n, name = y.shape[self.axis], self.mesh_axis
-        size = jax.lax.axis_size(name)
-        # Without a partner a device receives zeros: nothing lies beyond an open end.
-        pairs = [(k, (k + 1) % size) for k in range(size if self.periodic else size - 1)]
-        last = jax.lax.slice_in_dim(y, n - 1, n, axis=self.axis)
-        before = jax.lax.ppermute(last, name, pairs)
         first = jax.lax.slice_in_dim(y, 0, 1, axis=self.axis)
-        after = jax.lax.ppermute(first, name, [(b, a) for a, b in pairs])
+        last = jax.lax.slice_in_dim(y, n - 1, n, axis=self.axis)
+        before = shifted(last, name, 1, self.periodic)
+        after = shifted(first, name, -1, self.periodic)
         return -self.area * jnp.diff(jnp.concatenate([before, y, after], self.axis), axis=self.axis)

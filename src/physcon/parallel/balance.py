@@ -14,10 +14,9 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from physcon._checks import require, require_shape
-from physcon._mesh import Axes, check_axes, raise_status
+from physcon._mesh import Axes, check_axes, raise_status, shifted
 from physcon._typing import Array, Float, Int, PyTree
 from physcon.conditioning import LinearConstraint
-from physcon.conditioning.condition import NOT_SOLVED_MESSAGE
 from physcon.conditioning.many_rows import solve as solve_many
 from physcon.conditioning.solvers import ConjugateGradient
 from physcon.conditioning.status import (
@@ -25,6 +24,7 @@ from physcon.conditioning.status import (
     NOT_FINITE,
     NOT_FINITE_MESSAGE,
     NOT_SOLVED,
+    NOT_SOLVED_MESSAGE,
 )
 from physcon.linear_map import (
     BlockDiagonal,
@@ -199,11 +199,7 @@ class _Faces:
         """A block of a torus with the first face of the next one."""
         if self.name is None or self.cut:
             return x
-        first, size = (
-            jax.lax.slice_in_dim(x, 0, 1, axis=self.part.axis),
-            jax.lax.axis_size(self.name),
-        )
-        after = jax.lax.ppermute(first, self.name, [((k + 1) % size, k) for k in range(size)])
+        after = shifted(jax.lax.slice_in_dim(x, 0, 1, axis=self.part.axis), self.name, -1)
         return jnp.concatenate([x, after], self.part.axis)
 
     def opened(self, x: Array) -> Array:
