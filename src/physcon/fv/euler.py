@@ -4,7 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from physcon._typing import Array, Float
-from physcon.fv.law import Law, channels
+from physcon.fv.law import Law, channels, mirrored
 from physcon.fv.scalar import number
 
 
@@ -68,7 +68,7 @@ class Euler(Law):
 
     def mirror(self, u: Float[Array, "c *s"], axis: int) -> Float[Array, "c *s"]:
         """The normal momentum changes its sign."""
-        return jnp.stack([-m if k == 1 + axis else m for k, m in enumerate(channels(u))])
+        return mirrored(u, axis)
 
     def contact_speed(
         self,

@@ -6,10 +6,11 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import require
+from physcon._linalg import cast
 from physcon._typing import Array, Float, Scalar
 from physcon.fv.diffusion import Diffusion, diffusive_flux
 from physcon.fv.ghost import along, is_closed, take
-from physcon.fv.semidiscrete import Problem, cast
+from physcon.fv.semidiscrete import Problem
 from physcon.fv.stepping import ssp_rk2
 
 #: γ of the L-stable two-stage method.

@@ -28,6 +28,11 @@ def channels(u: Float[Array, "c *s"]) -> list[Array]:
     return [jnp.squeeze(part, 0) for part in jax.lax.split(u, (1,) * u.shape[0])]
 
 
+def mirrored(u: Float[Array, "c *s"], axis: int) -> Float[Array, "c *s"]:
+    """The momentum along `axis`, channel 1 + axis, changes its sign."""
+    return jnp.stack([-m if k == 1 + axis else m for k, m in enumerate(channels(u))])
+
+
 class Law(eqx.Module):
     """A hyperbolic conservation law; subclass it and define `flux`.
 

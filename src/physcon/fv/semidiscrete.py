@@ -12,7 +12,8 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import require
-from physcon._typing import Array, ArrayLike, Float, PyTree, Scalar
+from physcon._linalg import cast
+from physcon._typing import Array, ArrayLike, Float, Scalar
 from physcon.boundary import Boundary
 from physcon.fv.diffusion import Diffusion, Mixed, diffusive_flux, diffusive_rate
 from physcon.fv.ghost import along, impose_flux, pad, pad_widths, take
@@ -205,8 +206,3 @@ def _prepare(
         "cell averages, channels first; batch with jax.vmap",
     )
     return cast((law, grid, boundary.at(t), scheme), u.dtype)
-
-
-def cast(tree: PyTree, dtype: Any) -> Any:
-    """All floating-point leaves in one dtype."""
-    return jax.tree.map(lambda x: x.astype(dtype) if eqx.is_inexact_array(x) else x, tree)

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 
 from physcon._typing import Array, Bool, Float
-from physcon.fv.law import Law, RiemannSolver
+from physcon.fv.law import Law, RiemannSolver, mirrored
 from physcon.fv.scalar import number
 
 
@@ -86,7 +86,7 @@ class ShallowWater(Law):
 
     def mirror(self, u: Float[Array, "c *s"], axis: int) -> Float[Array, "c *s"]:
         """The normal momentum changes its sign."""
-        return jnp.stack([-m if k == 1 + axis else m for k, m in enumerate(u)])
+        return mirrored(u, axis)
 
     def contact_speed(
         self,

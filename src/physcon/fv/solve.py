@@ -11,12 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from physcon._checks import concrete, require
+from physcon._linalg import cast
 from physcon._typing import Array, ArrayLike, Float, Int, Scalar
 from physcon.boundary import Boundary
 from physcon.fv.diffusion import Mixed
 from physcon.fv.event import Bracket, Condition, Event, locate, no_bracket, watch
 from physcon.fv.law import Law
-from physcon.fv.semidiscrete import DEFAULT, Problem, Scheme, Source, cast, rate
+from physcon.fv.semidiscrete import DEFAULT, Problem, Scheme, Source, rate
 from physcon.grid import Grid
 
 OK, NOT_FINITE, INADMISSIBLE, MAX_STEPS, STALLED, STOPPED = (np.int32(k) for k in range(6))
@@ -101,16 +102,22 @@ def solve(
     Raises: ValueError for a state off the grid; at run time under `throw` for a failed status.
     """
     require(loop in ("while", "checkpointed"), "'while' or 'checkpointed'", repr(loop), "choose")
-    times = jnp.asarray(times, u.dtype)
-    require(times.ndim == 1, "a 1-D array of times", times.shape, "times=[t_end]")
-    exact = concrete(times)
-    if exact is not None:
-        require(bool((exact[1:] > exact[:-1]).all()), "increasing times", times, "sort them")
+    times = increasing(times, u.dtype)
     start, cfl = jnp.asarray(start, u.dtype), jnp.asarray(cfl, u.dtype)
     dt = None if dt is None else jnp.asarray(dt, u.dtype)
     problem = cast(Problem(law, grid, boundary, scheme, source), u.dtype)
     solution = _solve(problem, u, times, start, cfl, dt, event, stop, max_steps, loop)
     return raise_failure(solution) if throw else solution
+
+
+def increasing(times: ArrayLike | Sequence[ArrayLike], dtype: Any) -> Float[Array, " k"]:
+    """The times at which a solution is saved, checked as far as they have values."""
+    times = jnp.asarray(times, dtype)
+    require(times.ndim == 1, "a 1-D array of times", times.shape, "times=[t_end]")
+    exact = concrete(times)
+    if exact is not None:
+        require(bool((exact[1:] > exact[:-1]).all()), "increasing times", times, "sort them")
+    return times
 
 
 def raise_failure(solution: Solution) -> Solution:

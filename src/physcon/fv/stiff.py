@@ -16,13 +16,22 @@ import lineax as lx
 import optimistix as optx
 
 from physcon._checks import require
+from physcon._linalg import cast
 from physcon._typing import Array, ArrayLike, Float
 from physcon.boundary import Boundary
 from physcon.fv.diffusion import Diffusion, Mixed
 from physcon.fv.ghost import is_periodic
 from physcon.fv.implicit import Bands, bands, solve_bands
-from physcon.fv.semidiscrete import DEFAULT, Problem, Scheme, Source, cast, rate
-from physcon.fv.solve import MAX_STEPS, NOT_FINITE, OK, STALLED, Solution, raise_failure
+from physcon.fv.semidiscrete import DEFAULT, Problem, Scheme, Source, rate
+from physcon.fv.solve import (
+    MAX_STEPS,
+    NOT_FINITE,
+    OK,
+    STALLED,
+    Solution,
+    increasing,
+    raise_failure,
+)
 from physcon.fv.splitting import parts
 from physcon.grid import Grid
 
@@ -111,7 +120,7 @@ def solve_stiff(
     require(not is_periodic(boundary.sides[0]), "no periodic axis", "axis 0", "use explicit steps")
     require(order in (3, 4, 5), "order 3, 4 or 5", order, "choose one")
     problem = cast(Problem(law, grid, boundary, scheme, source), u.dtype)
-    times, start = jnp.asarray(times, u.dtype), jnp.asarray(start, u.dtype)
+    times, start = increasing(times, u.dtype), jnp.asarray(start, u.dtype)
     fixed = None if dt is None else jnp.asarray(dt, u.dtype)
     solution = _solve(problem, u, times, start, order, rtol, atol, fixed, max_steps)
     return raise_failure(solution) if throw else solution
