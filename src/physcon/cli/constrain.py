@@ -1,10 +1,11 @@
 """`physcon constrain`: conserve the predictions in a file."""
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
+
+from physcon.cli.settings import from_options
 
 HELP = "make predictions conservative"
 _DESCRIPTION = """Make the predictions of any model conserve an integral, and obey bounds.
@@ -33,7 +34,6 @@ def main(options: Namespace) -> None:
     """Write the output file, and print what changed."""
     from physcon.constrain import Law, Names, constrain_file
 
-    fields = {f.name: options[f.name] for f in dataclasses.fields(Law)}
-    names = Names(**{f.name: options.names[f.name] for f in dataclasses.fields(Names)})
-    print(constrain_file(options.predictions, options.output, Law(**fields), names, options.force))
+    law, names = from_options(Law, options), from_options(Names, options.names)
+    print(constrain_file(options.predictions, options.output, law, names, options.force))
     print(f"written: {options.output}")

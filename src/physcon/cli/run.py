@@ -33,7 +33,7 @@ Under Slurm, Open MPI or Kubernetes nothing else is needed; elsewhere say who is
 
 
 class Study(NamedTuple):
-    """Where the settings (a dataclass and PRESETS) and `run` are, and which files `run` takes."""
+    """Where the settings (a dataclass, PRESETS if any) and `run` are; the files that it takes."""
 
     settings: str
     config: str
@@ -87,7 +87,7 @@ def parser(arguments: Sequence[str]) -> ArgumentParser:
     run = ArgumentParser(description=_DESCRIPTION, usage="physcon run CONFIG [options]")
     run.add_argument("--config", action="config", help="YAML file of settings: the CONFIG")
     run.add_argument("--study", choices=sorted(STUDIES), default=_DEFAULT, help="which study")
-    presets = settings.PRESETS
+    presets = getattr(settings, "PRESETS", {"quick": {}})  # a study of one size has none
     run.add_argument("--preset", choices=sorted(presets), default="quick", help="size of the run")
     run.add_argument(
         "--presets", type=dict, default={}, help="in CONFIG: what each preset changes there"
@@ -116,9 +116,10 @@ def parser(arguments: Sequence[str]) -> ArgumentParser:
 
 def main(options: Namespace) -> None:
     """Train, evaluate, write tables and figures, print the table."""
+    from physcon._files import write_json
     from physcon._mesh import is_writer
     from physcon.parallel import processes
-    from physcon.studies.folder import prepare_folder, write_json
+    from physcon.studies.folder import prepare_folder
 
     study = STUDIES[options.study]
     mesh = _mesh(options)

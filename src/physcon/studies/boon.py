@@ -92,7 +92,7 @@ def _figures(
         report.comparison_figure(folder / "field.png", truth, predictions, title)
         middle = config.nodes // 2
         truth, predictions = truth[middle], {m: u[middle] for m, u in predictions.items()}
-        x, title = x, f"{title}: section along y in the middle"
+        title = f"{title}: section along y in the middle"
     report.wall_figure(folder / "profile.png", x, truth, predictions, title)
 
 

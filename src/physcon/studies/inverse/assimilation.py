@@ -44,10 +44,6 @@ COLOURS = {
 }
 
 
-#: Sizes of a run, for `physcon run --preset`: the defaults below take minutes on one core.
-PRESETS: dict[str, dict[str, Any]] = {"quick": {}}
-
-
 @dataclass(frozen=True)
 class AssimilationConfig:
     """Twin experiments: a truth, an ensemble that does not know it, and sensors.

@@ -15,7 +15,7 @@ conditions on the vorticity).
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -32,10 +32,6 @@ from physcon.studies.boon_data import study_grid
 
 #: Which laws a prediction is conditioned on.
 Laws: TypeAlias = Literal["none", "circulation", "no slip"]
-
-
-#: Sizes of a run, for `physcon run --preset`: the defaults below take minutes on one core.
-PRESETS: dict[str, dict[str, Any]] = {"quick": {}}
 
 
 @dataclass(frozen=True)

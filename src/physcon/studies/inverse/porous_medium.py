@@ -29,9 +29,6 @@ from physcon.problems import PorousMedium
 from physcon.report import write_rows
 from physcon.report.figures import save_figure
 
-#: Sizes of a run, for `physcon run --preset`: the defaults below take minutes on one core.
-PRESETS: dict[str, dict[str, Any]] = {"quick": {}}
-
 
 @dataclass(frozen=True)
 class PorousMediumConfig:

@@ -43,10 +43,6 @@ COLOURS = {"sensors": "#0072B2", "sensors and mass": "#D55E00"}
 NORMAL_975 = 1.959964
 
 
-#: Sizes of a run, for `physcon run --preset`: the defaults below take minutes on one core.
-PRESETS: dict[str, dict[str, Any]] = {"quick": {}}
-
-
 @dataclass(frozen=True)
 class InverseStefanConfig:
     """The study; lengths in units of the domain, temperatures in units of the hot side.

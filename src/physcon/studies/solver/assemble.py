@@ -11,8 +11,8 @@ import numpy as np
 from physcon import boundary as bc
 from physcon import fv
 from physcon._checks import require
+from physcon._linalg import cast
 from physcon._typing import Array, Float
-from physcon.fv.semidiscrete import cast
 from physcon.grid import Grid
 from physcon.io import read_arrays
 from physcon.studies.solver.equations import AXES, Equation, equation, is_scalar
