@@ -23,6 +23,11 @@ def mean_squared_error(mean: Float[Array, "*x"], truth: Float[Array, "*x"]) -> S
     return jnp.mean((mean - truth) ** 2)
 
 
+def relative_l2(u: Float[Array, "*x"], truth: Float[Array, "*x"]) -> Scalar:
+    """‖u - truth‖ / ‖truth‖ over all points."""
+    return jnp.linalg.norm(u - truth) / jnp.linalg.norm(truth)
+
+
 def gaussian_log_likelihood(
     mean: Float[Array, "*x"], std: Float[Array, "*x"], truth: Float[Array, "*x"]
 ) -> Scalar:

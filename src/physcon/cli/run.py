@@ -157,8 +157,6 @@ def _mesh(options: Namespace) -> Any:
     if not options.distributed:
         require(given == [None] * 3, "--distributed with them", given, "add --distributed")
         return None
-    one = "--study probconserv with --distributed"
-    require(options.study == _DEFAULT, one, options.study, "run other studies in one process")
     from physcon.parallel import processes
 
     processes.start(*given)
