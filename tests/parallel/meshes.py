@@ -24,8 +24,11 @@ def same(got, expected, rounding=4e-6):
 def run(fn, *args):
     """The result, and how often each collective occurs in the compiled program."""
     program = jax.jit(fn).lower(*args).compile()
-    text = program.as_text()
-    names = re.findall(
-        r" (all-gather|all-reduce|all-to-all|collective-permute|reduce-scatter)\(", text
-    )
-    return program(*args), {name: names.count(name) for name in set(names)}
+    return program(*args), collectives(program)
+
+
+def collectives(program):
+    """How often each occurs in a compiled program."""
+    kinds = r" (all-gather|all-reduce|all-to-all|collective-permute|reduce-scatter)\("
+    names = re.findall(kinds, program.as_text())
+    return {name: names.count(name) for name in set(names)}

@@ -18,8 +18,20 @@ from physcon.io import read_arrays
 
 LIMIT = 100.0  # seconds for anything that should happen
 
-TRAIN = """
+HOLD = """
 import sys, time
+import physcon.training.loop as loop
+
+def hold(seconds):  # before every chunk, so that a kill falls inside the run
+    compiled = loop.compiled_chunk
+    loop.compiled_chunk = lambda *args: (
+        lambda run: lambda *inputs: (time.sleep(seconds), run(*inputs))[1]
+    )(compiled(*args))
+"""
+
+TRAIN = (
+    HOLD
+    + """
 import jax, jax.numpy as jnp, numpy as np, optax
 from physcon import parallel
 from physcon.parallel import processes
@@ -35,12 +47,7 @@ assert data.addressable_shards[0].data.shape == (64 // int(number), 3)
 def loss(w, task, key):
     return (task @ w - 1.0) ** 2 + 0.1 * w @ jax.random.normal(key, (3,))
 
-if float(pause):  # hold every chunk, so that a kill falls inside the run
-    import physcon.training.loop as loop
-    compiled = loop.compiled_chunk
-    loop.compiled_chunk = lambda *args: (
-        lambda run: lambda *inputs: (time.sleep(float(pause)), run(*inputs))[1]
-    )(compiled(*args))
+hold(float(pause))
 with processes.ending_together():
     mean_loss = parallel.mean_over_tasks(loss, mesh=mesh, axis="batch")
     out = fit(mean_loss, jnp.ones(3), optax.adam(0.01), Minibatches(data, 16, mesh), 200,
@@ -49,6 +56,18 @@ with processes.ending_together():
 if jax.process_index() == 0:
     np.savez(output, w=out.params, losses=out.losses)
 """
+)
+
+
+STUDY = (
+    HOLD
+    + """
+from physcon.cli import main
+
+hold(0.4)
+main(sys.argv[1:])
+"""
+)
 
 
 class Group:
@@ -81,6 +100,18 @@ class Group:
                 process.kill()
             process.communicate()
 
+    def killed(self, victim, checkpoint):
+        """Exit codes and outputs, one process killed once there is a checkpoint."""
+        deadline = time.monotonic() + LIMIT
+        while not checkpoint.exists():
+            assert time.monotonic() < deadline
+            assert all(p.poll() is None for p in self.processes)
+            time.sleep(0.01)
+        self.processes[victim].send_signal(signal.SIGKILL)
+        codes, outputs = self.finish(limit=60.0)
+        assert codes[victim] == -signal.SIGKILL
+        return codes, outputs
+
     def finish(self, limit=LIMIT):
         """Exit codes and outputs, all within the limit."""
         deadline = time.monotonic() + limit
@@ -98,14 +129,7 @@ def training(checkpoint, output, pause=0.0):
 def test_a_killed_process_ends_the_run_which_others_resume(victim, tmp_path, whole):
     checkpoint = tmp_path / "run.checkpoint"
     with Group(4, training(checkpoint, tmp_path / "never.npz", pause=0.1)) as group:
-        deadline = time.monotonic() + LIMIT
-        while not checkpoint.exists():
-            assert time.monotonic() < deadline
-            assert all(p.poll() is None for p in group.processes)
-            time.sleep(0.01)
-        group.processes[victim].send_signal(signal.SIGKILL)
-        codes, outputs = group.finish(limit=60.0)
-    assert codes[victim] == -signal.SIGKILL
+        codes, outputs = group.killed(victim, checkpoint)
     for k, (code, output) in enumerate(zip(codes, outputs, strict=True)):
         if k != victim:
             assert code not in (0, None)
@@ -150,25 +174,55 @@ SETTINGS = [
 ]
 
 
+def shared(program, study):
+    """`study` on the command line of every process."""
+    return lambda address, number, k: [
+        *program, *study, "--distributed",
+        "--coordinator", address, "--processes", str(number), "--process_id", str(k),
+    ]  # fmt: skip
+
+
 def test_the_command_line_shares_a_study_among_two_processes(tmp_path):
     config, folder = tmp_path / "stefan.yaml", tmp_path / "together"
     config.write_text("problem: stefan\nseed: 3\n")
 
-    def command(address, number, k):
-        where = ["--coordinator", address, "--processes", str(number), "--process_id", str(k)]
-        study = ["run", str(config), "--output", str(folder), "--quiet", *SETTINGS]
-        return ["-m", "physcon", *study, "--distributed", *where]
+    def study(folder):
+        return ["run", str(config), "--output", str(folder), "--quiet", *SETTINGS]
 
-    with Group(2, command) as group:
+    with Group(2, shared(["-m", "physcon"], study(folder))) as group:
         codes, outputs = group.finish()
     assert codes == [0, 0], outputs
     assert "tables and figures" in outputs[0]
     assert "tables and figures" not in outputs[1]  # one writer
     alone = tmp_path / "alone"
-    main(["run", str(config), "--output", str(alone), "--quiet", *SETTINGS])
+    main(study(alone))
     got, expected = (read_arrays(f / "training.npz")["ensemble"] for f in (folder, alone))
     assert got.shape == (6,)
     np.testing.assert_allclose(got, expected, rtol=1e-5)
+    assert {f.name for f in folder.iterdir()} == {f.name for f in alone.iterdir()}
+
+
+def test_a_boundary_study_begun_by_two_processes_is_finished_by_one(tmp_path):
+    config, folder, alone = (tmp_path / name for name in ("stokes.yaml", "together", "alone"))
+    config.write_text(
+        "{study: boon, problem: stokes, nodes: 9, train: 8, test: 2, modes: 2, width: 4, depth: 1,"
+        " batch: 4, steps: 40, save_every: 10, methods: [lift], seeds: [0]}"
+    )
+
+    def study(folder):
+        return ["run", str(config), "--output", str(folder), "--quiet"]
+
+    checkpoint = folder / "lift.checkpoint"
+    with Group(2, shared(["-c", STUDY], study(folder))) as group:
+        codes, outputs = group.killed(1, checkpoint)
+    assert codes[0] == 1
+    assert "expected all 2 processes to stay" in outputs[0]
+    assert b'"step": 40' not in checkpoint.read_bytes()[:400]
+    main([*study(folder), "--resume"])
+    main(study(alone))
+    got, expected = (read_arrays(f / "training.npz")["lift"] for f in (folder, alone))
+    assert got.shape == (40,)
+    np.testing.assert_allclose(got, expected, rtol=2e-5)
     assert {f.name for f in folder.iterdir()} == {f.name for f in alone.iterdir()}
 
 
