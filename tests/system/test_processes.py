@@ -1,22 +1,14 @@
-"""Several processes on one machine share a training run; one of them is killed, others take over.
+"""Several processes on one machine share a training run; one is killed, others take over."""
 
-Every process started here is ended here, whatever happens.
-"""
-
-import os
 import signal
-import socket
-import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
+from groups import LIMIT, Group, who_is_who
 
 from physcon.cli import main
 from physcon.io import read_arrays
-
-LIMIT = 100.0  # seconds for anything that should happen
 
 TRAIN = """
 import sys, time
@@ -49,43 +41,6 @@ with processes.ending_together():
 if jax.process_index() == 0:
     np.savez(output, w=out.params, losses=out.losses)
 """
-
-
-class Group:
-    """Processes 0 to n - 1 of one run, and their outputs."""
-
-    def __init__(self, number, command):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            address = f"127.0.0.1:{free.getsockname()[1]}"
-        flags = os.environ.get("XLA_FLAGS", "").split()
-        flags = [f for f in flags if "device_count" not in f]  # one device each
-        environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": " ".join(flags)}
-        self.processes = [
-            subprocess.Popen(
-                [sys.executable, *command(address, number, k)],
-                env=environment,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
-            for k in range(number)
-        ]
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        for process in self.processes:
-            if process.poll() is None:
-                process.kill()
-            process.communicate()
-
-    def finish(self, limit=LIMIT):
-        """Exit codes and outputs, all within the limit."""
-        deadline = time.monotonic() + limit
-        outputs = [p.communicate(timeout=deadline - time.monotonic())[0] for p in self.processes]
-        return [p.returncode for p in self.processes], outputs
 
 
 def training(checkpoint, output, pause=0.0):
@@ -155,9 +110,8 @@ def test_the_command_line_shares_a_study_among_two_processes(tmp_path):
     config.write_text("problem: stefan\nseed: 3\n")
 
     def command(address, number, k):
-        where = ["--coordinator", address, "--processes", str(number), "--process_id", str(k)]
         study = ["run", str(config), "--output", str(folder), "--quiet", *SETTINGS]
-        return ["-m", "physcon", *study, "--distributed", *where]
+        return ["-m", "physcon", *study, *who_is_who(address, number, k)]
 
     with Group(2, command) as group:
         codes, outputs = group.finish()

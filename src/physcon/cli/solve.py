@@ -63,10 +63,11 @@ def main(options: Namespace) -> None:
     mesh = None if whole else divided(config.grid.cells, options.mesh or ())
     setup = checked(config, mesh)
     folder = options.output or Path("runs") / f"{config.law.name}-{config.initial.name}"
-    prepare_folder(folder, json.loads(json.dumps(dataclasses.asdict(config))), options.resume)
-    if is_writer():
-        write_json(folder / "provenance.json", provenance() | {"seed": config.seed})
+    identity = json.loads(json.dumps(dataclasses.asdict(config)))
     with processes.ending_together():
+        prepare_folder(folder, identity, options.resume)
+        if is_writer():
+            write_json(folder / "provenance.json", provenance() | {"seed": config.seed})
         run(config, setup, folder, progress=not options.quiet and is_writer(), mesh=mesh)
     if is_writer():
         print((folder / "table.txt").read_text(), end="")

@@ -43,7 +43,8 @@ def divided(cells: Sequence[int], parts: Sequence[int] = ()) -> Mesh:
 
 
 def even_parts(cells: Sequence[int], devices: int) -> tuple[int, ...]:
-    """Devices per axis that divide the grid evenly, their blocks of the least surface inside.
+    """Devices per axis that divide the grid evenly; blocks have the least surface inside, and of
+    those the least slender ones.
 
     >>> even_parts((128, 128), 8), even_parts((6, 100), 4), even_parts((9, 8), 2)
     ((4, 2), (1, 4), (1, 2))
@@ -62,8 +63,9 @@ def even_parts(cells: Sequence[int], devices: int) -> tuple[int, ...]:
         "set other cells, or say with --mesh how many devices to take of one process",
     )
 
-    def sent(parts: tuple[int, ...]) -> int:
+    def cost(parts: tuple[int, ...]) -> tuple:
         block = [n // p for n, p in zip(cells, parts, strict=True)]
-        return sum(math.prod(block) // b for b, p in zip(block, parts, strict=True) if p > 1)
+        inside = [math.prod(block) // b for b, p in zip(block, parts, strict=True) if p > 1]
+        return sum(inside), -min(block), parts[::-1]
 
-    return min(fitting, key=lambda parts: (sent(parts), parts[::-1]))
+    return min(fitting, key=cost)

@@ -2,9 +2,8 @@
 
 import shutil
 import time
-from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -22,6 +21,7 @@ from physcon.studies.solver.settings import SolveConfig
 from physcon.studies.solver.snapshots import Files, combine
 
 
+@runtime_checkable
 class Snapshots(Protocol):
     """Where the snapshots of a run are kept, whole or absent: `Files`, or `Shards` on a mesh."""
 
@@ -47,8 +47,8 @@ def checked(config: SolveConfig, mesh: Mesh | None = None) -> Setup:
         host()
     with jax.enable_x64(config.dtype == "float64"):
         setup = assemble(config)
-        solve = partial(_interval, config, setup, mesh)
-        jax.eval_shape(lambda u: solve(u, config.start, config.end).u, setup.state)
+        span = np.array([config.start, config.end], config.dtype)
+        jax.eval_shape(lambda u: _interval(config, setup, mesh, u, span).u, setup.state)
     return setup
 
 
@@ -116,16 +116,16 @@ def _kept(config: SolveConfig, setup: Setup, folder: Path, mesh: Mesh | None) ->
 
 
 def _interval(
-    config: SolveConfig, setup: Setup, mesh: Mesh | None, u: Array, start: float, end: float
+    config: SolveConfig, setup: Setup, mesh: Mesh | None, u: Array, span: np.ndarray
 ) -> fv.Solution:
-    """From one snapshot to the next."""
+    """From one snapshot to the next, whose times are `span`."""
     divided = {} if mesh is None else {"mesh": mesh, "axes": mesh.axis_names}
     scheme = config.scheme
     return (fv.solve if mesh is None else parallel.solve)(
         u,
         *setup.problem.parts(),
-        times=np.asarray([end], config.dtype),
-        start=np.asarray(start, config.dtype),
+        times=span[1:],
+        start=span[0],
         cfl=scheme.cfl,
         dt=scheme.dt,
         max_steps=scheme.max_steps,
@@ -148,7 +148,7 @@ def _step_through(
     with bar:
         for k in range(done + 1, len(times)):
             began = time.perf_counter()
-            solution = _interval(config, setup, mesh, u, times[k - 1], times[k])
+            solution = _interval(config, setup, mesh, u, times[k - 1 : k + 1])
             status = int(solution.status)
             if status:
                 raise FloatingPointError(

@@ -54,7 +54,9 @@ class Shards:
     def initial(self) -> Array:
         """The state at the start; every block is made where it stays."""
         return jax.make_array_from_callback(
-            self.setup.state.shape, self._sharding, lambda index: self.setup.averages(index[1:])
+            self.setup.state.shape,
+            self._sharding,
+            lambda index: self.setup.averages(index[1:]),  # type: ignore[index]
         )
 
     def save(self, k: int, u: Array, t: float, steps: int) -> None:

@@ -17,7 +17,9 @@ from physcon.studies.solver.equations import AXES
 from physcon.studies.solver.settings import SolveConfig
 
 
-def snapshot(setup: Setup, config: SolveConfig, u: Array, t: float, steps: int) -> xr.Dataset:
+def snapshot(
+    setup: Setup, config: SolveConfig, u: Array | np.ndarray, t: float, steps: int
+) -> xr.Dataset:
     """One state with its coordinates, the primitive variables that it implies, and its totals.
 
     Dimensions: t (one), x, and y. `total_<variable>` is the integral over the grid.
@@ -25,8 +27,8 @@ def snapshot(setup: Setup, config: SolveConfig, u: Array, t: float, steps: int) 
     problem, equation = setup.problem, setup.equation
     axes = AXES[: problem.grid.ndim]
     law = equation.law
-    state, totals = np.asarray(u), np.asarray(problem.grid.integrate(u))
-    w = np.asarray(law.primitive(u)) if isinstance(law, fv.Law) else state
+    state, totals = np.asarray(u), np.asarray(problem.grid.integrate(jnp.asarray(u)))
+    w = np.asarray(law.primitive(jnp.asarray(u))) if isinstance(law, fv.Law) else state
     data = xr.Dataset(attrs=_attributes(setup, config))
     for name, x in zip(axes, problem.grid.coordinates, strict=True):
         about = {"long_name": f"cell centre along {name}", "units": _length(config)}
