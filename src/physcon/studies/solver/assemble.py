@@ -1,5 +1,6 @@
 """From settings to a problem of `physcon.fv` and its initial cell averages."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -21,6 +22,8 @@ from physcon.studies.solver.settings import SchemeSettings, SideSettings, SolveC
 
 #: Gauss points per axis in a cell: averages of smooth states are exact to order 8.
 GAUSS_POINTS = 4
+#: That many of them at a time: together they would take many times the memory of the averages.
+MOST_POINTS = 2**18
 
 _STEPS = {
     "euler": fv.forward_euler,
@@ -149,7 +152,7 @@ def _averages(config: SolveConfig, problem: fv.Problem, found: Equation) -> Aver
     lower, upper = (np.asarray(bound) for bound in (config.grid.lower, config.grid.upper))
     nodes, weights = np.polynomial.legendre.leggauss(GAUSS_POINTS)
 
-    def averages(block: tuple[slice, ...]) -> np.ndarray:
+    def slab(block: tuple[slice, ...]) -> np.ndarray:
         points = []
         for a, b, n, part in zip(lower, upper, problem.grid.shape, block, strict=True):
             h = (b - a) / n
@@ -165,6 +168,13 @@ def _averages(config: SolveConfig, problem: fv.Problem, found: Equation) -> Aver
             split = u.reshape(*u.shape[:axis], -1, GAUSS_POINTS, *u.shape[axis + 1 :])
             u = np.tensordot(split, 0.5 * weights, axes=(1 + axis, 0))
         return u.astype(config.dtype)
+
+    def averages(block: tuple[slice, ...]) -> np.ndarray:
+        rows, *rest = (range(n)[part] for n, part in zip(problem.grid.shape, block, strict=True))
+        row = GAUSS_POINTS ** len(block) * math.prod(len(r) for r in rest)
+        thick = max(1, MOST_POINTS // row)
+        cuts = [rows[k : k + thick] for k in range(0, len(rows), thick)]
+        return np.concatenate([slab((slice(c.start, c.stop), *block[1:])) for c in cuts], axis=1)
 
     return averages
 
