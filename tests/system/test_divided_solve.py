@@ -1,6 +1,7 @@
 """`physcon solve` on a divided grid: the numbers of one device, resumed on other devices."""
 
 import signal
+import sys
 import time
 
 import numpy as np
@@ -177,3 +178,11 @@ def test_a_run_begun_on_one_device_stays_there(config, tmp_path):
     (tmp_path / "snapshots").mkdir()
     with pytest.raises(SystemExit, match="resume without --mesh"):
         main(["solve", str(config), "--output", str(tmp_path), "--resume", "--mesh", "2", "1"])
+
+
+def test_without_orbax_the_extra_is_named(config, tmp_path, monkeypatch):
+    monkeypatch.delitem(sys.modules, "physcon.studies.solver.shards", raising=False)
+    monkeypatch.setitem(sys.modules, "orbax.checkpoint", None)
+    with pytest.raises(SystemExit, match=r"pip install 'physcon\[distributed\]'"):
+        main(["solve", str(config), "--output", str(tmp_path / "run"), "--mesh"])
+    assert not (tmp_path / "run").exists()
