@@ -3,6 +3,7 @@ happens.
 """
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -41,6 +42,18 @@ class Group:
                 process.kill()
             process.communicate()
 
+    def killed(self, victim, checkpoint):
+        """Exit codes and outputs, one process killed once there is a checkpoint."""
+        deadline = time.monotonic() + LIMIT
+        while not checkpoint.exists():
+            assert time.monotonic() < deadline
+            assert all(p.poll() is None for p in self.processes)
+            time.sleep(0.01)
+        self.processes[victim].send_signal(signal.SIGKILL)
+        codes, outputs = self.finish(limit=60.0)
+        assert codes[victim] == -signal.SIGKILL
+        return codes, outputs
+
     def finish(self, limit=LIMIT):
         """Exit codes and outputs, all within the limit."""
         deadline = time.monotonic() + limit
@@ -48,7 +61,9 @@ class Group:
         return [p.returncode for p in self.processes], outputs
 
 
-def who_is_who(address, number, k):
-    """The options that join process k to the others."""
-    who = ["--coordinator", address, "--processes", str(number), "--process_id", str(k)]
-    return ["--distributed", *who]
+def shared(program, command):
+    """`command` on the command line of every process, with what joins it to the others."""
+    return lambda address, number, k: [
+        *program, *command, "--distributed",
+        "--coordinator", address, "--processes", str(number), "--process_id", str(k),
+    ]  # fmt: skip

@@ -1,14 +1,12 @@
 """`physcon solve` on a divided grid: the numbers of one device, resumed on other devices."""
 
-import signal
 import sys
-import time
 
 import numpy as np
 import pytest
 import xarray as xr
 import yaml
-from groups import LIMIT, Group, who_is_who
+from groups import Group, shared
 
 from physcon.cli import main
 from physcon.studies.solver import assemble
@@ -122,8 +120,8 @@ def test_a_resumed_run_is_that_of_its_mesh_bit_by_bit(solved, config, tmp_path, 
 
 
 def distributed(config, folder, *options):
-    command = ["-W", "error", "-m", "physcon", "solve", str(config), "--output", str(folder)]
-    return lambda *who: [*command, "--quiet", *options, *who_is_who(*who)]
+    command = ["solve", str(config), "--output", str(folder), "--quiet", *options]
+    return shared(["-W", "error", "-m", "physcon"], command)
 
 
 def test_two_processes_go_on_with_what_eight_devices_began(solved, config, tmp_path, monkeypatch):
@@ -140,14 +138,7 @@ def test_two_processes_go_on_with_what_eight_devices_began(solved, config, tmp_p
 def test_a_killed_process_ends_the_run_which_one_device_resumes(solved, config, tmp_path):
     folder = tmp_path / "run"
     with Group(2, distributed(config, folder)) as group:
-        deadline = time.monotonic() + LIMIT
-        while not (folder / "shards" / "00003").is_dir():
-            assert time.monotonic() < deadline
-            assert all(p.poll() is None for p in group.processes)
-            time.sleep(0.01)
-        group.processes[1].send_signal(signal.SIGKILL)
-        codes, outputs = group.finish(limit=60.0)
-    assert codes[1] == -signal.SIGKILL
+        codes, outputs = group.killed(1, folder / "shards" / "00003")
     assert codes[0] not in (0, None)
     assert "expected all 2 processes to stay" in outputs[0] or "another task died" in outputs[0]
     assert not (folder / "solution.nc").exists()

@@ -1,11 +1,8 @@
 """Several processes on one machine share a training run; one is killed, others take over."""
 
-import signal
-import time
-
 import numpy as np
 import pytest
-from groups import LIMIT, Group, who_is_who
+from groups import Group, shared
 
 from physcon.cli import main
 from physcon.io import read_arrays
@@ -53,14 +50,7 @@ def training(checkpoint, output, pause=0.0):
 def test_a_killed_process_ends_the_run_which_others_resume(victim, tmp_path, whole):
     checkpoint = tmp_path / "run.checkpoint"
     with Group(4, training(checkpoint, tmp_path / "never.npz", pause=0.1)) as group:
-        deadline = time.monotonic() + LIMIT
-        while not checkpoint.exists():
-            assert time.monotonic() < deadline
-            assert all(p.poll() is None for p in group.processes)
-            time.sleep(0.01)
-        group.processes[victim].send_signal(signal.SIGKILL)
-        codes, outputs = group.finish(limit=60.0)
-    assert codes[victim] == -signal.SIGKILL
+        codes, outputs = group.killed(victim, checkpoint)
     for k, (code, output) in enumerate(zip(codes, outputs, strict=True)):
         if k != victim:
             assert code not in (0, None)
@@ -109,17 +99,16 @@ def test_the_command_line_shares_a_study_among_two_processes(tmp_path):
     config, folder = tmp_path / "stefan.yaml", tmp_path / "together"
     config.write_text("problem: stefan\nseed: 3\n")
 
-    def command(address, number, k):
-        study = ["run", str(config), "--output", str(folder), "--quiet", *SETTINGS]
-        return ["-m", "physcon", *study, *who_is_who(address, number, k)]
+    def study(folder):
+        return ["run", str(config), "--output", str(folder), "--quiet", *SETTINGS]
 
-    with Group(2, command) as group:
+    with Group(2, shared(["-m", "physcon"], study(folder))) as group:
         codes, outputs = group.finish()
     assert codes == [0, 0], outputs
     assert "tables and figures" in outputs[0]
     assert "tables and figures" not in outputs[1]  # one writer
     alone = tmp_path / "alone"
-    main(["run", str(config), "--output", str(alone), "--quiet", *SETTINGS])
+    main(study(alone))
     got, expected = (read_arrays(f / "training.npz")["ensemble"] for f in (folder, alone))
     assert got.shape == (6,)
     np.testing.assert_allclose(got, expected, rtol=1e-5)

@@ -101,8 +101,8 @@ def totals_text(data: xr.Dataset) -> str:
 def _kept(config: SolveConfig, setup: Setup, folder: Path, mesh: Mesh | None) -> Snapshots:
     of_one_device, of_a_mesh = folder / "snapshots", folder / "shards"
     if mesh is None:
-        divided = "a run that was on one device"
-        require(not of_a_mesh.is_dir(), divided, f"{of_a_mesh}", "resume with --mesh 1")
+        divided, ones = "a run that was on one device", " 1" * len(config.grid.cells)
+        require(not of_a_mesh.is_dir(), divided, f"{of_a_mesh}", f"resume with --mesh{ones}")
         return Files(config, setup, folder)
     require(
         not of_one_device.is_dir(),
