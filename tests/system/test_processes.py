@@ -1,22 +1,11 @@
-"""Several processes on one machine share a training run; one of them is killed, others take over.
-
-Every process started here is ended here, whatever happens.
-"""
-
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
+"""Several processes on one machine share a training run; one is killed, others take over."""
 
 import numpy as np
 import pytest
+from groups import Group, shared
 
 from physcon.cli import main
 from physcon.io import read_arrays
-
-LIMIT = 100.0  # seconds for anything that should happen
 
 HOLD = """
 import sys, time
@@ -68,55 +57,6 @@ hold(0.4)
 main(sys.argv[1:])
 """
 )
-
-
-class Group:
-    """Processes 0 to n - 1 of one run, and their outputs."""
-
-    def __init__(self, number, command):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            address = f"127.0.0.1:{free.getsockname()[1]}"
-        flags = os.environ.get("XLA_FLAGS", "").split()
-        flags = [f for f in flags if "device_count" not in f]  # one device each
-        environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": " ".join(flags)}
-        self.processes = [
-            subprocess.Popen(
-                [sys.executable, *command(address, number, k)],
-                env=environment,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
-            for k in range(number)
-        ]
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        for process in self.processes:
-            if process.poll() is None:
-                process.kill()
-            process.communicate()
-
-    def killed(self, victim, checkpoint):
-        """Exit codes and outputs, one process killed once there is a checkpoint."""
-        deadline = time.monotonic() + LIMIT
-        while not checkpoint.exists():
-            assert time.monotonic() < deadline
-            assert all(p.poll() is None for p in self.processes)
-            time.sleep(0.01)
-        self.processes[victim].send_signal(signal.SIGKILL)
-        codes, outputs = self.finish(limit=60.0)
-        assert codes[victim] == -signal.SIGKILL
-        return codes, outputs
-
-    def finish(self, limit=LIMIT):
-        """Exit codes and outputs, all within the limit."""
-        deadline = time.monotonic() + limit
-        outputs = [p.communicate(timeout=deadline - time.monotonic())[0] for p in self.processes]
-        return [p.returncode for p in self.processes], outputs
 
 
 def training(checkpoint, output, pause=0.0):
@@ -172,14 +112,6 @@ SETTINGS = [
     "--evaluation.shock_samples=4",
     '--evaluation.methods=["unconstrained"]',
 ]
-
-
-def shared(program, study):
-    """`study` on the command line of every process."""
-    return lambda address, number, k: [
-        *program, *study, "--distributed",
-        "--coordinator", address, "--processes", str(number), "--process_id", str(k),
-    ]  # fmt: skip
 
 
 def test_the_command_line_shares_a_study_among_two_processes(tmp_path):
