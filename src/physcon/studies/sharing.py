@@ -11,6 +11,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.extend.core import jaxpr_as_fun
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -71,9 +72,18 @@ def every(
 
     if mesh is None:
         return jax.jit(run)(xs)
-    part = P(mesh.axis_names)
-    shared = jax.shard_map(run, mesh=mesh, in_specs=part, out_specs=part, check_vma=False)
-    return jax.jit(shared)(divided(xs, mesh))
+    xs, part, number = divided(xs, mesh), P(mesh.axis_names), _number(xs) // mesh.size
+    share = jax.tree.map(lambda x: jax.ShapeDtypeStruct((number, *x.shape[1:]), x.dtype), xs)
+    # Traced outside of the mesh: lineax compares shapes, and inside they carry the mesh.
+    program, like = jax.make_jaxpr(run, return_shape=True)(share)
+
+    def own(xs: PyTree) -> PyTree:
+        return jax.tree.unflatten(
+            jax.tree.structure(like), jaxpr_as_fun(program)(*jax.tree.leaves(xs))
+        )
+
+    shared = jax.shard_map(own, mesh=mesh, in_specs=part, out_specs=part, check_vma=False)
+    return jax.jit(shared)(xs)
 
 
 def solved(
