@@ -30,6 +30,12 @@ def require_shape(array: Array, shape: tuple[int, ...], name: str) -> None:
     require(got == shape, f"{name} of shape {shape}", got, remedy)
 
 
+def require_given(x: object, kind: type, name: str) -> None:
+    """Raise unless `x` is a `kind`: an argument in another's place, a list of what one is."""
+    remedy = "look at the order of the arguments; several constraints are stack(first, second)"
+    require(isinstance(x, kind), f"{name} to be a {kind.__name__}", type(x).__name__, remedy)
+
+
 def concrete(x: object) -> np.ndarray | None:
     """`x` as a float64 NumPy array, or None where `x` is traced and has no value yet."""
     return None if is_traced(x) else np.asarray(x, dtype=np.float64)
