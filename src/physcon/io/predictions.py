@@ -37,6 +37,16 @@ def read_arrays(path: str | Path) -> Arrays:
     return {name: a for name, a in arrays.items() if _is_numeric(a)}
 
 
+def read_dimensions(path: str | Path) -> dict[str, tuple[str, ...]]:
+    """Names of the axes of a NetCDF file's arrays; no names in the other formats."""
+    if Path(path).suffix != ".nc":
+        return {}
+    import xarray as xr
+
+    with xr.open_dataset(path, engine="h5netcdf") as data:
+        return {str(name): tuple(map(str, v.dims)) for name, v in data.variables.items()}
+
+
 def write_arrays(
     path: str | Path, arrays: Arrays, like: str | Path | None = None, force: bool = False
 ) -> None:
@@ -98,10 +108,14 @@ def _write_hdf5(path: Path, arrays: Arrays, like: Path | None) -> None:
         shutil.copyfile(like, path)
     with h5py.File(path, "a" if like else "w") as file:
         for name, array in arrays.items():
-            if name in file:
+            attributes = dict(file[name].attrs) if name in file else {}
+            if name in file and file[name].dtype == array.dtype:  # type: ignore[union-attr]
                 file[name][...] = array  # type: ignore[index]
-            else:
-                file[name] = array
+                continue
+            if name in file:  # in place, an integer dataset would round
+                del file[name]
+            file[name] = array
+            file[name].attrs.update(attributes)
 
 
 def _read_netcdf(path: Path) -> Arrays:
@@ -118,6 +132,8 @@ def _write_netcdf(path: Path, arrays: Arrays, like: Path | None) -> None:
     for name, array in arrays.items():
         if name in data:
             data[name] = data[name].copy(data=array)
+            for packing in ("dtype", "scale_factor", "add_offset", "_FillValue", "missing_value"):
+                data[name].encoding.pop(packing, None)  # packed as integers they would be rounded
         else:
             shaped = [v.dims for v in data.variables.values() if v.shape == array.shape]
             dims = shaped[0] if shaped else tuple(f"{name}_{k}" for k in range(array.ndim))
