@@ -32,8 +32,9 @@ def require_shape(array: Array, shape: tuple[int, ...], name: str) -> None:
 
 def require_given(x: object, kind: type, name: str) -> None:
     """Raise unless `x` is a `kind`: an argument in another's place, a list of what one is."""
-    remedy = "look at the order of the arguments; several constraints are stack(first, second)"
-    require(isinstance(x, kind), f"{name} to be a {kind.__name__}", type(x).__name__, remedy)
+    several = "; several are stack(first, second)" if isinstance(x, list | tuple) else ""
+    remedy = f"look at the order of the arguments{several}"
+    require(isinstance(x, kind), f"{name}: a {kind.__name__}", f"a {type(x).__name__}", remedy)
 
 
 def concrete(x: object) -> np.ndarray | None:
