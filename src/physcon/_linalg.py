@@ -27,7 +27,7 @@ def cast(tree: PyTree, dtype: Any) -> PyTree:
     return jax.tree.map(lambda x: x.astype(dtype) if eqx.is_inexact_array(x) else x, tree)
 
 
-def in_one_dtype(*trees: PyTree) -> tuple[PyTree, ...]:
+def in_one_dtype(*trees: PyTree) -> tuple[Any, ...]:
     """The pytrees with all floating-point arrays in the widest of their dtypes.
 
     A float32 prediction meets a float64 grid where JAX_ENABLE_X64 is set, a bfloat16 one a float32

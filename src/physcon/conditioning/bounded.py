@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from physcon._checks import error_if, is_traced, require, require_given
+from physcon._checks import error_if, is_traced, require, require_given, require_same_field
 from physcon._linalg import in_float64, in_one_dtype
 from physcon._typing import Array, ArrayLike, Bool, Float, Int
 from physcon.conditioning.active_set import ActiveSet, Problem, find_active_set
@@ -134,9 +134,7 @@ def diagonal_std(prior: Gaussian, constraint: LinearConstraint) -> Float[Array, 
     """Standard deviation of a diagonal prior that fits the constraint, or an error."""
     require_given(prior, Gaussian, "prior")
     require_given(constraint, LinearConstraint, "constraint")
-    field, rows = prior.mean.shape, constraint.operator.in_shape
-    remedy = "functions act on one sample: batch with jax.vmap"
-    require(tuple(rows) == field, f"a constraint on fields of shape {field}", tuple(rows), remedy)
+    require_same_field(prior.mean.shape, tuple(constraint.operator.in_shape))
     root = prior.root
     if not isinstance(root, Diagonal):
         got = f"a root of type {type(root).__name__}"

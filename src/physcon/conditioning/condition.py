@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from physcon._checks import error_if, require, require_given
+from physcon._checks import error_if, require_given, require_same_field
 from physcon._linalg import float64_primal, in_one_dtype, join
 from physcon._typing import Array, Float, Int, Scalar
 from physcon.conditioning.constraint import LinearConstraint
@@ -95,9 +95,7 @@ def condition(
     require_given(prior, Gaussian, "prior")
     require_given(constraint, LinearConstraint, "constraint")
     prior, constraint = in_one_dtype(prior, constraint)
-    field, rows = prior.mean.shape, constraint.operator.in_shape
-    remedy = "functions act on one sample: batch with jax.vmap"
-    require(tuple(rows) == field, f"a constraint on fields of shape {field}", tuple(rows), remedy)
+    require_same_field(prior.mean.shape, tuple(constraint.operator.in_shape))
     noise_std = constraint.noise()
     if solver is None:
         eps = float(jnp.finfo(prior.mean.dtype).eps)

@@ -42,10 +42,10 @@ class Gaussian(eqx.Module):
         >>> prior.variance().tolist()
         [1.0, 4.0, 9.0]
         """
-        mean, std = in_one_dtype(floating(mean), floating(std))
-        std = jnp.broadcast_to(std, mean.shape) if std.ndim == 0 else std
-        require_shape(std, mean.shape, "std")
-        return cls(mean, Diagonal(std))
+        centre, spread = in_one_dtype(floating(mean), floating(std))
+        spread = jnp.broadcast_to(spread, centre.shape) if spread.ndim == 0 else spread
+        require_shape(spread, centre.shape, "std")
+        return cls(centre, Diagonal(spread))
 
     @classmethod
     def from_variance(cls, mean: ArrayLike, variance: ArrayLike) -> "Gaussian":
