@@ -7,6 +7,7 @@ name and renamed when it is complete.
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -108,14 +109,15 @@ def _write_hdf5(path: Path, arrays: Arrays, like: Path | None) -> None:
         shutil.copyfile(like, path)
     with h5py.File(path, "a" if like else "w") as file:
         for name, array in arrays.items():
-            attributes = dict(file[name].attrs) if name in file else {}
-            if name in file and file[name].dtype == array.dtype:  # type: ignore[union-attr]
-                file[name][...] = array  # type: ignore[index]
-                continue
-            if name in file:  # in place, an integer dataset would round
-                del file[name]
-            file[name] = array
-            file[name].attrs.update(attributes)
+            old: Any = file.get(name)
+            if old is None or (old.shape == array.shape and old.dtype != array.dtype):
+                # Written anew: in place, a dataset of integers would round.
+                attributes = {} if old is None else dict(old.attrs)
+                file.pop(name, None)
+                file[name] = array
+                file[name].attrs.update(attributes)
+            else:
+                old[...] = array
 
 
 def _read_netcdf(path: Path) -> Arrays:
