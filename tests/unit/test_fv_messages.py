@@ -180,7 +180,7 @@ def test_numpy_states_and_wide_closures_keep_the_dtype():
     source or a flux, as under JAX_ENABLE_X64, doesn't widen the state."""
     run = {"law": Advection(0.5), "grid": GRID, "boundary": Boundary(Periodic()), "times": [0.1]}
     for u in (np.ones((1, 8), int), np.ones((1, 8))):
-        assert solve(u, **run).u.dtype == jnp.float32
+        assert solve(u, **run).u.dtype == jnp.result_type(float)
     with jax.enable_x64(True):
         forcing = np.full((1, 8), 2.0)
         out = solve(np.ones((1, 8), np.float32), **run, source=lambda u, t: forcing)
