@@ -195,8 +195,8 @@ def _impulses(
 ) -> Inexact[Array, "p c"]:
     """δ = G⁻¹ (D x_B - (K x)_B), with the pivots of an elimination in the order of the nodes.
 
-    D = diag(S, G_11), S = G_00 - G_01 G_11⁻¹ G_10: the lower row is freed from the upper node first.
-    S is the Schur complement of G as well, so that D x_B needs no product:
+    D = diag(S, G_11), where S = G_00 - G_01 G_11⁻¹ G_10: the lower row is freed from the upper node
+    first. S is the Schur complement of G as well, so that D x_B needs no product:
 
         δ_0 = x_0 - S⁻¹ (k_0 + G_01 (x_1 - G_11⁻¹ k_1)),   δ_1 = x_1 - G_11⁻¹ (k_1 + G_10 δ_0)
     """
