@@ -96,6 +96,7 @@ def main() -> None:
     parser.add_argument("--data", help="folder of the public data of bench_operator_data.py")
     parser.add_argument("--output", type=Path, default=None)
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of `finally`, as Ctrl-C does
     name = f"run_all-{args.device}{'-quick' if args.quick else ''}.json"
     output = args.output or HERE / "results" / name
     before = json.loads(output.read_text()) if output.exists() else {"results": {}}
