@@ -1,14 +1,16 @@
 """Arrays on a mesh of devices, and runs of several processes: who holds what, and who writes."""
 
+from functools import partial
 from typing import TypeAlias
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from physcon._checks import is_traced, require
-from physcon._typing import Array, Int, PyTree, Shape
+from physcon._typing import Array, Float, Int, PyTree, Scalar, Shape
 
 #: Per array axis the name of a mesh axis that divides it, or None: whole on every device.
 Axes: TypeAlias = tuple[str | None, ...]
@@ -54,6 +56,26 @@ def shifted(x: Array, name: str, by: int = 1, closed: bool = True) -> Array:
     return jax.lax.ppermute(x, name, pairs)
 
 
+def largest(x: Float[Array, "*s"], mesh_axes: tuple[str, ...]) -> Scalar:
+    """max(x) over all blocks of a divided field; NaN or infinite if any entry is NaN."""
+    return _across_blocks(jnp.max(x), mesh_axes) if mesh_axes else jnp.max(x)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _across_blocks(x: Scalar, mesh_axes: tuple[str, ...]) -> Scalar:
+    # A reduction over devices need not pass NaN on; infinity it does.
+    return jax.lax.pmax(jnp.where(jnp.isnan(x), jnp.inf, x), mesh_axes)
+
+
+@_across_blocks.defjvp
+def _(mesh_axes: tuple[str, ...], primals: tuple, tangents: tuple) -> tuple[Scalar, Scalar]:
+    """The tangent of the largest one, as for `jnp.max`; `pmax` itself has none."""
+    found = _across_blocks(*primals, mesh_axes)
+    hit = (primals[0] == found).astype(found.dtype)
+    share = hit / jax.lax.psum(hit, mesh_axes)
+    return found, jax.lax.psum(share * tangents[0], mesh_axes)
+
+
 def shard(tree: PyTree, mesh: Mesh, spec: P) -> PyTree:
     """Every array of a pytree laid on the mesh by one `jax.sharding.PartitionSpec`; ``P()`` copies
     it to every device. Among several processes each one keeps what its own devices hold.
@@ -67,7 +89,7 @@ def shard(tree: PyTree, mesh: Mesh, spec: P) -> PyTree:
     def place(x: jax.Array) -> jax.Array:
         if jax.process_count() == 1:
             return jax.device_put(x, sharding)
-        if jax.numpy.issubdtype(x.dtype, jax.dtypes.prng_key):
+        if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
             return jax.random.wrap_key_data(place(jax.random.key_data(x)))
         whole = np.asarray(x)
         return jax.make_array_from_callback(whole.shape, sharding, lambda index: whole[index])

@@ -195,6 +195,6 @@ def is_periodic(sides: Sides) -> bool:
     return isinstance(sides[0], Periodic)
 
 
-def is_closed(sides: Sides) -> bool:
-    """Whether an axis has other cells beyond its sides: its own or those of another device."""
-    return isinstance(sides[0], Periodic | Seam)
+def mesh_axis(sides: Sides) -> str | None:
+    """The mesh axis along which an axis is divided among devices, if it is."""
+    return sides[0].mesh_axis if isinstance(sides[0], Seam) else None

@@ -136,7 +136,11 @@ def _divided(
 
 
 class _Cut:
-    """This device's part of an array over the cells or faces of the whole grid, space axes last."""
+    """This device's part of an array over the whole grid, space axes last.
+
+    Along an axis of n cells the array has n entries, n + 1 (faces) or n + 2 (with a cell beyond
+    either side); the part has as many more than the block.
+    """
 
     def __init__(self, whole: tuple[int, ...], block: tuple[int, ...], axes: Axes):
         self.whole, self.block, self.axes = whole, block, axes
@@ -148,8 +152,8 @@ class _Cut:
             return x
         for at, k in enumerate(kept, x.ndim - len(kept)):
             name, n = self.axes[k], self.block[k]
-            more = x.shape[at] - self.whole[k]  # 1 for faces
-            if name is not None and more in (0, 1):
+            more = x.shape[at] - self.whole[k]
+            if name is not None and more in (0, 1, 2):
                 start = jax.lax.axis_index(name) * n
                 x = jax.lax.dynamic_slice_in_dim(x, start, n + more, axis=at)
         return x
