@@ -25,6 +25,7 @@ from physcon._typing import Array, ArrayLike, Float, PyTree
 from physcon.boundary import Boundary, Seam
 from physcon.fv.semidiscrete import DEFAULT, Source
 from physcon.grid import Grid
+from physcon.parallel.pointwise import check_pointwise
 
 
 def tendency(
@@ -67,6 +68,8 @@ def solve(
     cfl: ArrayLike = 0.45,
     dt: ArrayLike | None = None,
     source: Source | None = None,
+    event: Any = None,
+    stop: bool = True,
     max_steps: int = 100_000,
     loop: str = "while",
     throw: bool = True,
@@ -80,12 +83,23 @@ def solve(
     problem = fv.Problem(law, grid, boundary, scheme, source)
     clock = {"times": times, "start": start, "cfl": cfl} | ({} if dt is None else {"dt": dt})
     clock = {name: jnp.asarray(x, u.dtype) for name, x in clock.items()}
-    limits = {"max_steps": max_steps, "loop": loop}
+    limits = {"max_steps": max_steps, "loop": loop, "stop": stop}
     out = P(None, None, *axes), P(), P(), P()
-    found = _divided(_solve, problem, u, clock, limits, mesh, axes, out)
-    solution = fv.Solution(clock["times"], *found)
+    if event is not None:
+        require(
+            _knows(event),
+            "an event with a method on_block(cut), where the grid is divided",
+            type(event).__name__,
+            "use fv.Arrival, or sum over devices in your own (physcon.parallel.domain)",
+        )
+        clock |= {"event": event}
+        out = *out, (P(), P(), P(None, *axes))
+    *found, happened = *_divided(_solve, problem, u, clock, limits, mesh, axes, out), None
+    if event is not None:
+        happened = fv.Event(*found.pop())
+    solution = fv.Solution(clock["times"], *found, happened)
     if throw:
-        raise_status(solution.status, {k: m for k, m in fv.STATUS.items() if k != 0})
+        raise_status(solution.status, {k: m for k, m in fv.STATUS.items() if k not in (0, 5)})
     return solution
 
 
@@ -95,7 +109,10 @@ def _tendency(problem: fv.Problem, u: Array, t: Array) -> Array:
 
 def _solve(problem: fv.Problem, u: Array, **settings: Any) -> tuple[Array, ...]:
     found = fv.solve(u, *problem.parts(), source=problem.source, throw=False, **settings)
-    return found.u, found.steps, found.status, found.t
+    results = found.u, found.steps, found.status, found.t
+    if found.event is None:
+        return results
+    return *results, (found.event.found, found.event.t, found.event.u)
 
 
 @eqx.filter_jit
@@ -103,7 +120,7 @@ def _divided(
     fn: Callable[..., PyTree],
     problem: fv.Problem,
     u: Array,
-    numbers: dict[str, Array],
+    numbers: dict[str, Any],
     settings: dict[str, Any],
     mesh: Mesh,
     axes: Axes,
@@ -125,7 +142,9 @@ def _divided(
         cut = _Cut(shape, blocks, axes)
         coordinates, spacings = lengths
         block, sides = Grid(coordinates, spacings, grid.location), _seams(boundary, cut)
-        law, source = _restricted(law, cut), _restricted(source, cut)
+        if source is not None and any(axes) and not any(map(_knows, _nodes(source))):
+            check_pointwise(source, u, jnp.zeros((), u.dtype))
+        law, source, numbers = (_restricted(x, cut) for x in (law, source, numbers))
         return fn(fv.Problem(law, block, sides, scheme, source), u, **numbers, **settings)
 
     in_specs = P(None, *axes), lengths[1], P()
@@ -159,13 +178,18 @@ class _Cut:
         return x
 
 
+def _knows(node: Any) -> bool:
+    return hasattr(node, "on_block")
+
+
+def _nodes(module: Any) -> list[Any]:
+    """Its parts, where those that know how to cut themselves are whole."""
+    return jax.tree.leaves(module, is_leaf=_knows)
+
+
 def _restricted(module: Any, cut: _Cut) -> Any:
-    """A law or source, with every part that knows how cut to this block."""
-
-    def knows(node: Any) -> bool:
-        return hasattr(node, "on_block")
-
-    return jax.tree.map(lambda n: n.on_block(cut) if knows(n) else n, module, is_leaf=knows)
+    """A law, source or event, with every part that knows how cut to this block."""
+    return jax.tree.map(lambda n: n.on_block(cut) if _knows(n) else n, module, is_leaf=_knows)
 
 
 def _seams(boundary: Boundary, cut: _Cut) -> Boundary:
