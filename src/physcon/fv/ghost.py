@@ -68,7 +68,9 @@ def pad(
     Shapes: `widths` is a scalar or ``(n,)``; conditions are those of one time (`Boundary.at`).
     """
     n = u.shape[1 + axis]
-    require(n >= ghosts, f"at least {ghosts} cells on axis {axis}", n, "refine the grid")
+    per_device = "" if mesh_axis(sides) is None else " of each device"
+    remedy = "refine the grid" + (per_device and ", or divide the axis among fewer devices")
+    require(n >= ghosts, f"at least {ghosts} cells on axis {axis}{per_device}", n, remedy)
     first, last = take(u, 0, ghosts, axis), take(u, n - ghosts, n, axis)
 
     def outside(sides: Sides) -> tuple[Array, Array]:

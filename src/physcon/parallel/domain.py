@@ -107,7 +107,7 @@ def _tendency(problem: fv.Problem, u: Array, t: Array) -> Array:
     return fv.tendency(u, *problem.parts(), t=t, source=problem.source)
 
 
-def _solve(problem: fv.Problem, u: Array, **settings: Any) -> tuple[Array, ...]:
+def _solve(problem: fv.Problem, u: Array, **settings: Any) -> tuple[PyTree, ...]:
     found = fv.solve(u, *problem.parts(), source=problem.source, throw=False, **settings)
     results = found.u, found.steps, found.status, found.t
     if found.event is None:
@@ -145,13 +145,23 @@ def _divided(
         if source is not None and any(axes) and not any(map(_knows, _nodes(source))):
             check_pointwise(source, u, jnp.zeros((), u.dtype))
         law, source, numbers = (_restricted(x, cut) for x in (law, source, numbers))
-        return fn(fv.Problem(law, block, sides, scheme, source), u, **numbers, **settings)
+        try:
+            return fn(fv.Problem(law, block, sides, scheme, source), u, **numbers, **settings)
+        except TypeError as error:
+            error.add_note(_HOLDS_ARRAYS)
+            raise
 
     in_specs = P(None, *axes), lengths[1], P()
     # Scalars and conditionals of the loop have no one type of variation: checked by tests instead.
     return jax.shard_map(
         on_block, mesh=mesh, in_specs=in_specs, out_specs=out_specs, check_vma=False
     )(u, lengths[0], arrays)
+
+
+_HOLDS_ARRAYS = (
+    "The grid is divided: a law that holds arrays over the grid needs a method on_block(cut) that "
+    "returns it with each of them cut, as physcon.fv.Advection has."
+)
 
 
 class _Cut:

@@ -52,15 +52,16 @@ def _keeps(equation: Any, space: Shape) -> bool:
     """Whether each point of a result comes from the same point of the arguments."""
     name, params = equation.primitive.name, equation.params
     shapes = [getattr(x.aval, "shape", ()) for x in (*equation.invars, *equation.outvars)]
-    if name == "iota":
-        return not set(params["shape"]) & set(space)  # numbers of cells, from u.shape
+    inputs, outputs = shapes[: len(equation.invars)], shapes[len(equation.invars) :]
+    if name == "iota" or name == "concatenate" and not any(_contains(s, space) for s in inputs):
+        # Coordinates made from u.shape would be those of the block.
+        return outputs[0][params["dimension"]] not in space
     if not any(_contains(shape, space) for shape in shapes):
         return True  # no field is involved
-    inputs, outputs = shapes[: len(equation.invars)], shapes[len(equation.invars) :]
     if any(part in name for part in _MIXING):
         return False
     if name == "dot_general":
-        (summed, _), inputs = params["dimension_numbers"], inputs
+        summed, _ = params["dimension_numbers"]
         free = [
             tuple(n for k, n in enumerate(shape) if k not in axes)
             for shape, axes in zip(inputs, summed, strict=True)
