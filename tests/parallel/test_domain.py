@@ -193,9 +193,9 @@ def test_a_front_arrives_at_a_sensor_on_one_of_the_devices():
     one, got = arrival(fv.solve), arrival(parallel.solve, mesh=LINE, axes=("x",))
     assert int(got[2][1]) == 5
     jax.tree.map(lambda a, b: same(a, b, 1e-6), got, one)
+    clock = {"times": [0.4], "event": lambda u, t: u[0, 0]}
     with pytest.raises(ValueError, match="an event with a method on_block"):
-        arrival = {"times": [0.4], "event": lambda u, t: u[0, 0]}
-        parallel.solve(u, fv.Burgers(), grid, sides, **arrival, mesh=LINE, axes=("x",))
+        parallel.solve(u, fv.Burgers(), grid, sides, **clock, mesh=LINE, axes=("x",))
 
 
 def test_nan_on_one_device_stops_all_and_says_why():
@@ -246,14 +246,14 @@ def test_what_a_block_cannot_know_is_refused():
         return parallel.tendency(u, *rest, source, mesh=LINE, axes=("x",))
 
     for source in SOURCES_ALONG_SPACE:
-        with pytest.raises(ValueError, match="a source that acts point by point.*on_block"):
+        with pytest.raises(ValueError, match=r"a source that acts point by point.*on_block"):
             forced(source)
     with pytest.raises(ValueError, match=r"acts on the block \(1, 2\).*on_block"):
         forced(lambda u, t: grid.coordinates[0][None] * u)
     for source in SOURCES_POINT_BY_POINT:
         same(forced(source), fv.tendency(u, *rest, source), 1e-6)
+    law = Drag(jnp.ones((1, 16)))
     with pytest.raises(TypeError) as caught:
-        law = Drag(jnp.ones((1, 16)))
         parallel.tendency(u, law, *rest[1:], mesh=LINE, axes=("x",))
     assert "on_block(cut)" in caught.value.__notes__[0]
 

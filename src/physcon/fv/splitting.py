@@ -29,7 +29,7 @@ def parts(problem: Problem) -> tuple[Problem, Problem]:
 
 def _no_flux(side: Condition) -> Condition:
     if isinstance(side, Seam):
-        return Seam(_no_flux(side.outer), side.mesh_axis)
+        return replace(side, outer=_no_flux(side.outer))
     return Flux(0.0) if isinstance(side, Flux) else side
 
 

@@ -71,9 +71,7 @@ class _Front(NamedTuple):
         return jnp.where(self.hot & (reached | self.wet), self.slope, 0)
 
 
-def _from_hot(
-    a: Array, b: Array, behind: Array, gaps: Array, h: Array, threshold: Array
-) -> _Front:
+def _from_hot(a: Array, b: Array, behind: Array, gaps: Array, h: Array, threshold: Array) -> _Front:
     """The front beyond a face, and the falling of u through the face towards it."""
     hot = a > threshold
     excess = jnp.where(hot, a - threshold, 0)

@@ -95,8 +95,8 @@ def _solve_divided(
             right[..., -1] - low * g[..., -1] - high * g_next,
         ]
     )
-    *of_all, known = jax.lax.all_gather(reduced, mesh_axis, axis=reduced.ndim)
-    s = jax.lax.linalg.tridiagonal_solve(*of_all, known[..., None])[..., 0]
+    of_all = jax.lax.all_gather(reduced, mesh_axis, axis=reduced.ndim)
+    s = solve_bands((of_all[0], of_all[1], of_all[2]), of_all[3], of_all.ndim - 3)
     own = jax.lax.axis_index(mesh_axis)
     # The first block has none before it: there p = 0.
     s_before = jax.lax.dynamic_index_in_dim(s, jnp.maximum(own - 1, 0), -1)

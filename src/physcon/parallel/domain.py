@@ -94,10 +94,9 @@ def solve(
         )
         clock |= {"event": event}
         out = *out, (P(), P(), P(None, *axes))
-    *found, happened = *_divided(_solve, problem, u, clock, limits, mesh, axes, out), None
-    if event is not None:
-        happened = fv.Event(*found.pop())
-    solution = fv.Solution(clock["times"], *found, happened)
+    found = _divided(_solve, problem, u, clock, limits, mesh, axes, out)
+    happened = None if event is None else fv.Event(*found[4])
+    solution = fv.Solution(clock["times"], *found[:4], event=happened)
     if throw:
         raise_status(solution.status, {k: m for k, m in fv.STATUS.items() if k not in (0, 5)})
     return solution

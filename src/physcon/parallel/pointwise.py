@@ -53,7 +53,7 @@ def _keeps(equation: Any, space: Shape) -> bool:
     name, params = equation.primitive.name, equation.params
     shapes = [getattr(x.aval, "shape", ()) for x in (*equation.invars, *equation.outvars)]
     inputs, outputs = shapes[: len(equation.invars)], shapes[len(equation.invars) :]
-    if name == "iota" or name == "concatenate" and not any(_contains(s, space) for s in inputs):
+    if name == "iota" or (name == "concatenate" and not any(_contains(s, space) for s in inputs)):
         # Coordinates made from u.shape would be those of the block.
         return outputs[0][params["dimension"]] not in space
     if not any(_contains(shape, space) for shape in shapes):
