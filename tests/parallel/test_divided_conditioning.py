@@ -1,5 +1,7 @@
 """Conditioning of a divided field: the numbers of one device, values and gradients."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -127,6 +129,27 @@ def test_a_torus_and_faces_cut_from_whole_arrays(kind, rng):
     means, stds = fields_of(law, rng)
     found = parallel.condition_balance(means, stds, law, mesh=PLANE, axes=("x", "y"))
     jax.tree.map(same, found.means, jax.jit(solenoidal)(means, stds, law)[1])
+
+
+def test_a_mesh_of_explicit_axes_serves_as_well(rng):
+    """`jax.make_mesh` makes them; only arrays that carry their place in their type don't."""
+    mesh, rows = jax.make_mesh((8,), ("x",)), pc.integral(jnp.ones(8), 1.0)
+    prior = pc.Gaussian.diagonal(jnp.asarray(rng.normal(size=8)), jnp.ones(8))
+    slopes = [
+        jax.jit(jax.grad(lambda prior, condition=condition: summary(condition(prior, rows))))(given)
+        for condition, given in (
+            (partial(parallel.condition, mesh=mesh, axes=("x",), throw=False), prior),
+            (
+                partial(parallel.condition, mesh=mesh, axes=("x",), throw=False),
+                parallel.shard(prior, mesh, jax.P("x")),
+            ),
+            (partial(pc.condition, throw=False), prior),
+        )
+    ]
+    jax.tree.map(lambda a, b, c: (same(a, c), same(b, c)), *slopes)
+    placed = jax.device_put(prior, jax.NamedSharding(mesh, jax.P("x")))
+    with pytest.raises(ValueError, match=r"a mesh of Auto axes.*parallel\.shard"):
+        parallel.condition(placed, rows, mesh=mesh, axes=("x",))
 
 
 def test_what_cannot_be_divided_is_refused(rng):

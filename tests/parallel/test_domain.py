@@ -147,6 +147,34 @@ def test_gradient_through_a_solve_whose_steps_depend_on_all_blocks(mesh, axes, s
     assert set(sent) == {"collective-permute", "all-reduce"}
 
 
+def test_memory_of_a_long_solve_and_of_its_gradient():
+    """Where the caller gives the state away, the result takes its place; the gradient keeps
+    O(sqrt(steps)) states of a block: 1024 steps keep twice as many as 256.
+    """
+    n = 2**16
+    rest = fv.Burgers(), pc.Grid.uniform(0.0, 1.0, n), pc.Boundary(pc.Outflow())
+    first = fv.Scheme(fv.Constant(), step=fv.forward_euler)
+    on_mesh = jax.NamedSharding(LINE, jax.P(None, "x"))
+    u = jax.ShapeDtypeStruct((1, n), np.float32, sharding=on_mesh)
+    block = 4 * n // 8
+
+    def last(u, **loop):
+        where = {"mesh": LINE, "axes": ("x",), "times": [0.1], "throw": False}
+        return parallel.solve(u, *rest, first, **where, **loop).u[-1]
+
+    def memory(fn, donated=()):
+        return jax.jit(fn, donate_argnums=donated).lower(u).compile().memory_analysis()
+
+    assert memory(last, (0,)).alias_size_in_bytes == block
+    few, many = (
+        memory(jax.grad(lambda u: jnp.sum(last(u, loop="checkpointed", max_steps=steps) ** 2)))  # noqa: B023
+        for steps in (256, 1024)
+    )
+    grown = many.temp_size_in_bytes - few.temp_size_in_bytes
+    assert 0 < grown < 3 * (32 - 16) * block
+    assert many.temp_size_in_bytes < 2.5 * few.temp_size_in_bytes
+
+
 def test_gradient_of_an_implicit_step_along_two_divided_axes(rng):
     """Lines of 8 and of 4 cells, in blocks of two: tridiagonal systems across all blocks."""
     grid, h = pc.Grid.uniform((0, 0), (1, 1), (8, 4)), pc.Neumann()

@@ -14,7 +14,7 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from physcon._checks import require, require_shape
-from physcon._mesh import Axes, check_axes, raise_status, shifted
+from physcon._mesh import Axes, by_device, check_axes, raise_status, shifted
 from physcon._typing import Array, Float, Int, PyTree
 from physcon.conditioning import LinearConstraint
 from physcon.conditioning.many_rows import solve as solve_many
@@ -143,13 +143,9 @@ def _balance(
         tuple(f.blocks(x) for f, x in zip(faces, xs, strict=True))
         for xs in (means, stds, [part.area for part in parts])
     )
-    fields, multiplier, status, steps = jax.shard_map(
-        on_block,
-        mesh=mesh,
-        in_specs=(blocks, blocks, blocks, cells, cells),
-        out_specs=(blocks, cells, P(), P()),
-        check_vma=False,
-    )(means, stds, areas, law.value, law.noise())
+    in_specs, out_specs = (blocks, blocks, blocks, cells, cells), (blocks, cells, P(), P())
+    found = by_device(on_block, mesh, in_specs, out_specs)
+    fields, multiplier, status, steps = found(means, stds, areas, law.value, law.noise())
     fields = tuple(f.whole(x) for f, x in zip(faces, fields, strict=True))
     return Balanced(fields, multiplier, status, steps)
 

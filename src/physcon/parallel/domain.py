@@ -20,7 +20,7 @@ from jax.sharding import PartitionSpec as P
 
 from physcon import fv
 from physcon._checks import require
-from physcon._mesh import Axes, check_axes, raise_status
+from physcon._mesh import Axes, by_device, check_axes, raise_status
 from physcon._typing import Array, ArrayLike, Float, PyTree
 from physcon.boundary import Boundary, Seam
 from physcon.fv.semidiscrete import DEFAULT, Source
@@ -151,10 +151,7 @@ def _divided(
             raise
 
     in_specs = P(None, *axes), lengths[1], P()
-    # Scalars and conditionals of the loop have no one type of variation: checked by tests instead.
-    return jax.shard_map(
-        on_block, mesh=mesh, in_specs=in_specs, out_specs=out_specs, check_vma=False
-    )(u, lengths[0], arrays)
+    return by_device(on_block, mesh, in_specs, out_specs)(u, lengths[0], arrays)
 
 
 _HOLDS_ARRAYS = (

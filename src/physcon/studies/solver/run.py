@@ -2,7 +2,9 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,6 +13,7 @@ from tqdm import tqdm
 
 from physcon import fv, report
 from physcon._files import write_text
+from physcon._typing import Array
 from physcon.studies.solver.assemble import Setup, assemble
 from physcon.studies.solver.settings import SolveConfig
 from physcon.studies.solver.snapshots import combine, conserved, read, snapshot, write
@@ -86,28 +89,28 @@ def _step_through(config: SolveConfig, setup: Setup, parts: Path, progress: bool
         for k in range(done + 1, len(times)):
             began = time.perf_counter()
             problem = setup.problem
-            solution = fv.solve(
-                u,
-                *problem.parts(),
-                times=times[k : k + 1],
-                start=times[k - 1],
-                cfl=scheme.cfl,
-                dt=scheme.dt,
-                max_steps=scheme.max_steps,
-                throw=False,
-            )
-            status = int(solution.status)
-            if status:
+            settings = {"cfl": scheme.cfl, "dt": scheme.dt, "max_steps": scheme.max_steps}
+            clock = {"start": times[k - 1], "times": times[k : k + 1]} | settings
+            u, t, taken, failed = advance((problem, clock), u)
+            if failed:
                 raise FloatingPointError(
-                    f"at t = {float(solution.t):.6g}: {fv.STATUS[status]}; "
+                    f"at t = {float(t):.6g}: {fv.STATUS[int(failed)]}; "
                     f"snapshots until t = {times[k - 1]:.6g} are in {parts}"
                 )
-            u, steps = solution.u[-1], steps + int(solution.steps)
+            steps += int(taken)
             write(files[k], snapshot(setup, config, u, float(times[k]), steps))
             seconds = time.perf_counter() - began
-            rate = int(solution.steps) * problem.grid.size / seconds
+            rate = int(taken) * problem.grid.size / seconds
             bar.set_postfix_str(f"t = {times[k]:.4g}, {steps} steps, {rate:.2g} cell steps/s")
             bar.update()
+
+
+@eqx.filter_jit(donate="all-except-first")
+def advance(inputs: tuple[fv.Problem, dict[str, Any]], u: Array) -> tuple[Array, ...]:
+    """The state one snapshot later, in the memory of `u`; time, steps and status with it."""
+    problem, clock = inputs
+    solution = fv.solve(u, *problem.parts(), **clock, throw=False)
+    return solution.u[-1], solution.t, solution.steps, solution.status
 
 
 def _draw(config: SolveConfig, setup: Setup, data: xr.Dataset, folder: Path) -> None:
