@@ -109,7 +109,7 @@ def _step_through(config: SolveConfig, setup: Setup, parts: Path, progress: bool
 def advance(inputs: tuple[fv.Problem, dict[str, Any]], u: Array) -> tuple[Array, ...]:
     """The state one snapshot later, in the memory of `u`; time, steps and status with it."""
     problem, clock = inputs
-    solution = fv.solve(u, *problem.parts(), **clock, throw=False)
+    solution = fv.solve(u, *problem.parts(), **clock, source=problem.source, throw=False)
     return solution.u[-1], solution.t, solution.steps, solution.status
 
 
