@@ -76,7 +76,7 @@ def test_stepping_updates_its_state_in_place():
     grid, u = pc.Grid.uniform(0.0, 1.0, 1000), jnp.ones((1, 1000))
     scheme = fv.Scheme(fv.Constant(), step=fv.forward_euler)
     problem = fv.Problem(fv.Burgers(), grid, pc.Boundary(pc.Periodic()), scheme)
-    inputs = problem, {"times": jnp.array([0.1])}
+    inputs = problem, {"times": jnp.array([0.1])}, None
     memory = advance.lower(inputs, u).compile().compiled.memory_analysis()
     assert memory.alias_size_in_bytes >= u.nbytes
     later, *_ = advance(inputs, u)
