@@ -251,14 +251,25 @@ def test_grids_that_do_not_fit_are_refused():
         cells(20, **where)
     with pytest.raises(ValueError, match="at least 3 cells on axis 0 of each device, got 2"):
         cells(16, fv.Scheme(fv.WENO(5)), **where)
+    implicit, sides = fv.Scheme(step=fv.implicit_euler), pc.Boundary(pc.Neumann())
+    heat = fv.Heat(), pc.Grid.uniform(0.0, 1.0, 8), sides, implicit
+    with pytest.raises(ValueError, match="2 or more cells on each device, got 1; divide"):
+        parallel.solve(jnp.ones((1, 8)), *heat, times=[0.1], dt=0.1, **where)
     with pytest.raises(ValueError, match="different axes of the mesh"):
         cells(16, mesh=LINE, axes=("z",))
     with pytest.raises(ValueError, match="for each of 1 axes"):
         cells(16, mesh=LINE, axes=("x", None))
 
 
+def lax_friedrichs(u_left, u_right, law, axis):
+    """With the largest speed of all faces."""
+    fastest = jnp.max(jnp.maximum(law.max_speed(u_left, axis), law.max_speed(u_right, axis)))
+    mean = 0.5 * (law.flux(u_left, axis) + law.flux(u_right, axis))
+    return mean - 0.5 * fastest * (u_right - u_left)
+
+
 class Drag(fv.Law):
-    """A law with an array over the cells that no one cuts."""
+    """A law with an array over the faces that no one cuts."""
 
     speed: jax.Array
 
@@ -280,10 +291,11 @@ def test_what_a_block_cannot_know_is_refused():
         forced(lambda u, t: grid.coordinates[0][None] * u)
     for source in SOURCES_POINT_BY_POINT:
         same(forced(source), fv.tendency(u, *rest, source), 1e-6)
-    law = Drag(jnp.ones((1, 16)))
-    with pytest.raises(TypeError) as caught:
-        parallel.tendency(u, law, *rest[1:], mesh=LINE, axes=("x",))
-    assert "on_block(cut)" in caught.value.__notes__[0]
+    scheme = fv.Scheme(riemann=lax_friedrichs)
+    with pytest.raises(ValueError, match="a Riemann solver that acts point by"):
+        parallel.tendency(u, *rest[:3], scheme, mesh=LINE, axes=("x",))
+    with pytest.raises(ValueError, match=r"a law .* acts on the block \(1, 3\).*on_block"):
+        parallel.tendency(u, Drag(jnp.ones((1, 17))), *rest[1:], mesh=LINE, axes=("x",))
 
 
 SOURCES_ALONG_SPACE = [

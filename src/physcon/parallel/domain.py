@@ -3,13 +3,16 @@
 The functions of `physcon.fv` run on each block as they are. A block's side is a `Seam`: its ghost
 cells are the neighbour's cells (`ppermute`), on the outermost blocks the physical ones. The time
 step is common (`pmax`). Per tendency two messages cross each seam, as wide as the reconstruction's
-stencil; nothing is gathered.
+stencil.
 
-A law or source that holds arrays over the grid has a method ``on_block(cut)`` that returns it with
-each of them cut, as `physcon.fv.Advection` does; other sources must act point by point.
+A law, source or event that holds arrays over the grid has a method ``on_block(cut)`` that returns
+it with each of them cut, as `physcon.fv.Advection` does; other sources, and Riemann solvers, must
+act point by point, which is checked. An implicit step along a divided axis gathers four numbers of
+each line and block.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -20,6 +23,7 @@ from jax.sharding import PartitionSpec as P
 
 from physcon import fv
 from physcon._checks import require
+from physcon._linalg import cast
 from physcon._mesh import Axes, by_device, check_axes, raise_status
 from physcon._typing import Array, ArrayLike, Float, PyTree
 from physcon.boundary import Boundary, Seam
@@ -142,22 +146,23 @@ def _divided(
         coordinates, spacings = lengths
         block, sides = Grid(coordinates, spacings, grid.location), _seams(boundary, cut)
         if source is not None and any(axes) and not any(map(_knows, _nodes(source))):
-            check_pointwise(source, u, jnp.zeros((), u.dtype))
+            check_pointwise("a source", source, u, jnp.zeros((), u.dtype))
         law, source, numbers = (_restricted(x, cut) for x in (law, source, numbers))
-        try:
-            return fn(fv.Problem(law, block, sides, scheme, source), u, **numbers, **settings)
-        except TypeError as error:
-            error.add_note(_HOLDS_ARRAYS)
-            raise
+        if any(axes) and not _knows(scheme.riemann):
+            _check_riemann(scheme.riemann, law, u)
+        return fn(fv.Problem(law, block, sides, scheme, source), u, **numbers, **settings)
 
     in_specs = P(None, *axes), lengths[1], P()
     return by_device(on_block, mesh, in_specs, out_specs)(u, lengths[0], arrays)
 
 
-_HOLDS_ARRAYS = (
-    "The grid is divided: a law that holds arrays over the grid needs a method on_block(cut) that "
-    "returns it with each of them cut, as physcon.fv.Advection has."
-)
+def _check_riemann(riemann: Any, law: Any, u: Array) -> None:
+    """A flux that takes, say, the largest speed of all faces would take that of its block."""
+    law = law.hyperbolic if isinstance(law, fv.Mixed) else law
+    if isinstance(law, fv.Law):
+        faces = jax.ShapeDtypeStruct((u.shape[0], u.shape[1] + 1, *u.shape[2:]), u.dtype)
+        flux: Any = partial(cast(law, u.dtype).numerical_flux, riemann)
+        check_pointwise("a law with a Riemann solver", flux, faces, faces)
 
 
 class _Cut:

@@ -10,27 +10,30 @@ from typing import Any
 import jax
 
 from physcon._checks import require
-from physcon._typing import Array, Shape
+from physcon._typing import Shape
 
 #: Parts of the names of operations that mix or tell apart the points of an axis.
 _MIXING = ("cum", "sort", "rev", "fft", "conv_general", "reduce_window", "_solve", "random_bits")
 
 
-def check_pointwise(source: Callable[..., Any], u: Array, t: Array) -> None:
-    """Raise ValueError unless ``source(u, t)`` acts point by point, as far as its program shows."""
+def check_pointwise(what: str, fn: Callable[..., Any], u: Any, *rest: Any) -> None:
+    """Raise ValueError unless ``fn(u, *rest)`` acts point by point, as far as its program shows.
+
+    Arguments are arrays, or their shapes.
+    """
     space = u.shape[1:]
     try:
-        program = jax.make_jaxpr(source)(u, t)
+        program = jax.make_jaxpr(fn)(u, *rest)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"expected a source that acts on the block {u.shape} of a divided grid, got "
+            f"expected {what} that acts on the block {u.shape} of a divided grid, got "
             f"{type(error).__name__}: {error}; if it holds arrays over the grid, make it a module "
             "with a method on_block(cut) that cuts them"
         ) from error
     for equation in _equations(program.jaxpr):
         require(
             _keeps(equation, space),
-            "a source that acts point by point, where the grid is divided",
+            f"{what} that acts point by point, where the grid is divided",
             f"`{equation.primitive.name}` along space",
             "if it is one, or can be made one, give it a method on_block(cut) that returns it",
         )
