@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import equinox as eqx
@@ -12,6 +11,7 @@ import numpy as np
 
 from physcon._checks import concrete, require
 from physcon._linalg import cast, floating
+from physcon._mesh import largest
 from physcon._typing import Array, ArrayLike, Float, Int, Scalar
 from physcon.boundary import Boundary
 from physcon.fv.diffusion import Mixed
@@ -187,26 +187,6 @@ def _solve(
     found = locate(event, lambda u, t, dt: step(problem, u, t, dt), last.bracket)
     reached = jnp.where(status == STOPPED, found.t, last.t)
     return Solution(times, saved, last.steps, status, reached, found)
-
-
-def largest(x: Float[Array, "*s"], seams: tuple[str, ...]) -> Scalar:
-    """max(x) over all blocks of a divided grid; NaN or infinite if any entry is NaN."""
-    return _across_blocks(jnp.max(x), seams) if seams else jnp.max(x)
-
-
-@partial(jax.custom_jvp, nondiff_argnums=(1,))
-def _across_blocks(x: Scalar, seams: tuple[str, ...]) -> Scalar:
-    # A reduction over devices need not pass NaN on; infinity it does.
-    return jax.lax.pmax(jnp.where(jnp.isnan(x), jnp.inf, x), seams)
-
-
-@_across_blocks.defjvp
-def _(seams: tuple[str, ...], primals: tuple, tangents: tuple) -> tuple[Scalar, Scalar]:
-    """The tangent of the largest one, as for `jnp.max`; `pmax` itself has none."""
-    found = _across_blocks(*primals, seams)
-    hit = (primals[0] == found).astype(found.dtype)
-    share = hit / jax.lax.psum(hit, seams)
-    return found, jax.lax.psum(share * tangents[0], seams)
 
 
 def _rate_or_nan(problem: Problem, u: Array, t: Array) -> Array:
