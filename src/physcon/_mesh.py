@@ -1,14 +1,17 @@
 """Arrays on a mesh of devices, and runs of several processes: who holds what, and who writes."""
 
-from typing import TypeAlias
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeAlias
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding
+from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from physcon._checks import is_traced, require
-from physcon._typing import Array, Int, PyTree, Shape
+from physcon._typing import Array, Float, Int, PyTree, Scalar, Shape
 
 #: Per array axis the name of a mesh axis that divides it, or None: whole on every device.
 Axes: TypeAlias = tuple[str | None, ...]
@@ -54,6 +57,57 @@ def shifted(x: Array, name: str, by: int = 1, closed: bool = True) -> Array:
     return jax.lax.ppermute(x, name, pairs)
 
 
+def largest(x: Float[Array, "*s"], mesh_axes: tuple[str, ...]) -> Scalar:
+    """max(x) over all blocks of a divided field; NaN or infinite if any entry is NaN."""
+    return _across_blocks(jnp.max(x), mesh_axes) if mesh_axes else jnp.max(x)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _across_blocks(x: Scalar, mesh_axes: tuple[str, ...]) -> Scalar:
+    # A reduction over devices need not pass NaN on; infinity it does.
+    return jax.lax.pmax(jnp.where(jnp.isnan(x), jnp.inf, x), mesh_axes)
+
+
+@_across_blocks.defjvp
+def _(mesh_axes: tuple[str, ...], primals: tuple, tangents: tuple) -> tuple[Scalar, Scalar]:
+    """The tangent of the largest one, as for `jnp.max`; `pmax` itself has none."""
+    found = _across_blocks(*primals, mesh_axes)
+    hit = (primals[0] == found).astype(found.dtype)
+    share = hit / jax.lax.psum(hit, mesh_axes)
+    return found, jax.lax.psum(share * tangents[0], mesh_axes)
+
+
+def automatic(mesh: Mesh) -> Mesh:
+    """The mesh with axes of type Auto: `jax.make_mesh` makes Explicit ones, along which every
+    operation outside of `jax.shard_map` would ask how its result lies.
+    """
+    return Mesh(mesh.devices, mesh.axis_names)
+
+
+def by_device(fn: Callable[..., PyTree], mesh: Mesh, in_specs: PyTree, out_specs: PyTree) -> Any:
+    """`jax.shard_map` for axes of any type.
+
+    Raises: ValueError for arrays whose types say how they lie on a mesh of Explicit axes.
+    """
+    # Scalars and conditionals of loops have no one type of variation: checked by tests instead.
+    run = jax.shard_map(
+        fn, mesh=automatic(mesh), in_specs=in_specs, out_specs=out_specs, check_vma=False
+    )
+
+    def call(*args: PyTree) -> PyTree:
+        meshes = [jax.typeof(x).sharding.mesh for x in jax.tree.leaves(args)]
+        meshes.append(jax.sharding.get_abstract_mesh())
+        require(
+            not any(AxisType.Explicit in m.axis_types for m in meshes),
+            "arrays on a mesh of Auto axes, and no other mesh set",
+            "Explicit axes",
+            "place arrays by physcon.parallel.shard, or make the mesh with AxisType.Auto",
+        )
+        return run(*args)
+
+    return call
+
+
 def shard(tree: PyTree, mesh: Mesh, spec: P) -> PyTree:
     """Every array of a pytree laid on the mesh by one `jax.sharding.PartitionSpec`; ``P()`` copies
     it to every device. Among several processes each one keeps what its own devices hold.
@@ -62,12 +116,12 @@ def shard(tree: PyTree, mesh: Mesh, spec: P) -> PyTree:
     >>> shard(np.ones((4, 2)), mesh, P("batch")).shape
     (4, 2)
     """
-    sharding = NamedSharding(mesh, spec)
+    sharding = NamedSharding(automatic(mesh), spec)
 
     def place(x: Array | np.ndarray) -> Array:
         if jax.process_count() == 1:
             return jax.device_put(x, sharding)
-        if jax.numpy.issubdtype(x.dtype, jax.dtypes.prng_key):
+        if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
             return jax.random.wrap_key_data(place(jax.random.key_data(x)))
         whole = np.asarray(x)
         return jax.make_array_from_callback(whole.shape, sharding, lambda index: whole[index])

@@ -14,6 +14,9 @@ DEVICES = np.array(jax.devices())
 LINE = Mesh(DEVICES, ("x",))
 PLANE = Mesh(DEVICES.reshape(4, 2), ("x", "y"))
 CUBE = Mesh(DEVICES.reshape(2, 2, 2), ("x", "y", "z"))
+#: Each with the axes of a field in three dimensions that it divides.
+MESHES = [(LINE, ("x", None, None)), (PLANE, ("x", "y", None)), (CUBE, ("x", "y", "z"))]
+on_every_mesh = pytest.mark.parametrize(("mesh", "axes"), MESHES, ids=["8", "4x2", "2x2x2"])
 
 
 def same(got, expected, rounding=4e-6):
@@ -22,13 +25,20 @@ def same(got, expected, rounding=4e-6):
 
 
 def run(fn, *args):
-    """The result, and how often each collective occurs in the compiled program."""
-    program = jax.jit(fn).lower(*args).compile()
+    """The result, and how often each collective occurs in the compiled program.
+
+    It calls nothing on the host, and lowers for accelerators as well.
+    """
+    traced = jax.jit(fn).trace(*args)
+    traced.lower(lowering_platforms=("cuda", "tpu"))
+    program = traced.lower().compile()
     return program(*args), collectives(program)
 
 
 def collectives(program):
-    """How often each occurs in a compiled program."""
+    """How often each occurs in a compiled program, which calls nothing on the host."""
+    text = program.as_text()
+    assert "callback" not in text
     kinds = r" (all-gather|all-reduce|all-to-all|collective-permute|reduce-scatter)\("
-    names = re.findall(kinds, program.as_text())
+    names = re.findall(kinds, text)
     return {name: names.count(name) for name in set(names)}

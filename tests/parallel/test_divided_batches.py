@@ -1,10 +1,11 @@
 """Batches, ensemble members and Fourier transforms over devices."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from meshes import CUBE, LINE, PLANE, run, same
+from meshes import CUBE, LINE, PLANE, on_every_mesh, run, same
 
 import physcon as pc
 from physcon import parallel
@@ -44,17 +45,32 @@ def test_inference_sends_nothing_and_training_one_kind_of_message(getkey):
         every(model, batch[:12])
 
 
-def test_members_of_an_ensemble_stay_on_their_devices(getkey):
+@on_every_mesh
+def test_members_of_an_ensemble_and_tasks_over_any_mesh(mesh, axes, getkey):
+    """Members stay on their devices; of the tasks' gradient one sum is sent."""
+    del axes
+    every_axis = {"mesh": mesh, "axis": mesh.axis_names}
+
     def member(w, x):
         return jnp.tanh(w @ x)
 
-    members, x = jax.random.normal(getkey(), (8, 3, 3)), jnp.arange(3.0)
-    every = parallel.vmap(member, (0, None), mesh=LINE, axis="x")
-    gradient = jax.grad(lambda w: jnp.sum(every(w, x) ** 2))
-    expected = jax.grad(lambda w: jnp.sum(jax.vmap(member, (0, None))(w, x) ** 2))
-    got, sent = run(gradient, parallel.shard(members, LINE, jax.P("x")))
-    same(got, jax.jit(expected)(members))
-    assert sent == {}
+    members, x, key = jax.random.normal(getkey(), (8, 3, 3)), jnp.arange(3.0), getkey()
+    placed = parallel.shard(members, mesh, jax.P(mesh.axis_names))
+    every = parallel.vmap(member, (0, None), **every_axis)
+    gradient = jax.value_and_grad(lambda w: jnp.sum(every(w, x) ** 2))
+    expected = jax.value_and_grad(lambda w: jnp.sum(jax.vmap(member, (0, None))(w, x) ** 2))
+    (value, slope), sent = run(gradient, placed)
+    jax.tree.map(same, (value, slope), jax.jit(expected)(members))
+    assert sent.get("all-reduce", 0) <= 1  # the value's own sum
+    assert set(sent) <= {"all-reduce"}
+
+    def loss(x, w, key):
+        return jnp.sum((member(w, x) - jax.random.normal(key, (3,))) ** 2)
+
+    many = jax.value_and_grad(parallel.mean_over_tasks(loss, **every_axis))
+    got, sent = run(many, x, placed, key)
+    jax.tree.map(same, got, jax.jit(jax.value_and_grad(mean_over_tasks(loss)))(x, members, key))
+    assert set(sent) == {"all-reduce"}
 
 
 def test_divided_tasks_give_the_batches_of_one_device(getkey):
@@ -110,3 +126,23 @@ def test_fno_in_two_dimensions_transposes_twice_a_block(getkey):
     assert sent == {"all-to-all": 2}
     with pytest.raises(ValueError, match="None for the last axis"):
         parallel.fno(model, samples[0], mesh=LINE, axes=(None, "x"))
+
+
+@pytest.fixture(scope="module")
+def fno_of_one_device():
+    model = FNO.init(jax.random.key(5), 1, 1, (2, 1, 2), width=2, depth=1, coordinates=True)
+    u = jax.random.normal(jax.random.key(6), (1, 8, 4, 4))
+    slope = jax.value_and_grad(lambda model, u: jnp.sum(jnp.sin(model(u))), argnums=(0, 1))
+    return (model, u), eqx.filter_jit(slope)(model, u)
+
+
+@pytest.mark.parametrize(("mesh", "axes"), [(LINE, "x--"), (PLANE, "xy-"), (CUBE, "zx-")])
+def test_gradient_of_an_fno(mesh, axes, fno_of_one_device):
+    (model, u), expected = fno_of_one_device
+    axes = tuple(None if name == "-" else name for name in axes)
+
+    def score(model, u):
+        return jnp.sum(jnp.sin(parallel.fno(model, u, mesh=mesh, axes=axes)))
+
+    got = eqx.filter_jit(jax.value_and_grad(score, argnums=(0, 1)))(model, u)
+    jax.tree.map(lambda a, b: same(a, b, 2e-5), got, expected)

@@ -1,16 +1,18 @@
 """Conditioning of a divided field: the numbers of one device, values and gradients."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.sharding import Mesh
-from meshes import CUBE, DEVICES, LINE, PLANE, run, same
+from meshes import DEVICES, LINE, PLANE, on_every_mesh, run, same
 
 import physcon as pc
 from physcon import parallel
 from physcon.conditioning import join_fields
-from physcon.linear_map import Sum
+from physcon.linear_map import Sum, split_fields
 
 SHAPE = (8, 4, 4)
 
@@ -36,10 +38,7 @@ def of_one_device():
     return jax.jit(fn)(*prior_and_law(np.random.default_rng(1)))
 
 
-MESHES = [(LINE, ("x", None, None)), (PLANE, ("x", "y", None)), (CUBE, ("x", "y", "z"))]
-
-
-@pytest.mark.parametrize(("mesh", "axes"), MESHES, ids=["8", "4x2", "2x2x2"])
+@on_every_mesh
 def test_ensemble_prior_values_and_gradients(mesh, axes, of_one_device):
     def divided(prior, law):
         return summary(parallel.condition(prior, law, mesh=mesh, axes=axes, throw=False))
@@ -71,33 +70,86 @@ def test_an_exact_integral_of_independent_errors_costs_one_reduction_and_holds(r
     assert sent == {"all-reduce": 1}  # S, G μ and |G| |μ| together
 
 
-@pytest.mark.parametrize("walls", [False, True], ids=["torus", "walls"])
-def test_divergence_free_values_and_gradients(walls, rng):
-    grid = pc.Grid.uniform((0, 0), (1, 2), (8, 4))
-    sides = {"boundary": ((0.0, 0.0), (0.2, None))} if walls else {"periodic": True}
-    law = pc.divergence_free(grid, **sides)
+def fields_of(law, rng):
     shapes = [part.in_shape for part in law.operator.parts]
     means = tuple(jnp.asarray(rng.normal(size=s)) for s in shapes)
-    stds = tuple(jnp.asarray(rng.uniform(0.3, 1, s)) for s in shapes)
+    return means, tuple(jnp.asarray(rng.uniform(0.3, 1, s)) for s in shapes)
 
-    def one(means, stds):
-        priors = [pc.Gaussian.diagonal(m, s) for m, s in zip(means, stds, strict=True)]
-        u = pc.condition(join_fields(*priors), law, throw=False).posterior.mean
-        return jnp.sum(jnp.sin(u)), u
 
-    def many(means, stds):
-        where = {"mesh": PLANE, "axes": ("x", "y")}
-        found = parallel.condition_balance(means, stds, law, **where, throw=False)
-        u = jnp.concatenate([m.reshape(-1) for m in found.means])
-        return jnp.sum(jnp.sin(u)), (u, found.status)
+def solenoidal(means, stds, law):
+    """On one device."""
+    priors = [pc.Gaussian.diagonal(m, s) for m, s in zip(means, stds, strict=True)]
+    u = pc.condition(join_fields(*priors), law, throw=False).posterior.mean
+    return jnp.sum(jnp.sin(u)), tuple(split_fields(u, tuple(m.shape for m in means)))
 
-    (_, u), slope = jax.jit(jax.value_and_grad(one, argnums=(0, 1), has_aux=True))(means, stds)
-    (_, (got, status)), got_slope = jax.jit(jax.value_and_grad(many, argnums=(0, 1), has_aux=True))(
-        means, stds
+
+def divided(means, stds, law, **where):
+    found = parallel.condition_balance(means, stds, law, **where, throw=False)
+    return sum(jnp.sum(jnp.sin(m)) for m in found.means), (found.means, found.status)
+
+
+@pytest.fixture(scope="module")
+def closed_box():
+    """A box with five given sides: known in the law, or in the field, with std 0."""
+    grid = pc.Grid.uniform((0, 0, 0), (1, 2, 1), SHAPE)
+    law = pc.divergence_free(grid, boundary=((None, 0.1), (None, 0.0), (0.3, None)))
+    means, stds = fields_of(law, np.random.default_rng(4))
+    for k, known in ((0, 0.2), (1, 0.0)):
+        side = (slice(None),) * k + (0,)
+        means = (*means[:k], means[k].at[side].set(known), *means[k + 1 :])
+        stds = (*stds[:k], stds[k].at[side].set(0.0), *stds[k + 1 :])
+    slope = jax.value_and_grad(solenoidal, argnums=(0, 1), has_aux=True)
+    return (means, stds, law), jax.jit(slope)(means, stds, law)
+
+
+@on_every_mesh
+def test_a_law_of_every_cell_gathers_no_field(mesh, axes, closed_box):
+    """As many faces as cells: they are divided like these, values and gradients alike."""
+    args, ((_, means), slope) = closed_box
+
+    def many(means, stds, law):
+        return divided(means, stds, law, mesh=mesh, axes=axes)
+
+    placed = parallel.shard(args, mesh, jax.P(*axes))
+    (((_, (got, status)), got_slope), sent) = run(
+        jax.value_and_grad(many, argnums=(0, 1), has_aux=True), *placed
     )
     assert int(status) == 0
-    same(got, u)
+    jax.tree.map(same, got, means)
     jax.tree.map(lambda a, b: same(a, b, 5e-5), got_slope, slope)
+    assert set(sent) == {"collective-permute", "all-reduce"}
+    np.testing.assert_allclose(got[0][0], 0.2, rtol=1e-7)  # std 0: known
+
+
+@pytest.mark.parametrize("kind", ["torus", "walls"])
+def test_a_torus_and_faces_cut_from_whole_arrays(kind, rng):
+    grid = pc.Grid.uniform((0, 0), (1, 2), (8, 4))
+    sides = {"walls": {"boundary": ((0.0, 0.0), (None, None))}, "torus": {"periodic": True}}
+    law = pc.divergence_free(grid, **sides[kind])
+    means, stds = fields_of(law, rng)
+    found = parallel.condition_balance(means, stds, law, mesh=PLANE, axes=("x", "y"))
+    jax.tree.map(same, found.means, jax.jit(solenoidal)(means, stds, law)[1])
+
+
+def test_a_mesh_of_explicit_axes_serves_as_well(rng):
+    """`jax.make_mesh` makes them; only arrays that carry their place in their type don't."""
+    mesh, rows = jax.make_mesh((8,), ("x",)), pc.integral(jnp.ones(8), 1.0)
+    prior = pc.Gaussian.diagonal(jnp.asarray(rng.normal(size=8)), jnp.ones(8))
+    slopes = [
+        jax.jit(jax.grad(lambda prior, condition=condition: summary(condition(prior, rows))))(given)
+        for condition, given in (
+            (partial(parallel.condition, mesh=mesh, axes=("x",), throw=False), prior),
+            (
+                partial(parallel.condition, mesh=mesh, axes=("x",), throw=False),
+                parallel.shard(prior, mesh, jax.P("x")),
+            ),
+            (partial(pc.condition, throw=False), prior),
+        )
+    ]
+    jax.tree.map(lambda a, b, c: (same(a, c), same(b, c)), *slopes)
+    placed = jax.device_put(prior, jax.NamedSharding(mesh, jax.P("x")))
+    with pytest.raises(ValueError, match=r"a mesh of Auto axes.*parallel\.shard"):
+        parallel.condition(placed, rows, mesh=mesh, axes=("x",))
 
 
 def test_what_cannot_be_divided_is_refused(rng):

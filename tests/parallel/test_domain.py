@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from meshes import CUBE, LINE, PLANE, run, same
+from jax.sharding import Mesh
+from meshes import CUBE, DEVICES, LINE, PLANE, on_every_mesh, run, same
 
 import physcon as pc
 from physcon import fv, parallel
@@ -35,6 +36,55 @@ def test_every_boundary_kind_on_stretched_cells(kind, rng):
     assert sent == {"collective-permute": 4 if kind == "periodic" else 8}
 
 
+def gas(rng):
+    w = [rng.uniform(0.8, 1.2, 32), rng.normal(0, 0.2, 32), rng.uniform(0.8, 1.2, 32)]
+    return fv.Euler().conservative(jnp.asarray(np.stack(w)))
+
+
+def lake(rng):
+    """Depth, discharge and bed: dry in places."""
+    depth = np.maximum(rng.uniform(-0.5, 1, 32), 0)
+    return jnp.asarray(np.stack([depth, 0.1 * depth, rng.uniform(0, 1, 32)]))
+
+
+def medium(rng):
+    return jnp.asarray(rng.uniform(0.1, 0.9, (1, 32)))
+
+
+WALL, HEATED = pc.Reflective(), (pc.Dirichlet(1.0), pc.Dirichlet(0.0))
+GIVEN = (pc.Flux(0.3), pc.Robin(1.0, 2.0, 0.5))
+LAYERS = fv.Layered(jnp.linspace(0.1, 1, 32) ** 2)
+SEVENTH = fv.WENO(7, variables="characteristic")
+SPLIT = fv.Strang(fv.forward_euler, fv.implicit_euler)
+TENDENCIES = {
+    "weno 7": (gas, fv.Euler(), WALL, fv.Scheme(SEVENTH, fv.hllc)),
+    "bed": (lake, fv.ShallowWater(bed=True), WALL, fv.Scheme(fv.Positive(fv.WENO(5)), fv.hll)),
+    "godunov": (medium, fv.BuckleyLeverett(), GIVEN, fv.Scheme(fv.Constant(), fv.godunov)),
+    "layered": (medium, LAYERS, GIVEN, DEFAULT),
+    "stefan's shock": (medium, fv.Stefan(face="shock"), HEATED, DEFAULT),
+}
+STEPS = {
+    "ssp_rk43": (medium, fv.Traffic(), HEATED, fv.Scheme(fv.Constant(), fv.roe, fv.ssp_rk43)),
+    "strang": (medium, fv.Mixed(fv.Burgers(), LAYERS), GIVEN, fv.Scheme(fv.Constant(), step=SPLIT)),
+}
+
+
+@pytest.mark.parametrize("name", TENDENCIES | STEPS)
+def test_every_stencil_and_step(name, rng):
+    """What reads furthest, what is nonlinear in the neighbours, and what couples all cells."""
+    initial, *rest = (TENDENCIES | STEPS)[name]
+    rest.insert(1, pc.Grid.uniform(0.0, 1.0, 32))
+    rest[2] = pc.Boundary(rest[2])
+    where, clock = {"mesh": LINE, "axes": ("x",)}, {"times": [0.01], "dt": 0.01}
+    u = initial(rng)
+    if name in STEPS:
+        one, got = fv.solve(u, *rest, **clock).u, parallel.solve(u, *rest, **clock, **where).u
+    else:
+        one = jax.jit(lambda u: fv.tendency(u, *rest))(u)
+        got = parallel.tendency(u, *rest, **where)
+    same(got, one, 1e-6)
+
+
 def test_varying_velocity_side_values_and_source_in_two_dimensions(rng):
     grid = pc.Grid.uniform((0, 0), (1, 2), (16, 8))
     law = fv.Advection((rng.normal(size=(17, 8)), rng.normal(size=(16, 9))))
@@ -61,57 +111,116 @@ def test_euler_in_three_dimensions_takes_the_same_steps(rng):
     assert {s.data.shape for s in many.u.addressable_shards} == {(2, 5, 2, 2, 2)}
 
 
-def test_gradient_through_a_solve_whose_steps_depend_on_all_blocks(rng):
+BOX = pc.Grid.uniform((0, 0, 0), (1, 0.5, 0.25), (8, 4, 2))
+OPEN = pc.Boundary((pc.Dirichlet(1.0), pc.Outflow()), pc.Periodic(), pc.Reflective())
+
+
+def burgers_slope(u, **where):
+    """The derivative of states after six steps, and of a tendency, by the initial state."""
+    first = fv.Scheme(fv.Constant(), fv.rusanov, fv.forward_euler)
+    clock = {"times": [0.05], "max_steps": 6, "loop": "checkpointed", "throw": False}
+    solver, right = (parallel.solve, parallel.tendency) if where else (fv.solve, fv.tendency)
+
+    def score(u):
+        later = solver(u, fv.Burgers(), BOX, OPEN, first, **clock, **where)
+        rates = right(u, fv.Mixed(fv.Burgers(), fv.Heat(0.1)), BOX, OPEN, first, **where)
+        return jnp.sum(jnp.sin(5 * later.u)) + jnp.sum(jnp.sin(0.1 * rates)), later.steps
+
+    return jax.value_and_grad(score, has_aux=True)(u)
+
+
+@pytest.fixture(scope="module")
+def slope_of_one_device():
+    u = jnp.asarray(np.random.default_rng(3).uniform(0.5, 1.5, (1, *BOX.shape)))
+    return u, jax.jit(burgers_slope)(u)
+
+
+@on_every_mesh
+def test_gradient_through_a_solve_whose_steps_depend_on_all_blocks(mesh, axes, slope_of_one_device):
     """The time step is CFL / max over devices: its derivative comes from one cell of one block."""
-    grid, boundary = pc.Grid.uniform(0.0, 1.0, 16), pc.Boundary((pc.Dirichlet(1.0), pc.Outflow()))
-    u = jnp.asarray(rng.uniform(0.5, 1.5, (1, 16)))
-    rest = (fv.Burgers(), grid, boundary, fv.Scheme(fv.Constant(), fv.rusanov, fv.forward_euler))
-    clock = {"times": [0.1], "max_steps": 9, "loop": "checkpointed", "throw": False}
-
-    def slope(solve, **where):
-        def score(u):
-            return jnp.sum(jnp.sin(5 * solve(u, *rest, **clock, **where).u))
-
-        return jax.jit(jax.value_and_grad(score))(u)
-
-    one = slope(fv.solve)
-    many = slope(parallel.solve, mesh=LINE, axes=("x",))
-    same(many[0], one[0])
-    same(many[1], one[1], 1e-5)
+    u, ((value, steps), slope) = slope_of_one_device
+    placed = parallel.shard(u, mesh, jax.P(None, *axes))
+    got, sent = run(lambda u: burgers_slope(u, mesh=mesh, axes=axes), placed)
+    assert int(got[0][1]) == int(steps) > 2
+    same(got[0][0], value)
+    same(got[1], slope, 1e-5)
+    assert set(sent) == {"collective-permute", "all-reduce"}
 
 
-def test_nan_on_one_device_stops_all_and_says_why():
-    grid = pc.Grid.uniform(0.0, 1.0, 16)
-    u = jnp.ones((1, 16)).at[0, 3].set(jnp.nan)
-    rest = (fv.Burgers(), grid, pc.Boundary(pc.Periodic()), fv.Scheme(fv.Constant()))
-    where = {"mesh": LINE, "axes": ("x",), "times": [0.1]}
-    assert int(parallel.solve(u, *rest, **where, throw=False).status) == 1
-    with pytest.raises(RuntimeError, match="infinite or NaN"):
-        parallel.solve(u, *rest, **where)
+def test_memory_of_a_long_solve_and_of_its_gradient():
+    """Where the caller gives the state away, the result takes its place; the gradient keeps
+    O(sqrt(steps)) states of a block: 1024 steps keep twice as many as 256.
+    """
+    n = 2**16
+    rest = fv.Burgers(), pc.Grid.uniform(0.0, 1.0, n), pc.Boundary(pc.Outflow())
+    first = fv.Scheme(fv.Constant(), step=fv.forward_euler)
+    on_mesh = jax.NamedSharding(LINE, jax.P(None, "x"))
+    u = jax.ShapeDtypeStruct((1, n), np.float32, sharding=on_mesh)
+    block = 4 * n // 8
+
+    def last(u, **loop):
+        where = {"mesh": LINE, "axes": ("x",), "times": [0.1], "throw": False}
+        return parallel.solve(u, *rest, first, **where, **loop).u[-1]
+
+    def memory(fn, donated=()):
+        return jax.jit(fn, donate_argnums=donated).lower(u).compile().memory_analysis()
+
+    assert memory(last, (0,)).alias_size_in_bytes == block
+    few, many = (
+        memory(jax.grad(lambda u: jnp.sum(last(u, loop="checkpointed", max_steps=steps) ** 2)))  # noqa: B023
+        for steps in (256, 1024)
+    )
+    grown = many.temp_size_in_bytes - few.temp_size_in_bytes
+    assert 0 < grown < 3 * (32 - 16) * block
+    assert many.temp_size_in_bytes < 2.5 * few.temp_size_in_bytes
 
 
-def test_grids_that_do_not_fit_are_refused():
-    law, boundary = fv.Burgers(), pc.Boundary(pc.Periodic())
-    where = {"mesh": LINE, "axes": ("x",)}
+def test_gradient_of_an_implicit_step_along_two_divided_axes(rng):
+    """Lines of 8 and of 4 cells, in blocks of two: tridiagonal systems across all blocks."""
+    grid, h = pc.Grid.uniform((0, 0), (1, 1), (8, 4)), pc.Neumann()
+    rest = grid, pc.Boundary((pc.Dirichlet(1.0), h), h), fv.Scheme(step=fv.implicit_euler)
+    u = jnp.asarray(rng.uniform(0.2, 1, (1, 8, 4)))
 
-    def cells(n, scheme=DEFAULT, law=law, boundary=boundary, **where):
-        return parallel.tendency(
-            jnp.ones((1, n)), law, pc.Grid.uniform(0.0, 1.0, n), boundary, scheme, **where
-        )
+    def slope(solver, **where):
+        def score(u, conductivity):
+            clock = {"times": [0.1], "dt": 0.1, "max_steps": 1, "loop": "checkpointed"}
+            later = solver(u, fv.Heat(conductivity), *rest, **clock, throw=False, **where)
+            return jnp.sum(jnp.sin(5 * later.u))
 
-    with pytest.raises(
-        ValueError, match="axis 0 that 8 devices divide evenly, got 20; take 16 or 24"
-    ):
-        cells(20, **where)
-    with pytest.raises(ValueError, match="at least 3 cells on axis 0, got 2"):
-        cells(16, fv.Scheme(fv.WENO(5)), **where)
-    with pytest.raises(ValueError, match="different axes of the mesh"):
-        cells(16, mesh=LINE, axes=("z",))
-    with pytest.raises(ValueError, match="for each of 1 axes"):
-        cells(16, mesh=LINE, axes=("x", None))
-    implicit = fv.Scheme(step=fv.implicit_euler)
-    grid, sides = pc.Grid.uniform(0.0, 1.0, 16), pc.Boundary(pc.Neumann())
-    with pytest.raises(ValueError, match="none divided among devices"):
-        parallel.solve(
-            jnp.ones((1, 16)), fv.Heat(), grid, sides, implicit, times=[0.1], dt=0.1, **where
-        )
+        return jax.jit(jax.value_and_grad(score, argnums=(0, 1)))(u, jnp.asarray(2.0))
+
+    got = slope(parallel.solve, mesh=PLANE, axes=("x", "y"))
+    jax.tree.map(lambda a, b: same(a, b, 1e-5), got, slope(fv.solve))
+
+
+@pytest.mark.parametrize("devices", [1, 2, 3])
+def test_a_ring_of_few_devices(devices, rng):
+    """Both neighbours the same device, or the device itself; an odd ring."""
+    mesh, grid = Mesh(DEVICES[:devices], ("x",)), pc.Grid.uniform(0.0, 1.0, 12)
+    rest = fv.Burgers(), grid, pc.Boundary(pc.Periodic())
+    u = jnp.asarray(rng.uniform(0.5, 1.5, (1, 12)))
+    got = parallel.tendency(u, *rest, mesh=mesh, axes=("x",))
+    same(got, jax.jit(lambda u: fv.tendency(u, *rest))(u), 1e-6)
+
+
+def test_a_front_arrives_at_a_sensor_on_one_of_the_devices():
+    """Found by all of them; the time's derivative by the level is that of one device."""
+    grid, sides = pc.Grid.uniform(0.0, 1.0, 8), pc.Boundary(pc.Outflow())
+    u = jnp.where(grid.coordinates[0] < 0.3, 2.0, 0.5)[None]
+    first = fv.Scheme(fv.Constant(), step=fv.forward_euler)
+
+    def arrival(solver, **where):
+        def time(level):
+            event = fv.Arrival(grid, 0.61, level)
+            clock = {"times": [0.4], "event": event, "throw": False}
+            found = solver(u, fv.Burgers(), grid, sides, first, **clock, **where)
+            return found.event.t, (found.event.u, found.status, found.t)
+
+        return jax.jit(lambda x: jax.jvp(time, (x,), (jnp.ones(()),), has_aux=True))(1.2)
+
+    one, got = arrival(fv.solve), arrival(parallel.solve, mesh=LINE, axes=("x",))
+    assert int(got[2][1]) == 5
+    jax.tree.map(lambda a, b: same(a, b, 1e-6), got, one)
+    clock = {"times": [0.4], "event": lambda u, t: u[0, 0]}
+    with pytest.raises(ValueError, match="an event with a method on_block"):
+        parallel.solve(u, fv.Burgers(), grid, sides, **clock, mesh=LINE, axes=("x",))

@@ -84,7 +84,7 @@ def cut_after(number, monkeypatch, command):
 
     with monkeypatch.context() as patch:
         patch.setattr(Shards, "save", cut)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(SystemExit, match="130"):
             main(command)
 
 

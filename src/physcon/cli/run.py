@@ -99,6 +99,8 @@ def parser(arguments: Sequence[str]) -> ArgumentParser:
         run.add_argument(f"--{file}", type=Path, default=None, help=meaning)
     run.add_argument("--quiet", action="store_true", help="no progress bars")
     run.add_class_arguments(getattr(settings, study.config))
+    if "law" in content:
+        run.error("expected the settings of a study, got those of one solution; physcon solve")
     preset = _option(arguments, "--preset") or content.get("preset", "quick")
     run.set_defaults(presets.get(preset, {}))
     own = content.get("presets", {})
@@ -167,7 +169,7 @@ def _content(arguments: Sequence[str]) -> dict[str, Any]:
 
 def _option(arguments: Sequence[str], name: str) -> str | None:
     """The word after an option, read before there is a parser."""
-    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for word, following in zip(arguments, [*arguments, ""][1:], strict=True):
         if word == name:
             return following
         if word.startswith(name + "="):

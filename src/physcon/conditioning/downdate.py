@@ -51,19 +51,19 @@ class Downdate(LinearMap):
         whitener = join(self.whitener)
         if self.noise_std is None:
             return whitener, whitener
-        noise = whitener @ ((self.scale * self.noise_std)[:, None] * self.order.T)
-        return whitener, lower_inverse(
-            jnp.eye(noise.shape[0], dtype=noise.dtype) + noise
-        ) @ whitener
+        order = (self.scale * self.noise_std)[:, None] * self.order.T
+        noise = jnp.matmul(whitener, order, precision="highest")
+        inverse = lower_inverse(jnp.eye(noise.shape[0], dtype=noise.dtype) + noise)
+        return whitener, jnp.matmul(inverse, whitener, precision="highest")
 
     def mv(self, x: Array) -> Array:
         w, (left, right) = self._whitened(), self._factors()
-        return self.root.mv(x - combine(left.T @ (right @ inner(w, x)), w))
+        return self.root.mv(x - combine(combine(inner(right, inner(w, x)), left), w))
 
     def rmv(self, y: Array) -> Array:
         w, (left, right) = self._whitened(), self._factors()
         x = self.root.rmv(y)
-        return x - combine(right.T @ (left @ inner(w, x)), w)
+        return x - combine(combine(inner(left, inner(w, x)), right), w)
 
     def gram_diagonal(self) -> Array:
         w, whitener = self._whitened(), join(self.whitener)

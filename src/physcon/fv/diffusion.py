@@ -22,7 +22,7 @@ from physcon.fv.ghost import (
     at_face,
     beyond_sides,
     impose_flux,
-    is_closed,
+    is_periodic,
     outer_sides,
     take,
     with_ends,
@@ -158,12 +158,12 @@ def diffusive_flux(
     n = values.shape[1 + axis]
     if isinstance(law, Stefan) and law.face == "shock":
         require(
-            widths.ndim == 0 and not is_closed(sides),
-            "a uniform axis that is neither periodic nor divided among devices",
+            widths.ndim == 0 and not is_periodic(outer_sides(sides)),
+            "a uniform axis that is not periodic",
             f"axis {axis}",
             "use the integral mean there",
         )
-        flux = shock_based_flux(values, distances, law.threshold, law.above, axis)
+        flux = shock_based_flux(values, distances, widths, sides, law.threshold, law.above, axis)
         return impose_flux(flux, sides, axis)
     flux = law.face_gradient_flux(take(values, 0, n - 1, axis), take(values, 1, n, axis))
     flux = _with_prescribed_gradients(flux, values, law, sides, axis)

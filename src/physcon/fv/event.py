@@ -6,13 +6,15 @@ saved states, but the scheme's own solution at that time.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
 from physcon._checks import require
+from physcon._mesh import Axes
 from physcon._typing import Array, ArrayLike, Bool, Float, Scalar
 from physcon.fv.scalar import number
 from physcon.grid import Grid
@@ -61,6 +63,8 @@ class Arrival(eqx.Module):
     position: Float[Array, " d"] = eqx.field(converter=_place)
     level: Float[Array, ""] = eqx.field(converter=number)
     channel: int = eqx.field(static=True, default=0)
+    #: Per axis the mesh axis that divides the states, inside `jax.shard_map`.
+    mesh_axes: Axes = eqx.field(static=True, default=())
 
     def __check_init__(self) -> None:
         d = self.grid.ndim
@@ -70,12 +74,28 @@ class Arrival(eqx.Module):
 
     def __call__(self, u: Float[Array, "c *x"], t: ArrayLike) -> Scalar:
         value = u[self.channel]
+        names = self.mesh_axes or (None,) * self.grid.ndim
         # Axis after axis: the state at the sensor's coordinate, linear between neighbours.
-        for x, at in zip(self.grid.coordinates, self.position, strict=True):
+        for x, at, name in zip(self.grid.coordinates, self.position, names, strict=True):
             k = jnp.clip(jnp.searchsorted(x, at) - 1, 0, x.shape[0] - 2)
             share = ((at - x[k]) / (x[k + 1] - x[k])).astype(u.dtype)
-            value = (1 - share) * value[k] + share * value[k + 1]
+            value = (1 - share) * _entry(value, k, name) + share * _entry(value, k + 1, name)
+        divided = tuple(name for name in names if name is not None)
+        value = jax.lax.psum(value, divided) if divided else value
         return value - self.level.astype(u.dtype)
+
+    def on_block(self, cut: Any) -> "Arrival":
+        """The condition on a part of the grid; see `physcon.parallel.domain`."""
+        return replace(self, mesh_axes=cut.axes)
+
+
+def _entry(values: Array, k: Array, mesh_axis: str | None) -> Array:
+    """Entry k of the first axis; of a divided one, zero on devices that don't hold it."""
+    if mesh_axis is None:
+        return values[k]
+    n = values.shape[0]
+    k = k - jax.lax.axis_index(mesh_axis) * n
+    return jnp.where((k >= 0) & (k < n), values[jnp.clip(k, 0, n - 1)], 0)
 
 
 class Bracket(NamedTuple):

@@ -68,7 +68,9 @@ def pad(
     Shapes: `widths` is a scalar or ``(n,)``; conditions are those of one time (`Boundary.at`).
     """
     n = u.shape[1 + axis]
-    require(n >= ghosts, f"at least {ghosts} cells on axis {axis}", n, "refine the grid")
+    per_device = "" if mesh_axis(sides) is None else " of each device"
+    remedy = "refine the grid" + (per_device and ", or divide the axis among fewer devices")
+    require(n >= ghosts, f"at least {ghosts} cells on axis {axis}{per_device}", n, remedy)
     first, last = take(u, 0, ghosts, axis), take(u, n - ghosts, n, axis)
 
     def outside(sides: Sides) -> tuple[Array, Array]:
@@ -195,6 +197,6 @@ def is_periodic(sides: Sides) -> bool:
     return isinstance(sides[0], Periodic)
 
 
-def is_closed(sides: Sides) -> bool:
-    """Whether an axis has other cells beyond its sides: its own or those of another device."""
-    return isinstance(sides[0], Periodic | Seam)
+def mesh_axis(sides: Sides) -> str | None:
+    """The mesh axis along which an axis is divided among devices, if it is."""
+    return sides[0].mesh_axis if isinstance(sides[0], Seam) else None

@@ -1,17 +1,17 @@
 """Implicit steps for diffusion: no step limit, tridiagonal solves only."""
 
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
 
 from physcon._checks import require
 from physcon._linalg import cast
+from physcon._mesh import largest
 from physcon._typing import Array, Float, Scalar
 from physcon.fv.diffusion import Diffusion, diffusive_flux
-from physcon.fv.ghost import along, is_closed, take
+from physcon.fv.ghost import along, is_periodic, mesh_axis, outer_sides, take
 from physcon.fv.semidiscrete import Problem
 from physcon.fv.stepping import ssp_rk2
+from physcon.fv.tridiagonal import bands, solve_bands
 
 #: γ of the L-stable two-stage method.
 GAMMA = 1 - 2**-0.5
@@ -30,7 +30,7 @@ def implicit_euler(
     Derivatives are those of the solved equation (one linear solve), not of the iterations.
 
     A source is taken at the old time.
-    Raises: ValueError for a hyperbolic law, a periodic axis, or one divided among devices.
+    Raises: ValueError for a hyperbolic law or a periodic axis.
     Source: Yanenko, The Method of Fractional Steps (1971), ch. 2 (splitting).
     """
     if problem.source is not None:
@@ -80,12 +80,13 @@ def _axis_step(problem: Problem, u: Array, axis: int, t: Array, dt: Array) -> Ar
     law, sides = problem.law, cast(problem.boundary.at(t), u.dtype).sides[axis]
     require(isinstance(law, Diffusion), "a Diffusion", type(law).__name__, "use an explicit step")
     require(
-        not is_closed(sides),
-        "no periodic axis, and none divided among devices",
+        not is_periodic(outer_sides(sides)),
+        "no periodic axis",
         f"axis {axis}",
         "use an explicit step there: its Jacobian is not tridiagonal",
     )
     widths, n = problem.grid.spacings[axis], u.shape[1 + axis]
+    name, seams = mesh_axis(sides), problem.boundary.seams()
 
     def residual(v: Array, u: Array, law: Diffusion, sides: tuple, dt: Array) -> Array:
         flux = diffusive_flux(v, law, widths, sides, axis)
@@ -98,52 +99,18 @@ def _axis_step(problem: Problem, u: Array, axis: int, t: Array, dt: Array) -> Ar
         def jacobian(w: Array) -> Array:
             return jax.jvp(lambda v: residual(v, *fixed), (v,), (w,))[1]
 
-        return solve_bands(bands(jacobian, v, axis), residual_at_v, axis)
+        return solve_bands(bands(jacobian, v, axis, name), residual_at_v, axis, name)
 
     def iterate(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         v, _, count = state
         change = correction(v, residual(v, *fixed))
-        return v - change, jnp.max(jnp.abs(change)), count + 1
+        return v - change, largest(jnp.abs(change), seams), count + 1
 
     def unsettled(state: tuple[Array, Array, Array]) -> Array:
         v, change, count = state
-        enough = 4 * jnp.finfo(v.dtype).eps * (1 + jnp.max(jnp.abs(v)))
+        enough = 4 * jnp.finfo(v.dtype).eps * (1 + largest(jnp.abs(v), seams))
         return (change > enough) & (count < ITERATIONS)
 
     start = (fixed[0], jnp.full((), jnp.inf, u.dtype), jnp.zeros((), jnp.int32))
     v = jax.lax.stop_gradient(jax.lax.while_loop(unsettled, iterate, start)[0])
     return v - correction(v, residual(v, u, law, sides, dt))
-
-
-Bands = tuple[Array, Array, Array]
-
-
-def bands(operator: Callable[[Array], Array], like: Float[Array, "c *x"], axis: int) -> Bands:
-    """The three diagonals of a linear operator that couples neighbours along one axis.
-
-    Three applications: columns of one colour (index modulo 3) never meet in a row.
-
-    Shapes: `operator` maps arrays like `like` to such arrays; diagonals ``(c, *others, n)``.
-    """
-    n = like.shape[1 + axis]
-    colour = jnp.arange(n) % 3
-    hits = []
-    for k in range(3):
-        seed = along((colour == k).astype(like.dtype), like.ndim, axis)
-        hits.append(jnp.moveaxis(operator(jnp.broadcast_to(seed, like.shape)), 1 + axis, -1))
-
-    def diagonal(offset: int) -> Array:
-        wanted = (colour + offset) % 3
-        wanted = wanted.reshape((1,) * (like.ndim - 1) + (-1,))
-        return jnp.where(wanted == 0, hits[0], jnp.where(wanted == 1, hits[1], hits[2]))
-
-    row = jnp.arange(n).reshape((1,) * (like.ndim - 1) + (-1,))
-    lower = jnp.where(row > 0, diagonal(-1), 0)
-    upper = jnp.where(row < n - 1, diagonal(1), 0)
-    return lower, diagonal(0), upper
-
-
-def solve_bands(bands: Bands, right: Float[Array, "c *x"], axis: int) -> Float[Array, "c *x"]:
-    """Solve tridiagonal systems along one axis."""
-    lines = jnp.moveaxis(right, 1 + axis, -1)[..., None]
-    return jnp.moveaxis(jax.lax.linalg.tridiagonal_solve(*bands, lines)[..., 0], -1, 1 + axis)

@@ -1,5 +1,8 @@
 """Diffusion in a medium that varies in space, u_t = (k(x) u_x)_x, on one axis."""
 
+from collections.abc import Callable
+
+import equinox as eqx
 import jax.numpy as jnp
 
 from physcon._checks import require
@@ -17,10 +20,17 @@ class Layered(Diffusion):
     """
 
     conductivity: Float[Array, " n"]
+    #: Whether `conductivity` has the cell beyond either side as well: on a block of a divided axis.
+    with_sides: bool = eqx.field(static=True, default=False)
+
+    def on_block(self, cut: Callable[[Array], Array]) -> "Layered":
+        """The law on a part of the grid; see `physcon.parallel.domain`."""
+        return Layered(cut(self._at_values()), with_sides=True)
 
     def _at_values(self) -> Float[Array, " _"]:
         """The cells, and each side's value with the conductivity of its cell."""
-        return jnp.pad(self.conductivity, 1, mode="edge")
+        k = self.conductivity
+        return k if self.with_sides else jnp.pad(k, 1, mode="edge")
 
     def coefficient(self, u: Float[Array, "*s"]) -> Float[Array, "*s"]:
         """k(x) at the cells and sides."""

@@ -11,7 +11,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from physcon._checks import require
+from physcon._checks import require, require_given
 from physcon._linalg import cast
 from physcon._typing import Array, ArrayLike, Float, Scalar
 from physcon.boundary import Boundary
@@ -29,6 +29,8 @@ Source = Callable[[Array, Scalar], Array]
 
 def _leafless(fn: Any) -> Any:
     """A plain function as a pytree without leaves, so that a `Scheme` passes through `jax.jit`."""
+    made = callable(fn) and not isinstance(fn, type)
+    require(made, "functions in a Scheme", repr(fn), "e.g. Scheme(MUSCL(), hllc, ssp_rk3)")
     return fn if isinstance(fn, eqx.Module | jax.tree_util.Partial) else jax.tree_util.Partial(fn)
 
 
@@ -62,6 +64,7 @@ class Problem(eqx.Module):
 
     def __check_init__(self) -> None:
         grid, boundary = self.grid, self.boundary
+        require_given(grid, Grid, "grid")
         require(grid.location == "cells", "a grid of cells", grid.location, "location='cells'")
         require(
             boundary.ndim == grid.ndim,
@@ -120,7 +123,7 @@ def tendency(
     0.0
     """
     t = jnp.asarray(t, u.dtype)
-    forced = None if source is None else source(u, t)
+    forced = None if source is None else _forcing(source, u, t)
     law, grid, boundary, scheme = _prepare(u, law, grid, boundary, scheme, t)
     total = jnp.zeros_like(u)
     for axis in range(grid.ndim):
@@ -130,6 +133,13 @@ def tendency(
         change = change if force is None else change + force
         total = total + change / along(grid.spacings[axis], u.ndim, axis)
     return total if forced is None else total + forced
+
+
+def _forcing(source: Source, u: Array, t: Array) -> Array:
+    """The source in the dtype of the state, which arrays in its closure need not have."""
+    forced = jnp.asarray(source(u, t))
+    require(forced.shape == u.shape, f"source(u, t) of shape {u.shape}", forced.shape, "as u")
+    return forced.astype(u.dtype)
 
 
 def rate(

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import equinox as eqx
@@ -11,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from physcon._checks import concrete, require
-from physcon._linalg import cast
+from physcon._linalg import cast, floating
+from physcon._mesh import largest
 from physcon._typing import Array, ArrayLike, Float, Int, Scalar
 from physcon.boundary import Boundary
 from physcon.fv.diffusion import Mixed
@@ -62,7 +62,7 @@ class _State(NamedTuple):
 
 
 def solve(
-    u: Float[Array, "c *x"],
+    u: ArrayLike,
     law: Any,
     grid: Grid,
     boundary: Boundary,
@@ -102,6 +102,7 @@ def solve(
     Raises: ValueError for a state off the grid; at run time under `throw` for a failed status.
     """
     require(loop in ("while", "checkpointed"), "'while' or 'checkpointed'", repr(loop), "choose")
+    u = floating(u)
     times = increasing(times, u.dtype)
     start, cfl = jnp.asarray(start, u.dtype), jnp.asarray(cfl, u.dtype)
     dt = None if dt is None else jnp.asarray(dt, u.dtype)
@@ -156,7 +157,7 @@ def _solve(
         t = jnp.where(status == OK, t, state.t)
         # The step as the clock sees it: rounded steps add up to the very times that are saved.
         u = step(problem, state.u, state.t, t - state.t)
-        u, bracket = jnp.where(status == OK, u, state.u), None
+        u, bracket = jnp.where(status == OK, u.astype(state.u.dtype), state.u), None
         if event is not None and state.bracket is not None:
             bracket = watch(event, state.bracket, (state.u, state.t), (u, t))
             status = jnp.where((status == OK) & bracket.found & stop, STOPPED, status)
@@ -186,26 +187,6 @@ def _solve(
     found = locate(event, lambda u, t, dt: step(problem, u, t, dt), last.bracket)
     reached = jnp.where(status == STOPPED, found.t, last.t)
     return Solution(times, saved, last.steps, status, reached, found)
-
-
-def largest(x: Float[Array, "*s"], seams: tuple[str, ...]) -> Scalar:
-    """max(x) over all blocks of a divided grid; NaN or infinite if any entry is NaN."""
-    return _across_blocks(jnp.max(x), seams) if seams else jnp.max(x)
-
-
-@partial(jax.custom_jvp, nondiff_argnums=(1,))
-def _across_blocks(x: Scalar, seams: tuple[str, ...]) -> Scalar:
-    # A reduction over devices need not pass NaN on; infinity it does.
-    return jax.lax.pmax(jnp.where(jnp.isnan(x), jnp.inf, x), seams)
-
-
-@_across_blocks.defjvp
-def _(seams: tuple[str, ...], primals: tuple, tangents: tuple) -> tuple[Scalar, Scalar]:
-    """The tangent of the largest one, as for `jnp.max`; `pmax` itself has none."""
-    found = _across_blocks(*primals, seams)
-    hit = (primals[0] == found).astype(found.dtype)
-    share = hit / jax.lax.psum(hit, seams)
-    return found, jax.lax.psum(share * tangents[0], seams)
 
 
 def _rate_or_nan(problem: Problem, u: Array, t: Array) -> Array:

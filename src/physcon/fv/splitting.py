@@ -7,7 +7,7 @@ import equinox as eqx
 
 from physcon._checks import require
 from physcon._typing import Array, Float, Scalar
-from physcon.boundary import Boundary, Condition, Flux
+from physcon.boundary import Boundary, Condition, Flux, Seam
 from physcon.fv.diffusion import Mixed
 from physcon.fv.implicit import sdirk2
 from physcon.fv.semidiscrete import Problem
@@ -28,6 +28,8 @@ def parts(problem: Problem) -> tuple[Problem, Problem]:
 
 
 def _no_flux(side: Condition) -> Condition:
+    if isinstance(side, Seam):
+        return replace(side, outer=_no_flux(side.outer))
     return Flux(0.0) if isinstance(side, Flux) else side
 
 

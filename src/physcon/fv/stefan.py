@@ -16,15 +16,19 @@ The idea of shock-based averaging is that of Maddix, Sampaio and Gerritsen, J. C
 (2018) 277; the conservative closure is derived here.
 """
 
+from typing import NamedTuple
+
 import jax.numpy as jnp
 
 from physcon._typing import Array, Float
-from physcon.fv.ghost import along, take
+from physcon.fv.ghost import Sides, along, beyond_sides, take
 
 
 def shock_based_flux(
     values: Float[Array, "c *p"],
     distances: Float[Array, " f"],
+    h: Float[Array, ""],
+    sides: Sides,
     threshold: Float[Array, ""],
     conductivity: Float[Array, ""],
     axis: int,
@@ -33,39 +37,53 @@ def shock_based_flux(
 
     The cold side must be at u = 0.
 
-    Shapes: `values` holds the cells and the value at each side, n + 2 along the axis; `distances`
-    those between them, n + 1.
+    Shapes: `values` holds the cells, all of width `h`, and the value at each side, n + 2 along the
+    axis; `distances` those between them, n + 1.
     """
     n = values.shape[1 + axis] - 1
     left, right = take(values, 0, n, axis), take(values, 1, n + 1, axis)
-    forward = _from_hot_left(values, distances, threshold, axis)
-    mirrored = jnp.flip(values, 1 + axis), jnp.flip(distances)
-    backward = jnp.flip(_from_hot_left(*mirrored, threshold, axis), 1 + axis)
+    # On a side the value sits on the face itself.
+    behind = along(distances - 0.5 * h, values.ndim, axis)
+    gaps = along(distances, values.ndim, axis)
+    rightward = _from_hot(left, right, behind, gaps, h, threshold)
+    leftward = _from_hot(right, left, behind, gaps, h, threshold)
+
+    # A face opens when the cell behind it is full: as the face before it says, of which the
+    # outermost one on a block is the neighbour's.
+    ends = take(leftward.full, 1, 2, axis), take(rightward.full, n - 2, n - 1, axis)
+    always = jnp.ones_like(ends[0])
+    before, after = beyond_sides(*ends, sides, lambda _: (always, always))
+    full_before = jnp.concatenate([before, take(rightward.full, 0, n - 1, axis)], axis=1 + axis)
+    full_after = jnp.concatenate([take(leftward.full, 1, n, axis), after], axis=1 + axis)
+    forward, backward = rightward.gradient(full_before), leftward.gradient(full_after)
     return conductivity * jnp.where(left >= right, forward, -backward)
 
 
-def _from_hot_left(values: Array, distances: Array, threshold: Array, axis: int) -> Array:
-    """-u_x at the faces, where heat comes from the left."""
-    n = values.shape[1 + axis] - 1
-    a, b = take(values, 0, n, axis), take(values, 1, n + 1, axis)
-    # All cells are alike but the sides: there the value sits on the face itself.
-    h = 2 * jnp.min(distances)
-    before = along(jnp.where(jnp.arange(n) == 0, 0, 0.5 * h), a.ndim, axis)
+class _Front(NamedTuple):
+    """Heat from values a to values b, by faces: what is known without the other faces."""
+
+    hot: Array
+    wet: Array
+    full: Array
+    slope: Array
+
+    def gradient(self, reached: Array) -> Array:
+        return jnp.where(self.hot & (reached | self.wet), self.slope, 0)
+
+
+def _from_hot(a: Array, b: Array, behind: Array, gaps: Array, h: Array, threshold: Array) -> _Front:
+    """The front beyond a face, and the falling of u through the face towards it."""
     hot = a > threshold
     excess = jnp.where(hot, a - threshold, 0)
 
     # (a + u*)/2 δ² + (u* d - h b) δ - h b d = 0
-    half, linear = 0.5 * (excess + 2 * threshold), threshold * before - h * b
-    root = jnp.sqrt(linear**2 + 4 * half * h * jnp.maximum(b, 0) * before + _TINY)
+    half, linear = 0.5 * (excess + 2 * threshold), threshold * behind - h * b
+    root = jnp.sqrt(linear**2 + 4 * half * h * jnp.maximum(b, 0) * behind + _TINY)
     filled = (root - linear) / (2 * half)
     full = filled >= h
     # A new front at the side itself starts with the gradient of a half-filled cell.
-    to_front = excess / jnp.maximum(filled + before, 0.5 * h)
-    gradient = jnp.where(full, (a - b) / along(distances, a.ndim, axis), to_front)
-
-    first = jnp.ones_like(take(full, 0, 1, axis))
-    reached = jnp.concatenate([first, take(full, 0, n - 1, axis)], axis=1 + axis)
-    return jnp.where(hot & (reached | (b > 0)), gradient, 0)
+    to_front = excess / jnp.maximum(filled + behind, 0.5 * h)
+    return _Front(hot, b > 0, full, jnp.where(full, (a - b) / gaps, to_front))
 
 
 #: Keeps the derivative of the root finite at an empty cell.

@@ -21,7 +21,6 @@ from physcon._typing import Array, ArrayLike, Float
 from physcon.boundary import Boundary
 from physcon.fv.diffusion import Diffusion, Mixed
 from physcon.fv.ghost import is_periodic
-from physcon.fv.implicit import Bands, bands, solve_bands
 from physcon.fv.semidiscrete import DEFAULT, Problem, Scheme, Source, rate
 from physcon.fv.solve import (
     MAX_STEPS,
@@ -33,6 +32,7 @@ from physcon.fv.solve import (
     raise_failure,
 )
 from physcon.fv.splitting import parts
+from physcon.fv.tridiagonal import Bands, bands, solve_bands
 from physcon.grid import Grid
 
 _IMPLICIT = {3: diffrax.Kvaerno3, 4: diffrax.Kvaerno4, 5: diffrax.Kvaerno5}

@@ -14,7 +14,7 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from physcon._checks import require, require_shape
-from physcon._mesh import Axes, check_axes, raise_status, shifted
+from physcon._mesh import Axes, by_device, check_axes, raise_status, shifted
 from physcon._typing import Array, Float, Int, PyTree
 from physcon.conditioning import LinearConstraint
 from physcon.conditioning.many_rows import solve as solve_many
@@ -71,6 +71,10 @@ def condition_balance(
             for `balance`; the components for `divergence_free`), in place of `join_fields`.
         law: from `balance` with unknown fluxes, or `divergence_free`.
         axes: per axis of the cells (`law.value`) the mesh axis that divides it, or None.
+            As many faces as cells are divided like the cells: those of a torus, or with one side
+            known. n - 1 or n + 1 of them aren't: every device cuts its block from whole arrays. For
+            fields that fit only when divided leave one known side in the field, its std 0:
+            ``boundary=((None, 0.0), ...)`` with mean and std 0 at the lower wall.
         rtol, max_steps: of conjugate gradients; see `ConjugateGradient`.
 
     Raises: ValueError for other laws, or cells that the devices don't divide evenly; RuntimeError
@@ -139,13 +143,9 @@ def _balance(
         tuple(f.blocks(x) for f, x in zip(faces, xs, strict=True))
         for xs in (means, stds, [part.area for part in parts])
     )
-    fields, multiplier, status, steps = jax.shard_map(
-        on_block,
-        mesh=mesh,
-        in_specs=(blocks, blocks, blocks, cells, cells),
-        out_specs=(blocks, cells, P(), P()),
-        check_vma=False,
-    )(means, stds, areas, law.value, law.noise())
+    in_specs, out_specs = (blocks, blocks, blocks, cells, cells), (blocks, cells, P(), P())
+    found = by_device(on_block, mesh, in_specs, out_specs)
+    fields, multiplier, status, steps = found(means, stds, areas, law.value, law.noise())
     fields = tuple(f.whole(x) for f, x in zip(faces, fields, strict=True))
     return Balanced(fields, multiplier, status, steps)
 
@@ -153,8 +153,8 @@ def _balance(
 class _Faces:
     """The faces of one `Difference`, as blocks of n + 1 faces for n cells; whole if not divided.
 
-    On a torus there are as many faces as cells: blocks of n, closed by the neighbour's first face.
-    Elsewhere the number is odd: the blocks are cut from the whole array.
+    Where there are as many faces as cells (a torus, or one side of two) they are divided like the
+    cells: blocks of n, closed by the neighbour's nearest face. Else they are cut from whole arrays.
     """
 
     def __init__(self, part: Difference, mesh: Mesh, axes: Axes):
@@ -162,8 +162,11 @@ class _Faces:
         if self.name is not None and mesh.shape[self.name] == 1:
             self.name = None
         self.spec = P(*axes)
-        self.cut = self.name is not None and not part.periodic
-        if self.name is None or part.periodic:
+        self.even = part.periodic or part.ends[0] != part.ends[1]
+        self.cut = self.name is not None and not self.even
+        #: A block's faces begin with that of its first cell, not with the one after it.
+        self.lower = part.periodic or part.ends[0]
+        if not self.cut:
             return
         cells, devices = part.out_shape[part.axis], mesh.shape[self.name]
         n = cells // devices
@@ -196,14 +199,19 @@ class _Faces:
         return jnp.take(x, self.back, self.part.axis) if self.cut else x
 
     def closed(self, x: Array) -> Array:
-        """A block of a torus with the first face of the next one."""
+        """A block of as many faces as cells with the neighbour's face; zero where none is."""
         if self.name is None or self.cut:
             return x
-        after = shifted(jax.lax.slice_in_dim(x, 0, 1, axis=self.part.axis), self.name, -1)
-        return jnp.concatenate([x, after], self.part.axis)
+        axis, n = self.part.axis, x.shape[self.part.axis]
+        if self.lower:
+            first = jax.lax.slice_in_dim(x, 0, 1, axis=axis)
+            return jnp.concatenate([x, shifted(first, self.name, -1, self.part.periodic)], axis)
+        last = jax.lax.slice_in_dim(x, n - 1, n, axis=axis)
+        return jnp.concatenate([shifted(last, self.name, 1, closed=False), x], axis)
 
     def opened(self, x: Array) -> Array:
         """Inverse of `closed`."""
         if self.name is None or self.cut:
             return x
-        return jax.lax.slice_in_dim(x, 0, x.shape[self.part.axis] - 1, axis=self.part.axis)
+        n, start = x.shape[self.part.axis] - 1, 0 if self.lower else 1
+        return jax.lax.slice_in_dim(x, start, start + n, axis=self.part.axis)

@@ -15,7 +15,7 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from physcon._checks import require
-from physcon._mesh import check_even
+from physcon._mesh import by_device, check_even
 from physcon._typing import PRNGKeyArray, PyTree, Scalar
 
 
@@ -51,9 +51,7 @@ def vmap(
             one = lambda *own: fn(*eqx.combine(own, static))  # noqa: E731
             return jax.vmap(one, in_axes)(*arrays)
 
-        return jax.shard_map(
-            on_share, mesh=mesh, in_specs=specs, out_specs=P(axis), check_vma=False
-        )(*arrays)
+        return by_device(on_share, mesh, specs, P(axis))(*arrays)
 
     return mapped
 

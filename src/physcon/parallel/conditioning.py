@@ -7,12 +7,11 @@ of float64 numbers completes S and G μ, and the update of the block is local.
 from typing import Any
 
 import equinox as eqx
-import jax
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from physcon._checks import require
-from physcon._mesh import Axes, check_axes, raise_status
+from physcon._mesh import Axes, by_device, check_axes, raise_status
 from physcon._typing import Array
 from physcon.conditioning import Conditioned, Gaussian, LinearConstraint
 from physcon.conditioning import condition as condition_whole
@@ -100,10 +99,6 @@ def _few_rows(
     rows: Any = constraint.operator
     whole = P()
     out = {"mean": P(*axes), "gain": whole, "log_evidence": whole, "residual": whole}
-    return jax.shard_map(
-        on_block,
-        mesh=mesh,
-        in_specs=(P(*axes), tuple(place(p) for p in roots), place(rows), whole, whole),
-        out_specs=out | {"status": whole},
-        check_vma=False,
-    )(prior.mean, roots, rows.weights, constraint.value, constraint.noise_std)
+    in_specs = P(*axes), tuple(place(p) for p in roots), place(rows), whole, whole
+    found = by_device(on_block, mesh, in_specs, out | {"status": whole})
+    return found(prior.mean, roots, rows.weights, constraint.value, constraint.noise_std)

@@ -3,13 +3,16 @@
 The functions of `physcon.fv` run on each block as they are. A block's side is a `Seam`: its ghost
 cells are the neighbour's cells (`ppermute`), on the outermost blocks the physical ones. The time
 step is common (`pmax`). Per tendency two messages cross each seam, as wide as the reconstruction's
-stencil; nothing is gathered.
+stencil.
 
-A law or source that holds arrays over the grid has a method ``on_block(cut)`` that returns it with
-each of them cut, as `physcon.fv.Advection` does; other sources must act point by point.
+A law, source or event that holds arrays over the grid has a method ``on_block(cut)`` that returns
+it with each of them cut, as `physcon.fv.Advection` does; other sources, and Riemann solvers, must
+act point by point, which is checked. An implicit step along a divided axis gathers four numbers of
+each line and block.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -20,11 +23,13 @@ from jax.sharding import PartitionSpec as P
 
 from physcon import fv
 from physcon._checks import require
-from physcon._mesh import Axes, check_axes, raise_status
+from physcon._linalg import cast
+from physcon._mesh import Axes, by_device, check_axes, raise_status
 from physcon._typing import Array, ArrayLike, Float, PyTree
 from physcon.boundary import Boundary, Seam
 from physcon.fv.semidiscrete import DEFAULT, Source
 from physcon.grid import Grid
+from physcon.parallel.pointwise import check_pointwise
 
 
 def tendency(
@@ -67,6 +72,8 @@ def solve(
     cfl: ArrayLike = 0.45,
     dt: ArrayLike | None = None,
     source: Source | None = None,
+    event: Any = None,
+    stop: bool = True,
     max_steps: int = 100_000,
     loop: str = "while",
     throw: bool = True,
@@ -80,12 +87,22 @@ def solve(
     problem = fv.Problem(law, grid, boundary, scheme, source)
     clock = {"times": times, "start": start, "cfl": cfl} | ({} if dt is None else {"dt": dt})
     clock = {name: jnp.asarray(x, u.dtype) for name, x in clock.items()}
-    limits = {"max_steps": max_steps, "loop": loop}
+    limits = {"max_steps": max_steps, "loop": loop, "stop": stop}
     out = P(None, None, *axes), P(), P(), P()
+    if event is not None:
+        require(
+            _knows(event),
+            "an event with a method on_block(cut), where the grid is divided",
+            type(event).__name__,
+            "use fv.Arrival, or sum over devices in your own (physcon.parallel.domain)",
+        )
+        clock |= {"event": event}
+        out = *out, (P(), P(), P(None, *axes))
     found = _divided(_solve, problem, u, clock, limits, mesh, axes, out)
-    solution = fv.Solution(clock["times"], *found)
+    happened = None if event is None else fv.Event(*found[4])
+    solution = fv.Solution(clock["times"], *found[:4], event=happened)
     if throw:
-        raise_status(solution.status, {k: m for k, m in fv.STATUS.items() if k != 0})
+        raise_status(solution.status, {k: m for k, m in fv.STATUS.items() if k not in (0, 5)})
     return solution
 
 
@@ -93,9 +110,12 @@ def _tendency(problem: fv.Problem, u: Array, t: Array) -> Array:
     return fv.tendency(u, *problem.parts(), t=t, source=problem.source)
 
 
-def _solve(problem: fv.Problem, u: Array, **settings: Any) -> tuple[Array, ...]:
+def _solve(problem: fv.Problem, u: Array, **settings: Any) -> tuple[PyTree, ...]:
     found = fv.solve(u, *problem.parts(), source=problem.source, throw=False, **settings)
-    return found.u, found.steps, found.status, found.t
+    results = found.u, found.steps, found.status, found.t
+    if found.event is None:
+        return results
+    return *results, (found.event.found, found.event.t, found.event.u)
 
 
 @eqx.filter_jit
@@ -103,7 +123,7 @@ def _divided(
     fn: Callable[..., PyTree],
     problem: fv.Problem,
     u: Array,
-    numbers: dict[str, Array],
+    numbers: dict[str, Any],
     settings: dict[str, Any],
     mesh: Mesh,
     axes: Axes,
@@ -125,18 +145,32 @@ def _divided(
         cut = _Cut(shape, blocks, axes)
         coordinates, spacings = lengths
         block, sides = Grid(coordinates, spacings, grid.location), _seams(boundary, cut)
-        law, source = _restricted(law, cut), _restricted(source, cut)
+        if source is not None and any(axes) and not any(map(_knows, _nodes(source))):
+            check_pointwise("a source", source, u, jnp.zeros((), u.dtype))
+        law, source, numbers = (_restricted(x, cut) for x in (law, source, numbers))
+        if any(axes) and not _knows(scheme.riemann):
+            _check_riemann(scheme.riemann, law, u)
         return fn(fv.Problem(law, block, sides, scheme, source), u, **numbers, **settings)
 
     in_specs = P(None, *axes), lengths[1], P()
-    # Scalars and conditionals of the loop have no one type of variation: checked by tests instead.
-    return jax.shard_map(
-        on_block, mesh=mesh, in_specs=in_specs, out_specs=out_specs, check_vma=False
-    )(u, lengths[0], arrays)
+    return by_device(on_block, mesh, in_specs, out_specs)(u, lengths[0], arrays)
+
+
+def _check_riemann(riemann: Any, law: Any, u: Array) -> None:
+    """A flux that takes, say, the largest speed of all faces would take that of its block."""
+    law = law.hyperbolic if isinstance(law, fv.Mixed) else law
+    if isinstance(law, fv.Law):
+        faces = jax.ShapeDtypeStruct((u.shape[0], u.shape[1] + 1, *u.shape[2:]), u.dtype)
+        flux: Any = partial(cast(law, u.dtype).numerical_flux, riemann)
+        check_pointwise("a law with a Riemann solver", flux, faces, faces)
 
 
 class _Cut:
-    """This device's part of an array over the cells or faces of the whole grid, space axes last."""
+    """This device's part of an array over the whole grid, space axes last.
+
+    Along an axis of n cells the array has n entries, n + 1 (faces) or n + 2 (with a cell beyond
+    either side); the part has as many more than the block.
+    """
 
     def __init__(self, whole: tuple[int, ...], block: tuple[int, ...], axes: Axes):
         self.whole, self.block, self.axes = whole, block, axes
@@ -148,20 +182,25 @@ class _Cut:
             return x
         for at, k in enumerate(kept, x.ndim - len(kept)):
             name, n = self.axes[k], self.block[k]
-            more = x.shape[at] - self.whole[k]  # 1 for faces
-            if name is not None and more in (0, 1):
+            more = x.shape[at] - self.whole[k]
+            if name is not None and more in (0, 1, 2):
                 start = jax.lax.axis_index(name) * n
                 x = jax.lax.dynamic_slice_in_dim(x, start, n + more, axis=at)
         return x
 
 
+def _knows(node: Any) -> bool:
+    return hasattr(node, "on_block")
+
+
+def _nodes(module: Any) -> list[Any]:
+    """Its parts, where those that know how to cut themselves are whole."""
+    return jax.tree.leaves(module, is_leaf=_knows)
+
+
 def _restricted(module: Any, cut: _Cut) -> Any:
-    """A law or source, with every part that knows how cut to this block."""
-
-    def knows(node: Any) -> bool:
-        return hasattr(node, "on_block")
-
-    return jax.tree.map(lambda n: n.on_block(cut) if knows(n) else n, module, is_leaf=knows)
+    """A law, source or event, with every part that knows how cut to this block."""
+    return jax.tree.map(lambda n: n.on_block(cut) if _knows(n) else n, module, is_leaf=_knows)
 
 
 def _seams(boundary: Boundary, cut: _Cut) -> Boundary:

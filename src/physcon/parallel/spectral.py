@@ -17,7 +17,7 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from physcon._checks import require
-from physcon._mesh import Axes, check_axes
+from physcon._mesh import Axes, by_device, check_axes
 from physcon._typing import Array, Float, PyTree
 from physcon.operators.fno import FNO, with_coordinates
 from physcon.operators.spectral import Modes, Weights, check_modes, lowest, mix, widened
@@ -39,9 +39,7 @@ def spectral_conv(
     def on_block(weights: Array, u: Array) -> Array:
         return _convolve(weights, u, axes)
 
-    return jax.shard_map(
-        on_block, mesh=mesh, in_specs=(P(), field), out_specs=field, check_vma=False
-    )(weights, u)
+    return by_device(on_block, mesh, (P(), field), field)(weights, u)
 
 
 def fno(model: FNO, u: Float[Array, "i *x"], *, mesh: Mesh, axes: Axes) -> Float[Array, "o *x"]:
@@ -62,9 +60,7 @@ def fno(model: FNO, u: Float[Array, "i *x"], *, mesh: Mesh, axes: Axes) -> Float
     def on_block(arrays: PyTree, u: Array) -> Array:
         return eqx.combine(arrays, static).raw(u, lambda w, v: _convolve(w, v, axes))
 
-    raw = jax.shard_map(
-        on_block, mesh=mesh, in_specs=(P(), field), out_specs=field, check_vma=False
-    )(arrays, u)
+    raw = by_device(on_block, mesh, (P(), field), field)(arrays, u)
     return raw if model.outputs is None else model.outputs.decode(raw)
 
 

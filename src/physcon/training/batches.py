@@ -8,7 +8,7 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from physcon._checks import require
-from physcon._mesh import check_even
+from physcon._mesh import by_device, check_even
 from physcon._typing import Array, Int, PRNGKeyArray, PyTree
 
 
@@ -73,4 +73,4 @@ def _dealt(data: PyTree, index: Int[Array, " b"], mesh: Mesh) -> PyTree:
 
         return jax.tree.map(rows, data)
 
-    return jax.shard_map(deal, mesh=mesh, in_specs=(P(name), P()), out_specs=P(name))(data, index)
+    return by_device(deal, mesh, (P(name), P()), P(name))(data, index)

@@ -2,9 +2,11 @@
 
 import shutil
 import time
+from functools import partial
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
+import equinox as eqx
 import jax
 import numpy as np
 import xarray as xr
@@ -48,7 +50,7 @@ def checked(config: SolveConfig, mesh: Mesh | None = None) -> Setup:
     with jax.enable_x64(config.dtype == "float64"):
         setup = assemble(config)
         span = np.array([config.start, config.end], config.dtype)
-        jax.eval_shape(lambda u: _interval(config, setup, mesh, u, span).u, setup.state)
+        jax.eval_shape(lambda u: _interval(config, setup, mesh, u, span)[0], setup.state)
     return setup
 
 
@@ -117,21 +119,22 @@ def _kept(config: SolveConfig, setup: Setup, folder: Path, mesh: Mesh | None) ->
 
 def _interval(
     config: SolveConfig, setup: Setup, mesh: Mesh | None, u: Array, span: np.ndarray
-) -> fv.Solution:
+) -> tuple[Array, ...]:
     """From one snapshot to the next, whose times are `span`."""
-    divided = {} if mesh is None else {"mesh": mesh, "axes": mesh.axis_names}
     scheme = config.scheme
-    return (fv.solve if mesh is None else parallel.solve)(
-        u,
-        *setup.problem.parts(),
-        times=span[1:],
-        start=span[0],
-        cfl=scheme.cfl,
-        dt=scheme.dt,
-        max_steps=scheme.max_steps,
-        throw=False,
-        **divided,
-    )
+    limits = {"cfl": scheme.cfl, "dt": scheme.dt, "max_steps": scheme.max_steps}
+    return advance((setup.problem, {"start": span[0], "times": span[1:]} | limits, mesh), u)
+
+
+@eqx.filter_jit(donate="all-except-first")
+def advance(inputs: tuple[fv.Problem, dict[str, Any], Mesh | None], u: Array) -> tuple[Array, ...]:
+    """The state after an interval, in the memory of `u`; time, steps and status with it."""
+    problem, clock, mesh = inputs
+    solve: Any = fv.solve
+    if mesh is not None:
+        solve = partial(parallel.solve, mesh=mesh, axes=mesh.axis_names)
+    solution = solve(u, *problem.parts(), **clock, source=problem.source, throw=False)
+    return solution.u[-1], solution.t, solution.steps, solution.status
 
 
 def _step_through(
@@ -148,17 +151,16 @@ def _step_through(
     with bar:
         for k in range(done + 1, len(times)):
             began = time.perf_counter()
-            solution = _interval(config, setup, mesh, u, times[k - 1 : k + 1])
-            status = int(solution.status)
-            if status:
+            u, t, taken, failed = _interval(config, setup, mesh, u, times[k - 1 : k + 1])
+            if failed:
                 raise FloatingPointError(
-                    f"at t = {float(solution.t):.6g}: {fv.STATUS[status]}; "
+                    f"at t = {float(t):.6g}: {fv.STATUS[int(failed)]}; "
                     f"snapshots until t = {times[k - 1]:.6g} are in {kept.folder}"
                 )
-            u, steps = solution.u[-1], steps + int(solution.steps)
+            steps += int(taken)
             kept.save(k, u, float(times[k]), steps)
             seconds = time.perf_counter() - began
-            rate = int(solution.steps) * setup.problem.grid.size / seconds
+            rate = int(taken) * setup.problem.grid.size / seconds
             bar.set_postfix_str(f"t = {times[k]:.4g}, {steps} steps, {rate:.2g} cell steps/s")
             bar.update()
 

@@ -1,0 +1,87 @@
+"""Whether a function of a field acts point by point, read off its program.
+
+Only such a function may be handed the block of one device. The whole field's shape must pass
+through every operation: slices, sums, shifts and scans along space lose it or are named here.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+
+from physcon._checks import require
+from physcon._typing import Shape
+
+#: Parts of the names of operations that mix or tell apart the points of an axis.
+_MIXING = ("cum", "sort", "rev", "fft", "conv_general", "reduce_window", "_solve", "random_bits")
+
+
+def check_pointwise(what: str, fn: Callable[..., Any], u: Any, *rest: Any) -> None:
+    """Raise ValueError unless ``fn(u, *rest)`` acts point by point, as far as its program shows.
+
+    Arguments are arrays, or their shapes.
+    """
+    space = u.shape[1:]
+    try:
+        program = jax.make_jaxpr(fn)(u, *rest)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"expected {what} that acts on the block {u.shape} of a divided grid, got "
+            f"{type(error).__name__}: {error}; if it holds arrays over the grid, make it a module "
+            "with a method on_block(cut) that cuts them"
+        ) from error
+    for equation in _equations(program.jaxpr):
+        require(
+            _keeps(equation, space),
+            f"{what} that acts point by point, where the grid is divided",
+            f"`{equation.primitive.name}` along space",
+            "if it is one, or can be made one, give it a method on_block(cut) that returns it",
+        )
+
+
+def _equations(jaxpr: Any) -> Iterator[Any]:
+    """All of them but the calls of other programs, in whose place are those within."""
+    for equation in jaxpr.eqns:
+        leaves = jax.tree.leaves(equation.params, is_leaf=lambda x: hasattr(x, "eqns"))
+        inner = [getattr(x, "jaxpr", x) for x in leaves]
+        inner = [x for x in inner if hasattr(x, "eqns")]
+        if not inner or "scatter" in equation.primitive.name:
+            yield equation
+        for program in inner:
+            yield from _equations(program)
+
+
+def _keeps(equation: Any, space: Shape) -> bool:
+    """Whether each point of a result comes from the same point of the arguments."""
+    name, params = equation.primitive.name, equation.params
+    shapes = [getattr(x.aval, "shape", ()) for x in (*equation.invars, *equation.outvars)]
+    inputs, outputs = shapes[: len(equation.invars)], shapes[len(equation.invars) :]
+    if name == "iota" or (name == "concatenate" and not any(_contains(s, space) for s in inputs)):
+        # Coordinates made from u.shape would be those of the block.
+        return outputs[0][params["dimension"]] not in space
+    if not any(_contains(shape, space) for shape in shapes):
+        return True  # no field is involved
+    if any(part in name for part in _MIXING):
+        return False
+    if name == "dot_general":
+        summed, _ = params["dimension_numbers"]
+        free = [
+            tuple(n for k, n in enumerate(shape) if k not in axes)
+            for shape, axes in zip(inputs, summed, strict=True)
+        ]
+        pairs = zip(inputs, free, strict=True)
+        return all(_contains(f, space) for s, f in pairs if _contains(s, space))
+    if name == "gather":
+        return _contains(params["slice_sizes"], space)
+    if "scatter" in name:
+        return _contains(inputs[2], space)
+    if name == "dynamic_update_slice":
+        return _contains(inputs[1], space)
+    read = any(_contains(shape, space) for shape in inputs)
+    return not read or all(_contains(shape, space) for shape in outputs)
+
+
+def _contains(shape: Shape, space: Shape) -> bool:
+    """Whether the axes of space are among those of an array, in their order."""
+    axes = iter(shape)
+    return all(n in axes for n in space)
