@@ -118,7 +118,7 @@ def shard(tree: PyTree, mesh: Mesh, spec: P) -> PyTree:
     """
     sharding = NamedSharding(automatic(mesh), spec)
 
-    def place(x: jax.Array) -> jax.Array:
+    def place(x: Array | np.ndarray) -> Array:
         if jax.process_count() == 1:
             return jax.device_put(x, sharding)
         if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):

@@ -23,6 +23,12 @@ def mean_squared_error(mean: Float[Array, "*x"], truth: Float[Array, "*x"]) -> S
     return jnp.mean((mean - truth) ** 2)
 
 
+def relative_l2(mean: Float[Array, "*x"], truth: Float[Array, "*x"]) -> Scalar:
+    """‖mean - truth‖ / ‖truth‖ over all points."""
+    require_shape(truth, mean.shape, "truth")
+    return jnp.linalg.norm(mean - truth) / jnp.linalg.norm(truth)
+
+
 def gaussian_log_likelihood(
     mean: Float[Array, "*x"], std: Float[Array, "*x"], truth: Float[Array, "*x"]
 ) -> Scalar:

@@ -27,6 +27,8 @@ def test_scores_equal_scipy_and_the_defining_integral(prediction):
     np.testing.assert_allclose(
         metrics.mean_squared_error(mean, truth), ((mean - truth) ** 2).mean()
     )
+    expected = np.sqrt(np.sum((mean - truth) ** 2) / np.sum(truth**2))
+    np.testing.assert_allclose(metrics.relative_l2(mean, truth), expected)
 
     def crps(m, s, y):  # the integral of (F(x) - 1[x >= y])² over x
         below = quad(lambda x: stats.norm.cdf(x, m, s) ** 2, m - 12 * s, y, epsabs=1e-12)[0]

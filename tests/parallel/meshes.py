@@ -32,9 +32,13 @@ def run(fn, *args):
     traced = jax.jit(fn).trace(*args)
     traced.lower(lowering_platforms=("cuda", "tpu"))
     program = traced.lower().compile()
+    return program(*args), collectives(program)
+
+
+def collectives(program):
+    """How often each occurs in a compiled program, which calls nothing on the host."""
     text = program.as_text()
     assert "callback" not in text
-    names = re.findall(
-        r" (all-gather|all-reduce|all-to-all|collective-permute|reduce-scatter)\(", text
-    )
-    return program(*args), {name: names.count(name) for name in set(names)}
+    kinds = r" (all-gather|all-reduce|all-to-all|collective-permute|reduce-scatter)\("
+    names = re.findall(kinds, text)
+    return {name: names.count(name) for name in set(names)}

@@ -7,8 +7,20 @@ from groups import Group, shared
 from physcon.cli import main
 from physcon.io import read_arrays
 
-TRAIN = """
+HOLD = """
 import sys, time
+import physcon.training.loop as loop
+
+def hold(seconds):  # before every chunk, so that a kill falls inside the run
+    compiled = loop.compiled_chunk
+    loop.compiled_chunk = lambda *args: (
+        lambda run: lambda *inputs: (time.sleep(seconds), run(*inputs))[1]
+    )(compiled(*args))
+"""
+
+TRAIN = (
+    HOLD
+    + """
 import jax, jax.numpy as jnp, numpy as np, optax
 from physcon import parallel
 from physcon.parallel import processes
@@ -24,12 +36,7 @@ assert data.addressable_shards[0].data.shape == (64 // int(number), 3)
 def loss(w, task, key):
     return (task @ w - 1.0) ** 2 + 0.1 * w @ jax.random.normal(key, (3,))
 
-if float(pause):  # hold every chunk, so that a kill falls inside the run
-    import physcon.training.loop as loop
-    compiled = loop.compiled_chunk
-    loop.compiled_chunk = lambda *args: (
-        lambda run: lambda *inputs: (time.sleep(float(pause)), run(*inputs))[1]
-    )(compiled(*args))
+hold(float(pause))
 with processes.ending_together():
     mean_loss = parallel.mean_over_tasks(loss, mesh=mesh, axis="batch")
     out = fit(mean_loss, jnp.ones(3), optax.adam(0.01), Minibatches(data, 16, mesh), 200,
@@ -38,6 +45,18 @@ with processes.ending_together():
 if jax.process_index() == 0:
     np.savez(output, w=out.params, losses=out.losses)
 """
+)
+
+
+STUDY = (
+    HOLD
+    + """
+from physcon.cli import main
+
+hold(0.4)
+main(sys.argv[1:])
+"""
+)
 
 
 def training(checkpoint, output, pause=0.0):
@@ -112,6 +131,30 @@ def test_the_command_line_shares_a_study_among_two_processes(tmp_path):
     got, expected = (read_arrays(f / "training.npz")["ensemble"] for f in (folder, alone))
     assert got.shape == (6,)
     np.testing.assert_allclose(got, expected, rtol=1e-5)
+    assert {f.name for f in folder.iterdir()} == {f.name for f in alone.iterdir()}
+
+
+def test_a_boundary_study_begun_by_two_processes_is_finished_by_one(tmp_path):
+    config, folder, alone = (tmp_path / name for name in ("stokes.yaml", "together", "alone"))
+    config.write_text(
+        "{study: boon, problem: stokes, nodes: 9, train: 8, test: 2, modes: 2, width: 4, depth: 1,"
+        " batch: 4, steps: 40, save_every: 10, methods: [lift], seeds: [0]}"
+    )
+
+    def study(folder):
+        return ["run", str(config), "--output", str(folder), "--quiet"]
+
+    checkpoint = folder / "lift.checkpoint"
+    with Group(2, shared(["-c", STUDY], study(folder))) as group:
+        codes, outputs = group.killed(1, checkpoint)
+    assert codes[0] == 1
+    assert "expected all 2 processes to stay" in outputs[0]
+    assert b'"step": 40' not in checkpoint.read_bytes()[:400]
+    main([*study(folder), "--resume"])
+    main(study(alone))
+    got, expected = (read_arrays(f / "training.npz")["lift"] for f in (folder, alone))
+    assert got.shape == (40,)
+    np.testing.assert_allclose(got, expected, rtol=2e-5)
     assert {f.name for f in folder.iterdir()} == {f.name for f in alone.iterdir()}
 
 

@@ -137,6 +137,7 @@ def every_metric(x):
     pointwise = (metrics.gaussian_log_likelihood, metrics.gaussian_crps, metrics.standardized)
     return (
         metrics.mean_squared_error(x, std),
+        metrics.relative_l2(x, std),
         [score(x, std, 2 * x) for score in pointwise],
         metrics.energy_score(samples, std),
         metrics.interval_coverage(x, std, 2 * x),
@@ -308,8 +309,8 @@ TABLE: dict[str, Callable[[Any], Any]] = {
         models.latent_loss(LATENT, x[None], x[None], key=KEY, samples=2),
     ),
     "models.mixture_moments": lambda x: models.mixture_moments(x.reshape(2, 4), jnp.ones((2, 4))),
-    "metrics.mean_squared_error, metrics.gaussian_log_likelihood, metrics.gaussian_crps, "
-    "metrics.standardized, metrics.energy_score, metrics.interval_coverage, "
+    "metrics.mean_squared_error, metrics.relative_l2, metrics.gaussian_log_likelihood, "
+    "metrics.gaussian_crps, metrics.standardized, metrics.energy_score, metrics.interval_coverage, "
     "metrics.interval_width, metrics.probability_integral_transform, "
     "metrics.conservation_error, metrics.shock_position, "
     "metrics.shock_position_error": every_metric,

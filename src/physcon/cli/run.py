@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import yaml
 from jsonargparse import ArgumentParser, Namespace
 
-from physcon._checks import require
 from physcon.cli import distributed
 from physcon.cli.info import provenance
 from physcon.cli.settings import from_options
@@ -151,9 +150,6 @@ def main(options: Namespace) -> None:
 
 def _mesh(options: Namespace) -> Any:
     """The mesh over all processes, once this one has joined them; None for a run by itself."""
-    if options.distributed:
-        one = "--study probconserv with --distributed"
-        require(options.study == _DEFAULT, one, options.study, "run other studies in one process")
     if not distributed.joined(options):
         return None
     from physcon.parallel import processes

@@ -10,9 +10,12 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from physcon import report
+from physcon._mesh import is_writer
 from physcon.io import write_arrays
+from physcon.operators import BoundaryFNO
 from physcon.studies.boon_config import BoonConfig, Method
 from physcon.studies.boon_data import answer_times, samples, space_axes, study_grid
 from physcon.studies.boon_networks import Errors, evaluated, exists, trained
@@ -25,6 +28,7 @@ def run(
     identity: dict[str, Any] | None = None,
     resume: bool = False,
     progress: bool = True,
+    mesh: Mesh | None = None,
 ) -> list[report.BoundaryRow]:
     """The rows of the table; with a `folder`, checkpoints, tables and figures are kept there.
 
@@ -32,12 +36,14 @@ def run(
 
     Args:
         identity: the resolved settings as JSON values; a checkpoint of other settings is refused.
+        mesh: of one axis, whose devices share the training. Process 0 evaluates.
+
+    Returns: the rows of the table; none on other processes.
     """
     grid = study_grid(config)
     keys = jax.random.split(jax.random.key(config.data_seed), 3)
-    train, test = samples(keys[0], config, config.train), samples(keys[1], config, config.test)
-    errors: dict[Method, Errors] = {}
-    predictions: dict[str, np.ndarray] = {}
+    train = samples(keys[0], config, config.train, mesh)
+    networks: dict[Method, BoundaryFNO] = {}
     losses: dict[str, np.ndarray] = {}
     methods: list[Method] = [m for m in config.methods if exists(m, config)]
     for method in methods:
@@ -45,11 +51,18 @@ def run(
             print(f"{config.problem}: {method}", flush=True)
         found = trained(
             method, config, grid, train, keys[2],
-            folder=folder, identity=identity, resume=resume, progress=progress,
+            folder=folder, identity=identity, resume=resume, progress=progress, mesh=mesh,
         )  # fmt: skip
-        errors[method], u = evaluated(found.params, method, config, grid, test)
-        predictions[method] = u[0]
+        networks[method] = found.params
         losses[method] = np.asarray(found.losses) / len(config.seeds)
+    if not is_writer():
+        return []
+    test = samples(keys[1], config, config.test)
+    errors: dict[Method, Errors] = {}
+    predictions: dict[str, np.ndarray] = {}
+    for method, network in networks.items():
+        errors[method], u = evaluated(network, method, config, grid, test)
+        predictions[method] = u[0]
     rows = table(errors)
     if folder is not None:
         report.write_boundary_tables(folder, rows)

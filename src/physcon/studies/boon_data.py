@@ -8,6 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from physcon._typing import Array, Float, PRNGKeyArray
 from physcon.boundary import Boundary
@@ -18,6 +19,7 @@ from physcon.problems.stokes import StokesSecond
 from physcon.problems.viscous_burgers import BurgersPeriodic, BurgersRiemann
 from physcon.problems.wave import StandingWaves
 from physcon.studies.boon_config import BoonConfig
+from physcon.studies.sharing import every
 
 #: A random member of each family; all live on the unit interval or square.
 FAMILIES: dict[str, Callable[[PRNGKeyArray], Any]] = {
@@ -64,8 +66,13 @@ def study_grid(config: BoonConfig) -> Grid:
     return Grid.nodes(*[x] * axes, answer_times(config))
 
 
-def samples(key: PRNGKeyArray, config: BoonConfig, number: int) -> Samples:
-    """Random functions of the family: exact on the grid, or solved (the cavity)."""
+def samples(
+    key: PRNGKeyArray, config: BoonConfig, number: int, mesh: Mesh | None = None
+) -> Samples:
+    """Random functions of the family: exact on the grid, or solved (the cavity).
+
+    Each device of a mesh draws its own part of the same ones.
+    """
     draw, grid = FAMILIES[config.problem], study_grid(config)
 
     def one(key: PRNGKeyArray) -> tuple[Array, Array, Boundary]:
@@ -74,8 +81,7 @@ def samples(key: PRNGKeyArray, config: BoonConfig, number: int) -> Samples:
         u = start if config.times == 1 else start[..., None]
         return jnp.broadcast_to(u, grid.shape)[None], answer, boundary
 
-    many = jax.jit(lambda keys: jax.lax.map(one, keys, batch_size=64))
-    return Samples(*many(jax.random.split(key, number)))
+    return Samples(*every(one, jax.random.split(key, number), mesh, batch_size=64))
 
 
 def _function(

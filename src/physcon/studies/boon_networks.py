@@ -7,15 +7,18 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from physcon._typing import Array, Float, PRNGKeyArray, PyTree, Scalar
 from physcon.grid import Grid
+from physcon.metrics import relative_l2
 from physcon.operators.boon import BoundaryFNO, NetworkForm
 from physcon.operators.enforce import residuals
 from physcon.operators.fno import Normaliser
 from physcon.studies.boon_config import BoonConfig, Method
 from physcon.studies.boon_data import Samples, space_axes
-from physcon.training import FitResult, Minibatches, fit
+from physcon.studies.sharing import adam, fit_tasks, whole
+from physcon.training import FitResult
 
 _FORMS: dict[Method, NetworkForm] = {
     "plain": "overwrite",
@@ -87,37 +90,31 @@ def trained(
     identity: dict[str, Any] | None = None,
     resume: bool = False,
     progress: bool = True,
+    mesh: Mesh | None = None,
 ) -> FitResult:
     """Networks of all seeds (leaves lead with the seed), each trained as if alone.
 
     Adam acts on every number by itself, so the gradient of the sum of the losses trains all seeds.
-    A checkpoint ``<method>.checkpoint`` is kept in `folder`, if one is given.
+    A checkpoint ``<method>.checkpoint`` is kept in `folder`, if one is given. With a mesh the data
+    are divided among its devices.
     """
-    import optax
-
-    inputs, outputs = Normaliser.fit(data.u), Normaliser.fit(data.answer)
+    inputs, outputs = (whole(Normaliser.fit(x), mesh) for x in (data.u, data.answer))
     # One by one, not under vmap: a dozen generators in one program take a minute to compile.
     each = [network(method, config, jax.random.key(s), inputs, outputs) for s in config.seeds]
     networks = jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
 
-    def loss(networks: BoundaryFNO, batch: Samples, key: PRNGKeyArray) -> Scalar:
+    def loss(networks: BoundaryFNO, sample: Samples, key: PRNGKeyArray) -> Scalar:
         def of_seed(net: BoundaryFNO) -> Scalar:
-            def of_sample(sample: Samples) -> Scalar:
-                return _relative(predict(net, method, sample, grid), sample)
-
-            return jnp.mean(jax.vmap(of_sample)(batch))
+            return relative_l2(predict(net, method, sample, grid), sample.answer)
 
         return jnp.sum(eqx.filter_vmap(of_seed)(networks))
 
-    rate = optax.cosine_decay_schedule(config.learning_rate, config.steps)
-    optimizer = optax.chain(
-        optax.add_decayed_weights(config.weight_decay), optax.adam(rate)
-    )  # L2 in the gradient, as torch's Adam(weight_decay=...)
-    return fit(
+    return fit_tasks(
         loss,
         networks,
-        optimizer,
-        Minibatches(data, config.batch),
+        adam(config.learning_rate, config.weight_decay, config.steps),
+        data,
+        config.batch,
         config.steps,
         key,
         checkpoint=None if folder is None else folder / f"{method}.checkpoint",
@@ -125,6 +122,7 @@ def trained(
         resume=resume,
         config={**(identity or {}), "method": method},
         progress=progress,
+        mesh=mesh,
     )
 
 
@@ -149,7 +147,7 @@ def evaluated(
             jnp.sum((f**2).reshape(-1, config.times), 0) for f in (u - sample.answer, sample.answer)
         )
         over_time = jnp.sqrt(wrong / jnp.mean(size))
-        return Errors(_relative(u, sample), misfit, over_time)
+        return Errors(relative_l2(u, sample.answer), misfit, over_time)
 
     @eqx.filter_jit
     def all_of(networks: BoundaryFNO, data: Samples) -> tuple[Errors, Array]:
@@ -162,7 +160,3 @@ def evaluated(
 
     errors, first = jax.device_get(all_of(networks, data))
     return errors, first[0]
-
-
-def _relative(u: Array, sample: Samples) -> Scalar:
-    return jnp.linalg.norm(u - sample.answer) / jnp.linalg.norm(sample.answer)

@@ -5,24 +5,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from physcon import parallel, report
+from physcon import report
 from physcon._mesh import check_even, is_writer, shard
 from physcon._typing import PRNGKeyArray, Scalar
 from physcon.io import write_arrays
 from physcon.models.anp import ANP
 from physcon.models.ensemble import SetRegressor, ensemble_loss, make_ensemble
-from physcon.models.losses import (
-    mean_over_tasks,
-    scored_loss,
-    soft_constraint_loss,
-)
+from physcon.models.losses import scored_loss, soft_constraint_loss
 from physcon.models.predictor import Observations
 from physcon.models.scores import Score, make_score
 from physcon.problems import PROBLEMS, Task, sample_tasks, training_problems
@@ -30,7 +25,7 @@ from physcon.quadrature import trapezoid
 from physcon.studies.config import StudyConfig, TrainingSettings
 from physcon.studies.evaluate import Models
 from physcon.studies.models import Ensemble, NeuralProcess
-from physcon.training import Minibatches, fit
+from physcon.studies.sharing import fit_tasks
 
 Loss = Callable[..., Scalar]
 
@@ -55,15 +50,12 @@ def train(
     losses: dict[str, np.ndarray] = {}
 
     def trained(name: str, loss: Loss, start: Any, steps: int) -> Any:
-        if mesh is None:
-            mean_loss = mean_over_tasks(loss)
-        else:
-            mean_loss = parallel.mean_over_tasks(loss, mesh=mesh, axis="batch")
-        result = fit(
-            mean_loss,
+        result = fit_tasks(
+            loss,
             start,
             _optimizer(settings, steps),
-            Minibatches(tasks, settings.batch, mesh),
+            tasks,
+            settings.batch,
             steps,
             train_key,
             checkpoint=folder / f"{name}.checkpoint",
@@ -74,8 +66,7 @@ def train(
             mesh=mesh,
         )
         losses[name] = result.losses
-        own, rest = eqx.partition(result.params, eqx.is_array)
-        return eqx.combine(jax.tree.map(jnp.asarray, jax.device_get(own)), rest)
+        return result.params
 
     if config.model == "ensemble":
         members = make_ensemble(network_key, network.members, width=network.size)

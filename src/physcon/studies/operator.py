@@ -16,9 +16,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
-from physcon import report
+from physcon import metrics, report
 from physcon._files import write_json, write_text
+from physcon._mesh import is_writer
 from physcon._typing import PRNGKeyArray, Scalar
 from physcon.operators.fno import FNO, Normaliser
 from physcon.studies.operator_data import (
@@ -29,6 +31,7 @@ from physcon.studies.operator_data import (
     read_samples,
     refined,
 )
+from physcon.studies.sharing import adam, divided, fit_tasks
 
 
 @dataclass(frozen=True)
@@ -88,17 +91,24 @@ def run(
     identity: dict[str, Any],
     resume: bool = False,
     progress: bool = True,
+    mesh: Mesh | None = None,
 ) -> list[dict[str, Any]]:
     """Train, test on every grid, and write table and figure into `folder`.
 
-    Returns: the rows of the table: relative L2 errors, mean over samples, per seed.
+    Args:
+        mesh: of one axis, whose devices share the training. Process 0 evaluates.
+
+    Returns: the rows of the table: relative L2 errors, mean over samples, per seed; none on other
+    processes.
     """
     train = training_set(config, data)
-    cases = list(trials(config, data))
+    cases = list(trials(config, data)) if is_writer() else []
     networks = {
-        seed: trained(config, seed, train, folder, identity, resume, progress)
+        seed: trained(config, seed, train, folder, identity, resume, progress, mesh)
         for seed in config.seeds
     }
+    if not is_writer():
+        return []
     rows = []
     for trial in cases:
         errors = [relative_l2(predict(net, trial.inputs), trial) for net in networks.values()]
@@ -162,27 +172,22 @@ def trained(
     identity: dict[str, Any] | None = None,
     resume: bool = False,
     progress: bool = True,
+    mesh: Mesh | None = None,
 ) -> FNO:
     """The network of one seed, on the mean relative L2 error of its batches."""
-    import optax
 
-    from physcon.training import Minibatches, fit
-
-    def loss(fno: FNO, batch: Samples, key: PRNGKeyArray) -> Scalar:
-        error = _norms(jax.vmap(fno)(jnp.asarray(batch.inputs)) - batch.answers)
-        return jnp.mean(error / _norms(batch.answers))
+    def loss(fno: FNO, sample: Samples, key: PRNGKeyArray) -> Scalar:
+        inputs, answers = jnp.asarray(sample.inputs), jnp.asarray(sample.answers)
+        return metrics.relative_l2(fno(inputs), answers)
 
     weights, order = jax.random.split(jax.random.key(seed))
     steps = config.epochs * (train.inputs.shape[0] // config.batch)
-    optimizer = optax.chain(
-        optax.add_decayed_weights(config.weight_decay),
-        optax.adam(optax.cosine_decay_schedule(config.learning_rate, max(steps, 1))),
-    )
-    return fit(
+    return fit_tasks(
         loss,
         network(config, weights, train),
-        optimizer,
-        Minibatches(jax.tree.map(jnp.asarray, train), config.batch),
+        adam(config.learning_rate, config.weight_decay, steps),
+        divided(train, mesh),
+        config.batch,
         steps,
         order,
         checkpoint=None if folder is None else folder / f"fno_{seed}.checkpoint",
@@ -190,6 +195,7 @@ def trained(
         resume=resume,
         config={**(identity or asdict(config)), "seed": seed},
         progress=progress,
+        mesh=mesh,
     ).params
 
 
@@ -202,8 +208,8 @@ def predict(fno: FNO, inputs: Fields, batch: int = 50) -> Fields:
 
 def relative_l2(prediction: Fields, trial: Trial) -> float:
     """Mean over samples of ‖prediction - truth‖ / ‖truth‖ on the nodes of the truth."""
-    error = prediction[:, :, :: trial.stride, :: trial.stride] - trial.answers
-    return float(np.mean(_norms(error) / _norms(trial.answers)))
+    on_nodes = jnp.asarray(prediction[:, :, :: trial.stride, :: trial.stride])
+    return float(jnp.mean(jax.vmap(metrics.relative_l2)(on_nodes, jnp.asarray(trial.answers))))
 
 
 def table_text(rows: list[dict[str, Any]]) -> str:
@@ -215,8 +221,3 @@ def table_text(rows: list[dict[str, Any]]) -> str:
         lines.append(f"{row['grid']:>10}  {row['truth']:<8}{np.mean(errors):>12.4f}   {spread}")
     lines.append("truth: public, the data's own nodes; exact, all nodes; file, a finer test set")
     return "\n".join(lines)
-
-
-def _norms(u: Any) -> Any:
-    """‖u‖ of every sample ``(n, c, a, b)``, of NumPy or JAX."""
-    return (u**2).sum(axis=(1, 2, 3)) ** 0.5

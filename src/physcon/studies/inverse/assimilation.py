@@ -21,13 +21,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from matplotlib.figure import Figure
 
 from physcon import fv
+from physcon._mesh import is_writer
 from physcon._typing import Array, Float, PRNGKeyArray
 from physcon.boundary import Boundary, Periodic
 from physcon.conditioning import Gaussian, condition, integral, sensors, stationary
@@ -36,6 +37,7 @@ from physcon.kernels import squared_exponential
 from physcon.linear_map import LowRank
 from physcon.report import write_rows
 from physcon.report.figures import save_figure
+from physcon.studies.sharing import solved
 
 COLOURS = {
     "ensemble Kalman": "#999999",
@@ -179,7 +181,12 @@ def twin(key: PRNGKeyArray, config: AssimilationConfig) -> History:
 
 
 def run(
-    config: AssimilationConfig, folder: Path, *, progress: bool = True, **command: Any
+    config: AssimilationConfig,
+    folder: Path,
+    *,
+    progress: bool = True,
+    mesh: Mesh | None = None,
+    **command: Any,
 ) -> list[dict]:
     """All twin experiments; table and figure into `folder`.
 
@@ -187,8 +194,9 @@ def run(
     error of the ensemble mean with the standard error over experiments, and mean spread.
     """
     keys = jax.random.split(jax.random.key(config.seed), config.experiments)
-    history = eqx.filter_jit(lambda keys: jax.lax.map(lambda k: twin(k, config), keys))(keys)
-    history = jax.device_get(history)
+    history = jax.device_get(solved(lambda key: twin(key, config), keys, mesh))
+    if not is_writer():
+        return []
     table = []
     for method, members in history.members.items():
         mass = members.astype(np.float64).mean(axis=-1)

@@ -25,9 +25,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from matplotlib.figure import Figure
 
 from physcon._checks import require
+from physcon._mesh import is_writer
 from physcon._typing import Array, Float, PRNGKeyArray, Scalar
 from physcon.conditioning import Gaussian, LinearConstraint, condition, sensors
 from physcon.inverse import Estimate, least_squares
@@ -200,7 +202,12 @@ def recovered(
 
 
 def run(
-    config: InverseCavityConfig, folder: Path, *, progress: bool = True, **command: Any
+    config: InverseCavityConfig,
+    folder: Path,
+    *,
+    progress: bool = True,
+    mesh: Mesh | None = None,
+    **command: Any,
 ) -> list[dict]:
     """Train, then recover the swirls of every test flow; table and figure into `folder`.
 
@@ -208,9 +215,12 @@ def run(
     error in the seven laws; root mean square error and posterior deviation of θ, in deviations of
     the prior; coverage of the 95 % intervals; the inflation that they include.
     """
-    surrogate = trained_surrogate(config, progress)
+    surrogate = trained_surrogate(config, mesh, folder=folder, progress=progress, **command)
     keys = jax.random.split(jax.random.key(config.seed + 1), 4)
-    held_out, test = flows(keys[0], config, config.held_out), flows(keys[1], config, config.test)
+    held_out = flows(keys[0], config, config.held_out, mesh)
+    test = flows(keys[1], config, config.test, mesh)
+    if not is_writer():
+        return []
     before, readings = observed(keys[2], held_out, config), observed(keys[3], test, config)
     broken = jax.jit(jax.vmap(lambda u, lid: no_slip(lid, config, "no slip").residual(u)))
     exact = np.asarray(test.vorticity[..., 1:]).reshape(config.test, -1)

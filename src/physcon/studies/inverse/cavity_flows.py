@@ -19,6 +19,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 
 from physcon._typing import Array, Float, PRNGKeyArray, Scalar
 from physcon.boundary import Boundary, Dirichlet
@@ -29,6 +30,7 @@ from physcon.problems.cavity import LidDrivenCavity, swirl_std, vorticity
 from physcon.quadrature import trapezoid
 from physcon.studies.boon_config import BoonConfig
 from physcon.studies.boon_data import study_grid
+from physcon.studies.sharing import solved
 
 #: Which laws a prediction is conditioned on.
 Laws: TypeAlias = Literal["none", "circulation", "no slip"]
@@ -96,16 +98,17 @@ def prior(config: InverseCavityConfig) -> Gaussian:
     return Gaussian.diagonal(jnp.zeros_like(std), std)
 
 
-def flows(key: PRNGKeyArray, config: InverseCavityConfig, number: int) -> Flows:
-    """Random members of the family, from the solver."""
+def flows(
+    key: PRNGKeyArray, config: InverseCavityConfig, number: int, mesh: Mesh | None = None
+) -> Flows:
+    """Random members of the family, from the solver, shared among the devices of a mesh."""
 
     def one(key: PRNGKeyArray) -> Flows:
         cavity = LidDrivenCavity.sample(key, config.viscosity)
         states = cavity.states(jnp.asarray(config.time), config.times, config.nodes, refine=1)
         return Flows(cavity.swirls.ravel(), cavity.lid, jnp.moveaxis(states, 0, -1))
 
-    many = jax.jit(lambda keys: jax.lax.map(one, keys, batch_size=64))
-    return many(jax.random.split(key, number))
+    return solved(one, jax.random.split(key, number), mesh, batch_size=64)
 
 
 def cavity(theta: Float[Array, " 9"], lid: Scalar, config: InverseCavityConfig) -> LidDrivenCavity:

@@ -1,11 +1,13 @@
 """The network of the inverse cavity study: a BOON-FNO, the walls that it is given, their errors."""
 
 from functools import partial
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from physcon._typing import Array, Float, Scalar
 from physcon.operators import BoundaryFNO
@@ -20,6 +22,7 @@ from physcon.studies.inverse.cavity_flows import (
     prior,
     walls,
 )
+from physcon.studies.sharing import divided, solved
 
 
 class Surrogate(eqx.Module):
@@ -56,14 +59,20 @@ def predict(
     return network(start[None], boundary(given), grid)[0]
 
 
-def trained_surrogate(config: InverseCavityConfig, progress: bool = True) -> Surrogate:
-    """Train as the boundary study does, fit the surface, and keep the errors on other flows."""
+def trained_surrogate(
+    config: InverseCavityConfig, mesh: Mesh | None = None, **options: Any
+) -> Surrogate:
+    """Train as the boundary study does (`trained`, which takes the options), fit the surface, and
+    keep the errors on other flows.
+    """
     keys = jax.random.split(jax.random.key(config.seed), 3)
-    seen, others = flows(keys[0], config, config.train), flows(keys[1], config, config.validation)
+    seen = flows(keys[0], config, config.train, mesh)
+    others = flows(keys[1], config, config.validation, mesh)
     on_walls = jax.vmap(walls)(seen.vorticity[..., 1:])
     start = jnp.broadcast_to(seen.vorticity[..., :1], seen.vorticity[..., 1:].shape)
     data = Samples(start[:, None], seen.vorticity[:, None, ..., 1:], jax.vmap(boundary)(on_walls))
-    fitted = trained("basis", config.network(), config.grid(), data, keys[2], progress=progress)
+    data = divided(data, mesh)
+    fitted = trained("basis", config.network(), config.grid(), data, keys[2], mesh=mesh, **options)
     network = jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, fitted.params)
     features = jax.vmap(partial(quadratic, config=config))(seen.theta, seen.lid)
     surface = jnp.linalg.lstsq(features, on_walls.reshape(config.train, -1))[0]
@@ -72,5 +81,4 @@ def trained_surrogate(config: InverseCavityConfig, progress: bool = True) -> Sur
     def miss(flow: Flows) -> Array:
         return flow.vorticity[..., 1:] - predict(network, surface, flow.theta, flow.lid, config)
 
-    errors = eqx.filter_jit(lambda flows: jax.lax.map(miss, flows, batch_size=32))(others)
-    return Surrogate(network, surface, errors)
+    return Surrogate(network, surface, solved(miss, others, mesh, batch_size=32))

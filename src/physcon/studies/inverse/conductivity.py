@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from matplotlib.figure import Figure
 
 from physcon import fv
+from physcon._mesh import is_writer
 from physcon._typing import Array, Float, PRNGKeyArray, Scalar
 from physcon.boundary import Boundary, Dirichlet
 from physcon.conditioning import Gaussian
@@ -25,6 +26,7 @@ from physcon.inverse import Estimate, least_squares
 from physcon.kernels import covariance, matern52
 from physcon.report import write_rows
 from physcon.report.figures import save_figure
+from physcon.studies.sharing import solved
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,12 @@ def example(x: Float[Array, " n"]) -> Float[Array, " n"]:
 
 
 def run(
-    config: ConductivityConfig, folder: Path, *, progress: bool = True, **command: Any
+    config: ConductivityConfig,
+    folder: Path,
+    *,
+    progress: bool = True,
+    mesh: Mesh | None = None,
+    **command: Any,
 ) -> list[dict]:
     """Recover every truth; table and figure into `folder`.
 
@@ -143,8 +150,9 @@ def run(
         )
 
     each = jax.random.split(keys[1], truth.shape[0])
-    result = eqx.filter_jit(lambda pairs: jax.lax.map(one, pairs))((truth, each))
-    mean, std, square, steps, status = jax.device_get(result)
+    mean, std, square, steps, status = jax.device_get(solved(one, (truth, each), mesh))
+    if not is_writer():
+        return []
     # What a cell's k stands for is the resistance of its layers: their harmonic mean.
     layers = np.asarray(truth).reshape(-1, config.cells, fine)
     target = -np.log(np.mean(np.exp(-layers), axis=2))

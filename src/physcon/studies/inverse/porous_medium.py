@@ -16,9 +16,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from matplotlib.figure import Figure
 
 from physcon import fv
+from physcon._mesh import is_writer
 from physcon._typing import Array, Float, PRNGKeyArray, Scalar
 from physcon.boundary import Boundary, Dirichlet
 from physcon.conditioning import Gaussian
@@ -28,6 +30,7 @@ from physcon.kernels import covariance, matern32
 from physcon.problems import PorousMedium
 from physcon.report import write_rows
 from physcon.report.figures import save_figure
+from physcon.studies.sharing import solved
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,12 @@ def estimate(data: Float[Array, "t s"], config: PorousMediumConfig) -> Estimate:
 
 
 def run(
-    config: PorousMediumConfig, folder: Path, *, progress: bool = True, **command: Any
+    config: PorousMediumConfig,
+    folder: Path,
+    *,
+    progress: bool = True,
+    mesh: Mesh | None = None,
+    **command: Any,
 ) -> list[dict]:
     """Recover every exponent from every data set; table and figure into `folder`.
 
@@ -144,7 +152,8 @@ def run(
     """
     t = knot_times(config)
 
-    def one(m: Array, key: PRNGKeyArray) -> tuple[Array, ...]:
+    def one(pair: tuple[Array, PRNGKeyArray]) -> tuple[Array, ...]:
+        m, key = pair
         data = exact_readings(m, config)
         data = data + config.noise_std * jax.random.normal(key, data.shape)
         found = estimate(data, config)
@@ -152,15 +161,17 @@ def run(
         square = jnp.mean(misfit(found.parameters, data, config) ** 2)
         return found.parameters, found.posterior.std(), square, found.status
 
-    @eqx.filter_jit
-    def solve(m: Array) -> tuple[Array, ...]:
+    with jax.enable_x64(config.dtype == "float64"):
         keys = jax.random.split(jax.random.key(config.seed), config.repeats)
-        return jax.lax.map(lambda key: one(m, key), keys)
-
+        every_m = jnp.repeat(jnp.asarray(config.exponents, dtype=float), config.repeats)
+        pairs = (every_m, jnp.tile(keys, len(config.exponents)))
+        found = jax.device_get(solved(one, pairs, mesh))
+    if not is_writer():
+        return []
     table, shown = [], {}
-    for m in config.exponents:
-        with jax.enable_x64(config.dtype == "float64"):
-            theta, std, square, status = jax.device_get(solve(jnp.asarray(m, dtype=float)))
+    for i, m in enumerate(config.exponents):
+        own = slice(i * config.repeats, (i + 1) * config.repeats)
+        theta, std, square, status = (x[own] for x in found)
         truth = np.concatenate([[np.log(m)], np.log(m * t) / m])
         inside = np.abs(theta - truth) < 1.96 * std
         table.append(

@@ -19,15 +19,17 @@ below, shrinks by 12 % with a discrepancy of 0.03, and by 6 % with a noise of 0.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from matplotlib.figure import Figure
 
+from physcon._mesh import is_writer
 from physcon._typing import Array, Float, PRNGKeyArray, Scalar
 from physcon.conditioning import Gaussian, LinearConstraint, integral, sensors, stationary
 from physcon.grid import Grid
@@ -36,6 +38,7 @@ from physcon.kernels import matern52
 from physcon.problems import Stefan
 from physcon.report import write_rows
 from physcon.report.figures import save_figure
+from physcon.studies.sharing import solved
 
 #: "sensors and mass" is constrained.
 METHODS = {"sensors": False, "sensors and mass": True}
@@ -179,36 +182,43 @@ def integrated_interval(data: Data, config: InverseStefanConfig, constrained: bo
     return interval(middle, low, high, data.theta[0])
 
 
-def simulated(config: InverseStefanConfig) -> Data:
+def simulated(config: InverseStefanConfig, mesh: Mesh | None = None) -> Data:
     """All data sets."""
     keys = jax.random.split(jax.random.key(config.seed), config.data_sets)
-    return eqx.filter_jit(jax.vmap(lambda key: simulate(key, config)))(keys)
+    return solved(lambda key: simulate(key, config), keys, mesh, config.data_sets)
 
 
-def intervals(data: Data, config: InverseStefanConfig) -> dict[str, dict[str, Interval]]:
+def intervals(
+    data: Data, config: InverseStefanConfig, mesh: Mesh | None = None
+) -> dict[str, dict[str, Interval]]:
     """method -> {"Laplace", "integrated"} -> intervals of all data sets."""
     found = {}
     for method, constrained in METHODS.items():
-        laplace = jax.vmap(lambda d, c=constrained: laplace_interval(d, config, c))
-        exact = lambda d, c=constrained: integrated_interval(d, config, c)  # noqa: E731
-        found[method] = {
-            "Laplace": jax.jit(laplace)(data),
-            "integrated": jax.jit(lambda d, f=exact: jax.lax.map(f, d))(data),
-        }
+        given = {"config": config, "constrained": constrained}
+        laplace = solved(partial(laplace_interval, **given), data, mesh, config.data_sets)
+        integrated = solved(partial(integrated_interval, **given), data, mesh)
+        found[method] = {"Laplace": laplace, "integrated": integrated}
     return jax.device_get(found)
 
 
 def run(
-    config: InverseStefanConfig, folder: Path, *, progress: bool = True, **command: Any
+    config: InverseStefanConfig,
+    folder: Path,
+    *,
+    progress: bool = True,
+    mesh: Mesh | None = None,
+    **command: Any,
 ) -> list[dict]:
     """Estimate p* for every data set, with and without the mass; table and figure into `folder`.
 
     Returns: a row per method and kind of interval: mean width, coverage with its standard error,
     root mean square error of the centre.
     """
-    data = simulated(config)
+    data = simulated(config, mesh)
+    found = intervals(data, config, mesh)
+    if not is_writer():
+        return []
     truth = np.asarray(p_star(data.theta[:, 0]))
-    found = intervals(data, config)
     table = []
     for method, kinds in found.items():
         for kind, each in kinds.items():
