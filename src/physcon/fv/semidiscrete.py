@@ -176,7 +176,8 @@ def by_cell(
         return total
 
     try:
-        return jnp.stack(materialised(tendency(materialised(padded))))
+        # Backwards, too, nothing of the way is stored: it is computed again.
+        return jnp.stack(materialised(jax.checkpoint(tendency)(materialised(padded))))
     except NotCellwise:
         return None
 
