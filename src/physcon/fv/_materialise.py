@@ -32,7 +32,9 @@ def separately(fn: Callable[..., Any], *args: Any) -> Any:
     fusion crosses; `optimization_barrier` alone is none, but it hides that this condition always
     holds. Outside of a trace there is no fusion, and nothing is done.
     """
-    if jax.default_backend() != "cpu" or not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(args)):
+    if jax.default_backend() != "cpu" or not any(
+        isinstance(leaf, Tracer) for leaf in jax.tree.leaves(args)
+    ):
         return fn(*args)
     always = jax.lax.optimization_barrier(jnp.ones((), bool))
 

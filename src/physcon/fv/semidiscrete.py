@@ -142,9 +142,7 @@ def by_axis(u: Array, law: Any, grid: Grid, boundary: Boundary, scheme: Scheme) 
     return total
 
 
-def by_cell(
-    u: Array, law: Any, grid: Grid, boundary: Boundary, scheme: Scheme
-) -> Array | None:
+def by_cell(u: Array, law: Any, grid: Grid, boundary: Boundary, scheme: Scheme) -> Array | None:
     """The tendency, each cell from its own stencil: two fluxes per axis, none of them stored.
 
     None where it doesn't apply: diffusion, stretched axes, prescribed fluxes, fields in the law, or
@@ -167,7 +165,7 @@ def by_cell(
         change = change if force is None else change + force
         return change.reshape(-1) / grid.spacings[axis]
 
-    def tendency(padded: Array) -> Array:
+    def total_change(padded: Array) -> list[Array]:
         total = [jnp.zeros(grid.shape, u.dtype)] * u.shape[0]
         for axis in range(grid.ndim):
             lines = stencil(padded, grid.shape, ghosts, axis)
@@ -177,7 +175,7 @@ def by_cell(
 
     try:
         # Backwards, too, nothing of the way is stored: it is computed again.
-        return jnp.stack(materialised(jax.checkpoint(tendency)(materialised(padded))))
+        return jnp.stack(materialised(jax.checkpoint(total_change)(materialised(padded))))
     except NotCellwise:
         return None
 
