@@ -1,4 +1,4 @@
-"""The central programs, at sizes that fill an accelerator, as functions of shapes: no array is made.
+"""The central programs as functions of shapes, at sizes that fill an accelerator.
 
 `least` is what a program must move: its inputs read once, its results written once; for networks
 the features between layers as well, as in run_all.py. None where there is no such number.

@@ -1,4 +1,4 @@
-"""What runs on accelerators instead of the CPU's formulas equals them; and compiles, device or not."""
+"""What runs on accelerators instead of the CPU's formulas equals them."""
 
 from types import SimpleNamespace
 

@@ -141,8 +141,9 @@ _REDUCTIONS = {
     "reduce_and": np.frompyfunc(jnp.logical_and, 2, 1),
     "reduce_or": np.frompyfunc(jnp.logical_or, 2, 1),
 }
-_ELEMENTWISE = set(
-    "abs add add_any and ceil clamp convert_element_type cos div eq erf exp expm1 floor ge gt integer_pow "
-    "is_finite le log log1p logistic lt max min mul ne neg not or pow rem round rsqrt select_n "
-    "sign sin sqrt square stop_gradient sub tanh".split()
-)
+_ELEMENTWISE = {
+    *("abs", "add", "add_any", "sub", "mul", "div", "neg", "square", "integer_pow", "pow", "rem"),
+    *("sqrt", "rsqrt", "exp", "expm1", "log", "log1p", "sin", "cos", "tanh", "erf", "logistic"),
+    *("max", "min", "clamp", "sign", "ceil", "floor", "round", "is_finite", "select_n"),
+    *("eq", "ne", "lt", "le", "gt", "ge", "and", "or", "not", "convert_element_type"),
+}

@@ -1,6 +1,6 @@
-"""What is written to memory between the stages of a scheme, and what isn't: it depends on the device.
+"""What is written to memory between the stages of a scheme depends on the device.
 
-A CPU is fastest when every stage is computed once and stored; an accelerator when nothing is stored.
+A CPU is fastest when every stage is computed once and stored, a GPU when nothing is stored.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from physcon._typing import PyTree
 
 
 def fuses() -> bool:
-    """Whether this process computes on a device that is bound by what it writes to memory."""
+    """Whether this process computes on a GPU, bound by what it writes to memory."""
     return jax.default_backend() == "gpu"
 
 
