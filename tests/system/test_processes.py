@@ -1,22 +1,11 @@
-"""Several processes on one machine share a training run; one of them is killed, others take over.
-
-Every process started here is ended here, whatever happens.
-"""
-
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
+"""Several processes on one machine share a training run; one is killed, others take over."""
 
 import numpy as np
 import pytest
+from groups import Group, shared
 
 from physcon.cli import main
 from physcon.io import read_arrays
-
-LIMIT = 100.0  # seconds for anything that should happen
 
 TRAIN = """
 import sys, time
@@ -51,43 +40,6 @@ if jax.process_index() == 0:
 """
 
 
-class Group:
-    """Processes 0 to n - 1 of one run, and their outputs."""
-
-    def __init__(self, number, command):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            address = f"127.0.0.1:{free.getsockname()[1]}"
-        flags = os.environ.get("XLA_FLAGS", "").split()
-        flags = [f for f in flags if "device_count" not in f]  # one device each
-        environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": " ".join(flags)}
-        self.processes = [
-            subprocess.Popen(
-                [sys.executable, *command(address, number, k)],
-                env=environment,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
-            for k in range(number)
-        ]
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        for process in self.processes:
-            if process.poll() is None:
-                process.kill()
-            process.communicate()
-
-    def finish(self, limit=LIMIT):
-        """Exit codes and outputs, all within the limit."""
-        deadline = time.monotonic() + limit
-        outputs = [p.communicate(timeout=deadline - time.monotonic())[0] for p in self.processes]
-        return [p.returncode for p in self.processes], outputs
-
-
 def training(checkpoint, output, pause=0.0):
     return lambda address, number, k: [
         "-c", TRAIN, address, str(number), str(k), str(checkpoint), str(output), str(pause)
@@ -98,14 +50,7 @@ def training(checkpoint, output, pause=0.0):
 def test_a_killed_process_ends_the_run_which_others_resume(victim, tmp_path, whole):
     checkpoint = tmp_path / "run.checkpoint"
     with Group(4, training(checkpoint, tmp_path / "never.npz", pause=0.1)) as group:
-        deadline = time.monotonic() + LIMIT
-        while not checkpoint.exists():
-            assert time.monotonic() < deadline
-            assert all(p.poll() is None for p in group.processes)
-            time.sleep(0.01)
-        group.processes[victim].send_signal(signal.SIGKILL)
-        codes, outputs = group.finish(limit=60.0)
-    assert codes[victim] == -signal.SIGKILL
+        codes, outputs = group.killed(victim, checkpoint)
     for k, (code, output) in enumerate(zip(codes, outputs, strict=True)):
         if k != victim:
             assert code not in (0, None)
@@ -154,18 +99,16 @@ def test_the_command_line_shares_a_study_among_two_processes(tmp_path):
     config, folder = tmp_path / "stefan.yaml", tmp_path / "together"
     config.write_text("problem: stefan\nseed: 3\n")
 
-    def command(address, number, k):
-        where = ["--coordinator", address, "--processes", str(number), "--process_id", str(k)]
-        study = ["run", str(config), "--output", str(folder), "--quiet", *SETTINGS]
-        return ["-m", "physcon", *study, "--distributed", *where]
+    def study(folder):
+        return ["run", str(config), "--output", str(folder), "--quiet", *SETTINGS]
 
-    with Group(2, command) as group:
+    with Group(2, shared(["-m", "physcon"], study(folder))) as group:
         codes, outputs = group.finish()
     assert codes == [0, 0], outputs
     assert "tables and figures" in outputs[0]
     assert "tables and figures" not in outputs[1]  # one writer
     alone = tmp_path / "alone"
-    main(["run", str(config), "--output", str(alone), "--quiet", *SETTINGS])
+    main(study(alone))
     got, expected = (read_arrays(f / "training.npz")["ensemble"] for f in (folder, alone))
     assert got.shape == (6,)
     np.testing.assert_allclose(got, expected, rtol=1e-5)

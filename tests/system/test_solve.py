@@ -16,6 +16,7 @@ from physcon.cli import main
 from physcon.cli.settings import from_options
 from physcon.grid import Grid
 from physcon.studies.solver import run as solver
+from physcon.studies.solver import snapshots
 from physcon.studies.solver.assemble import assemble
 from physcon.studies.solver.settings import SolveConfig
 
@@ -99,9 +100,9 @@ def test_an_interrupted_run_resumes_to_the_same_bits(finished, config, tmp_path,
         written.append(path)
         write(path, data)
 
-    write = solver.write
+    write = snapshots.write
     with monkeypatch.context() as patch:
-        patch.setattr(solver, "write", cut)
+        patch.setattr(snapshots, "write", cut)
         with pytest.raises(KeyboardInterrupt):
             main(command)
     assert {p.name for p in (folder / "snapshots").iterdir()} == {
@@ -111,15 +112,20 @@ def test_an_interrupted_run_resumes_to_the_same_bits(finished, config, tmp_path,
         main(command)
     with pytest.raises(SystemExit, match="scheme"):
         main([*command, "--resume", "--scheme.cfl", "0.4"])
-    solved = []
-    monkeypatch.setattr(solver.fv, "solve", lambda *a, **k: solved.append(1) or solve(*a, **k))
+    until = []
+
+    def counted(*args, times, **settings):
+        until.append(round(float(times[0]), 6))
+        return solve(*args, times=times, **settings)
+
+    monkeypatch.setattr(solver.fv, "solve", counted)
     main([*command, "--resume"])
-    assert len(solved) == 2  # the last two intervals only
+    assert until == [0.4, 0.3, 0.4]  # an abstract trial of the settings; the last two intervals
     one, other = opened(folder), opened(finished)
     assert one.identical(other)
     assert not (folder / "snapshots").exists()
     main([*command, "--resume"])  # finished: not solved again
-    assert len(solved) == 2
+    assert until[3:] == [0.4]
 
 
 solve = fv.solve

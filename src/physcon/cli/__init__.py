@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     try:
         COMMANDS[chosen.subcommand].main(chosen[chosen.subcommand])
-    except (ValueError, FloatingPointError, RuntimeError) as error:
+    except (ValueError, FloatingPointError, RuntimeError, ImportError) as error:
         message = _message(error)
         if message is None:
             raise
@@ -48,8 +48,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _message(error: Exception) -> str | None:
     """What went wrong, in the user's terms; None: a fault of the program, which keeps its stack.
 
-    A check at run time (`eqx.error_if`) comes wrapped in stacks and advice to programmers.
+    A check at run time (`eqx.error_if`) comes wrapped in stacks and advice to programmers. A
+    missing package is named, with its extra, in an error raised from the import's own.
     """
+    if isinstance(error, ImportError):
+        return str(error) if isinstance(error.__cause__, ImportError) else None
     if not isinstance(error, RuntimeError):
         return str(error)
     _, wrapped, rest = str(error).partition("EquinoxRuntimeError: ")

@@ -11,6 +11,7 @@ import yaml
 from jsonargparse import ArgumentParser, Namespace
 
 from physcon._checks import require
+from physcon.cli import distributed
 from physcon.cli.info import provenance
 from physcon.cli.settings import from_options
 
@@ -94,12 +95,7 @@ def parser(arguments: Sequence[str]) -> ArgumentParser:
     )
     run.add_argument("--output", type=Path, default=None, help="run folder")
     run.add_argument("--resume", action="store_true", help="go on with the run in that folder")
-    run.add_argument(
-        "--distributed", action="store_true", help="share the training among several processes"
-    )
-    run.add_argument("--coordinator", default=None, help="host:port of process 0")
-    run.add_argument("--processes", type=int, default=None, help="number of processes")
-    run.add_argument("--process_id", type=int, default=None, help="number of this one, from 0")
+    distributed.add_options(run, "the training")
     for file, meaning in study.files.items():
         run.add_argument(f"--{file}", type=Path, default=None, help=meaning)
     run.add_argument("--quiet", action="store_true", help="no progress bars")
@@ -153,15 +149,13 @@ def main(options: Namespace) -> None:
 
 def _mesh(options: Namespace) -> Any:
     """The mesh over all processes, once this one has joined them; None for a run by itself."""
-    given = [options.coordinator, options.processes, options.process_id]
-    if not options.distributed:
-        require(given == [None] * 3, "--distributed with them", given, "add --distributed")
+    if options.distributed:
+        one = "--study probconserv with --distributed"
+        require(options.study == _DEFAULT, one, options.study, "run other studies in one process")
+    if not distributed.joined(options):
         return None
-    one = "--study probconserv with --distributed"
-    require(options.study == _DEFAULT, one, options.study, "run other studies in one process")
     from physcon.parallel import processes
 
-    processes.start(*given)
     return processes.mesh_of_all()
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
+from physcon.cli import distributed
 from physcon.cli.info import provenance
 from physcon.cli.settings import from_options
 
@@ -18,6 +19,11 @@ conserved totals and the resolved settings. A killed run goes on with --resume, 
 Every field of the settings can be changed on the command line, e.g. --grid.cells [400]. Example:
 
   physcon solve configs/fv_sod.yaml --scheme.reconstruction weno5
+
+--mesh divides the grid among the devices of this process, --distributed among those of several: see
+`physcon run --help` for who is who. A run resumes on any number of processes and devices.
+
+  physcon solve configs/fv_quadrants.yaml --mesh 4 2
 """
 
 
@@ -29,6 +35,14 @@ def parser(arguments: Sequence[str]) -> ArgumentParser:
     solve.add_argument("--config", action="config", help="YAML file of settings: the CONFIG")
     solve.add_argument("--output", type=Path, default=None, help="run folder")
     solve.add_argument("--resume", action="store_true", help="go on with the run in that folder")
+    solve.add_argument(
+        "--mesh",
+        type=int,
+        nargs="*",
+        default=None,
+        help="divide the grid among so many devices per axis; no numbers: all, as they fit best",
+    )
+    distributed.add_options(solve, "the grid")
     solve.add_argument("--quiet", action="store_true", help="no progress bar")
     solve.add_class_arguments(SolveConfig)
     return solve
@@ -37,15 +51,24 @@ def parser(arguments: Sequence[str]) -> ArgumentParser:
 def main(options: Namespace) -> None:
     """Solve, write, draw, and print the conserved totals."""
     from physcon._files import write_json
+    from physcon._mesh import is_writer
+    from physcon.parallel import processes
     from physcon.studies.folder import prepare_folder
-    from physcon.studies.solver.run import checked, run, totals_text
+    from physcon.studies.solver.division import divided
+    from physcon.studies.solver.run import checked, run
     from physcon.studies.solver.settings import SolveConfig
 
     config = from_options(SolveConfig, options)
-    setup = checked(config)
+    whole = not distributed.joined(options) and options.mesh is None
+    mesh = None if whole else divided(config.grid.cells, options.mesh or ())
+    setup = checked(config, mesh)
     folder = options.output or Path("runs") / f"{config.law.name}-{config.initial.name}"
-    prepare_folder(folder, json.loads(json.dumps(dataclasses.asdict(config))), options.resume)
-    write_json(folder / "provenance.json", provenance() | {"seed": config.seed})
-    data = run(config, setup, folder, progress=not options.quiet)
-    print(totals_text(data))
-    print(f"solution and figures: {folder}")
+    identity = json.loads(json.dumps(dataclasses.asdict(config)))
+    with processes.ending_together():
+        prepare_folder(folder, identity, options.resume)
+        if is_writer():
+            write_json(folder / "provenance.json", provenance() | {"seed": config.seed})
+        run(config, setup, folder, progress=not options.quiet and is_writer(), mesh=mesh)
+    if is_writer():
+        print((folder / "table.txt").read_text(), end="")
+        print(f"solution and figures: {folder}")

@@ -1,6 +1,7 @@
 """Runs of several processes: one mesh over all of their devices."""
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from jax.sharding import Mesh
 PATIENCE = 7 * 24 * 3600
 #: Seconds without a sign of life after which a process counts as ended.
 SILENCE = 30
+#: How an error of JAX's runtime, of its messages or of its files begins.
+_STATUS = re.compile("[A-Z_]+: ")
 
 
 def start(
@@ -39,16 +42,21 @@ def start(
 
 @contextmanager
 def ending_together() -> Iterator[None]:
-    """If another process has ended, end this one as well, at once and with the reason."""
+    """If another process has ended, or this one fails alone, end this one at once with the reason:
+    the others notice. Errors that all processes raise alike (of the input, of the numbers) pass.
+    """
     try:
         yield
-    except jax.errors.JaxRuntimeError as error:
-        if jax.process_count() == 1:
+    except (jax.errors.JaxRuntimeError, ValueError, OSError) as error:
+        # A lost connection is a ValueError where an array is fetched, as is a full disk in orbax.
+        alike = isinstance(error, ValueError) and not _STATUS.match(str(error))
+        if jax.process_count() == 1 or alike:
             raise
         reason = str(error).splitlines()[0][:200]
         message = (
             f"process {jax.process_index()}: expected all {jax.process_count()} processes to stay, "
-            f"lost one of them ({reason}); start them all again and resume from the checkpoint"
+            f"lost one of them or failed here ({reason}); "
+            "start them all again and resume from the checkpoint"
         )
         print(message, file=sys.stderr, flush=True)
         os._exit(1)  # what runs at a normal exit would wait for the lost process

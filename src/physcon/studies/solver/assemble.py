@@ -1,8 +1,9 @@
 """From settings to a problem of `physcon.fv` and its initial cell averages."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +22,8 @@ from physcon.studies.solver.settings import SchemeSettings, SideSettings, SolveC
 
 #: Gauss points per axis in a cell: averages of smooth states are exact to order 8.
 GAUSS_POINTS = 4
+#: That many of them at a time: together they would take many times the memory of the averages.
+MOST_POINTS = 2**18
 
 _STEPS = {
     "euler": fv.forward_euler,
@@ -35,12 +38,31 @@ _STEPS = {
 _RIEMANN = {f.__name__: f for f in (fv.rusanov, fv.hll, fv.hllc, fv.roe, fv.godunov)}
 
 
+#: The initial averages ``(c, *block)`` of a block of cells, given by its range on every axis.
+Averages: TypeAlias = Callable[[tuple[slice, ...]], np.ndarray]
+
+
 class Setup(NamedTuple):
-    """What is solved: the problem, its variables, and where it starts."""
+    """What is solved: the problem, its variables, and where it starts.
+
+    Attributes:
+        averages: of any block, so that no device need hold the whole field.
+    """
 
     problem: fv.Problem
     equation: Equation
-    u: Float[Array, "c *x"]
+    averages: Averages
+
+    @property
+    def state(self) -> jax.ShapeDtypeStruct:
+        """Shape and precision of a state."""
+        shape = len(self.equation.conserved), *self.problem.grid.shape
+        return jax.ShapeDtypeStruct(shape, self.problem.grid.coordinates[0].dtype)
+
+    @property
+    def u(self) -> Float[Array, "c *x"]:
+        """The whole initial state, on one device."""
+        return jnp.asarray(self.averages((slice(None),) * self.problem.grid.ndim))
 
 
 def assemble(config: SolveConfig) -> Setup:
@@ -64,8 +86,9 @@ def assemble(config: SolveConfig) -> Setup:
     problem = fv.Problem(
         found.law, grid, _boundary(config, found, dimensions), _scheme(config.scheme, found.law)
     )
-    u = jnp.asarray(_averages(config, problem, found), config.dtype)
-    return Setup(cast(problem, config.dtype), found, u)
+    averages = _averages(config, problem, found)
+    averages((slice(1),) * dimensions)  # one cell: whether the settings of the state fit
+    return Setup(cast(problem, config.dtype), found, averages)
 
 
 def _scheme(settings: SchemeSettings, law: Any) -> fv.Scheme:
@@ -121,27 +144,39 @@ def _side(side: SideSettings, found: Equation) -> bc.Condition:
     return plain[side.kind]()
 
 
-def _averages(config: SolveConfig, problem: fv.Problem, found: Equation) -> Any:
+def _averages(config: SolveConfig, problem: fv.Problem, found: Equation) -> Averages:
     if config.initial.name == "file":
         require(config.initial.path is not None, "initial.path", "none", "name the file")
-        return _from_file(Path(str(config.initial.path)), problem.grid, found)
-    grid, d = problem.grid, problem.grid.ndim
+        u = _from_file(Path(str(config.initial.path)), problem.grid, found)
+        return lambda block: u[(slice(None), *block)].astype(config.dtype)
+    lower, upper = (np.asarray(bound) for bound in (config.grid.lower, config.grid.upper))
     nodes, weights = np.polynomial.legendre.leggauss(GAUSS_POINTS)
-    points = []
-    for a, b, n in zip(config.grid.lower, config.grid.upper, grid.shape, strict=True):
-        h = (b - a) / n
-        points.append(a + h * (np.arange(n)[:, None] + 0.5 + 0.5 * nodes).ravel())
-    x = np.stack(np.meshgrid(*points, indexing="ij"))
-    box = np.asarray(config.grid.lower), np.asarray(config.grid.upper)
-    rng = np.random.default_rng(config.seed)
-    with jax.enable_x64(True):
-        law = cast(found.law, float)
-        w = states(config.initial, x, len(found.conserved), box=box, rng=rng, law=law)
-        u = np.asarray(_conservative(law, w))
-    for axis in range(d):
-        split = u.reshape(*u.shape[: 1 + axis], -1, GAUSS_POINTS, *u.shape[2 + axis :])
-        u = np.tensordot(split, 0.5 * weights, axes=(2 + axis, 0))
-    return u
+
+    def slab(block: tuple[slice, ...]) -> np.ndarray:
+        points = []
+        for a, b, n, part in zip(lower, upper, problem.grid.shape, block, strict=True):
+            h = (b - a) / n
+            points.append(a + h * (np.arange(n)[part, None] + 0.5 + 0.5 * nodes).ravel())
+        x = np.stack(np.meshgrid(*points, indexing="ij"))
+        rng = np.random.default_rng(config.seed)
+        with jax.enable_x64(True):
+            law = cast(found.law, float)
+            known = {"box": (lower, upper), "rng": rng, "law": law}
+            w = states(config.initial, x, len(found.conserved), **known)
+            u = np.asarray(_conservative(law, w))
+        for axis in range(1, 1 + len(block)):
+            split = u.reshape(*u.shape[:axis], -1, GAUSS_POINTS, *u.shape[axis + 1 :])
+            u = np.tensordot(split, 0.5 * weights, axes=(1 + axis, 0))
+        return u.astype(config.dtype)
+
+    def averages(block: tuple[slice, ...]) -> np.ndarray:
+        rows, *rest = (range(n)[part] for n, part in zip(problem.grid.shape, block, strict=True))
+        row = GAUSS_POINTS ** len(block) * math.prod(len(r) for r in rest)
+        thick = max(1, MOST_POINTS // row)
+        cuts = [rows[k : k + thick] for k in range(0, len(rows), thick)]
+        return np.concatenate([slab((slice(c.start, c.stop), *block[1:])) for c in cuts], axis=1)
+
+    return averages
 
 
 def _conservative(law: Any, w: np.ndarray) -> Array:

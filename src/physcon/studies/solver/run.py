@@ -1,57 +1,90 @@
 """One solution: stepped from snapshot to snapshot, resumable, then drawn."""
 
+import shutil
 import time
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import xarray as xr
+from jax.sharding import Mesh
 from tqdm import tqdm
 
-from physcon import fv, report
+from physcon import fv, parallel, report
+from physcon._checks import require
 from physcon._files import write_text
+from physcon._mesh import agreed, is_writer
+from physcon._typing import Array
 from physcon.studies.solver.assemble import Setup, assemble
 from physcon.studies.solver.settings import SolveConfig
-from physcon.studies.solver.snapshots import combine, conserved, read, snapshot, write
+from physcon.studies.solver.snapshots import Files, combine
 
 
-def checked(config: SolveConfig) -> Setup:
-    """The assembled problem, its sides and shapes tried out on an abstract step.
+@runtime_checkable
+class Snapshots(Protocol):
+    """Where the snapshots of a run are kept, whole or absent: `Files`, or `Shards` on a mesh."""
 
-    Raises: ValueError for settings that do not fit, before anything is written.
+    folder: Path
+
+    def prepare(self) -> None: ...
+    def saved(self) -> int: ...
+    def initial(self) -> Array: ...
+    def save(self, k: int, u: Array, t: float, steps: int) -> None: ...
+    def load(self, k: int) -> tuple[Array, int]: ...
+    def dataset(self, k: int) -> xr.Dataset: ...
+
+
+def checked(config: SolveConfig, mesh: Mesh | None = None) -> Setup:
+    """The assembled problem, its sides and shapes tried out on an abstract solution.
+
+    Raises: ValueError for settings that do not fit, before anything is written; ImportError for a
+        mesh without orbax.
     """
+    if mesh is not None:
+        from physcon.studies.solver.shards import host
+
+        host()
     with jax.enable_x64(config.dtype == "float64"):
         setup = assemble(config)
-        problem = setup.problem
-        t = jnp.zeros((), setup.u.dtype)
-        jax.eval_shape(lambda u, t: problem.scheme.step(problem, u, t, t), setup.u, t)
+        span = np.array([config.start, config.end], config.dtype)
+        jax.eval_shape(lambda u: _interval(config, setup, mesh, u, span).u, setup.state)
     return setup
 
 
-def run(config: SolveConfig, setup: Setup, folder: Path, progress: bool = True) -> xr.Dataset:
+def run(
+    config: SolveConfig,
+    setup: Setup,
+    folder: Path,
+    progress: bool = True,
+    mesh: Mesh | None = None,
+) -> None:
     """Solve and write `solution.nc`, the totals as table.txt, and figures into `folder`.
 
-    What is there already is kept. Every snapshot is a file of its own, whole or absent, until all
-    are there. Each interval starts from the state of the snapshot before it: a resumed run takes
-    the very same steps.
+    What is there already is kept. Every snapshot is whole or absent, until all are there and in the
+    one file. Each interval starts from the state of the snapshot before it: a resumed run takes the
+    very same steps.
+
+    Args:
+        mesh: of devices that divide the grid, one axis per grid axis; those of several processes,
+            if need be, which all call this function. Process 0 writes the files at the end.
 
     Raises: FloatingPointError where the solution fails, with the time and a remedy.
     """
-    whole, parts = folder / "solution.nc", folder / "snapshots"
+    whole = folder / "solution.nc"
     with jax.enable_x64(config.dtype == "float64"):
-        if whole.is_file():
-            data = read(whole)
-        else:
-            _step_through(config, setup, parts, progress)
-            data = combine(whole, _files(config, parts))
-        for path in _files(config, parts):
-            path.unlink(missing_ok=True)
-        if parts.is_dir():
-            parts.rmdir()
-        write_text(folder / "table.txt", totals_text(data))
-        _draw(config, setup, data, folder)
-    return data
+        kept = _kept(config, setup, folder, mesh)
+        if not agreed(whole.is_file()):
+            _step_through(config, setup, kept, mesh, progress)
+        if not is_writer():
+            return
+        if not whole.is_file():
+            number = config.snapshots + 1
+            combine(whole, (kept.dataset(k) for k in range(number)), number)
+        shutil.rmtree(kept.folder, ignore_errors=True)
+        with xr.open_dataset(whole, engine="h5netcdf") as data:
+            write_text(folder / "table.txt", totals_text(data))
+            _draw(config, setup, data, folder)
 
 
 def totals_text(data: xr.Dataset) -> str:
@@ -65,47 +98,67 @@ def totals_text(data: xr.Dataset) -> str:
     return "\n".join(lines)
 
 
-def _files(config: SolveConfig, parts: Path) -> list[Path]:
-    return [parts / f"{k:05d}.nc" for k in range(config.snapshots + 1)]
+def _kept(config: SolveConfig, setup: Setup, folder: Path, mesh: Mesh | None) -> Snapshots:
+    of_one_device, of_a_mesh = folder / "snapshots", folder / "shards"
+    if mesh is None:
+        divided, ones = "a run that was on one device", " 1" * len(config.grid.cells)
+        require(not of_a_mesh.is_dir(), divided, f"{of_a_mesh}", f"resume with --mesh{ones}")
+        return Files(config, setup, folder)
+    require(
+        not of_one_device.is_dir(),
+        "a run that was divided",
+        f"{of_one_device}",
+        "resume without --mesh and --distributed",
+    )
+    from physcon.studies.solver.shards import Shards
+
+    return Shards(config, setup, folder, mesh)
 
 
-def _step_through(config: SolveConfig, setup: Setup, parts: Path, progress: bool) -> None:
-    """Write the snapshots that are not there yet."""
-    parts.mkdir(exist_ok=True)
-    for left in parts.glob("*.partial"):  # of a run that was killed
-        left.unlink()
-    files = _files(config, parts)
-    times = np.linspace(config.start, config.end, config.snapshots + 1).astype(config.dtype)
-    if not files[0].is_file():
-        write(files[0], snapshot(setup, config, setup.u, float(times[0]), 0))
-    done = max(k for k, file in enumerate(files) if file.is_file())
-    u, _, steps = conserved(setup, read(files[done]))
+def _interval(
+    config: SolveConfig, setup: Setup, mesh: Mesh | None, u: Array, span: np.ndarray
+) -> fv.Solution:
+    """From one snapshot to the next, whose times are `span`."""
+    divided = {} if mesh is None else {"mesh": mesh, "axes": mesh.axis_names}
     scheme = config.scheme
+    return (fv.solve if mesh is None else parallel.solve)(
+        u,
+        *setup.problem.parts(),
+        times=span[1:],
+        start=span[0],
+        cfl=scheme.cfl,
+        dt=scheme.dt,
+        max_steps=scheme.max_steps,
+        throw=False,
+        **divided,
+    )
+
+
+def _step_through(
+    config: SolveConfig, setup: Setup, kept: Snapshots, mesh: Mesh | None, progress: bool
+) -> None:
+    """Save the snapshots that are not there yet."""
+    kept.prepare()
+    times = np.linspace(config.start, config.end, config.snapshots + 1).astype(config.dtype)
+    if not kept.saved():
+        kept.save(0, kept.initial(), float(times[0]), 0)
+    done = kept.saved() - 1
+    u, steps = kept.load(done)
     bar = tqdm(total=len(times) - 1, initial=done, disable=not progress, unit="snapshot")
     with bar:
         for k in range(done + 1, len(times)):
             began = time.perf_counter()
-            problem = setup.problem
-            solution = fv.solve(
-                u,
-                *problem.parts(),
-                times=times[k : k + 1],
-                start=times[k - 1],
-                cfl=scheme.cfl,
-                dt=scheme.dt,
-                max_steps=scheme.max_steps,
-                throw=False,
-            )
+            solution = _interval(config, setup, mesh, u, times[k - 1 : k + 1])
             status = int(solution.status)
             if status:
                 raise FloatingPointError(
                     f"at t = {float(solution.t):.6g}: {fv.STATUS[status]}; "
-                    f"snapshots until t = {times[k - 1]:.6g} are in {parts}"
+                    f"snapshots until t = {times[k - 1]:.6g} are in {kept.folder}"
                 )
             u, steps = solution.u[-1], steps + int(solution.steps)
-            write(files[k], snapshot(setup, config, u, float(times[k]), steps))
+            kept.save(k, u, float(times[k]), steps)
             seconds = time.perf_counter() - began
-            rate = int(solution.steps) * problem.grid.size / seconds
+            rate = int(solution.steps) * setup.problem.grid.size / seconds
             bar.set_postfix_str(f"t = {times[k]:.4g}, {steps} steps, {rate:.2g} cell steps/s")
             bar.update()
 
