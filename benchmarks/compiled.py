@@ -10,6 +10,7 @@ kernel starts, uneven access), never faster. The GPU's kernels are chosen withou
 """
 
 import argparse
+import json
 import os
 import time
 from importlib.metadata import PackageNotFoundError, version
@@ -132,6 +133,15 @@ def main() -> None:
             row = {"failed": str(error).splitlines()[0][:200]}
         rows.append({"program": name, **row})
         print(rows[-1], flush=True)
+    output = args.output or Path(__file__).parent / "results" / f"compiled-{args.target}.json"
+    if output.exists():  # what this call left out stays
+        new = {row["program"] for row in rows}
+        earlier = json.loads(output.read_text())["results"]["programs"]
+        rows += [row for row in earlier if row["program"] not in new]
+    order = [name for name, _ in programs()]
+    rows = sorted(
+        (r for r in rows if r["program"] in order), key=lambda r: order.index(r["program"])
+    )
     results = {
         "how": "compiled ahead of time, not run",
         "target": device.device_kind,
@@ -141,7 +151,6 @@ def main() -> None:
     jax.default_backend = lambda: "cpu"
     from _record import record
 
-    output = args.output or Path(__file__).parent / "results" / f"compiled-{args.target}.json"
     record("compiled", results, output)
     print(f"written: {output}")
 

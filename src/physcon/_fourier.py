@@ -8,7 +8,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from physcon._typing import Array, Float, Shape
+from physcon._typing import Array, Float
 
 
 def rfft(x: Float[Array, "*l n"]) -> tuple[Float[Array, "*l k"], Float[Array, "*l k"]]:
