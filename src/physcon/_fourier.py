@@ -4,6 +4,7 @@ TPUs emulate float64, but not its Fourier transforms: those are computed in floa
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -35,12 +36,12 @@ def even_spectrum(x: Float[Array, "*x"]) -> Float[Array, "*f"]:
     return _where_it_exists(lambda x: jnp.fft.rfftn(x).real, x)
 
 
-def _where_it_exists(fn: Callable, *args: Array) -> Array | tuple[Array, ...]:
+def _where_it_exists(fn: Callable[..., Any], *args: Array) -> Any:
     dtype = jnp.result_type(*args)
     if dtype != jnp.float64:
         return fn(*args)
 
-    def in_float32(*args: Array) -> Array | tuple[Array, ...]:
+    def in_float32(*args: Array) -> Any:
         found = fn(*(a.astype(jnp.float32) for a in args))
         return jax.tree.map(lambda a: a.astype(dtype), found)
 

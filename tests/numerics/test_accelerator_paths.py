@@ -10,6 +10,7 @@ import pytest
 import physcon as pc
 from physcon import _linalg, _tridiagonal, fv
 from physcon.boundary import Flux, Outflow, Periodic, Reflective
+from physcon.fv._cellwise import cellwise
 from physcon.fv.semidiscrete import by_axis, by_cell
 from physcon.operators import enforce
 
@@ -123,3 +124,19 @@ def test_a_residual_fits_into_a_tpu(monkeypatch):
     memory = program.memory_analysis()
     assert memory.temp_size_in_bytes < 0.01 * memory.argument_size_in_bytes
     assert "callback" not in program.as_text()
+
+
+def test_numbers_of_a_cell_may_be_moved_and_summed(rng):
+    """Everything that a law or a scheme does with its few channels, on fields."""
+    fields = [jnp.asarray(rng.uniform(1, 2, 5), jnp.float32) for _ in range(6)]
+
+    def mixed(a):  # (2, 3)
+        turned = jnp.flip(a.T, 0).reshape(2, 3) * jnp.array([1.0, 2.0, 3.0])
+        return jnp.concatenate([jnp.max(turned, axis=1), (jnp.sum(a) + a[0, 1:])]) ** 3
+
+    small = np.empty((2, 3), object)
+    for i, field in enumerate(fields):
+        small[divmod(i, 3)] = field
+    found = np.stack(list(cellwise(mixed, small)))
+    expected = jax.vmap(mixed, -1, -1)(jnp.stack(fields).reshape(2, 3, 5))
+    np.testing.assert_allclose(found, expected, rtol=1e-6)

@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.extend import core
 
 from physcon._typing import Array
@@ -55,7 +56,7 @@ def stencil(padded: Array, shape: tuple[int, ...], ghosts: int, axis: int) -> np
 
 def _objects(x: Any) -> np.ndarray:
     """The numbers of an array, one object each."""
-    x = np.asarray(x) if not isinstance(x, jax.core.Tracer) else x
+    x = x if isinstance(x, Tracer) else np.asarray(x)
     out = np.empty(x.shape, object)
     for index in np.ndindex(x.shape):
         out[index] = x[index]
@@ -83,7 +84,10 @@ def _apply(eqn: Any, args: list[np.ndarray]) -> list[np.ndarray]:
     if name in _SHAPING:
         return _SHAPING[name](params, eqn.outvars, *args)
     if name in _REDUCTIONS:
-        return [np.asarray(_REDUCTIONS[name].reduce(args[0], axis=tuple(params["axes"])), object)]
+        total = args[0]
+        for axis in sorted(params["axes"], reverse=True):
+            total = _REDUCTIONS[name].reduce(total, axis=axis)
+        return [total if isinstance(total, np.ndarray) else _alone(total)]
     shape = eqn.outvars[0].aval.shape
     if len(eqn.outvars) > 1 or eqn.primitive.multiple_results or name not in _ELEMENTWISE:
         raise NotCellwise(name)
@@ -92,6 +96,12 @@ def _apply(eqn: Any, args: list[np.ndarray]) -> list[np.ndarray]:
     for index in np.ndindex(shape):
         out[index] = _bind(eqn, [a[index] for a in args])
     return [out]
+
+
+def _alone(x: Any) -> np.ndarray:
+    out = np.empty((), object)
+    out[()] = x
+    return out
 
 
 def _bind(eqn: Any, values: list) -> Any:
