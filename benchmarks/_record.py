@@ -15,14 +15,19 @@ from typing import Any
 import jax
 
 
-def interleaved(fns: dict[str, Callable[[], Any]], repeats: int = 5) -> dict[str, dict[str, float]]:
+def interleaved(
+    fns: dict[str, Callable[[], Any]], repeats: int = 5, seconds: float = 5.0
+) -> dict[str, dict[str, float]]:
     """Seconds of each function: the first call (which compiles) and the median of the others.
 
     Every round calls all functions one after another, so that a noisy machine is noisy for all:
-    ratios of the medians can be trusted where the times cannot.
+    ratios of the medians can be trusted where the times cannot. The rounds after the first end
+    early, but not before the third, once they have taken `seconds` for each function.
     """
     times: dict[str, list[float]] = {name: [] for name in fns}
-    for _ in range(1 + repeats):
+    for done in range(1 + repeats):
+        if done > 3 and sum(sum(t[1:]) for t in times.values()) > seconds * len(fns):
+            break
         for name, fn in fns.items():
             start = time.perf_counter()
             jax.block_until_ready(fn())
@@ -33,6 +38,7 @@ def interleaved(fns: dict[str, Callable[[], Any]], repeats: int = 5) -> dict[str
             "run_s": statistics.median(rest),
             "run_min_s": min(rest),
             "compile_s": max(0.0, first - statistics.median(rest)),
+            "rounds": len(rest),
         }
         for name, (first, *rest) in times.items()
     }
@@ -58,9 +64,15 @@ def environment() -> dict[str, Any]:
 
 def record(name: str, results: Any, path: str | os.PathLike) -> None:
     """Write ``{"benchmark": name, "environment": ..., "results": ...}`` as JSON."""
-    content = {"benchmark": name, "environment": environment(), "results": results}
+    write({"benchmark": name, "environment": environment(), "results": results}, path)
+
+
+def write(content: Any, path: str | os.PathLike) -> None:
+    """Write JSON under a temporary name, then rename: a killed run leaves no half of a file."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Path(path).write_text(json.dumps(content, indent=2) + "\n")
+    new = Path(path).with_suffix(".tmp")
+    new.write_text(json.dumps(content, indent=2) + "\n")
+    new.replace(path)
 
 
 def _commit() -> str | None:

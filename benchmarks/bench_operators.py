@@ -19,6 +19,7 @@ import subprocess
 import time
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -173,7 +174,7 @@ def ratios(runs, reference, repeats):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--output", default="benchmarks/results/bench_operators.json")
     parser.add_argument("--repeats", type=int, default=7)
     names = ("corrections", "spectral_paths", "against_neuraloperator")
@@ -181,7 +182,7 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=None, help="of each part, the first ones")
     parser.add_argument("--torch-python", help="interpreter that has torch and neuraloperator")
     args = parser.parse_args()
-    results: dict[str, list] = {name: [] for name in names}
+    results: dict[str, Any] = {name: [] for name in names}
     parts = [
         ("corrections", NETWORKS, partial(corrections, repeats=args.repeats)),
         ("spectral_paths", CONVOLUTIONS, partial(spectral_paths, repeats=args.repeats)),
@@ -192,6 +193,8 @@ def main() -> None:
             against_torch, repeats=args.repeats, python=args.torch_python, threads=threads
         )
         parts.append(("against_neuraloperator", AGAINST_TORCH, torch))
+    else:
+        results["not_run"] = "against_neuraloperator: no --torch-python"
     for name, cases, run in parts:
         for case in cases[: args.cases] if name in args.parts else ():
             settings = dict(zip(("space", "modes", "width", "batch"), case, strict=True))

@@ -192,7 +192,7 @@ def main() -> None:
         keep("divergence-free", "strong", devices, 1024, divergence(devices, (1024, 1024)))
         keep("training", "weak", devices, 4 * devices, training(devices, 4 * devices))
         keep("spectral convolution", "strong", devices, 256, fourier(devices, 256))
-    for devices in (1, 4, 16):
+    for devices in (d for d in (1, 4, 16) if d <= args.devices):
         steps = iterations(devices, (128, 128))
         results["iterations"].append({"devices": devices, "cells": 128, "steps": steps})
         print(f"divergence-free: {steps} steps on {devices} devices", flush=True)

@@ -30,6 +30,25 @@ def require_shape(array: Array, shape: tuple[int, ...], name: str) -> None:
     require(got == shape, f"{name} of shape {shape}", got, remedy)
 
 
+def require_given(x: object, kind: type, name: str) -> None:
+    """Raise unless `x` is a `kind`: an argument in another's place, a list of what one is."""
+    several = "; several are stack(first, second)" if isinstance(x, list | tuple) else ""
+    remedy = f"look at the order of the arguments{several}"
+    require(isinstance(x, kind), f"{name}: a {kind.__name__}", f"a {type(x).__name__}", remedy)
+
+
+def require_same_field(field: tuple[int, ...], seen: tuple[int, ...]) -> None:
+    """Raise unless a constraint that sees fields of shape `seen` acts on those of shape `field`."""
+    batched = len(field) > len(seen) and field[len(field) - len(seen) :] == seen
+    remedy = (
+        "functions act on one sample: batch with jax.vmap"
+        if batched
+        else "build both on one grid; a law on several arrays (fluxes, face velocities) acts on "
+        "join_fields(...), components of a field are integral(..., components=...)"
+    )
+    require(field == seen, f"a constraint on fields of shape {field}", seen, remedy)
+
+
 def concrete(x: object) -> np.ndarray | None:
     """`x` as a float64 NumPy array, or None where `x` is traced and has no value yet."""
     return None if is_traced(x) else np.asarray(x, dtype=np.float64)

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jax.custom_batching import custom_vmap
 
 from physcon._checks import inexact_leaves
-from physcon._typing import Array, Float, PyTree
+from physcon._typing import Array, ArrayLike, Float, PyTree
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -25,6 +25,22 @@ F = TypeVar("F", bound=Callable[..., Any])
 def cast(tree: PyTree, dtype: Any) -> PyTree:
     """The pytree with its floating-point arrays in another dtype."""
     return jax.tree.map(lambda x: x.astype(dtype) if eqx.is_inexact_array(x) else x, tree)
+
+
+def in_one_dtype(*trees: PyTree) -> tuple[Any, ...]:
+    """The pytrees with all floating-point arrays in the widest of their dtypes.
+
+    A float32 prediction meets a float64 grid where JAX_ENABLE_X64 is set, a bfloat16 one a float32
+    grid anywhere: both are promoted, as in ``prediction * grid.volumes()``.
+    """
+    leaves = inexact_leaves(trees)
+    return cast(trees, jnp.result_type(*leaves)) if leaves else trees
+
+
+def floating(x: ArrayLike) -> Array:
+    """`x` as a floating-point array: integers and lists of them are promoted."""
+    x = jnp.asarray(x)
+    return x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(float)
 
 
 def in_float64(fn: Callable[..., PyTree]) -> Callable[..., PyTree]:
@@ -58,7 +74,7 @@ def in_float64(fn: Callable[..., PyTree]) -> Callable[..., PyTree]:
 def float64_primal(fn: F) -> F:
     """Decorator: the value in float64, rounded once; the tangent by plain autodiff of `fn`.
 
-    Arguments are pytrees of arrays, all of one floating dtype. Products inside the tangent use
+    Arguments are pytrees of arrays, promoted to one floating dtype. Products inside the tangent use
     `jax.lax.Precision.HIGHEST`. Inside an already-float64 computation it is the identity. The value
     is one compiled program even outside of jit, so that its float64 intermediates take no memory.
     """
@@ -76,7 +92,7 @@ def float64_primal(fn: F) -> F:
 
     @wraps(fn)
     def call(*args: PyTree) -> PyTree:
-        return core(*args)
+        return core(*in_one_dtype(*args))
 
     return call  # type: ignore[return-value]
 

@@ -92,7 +92,8 @@ class Boundary(eqx.Module):
                 len(pair) == 2 and all(isinstance(c, _KINDS) for c in pair),
                 "a condition, or a pair (lower, upper), for each axis",
                 f"{pair!r} on axis {axis}",
-                "use Dirichlet, Neumann, Robin, Flux, Periodic, Outflow or Reflective",
+                "e.g. Boundary((Dirichlet(0.0), Neumann(0.0)), Periodic()) in the plane; use "
+                "Dirichlet, Neumann, Robin, Flux, Periodic, Outflow or Reflective",
             )
             periodic = [isinstance(c, Periodic) for c in pair]
             require(

@@ -13,10 +13,11 @@ from physcon._checks import require
 from physcon._typing import Array
 from physcon.conditioning import Bounded, Gaussian, bounded, condition, integral
 from physcon.grid import Grid
-from physcon.io import read_arrays, write_arrays
+from physcon.io import read_arrays, read_dimensions, write_arrays
 from physcon.quadrature import Rule
 
 Arrays = dict[str, np.ndarray]
+_POINTS_AT_ONCE = 2**22
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,12 @@ class Names:
     std: str = "std"
     variance: str = "variance"
     samples: str = "samples"
-    coordinates: tuple[str, ...] = ("x",)
+    coordinates: tuple[str, ...] | str = ("x",)
+
+    def axes(self) -> tuple[str, ...]:
+        """`coordinates`, one name per space axis."""
+        given = self.coordinates
+        return (given,) if isinstance(given, str) else given
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,7 @@ class Report(NamedTuple):
     mean_change: float
 
     def __str__(self) -> str:
+        far = "a change beyond 10 std: check the units of the integral, and whether std is honest"
         return "\n".join(
             [
                 f"largest conservation error   before {self.error_before:.3e}   "
@@ -76,6 +83,7 @@ class Report(NamedTuple):
                 f"points out of bounds         before {self.out_of_bounds_before}   after 0",
                 f"change of the prediction     mean {self.mean_change:.3g} std   "
                 f"largest {self.largest_change:.3g} std",
+                *([far] if self.largest_change > 10 else []),
             ]
         )
 
@@ -100,9 +108,11 @@ def constrain_file(
         require(not Path(output).exists(), "a new file", f"{output} exists", "add --force")
     arrays = read_arrays(predictions)
     present = ", ".join(sorted(arrays)) or "no arrays"
-    for name in names.coordinates:
+    for name in names.axes():
         require(name in arrays, f"coordinates {name!r}", present, "name them: --names.coordinates")
     mean, std, spread, ensemble = _prediction(arrays, names, present)
+    dimensions = read_dimensions(predictions)
+    _check_order(dimensions.get(names.samples if ensemble else names.mean), dimensions, names)
     # Same arithmetic as the file: float64 stays float64.
     with jax.enable_x64(mean.dtype == np.float64):
         grid = _grid(arrays, names, mean.shape)
@@ -154,16 +164,26 @@ def _prediction(
     return mean, np.sqrt(std) if spread == names.variance else std, spread, ensemble
 
 
+def _check_order(
+    field: tuple[str, ...] | None, dimensions: dict[str, tuple[str, ...]], names: Names
+) -> None:
+    """Refuse a NetCDF field whose space axes, known by name, are not the last ones."""
+    space = tuple(d for name in names.axes() for d in dimensions.get(name, ()))
+    if field is not None and set(space) <= set(field):
+        remedy = "transpose the file (xarray: data.transpose), or see --names.coordinates"
+        require(field[len(field) - len(space) :] == space, f"last axes {space}", field, remedy)
+
+
 def _grid(arrays: Arrays, names: Names, shape: tuple[int, ...]) -> Grid:
-    axes = [arrays[name] for name in names.coordinates]
-    for name, a in zip(names.coordinates, axes, strict=True):
+    axes = [arrays[name] for name in names.axes()]
+    for name, a in zip(names.axes(), axes, strict=True):
         require(a.ndim == 1, f"1-D coordinates {name!r}", a.shape, "give one axis per name")
         sorted_ = bool(np.all(np.diff(a) > 0))
         require(sorted_, f"increasing coordinates {name!r}", "unsorted or repeated ones", "sort")
     space = shape[len(shape) - len(axes) :]
     sizes = tuple(a.size for a in axes)
     expected = f"coordinates of {space} (nodes) or {tuple(n + 1 for n in space)} (cell faces)"
-    remedy = f"space axes come last, in the order {names.coordinates}"
+    remedy = f"space axes come last, in the order {names.axes()}"
     faces = sizes == tuple(n + 1 for n in space)
     require(len(space) == len(axes) and (faces or sizes == space), expected, sizes, remedy)
     return Grid.cells(*axes) if faces else Grid.nodes(*axes)
@@ -196,6 +216,8 @@ def _constrain(
     law: Law, grid: Grid, mean: np.ndarray, std: np.ndarray, mass: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     lower, upper = _bounds(law)
+    noise = law.noise_std
+    require(noise is None or noise >= 0, "noise_std >= 0", noise, "a standard deviation, or none")
     box = np.isfinite(lower) or np.isfinite(upper)
     if box and law.noise_std is None:
         weights = np.asarray(grid.weights(law.rule), dtype=np.float64)
@@ -215,9 +237,17 @@ def _constrain(
         mean = found.mean if isinstance(found, Bounded) else found.posterior.mean
         return mean, found.posterior.std()
 
+    # As many fields at once as keep the memory near that of the file.
+    at_once = max(1, _POINTS_AT_ONCE // grid.size)
+
+    def all_of(*fields: Array) -> tuple[Array, Array]:
+        if fields[0].shape[0] <= at_once:
+            return jax.vmap(one)(*fields)
+        return jax.lax.map(lambda field: one(*field), fields, batch_size=at_once)
+
     flat = (-1, *grid.shape)
     masses = np.broadcast_to(mass, mean.shape[: mean.ndim - grid.ndim]).reshape(-1)
-    new = eqx.filter_jit(jax.vmap(one))(
+    new = eqx.filter_jit(all_of)(
         jnp.asarray(mean.reshape(flat)),
         jnp.asarray(std.reshape(flat)),
         jnp.asarray(masses.astype(mean.dtype)),

@@ -43,6 +43,8 @@ class Grid(eqx.Module):
     ) -> "Grid":
         """`shape` equal cells on the box [lower, upper], or nodes that include both ends.
 
+        A scalar bound is that of all axes.
+
         >>> Grid.uniform(0.0, 1.0, 4).coordinates[0].tolist()
         [0.125, 0.375, 0.625, 0.875]
         >>> Grid.uniform(0.0, 1.0, 3, location="nodes").coordinates[0].tolist()
@@ -52,7 +54,9 @@ class Grid(eqx.Module):
         _check_location(location)
         _check_sizes(tuple(sizes.tolist()), location)
         coordinates, spacings = [], []
-        for n, a, b in zip(sizes.tolist(), *map(_per_axis, (lower, upper)), strict=True):
+        for n, a, b in zip(
+            sizes.tolist(), _per_axis(lower, sizes.size), _per_axis(upper, sizes.size), strict=True
+        ):
             if not is_traced(a) and not is_traced(b):
                 require(bool(a < b), "lower < upper", f"[{a}, {b}]", "swap the bounds")
             intervals = n if location == "cells" else n - 1
@@ -181,8 +185,11 @@ def _weighted_sum(u: Float[Array, "*c_x"], w: Float[Array, "*x"]) -> Float[Array
     return jnp.sum(u * w.reshape((1,) * channels + w.shape), axis=tuple(range(channels, u.ndim)))
 
 
-def _per_axis(bound: ArrayLike | tuple[ArrayLike, ...]) -> tuple:
-    return tuple(bound) if np.ndim(bound) else (bound,)  # type: ignore[arg-type]
+def _per_axis(bound: ArrayLike | tuple[ArrayLike, ...], axes: int) -> tuple:
+    """One bound per axis; a scalar is that of all axes."""
+    given = tuple(bound) if np.ndim(bound) else (bound,) * axes  # type: ignore[arg-type]
+    require(len(given) == axes, f"a scalar or {axes} bounds, one per axis", len(given), "see shape")
+    return given
 
 
 def _check_location(location: str) -> None:

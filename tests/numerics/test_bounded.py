@@ -300,3 +300,15 @@ def test_out_of_reach_is_refused_before_any_work():
     with pytest.raises(Exception, match="one out of reach"):
         jax.block_until_ready(jax.jit(lambda: bounded(prior, law, 0.0, 1.0).mean)())
     assert int(bounded(prior, integral(jnp.ones(4), 5.0, 0.1), 0.0, 1.0).status) == 0
+
+
+@pytest.mark.parametrize("upper", [jnp.inf, 1.0])
+def test_a_wall_value_of_zero_is_met(rng, upper):
+    """u(0) = 0 and u(1) = 1: |G u| + |b| is no scale for what rounding may leave of zero."""
+    rows = jnp.zeros((2, 12)).at[0, 0].set(1.0).at[1, -1].set(1.0)
+    mean = jnp.asarray(np.linspace(0, 1, 12) + 0.1 * rng.normal(size=12), jnp.float32)
+    got = jitted(mean, jnp.full(12, 0.1), rows, jnp.array([0.0, 1.0]), -jnp.inf, upper)
+    assert int(got.status) == 0
+    assert abs(float(got.mean[0])) < 1e-15
+    assert float(got.mean[-1]) == 1.0
+    np.testing.assert_array_equal(got.mean[1:-1], jnp.minimum(mean, upper)[1:-1])

@@ -37,3 +37,38 @@ def test_a_fault_of_the_program_is_not_hidden(monkeypatch):
     monkeypatch.setattr(info, "main", broken)
     with pytest.raises(Fault):
         main(["info"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [([], "subcommand"), (["run"], "expected a settings file"), (["solve"], "NAME.yaml")],
+)
+def test_an_incomplete_command_is_told_what_is_missing(arguments, message, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert message in capsys.readouterr().err + str(end.value)
+    assert end.value.code != 0
+
+
+def test_an_output_that_cannot_be_written_ends_with_one_line(tmp_path):
+    """A file where the run folder's parent should be."""
+    (tmp_path / "file").touch()
+    config = tmp_path / "fv.yaml"
+    config.write_text("initial: {left: [1.0], right: [0.0], position: [0.5]}\n")
+    with pytest.raises(SystemExit) as end:
+        main(["solve", str(config), "--output", str(tmp_path / "file" / "run")])
+    line = str(end.value)
+    assert "Not a directory" in line
+    assert "check the path" in line
+    assert "\n" not in line
+
+
+def test_an_interrupt_ends_with_one_line(monkeypatch, capsys):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(info, "main", interrupted)
+    with pytest.raises(SystemExit) as end:
+        main(["info"])
+    assert end.value.code == 130
+    assert capsys.readouterr().err.strip() == "physcon info: interrupted"

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 
+from physcon import constrain
 from physcon.cli import main
 from physcon.io import read_arrays, write_arrays
 
@@ -151,3 +153,53 @@ def test_refuses_to_replace_an_output_without_force(tmp_path, predictions):
     with pytest.raises(SystemExit, match="--force"):
         run(tmp_path, predictions, "--integral", "mass")
     run(tmp_path, predictions, "--integral", "mass", "--force")
+
+
+def test_integers_in_hdf5_are_not_rounded_to_again(tmp_path, predictions):
+    """Temperatures stored as whole hundredths: the conserved ones are no whole numbers."""
+    whole = predictions | {"mean": np.round(100 * predictions["mean"]).astype(np.int32)}
+    out = run(tmp_path, whole, "--integral", "mass", ending=".h5")
+    total, scale = trapezoid_error(out, out["mean"])
+    assert np.all(np.abs(total - predictions["mass"]) <= 8 * EPS * scale)
+
+
+def test_netcdf_packed_as_integers_is_unpacked(tmp_path, predictions):
+    names = {"mean": ("time", "x"), "std": ("time", "x"), "x": ("x",), "mass": ("time",)}
+    first = predictions | {k: predictions[k][0].astype(np.float64) for k in ("mean", "std")}
+    data = xr.Dataset({k: (names[k], v) for k, v in first.items()})
+    packing = {"dtype": "int16", "scale_factor": 1e-4, "_FillValue": -32768}
+    data.to_netcdf(tmp_path / "in.nc", engine="h5netcdf", encoding={"mean": packing})
+    main(["constrain", str(tmp_path / "in.nc"), "-o", str(tmp_path / "out.nc"), "--integral=mass"])
+    out = read_arrays(tmp_path / "out.nc")
+    np.testing.assert_allclose(trapezoid_error(out, out["mean"])[0], out["mass"], rtol=1e-6)
+
+
+def test_netcdf_axes_in_another_order_are_refused(tmp_path, rng):
+    """As many times as points: only the names tell which axis is space."""
+    square = {
+        "mean": (("x", "time"), rng.normal(size=(5, 5))),
+        "std": (("x", "time"), np.ones((5, 5))),
+    }
+    data = xr.Dataset(square, {"x": np.arange(5.0), "time": np.arange(5.0)})
+    data.to_netcdf(tmp_path / "in.nc", engine="h5netcdf")
+    with pytest.raises(SystemExit, match=r"expected last axes \('x',\), got \('x', 'time'\)"):
+        main(
+            ["constrain", str(tmp_path / "in.nc"), "-o", str(tmp_path / "o.nc"), "--integral", "1"]
+        )
+
+
+def test_many_fields_go_in_groups(tmp_path, predictions, monkeypatch, capsys):
+    """The same answer where the file is too large to be conditioned at once."""
+    options = ("--integral", "mass", "--lower", "0", "--names.coordinates", "x")
+    whole = run(tmp_path, predictions, *options)
+    (tmp_path / "out.npz").unlink()
+    monkeypatch.setattr(constrain, "_POINTS_AT_ONCE", 303)  # three fields of eight
+    out = run(tmp_path, predictions, *options)
+    np.testing.assert_allclose(out["mean"], whole["mean"], rtol=1e-6)
+    np.testing.assert_allclose(out["std"], whole["std"], rtol=1e-6)
+    assert "units" not in capsys.readouterr().out
+
+
+def test_a_wrong_unit_is_said(tmp_path, predictions, capsys):
+    run(tmp_path, predictions, "--integral", "1000")
+    assert "check the units" in capsys.readouterr().out

@@ -20,6 +20,7 @@ from physcon.conditioning.observations import _lagrange
 
 U = jnp.zeros(4)
 GRID = pc.Grid.uniform(0.0, 1.0, 4)
+SQUARE = pc.Grid.uniform(0.0, 1.0, (2, 2))
 NODES = pc.Grid.uniform(0.0, 1.0, 4, location="nodes")
 PRIOR = pc.Gaussian.diagonal(U, jnp.ones(4))
 BATCH = pc.Gaussian.diagonal(jnp.zeros((2, 4)), jnp.ones((2, 4)))
@@ -39,6 +40,14 @@ MALFORMED = {
     "spline on 3 nodes": (lambda: pc.Grid.nodes([0.0, 1.0, 2.0]).weights("spline"), "'simpson'"),
     "Simpson on 2 nodes": (lambda: pc.Grid.nodes([0.0, 1.0]).weights("simpson"), "'trapezoid'"),
     "field of another size": (lambda: GRID.integrate(jnp.zeros(5)), "trailing axes"),
+    "bounds of two of three axes": (
+        lambda: pc.Grid.uniform((0.0, 0.0), 1.0, (2, 2, 2)),
+        "a scalar or 3 bounds, one per axis, got 2",
+    ),
+    "sides of the plane in one tuple": (
+        lambda: Boundary((Dirichlet(), Dirichlet(), Neumann(), Neumann())),
+        "in the plane",
+    ),
     "half periodic": (lambda: Boundary((Periodic(), Dirichlet())), "both sides"),
     "a number for a condition": (lambda: Boundary(1.0), "use Dirichlet"),
     "rows without axis": (lambda: pc.Rows(U), "weights\\[None\\]"),
@@ -94,7 +103,7 @@ MALFORMED = {
         "sensors outside",
     ),
     "positions without axis": (
-        lambda: sensors(GRID, jnp.array([0.5]), jnp.zeros(1)),
+        lambda: sensors(SQUARE, jnp.array([0.5]), jnp.zeros(1)),
         "one row per sensor",
     ),
     "readings of other sensors": (
@@ -218,3 +227,26 @@ def test_status_of_each_kind():
 def test_lagrange_weights_are_a_partition_of_unity():
     weights = _lagrange(jnp.array([0.0, 0.3, 1.0]), jnp.asarray(0.77))
     np.testing.assert_allclose(jnp.sum(weights), 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("call", "arguments", "message"),
+    [
+        (
+            pc.condition,
+            (LAW, PRIOR),
+            "prior: a Gaussian, got a LinearConstraint; look at the order",
+        ),
+        (
+            pc.condition,
+            (PRIOR, [LAW]),
+            r"a LinearConstraint, got a list; .* stack\(first, second\)",
+        ),
+        (stack, ([LAW],), "constraint: a LinearConstraint, got a list"),
+        (pc.condition_nonlinear, (PRIOR, jnp.sum), "a NonlinearConstraint, got a"),
+    ],
+)
+def test_arguments_in_the_wrong_place_are_named(call, arguments, message):
+    """As a user meets it: without the type checks that the tests put around every function."""
+    with pytest.raises(ValueError, match=message):
+        call.__wrapped__(*arguments)

@@ -109,7 +109,7 @@ def test_box_averages_of_cells_are_exact(x64):
     """Cell averages of u = x: the average over two whole cells and half of a third."""
     grid = pc.Grid.cells(np.array([0.0, 0.1, 0.5, 1.0]))
     u = jnp.array([0.05, 0.3, 0.75])
-    law = sensors(grid, jnp.array([[0.375]]), jnp.zeros(1), width=0.75)
+    law = sensors(grid, np.array([0.375]), np.zeros(1), width=0.75)  # one axis: plain positions
     want = (0.1 * 0.05 + 0.4 * 0.3 + 0.25 * 0.75) / 0.75
     np.testing.assert_allclose(law.operator.mv(u), want, rtol=1e-14)
 

@@ -1,6 +1,7 @@
 """Ghost cells, messages, and what a failed solve reports."""
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -103,6 +104,10 @@ def test_weno_tables_are_the_published_ones():
                        times=[1.0], dt=0.1), "no periodic axis"),
         (lambda: solve(ONES, Heat(), GRID, Boundary(Outflow()), Scheme(step=muscl_hancock),
                        times=[1.0]), "use ssp_rk2"),
+        (lambda: Scheme(MUSCL), "functions in a Scheme.*MUSCL\\(\\), hllc"),
+        (lambda: Scheme(riemann="hllc"), "functions in a Scheme, got 'hllc'"),
+        (lambda: tendency(jnp.ones((3, 8)), Euler(), GRID, Boundary(Periodic()),
+                          source=lambda u, t: u[0]), r"source\(u, t\) of shape \(3, 8\)"),
         (lambda: tendency(ONES, Stefan(face="shock"), GRID, Boundary(Periodic())), "integral mean"),
     ],
 )  # fmt: skip
@@ -168,3 +173,16 @@ def test_saved_times_are_met_exactly_and_a_source_acts():
     )  # fmt: skip
     np.testing.assert_allclose(np.asarray(out.u[:, 0, 0]), np.square(times), rtol=1e-5)
     assert float(out.t) == np.float32(0.3)
+
+
+def test_numpy_states_and_wide_closures_keep_the_dtype():
+    """Integers and float64 from NumPy start in the default dtype; a float64 array inside of a
+    source or a flux, as under JAX_ENABLE_X64, doesn't widen the state."""
+    run = {"law": Advection(0.5), "grid": GRID, "boundary": Boundary(Periodic()), "times": [0.1]}
+    for u in (np.ones((1, 8), int), np.ones((1, 8))):
+        assert solve(u, **run).u.dtype == jnp.result_type(float)
+    with jax.enable_x64(True):
+        forcing = np.full((1, 8), 2.0)
+        out = solve(np.ones((1, 8), np.float32), **run, source=lambda u, t: forcing)
+    assert out.u.dtype == jnp.float32
+    np.testing.assert_allclose(out.u, 1.2, rtol=1e-6)

@@ -19,6 +19,7 @@ COMMANDS = {
     "report": report,
     "info": info,
 }
+_ABOUT = "Predictions that obey the physics: conservation laws, boundary conditions, bounds."
 #: `physcon run CONFIG`: jsonargparse has no positional configuration file.
 _WITH_CONFIG = ("run", "solve")
 
@@ -28,7 +29,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if len(arguments) > 1 and arguments[0] in _WITH_CONFIG and not arguments[1].startswith("-"):
         arguments.insert(1, "--config")
-    parser = ArgumentParser(prog="physcon", description=__doc__, version=f"physcon {__version__}")
+    elif len(arguments) == 1 and arguments[0] in _WITH_CONFIG:
+        remedy = f"physcon {arguments[0]} configs/NAME.yaml, see --help"
+        sys.exit(f"physcon {arguments[0]}: expected a settings file, got none; {remedy}")
+    parser = ArgumentParser(prog="physcon", description=_ABOUT, version=f"physcon {__version__}")
     commands = parser.add_subcommands(required=True)
     # Only the command that is asked for, so that `predict` needs nothing of what `run` does.
     asked = arguments[:1] if arguments[:1] and arguments[0] in COMMANDS else COMMANDS
@@ -43,6 +47,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if message is None:
             raise
         sys.exit(f"physcon {chosen.subcommand}: {message}")
+    except OSError as error:
+        remedy = "check the path, its permissions, and the free space"
+        sys.exit(
+            f"physcon {chosen.subcommand}: expected files to read and write, got {error}; {remedy}"
+        )
+    except KeyboardInterrupt:
+        resumed = "; --resume goes on" if chosen.subcommand in _WITH_CONFIG else ""
+        print(f"\nphyscon {chosen.subcommand}: interrupted{resumed}", file=sys.stderr)
+        sys.exit(130)
 
 
 def _message(error: Exception) -> str | None:

@@ -60,4 +60,8 @@ def main(options: Namespace) -> None:
         inputs = {name: x.astype(wanted[name]["dtype"]) for name, x in inputs.items()}
     outputs = {name: np.asarray(x) for name, x in artifact(**inputs).items()}
     write_arrays(options.output, outputs, force=options.force)
+    for name, x in outputs.items():
+        wrong = int(np.sum(~np.isfinite(x)))
+        if wrong:
+            print(f"{name}: {wrong} of {x.size} numbers are NaN or infinite: check the inputs")
     print(f"written by {jax.devices()[0].device_kind}: {options.output}")

@@ -171,7 +171,7 @@ def _content(arguments: Sequence[str]) -> dict[str, Any]:
 
 def _option(arguments: Sequence[str], name: str) -> str | None:
     """The word after an option, read before there is a parser."""
-    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for word, following in zip(arguments, [*arguments, ""][1:], strict=True):
         if word == name:
             return following
         if word.startswith(name + "="):

@@ -106,9 +106,9 @@ def find_active_set(problem: Problem) -> ActiveSet:
         y = mean + variance * combine(d * v, rows)
         return jnp.clip(y, lower, upper), (lower < y) & (y < upper)
 
-    def misfit(v: Array, u: Array) -> tuple[Array, Array]:
-        """(d F, size of the terms of d F)."""
-        bound = inner(size, jnp.abs(u)) + jnp.abs(value)
+    def misfit(v: Array, u: Array, free: Array) -> tuple[Array, Array]:
+        """(d F, size of the terms of d F). A point that moves is a sum with its mean."""
+        bound = inner(size, jnp.abs(u) + jnp.where(free, jnp.abs(mean), 0)) + jnp.abs(value)
         return d * (inner(rows, u) + noise * d * v - value), d * (bound + noise * jnp.abs(d * v))
 
     def jacobian(free: Array) -> Array:
@@ -118,7 +118,7 @@ def find_active_set(problem: Problem) -> ActiveSet:
     def newton_step(state: tuple) -> tuple:
         v, _, count, last = state
         u, free = field(v)
-        f, terms = misfit(v, u)
+        f, terms = misfit(v, u, free)
         error = jnp.max(jnp.abs(f) / jnp.where(terms > 0, terms, 1))
         # Regularised in proportion to the error: points on their bounds may hide a row entirely.
         shift = jnp.clip(_SHIFT * jnp.sqrt(jnp.sum(f**2)), 1e-12, _SHIFT)
@@ -157,7 +157,7 @@ def find_active_set(problem: Problem) -> ActiveSet:
     running = lambda s: ~s[1] & (s[2] < _NEWTON_STEPS)  # noqa: E731
     v, _, count, _ = jax.lax.while_loop(running, newton_step, start)
     u, free = field(v)
-    f, terms = misfit(v, u)
+    f, terms = misfit(v, u, free)
     y = mean + variance * combine(d * v, rows)
     return ActiveSet(
         below=(y < lower) | (lower == upper),

@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from physcon._checks import error_if, is_traced, require
-from physcon._linalg import in_float64
+from physcon._checks import error_if, is_traced, require, require_given, require_same_field
+from physcon._linalg import in_float64, in_one_dtype
 from physcon._typing import Array, ArrayLike, Bool, Float, Int
 from physcon.conditioning.active_set import ActiveSet, Problem, find_active_set
 from physcon.conditioning.condition import condition
@@ -79,6 +79,7 @@ def bounded(
     >>> bounded(prior, integral(jnp.ones(3), 2.5), lower=0.0).mean.tolist()
     [0.0, 0.25, 2.25]
     """
+    prior, constraint = in_one_dtype(prior, constraint)
     std = diagonal_std(prior, constraint)
     low, high = box(prior, lower, upper)
     noise_std = constraint.noise()
@@ -121,6 +122,7 @@ def reachable(
     >>> [float(x[0]) for x in reachable(prior, integral(jnp.ones(4), 1.0), 0.0, 2.0)]
     [0.0, 8.0]
     """
+    prior, constraint = in_one_dtype(prior, constraint)
     std = diagonal_std(prior, constraint)
     value, noise = constraint.value, jnp.zeros_like(constraint.value)
     rows = constraint.operator.rows()
@@ -130,9 +132,9 @@ def reachable(
 
 def diagonal_std(prior: Gaussian, constraint: LinearConstraint) -> Float[Array, "*x"]:
     """Standard deviation of a diagonal prior that fits the constraint, or an error."""
-    field, rows = prior.mean.shape, constraint.operator.in_shape
-    remedy = "functions act on one sample: batch with jax.vmap"
-    require(tuple(rows) == field, f"a constraint on fields of shape {field}", tuple(rows), remedy)
+    require_given(prior, Gaussian, "prior")
+    require_given(constraint, LinearConstraint, "constraint")
+    require_same_field(prior.mean.shape, tuple(constraint.operator.in_shape))
     root = prior.root
     if not isinstance(root, Diagonal):
         got = f"a root of type {type(root).__name__}"

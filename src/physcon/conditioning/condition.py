@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
-from physcon._checks import error_if, require
-from physcon._linalg import float64_primal, join
+from physcon._checks import error_if, require_given, require_same_field
+from physcon._linalg import float64_primal, in_one_dtype, join
 from physcon._typing import Array, Float, Int, Scalar
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.downdate import Downdate
@@ -92,9 +92,10 @@ def condition(
     >>> posterior.mean.tolist()  # the missing 5 go where the variance is: 1 to 4
     [2.0, 5.0]
     """
-    field, rows = prior.mean.shape, constraint.operator.in_shape
-    remedy = "functions act on one sample: batch with jax.vmap"
-    require(tuple(rows) == field, f"a constraint on fields of shape {field}", tuple(rows), remedy)
+    require_given(prior, Gaussian, "prior")
+    require_given(constraint, LinearConstraint, "constraint")
+    prior, constraint = in_one_dtype(prior, constraint)
+    require_same_field(prior.mean.shape, tuple(constraint.operator.in_shape))
     noise_std = constraint.noise()
     if solver is None:
         eps = float(jnp.finfo(prior.mean.dtype).eps)

@@ -4,7 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from physcon._checks import require, require_shape
-from physcon._linalg import float64_primal
+from physcon._linalg import float64_primal, floating
 from physcon._typing import Array, ArrayLike, Float
 from physcon.grid import Grid
 from physcon.linear_map import LinearMap, Rows
@@ -49,7 +49,7 @@ def _residual(operator: LinearMap, u: Array, value: Array) -> Array:
 
 
 def integral(
-    domain: Grid | Float[Array, "*x"],
+    domain: Grid | ArrayLike,
     value: ArrayLike,
     noise_std: ArrayLike | None = None,
     rule: Rule | None = None,
@@ -83,7 +83,7 @@ def integral(
         weights = domain.weights(rule)
     else:
         require(rule is None, "no rule beside explicit weights", repr(rule), "drop one of them")
-        weights = jnp.asarray(domain)
+        weights = floating(domain)
     if where is not None:
         require_shape(jnp.asarray(where), weights.shape, "where")
         weights = weights * jnp.asarray(where, weights.dtype)

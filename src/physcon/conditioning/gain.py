@@ -30,7 +30,7 @@ from physcon.linear_map import LinearMap, LowRank
 
 #: Of a row's variance, once earlier rows are known: what is less is rounding, the row is redundant.
 REDUNDANT = 1e-14
-#: Points from which a low-rank root is multiplied in blocks of float32.
+#: Points from which float64 copies of arrays are avoided.
 LONG = 2**16
 #: |B|² (a bound on the condition of S) up to which W may carry float32's rounding.
 WELL_CONDITIONED = 1e6
@@ -63,14 +63,26 @@ def _solve(
     args = (mean, root, operator, value, noise_std)
     if single and isinstance(root, LowRank) and mean.size >= LONG:
         return jax.lax.platform_dependent(*args, cpu=_solve_blocked, default=_solve_whole)
-    return _solve_whole(*args)
+    return _solve_whole(*args, single)
 
 
 def _solve_whole(
-    mean: Array, root: LinearMap, operator: LinearMap, value: Array, noise_std: Array
+    mean: Array,
+    root: LinearMap,
+    operator: LinearMap,
+    value: Array,
+    noise_std: Array,
+    single: bool = False,
 ) -> Gain:
-    w = whiten(operator, root)
-    prediction, magnitude, s = operator.total(weigh(operator.rows(), mean, w))
+    w, rows = whiten(operator, root), operator.rows()
+    sums = (rows, mean, w)
+    if single and rows.shape[0] <= 3 and mean.size >= LONG:
+        # Anew from the float32 arrays: XLA's CPU backend else writes W to memory, in float64, since
+        # both the sums and the posterior need it (half as slow again, measured).
+        again = cast((mean, root, operator), jnp.float32)
+        again = cast(jax.lax.optimization_barrier(again), jnp.float64)
+        sums = (again[2].rows(), again[0], whiten(again[2], again[1]))
+    prediction, magnitude, s = operator.total(weigh(*sums))
     # What a posterior has already been told is seen by the size of its prior's rows.
     known = root.undiminished()
     before = None

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import error_if, require, require_shape
-from physcon._linalg import along_rows, float64_primal, gram
-from physcon._typing import Array, Float, PRNGKeyArray, Scalar
+from physcon._linalg import along_rows, float64_primal, floating, gram, in_one_dtype
+from physcon._typing import Array, ArrayLike, Float, PRNGKeyArray, Scalar
 from physcon.linear_map import Dense, Diagonal, LinearMap, LowRank, Sum
 
 
@@ -33,30 +33,35 @@ class Gaussian(eqx.Module):
         )
 
     @classmethod
-    def diagonal(cls, mean: Float[Array, "*x"], std: Float[Array, "*x"]) -> "Gaussian":
+    def diagonal(cls, mean: ArrayLike, std: ArrayLike) -> "Gaussian":
         """Independent errors with standard deviation `std` (what most networks predict).
+
+        Shapes: mean ``(*x)``; std the same, or a scalar for all points.
 
         >>> prior = Gaussian.diagonal(jnp.zeros(3), jnp.array([1.0, 2.0, 3.0]))
         >>> prior.variance().tolist()
         [1.0, 4.0, 9.0]
         """
-        mean, std = jnp.asarray(mean), jnp.asarray(std)
-        require_shape(std, mean.shape, "std")
-        return cls(mean, Diagonal(std))
+        centre, spread = in_one_dtype(floating(mean), floating(std))
+        spread = jnp.broadcast_to(spread, centre.shape) if spread.ndim == 0 else spread
+        require_shape(spread, centre.shape, "std")
+        return cls(centre, Diagonal(spread))
 
     @classmethod
-    def from_variance(cls, mean: Float[Array, "*x"], variance: Float[Array, "*x"]) -> "Gaussian":
-        """Independent errors with the given variance. Zero is allowed and has zero gradient."""
+    def from_variance(cls, mean: ArrayLike, variance: ArrayLike) -> "Gaussian":
+        """Independent errors with the given variance. Zero is allowed and has zero gradient.
+
+        Shapes: as `diagonal`.
+        """
+        variance = floating(variance)
         positive = variance > 0
         root = jnp.sqrt(jnp.where(positive, variance, 1))
         # A negative variance becomes NaN, which `condition` reports.
         return cls.diagonal(mean, jnp.where(positive, root, jnp.where(variance == 0, 0, jnp.nan)))
 
     @classmethod
-    def from_samples(
-        cls, samples: Float[Array, "r *x"], std: Float[Array, "*x"] | None = None
-    ) -> "Gaussian":
-        """Mean and covariance of an ensemble, low rank: O(r n) for r members of size n.
+    def from_samples(cls, samples: ArrayLike, std: ArrayLike | None = None) -> "Gaussian":
+        """Mean and covariance of an ensemble ``(r, *x)``, low rank: O(r n), r members of size n.
 
             Σ = Σ_k (u_k - mean)(u_k - mean)ᵀ / (r - 1) + diag(std²)
 
@@ -69,11 +74,13 @@ class Gaussian(eqx.Module):
         >>> [round(v, 5) for v in Gaussian.from_samples(members).variance().tolist()]
         [2.0, 0.0]
         """
+        samples = floating(samples)
         require(samples.shape[0] >= 2, "2 or more samples", samples.shape[0], "draw more")
         root = LowRank(_contrasts(samples) * (samples.shape[0] - 1) ** -0.5)
         mean = jnp.mean(samples, axis=0)
         if std is None:
             return cls(mean, root)
+        std = floating(std)
         require_shape(std, mean.shape, "std")
         return cls(mean, Sum(root, Diagonal(std)))
 
@@ -88,6 +95,7 @@ class Gaussian(eqx.Module):
         A latent-variable model (ANP) or a deep ensemble predicts such a mixture: what the members
         disagree about is correlated over the field, what each is unsure of is not.
         """
+        means, stds = floating(means), floating(stds)
         k = means.shape[0]
         require_shape(stds, means.shape, "stds")
         require(k >= 2 and k > ddof, f"{max(2, ddof + 1)} or more members", k, "draw more")
@@ -98,6 +106,7 @@ class Gaussian(eqx.Module):
     @classmethod
     def from_cholesky(cls, mean: Float[Array, "*x"], factor: Float[Array, "n n"]) -> "Gaussian":
         """Dense covariance `factor` factorᵀ over the flattened field, `factor` lower triangular."""
+        mean, factor = in_one_dtype(floating(mean), floating(factor))
         return cls(mean, Dense(factor, mean.shape, lower=True))
 
     @classmethod
@@ -109,7 +118,7 @@ class Gaussian(eqx.Module):
         Raises:
             RuntimeError: at run time under ``throw=True`` if it is not positive definite.
         """
-        factor = _cholesky(covariance)
+        factor = _cholesky(floating(covariance))
         factor = error_if(factor, ~jnp.all(jnp.isfinite(factor)), _NOT_POSITIVE, throw)
         return cls.from_cholesky(mean, factor)
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from physcon._checks import error_if, require
-from physcon._linalg import in_float64
+from physcon._linalg import in_float64, in_one_dtype
 from physcon._typing import Array, ArrayLike, Bool, Float, Int, Shape
 from physcon.conditioning.active_set import nondecreasing_root
 from physcon.conditioning.bounded import diagonal_std
@@ -97,8 +97,10 @@ def monotone(
     >>> monotone(prior, integral(jnp.ones(3), 8.0), 0.0).mean.tolist()
     [1.5, 1.5, 5.0]
     """
+    prior, constraint = in_one_dtype(prior, constraint)
+    std = diagonal_std(prior, constraint)
     require(prior.mean.ndim == 1, "profiles of shape (n,)", prior.mean.shape, "batch with jax.vmap")
-    std, rows, dtype = diagonal_std(prior, constraint), constraint.operator.rows(), prior.mean.dtype
+    rows, dtype = constraint.operator.rows(), prior.mean.dtype
     require(rows.shape[0] == 1, "one row", rows.shape[0], "sum the rows, or use `bounded`")
     for name, x in (("lower", lower), ("upper", upper)):
         got = np.shape(0.0 if x is None else x)

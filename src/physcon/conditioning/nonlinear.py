@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from physcon._checks import error_if, require
-from physcon._linalg import cholesky, gram, in_float64, inner
+from physcon._checks import error_if, require, require_given
+from physcon._linalg import cholesky, gram, in_float64, in_one_dtype, inner
 from physcon._typing import Any, Array, Float, Int, Scalar
 from physcon.conditioning.condition import condition
 from physcon.conditioning.constraint import LinearConstraint
@@ -85,7 +85,11 @@ def condition_nonlinear(
     >>> [round(float(x), 6) for x in condition_nonlinear(prior, circle).mean]
     [0.6, 0.8]
     """
-    got = jax.eval_shape(constraint.fn, prior.mean).shape
+    require_given(prior, Gaussian, "prior")
+    require_given(constraint, NonlinearConstraint, "constraint")
+    out = jax.eval_shape(constraint.fn, prior.mean)
+    prior, constraint, _ = in_one_dtype(prior, constraint, jnp.zeros((), out.dtype))
+    got = out.shape
     remedy = "return one number per equation: an array of shape (m,)"
     require(got == constraint.value.shape, f"h(u) of shape {constraint.value.shape}", got, remedy)
     require(len(got) == 1, "h(u) of shape (m,)", got, remedy)

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import concrete, require
+from physcon._linalg import floating
 from physcon._typing import Array, ArrayLike, Float, Scalar
 from physcon.boundary import Boundary, Condition, Dirichlet, Neumann, Outflow, Periodic, Robin
 from physcon.conditioning.constraint import LinearConstraint
@@ -109,8 +110,8 @@ def _along_face(line: Float[Array, " n"], axis: int, face: tuple[int, ...]) -> F
 
 def sensors(
     grid: Grid,
-    positions: Float[Array, "k d"],
-    values: Float[Array, " k"],
+    positions: ArrayLike,
+    values: ArrayLike,
     noise_std: ArrayLike | None = None,
     *,
     width: ArrayLike | None = None,
@@ -121,7 +122,8 @@ def sensors(
     the last centre); a box average integrates what the array represents, exactly: the multilinear
     interpolant for nodes, the piecewise constant one for cell averages.
 
-    Shapes: positions ``(k, d)`` for d axes; noise_std scalar or ``(k)``; width scalar or ``(d)``.
+    Shapes: positions ``(k, d)`` for d axes, or ``(k)`` for one; values ``(k)``; noise_std scalar or
+    ``(k)``; width scalar or ``(d)``.
     Dense rows: n numbers for each sensor. Differentiable in positions, almost everywhere.
 
     Raises:
@@ -132,7 +134,9 @@ def sensors(
     >>> sensors(grid, jnp.array([[0.25]]), jnp.array([7.0])).operator.rows().tolist()
     [[0.5, 0.5, 0.0]]
     """
-    positions = jnp.asarray(positions)
+    positions = floating(positions)
+    positions = positions[:, None] if positions.ndim == 1 == grid.ndim else positions
+    values = floating(values)
     require(
         positions.ndim == 2 and positions.shape[1] == grid.ndim,
         f"positions of shape (k, {grid.ndim})",
@@ -163,7 +167,7 @@ def sensors(
             (-1,) + (1,) * axis + (grid.shape[axis],) + (1,) * (grid.ndim - axis - 1)
         )
     noise = None if noise_std is None else jnp.broadcast_to(jnp.asarray(noise_std), values.shape)
-    return LinearConstraint(Rows(rows), jnp.asarray(values), noise)
+    return LinearConstraint(Rows(rows), values, noise)
 
 
 def _hats(x: Float[Array, " n"], p: Float[Array, " k"]) -> Float[Array, "k n"]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from physcon._checks import require
+from physcon._checks import require, require_given
 from physcon._typing import Array, ArrayLike, Float, Shape
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.grid import Grid
@@ -19,6 +19,8 @@ def stack(*constraints: LinearConstraint) -> LinearConstraint:
     conditioning on one after the other, in any order.
     """
     require(len(constraints) >= 1, "one or more constraints", 0, "pass some")
+    for constraint in constraints:
+        require_given(constraint, LinearConstraint, "constraint")
     shapes = {tuple(c.operator.in_shape) for c in constraints}
     require(
         len(shapes) == 1, "constraints on fields of one shape", shapes, "stack each field's own"

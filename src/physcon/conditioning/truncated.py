@@ -10,7 +10,7 @@ import numpy as np
 from jax.scipy.special import ndtr, ndtri
 
 from physcon._checks import require
-from physcon._linalg import in_float64
+from physcon._linalg import in_float64, in_one_dtype
 from physcon._typing import Array, ArrayLike, Bool, Float, PRNGKeyArray, Scalar
 from physcon.conditioning.bounded import bounded, box, diagonal_std
 from physcon.conditioning.condition import condition
@@ -110,13 +110,14 @@ def sample_bounded(
     groups of m + 1 suffice: the edges of a polytope G u = b, lower <= u <= upper are elementary
     vectors of the null space of G (Rockafellar 1969).
     """
+    prior, constraint = in_one_dtype(prior, constraint)
+    std = diagonal_std(prior, constraint)
     rows = constraint.operator.rows()
     m, points = rows.shape[0], prior.mean.size
     require(m < points, f"fewer rows than the field's {points} points", m, "drop redundant rows")
     exact = constraint.noise_std is None
     require(exact, "an exact row", "a noise_std", "append the noise as one more point of the field")
     start = bounded(prior, constraint, lower, upper, throw=throw).mean
-    std = diagonal_std(prior, constraint)
     arrays = (start, prior.mean, std, *box(prior, lower, upper))
     count = int(np.prod(shape, dtype=int))
     seeds = jax.random.key_data(jax.random.split(key, count))

@@ -54,6 +54,8 @@ class MUSCL(eqx.Module):
     def __check_init__(self) -> None:
         choices = ("conservative", "primitive", "characteristic")
         require(self.variables in choices, f"one of {choices}", repr(self.variables), "choose one")
+        function = f"a function, e.g. physcon.fv.limiter.{self.limiter}"
+        require(callable(self.limiter), "a limiter φ(backward, forward)", self.limiter, function)
 
     def __call__(
         self, u: Float[Array, "c *p"], law: Law, axis: int, widths: Float[Array, "..."]

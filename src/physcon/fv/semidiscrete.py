@@ -12,7 +12,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from physcon._checks import require
+from physcon._checks import require, require_given
 from physcon._linalg import cast
 from physcon._typing import Array, ArrayLike, Float, Scalar
 from physcon.boundary import Boundary, Flux
@@ -32,6 +32,8 @@ Source = Callable[[Array, Scalar], Array]
 
 def _leafless(fn: Any) -> Any:
     """A plain function as a pytree without leaves, so that a `Scheme` passes through `jax.jit`."""
+    made = callable(fn) and not isinstance(fn, type)
+    require(made, "functions in a Scheme", repr(fn), "e.g. Scheme(MUSCL(), hllc, ssp_rk3)")
     return fn if isinstance(fn, eqx.Module | jax.tree_util.Partial) else jax.tree_util.Partial(fn)
 
 
@@ -65,6 +67,7 @@ class Problem(eqx.Module):
 
     def __check_init__(self) -> None:
         grid, boundary = self.grid, self.boundary
+        require_given(grid, Grid, "grid")
         require(grid.location == "cells", "a grid of cells", grid.location, "location='cells'")
         require(
             boundary.ndim == grid.ndim,
@@ -123,7 +126,7 @@ def tendency(
     0.0
     """
     t = jnp.asarray(t, u.dtype)
-    forced = None if source is None else source(u, t)
+    forced = None if source is None else _forcing(source, u, t)
     parts = _prepare(u, law, grid, boundary, scheme, t)
     total = by_cell(u, *parts) if fuses() else None
     total = by_axis(u, *parts) if total is None else total
@@ -178,6 +181,13 @@ def by_cell(u: Array, law: Any, grid: Grid, boundary: Boundary, scheme: Scheme) 
         return jnp.stack(materialised(jax.checkpoint(total_change)(materialised(padded))))
     except NotCellwise:
         return None
+
+
+def _forcing(source: Source, u: Array, t: Array) -> Array:
+    """The source in the dtype of the state, which arrays in its closure need not have."""
+    forced = jnp.asarray(source(u, t))
+    require(forced.shape == u.shape, f"source(u, t) of shape {u.shape}", forced.shape, "as u")
+    return forced.astype(u.dtype)
 
 
 def rate(

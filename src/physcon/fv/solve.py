@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from physcon._checks import concrete, require
-from physcon._linalg import cast
+from physcon._linalg import cast, floating
 from physcon._typing import Array, ArrayLike, Float, Int, Scalar
 from physcon.boundary import Boundary
 from physcon.fv.diffusion import Mixed
@@ -62,7 +62,7 @@ class _State(NamedTuple):
 
 
 def solve(
-    u: Float[Array, "c *x"],
+    u: ArrayLike,
     law: Any,
     grid: Grid,
     boundary: Boundary,
@@ -102,6 +102,7 @@ def solve(
     Raises: ValueError for a state off the grid; at run time under `throw` for a failed status.
     """
     require(loop in ("while", "checkpointed"), "'while' or 'checkpointed'", repr(loop), "choose")
+    u = floating(u)
     times = increasing(times, u.dtype)
     start, cfl = jnp.asarray(start, u.dtype), jnp.asarray(cfl, u.dtype)
     dt = None if dt is None else jnp.asarray(dt, u.dtype)
@@ -156,7 +157,7 @@ def _solve(
         t = jnp.where(status == OK, t, state.t)
         # The step as the clock sees it: rounded steps add up to the very times that are saved.
         u = step(problem, state.u, state.t, t - state.t)
-        u, bracket = jnp.where(status == OK, u, state.u), None
+        u, bracket = jnp.where(status == OK, u.astype(state.u.dtype), state.u), None
         if event is not None and state.bracket is not None:
             bracket = watch(event, state.bracket, (state.u, state.t), (u, t))
             status = jnp.where((status == OK) & bracket.found & stop, STOPPED, status)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from physcon.io.predictions import read_arrays as read_arrays
+from physcon.io.predictions import read_dimensions as read_dimensions
 from physcon.io.predictions import write_arrays as write_arrays
 
 

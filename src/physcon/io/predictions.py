@@ -7,6 +7,7 @@ name and renamed when it is complete.
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -35,6 +36,16 @@ def read_arrays(path: str | Path) -> Arrays:
             "truncated, of another format, or hold pickled objects: save plain arrays"
         ) from error
     return {name: a for name, a in arrays.items() if _is_numeric(a)}
+
+
+def read_dimensions(path: str | Path) -> dict[str, tuple[str, ...]]:
+    """Names of the axes of a NetCDF file's arrays; no names in the other formats."""
+    if Path(path).suffix != ".nc":
+        return {}
+    import xarray as xr
+
+    with xr.open_dataset(path, engine="h5netcdf") as data:
+        return {str(name): tuple(map(str, v.dims)) for name, v in data.variables.items()}
 
 
 def write_arrays(
@@ -98,10 +109,15 @@ def _write_hdf5(path: Path, arrays: Arrays, like: Path | None) -> None:
         shutil.copyfile(like, path)
     with h5py.File(path, "a" if like else "w") as file:
         for name, array in arrays.items():
-            if name in file:
-                file[name][...] = array  # type: ignore[index]
-            else:
+            old: Any = file.get(name)
+            if old is None or (old.shape == array.shape and old.dtype != array.dtype):
+                # Written anew: in place, a dataset of integers would round.
+                attributes = {} if old is None else dict(old.attrs)
+                file.pop(name, None)
                 file[name] = array
+                file[name].attrs.update(attributes)
+            else:
+                old[...] = array
 
 
 def _read_netcdf(path: Path) -> Arrays:
@@ -118,6 +134,8 @@ def _write_netcdf(path: Path, arrays: Arrays, like: Path | None) -> None:
     for name, array in arrays.items():
         if name in data:
             data[name] = data[name].copy(data=array)
+            for packing in ("dtype", "scale_factor", "add_offset", "_FillValue", "missing_value"):
+                data[name].encoding.pop(packing, None)  # packed as integers they would be rounded
         else:
             shaped = [v.dims for v in data.variables.values() if v.shape == array.shape]
             dims = shaped[0] if shaped else tuple(f"{name}_{k}" for k in range(array.ndim))

@@ -129,7 +129,7 @@ def _impulse_modes(
         kernel = jax.lax.complex(weights[0], weights[1])
         on_read, tau = jnp.asarray(read, x.dtype), jnp.asarray(shift, x.dtype)
         blocks = symmetric(jnp.einsum("rm,sm,oimq->rsoiq", on_read, tau, kernel))
-        values = symmetric(jnp.einsum("rm,oimq,imq->roq", on_read, kernel, x))
+        values = symmetric(jnp.einsum("rm,omq->roq", on_read, mix(weights, x)))
         if not across:  # one real system
             delta = _impulses(blocks[..., 0].real, at_face[..., 0].real, values[..., 0].real)
             return delta[..., None], jnp.zeros_like(delta)[..., None]
@@ -195,13 +195,16 @@ def _impulses(
 ) -> Inexact[Array, "p c"]:
     """δ = G⁻¹ (D x_B - (K x)_B), with the pivots of an elimination in the order of the nodes.
 
-    D = diag(G_00 - G_01 G_11⁻¹ G_10, G_11): the lower row is freed from the upper node first.
+    D = diag(S, G_11), where S = G_00 - G_01 G_11⁻¹ G_10: the lower row is freed from the upper node
+    first. S is the Schur complement of G as well, so that D x_B needs no product:
+
+        δ_0 = x_0 - S⁻¹ (k_0 + G_01 (x_1 - G_11⁻¹ k_1)),   δ_1 = x_1 - G_11⁻¹ (k_1 + G_10 δ_0)
     """
-    p, c = at_nodes.shape
-    if p == 1:
+    if at_nodes.shape[0] == 1:
         return at_nodes - jnp.linalg.solve(blocks[0, 0], kernel_at_nodes[0])[None]
     g00, g01, g10, g11 = (blocks[r, s] for r in range(2) for s in range(2))
-    first = g00 - jnp.matmul(g01, jnp.linalg.solve(g11, g10), precision="highest")
-    target = jnp.stack([first @ at_nodes[0], g11 @ at_nodes[1]])
-    full = jnp.transpose(blocks, (0, 2, 1, 3)).reshape(p * c, p * c)
-    return jnp.linalg.solve(full, (target - kernel_at_nodes).reshape(-1)).reshape(p, c)
+    x0, x1, k0, k1 = *at_nodes, *kernel_at_nodes
+    with jax.default_matmul_precision("highest"):
+        inner, upper = jnp.linalg.solve(g11, g10), jnp.linalg.solve(g11, k1)
+        lower = x0 - jnp.linalg.solve(g00 - g01 @ inner, k0 + g01 @ (x1 - upper))
+        return jnp.stack([lower, x1 - upper - inner @ lower])

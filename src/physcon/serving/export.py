@@ -59,6 +59,10 @@ def export(
     require(
         force or not Path(path).exists(), "a new file", f"{path} exists", "choose another, or force"
     )
+    by_name = isinstance(inputs, Mapping)
+    require(
+        by_name, "inputs by name", type(inputs).__name__, 'e.g. {"u": u[0]}, one sample of each'
+    )
     unknown = set(shared) - set(inputs)
     require(not unknown, f"shared names out of {list(inputs)}", sorted(unknown), "rename them")
     one = {n: jax.ShapeDtypeStruct(np.shape(x), jnp.result_type(x)) for n, x in inputs.items()}
