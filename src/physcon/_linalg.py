@@ -111,18 +111,51 @@ def combine(d: Float[Array, " m"], rows: Float[Array, "m *x"]) -> Float[Array, "
     """
     if rows.shape[0] <= 3 and rows.dtype == jnp.float64:
         return sum((d[r] * rows[r] for r in range(1, rows.shape[0])), d[0] * rows[0])
-    return jnp.tensordot(d, rows, axes=1, precision="highest")
+    return _product_or_sums(
+        lambda d, rows: jnp.tensordot(d, rows, axes=1, precision="highest"),
+        lambda d, rows: jnp.sum(along_rows(d, rows), axis=0),
+        (d, rows),
+    )
 
 
 def inner(rows: Float[Array, "m *x"], x: Float[Array, "*x"]) -> Float[Array, " m"]:
     """rows_r · x for every r."""
-    return jnp.tensordot(rows, x, axes=x.ndim, precision="highest")
+    return _product_or_sums(
+        lambda rows, x: jnp.tensordot(rows, x, axes=x.ndim, precision="highest"), _sums, (rows, x)
+    )
 
 
 def gram(rows: Float[Array, "m *x"]) -> Float[Array, "m m"]:
     """rows_r · rows_s for every pair."""
-    flat = rows.reshape(rows.shape[0], -1)
-    return jnp.matmul(flat, flat.T, precision="highest")
+
+    def product(rows: Array) -> Array:
+        flat = rows.reshape(rows.shape[0], -1)
+        return jnp.matmul(flat, flat.T, precision="highest")
+
+    def sums(rows: Array) -> Array:
+        if rows.shape[0] <= 16:  # written out, to be fused with one another
+            return jnp.stack([_sums(rows, row) for row in rows])
+        return jax.lax.map(lambda row: _sums(rows, row), rows)
+
+    return _product_or_sums(product, sums, (rows,))
+
+
+def _product_or_sums(
+    product: Callable[..., Array], sums: Callable[..., Array], args: tuple[Array, ...]
+) -> Array:
+    """Of long arrays: a product of matrices, but in float64 sums of products on accelerators.
+
+    There float64 matrix products are not fused with the conversion from float32, so copies are
+    written (GPU, 12 times what reading the rows once costs), or emulated by way of arrays larger
+    than the memory (TPU). Sums convert on the way.
+    """
+    if args[0].dtype != jnp.float64:
+        return product(*args)
+    return jax.lax.platform_dependent(*args, cpu=product, default=sums)
+
+
+def _sums(rows: Float[Array, "m *x"], x: Float[Array, "*x"]) -> Float[Array, " m"]:
+    return jnp.sum(rows * x[None], axis=tuple(range(1, rows.ndim)))
 
 
 def weigh(

@@ -2,9 +2,11 @@
 
 T has `diagonal` a ``(n, *lines)`` and `off` c ``(n - 1, *lines)`` next to it. Loops over n run in
 `lax.scan` on whole lines, so differentiation and batching are plain. No pivoting: for positive
-definite systems it isn't needed (Golub and Van Loan 2013, sec. 4.3.6).
+definite systems it isn't needed (Golub and Van Loan 2013, sec. 4.3.6). On accelerators, where every
+step of a loop is a kernel to start, the sweeps are prefix sums of log n levels (Blelloch 1990).
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -36,20 +38,40 @@ def factorise(diagonal: Float[Array, "n *lines"], off: Float[Array, "k *lines"])
 def solve(factor: Factor, rhs: Float[Array, "n *lines"]) -> Float[Array, "n *lines"]:
     """T⁻¹ rhs: one sweep down, one sweep up."""
 
-    def down(y: Array, rl: tuple[Array, Array]) -> tuple[Array, Array]:
+    def by(sweep: Callable[..., Array]) -> Callable[[Factor, Array], Array]:
+        def solved(factor: Factor, rhs: Array) -> Array:
+            y = sweep(factor.ratios, rhs, reverse=False) / factor.pivots
+            return sweep(factor.ratios, y, reverse=True)
+
+        return solved
+
+    return jax.lax.platform_dependent(factor, rhs, cpu=by(_in_turn), default=by(_in_levels))
+
+
+def _in_turn(ratios: Float[Array, "k *lines"], r: Float[Array, "n *lines"], reverse: bool) -> Array:
+    """y_i = r_i - l_{i-1} y_{i-1}; reversed y_i = r_i - l_i y_{i+1}."""
+
+    def step(y: Array, rl: tuple[Array, Array]) -> tuple[Array, Array]:
         r, ratio = rl
         y = r - ratio * y
         return y, y
 
-    def up(x: Array, yl: tuple[Array, Array]) -> tuple[Array, Array]:
-        y, ratio = yl
-        x = y - ratio * x
-        return x, x
+    first, others = (r[-1:], r[:-1]) if reverse else (r[:1], r[1:])
+    _, rest = jax.lax.scan(step, first[0], (others, ratios), reverse=reverse)
+    return jnp.concatenate([rest, first] if reverse else [first, rest])
 
-    _, below = jax.lax.scan(down, rhs[0], (rhs[1:], factor.ratios))
-    y = jnp.concatenate([rhs[:1], below]) / factor.pivots
-    _, above = jax.lax.scan(up, y[-1], (y[:-1], factor.ratios), reverse=True)
-    return jnp.concatenate([above, y[-1:]])
+
+def _in_levels(
+    ratios: Float[Array, "k *lines"], r: Float[Array, "n *lines"], reverse: bool
+) -> Array:
+    """The same: maps y -> a y + b composed, (a, b) then (c, d) being (c a, c b + d)."""
+
+    def then(first: tuple[Array, Array], second: tuple[Array, Array]) -> tuple[Array, Array]:
+        return second[0] * first[0], second[0] * first[1] + second[1]
+
+    nothing = jnp.zeros_like(r[:1])
+    slopes = jnp.concatenate([-ratios, nothing] if reverse else [nothing, -ratios])
+    return jax.lax.associative_scan(then, (slopes, r), reverse=reverse)[1]
 
 
 def inverse_band(factor: Factor) -> tuple[Float[Array, "n *lines"], Float[Array, "n-1 *lines"]]:

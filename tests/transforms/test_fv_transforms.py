@@ -22,6 +22,7 @@ from physcon.fv import (
     muscl_hancock,
     solve,
     ssp_rk2,
+    tendency,
 )
 from physcon.grid import Grid
 
@@ -198,3 +199,13 @@ def test_the_state_decides_the_dtype():
             u = jnp.ones((3, 16), dtype).at[2].set(3)
             out = solve(u, Euler(), grid, Boundary(Periodic()), VAN_LEER, times=[0.05])
             assert out.u.dtype == dtype
+
+
+@pytest.mark.parametrize("order", [3, 5])
+def test_weno_has_a_gradient_where_the_state_is_constant(order):
+    """Of 0/0 in its weights the value is guarded, and so is the derivative."""
+    u = jnp.asarray(np.where(X < 0.5, 1.0, 2.0)[None], jnp.float32)
+    scheme, torus = Scheme(WENO(order)), Boundary(Periodic())
+    slope = jax.grad(lambda u: jnp.sum(tendency(u, Burgers(), GRID, torus, scheme) ** 2))(u)
+    assert np.isfinite(slope).all()
+    assert float(jnp.sum(slope)) != 0

@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from physcon import _tridiagonal
+from physcon._fourier import rfft
 from physcon._typing import Array, Float
 from physcon.linear_map import Difference
 
@@ -36,8 +37,9 @@ def modes(n: int, part: Difference) -> tuple[Apply, Float[Array, " n"]]:
     if part.periodic:  # Hartley's real form of the Fourier transform
 
         def transform(x: Array) -> Array:
-            f = jnp.fft.fft(x)
-            return (f.real - f.imag) * n**-0.5
+            real, imag = rfft(x)  # even and odd in the frequency: the other half follows
+            mirror = jnp.flip(real[..., 1 : (n + 1) // 2] + imag[..., 1 : (n + 1) // 2], -1)
+            return jnp.concatenate([real - imag, mirror], axis=-1) * n**-0.5
 
         return transform, 2 - 2 * jnp.cos(2 * jnp.pi * k / n)
     if part.ends == (True, True):
@@ -45,17 +47,18 @@ def modes(n: int, part: Difference) -> tuple[Apply, Float[Array, " n"]]:
         def transform(x: Array) -> Array:
             gap = jnp.zeros_like(x[..., :1])
             odd = jnp.concatenate([gap, x, gap, -jnp.flip(x, -1)], axis=-1)
-            return -jnp.fft.rfft(odd).imag[..., 1 : n + 1] * (2 * (n + 1)) ** -0.5
+            return -rfft(odd)[1][..., 1 : n + 1] * (2 * (n + 1)) ** -0.5
 
         return transform, 2 - 2 * jnp.cos(jnp.pi * (k + 1) / (n + 1))
     if part.ends == (False, False):
 
         def transform(x: Array) -> Array:
-            half = jnp.fft.rfft(jnp.concatenate([x, jnp.flip(x, -1)], axis=-1))[..., :n]
+            pair = rfft(jnp.concatenate([x, jnp.flip(x, -1)], axis=-1))
+            real, imag = (part[..., :n] for part in pair)
             norm = jnp.where(k == 0, (4 * n) ** -0.5, (2 * n) ** -0.5)
             phase = jnp.pi * k / (2 * n)
             cos, sin = (jnp.broadcast_to(f, x.shape) for f in (jnp.cos(phase), jnp.sin(phase)))
-            return jnp.broadcast_to(norm, x.shape) * (half.real * cos + half.imag * sin)
+            return jnp.broadcast_to(norm, x.shape) * (real * cos + imag * sin)
 
         return transform, 2 - 2 * jnp.cos(jnp.pi * k / n)
 
@@ -64,7 +67,7 @@ def modes(n: int, part: Difference) -> tuple[Apply, Float[Array, " n"]]:
         gap = jnp.zeros_like(x[..., :1])
         even = jnp.concatenate([gap, x, jnp.flip(x, -1)], axis=-1)
         odd = jnp.concatenate([even, -even], axis=-1)
-        return -jnp.fft.rfft(odd).imag[..., 1 : 2 * n : 2] * (2 * (2 * n + 1) ** 0.5) ** -1
+        return -rfft(odd)[1][..., 1 : 2 * n : 2] * (2 * (2 * n + 1) ** 0.5) ** -1
 
     return transform, 2 - 2 * jnp.cos(jnp.pi * (2 * k + 1) / (2 * n + 1))
 

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import error_if, require
+from physcon._fourier import even_spectrum
 from physcon._linalg import float64_primal
 from physcon._typing import Array, ArrayLike, Float
 from physcon.conditioning.gaussian import Gaussian
@@ -66,7 +67,7 @@ def stationary(
             k = jnp.arange(n)
             gaps = (jnp.minimum(k, n - k) * steps[axis]) ** 2
             squared = squared[..., None] + gaps.reshape((1,) * axis + (-1,))
-        return jnp.fft.rfftn(kernel(squared)).real
+        return even_spectrum(kernel(squared))
 
     values = spectrum(steps)
     negative = -jnp.sum(jnp.minimum(values, 0)) / jnp.sum(jnp.maximum(values, 0))

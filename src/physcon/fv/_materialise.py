@@ -1,4 +1,7 @@
-"""Keep XLA's CPU backend from computing the same thing many times over."""
+"""What is written to memory between the stages of a scheme depends on the device.
+
+A CPU is fastest when every stage is computed once and stored, a GPU when nothing is stored.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,9 +10,21 @@ import jax
 import jax.numpy as jnp
 from jax.core import Tracer
 
+from physcon._typing import PyTree
+
+
+def fuses() -> bool:
+    """Whether this process computes on a GPU, bound by what it writes to memory."""
+    return jax.default_backend() == "gpu"
+
+
+def materialised(tree: PyTree) -> PyTree:
+    """The arrays, written to memory before anything reads them (XLA's GPU and TPU backends)."""
+    return jax.lax.optimization_barrier(tree)
+
 
 def separately(fn: Callable[..., Any], *args: Any) -> Any:
-    """``fn(*args)``, written to memory before anything reads it.
+    """``fn(*args)``, on a CPU written to memory before anything reads it.
 
     XLA's CPU backend fuses a chain of stencils and stacked channels into its last consumer, and
     then evaluates the chain once per neighbour and channel that the consumer reads: two to three
@@ -17,7 +32,9 @@ def separately(fn: Callable[..., Any], *args: Any) -> Any:
     fusion crosses; `optimization_barrier` alone is none, but it hides that this condition always
     holds. Outside of a trace there is no fusion, and nothing is done.
     """
-    if not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(args)):
+    if jax.default_backend() != "cpu" or not any(
+        isinstance(leaf, Tracer) for leaf in jax.tree.leaves(args)
+    ):
         return fn(*args)
     always = jax.lax.optimization_barrier(jnp.ones((), bool))
 

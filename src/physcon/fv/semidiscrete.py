@@ -5,6 +5,7 @@ the total of a conserved quantity changes by what passes the sides, to rounding.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -14,9 +15,11 @@ import jax.numpy as jnp
 from physcon._checks import require, require_given
 from physcon._linalg import cast
 from physcon._typing import Array, ArrayLike, Float, Scalar
-from physcon.boundary import Boundary
+from physcon.boundary import Boundary, Flux
+from physcon.fv._cellwise import NotCellwise, cellwise, stencil
+from physcon.fv._materialise import fuses, materialised
 from physcon.fv.diffusion import Diffusion, Mixed, diffusive_flux, diffusive_rate
-from physcon.fv.ghost import along, impose_flux, pad, pad_widths, take
+from physcon.fv.ghost import along, impose_flux, outer_sides, pad, pad_widths, take
 from physcon.fv.law import Law
 from physcon.fv.reconstruction import MUSCL
 from physcon.fv.riemann import rusanov
@@ -124,7 +127,14 @@ def tendency(
     """
     t = jnp.asarray(t, u.dtype)
     forced = None if source is None else _forcing(source, u, t)
-    law, grid, boundary, scheme = _prepare(u, law, grid, boundary, scheme, t)
+    parts = _prepare(u, law, grid, boundary, scheme, t)
+    total = by_cell(u, *parts) if fuses() else None
+    total = by_axis(u, *parts) if total is None else total
+    return total if forced is None else total + forced
+
+
+def by_axis(u: Array, law: Any, grid: Grid, boundary: Boundary, scheme: Scheme) -> Array:
+    """The tendency, whole arrays of fluxes at a time: any law, boundary and grid."""
     total = jnp.zeros_like(u)
     for axis in range(grid.ndim):
         flux, force = _sweep(u, law, grid, boundary, scheme, axis)
@@ -132,7 +142,45 @@ def tendency(
         change = take(flux, 0, n, axis) - take(flux, 1, n + 1, axis)
         change = change if force is None else change + force
         total = total + change / along(grid.spacings[axis], u.ndim, axis)
-    return total if forced is None else total + forced
+    return total
+
+
+def by_cell(u: Array, law: Any, grid: Grid, boundary: Boundary, scheme: Scheme) -> Array | None:
+    """The tendency, each cell from its own stencil: two fluxes per axis, none of them stored.
+
+    None where it doesn't apply: diffusion, stretched axes, prescribed fluxes, fields in the law, or
+    functions of the user that mix numbers in other ways than stencils do.
+    """
+    uniform = all(h.ndim == 0 for h in grid.spacings)
+    numbers = all(jnp.ndim(leaf) == 0 for leaf in jax.tree.leaves((law, scheme)))
+    fluxes = any(isinstance(c, Flux) for sides in boundary.sides for c in outer_sides(sides))
+    if not isinstance(law, Law) or not uniform or not numbers or fluxes:
+        return None
+    ghosts, padded = _ghosts(scheme.reconstruct), u
+    for axis in range(grid.ndim):
+        padded = pad(padded, grid.spacings[axis], boundary.sides[axis], ghosts, law, axis)
+
+    def change(line: Array, axis: int) -> Array:
+        left, right = scheme.reconstruct(line, law, axis, grid.spacings[axis])
+        flux = law.numerical_flux(scheme.riemann, left, right, axis)
+        force = law.cell_force(left, right, axis)
+        change = take(flux, 0, 1, axis) - take(flux, 1, 2, axis)
+        change = change if force is None else change + force
+        return change.reshape(-1) / grid.spacings[axis]
+
+    def total_change(padded: Array) -> list[Array]:
+        total = [jnp.zeros(grid.shape, u.dtype)] * u.shape[0]
+        for axis in range(grid.ndim):
+            lines = stencil(padded, grid.shape, ghosts, axis)
+            changes = cellwise(partial(change, axis=axis), lines)
+            total = [t + c for t, c in zip(total, changes, strict=True)]
+        return total
+
+    try:
+        # Backwards, too, nothing of the way is stored: it is computed again.
+        return jnp.stack(materialised(jax.checkpoint(total_change)(materialised(padded))))
+    except NotCellwise:
+        return None
 
 
 def _forcing(source: Source, u: Array, t: Array) -> Array:

@@ -118,8 +118,9 @@ class WENO(eqx.Module):
             return [float(g) / (1e-6 + b) ** 2 for g, b in zip(linear, smooth, strict=True)]
         signs = (1, 3, -3, -1) if len(smooth) == 4 else (1, *[0] * (len(smooth) - 2), -1)
         tau = jnp.abs(_combine(np.array(signs), smooth))
-        # Relative ε: |τ/(β + ε)|² < 1e24 stays finite in float32; tiny only guards 0/0.
-        floor = 1e-12 * sum(smooth) + jnp.finfo(tau.dtype).tiny
+        # Relative ε: |τ/(β + ε)|² < 1e24 stays finite in float32; √tiny only guards 0/0, also in
+        # the derivative, which divides by the square.
+        floor = 1e-12 * sum(smooth) + float(jnp.finfo(tau.dtype).tiny) ** 0.5
         return [
             float(g) * (1 + (tau / (b + floor)) ** 2) for g, b in zip(linear, smooth, strict=True)
         ]

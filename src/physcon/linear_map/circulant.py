@@ -4,6 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from physcon._checks import require_shape
+from physcon._fourier import filtered
 from physcon._typing import Array, Float, Shape
 from physcon.linear_map.basic import LinearMap
 
@@ -33,7 +34,7 @@ class Circulant(LinearMap):
         return self.shape
 
     def _filter(self, x: Array) -> Array:
-        return jnp.fft.irfftn(self.root_spectrum * jnp.fft.rfftn(x), self.torus)
+        return filtered(self.root_spectrum, x)
 
     def mv(self, x: Float[Array, "*z"]) -> Float[Array, "*x"]:
         require_shape(x, self.in_shape, "the latent field")
@@ -55,7 +56,7 @@ class Circulant(LinearMap):
 
     def solve(self, y: Float[Array, "*x"]) -> Float[Array, "*z"]:
         self._check_whole()
-        return jnp.fft.irfftn(jnp.fft.rfftn(y) / self.root_spectrum, self.torus)
+        return filtered(1 / self.root_spectrum, y)
 
     def log_volume(self) -> Array:
         self._check_whole()

@@ -7,8 +7,10 @@ resolution. Axes are treated in turn; the corrections of two axes commute where 
 agree in the corners, which `check_corners` makes sure of.
 """
 
+from functools import partial
 from typing import NamedTuple, TypeAlias
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -128,10 +130,27 @@ def smooth_lift(
     for axis, (axis_rows, gain) in enumerate(zip(rows, gains, strict=True)):
         if gain is not None:
             misfit = jnp.stack([t.target(u) - t(u) for t in axis_rows], -1)
-            # A matrix product, whose cotangent is one too: cheaper than sums of broadcasts.
-            added = jnp.matmul(misfit, gain.astype(u.dtype), precision="highest")
-            u = u + jnp.moveaxis(added, -1, axis + 1)
+            added = jax.lax.platform_dependent(
+                misfit,
+                gain.astype(u.dtype),
+                cpu=partial(_by_product, axis=axis + 1),
+                default=partial(_by_sum, axis=axis + 1),
+            )
+            u = u + added
     return u
+
+
+def _by_product(misfit: Float[Array, "*f p"], gain: Gain, axis: int) -> Float[Array, "*x"]:
+    """Whose cotangent is a product too: on a CPU cheaper than sums of broadcasts."""
+    return jnp.moveaxis(jnp.matmul(misfit, gain, precision="highest"), -1, axis)
+
+
+def _by_sum(misfit: Float[Array, "*f p"], gain: Gain, axis: int) -> Float[Array, "*x"]:
+    """Elementwise: on an accelerator nothing is stored before it is added to the field."""
+    along = (1,) * axis + (-1,) + (1,) * (misfit.ndim - 1 - axis)
+    pairs = zip(jnp.moveaxis(misfit, -1, 0), gain, strict=True)
+    terms = (jnp.expand_dims(m, axis) * row.reshape(along) for m, row in pairs)
+    return sum(terms)  # type: ignore[return-value]
 
 
 @float64_primal

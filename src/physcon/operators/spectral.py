@@ -29,9 +29,10 @@ Modes: TypeAlias = Inexact[Array, "_ ..."]
 
 # Kept modes (all axes together, real and imaginary) for each factor 2 of the FFT length up to
 # which matrix products are taken to be the faster path. CPU: of 13 shapes in one to three
-# dimensions (one core, CPU time) products won up to 6.9, the FFT from 9.6 on; GPU and TPU: not
-# measured yet.
-_BREAK_EVEN = {"cpu": 8.0, "gpu": 1.0, "tpu": 32.0}
+# dimensions (one core, CPU time) products won up to 6.9, the FFT from 9.6 on. GPU: not measured;
+# compiled for an H100 the FFT moves 24 bytes a number more (benchmarks/compiled.py), which at
+# 3.3 TB/s takes as long as the products of twice this many modes at 50 TFLOP/s. TPU: a guess.
+_BREAK_EVEN = {"cpu": 8.0, "gpu": 8.0, "tpu": 32.0}
 
 
 def init_spectral_weights(

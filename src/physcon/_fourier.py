@@ -1,0 +1,48 @@
+"""Real Fourier transforms in the precision that a device has.
+
+TPUs emulate float64, but not its Fourier transforms: those are computed in float32 there.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from physcon._typing import Array, Float
+
+
+def rfft(x: Float[Array, "*l n"]) -> tuple[Float[Array, "*l k"], Float[Array, "*l k"]]:
+    """Real and imaginary part of the transform of the last axis."""
+
+    def pair(x: Array) -> tuple[Array, Array]:
+        modes = jnp.fft.rfft(x)
+        return modes.real, modes.imag
+
+    return _where_it_exists(pair, x)
+
+
+def filtered(factors: Float[Array, "*f"], x: Float[Array, "*x"]) -> Float[Array, "*x"]:
+    """The field with each mode of its real transform, over all axes, multiplied by a factor."""
+
+    def apply(factors: Array, x: Array) -> Array:
+        return jnp.fft.irfftn(factors * jnp.fft.rfftn(x), x.shape)
+
+    return _where_it_exists(apply, factors, x)
+
+
+def even_spectrum(x: Float[Array, "*x"]) -> Float[Array, "*f"]:
+    """The transform over all axes of a field that is even about 0: it is real."""
+    return _where_it_exists(lambda x: jnp.fft.rfftn(x).real, x)
+
+
+def _where_it_exists(fn: Callable[..., Any], *args: Array) -> Any:
+    dtype = jnp.result_type(*args)
+    if dtype != jnp.float64:
+        return fn(*args)
+
+    def in_float32(*args: Array) -> Any:
+        found = fn(*(a.astype(jnp.float32) for a in args))
+        return jax.tree.map(lambda a: a.astype(dtype), found)
+
+    return jax.lax.platform_dependent(*args, tpu=in_float32, default=fn)

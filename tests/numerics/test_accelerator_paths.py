@@ -1,0 +1,153 @@
+"""What runs on accelerators instead of the CPU's formulas equals them."""
+
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import physcon as pc
+from physcon import _linalg, _tridiagonal, fv
+from physcon.boundary import Flux, Outflow, Periodic, Reflective
+from physcon.fv._cellwise import cellwise
+from physcon.fv.semidiscrete import by_axis, by_cell
+from physcon.operators import enforce
+
+GRID = pc.Grid.uniform((0.0, 0.0), (1.0, 2.0), (8, 9))
+SIDES = pc.Boundary(Periodic(), (Reflective(), Outflow()))
+
+
+@pytest.fixture
+def on_gpu(monkeypatch):
+    """The library believes that it computes on a GPU."""
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+
+
+def state(rng, law) -> jax.Array:
+    rho = rng.uniform(1.0, 1.5, (1, *GRID.shape))
+    v, p = rng.normal(0, 0.3, (2, *GRID.shape)), rng.uniform(2, 3, (1, *GRID.shape))
+    return jnp.asarray(law.conservative(jnp.concatenate([rho, v, p])), jnp.float32)
+
+
+@pytest.mark.parametrize(
+    ("law", "scheme"),
+    [
+        (fv.Euler(), fv.Scheme(fv.MUSCL(), fv.hllc)),
+        (fv.Euler(), fv.Scheme(fv.WENO(3, variables="characteristic"), fv.roe)),
+        (fv.ShallowWater(1.0, bed=True), fv.Scheme(fv.MUSCL(), fv.hll)),
+    ],
+)
+def test_a_tendency_cell_by_cell_is_that_of_whole_arrays(on_gpu, rng, law, scheme):
+    u = state(rng, law)
+    found, expected = (
+        jax.jit(lambda u, fn=fn: fn(u, law, GRID, SIDES, scheme))(u) for fn in (by_cell, by_axis)
+    )
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+def test_its_gradient_and_batches_too(on_gpu, rng):
+    law = fv.Burgers()
+    u, slope = (jnp.asarray(rng.normal(size=(2, 1, 8, 9)), jnp.float32) for _ in range(2))
+    scheme = fv.Scheme(fv.MUSCL(), fv.rusanov)
+
+    def slopes(fn):
+        return jax.jit(lambda u: jax.vjp(jax.vmap(fn), u)[1](slope)[0])(u)
+
+    found = slopes(lambda u: fv.tendency(u, law, GRID, SIDES, scheme))
+    expected = slopes(lambda u: by_axis(u, law, GRID, SIDES, scheme))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+def test_what_does_not_act_cell_by_cell_is_left_to_whole_arrays(on_gpu):
+    u, scheme = jnp.ones((1, 8, 9)), fv.Scheme()
+    wall = pc.Boundary(Periodic(), Flux(0.0))
+    field = fv.Advection((jnp.ones((9, 9)), jnp.ones((8, 10))))
+    assert by_cell(u, fv.Burgers(), GRID, wall, scheme) is None
+    assert by_cell(u, field, GRID, SIDES, scheme) is None
+
+    def sorted_states(left, right, law, axis):
+        return jnp.sort(left, axis=axis + 1)
+
+    assert by_cell(u, fv.Burgers(), GRID, SIDES, fv.Scheme(riemann=sorted_states)) is None
+
+
+def test_sweeps_in_levels_are_sweeps_in_turn(rng):
+    ratios, r = (jnp.asarray(rng.uniform(-1, 0, (n, 2)), jnp.float32) for n in (12, 13))
+    for reverse in (False, True):
+        expected = _tridiagonal._in_turn(ratios, r, reverse)
+        found = _tridiagonal._in_levels(ratios, r, reverse)
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_sums_are_products(rng, monkeypatch):
+    rows, x, d = (jnp.asarray(rng.normal(size=s), jnp.float32) for s in ((5, 4, 6), (4, 6), 5))
+    other = SimpleNamespace(**vars(jax.lax))
+    other.platform_dependent = lambda *args, cpu, default: default(*args)
+
+    def results():
+        with jax.enable_x64(True):
+            wide = [a.astype(jnp.float64) for a in (rows, x, d)]
+            found = (
+                _linalg.inner(*wide[:2]),
+                _linalg.gram(wide[0]),
+                _linalg.combine(wide[2], wide[0]),
+                _linalg.gram(jnp.tile(wide[0], (4, 1, 1))),
+            )
+            return [np.asarray(a) for a in found]
+
+    expected = results()
+    monkeypatch.setattr(_linalg.jax, "lax", other)
+    for a, b in zip(results(), expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-13, atol=1e-13)
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+def test_a_lift_by_sums_is_one_by_products(axis, rng):
+    misfit, gain = (jnp.asarray(rng.normal(size=s), jnp.float32) for s in ((3, 5, 2), (2, 7)))
+    expected = enforce._by_product(misfit, gain, axis)
+    np.testing.assert_allclose(enforce._by_sum(misfit, gain, axis), expected, atol=1e-5)
+
+
+RESIDUAL_ON_A_TPU = """
+import jax, jax.numpy as jnp, physcon as pc
+from jax.experimental import topologies
+device = topologies.get_topology_desc("v5e:2x2x1", "tpu").devices[0]
+place = jax.sharding.SingleDeviceSharding(device)
+field = jax.ShapeDtypeStruct((10**8,), jnp.float32, sharding=place)
+program = jax.jit(lambda w, u: pc.integral(w, 1.0).residual(u)).lower(field, field).compile()
+assert "callback" not in program.as_text()
+print(program.memory_analysis().temp_size_in_bytes)
+"""
+
+
+def test_a_residual_fits_into_a_tpu():
+    """Float64 sums over 10⁸ numbers, on a device that emulates float64: no copy of the field."""
+    pytest.importorskip("libtpu", reason="needs the TPU's compiler: pip install libtpu")
+    alone = {"TPU_SKIP_MDS_QUERY": "1", "TPU_WORKER_HOSTNAMES": "localhost", "TPU_WORKER_ID": "0"}
+    alone |= {"TPU_ACCELERATOR_TYPE": "v5litepod-1", "JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
+    command = [sys.executable, "-c", RESIDUAL_ON_A_TPU]
+    done = subprocess.run(
+        command, env=os.environ | alone, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert int(done.stdout.split()[-1]) < 4e6
+
+
+def test_numbers_of_a_cell_may_be_moved_and_summed(rng):
+    """Everything that a law or a scheme does with its few channels, on fields."""
+    fields = [jnp.asarray(rng.uniform(1, 2, 5), jnp.float32) for _ in range(6)]
+
+    def mixed(a):  # (2, 3)
+        turned = jnp.flip(a.T, 0).reshape(2, 3) * jnp.array([[1.0, 2.0, 3.0]])
+        return jnp.concatenate([jnp.max(turned, axis=1), (jnp.sum(a) + a[0, 1:])]) ** 3
+
+    small = np.empty((2, 3), object)
+    for i, field in enumerate(fields):
+        small[divmod(i, 3)] = field
+    found = np.stack(list(cellwise(mixed, small)))
+    expected = jax.vmap(mixed, -1, -1)(jnp.stack(fields).reshape(2, 3, 5))
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
