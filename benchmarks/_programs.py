@@ -1,7 +1,7 @@
 """The central programs as functions of shapes, at sizes that fill an accelerator.
 
 `least` is what a program must move: its inputs read once, its results written once; for networks
-the features between layers as well, as in run_all.py. None where there is no such number.
+the features between layers as well, as in bench_roofline.py. None where there is no such number.
 """
 
 import math
