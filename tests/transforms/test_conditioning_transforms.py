@@ -195,6 +195,7 @@ def test_program_has_no_dense_covariance_and_no_callback(rows):
         names.add(equation.primitive.name)
         largest = max([largest, *(getattr(v.aval, "size", 0) for v in equation.outvars)])
     assert "reduce_sum" in names  # the walk went inside
-    assert largest <= 3 * 2 * rows * n
+    # Products of pairs of rows: on accelerators, inside of fused sums.
+    assert largest <= 3 * max(2, rows) * rows * n
     assert not any("callback" in name for name in names)
     assert ("cholesky" in names) == (rows > 3)
