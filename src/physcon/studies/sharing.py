@@ -16,7 +16,7 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from physcon import parallel
-from physcon._mesh import check_even, shard
+from physcon._mesh import by_device, check_even, shard
 from physcon._typing import PRNGKeyArray, PyTree, Scalar
 from physcon.models.losses import mean_over_tasks
 from physcon.training import FitResult, Minibatches, fit
@@ -82,8 +82,7 @@ def every(
             jax.tree.structure(like), jaxpr_as_fun(program)(*jax.tree.leaves(xs))
         )
 
-    shared = jax.shard_map(own, mesh=mesh, in_specs=part, out_specs=part, check_vma=False)
-    return jax.jit(shared)(xs)
+    return jax.jit(by_device(own, mesh, part, part))(xs)
 
 
 def solved(
