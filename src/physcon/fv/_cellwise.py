@@ -131,11 +131,17 @@ def _split(params: dict, out: Any, x: np.ndarray) -> list[np.ndarray]:
     return np.split(x, np.cumsum(params["sizes"])[:-1], params["axis"])
 
 
+def _unstack(params: dict, out: Any, x: np.ndarray) -> list[np.ndarray]:
+    parts = np.split(x, len(out), params["axis"])
+    return [part.reshape(o.aval.shape) for part, o in zip(parts, out, strict=True)]
+
+
 #: Operations that move numbers about.
 _SHAPING: dict[str, Callable[..., list[np.ndarray]]] = {
     "broadcast_in_dim": _broadcast,
     "slice": _slice,
     "split": _split,
+    "unstack": _unstack,
     "stack": lambda params, out, *xs: [np.stack(xs, params["axis"])],
     "concatenate": lambda params, out, *xs: [np.concatenate(xs, params["dimension"])],
     "reshape": lambda params, out, x, *_: [x.reshape(params["new_sizes"])],
