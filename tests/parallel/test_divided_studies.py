@@ -1,7 +1,10 @@
 """Studies on eight devices: the losses of one, and no step that gathers what is divided."""
 
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,9 +13,10 @@ from meshes import LINE, collectives
 
 import physcon as pc
 from physcon.operators import spectral
-from physcon.studies import boon_networks, operator
+from physcon.studies import boon_networks, fitting, operator
 from physcon.studies.boon_config import BoonConfig
 from physcon.studies.boon_data import samples, study_grid
+from physcon.studies.config import NetworkSettings, StudyConfig, TaskSettings, TrainingSettings
 from physcon.studies.operator_data import Samples
 from physcon.studies.sharing import divided, solved
 from physcon.training import loop
@@ -22,6 +26,14 @@ BOON = BoonConfig(
     seeds=(1,), weight_decay=0.1,
 )  # fmt: skip
 OPERATOR = operator.OperatorConfig(modes=(2, 2), width=4, depth=1, epochs=2, batch=8)
+
+STEFAN = StudyConfig(
+    problem="stefan",
+    model="ensemble",
+    tasks=TaskSettings(train=16, context=(3, 3), target=(3, 3)),
+    network=NetworkSettings(size=8),
+    training=TrainingSettings(batch=8, steps=4),
+)
 
 
 def boundary_networks(mesh=None):
@@ -40,7 +52,15 @@ def darcy_network(mesh=None):
     return operator.trained(OPERATOR, 0, train, progress=False, mesh=mesh)
 
 
-@pytest.mark.parametrize("train", [boundary_networks, darcy_network])
+def stefan_ensemble(mesh=None):
+    """Deep ensembles of a ProbConserv study; each device draws its own functions."""
+    keys = jax.random.split(jax.random.key(2))
+    with TemporaryDirectory() as folder:
+        models = fitting.train(STEFAN, Path(folder), *keys, {}, False, False, mesh)
+    return eqx.filter(models, eqx.is_array)
+
+
+@pytest.mark.parametrize("train", [boundary_networks, darcy_network, stefan_ensemble])
 def test_a_network_is_that_of_one_device_and_no_step_gathers(train, monkeypatch):
     programs, compiled = [], loop.compiled_chunk
 

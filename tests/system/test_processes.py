@@ -97,43 +97,6 @@ def whole(tmp_path_factory):
     return np.load(folder / "whole.npz")
 
 
-SETTINGS = [
-    "--model=ensemble",
-    "--tasks.train=16",
-    "--tasks.per_parameter=1",
-    "--tasks.context=[3,3]",
-    "--tasks.target=[3,3]",
-    "--network.size=8",
-    "--training.batch=4",
-    "--training.steps=6",
-    "--training.save_every=3",
-    "--evaluation.nt=3",
-    "--evaluation.nx=11",
-    "--evaluation.shock_samples=4",
-    '--evaluation.methods=["unconstrained"]',
-]
-
-
-def test_the_command_line_shares_a_study_among_two_processes(tmp_path):
-    config, folder = tmp_path / "stefan.yaml", tmp_path / "together"
-    config.write_text("problem: stefan\nseed: 3\n")
-
-    def study(folder):
-        return ["run", str(config), "--output", str(folder), "--quiet", *SETTINGS]
-
-    with Group(2, shared(["-m", "physcon"], study(folder))) as group:
-        codes, outputs = group.finish()
-    assert codes == [0, 0], outputs
-    assert "tables and figures" in outputs[0]
-    assert "tables and figures" not in outputs[1]  # one writer
-    alone = tmp_path / "alone"
-    main(study(alone))
-    got, expected = (read_arrays(f / "training.npz")["ensemble"] for f in (folder, alone))
-    assert got.shape == (6,)
-    np.testing.assert_allclose(got, expected, rtol=1e-5)
-    assert {f.name for f in folder.iterdir()} == {f.name for f in alone.iterdir()}
-
-
 def test_a_boundary_study_begun_by_two_processes_is_finished_by_one(tmp_path):
     config, folder, alone = (tmp_path / name for name in ("stokes.yaml", "together", "alone"))
     config.write_text(
