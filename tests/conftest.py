@@ -33,6 +33,17 @@ settings.load_profile("physcon")
 REFERENCES = Path(__file__).resolve().parents[2] / "shared" / "refs"
 
 
+@pytest.fixture(autouse=True, scope="module")
+def few_programs():
+    """Compiled programs go before they fill a process's memory maps: Linux allows 65 530, beyond
+    which LLVM crashes. A serial run of the suite would get there.
+    """
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > 10_000:
+        jax.clear_caches()
+
+
 @pytest.fixture
 def getkey():
     """A source of fresh PRNG keys from one seed."""
