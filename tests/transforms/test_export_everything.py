@@ -286,7 +286,7 @@ TABLE: dict[str, Callable[[Any], Any]] = {
         f"fv.limiter.{name}": lambda x, name=name: getattr(limiter, name)(x, x[::-1])
         for name in ("koren", "mc", "minmod", "superbee", "van_leer")
     },
-    "fv.limiter.symmetric": lambda x: limiter.symmetric(limiter.koren)(x, x[::-1]),
+    "fv.limiter.symmetric": lambda x: limiter.symmetric(limiter.van_leer)(x, x[::-1]),
     # Inverse problems
     "inverse.least_squares": lambda x: inverse.least_squares(misfit(x), prior(x), throw=False),
     "inverse.maximum_a_posteriori": lambda x: inverse.maximum_a_posteriori(
