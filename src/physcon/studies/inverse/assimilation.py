@@ -37,6 +37,7 @@ from physcon.kernels import squared_exponential
 from physcon.linear_map import LowRank
 from physcon.report import write_rows
 from physcon.report.figures import save_figure
+from physcon.studies.inverse.scores import root_mean_square
 from physcon.studies.sharing import solved
 
 COLOURS = {
@@ -200,7 +201,7 @@ def run(
     table = []
     for method, members in history.members.items():
         mass = members.astype(np.float64).mean(axis=-1)
-        error = root_mean_square(members.mean(axis=2) - history.truth).mean(axis=1)
+        error = root_mean_square(members.mean(axis=2) - history.truth, -1).mean(axis=1)
         spread = np.sqrt(members.var(axis=2, ddof=1).mean(axis=-1))
         table.append(
             {
@@ -217,11 +218,6 @@ def run(
     return table
 
 
-def root_mean_square(error: np.ndarray) -> np.ndarray:
-    """Over the cells."""
-    return np.sqrt(np.mean(np.asarray(error, np.float64) ** 2, axis=-1))
-
-
 def _figure(path: Path, config: AssimilationConfig, history: History) -> None:
     figure = Figure(figsize=(11, 3.4), layout="constrained")
     first, second, third = figure.subplots(1, 3)
@@ -234,7 +230,7 @@ def _figure(path: Path, config: AssimilationConfig, history: History) -> None:
         first.plot(x, members[0, -1].mean(axis=0), color=colour, lw=1)
         second.plot(times, mass, color=colour, lw=0.4, alpha=0.5)
         second.plot(times, mass.mean(axis=1), color=colour, lw=2, label=method)
-        error = root_mean_square(np.asarray(members.mean(axis=2) - history.truth)).mean(axis=0)
+        error = root_mean_square(members.mean(axis=2) - history.truth, -1).mean(axis=0)
         third.plot(times, error, color=colour, label=method)
     second.axhline(config.mean, color="k", lw=1, ls=":")
     first.set(xlabel="position x", ylabel="u", title="one experiment, last update")

@@ -46,6 +46,7 @@ from physcon.studies.inverse.cavity_flows import (
     prior,
 )
 from physcon.studies.inverse.cavity_network import Surrogate, predict, trained_surrogate
+from physcon.studies.inverse.scores import root_mean_square
 
 METHODS: tuple[Laws, ...] = get_args(Laws)
 COLOURS = dict(zip(METHODS, ("#0072B2", "#009E73", "#D55E00"), strict=True))
@@ -239,8 +240,8 @@ def run(
                 "laws": laws,
                 "forward_l2": float(ratio.mean()),
                 "law_error": float(np.abs(broken(found.ahead, test.lid)).max()),
-                "swirls_rmse": root_mean_square(miss / scale),
-                "swirls_std": root_mean_square(found.std / scale),
+                "swirls_rmse": float(root_mean_square(miss / scale)),
+                "swirls_std": float(root_mean_square(found.std / scale)),
                 "coverage": float(np.mean(np.abs(miss) < 1.96 * found.std)),
                 "inflation": float(found.inflation),
                 "failed": int(np.sum(found.status != 0)),
@@ -250,11 +251,6 @@ def run(
     write_rows(folder, table)
     _figure(folder / "inverse_cavity.png", config, jax.device_get(test), shown)
     return table
-
-
-def root_mean_square(error: np.ndarray) -> float:
-    """Over all entries."""
-    return float(np.sqrt(np.mean(error**2)))
 
 
 def _figure(path: Path, config: InverseCavityConfig, test: Flows, shown: dict) -> None:

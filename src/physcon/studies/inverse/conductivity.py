@@ -26,6 +26,7 @@ from physcon.inverse import Estimate, least_squares
 from physcon.kernels import covariance, matern52
 from physcon.report import write_rows
 from physcon.report.figures import save_figure
+from physcon.studies.inverse.scores import root_mean_square
 from physcon.studies.sharing import solved
 
 
@@ -162,8 +163,8 @@ def run(
         table.append(
             {
                 "truth": name,
-                "rmse": float(np.sqrt(np.mean(error**2))),
-                "posterior_std": float(np.sqrt(np.mean(std[chosen] ** 2))),
+                "rmse": float(root_mean_square(error)),
+                "posterior_std": float(root_mean_square(std[chosen])),
                 "coverage": float(np.mean(np.abs(error) < 1.96 * std[chosen])),
                 "misfit": float(np.mean(square[chosen])),
                 "steps": int(steps[chosen].max()),

@@ -30,6 +30,7 @@ from physcon.kernels import covariance, matern32
 from physcon.problems import PorousMedium
 from physcon.report import write_rows
 from physcon.report.figures import save_figure
+from physcon.studies.inverse.scores import root_mean_square
 from physcon.studies.sharing import solved
 
 
@@ -182,7 +183,7 @@ def run(
                 "posterior_std": float(np.mean(np.exp(theta[:, 0]) * std[:, 0])),
                 "coverage_m": float(inside[:, 0].mean()),
                 "coverage_history": float(inside[:, 1:].mean()),
-                "history_rmse": float(np.sqrt(np.mean((theta - truth)[:, 1:] ** 2))),
+                "history_rmse": float(root_mean_square((theta - truth)[:, 1:])),
                 "misfit": float(square.mean()),
                 "failed": int(np.sum(status != 0)),
             }

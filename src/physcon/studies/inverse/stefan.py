@@ -38,6 +38,7 @@ from physcon.kernels import matern52
 from physcon.problems import Stefan
 from physcon.report import write_rows
 from physcon.report.figures import save_figure
+from physcon.studies.inverse.scores import root_mean_square
 from physcon.studies.sharing import solved
 
 #: "sensors and mass" is constrained.
@@ -230,7 +231,7 @@ def run(
                     "width": float((each.upper - each.lower).mean()),
                     "coverage": coverage,
                     "coverage_se": float(np.sqrt(0.95 * 0.05 / truth.size)),
-                    "rmse": float(np.sqrt(np.mean((each.centre - truth) ** 2))),
+                    "rmse": float(root_mean_square(each.centre - truth)),
                     "data_sets": truth.size,
                 }
             )
