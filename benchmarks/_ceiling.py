@@ -1,4 +1,6 @@
-"""What a device can do at most: bandwidth of a large copy, rate of a large matrix product."""
+"""What a device can do at most: bandwidth of a large copy, rate of a large matrix
+product.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -7,10 +9,10 @@ from _record import interleaved
 
 
 def ceilings(repeats: int = 5) -> dict[str, float]:
-    """Bytes per second read and written by ``x + 1``, in a loop in place and in a call of its own
-    (where a CPU's operating system hands out fresh pages for the result: most of the time); float32
-    operations per second of ``a @ b``, at full and at default precision (TF32 or bfloat16 where a
-    device has them).
+    """Bytes per second read and written by ``x + 1``, in a loop in place and in a call
+    of its own (where a CPU's operating system hands out fresh pages for the result:
+    most of the time); float32 operations per second of ``a @ b``, at full and at
+    default precision (TF32 or bfloat16 where a device has them).
     """
     large = jax.default_backend() != "cpu"
     n, side = (2**28, 8192) if large else (2**25, 2048)

@@ -15,12 +15,19 @@ from physcon.fv import solve
 
 
 def gradient(problem, scheme, repeats: int, steps: int = 500) -> dict[str, Any]:
-    """Time of the gradient of a 1-D solve over that of the solve, and the memory of both."""
+    """Time of the gradient of a 1-D solve over that of the solve, and the memory of
+    both.
+    """
     u, law, grid, boundary = problem
     end = _time_of(problem, scheme, steps)
 
     def final(u, loop):
-        options = {"times": end[None], "cfl": 0.4, "max_steps": steps + 12, "throw": False}
+        options = {
+            "times": end[None],
+            "cfl": 0.4,
+            "max_steps": steps + 12,
+            "throw": False,
+        }
         return solve(u, law, grid, boundary, scheme, loop=loop, **options)
 
     def loss(u):
@@ -33,7 +40,9 @@ def gradient(problem, scheme, repeats: int, steps: int = 500) -> dict[str, Any]:
         .lower(u)
         .compile(),
     }
-    times = interleaved({name: (lambda run=run: run(u)) for name, run in runs.items()}, repeats)
+    times = interleaved(
+        {name: (lambda run=run: run(u)) for name, run in runs.items()}, repeats
+    )
     row: dict[str, Any] = {"cells": grid.size, "steps": int(runs["forward"](u).steps)}
     for name, run in runs.items():
         row[f"{name}_s"] = times[name]["run_s"]
@@ -43,14 +52,20 @@ def gradient(problem, scheme, repeats: int, steps: int = 500) -> dict[str, Any]:
     return row
 
 
-def batch(problem, scheme, repeats: int, size: int = 64, steps: int = 200) -> dict[str, Any]:
-    """Time of one vmap over problems of different energy, and of that many single solves."""
+def batch(
+    problem, scheme, repeats: int, size: int = 64, steps: int = 200
+) -> dict[str, Any]:
+    """Time of one vmap over problems of different energy, and of that many single
+    solves.
+    """
     u, law, grid, boundary = problem
     end = _time_of(problem, scheme, steps)
     many = jnp.stack([u * (1 + 0.1 * k / size) for k in range(size)])
 
     def one(u):
-        return solve(u, law, grid, boundary, scheme, times=end[None], cfl=0.4, throw=False).u
+        return solve(
+            u, law, grid, boundary, scheme, times=end[None], cfl=0.4, throw=False
+        ).u
 
     single, batched = jax.jit(one), jax.jit(jax.vmap(one))
     calls = {"vmap": lambda: batched(many), "single": lambda: [single(u) for u in many]}
@@ -69,11 +84,17 @@ def _time_of(problem, scheme, steps: int) -> jax.Array:
     """The time reached after some steps."""
     u, law, grid, boundary = problem
     options = {"times": jnp.asarray([1e9], u.dtype), "cfl": 0.4, "max_steps": steps}
-    return jax.jit(lambda u: solve(u, law, grid, boundary, scheme, throw=False, **options).t)(u)
+    return jax.jit(
+        lambda u: solve(u, law, grid, boundary, scheme, throw=False, **options).t
+    )(u)
 
 
-def second_core(script: Path, arguments: list[str], rounds: int = 2) -> dict[str, Any] | None:
-    """Rates of `script --worker`, a process on one core and one on two, in turn; None without."""
+def second_core(
+    script: Path, arguments: list[str], rounds: int = 2
+) -> dict[str, Any] | None:
+    """Rates of `script --worker`, a process on one core and one on two, in turn; None
+    without.
+    """
     if not hasattr(os, "sched_setaffinity") or (os.cpu_count() or 1) < 2:
         return None
     ours = sorted(os.sched_getaffinity(0))
@@ -88,6 +109,10 @@ def second_core(script: Path, arguments: list[str], rounds: int = 2) -> dict[str
             for name, rate in found.items():
                 best[name] = max(best.get(name, 0.0), rate)
     return {
-        name: {"one_core": one, "two_cores": rates[2][name], "ratio": rates[2][name] / one}
+        name: {
+            "one_core": one,
+            "two_cores": rates[2][name],
+            "ratio": rates[2][name] / one,
+        }
         for name, one in rates[1].items()
     }

@@ -1,9 +1,10 @@
 """Kernels and memory traffic of a compiled program, read off its optimised text.
 
-Every instruction that is left after fusion is a kernel: it reads its operands from memory and
-writes its results there. Of an operand that a fusion only slices, the slices count; what a
-compiler placed in memory on the chip (``S(1)`` in a TPU program) doesn't. Arrays count with the
-padding of their tiles. Loops count as often as their text says, or once where it doesn't say.
+Every instruction that is left after fusion is a kernel: it reads its operands from
+memory and writes its results there. Of an operand that a fusion only slices, the slices
+count; what a compiler placed in memory on the chip (``S(1)`` in a TPU program) doesn't.
+Arrays count with the padding of their tiles. Loops count as often as their text says,
+or once where it doesn't say.
 """
 
 import math
@@ -11,11 +12,27 @@ import re
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-BYTES = {"pred": 1, "s8": 1, "u8": 1, "bf16": 2, "f16": 2, "s16": 2, "u16": 2, "s32": 4, "u32": 4}
+BYTES = {
+    "pred": 1,
+    "s8": 1,
+    "u8": 1,
+    "bf16": 2,
+    "f16": 2,
+    "s16": 2,
+    "u16": 2,
+    "s32": 4,
+    "u32": 4,
+}
 BYTES |= {"f32": 4, "s64": 8, "u64": 8, "f64": 8, "c64": 8, "c128": 16}
 #: No kernel: names, views, and the second halves of asynchronous instructions.
 _FREE = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast", "after-all"}
-_FREE |= {"opt-barrier", "optimization-barrier", "partition-id", "copy-done", "async-done"}
+_FREE |= {
+    "opt-barrier",
+    "optimization-barrier",
+    "partition-id",
+    "copy-done",
+    "async-done",
+}
 _FREE |= {"slice-done", "add-dependency", "async-update"}
 _SLICES = {"slice", "dynamic-slice", "gather"}
 _ARRAY = re.compile(r"(\w+)\[([\d,]*)\](?:\{([^}]*)\})?")
@@ -101,7 +118,9 @@ def _instruction(root: str | None, name: str, rest: str) -> Instruction:
     closing = _closing(after, opening)
     inside = after[opening + 1 : closing]
     operands = re.findall(r"%([\w.\-]+)", inside) or [inside] * bool(inside)
-    return Instruction(name, kind, after[:opening], operands, after[closing + 1 :], bool(root))
+    return Instruction(
+        name, kind, after[:opening], operands, after[closing + 1 :], bool(root)
+    )
 
 
 def _closing(text: str, start: int) -> int:
@@ -131,7 +150,12 @@ class _Counter:
                 total.add(self.of(called.group(1)), int(trips.group(1)) if trips else 1)  # type: ignore
                 total.kinds["loop"] = total.kinds.get("loop", 0) + 1
             elif i.opcode == "conditional":
-                total.add(max(map(self.of, self._branches(i)), key=lambda t: t.read + t.written))
+                total.add(
+                    max(
+                        map(self.of, self._branches(i)),
+                        key=lambda t: t.read + t.written,
+                    )
+                )
                 total.kinds["conditional"] = total.kinds.get("conditional", 0) + 1
             elif i.opcode in ("call", "async-start") and called:
                 total.add(self.of(called.group(1)))
@@ -149,7 +173,10 @@ class _Counter:
         written = size_of(i.type)
         if i.opcode == "fusion":
             inner = _CALLED.search(i.attributes).group(1)  # type: ignore[union-attr]
-            read = sum(self._read(inner, k, size_of(types[o])) for k, o in enumerate(i.operands))
+            read = sum(
+                self._read(inner, k, size_of(types[o]))
+                for k, o in enumerate(i.operands)
+            )
             written = self._written(inner, written)
         elif i.opcode in _SLICES:
             read = written
@@ -162,14 +189,18 @@ class _Counter:
             read = sum(size_of(types.get(o, "")) for o in i.operands)
         target = re.search(r'custom_call_target="([^"]*)"', i.attributes)
         kind = target.group(1) if target else i.opcode
-        wide = max((size_of(a) for a in re.findall(r"f64\[[\d,]*\]", i.type)), default=0)
+        wide = max(
+            (size_of(a) for a in re.findall(r"f64\[[\d,]*\]", i.type)), default=0
+        )
         return Traffic(1, read, written, wide, {kind: 1})
 
     def _read(self, computation: str, index: int, whole: int) -> int:
         """Bytes that a fused computation reads of its parameter `index`."""
         body = self.computations[computation]
         own = [str(index)]
-        parameter = next(i for i in body if i.opcode == "parameter" and i.operands == own)
+        parameter = next(
+            i for i in body if i.opcode == "parameter" and i.operands == own
+        )
         return min(whole, self._read_of(body, parameter.name, whole))
 
     def _read_of(self, body: list[Instruction], name: str, whole: int) -> int:

@@ -1,7 +1,8 @@
 """The central programs as functions of shapes, at sizes that fill an accelerator.
 
-`least` is what a program must move: its inputs read once, its results written once; for networks
-the features between layers as well, as in bench_roofline.py. None where there is no such number.
+`least` is what a program must move: its inputs read once, its results written once; for
+networks the features between layers as well, as in bench_roofline.py. None where there
+is no such number.
 """
 
 import math
@@ -45,7 +46,10 @@ def programs() -> Iterator[tuple[str, Callable[[], Program]]]:
     for dim in (2, 3):
         for name, reconstruct in {"MUSCL": fv.MUSCL(), "WENO5": fv.WENO(5)}.items():
             scheme = fv.Scheme(reconstruct)
-            yield f"Euler {dim}-D, {name} tendency", lambda d=dim, s=scheme: tendency(d, s)
+            yield (
+                f"Euler {dim}-D, {name} tendency",
+                lambda d=dim, s=scheme: tendency(d, s),
+            )
     yield "Euler 2-D, MUSCL tendency, gradient", lambda: tendency_gradient(2)
     yield "Euler 2-D, MUSCL-Hancock step", hancock
     yield "FNO, forward", lambda: network(gradient=False)
@@ -58,7 +62,9 @@ def f32(*shape: int) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(shape, jnp.float32)
 
 
-def mean_and_variance(mean: Array, root: LinearMap, weights: Array) -> tuple[Array, Array]:
+def mean_and_variance(
+    mean: Array, root: LinearMap, weights: Array
+) -> tuple[Array, Array]:
     law = pc.LinearConstraint(Rows(weights), jnp.ones(weights.shape[0]))
     posterior = pc.condition(pc.Gaussian(mean, root), law, throw=False).posterior
     return posterior.mean, posterior.variance()
@@ -69,7 +75,11 @@ def one_row(n: int = 10**8, everything: bool = False) -> Program:
         prior = pc.Gaussian.diagonal(mean, std)
         found = pc.condition(prior, pc.integral(weights, 1.5), throw=False)
         out = found.posterior.mean, found.posterior.variance()
-        return (*out, found.residual, found.log_evidence, found.status) if everything else out
+        return (
+            (*out, found.residual, found.log_evidence, found.status)
+            if everything
+            else out
+        )
 
     return Program(run, (f32(n),) * 3, 5 * 4 * n)
 
@@ -92,12 +102,16 @@ def ten_rows(n: int = 10**7) -> Program:
 def profiles(shape: tuple[int, int, int] = (100, 201, 201)) -> Program:
     def one(mean: Array, std: Array, mass: Array, weights: Array) -> tuple:
         prior = pc.Gaussian.diagonal(mean, std)
-        posterior = pc.condition(prior, pc.integral(weights, mass), throw=False).posterior
+        posterior = pc.condition(
+            prior, pc.integral(weights, mass), throw=False
+        ).posterior
         return posterior.mean, posterior.variance()
 
     run = jax.vmap(jax.vmap(one, (0, 0, 0, None)), (0, 0, 0, None))
     return Program(
-        run, (f32(*shape), f32(*shape), f32(*shape[:2]), f32(201)), 16 * math.prod(shape)
+        run,
+        (f32(*shape), f32(*shape), f32(*shape[:2]), f32(201)),
+        16 * math.prod(shape),
     )
 
 
@@ -129,12 +143,18 @@ def solenoidal(side: int = 1024) -> Program:
 def flow(dim: int) -> tuple[pc.Grid, pc.Boundary, jax.ShapeDtypeStruct]:
     side = {2: 4096, 3: 256}[dim]
     grid = pc.Grid.uniform((0.0,) * dim, (1.0,) * dim, (side,) * dim)
-    return grid, pc.Boundary(*(pc.Periodic() for _ in range(dim))), f32(2 + dim, *grid.shape)
+    return (
+        grid,
+        pc.Boundary(*(pc.Periodic() for _ in range(dim))),
+        f32(2 + dim, *grid.shape),
+    )
 
 
 def tendency(dim: int, scheme: fv.Scheme) -> Program:
     grid, torus, u = flow(dim)
-    return Program(lambda u: fv.tendency(u, fv.Euler(), grid, torus, scheme), (u,), 8 * u.size)
+    return Program(
+        lambda u: fv.tendency(u, fv.Euler(), grid, torus, scheme), (u,), 8 * u.size
+    )
 
 
 def tendency_gradient(dim: int) -> Program:
@@ -151,7 +171,9 @@ def hancock() -> Program:
     grid, torus, u = flow(2)
     scheme = fv.Scheme(fv.MUSCL(), fv.hllc, fv.muscl_hancock)
     problem = fv.Problem(fv.Euler(), grid, torus, scheme)
-    return Program(lambda u, dt: scheme.step(problem, u, 0 * dt, dt), (u, f32()), 8 * u.size)
+    return Program(
+        lambda u, dt: scheme.step(problem, u, 0 * dt, dt), (u, f32()), 8 * u.size
+    )
 
 
 def network(gradient: bool, boundary: bool = False) -> Program:
@@ -178,21 +200,27 @@ def network(gradient: bool, boundary: bool = False) -> Program:
 
 
 def training_step() -> Program:
-    arrays, static = eqx.partition(ANP(size=128, key=jax.random.key(0)), eqx.is_inexact_array)
-    loss = mean_over_tasks(lambda m, task, key: negative_elbo(m, *task, key=key, dropout=False))
+    arrays, static = eqx.partition(
+        ANP(size=128, key=jax.random.key(0)), eqx.is_inexact_array
+    )
+    loss = mean_over_tasks(
+        lambda m, task, key: negative_elbo(m, *task, key=key, dropout=False)
+    )
     optimizer = optax.adam(1e-4)
     tasks = Observations(f32(250, 100, 2), f32(250, 100, 1))
 
     def run(arrays: Any, state: Any, seed: Array, batch: Any) -> tuple:
         key = jax.random.wrap_key_data(seed)
-        value, slope = jax.value_and_grad(lambda a: loss(eqx.combine(a, static), batch, key))(
-            arrays
-        )
+        value, slope = jax.value_and_grad(
+            lambda a: loss(eqx.combine(a, static), batch, key)
+        )(arrays)
         updates, state = optimizer.update(slope, state, arrays)
         return eqx.apply_updates(arrays, updates), state, value
 
     shapes = jax.eval_shape(lambda: arrays)
     seed = jax.ShapeDtypeStruct((2,), jnp.uint32)
     return Program(
-        run, (shapes, jax.eval_shape(optimizer.init, shapes), seed, (tasks, tasks)), None
+        run,
+        (shapes, jax.eval_shape(optimizer.init, shapes), seed, (tasks, tasks)),
+        None,
     )

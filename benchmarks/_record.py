@@ -1,4 +1,6 @@
-"""What all benchmarks share: interleaved timing, and a JSON file that says where it ran."""
+"""What all benchmarks share: interleaved timing, and a JSON file that says where it
+ran.
+"""
 
 import datetime
 import json
@@ -18,11 +20,13 @@ import jax
 def interleaved(
     fns: dict[str, Callable[[], Any]], repeats: int = 5, seconds: float = 5.0
 ) -> dict[str, dict[str, float]]:
-    """Seconds of each function: the first call (which compiles) and the median of the others.
+    """Seconds of each function: the first call (which compiles) and the median of the
+    others.
 
-    Every round calls all functions one after another, so that a noisy machine is noisy for all:
-    ratios of the medians can be trusted where the times cannot. The rounds after the first end
-    early, but not before the third, once they have taken `seconds` for each function.
+    Every round calls all functions one after another, so that a noisy machine is noisy
+    for all: ratios of the medians can be trusted where the times cannot. The rounds
+    after the first end early, but not before the third, once they have taken `seconds`
+    for each function.
     """
     times: dict[str, list[float]] = {name: [] for name in fns}
     for done in range(1 + repeats):
@@ -58,7 +62,9 @@ def environment() -> dict[str, Any]:
         else os.cpu_count(),
         "load_average": os.getloadavg() if hasattr(os, "getloadavg") else None,
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in ("jax", "jaxlib", "equinox", "numpy")},
+        "versions": {
+            name: version(name) for name in ("jax", "jaxlib", "equinox", "numpy")
+        },
     }
 
 
@@ -68,7 +74,9 @@ def record(name: str, results: Any, path: str | os.PathLike) -> None:
 
 
 def write(content: Any, path: str | os.PathLike) -> None:
-    """Write JSON under a temporary name, then rename: a killed run leaves no half of a file."""
+    """Write JSON under a temporary name, then rename: a killed run leaves no half of a
+    file.
+    """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     new = Path(path).with_suffix(".tmp")
     new.write_text(json.dumps(content, indent=2) + "\n")
@@ -93,6 +101,10 @@ def _commit() -> str | None:
 def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+        return next(
+            line.split(":")[1].strip()
+            for line in lines
+            if line.startswith("model name")
+        )
     except (OSError, StopIteration):
         return platform.processor()

@@ -1,8 +1,8 @@
 """neuraloperator's FNO in a process of its own: one timed call for every line on stdin.
 
-Started by bench_operators.py with: ndim, *space, *modes, width, batch, threads. Prints the number
-of (real) parameters, then seconds, a line each. Calls are forward, forward+backward, or training
-(ten steps of gradient descent).
+Started by bench_operators.py with: ndim, *space, *modes, width, batch, threads. Prints
+the number of (real) parameters, then seconds, a line each. Calls are forward,
+forward+backward, or training (ten steps of gradient descent).
 """
 
 import sys
@@ -14,10 +14,15 @@ from neuralop.models import FNO
 
 def main() -> None:
     ndim, *words = map(int, sys.argv[1:])
-    space, modes, (width, batch, threads) = words[:ndim], words[ndim : 2 * ndim], words[2 * ndim :]
+    space, modes, (width, batch, threads) = (
+        words[:ndim],
+        words[ndim : 2 * ndim],
+        words[2 * ndim :],
+    )
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    # Its n_modes counts both signs: 2 M on complex axes, and 2 (M - 1) for M modes of the real one.
+    # Its n_modes counts both signs: 2 M on complex axes, and 2 (M - 1) for M modes of
+    # the real one.
     n_modes = (*(2 * m for m in modes[:-1]), 2 * (modes[-1] - 1))
     model = FNO(
         n_modes=n_modes,
@@ -32,7 +37,10 @@ def main() -> None:
     )
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-9)
     u = torch.randn(batch, 1, *space)
-    print(sum(p.numel() * (2 if p.is_complex() else 1) for p in model.parameters()), flush=True)
+    print(
+        sum(p.numel() * (2 if p.is_complex() else 1) for p in model.parameters()),
+        flush=True,
+    )
     for line in sys.stdin:
         start = time.perf_counter()
         if line.strip() == "forward":

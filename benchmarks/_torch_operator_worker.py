@@ -1,7 +1,8 @@
 """neuraloperator's FNO trained in a process of its own, as bench_operator_data.py asks.
 
-Arguments: arrays.npz (inputs, answers, test_0, test_1, ...), settings.json, and the file for its
-predictions. Prints the number of (real) parameters and the seconds of training as JSON.
+Arguments: arrays.npz (inputs, answers, test_0, test_1, ...), settings.json, and the
+file for its predictions. Prints the number of (real) parameters and the seconds of
+training as JSON.
 """
 
 import json
@@ -26,9 +27,13 @@ def main() -> None:
     torch.manual_seed(s["seed"])
     data = {name: torch.from_numpy(a) for name, a in np.load(arrays).items()}
     inputs, answers = data["inputs"], data["answers"]
-    mean, std = inputs.mean((0, 2, 3), keepdim=True), inputs.std((0, 2, 3), keepdim=True) + 1e-6
+    mean, std = (
+        inputs.mean((0, 2, 3), keepdim=True),
+        inputs.std((0, 2, 3), keepdim=True) + 1e-6,
+    )
     centre, scale = answers.mean(), answers.std() + 1e-6
-    # Its n_modes counts both signs: 2 M on complex axes, and 2 (M - 1) for M modes of the real one.
+    # Its n_modes counts both signs: 2 M on complex axes, and 2 (M - 1) for M modes of
+    # the real one.
     model = FNO(
         n_modes=(2 * s["modes"][0], 2 * (s["modes"][1] - 1)),
         in_channels=inputs.shape[1],
@@ -64,9 +69,13 @@ def main() -> None:
     seconds = time.perf_counter() - start
     with torch.no_grad():
         tests = [name for name in data if name.startswith("test_")]
-        found = {n: torch.cat([predict(u) for u in data[n].split(50)]).numpy() for n in tests}
+        found = {
+            n: torch.cat([predict(u) for u in data[n].split(50)]).numpy() for n in tests
+        }
     np.savez(output, **found)
-    parameters = sum(p.numel() * (2 if p.is_complex() else 1) for p in model.parameters())
+    parameters = sum(
+        p.numel() * (2 if p.is_complex() else 1) for p in model.parameters()
+    )
     print(json.dumps({"parameters": parameters, "training_s": seconds}))
 
 

@@ -3,8 +3,9 @@
     python benchmarks/bench_anp.py --output out/bench_anp.json
     python benchmarks/bench_anp.py --cases 250:128 32:64 --samples 100
 
-A case is BATCH:SIZE, tasks per step and width; every task has 100 contexts and 100 targets. The
-training step is timed as `fit` runs it, inside its compiled loop of `--steps` steps.
+A case is BATCH:SIZE, tasks per step and width; every task has 100 contexts and 100
+targets. The training step is timed as `fit` runs it, inside its compiled loop of
+`--steps` steps.
 """
 
 import argparse
@@ -23,7 +24,9 @@ from physcon.training.loop import compiled_chunk, initial_state
 
 
 def tasks(number: int) -> tuple[Observations, Observations]:
-    """Travelling waves sin(a x - t) with a random wave number, seen at 100 + 100 points."""
+    """Travelling waves sin(a x - t) with a random wave number, seen at 100 + 100
+    points.
+    """
 
     def one(key):
         k1, k2, k3 = jax.random.split(key, 3)
@@ -41,7 +44,9 @@ def tasks(number: int) -> tuple[Observations, Observations]:
 def training(batch: int, size: int, steps: int, dropout: bool):
     """A function that runs `steps` training steps."""
     model = ANP(size=size, key=jax.random.key(0))
-    loss = mean_over_tasks(lambda m, task, key: negative_elbo(m, *task, key=key, dropout=dropout))
+    loss = mean_over_tasks(
+        lambda m, task, key: negative_elbo(m, *task, key=key, dropout=dropout)
+    )
     optimizer = optax.adam(1e-4)
     arrays, static = eqx.partition(model, eqx.is_inexact_array)
     run = compiled_chunk(loss, static, optimizer)
@@ -52,23 +57,33 @@ def training(batch: int, size: int, steps: int, dropout: bool):
         jnp.asarray(steps),
     )
     room = jnp.zeros(steps)
-    return lambda: run(inputs, initial_state(arrays, optimizer)._replace(losses=room + 0)).losses
+    return lambda: (
+        run(inputs, initial_state(arrays, optimizer)._replace(losses=room + 0)).losses
+    )
 
 
 def prediction(size: int, samples: int):
     """A function that predicts on 201 x 201 points."""
     model = ANP(size=size, key=jax.random.key(0))
-    grid = jnp.stack(jnp.meshgrid(*[jnp.linspace(0, 1, 201)] * 2, indexing="ij"), -1).reshape(-1, 2)
+    grid = jnp.stack(
+        jnp.meshgrid(*[jnp.linspace(0, 1, 201)] * 2, indexing="ij"), -1
+    ).reshape(-1, 2)
     contexts = jax.tree.map(lambda x: x[0], tasks(1)[0])
     run = eqx.filter_jit(lambda m, c, x, k: predict(m, c, x, k, num_samples=samples))
     return lambda: run(model, contexts, grid, jax.random.key(3))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Speed of the attentive neural process.")
+    parser = argparse.ArgumentParser(
+        description="Speed of the attentive neural process."
+    )
     parser.add_argument("--cases", nargs="+", default=["250:128", "32:128", "32:64"])
-    parser.add_argument("--steps", type=int, default=2, help="training steps per timed call")
-    parser.add_argument("--samples", type=int, default=100, help="latent samples of the prediction")
+    parser.add_argument(
+        "--steps", type=int, default=2, help="training steps per timed call"
+    )
+    parser.add_argument(
+        "--samples", type=int, default=100, help="latent samples of the prediction"
+    )
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--dropout", action="store_true", help="train with dropout")
     parser.add_argument("--output", default="out/bench_anp.json")
@@ -76,7 +91,8 @@ def main() -> None:
 
     cases = {case: tuple(map(int, case.split(":"))) for case in args.cases}
     fns = {
-        f"train {case}": training(b, s, args.steps, args.dropout) for case, (b, s) in cases.items()
+        f"train {case}": training(b, s, args.steps, args.dropout)
+        for case, (b, s) in cases.items()
     }
     for size in sorted({size for _, size in cases.values()}):
         fns[f"predict 201x201 size {size}"] = prediction(size, args.samples)
@@ -87,7 +103,9 @@ def main() -> None:
             result["steps_per_s"] = args.steps / result["run_s"]
             line += f"   {result['steps_per_s']:8.3f} steps/s"
         print(line)
-    settings = {key: getattr(args, key) for key in ("steps", "samples", "repeats", "dropout")}
+    settings = {
+        key: getattr(args, key) for key in ("steps", "samples", "repeats", "dropout")
+    }
     record("anp", {"settings": settings, "timings": results}, args.output)
 
 

@@ -1,13 +1,15 @@
-"""Bounds with conservation: a million points, batches against public QP solvers, monotone profiles.
+"""Bounds with conservation: a million points, batches against public QP solvers,
+monotone profiles.
 
     python benchmarks/bench_bounded.py --output benchmarks/results/bench_bounded.json
 
-Competitors take part if they are installed (`pip install qpax jaxopt pinet-hcnn`, in an environment
-of their own: they ask for other versions). All solve the same instances in the same process, in the
-same precision, compiled, from a cold start, to the same tolerance, interleaved: float32 to 1e-5 and
-float64 to 1e-8; on a smaller batch, since they keep n-by-n matrices (pinet: m-by-n). What a
-tolerance means is each solver's own, so every result states by how much it violates its equalities
-(relative to |G| |u| + |b|, in float64) and its bounds, and how far its objective lies from ours.
+Competitors take part if they are installed (`pip install qpax jaxopt pinet-hcnn`, in an
+environment of their own: they ask for other versions). All solve the same instances in
+the same process, in the same precision, compiled, from a cold start, to the same
+tolerance, interleaved: float32 to 1e-5 and float64 to 1e-8; on a smaller batch, since
+they keep n-by-n matrices (pinet: m-by-n). What a tolerance means is each solver's own,
+so every result states by how much it violates its equalities (relative to |G| |u| +
+|b|, in float64) and its bounds, and how far its objective lies from ours.
 """
 
 import argparse
@@ -45,7 +47,9 @@ def unbounded(mean, std, rows, value):
 
 def quality(u, mean, std, rows, value) -> dict:
     """Violations, and the objective per sample, in float64."""
-    u, mean, std, rows, value = (np.asarray(x, np.float64) for x in (u, mean, std, rows, value))
+    u, mean, std, rows, value = (
+        np.asarray(x, np.float64) for x in (u, mean, std, rows, value)
+    )
     miss = np.abs(np.einsum("...mn,...n->...m", rows, u) - value)
     size = np.einsum("...mn,...n->...m", np.abs(rows), np.abs(u)) + np.abs(value)
     return {
@@ -57,7 +61,9 @@ def quality(u, mean, std, rows, value) -> dict:
 
 def million(n: int, repeats: int) -> dict:
     arrays = problem(jax.random.key(0), n, 1)
-    gradient = jax.jit(jax.value_and_grad(lambda *a: jnp.sum(project(*a).mean ** 2), (0, 1, 2, 3)))
+    gradient = jax.jit(
+        jax.value_and_grad(lambda *a: jnp.sum(project(*a).mean ** 2), (0, 1, 2, 3))
+    )
     forward, free = jax.jit(project), jax.jit(unbounded)
     times = interleaved(
         {
@@ -69,7 +75,12 @@ def million(n: int, repeats: int) -> dict:
     )
     got = quality(forward(*arrays).mean, *arrays)
     ratio = times["bounded, value and gradient"]["run_s"] / times["bounded"]["run_s"]
-    return {"points": n, "gradient_over_forward": ratio, **times, "violation": violations(got)}
+    return {
+        "points": n,
+        "gradient_over_forward": ratio,
+        **times,
+        "violation": violations(got),
+    }
 
 
 def violations(got: dict) -> dict:
@@ -100,8 +111,8 @@ def interior_point(mean, std, rows, value, *, tol):
 
 
 def projection_layer(mean, std, rows, value, *, tol):
-    """Of a whole batch: u = mean + std v, the nearest v to 0. The setup, with the pseudo-inverses
-    of all G, is not timed: a layer is set up once.
+    """Of a whole batch: u = mean + std v, the nearest v to 0. The setup, with the
+    pseudo-inverses of all G, is not timed: a layer is set up once.
     """
     from pinet import (
         BoxConstraint,
@@ -169,7 +180,10 @@ def batches(batch: int, small: int, repeats: int, dtype: str) -> dict:
         }
         if name != "physcon":
             out[f"{name}, batch of {small}"]["version"] = version(name.split()[0])
-        print(f"{dtype} {name:<20} {times[name]['run_s']:.3f} s  {ratio:7.1f}x", violations(got))
+        print(
+            f"{dtype} {name:<20} {times[name]['run_s']:.3f} s  {ratio:7.1f}x",
+            violations(got),
+        )
     return out
 
 
@@ -183,7 +197,9 @@ def shapes_and_samples(repeats: int) -> dict:
     share = LinearConstraint(Rows(jnp.ones((1, part)) / part), jnp.full(1, 0.6))
     ordered = jax.jit(lambda prior: monotone(prior, law, 0.0, 1.0, throw=False).mean)
     draws = jax.jit(
-        lambda prior: sample_bounded(key, prior, share, 0.0, 1.0, (10,), sweeps=100, throw=False)
+        lambda prior: sample_bounded(
+            key, prior, share, 0.0, 1.0, (10,), sweeps=100, throw=False
+        )
     )
     return interleaved(
         {
@@ -199,7 +215,9 @@ def main() -> None:
     parser.add_argument("--output", default="benchmarks/results/bench_bounded.json")
     parser.add_argument("--points", type=int, default=1_000_000)
     parser.add_argument("--batch", type=int, default=1024)
-    parser.add_argument("--small", type=int, default=32, help="batch for the comparison")
+    parser.add_argument(
+        "--small", type=int, default=32, help="batch for the comparison"
+    )
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
     results = {

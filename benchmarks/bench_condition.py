@@ -2,10 +2,11 @@
 
     python benchmarks/bench_condition.py [--repeats 5] [--max-points 10000000]
 
-Each time is the median of interleaved calls in one process. "call" includes what the operating
-system takes for fresh output pages, which dominates for large arrays; "chained" repeats the step
-inside one program (`fori_loop`), where buffers are reused: the arithmetic and the memory traffic.
-Errors: conservation, judged in float64, relative to |G| |u| + |b|.
+Each time is the median of interleaved calls in one process. "call" includes what the
+operating system takes for fresh output pages, which dominates for large arrays;
+"chained" repeats the step inside one program (`fori_loop`), where buffers are reused:
+the arithmetic and the memory traffic. Errors: conservation, judged in float64, relative
+to |G| |u| + |b|.
 """
 
 import argparse
@@ -38,7 +39,9 @@ def update(mean, std, mass, weights):
 
     def one(mean, std, mass):
         prior = pc.Gaussian.diagonal(mean, std)
-        posterior = pc.condition(prior, pc.integral(weights, mass), throw=False).posterior
+        posterior = pc.condition(
+            prior, pc.integral(weights, mass), throw=False
+        ).posterior
         return posterior.mean, posterior.variance()
 
     return jax.vmap(jax.vmap(one))(mean, std, mass)
@@ -67,7 +70,9 @@ def dense(mean, std, mass, weights, xp=jnp):
 
 def chained(fn: Callable, *rest) -> Callable:
     """`CHAIN` times the step on its own results, in one program."""
-    return jax.jit(lambda *a: jax.lax.fori_loop(0, CHAIN, lambda _, s: fn(*s, *rest), a))
+    return jax.jit(
+        lambda *a: jax.lax.fori_loop(0, CHAIN, lambda _, s: fn(*s, *rest), a)
+    )
 
 
 def chained_gradient(mean, std, mass, weights):
@@ -110,7 +115,10 @@ def bench(size: tuple[int, int, int], repeats: int) -> dict:
         fns["dense JAX"] = lambda: textbook(mean, std, mass, weights)
         fns["dense NumPy"] = lambda: dense(*arrays, xp=np)
     times = interleaved(fns, repeats)
-    seconds = {name: t["run_s"] / (CHAIN if "chained" in name else 1) for name, t in times.items()}
+    seconds = {
+        name: t["run_s"] / (CHAIN if "chained" in name else 1)
+        for name, t in times.items()
+    }
     ratio = {
         name: seconds[name] / seconds["copy chained" if "chained" in name else "copy"]
         for name in seconds
@@ -132,9 +140,15 @@ def bench(size: tuple[int, int, int], repeats: int) -> dict:
 
 
 def _memory(fn: Callable, *args: jax.Array) -> float:
-    """Bytes of arguments, results and temporaries of the compiled program, over the arguments'."""
+    """Bytes of arguments, results and temporaries of the compiled program, over the
+    arguments'.
+    """
     found: Any = jax.jit(fn).lower(*args).compile().memory_analysis()
-    total = found.argument_size_in_bytes + found.output_size_in_bytes + found.temp_size_in_bytes
+    total = (
+        found.argument_size_in_bytes
+        + found.output_size_in_bytes
+        + found.temp_size_in_bytes
+    )
     return total / found.argument_size_in_bytes
 
 
@@ -151,7 +165,9 @@ def main() -> None:
             found = bench(size, args.repeats)
             results.append(found)
             row = ", ".join(f"{k} {v:.2f}" for k, v in found["ratio to copy"].items())
-            print(f"{size}: {found['seconds']['forward'] * 1e3:.2f} ms; ratios to copy: {row}")
+            print(
+                f"{size}: {found['seconds']['forward'] * 1e3:.2f} ms; ratios to copy: {row}"
+            )
     record("condition", results, args.output)
 
 

@@ -1,14 +1,17 @@
-"""Finite-volume throughput: million cell steps per second, with the CFL reduction in every step.
+"""Finite-volume throughput: million cell steps per second, with the CFL reduction in
+every step.
 
-    python benchmarks/bench_fv.py --output out/bench_fv.json [--repeats 5] [--cells 10000]
+    python benchmarks/bench_fv.py --output out/bench_fv.json [--repeats 5] [--cells
+    10000]
 
-Compile time stands beside, and a hand-written C loop of the same MUSCL-HLLC scheme (euler_muscl.c,
-compiled on the spot, its result compared with ours). Then: the gradient of 500 steps over the
-solve, a vmap over 64 problems over 64 solves, and 2-D runs on one core and on two. Where clawpack
-is importable (`pip install clawpack`, which needs gfortran) its SharpClaw and classic solvers run
-the same problems, in float64, as a whole solve with its own CFL control, interleaved with ours;
-where it is not, the file says so. Run it on a quiet machine, pinned to one core (`taskset -c 0`):
-the file records the load. The runs on two cores move themselves to the second.
+Compile time stands beside, and a hand-written C loop of the same MUSCL-HLLC scheme
+(euler_muscl.c, compiled on the spot, its result compared with ours). Then: the gradient
+of 500 steps over the solve, a vmap over 64 problems over 64 solves, and 2-D runs on one
+core and on two. Where clawpack is importable (`pip install clawpack`, which needs
+gfortran) its SharpClaw and classic solvers run the same problems, in float64, as a
+whole solve with its own CFL control, interleaved with ours; where it is not, the file
+says so. Run it on a quiet machine, pinned to one core (`taskset -c 0`): the file
+records the load. The runs on two cores move themselves to the second.
 """
 
 import argparse
@@ -77,7 +80,12 @@ def dam(side):
     x, y = grid.mesh()
     h = jnp.where(x**2 + y**2 < 0.25, 2.0, 1.0)
     zero = jnp.zeros_like(h)
-    return jnp.stack([h, zero, zero]), ShallowWater(1.0), grid, Boundary(Outflow(), Outflow())
+    return (
+        jnp.stack([h, zero, zero]),
+        ShallowWater(1.0),
+        grid,
+        Boundary(Outflow(), Outflow()),
+    )
 
 
 def wave(cells, law):
@@ -92,7 +100,12 @@ def cases(cells, side):
         "euler 1d muscl-hllc": (sod(cells), "muscl", 40 / cells, 0.4),
         "euler 1d hancock-hllc": (sod(cells), "hancock", 80 / cells, 0.8),
         "euler 1d weno5-hllc": (sod(cells), "weno5", 40 / cells, 0.4),
-        "euler 1d weno5-hllc char": (sod(cells), "weno5 characteristic", 20 / cells, 0.4),
+        "euler 1d weno5-hllc char": (
+            sod(cells),
+            "weno5 characteristic",
+            20 / cells,
+            0.4,
+        ),
         "burgers 1d muscl": (wave(cells, Burgers()), "scalar", 40 / cells, 0.4),
         "advection 1d muscl": (wave(cells, Advection(1.0)), "scalar", 100 / cells, 0.4),
         "euler 2d muscl-hllc": (quadrants(side), "muscl", 3 / side, 0.4),
@@ -102,7 +115,9 @@ def cases(cells, side):
     }
 
 
-def ours(problem, scheme: str, end: float, cfl: float) -> tuple[Callable[[], int], float]:
+def ours(
+    problem, scheme: str, end: float, cfl: float
+) -> tuple[Callable[[], int], float]:
     """A closure that runs one solve and returns its cell steps; and the compile time."""
     u, law, grid, boundary = problem
 
@@ -150,7 +165,9 @@ def pyclaw(
             if dimensions == 2:
                 solver.dimensional_split = True
         solver.all_bcs = pyclaw.BC.extrap
-        domain = pyclaw.Domain([0.0] * dimensions, [1.0] * dimensions, [size] * dimensions)
+        domain = pyclaw.Domain(
+            [0.0] * dimensions, [1.0] * dimensions, [size] * dimensions
+        )
         state = pyclaw.State(domain, solver.num_eqn)
         state.problem_data.update(gamma=1.4, gamma1=0.4, efix=True)
         state.q[: len(u)] = u
@@ -166,8 +183,12 @@ def pyclaw(
     return call
 
 
-def rates(cells: int, side: int, dtype: str, repeats: int) -> tuple[list[dict], list[str]]:
-    """A row per case of ours, of the C loop and, in float64, of clawpack; and what is absent."""
+def rates(
+    cells: int, side: int, dtype: str, repeats: int
+) -> tuple[list[dict], list[str]]:
+    """A row per case of ours, of the C loop and, in float64, of clawpack; and what is
+    absent.
+    """
     calls, compile_seconds, finals, absent = {}, {}, {}, []
     for name, case in cases(cells, side).items():
         calls[name], compile_seconds[name] = ours(*case)
@@ -209,7 +230,9 @@ def rates(cells: int, side: int, dtype: str, repeats: int) -> tuple[list[dict], 
 def worker(side: int, cores: list[int]) -> None:
     """2-D cases on the given cores: best rates, as JSON on the last line."""
     os.sched_setaffinity(0, cores)  # before XLA starts its threads
-    chosen = {name: case for name, case in cases(100, side).items() if "2d muscl" in name}
+    chosen = {
+        name: case for name, case in cases(100, side).items() if "2d muscl" in name
+    }
     calls = {name: ours(*case)[0] for name, case in chosen.items()}
     cell_steps = {name: call() for name, call in calls.items()}
     times = interleaved(calls, 5)
@@ -230,7 +253,12 @@ def main() -> None:
     if options.worker:
         with jax.enable_x64(options.dtype == "float64"):
             return worker(options.side, options.cores)
-    results = {"cells": options.cells, "side": options.side, "not_installed": [], "rows": []}
+    results = {
+        "cells": options.cells,
+        "side": options.side,
+        "not_installed": [],
+        "rows": [],
+    }
     results.update(gradient=[], batch=[], second_core={})
     for dtype in ("float64", "float32"):
         with jax.enable_x64(dtype == "float64"):

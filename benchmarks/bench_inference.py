@@ -1,11 +1,14 @@
-"""Batch inference, compiled: samples per second, and the share that the constraint costs.
+"""Batch inference, compiled: samples per second, and the share that the constraint
+costs.
 
-    python benchmarks/bench_inference.py --output benchmarks/results/bench_inference.json
+    python benchmarks/bench_inference.py --output
+    benchmarks/results/bench_inference.json
 
-ANP: mean and std of a field on 10 times and 201 points from 100 observations, each time conditioned
-on its mass. BOON-FNO: mean and variance on 1024 nodes with exact boundary values, conditioned on
-the mass. One sample is one field. Shares are of medians of interleaved calls in one run; "exported"
-is the constrained BOON-FNO through a file of `physcon.export`.
+ANP: mean and std of a field on 10 times and 201 points from 100 observations, each time
+conditioned on its mass. BOON-FNO: mean and variance on 1024 nodes with exact boundary
+values, conditioned on the mass. One sample is one field. Shares are of medians of
+interleaved calls in one run; "exported" is the constrained BOON-FNO through a file of
+`physcon.export`.
 """
 
 import argparse
@@ -57,7 +60,9 @@ def neural_process(batch: int, samples: int):
 
 
 def operator(batch: int, points: int):
-    """The same of the FNO: plain, with its boundary corrected, conditioned, and from a file."""
+    """The same of the FNO: plain, with its boundary corrected, conditioned, and from a
+    file.
+    """
     grid = pc.Grid.uniform(0.0, 1.0, points, location="nodes")
     boundary = pc.Boundary((pc.Dirichlet(0.0), pc.Dirichlet(1.0)))
     fno = FNO.init(jax.random.key(0), 1, 2, (16,), 64, 4)
@@ -88,8 +93,8 @@ def operator(batch: int, points: int):
 
 
 def compiled(fn, model, *batches):
-    """`fn(model, *one sample)` over a batch, as a compiled function without arguments; its weights
-    are constants, as in an exported predictor.
+    """`fn(model, *one sample)` over a batch, as a compiled function without arguments;
+    its weights are constants, as in an exported predictor.
     """
     run = jax.jit(jax.vmap(lambda *one: fn(model, *one)))
     return lambda: run(*batches)
@@ -97,21 +102,33 @@ def compiled(fn, model, *batches):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Throughput of constrained inference.")
-    parser.add_argument("--batches", nargs="+", type=int, default=[1, 32], help="BOON-FNO")
+    parser.add_argument(
+        "--batches", nargs="+", type=int, default=[1, 32], help="BOON-FNO"
+    )
     parser.add_argument("--anp_batch", type=int, default=4)
     parser.add_argument("--anp_samples", type=int, default=10, help="latent samples")
     parser.add_argument("--points", type=int, default=1024, help="BOON-FNO")
-    parser.add_argument("--repeats", type=int, default=15, help="at least; 640 samples if more")
+    parser.add_argument(
+        "--repeats", type=int, default=15, help="at least; 640 samples if more"
+    )
     parser.add_argument("--output", default="out/bench_inference.json")
     args = parser.parse_args()
 
     results = {}
-    cases = {f"ANP, batch {args.anp_batch}": (neural_process, args.anp_batch, args.anp_samples)}
+    cases = {
+        f"ANP, batch {args.anp_batch}": (
+            neural_process,
+            args.anp_batch,
+            args.anp_samples,
+        )
+    }
     cases |= {f"BOON-FNO, batch {b}": (operator, b, args.points) for b in args.batches}
     for case, (build, batch, size) in cases.items():
         samples = 640 if build is operator else 0
         timings = interleaved(build(batch, size), max(args.repeats, samples // batch))
-        model, both = (timings[name]["run_s"] for name in ("model", "model + condition"))
+        model, both = (
+            timings[name]["run_s"] for name in ("model", "model + condition")
+        )
         least = [timings[name]["run_min_s"] for name in ("model", "model + condition")]
         for timing in timings.values():
             timing["samples_per_s"] = batch / timing["run_s"]
@@ -128,7 +145,11 @@ def main() -> None:
         for name, timing in timings.items():
             print(f"  {name:20s} {timing['samples_per_s']:10.1f} samples/s")
         shares = (both / model - 1, least[1] / least[0] - 1)
-        print("  condition: {:+.1%} of the model's time, {:+.1%} by minima".format(*shares))
+        print(
+            "  condition: {:+.1%} of the model's time, {:+.1%} by minima".format(
+                *shares
+            )
+        )
     settings = {key: value for key, value in vars(args).items() if key != "output"}
     record("inference", {"settings": settings, "cases": results}, args.output)
 

@@ -1,8 +1,9 @@
 """What a gradient through the implicit solver costs, in forward solves.
 
-Heat with one conductivity per cell (64 unknowns and more), backward Euler, 100 steps: the time of
-value and gradient of the misfit over that of the model alone, beside forward differences (one solve
-per unknown) as the alternative. Run: python benchmarks/bench_inverse.py --output FILE.json
+Heat with one conductivity per cell (64 unknowns and more), backward Euler, 100 steps:
+the time of value and gradient of the misfit over that of the model alone, beside
+forward differences (one solve per unknown) as the alternative. Run: python
+benchmarks/bench_inverse.py --output FILE.json
 """
 
 import argparse
@@ -15,7 +16,9 @@ from physcon.studies.inverse.conductivity import temperatures
 
 
 def calls(cells: int, steps: int) -> dict:
-    """The model, its misfit with the gradient, and one product with the Gauss-Newton matrix."""
+    """The model, its misfit with the gradient, and one product with the Gauss-Newton
+    matrix.
+    """
     log_k = -1 + 0.3 * jnp.sin(2 * jnp.pi * jnp.linspace(0, 1, cells))
 
     def model(theta):
@@ -55,10 +58,17 @@ def main() -> None:
                 for name, seconds in times.items():
                     ratio = seconds["run_s"] / forward
                     rows.append(
-                        {"case": name, "unknowns": cells, "dtype": dtype, "over_forward": ratio}
+                        {
+                            "case": name,
+                            "unknowns": cells,
+                            "dtype": dtype,
+                            "over_forward": ratio,
+                        }
                         | seconds
                     )
-                    print(f"{name:22s} {cells:5d} {dtype} {seconds['run_s']:.2e} s {ratio:6.2f}")
+                    print(
+                        f"{name:22s} {cells:5d} {dtype} {seconds['run_s']:.2e} s {ratio:6.2f}"
+                    )
     record("inverse", {"steps": options.steps, "rows": rows}, options.output)
 
 

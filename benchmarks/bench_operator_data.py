@@ -1,15 +1,18 @@
-"""Accuracy and training time on public data, beside neuraloperator's FNO of equal size and budget.
+"""Accuracy and training time on public data, beside neuraloperator's FNO of equal size
+and budget.
 
     python benchmarks/bench_operator_data.py --data FOLDER --torch-python PYTHON
 
-PYTHON has torch and neuraloperator. Both networks: the same inputs, modes, width, depth, fraction
-of padding, normalisation, loss (relative L2), Adam, schedule, number of steps and batches, float32,
-and the same threads; each library's own initial weights and shuffling. They train in turn, seed by
-seed, and the same function scores both on every test grid.
+PYTHON has torch and neuraloperator. Both networks: the same inputs, modes, width,
+depth, fraction of padding, normalisation, loss (relative L2), Adam, schedule, number of
+steps and batches, float32, and the same threads; each library's own initial weights and
+shuffling. They train in turn, seed by seed, and the same function scores both on every
+test grid.
 
-neuraloperator 2.0 keeps other modes on axes of odd than of even (padded) length: its convolution of
-a band-limited field on 21 and on 42 points differs by more than its size, on 21 and 63 by rounding.
-Its errors on grids whose padded parity is not that of the training grid show it.
+neuraloperator 2.0 keeps other modes on axes of odd than of even (padded) length: its
+convolution of a band-limited field on 21 and on 42 points differs by more than its
+size, on 21 and 63 by rounding. Its errors on grids whose padded parity is not that of
+the training grid show it.
 """
 
 import argparse
@@ -49,8 +52,14 @@ def ours(config, seed, train, cases):
     jax.block_until_ready(jax.tree.leaves(fno))
     seconds = time.perf_counter() - start
     epoch = max(0.0, seconds - short) / max(1, config.epochs - 1)
-    parameters = sum(x.size for x in jax.tree.leaves(eqx.filter(fno, eqx.is_inexact_array)))
-    known = {"parameters": parameters, "training_s": seconds, "compile_s": short - epoch}
+    parameters = sum(
+        x.size for x in jax.tree.leaves(eqx.filter(fno, eqx.is_inexact_array))
+    )
+    known = {
+        "parameters": parameters,
+        "training_s": seconds,
+        "compile_s": short - epoch,
+    }
     return known, [predict(fno, case.inputs) for case in cases]
 
 
@@ -65,7 +74,9 @@ def theirs(config, seed, train, cases, python, threads):
         (Path(folder) / "settings.json").write_text(json.dumps(settings))
         worker = Path(__file__).with_name("_torch_operator_worker.py")
         command = [python, worker, arrays, Path(folder) / "settings.json", found]
-        known = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+        known = json.loads(
+            subprocess.run(command, check=True, capture_output=True).stdout
+        )
         predictions = np.load(found)
         return known, [predictions[f"test_{i}"] for i in range(len(cases))]
 
@@ -73,8 +84,12 @@ def theirs(config, seed, train, cases, python, threads):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--torch-python", help="interpreter that has torch and neuraloperator")
-    parser.add_argument("--output", default="benchmarks/results/bench_operator_data.json")
+    parser.add_argument(
+        "--torch-python", help="interpreter that has torch and neuraloperator"
+    )
+    parser.add_argument(
+        "--output", default="benchmarks/results/bench_operator_data.json"
+    )
     parser.add_argument("--problems", nargs="+", default=["burgers", "darcy"])
     parser.add_argument("--preset", choices=sorted(PRESETS), default="quick")
     parser.add_argument("--epochs", type=int, default=None)
@@ -82,13 +97,20 @@ def main() -> None:
     args = parser.parse_args()
     threads = len(os.sched_getaffinity(0))
     changes = PRESETS[args.preset] | {
-        k: v for k, v in (("epochs", args.epochs), ("seeds", args.seeds)) if v is not None
+        k: v
+        for k, v in (("epochs", args.epochs), ("seeds", args.seeds))
+        if v is not None
     }
     results = []
     for problem in args.problems:
         config = replace(OperatorConfig(), problem=problem, **changes)
         train, cases = training_set(config, args.data), list(trials(config, args.data))
-        result = {"problem": problem, "config": asdict(config), "threads": threads, "runs": []}
+        result = {
+            "problem": problem,
+            "config": asdict(config),
+            "threads": threads,
+            "runs": [],
+        }
         results.append(result)
         for seed in config.seeds:
             runs = {"physcon": ours(config, seed, train, cases)}

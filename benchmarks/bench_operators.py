@@ -1,15 +1,18 @@
-"""Neural operators: the price of a boundary correction, both spectral paths, and neuraloperator.
+"""Neural operators: the price of a boundary correction, both spectral paths, and
+neuraloperator.
 
-    python benchmarks/bench_operators.py --output out/bench_operators.json
-    python benchmarks/bench_operators.py --torch-python PYTHON  # one with torch, neuraloperator
+    python benchmarks/bench_operators.py --output out/bench_operators.json python
+    benchmarks/bench_operators.py --torch-python PYTHON  # one with torch,
+    neuraloperator
 
-Ratios are of medians of interleaved calls in one run. "training" is the time of one of ten steps of
-gradient descent: for physcon inside one compiled loop, as `physcon.training.fit` runs them, so that
-the pages of its buffers are touched for the first time once and not in every step.
+Ratios are of medians of interleaved calls in one run. "training" is the time of one of
+ten steps of gradient descent: for physcon inside one compiled loop, as
+`physcon.training.fit` runs them, so that the pages of its buffers are touched for the
+first time once and not in every step.
 
-The comparison with neuraloperator's FNO (PyTorch) runs that network in a worker process of the
-given interpreter: same cores, same number of threads, float32, the same modes, width, depth and
-batch, one call of each in turn.
+The comparison with neuraloperator's FNO (PyTorch) runs that network in a worker process
+of the given interpreter: same cores, same number of threads, float32, the same modes,
+width, depth and batch, one call of each in turn.
 """
 
 import argparse
@@ -30,7 +33,11 @@ from physcon.boundary import Boundary, Dirichlet, Neumann
 from physcon.grid import Grid
 from physcon.operators.boon import BoundaryFNO
 from physcon.operators.fno import FNO
-from physcon.operators.spectral import choose_method, init_spectral_weights, spectral_conv
+from physcon.operators.spectral import (
+    choose_method,
+    init_spectral_weights,
+    spectral_conv,
+)
 
 #: space, modes, width, batch
 NETWORKS = [
@@ -40,25 +47,38 @@ NETWORKS = [
     ((32, 32, 16), (8, 8, 8), 20, 4),
 ]
 CONVOLUTIONS = [
-    *(((n,), (m,), w, 16) for n in (256, 1024, 4096) for m in (16, 64) for w in (32, 64)),
+    *(
+        ((n,), (m,), w, 16)
+        for n in (256, 1024, 4096)
+        for m in (16, 64)
+        for w in (32, 64)
+    ),
     *(((n, n), (m, m), 32, 8) for n in (32, 64, 128) for m in (8, 16)),
     ((32, 32, 16), (4, 4, 4), 20, 4),
     ((32, 32, 16), (8, 8, 8), 20, 4),
 ]
 DIRECTIONS = ("forward", "forward+backward", "training")
 STEPS = 10  # of "training", in one call
-AGAINST_TORCH = [((1024,), (16,), 64, 16), ((4096,), (16,), 64, 16), ((64, 64), (12, 12), 32, 8)]
+AGAINST_TORCH = [
+    ((1024,), (16,), 64, 16),
+    ((4096,), (16,), 64, 16),
+    ((64, 64), (12, 12), 32, 8),
+]
 
 
 def network(space, modes, width, batch):
     """An FNO, a grid and a batch of inputs."""
     fno = FNO.init(jax.random.key(0), 1, 1, modes, width, 4)
-    grid = Grid.uniform((0.0,) * len(space), (1.0,) * len(space), space, location="nodes")
+    grid = Grid.uniform(
+        (0.0,) * len(space), (1.0,) * len(space), space, location="nodes"
+    )
     return fno, grid, jax.random.normal(jax.random.key(1), (batch, 1, *space))
 
 
 def both_directions(forward, parameters, *args):
-    """{"forward": ..., "forward+backward": ..., "training": ...}: compiled, without arguments."""
+    """{"forward": ..., "forward+backward": ..., "training": ...}: compiled, without
+    arguments.
+    """
     run = eqx.filter_jit(forward)
     arrays, static = eqx.partition(parameters, eqx.is_inexact_array)
 
@@ -108,7 +128,9 @@ def spectral_paths(case, repeats):
     u = jax.random.normal(jax.random.key(1), (batch, width, *space))
     runs = {
         method: both_directions(
-            jax.vmap(partial(spectral_conv, method=method), in_axes=(None, 0)), weights, u
+            jax.vmap(partial(spectral_conv, method=method), in_axes=(None, 0)),
+            weights,
+            u,
         )
         for method in ("fft", "matmul")
     }
@@ -131,7 +153,10 @@ def against_torch(case, repeats, python, threads):
     worker = Path(__file__).with_name("_torch_fno_worker.py")
     seconds = {"physcon": {}, "neuraloperator": {}}
     with subprocess.Popen(
-        [python, str(worker), *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [python, str(worker), *words],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -149,10 +174,14 @@ def against_torch(case, repeats, python, threads):
             for name, values in times.items():
                 seconds[name][direction] = statistics.median(values[1:]) / calls
         process.stdin.close()
-    parameters = sum(x.size for x in jax.tree.leaves(eqx.filter(fno, eqx.is_inexact_array)))
+    parameters = sum(
+        x.size for x in jax.tree.leaves(eqx.filter(fno, eqx.is_inexact_array))
+    )
     return {
         "seconds": seconds,
-        "ratio": {d: seconds["physcon"][d] / seconds["neuraloperator"][d] for d in ours},
+        "ratio": {
+            d: seconds["physcon"][d] / seconds["neuraloperator"][d] for d in ours
+        },
         "parameters": {"physcon": parameters, "neuraloperator": int(numbers)},
         "threads": threads,
     }
@@ -162,7 +191,9 @@ def ratios(runs, reference, repeats):
     """Seconds, and their ratio to one of the runs, for either direction."""
     seconds = {name: {} for name in runs}
     for direction in DIRECTIONS:
-        timed = interleaved({name: run[direction] for name, run in runs.items()}, repeats)
+        timed = interleaved(
+            {name: run[direction] for name, run in runs.items()}, repeats
+        )
         calls = STEPS if direction == "training" else 1
         for name, t in timed.items():
             seconds[name][direction] = t["run_s"] / calls
@@ -179,8 +210,12 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7)
     names = ("corrections", "spectral_paths", "against_neuraloperator")
     parser.add_argument("--parts", nargs="+", choices=names, default=list(names))
-    parser.add_argument("--cases", type=int, default=None, help="of each part, the first ones")
-    parser.add_argument("--torch-python", help="interpreter that has torch and neuraloperator")
+    parser.add_argument(
+        "--cases", type=int, default=None, help="of each part, the first ones"
+    )
+    parser.add_argument(
+        "--torch-python", help="interpreter that has torch and neuraloperator"
+    )
     args = parser.parse_args()
     results: dict[str, Any] = {name: [] for name in names}
     parts = [
@@ -190,17 +225,24 @@ def main() -> None:
     if args.torch_python:
         threads = len(os.sched_getaffinity(0))
         torch = partial(
-            against_torch, repeats=args.repeats, python=args.torch_python, threads=threads
+            against_torch,
+            repeats=args.repeats,
+            python=args.torch_python,
+            threads=threads,
         )
         parts.append(("against_neuraloperator", AGAINST_TORCH, torch))
     else:
         results["not_run"] = "against_neuraloperator: no --torch-python"
     for name, cases, run in parts:
         for case in cases[: args.cases] if name in args.parts else ():
-            settings = dict(zip(("space", "modes", "width", "batch"), case, strict=True))
+            settings = dict(
+                zip(("space", "modes", "width", "batch"), case, strict=True)
+            )
             result = run(case)
             results[name].append(settings | result)
-            shown = {k: v for k, v in result.items() if k in ("ratio", "chosen_over_best")}
+            shown = {
+                k: v for k, v in result.items() if k in ("ratio", "chosen_over_best")
+            }
             print(name, settings, shown, flush=True)
             record("operators", results, args.output)
 

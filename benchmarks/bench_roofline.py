@@ -2,14 +2,15 @@
 
     python benchmarks/bench_roofline.py [--repeats 5]
 
-Conditioning, finite volumes and an FNO, each with the bytes and operations that it needs at least
-(inputs read once, results written once; the products of its matrices and the usual 5 N log2 N of
-its transforms), its time, and the share of the time that a copy or a matrix product of that size
-takes on the same device. Conditioning reads its inputs twice: no result can be written before the
-sums over all of them are known, and no cache holds them until then. "share_of_single_copy" compares
-a call with a call, fresh pages for the results included: on a CPU the fair one of both bandwidths.
-The operations of finite volumes, and the bytes that a program moves if every fusion reads its
-inputs from memory, are those that XLA counts in it.
+Conditioning, finite volumes and an FNO, each with the bytes and operations that it
+needs at least (inputs read once, results written once; the products of its matrices and
+the usual 5 N log2 N of its transforms), its time, and the share of the time that a copy
+or a matrix product of that size takes on the same device. Conditioning reads its inputs
+twice: no result can be written before the sums over all of them are known, and no cache
+holds them until then. "share_of_single_copy" compares a call with a call, fresh pages
+for the results included: on a CPU the fair one of both bandwidths. The operations of
+finite volumes, and the bytes that a program moves if every fusion reads its inputs from
+memory, are those that XLA counts in it.
 """
 
 import argparse
@@ -28,7 +29,9 @@ from physcon.operators import FNO
 
 
 def programs(small: bool) -> dict[str, tuple[Callable, tuple, float, float]]:
-    """Per name: function, arguments, least bytes, least operations (0: as XLA counts them)."""
+    """Per name: function, arguments, least bytes, least operations (0: as XLA counts
+    them).
+    """
     found: dict[str, tuple[Callable, tuple, float, float]] = {}
 
     n = 10**7 if small else 10**8
@@ -36,23 +39,35 @@ def programs(small: bool) -> dict[str, tuple[Callable, tuple, float, float]]:
 
     def condition(mean, std, weights):
         prior = pc.Gaussian.diagonal(mean, std)
-        posterior = pc.condition(prior, pc.integral(weights, 1.5), throw=False).posterior
+        posterior = pc.condition(
+            prior, pc.integral(weights, 1.5), throw=False
+        ).posterior
         return posterior.mean, posterior.variance()
 
-    found["condition, 1 row"] = condition, (mean, std, weights), 8 * mean.nbytes, 10.0 * n
+    found["condition, 1 row"] = (
+        condition,
+        (mean, std, weights),
+        8 * mean.nbytes,
+        10.0 * n,
+    )
 
     side = 512 if small else 4096
     grid = pc.Grid.uniform((0, 0), (1, 1), (side, side))
     state, torus = (1.0, 0.1, 0.0, 2.5), pc.Boundary(pc.Periodic(), pc.Periodic())
     u = jnp.stack([jnp.full((side, side), v, jnp.float32) for v in state])
-    for name, scheme in {"muscl": fv.Scheme(fv.MUSCL()), "weno5": fv.Scheme(fv.WENO(5))}.items():
+    for name, scheme in {
+        "muscl": fv.Scheme(fv.MUSCL()),
+        "weno5": fv.Scheme(fv.WENO(5)),
+    }.items():
 
         def step(u, scheme=scheme):
             return fv.tendency(u, fv.Euler(), grid, torus, scheme)
 
         found[f"finite volumes, {name}"] = step, (u,), 2.0 * u.nbytes, 0.0
 
-    batch, side, width, modes, depth = (4, 64, 32, 12, 4) if small else (32, 256, 64, 16, 4)
+    batch, side, width, modes, depth = (
+        (4, 64, 32, 12, 4) if small else (32, 256, 64, 16, 4)
+    )
     model = FNO.init(jax.random.key(0), 1, 1, (modes, modes), width, depth)
     fields = jnp.ones((batch, 1, side, side), jnp.float32)
     points = batch * side**2
@@ -70,12 +85,18 @@ def roofline(repeats: int) -> dict[str, Any]:
     most = ceilings(repeats)
     print({name: f"{value:.3g}" for name, value in most.items()}, flush=True)
     rows = {}
-    for name, (fn, args, touched, work) in programs(jax.default_backend() == "cpu").items():
+    for name, (fn, args, touched, work) in programs(
+        jax.default_backend() == "cpu"
+    ).items():
         compiled = jax.jit(fn).lower(*args).compile()
         counted = compiled.cost_analysis() or {}
         work = work or counted.get("flops", 0.0)
-        seconds = interleaved({name: lambda c=compiled, a=args: c(*a)}, repeats)[name]["run_s"]
-        least = max(touched / most["copy_bytes_per_s"], work / most["matmul_flop_per_s"])
+        seconds = interleaved({name: lambda c=compiled, a=args: c(*a)}, repeats)[name][
+            "run_s"
+        ]
+        least = max(
+            touched / most["copy_bytes_per_s"], work / most["matmul_flop_per_s"]
+        )
         rows[name] = {
             "run_s": seconds,
             "bytes_per_s": touched / seconds,

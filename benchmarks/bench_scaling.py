@@ -1,12 +1,14 @@
-"""What is sent, how often, and how much memory it takes: from compiled programs, no clock.
+"""What is sent, how often, and how much memory it takes: from compiled programs, no
+clock.
 
     python benchmarks/bench_scaling.py [--devices 64] [--output ...]
 
-Every program is compiled for 1, 2, 4, ... virtual devices from shapes alone: nothing runs and no
-array is made, so the counts hold on any machine. Per device: messages and bytes sent by each kind
-of collective in one step (one iteration, for conjugate gradients); for `condition` also the bytes
-of arguments, results and temporaries, up to 10⁹ unknowns. Weak scaling keeps the work of a device,
-strong scaling the whole; docs/scaling.md turns the counts into times by a stated model.
+Every program is compiled for 1, 2, 4, ... virtual devices from shapes alone: nothing
+runs and no array is made, so the counts hold on any machine. Per device: messages and
+bytes sent by each kind of collective in one step (one iteration, for conjugate
+gradients); for `condition` also the bytes of arguments, results and temporaries, up to
+10⁹ unknowns. Weak scaling keeps the work of a device, strong scaling the whole;
+docs/scaling.md turns the counts into times by a stated model.
 """
 
 import argparse
@@ -27,7 +29,16 @@ from _record import record
 from physcon import fv, parallel
 from physcon.operators import FNO
 
-_BYTES = {"pred": 1, "u8": 1, "s32": 4, "u32": 4, "f32": 4, "f64": 8, "c64": 8, "c128": 16}
+_BYTES = {
+    "pred": 1,
+    "u8": 1,
+    "s32": 4,
+    "u32": 4,
+    "f32": 4,
+    "f64": 8,
+    "c64": 8,
+    "c128": 16,
+}
 _COLLECTIVE = re.compile(
     r"= (\(.*?\)|\S+) (all-gather|all-reduce|all-to-all|collective-permute|reduce-scatter)"
     r"(?:-start)?\("
@@ -42,7 +53,9 @@ def counts(fn: Callable, *args: Any) -> dict[str, dict[str, int]]:
         entry = found.setdefault(kind, {"count": 0, "bytes": 0})
         entry["count"] += 1
         for dtype, sizes in re.findall(r"(\w+)\[([\d,]*)\]", shapes):
-            entry["bytes"] += _BYTES[dtype] * int(np.prod([int(s) for s in sizes.split(",") if s]))
+            entry["bytes"] += _BYTES[dtype] * int(
+                np.prod([int(s) for s in sizes.split(",") if s])
+            )
     return found
 
 
@@ -50,12 +63,15 @@ def memory(fn: Callable, *args: Any) -> dict[str, int]:
     """Bytes of one device's arguments, results and temporaries."""
     found: Any = jax.jit(fn).lower(*args).compile().memory_analysis()
     sizes = {
-        name: getattr(found, f"{name}_size_in_bytes") for name in ("argument", "output", "temp")
+        name: getattr(found, f"{name}_size_in_bytes")
+        for name in ("argument", "output", "temp")
     }
     return sizes | {"total": sum(sizes.values())}
 
 
-def struct(mesh: Mesh, shape: tuple[int, ...], *axes: str | None, dtype: Any = jnp.float32) -> Any:
+def struct(
+    mesh: Mesh, shape: tuple[int, ...], *axes: str | None, dtype: Any = jnp.float32
+) -> Any:
     """The shape of an array on the mesh; no data."""
     return jax.ShapeDtypeStruct(shape, dtype, sharding=NamedSharding(mesh, P(*axes)))
 
@@ -69,7 +85,9 @@ def box(devices: int, ndim: int) -> tuple[int, ...]:
 def mesh_of(sizes: tuple[int, ...]) -> Mesh:
     """The first devices, axes x, y, z."""
     count = int(np.prod(sizes))
-    return Mesh(np.array(jax.devices()[:count]).reshape(sizes), ("x", "y", "z")[: len(sizes)])
+    return Mesh(
+        np.array(jax.devices()[:count]).reshape(sizes), ("x", "y", "z")[: len(sizes)]
+    )
 
 
 def finite_volumes(devices: int, cells: tuple[int, ...], scheme: fv.Scheme) -> dict:
@@ -80,7 +98,9 @@ def finite_volumes(devices: int, cells: tuple[int, ...], scheme: fv.Scheme) -> d
 
     def step(u):
         grid = pc.Grid.uniform((0, 0, 0), (1, 1, 1), cells)
-        return parallel.tendency(u, fv.Euler(), grid, boundary, scheme, mesh=mesh, axes=axes)
+        return parallel.tendency(
+            u, fv.Euler(), grid, boundary, scheme, mesh=mesh, axes=axes
+        )
 
     return counts(step, struct(mesh, (5, *cells), None, *axes))
 
@@ -110,20 +130,26 @@ def field(mesh: Mesh, n: int, rows: int) -> tuple:
 
 
 def divergence(devices: int, cells: tuple[int, int]) -> dict:
-    """`condition_balance`, a solenoidal field on a torus: one iteration and what is around it."""
+    """`condition_balance`, a solenoidal field on a torus: one iteration and what is
+    around it.
+    """
     mesh = mesh_of(box(devices, 2))
     law = pc.divergence_free(pc.Grid.uniform((0, 0), (1, 1), cells), periodic=True)
 
     def solve(means, stds):
         where = {"mesh": mesh, "axes": ("x", "y")}
-        return parallel.condition_balance(means, stds, law, **where, throw=False).multiplier
+        return parallel.condition_balance(
+            means, stds, law, **where, throw=False
+        ).multiplier
 
     fields = (struct(mesh, cells, "x", "y"),) * 2
     return counts(solve, fields, fields)
 
 
 def iterations(devices: int, cells: tuple[int, int]) -> int:
-    """Steps of conjugate gradients to 1e-8: this one runs. Each block preconditions by itself."""
+    """Steps of conjugate gradients to 1e-8: this one runs. Each block preconditions by
+    itself.
+    """
     law = pc.divergence_free(pc.Grid.uniform((0, 0), (1, 1), cells), periodic=True)
     rng = np.random.default_rng(0)
     means = tuple(jnp.asarray(rng.normal(size=cells), jnp.float32) for _ in range(2))
@@ -145,7 +171,9 @@ def training(devices: int, batch: int) -> dict:
 
     mean_loss = parallel.mean_over_tasks(loss, mesh=mesh, axis="x")
     key = struct(mesh, (2,), dtype=jnp.uint32)
-    step = lambda model, u, key: jax.grad(mean_loss)(model, u, jax.random.wrap_key_data(key))  # noqa: E731
+    step = lambda model, u, key: jax.grad(mean_loss)(
+        model, u, jax.random.wrap_key_data(key)
+    )
     shapes = jax.tree.map(lambda x: struct(mesh, x.shape), model)
     return counts(step, shapes, struct(mesh, (batch, 1, 64), "x"), key)
 
@@ -164,15 +192,26 @@ def main() -> None:
     default = Path(__file__).parent / "results" / "bench_scaling.json"
     parser.add_argument("--output", type=Path, default=default)
     args = parser.parse_args()
-    jax.config.update("jax_platforms", "cpu")  # counts are the same for every kind of device
+    jax.config.update(
+        "jax_platforms", "cpu"
+    )  # counts are the same for every kind of device
     jax.config.update("jax_num_cpu_devices", args.devices)
     results: dict[str, list] = {"messages": [], "iterations": [], "memory": []}
 
     def keep(what: str, scaling: str, devices: int, size: Any, found: dict) -> None:
-        row = {"what": what, "scaling": scaling, "devices": devices, "size": size, "sent": found}
+        row = {
+            "what": what,
+            "scaling": scaling,
+            "devices": devices,
+            "size": size,
+            "sent": found,
+        }
         results["messages"].append(row)
         short = {kind: f"{v['count']} x, {v['bytes']} B" for kind, v in found.items()}
-        print(f"{what:22s} {scaling:6s} {devices:3d} devices {size!s:18s} {short}", flush=True)
+        print(
+            f"{what:22s} {scaling:6s} {devices:3d} devices {size!s:18s} {short}",
+            flush=True,
+        )
 
     schemes = {"muscl": fv.Scheme(fv.MUSCL()), "weno5": fv.Scheme(fv.WENO(5))}
     for devices in (1, 8, 64):
@@ -189,7 +228,13 @@ def main() -> None:
             for scaling, n in (("weak", 10**6 * devices), ("strong", 2**24)):
                 found = counts(partial(few_rows, mesh=mesh), *field(mesh, n, rows))
                 keep(f"condition, {rows} rows", scaling, devices, n, found)
-        keep("divergence-free", "strong", devices, 1024, divergence(devices, (1024, 1024)))
+        keep(
+            "divergence-free",
+            "strong",
+            devices,
+            1024,
+            divergence(devices, (1024, 1024)),
+        )
         keep("training", "weak", devices, 4 * devices, training(devices, 4 * devices))
         keep("spectral convolution", "strong", devices, 256, fourier(devices, 256))
     for devices in (d for d in (1, 4, 16) if d <= args.devices):
@@ -203,7 +248,12 @@ def main() -> None:
             for gradient in (False, True):
                 fn = partial(few_rows, mesh=mesh, gradient=gradient)
                 found = memory(fn, *field(mesh, n, 1))
-                row = {"devices": devices, "unknowns": n, "gradient": gradient, "bytes": found}
+                row = {
+                    "devices": devices,
+                    "unknowns": n,
+                    "gradient": gradient,
+                    "bytes": found,
+                }
                 results["memory"].append(row)
                 per = found["total"] * devices / n
                 print(

@@ -1,9 +1,11 @@
-"""Conditioning with every covariance structure: time against the least work it could do.
+"""Conditioning with every covariance structure: time against the least work it could
+do.
 
-    python benchmarks/bench_structures.py --output benchmarks/results/bench_structures.json
+    python benchmarks/bench_structures.py --output
+    benchmarks/results/bench_structures.json
 
-Each case is timed beside its own reference in one interleaved run; residuals are judged in float64,
-in units of eps (|G| |u| + |b|).
+Each case is timed beside its own reference in one interleaved run; residuals are judged
+in float64, in units of eps (|G| |u| + |b|).
 """
 
 import argparse
@@ -72,7 +74,9 @@ def dense(n: int, m: int, repeats: int) -> tuple[dict, dict]:
     @jax.jit
     def textbook(mean, covariance, g, b):  # float64, as the accuracy asks for
         with jax.enable_x64(True):
-            mean, covariance, g, b = (a.astype(jnp.float64) for a in (mean, covariance, g, b))
+            mean, covariance, g, b = (
+                a.astype(jnp.float64) for a in (mean, covariance, g, b)
+            )
             cross = g @ covariance
             multiplier = jnp.linalg.solve(cross @ g.T, b - g @ mean)
             return (mean + cross.T @ multiplier).astype(jnp.float32)
@@ -80,7 +84,9 @@ def dense(n: int, m: int, repeats: int) -> tuple[dict, dict]:
     timings = interleaved(
         {
             "condition": lambda: mean_of(prior, law),
-            "textbook": lambda: textbook(prior.mean, covariance, law.operator.weights, law.value),
+            "textbook": lambda: textbook(
+                prior.mean, covariance, law.operator.weights, law.value
+            ),
         },
         repeats,
     )
@@ -103,13 +109,19 @@ def few_rows(prior: pc.Gaussian, m: int, repeats: int) -> tuple[dict, dict]:
         },
         repeats,
     )
-    return timings, {"residual_in_eps": rounding_of(weights, law.value, mean_of(prior, law)[0])}
+    return timings, {
+        "residual_in_eps": rounding_of(weights, law.value, mean_of(prior, law)[0])
+    }
 
 
 def local_balance(n: int, contrast: float, repeats: int) -> tuple[dict, dict]:
     """n windows on n cells, field and fluxes unknown; std varies by exp(± contrast)."""
     grid, times = pc.Grid.uniform(0.0, 1.0, n), jnp.linspace(0.0, 1.0, n + 1)
-    x, faces, t = grid.coordinates[0][None], jnp.linspace(0.0, 1.0, n + 1)[None], times[:, None]
+    x, faces, t = (
+        grid.coordinates[0][None],
+        jnp.linspace(0.0, 1.0, n + 1)[None],
+        times[:, None],
+    )
     std = 0.1 * jnp.exp(contrast * jnp.sin(7 * x) * jnp.cos(5 * t))
     flux_std = 0.1 * jnp.exp(contrast * jnp.sin(4 * faces + 9 * t[:-1]))
     keys = jax.random.split(jax.random.key(0))
@@ -133,7 +145,9 @@ def local_balance(n: int, contrast: float, repeats: int) -> tuple[dict, dict]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--small", action="store_true", help="a hundredth of the sizes, to try it")
+    parser.add_argument(
+        "--small", action="store_true", help="a hundredth of the sizes, to try it"
+    )
     parser.add_argument("--output", default="out/bench_structures.json")
     args = parser.parse_args()
     shrink, repeats = (100 if args.small else 1), args.repeats
@@ -157,7 +171,11 @@ def main() -> None:
     )
     report(f"kronecker {side}x{side}, 4 rows", results, *few_rows(prior, 4, repeats))
     report("dense n=4000, 16 rows", results, *dense(4000 // shrink, 16, repeats))
-    report("low rank r=100, n=1e6, 16 rows", results, *low_rank(10**6 // shrink, 100, 16, repeats))
+    report(
+        "low rank r=100, n=1e6, 16 rows",
+        results,
+        *low_rank(10**6 // shrink, 100, 16, repeats),
+    )
     record("structures", results, args.output)
 
 

@@ -1,12 +1,14 @@
-"""What the compilers of accelerators make of the central programs; nothing runs, no device needed.
+"""What the compilers of accelerators make of the central programs; nothing runs, no
+device needed.
 
     pip install jax-cuda12-plugin jax-cuda12-pjrt nvidia-cuda-nvcc-cu12   # or: pip install libtpu
     python benchmarks/compiled.py --target cuda|tpu [--only PART] [--output ...]
 
-Compiled ahead of time for an NVIDIA H100, or for one core of a TPU v5e: per program the kernels,
-the bytes that they read and write (`_hlo.py`), and the ceiling that these set on the share of the
-copy bandwidth: least bytes over bytes moved. A program can be slower than its ceiling (arithmetic,
-kernel starts, uneven access), never faster. The GPU's kernels are chosen without trying them out.
+Compiled ahead of time for an NVIDIA H100, or for one core of a TPU v5e: per program the
+kernels, the bytes that they read and write (`_hlo.py`), and the ceiling that these set
+on the share of the copy bandwidth: least bytes over bytes moved. A program can be
+slower than its ceiling (arithmetic, kernel starts, uneven access), never faster. The
+GPU's kernels are chosen without trying them out.
 """
 
 import argparse
@@ -68,7 +70,9 @@ def absent_device(target: str) -> Any:
     """A device of the target that can be compiled for and nothing else."""
     os.environ["JAX_PLATFORMS"] = "cpu"
     if target == "cuda":
-        os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_gpu_autotune_level=0"
+        os.environ["XLA_FLAGS"] = (
+            os.environ.get("XLA_FLAGS", "") + " --xla_gpu_autotune_level=0"
+        )
     else:
         alone = {"TPU_SKIP_MDS_QUERY": "1", "TPU_WORKER_HOSTNAMES": "localhost"}
         os.environ.update(alone, TPU_WORKER_ID="0", TPU_ACCELERATOR_TYPE="v5litepod-1")
@@ -113,13 +117,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--target", choices=list(PACKAGES), required=True)
     parser.add_argument("--only", default="", help="part of a program's name")
-    parser.add_argument("--skip", nargs="*", default=[], help="parts of names of programs")
+    parser.add_argument(
+        "--skip", nargs="*", default=[], help="parts of names of programs"
+    )
     parser.add_argument("--output", type=Path, default=None)
     args = parser.parse_args()
     found, device = versions(args.target), absent_device(args.target)
     import jax
 
-    # The library asks which device it computes on where that decides how; here, on none.
+    # The library asks which device it computes on where that decides how; here, on
+    # none.
     jax.default_backend = lambda: {"cuda": "gpu"}.get(args.target, args.target)
     from _programs import programs
 
@@ -133,14 +140,18 @@ def main() -> None:
             row = {"failed": str(error).splitlines()[0][:200]}
         rows.append({"program": name, **row})
         print(rows[-1], flush=True)
-    output = args.output or Path(__file__).parent / "results" / f"compiled-{args.target}.json"
+    output = (
+        args.output
+        or Path(__file__).parent / "results" / f"compiled-{args.target}.json"
+    )
     if output.exists():  # what this call left out stays
         new = {row["program"] for row in rows}
         earlier = json.loads(output.read_text())["results"]["programs"]
         rows += [row for row in earlier if row["program"] not in new]
     order = [name for name, _ in programs()]
     rows = sorted(
-        (r for r in rows if r["program"] in order), key=lambda r: order.index(r["program"])
+        (r for r in rows if r["program"] in order),
+        key=lambda r: order.index(r["program"]),
     )
     results = {
         "how": "compiled ahead of time, not run",

@@ -1,12 +1,13 @@
 """Every benchmark one after another, each in a process of its own, into one file.
 
     python benchmarks/run_all.py [--quick] [--device cpu|gpu|tpu] [--only roofline]
-    python benchmarks/run_all.py --data FOLDER --torch-python PYTHON  # for what needs these
+    python benchmarks/run_all.py --data FOLDER --torch-python PYTHON  # for what needs
+    these
 
-Whatever comes of a benchmark is written before the next one starts: its results, its seconds and
-arguments; or the end of its messages if it failed; or, if it took too long, what it had written
-until then; or why it was left out. `--resume` keeps the finished ones of a run that was stopped;
-with `--only`, the others stay in the file as they are.
+Whatever comes of a benchmark is written before the next one starts: its results, its
+seconds and arguments; or the end of its messages if it failed; or, if it took too long,
+what it had written until then; or why it was left out. `--resume` keeps the finished
+ones of a run that was stopped; with `--only`, the others stay in the file as they are.
 """
 
 import argparse
@@ -27,8 +28,12 @@ UNFINISHED = {"left_out", "failed", "timed_out_after_s"}
 #: The option of this command without which a benchmark has nothing to do.
 NEEDS = {"bench_operator_data": "data"}
 #: Options of this command that a benchmark has too.
-TAKES = {"bench_operators": ("torch_python",), "bench_operator_data": ("data", "torch_python")}
-#: Where the default arguments would take an hour; and what shows in minutes whether all works.
+TAKES = {
+    "bench_operators": ("torch_python",),
+    "bench_operator_data": ("data", "torch_python"),
+}
+#: Where the default arguments would take an hour; and what shows in minutes whether all
+#: works.
 ARGUMENTS = {"bench_through_constraint": "--seeds 0"}
 QUICK = {
     "bench_anp": "--cases 32:64 --samples 10",
@@ -47,7 +52,9 @@ QUICK = {
 }
 
 
-def benchmark(command: list[str], output: Path, device: str, timeout: float) -> dict[str, Any]:
+def benchmark(
+    command: list[str], output: Path, device: str, timeout: float
+) -> dict[str, Any]:
     """What a benchmark wrote, or why it wrote nothing."""
     start = time.monotonic()
     output.unlink(missing_ok=True)
@@ -89,14 +96,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--device", choices=["cpu", "gpu", "tpu"], default="cpu")
     parser.add_argument("--only", default="", help="part of a benchmark's name")
-    parser.add_argument("--quick", action="store_true", help="small sizes: whether all works")
+    parser.add_argument(
+        "--quick", action="store_true", help="small sizes: whether all works"
+    )
     parser.add_argument("--resume", action="store_true", help="keep what has finished")
-    parser.add_argument("--timeout", type=float, default=900.0, help="seconds for each benchmark")
-    parser.add_argument("--torch-python", help="interpreter with torch and neuraloperator")
-    parser.add_argument("--data", help="folder of the public data of bench_operator_data.py")
+    parser.add_argument(
+        "--timeout", type=float, default=900.0, help="seconds for each benchmark"
+    )
+    parser.add_argument(
+        "--torch-python", help="interpreter with torch and neuraloperator"
+    )
+    parser.add_argument(
+        "--data", help="folder of the public data of bench_operator_data.py"
+    )
     parser.add_argument("--output", type=Path, default=None)
     args = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of `finally`, as Ctrl-C does
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(143)
+    )  # by way of `finally`, as Ctrl-C does
     name = f"run_all-{args.device}{'-quick' if args.quick else ''}.json"
     output = args.output or HERE / "results" / name
     before = json.loads(output.read_text()) if output.exists() else {"results": {}}
@@ -120,9 +137,13 @@ def main() -> None:
         results[path.stem] = found
         print(next((k for k in UNFINISHED if k in found), "done"), end=" ")
         print(f"{found.get('seconds', 0.0):.0f} s", flush=True)
-        # This process asks for no device: the environment is that of the last one that did.
+        # This process asks for no device: the environment is that of the last one that
+        # did.
         environment = found.get("environment", environment)
-        write({"benchmark": "run_all", "environment": environment, "results": results}, output)
+        write(
+            {"benchmark": "run_all", "environment": environment, "results": results},
+            output,
+        )
     print(f"written: {output}")
 
 

@@ -1,4 +1,6 @@
-"""Sphinx: `sphinx-build -W docs build/docs`. Every example and every code cell is executed."""
+"""Sphinx: `sphinx-build -W docs build/docs`. Every example and every code cell is
+executed.
+"""
 
 import shutil
 import sys
@@ -14,7 +16,12 @@ from physcon import __version__
 project = "physcon"
 author = "The physcon developers"
 release = __version__
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax"]
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.mathjax",
+]
 html_theme = "furo"
 html_title = f"physcon {release}"
 exclude_patterns = ["*.py"]
@@ -40,10 +47,14 @@ _OUT = _HERE / "generated"
 shutil.rmtree(_OUT, ignore_errors=True)
 (_OUT / "api").mkdir(parents=True)
 reference.write_pages(_OUT / "api")
-(_OUT / "performance.md").write_text(performance.page(_HERE.parent / "benchmarks" / "results"))
+(_OUT / "performance.md").write_text(
+    performance.page(_HERE.parent / "benchmarks" / "results")
+)
 shutil.copytree(_HERE.parent / "examples", _OUT / "gallery")
 
 
 def setup(app):
-    """Docstrings are plain text with doctests: characters that reST would read are escaped."""
+    """Docstrings are plain text with doctests: characters that reST would read are
+    escaped.
+    """
     app.connect("autodoc-process-docstring", reference.escape, priority=100)

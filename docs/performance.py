@@ -21,11 +21,19 @@ def page(results: Path) -> str:
 
 
 def _tables(results: Any, title: str = "") -> list[str]:
-    """Records with names in common side by side in one table; others one after the other."""
+    """Records with names in common side by side in one table; others one after the
+    other.
+    """
     head = ["", f"### {title}"] if title else []
-    pairs = [(_label(r, i), r) for i, r in enumerate(results)] if isinstance(results, list) else []
+    pairs = (
+        [(_label(r, i), r) for i, r in enumerate(results)]
+        if isinstance(results, list)
+        else []
+    )
     pairs = pairs or list(results.items())
-    if all(isinstance(record, dict) and not _has_records(record) for _, record in pairs):
+    if all(
+        isinstance(record, dict) and not _has_records(record) for _, record in pairs
+    ):
         records = [{"": key, **_flat(record)} for key, record in pairs]
         shared = set.intersection(*(set(record) for record in records)) != {""}
         if shared or len(records) == 1:
@@ -33,11 +41,15 @@ def _tables(results: Any, title: str = "") -> list[str]:
     facts = {k: v for k, v in pairs if not isinstance(v, dict) and not _is_records(v)}
     below = [(k, v) for k, v in pairs if k not in facts]
     lines = [*head, "", _sentence(facts)] if facts else []
-    return lines + [line for k, v in below for line in _tables(v, f"{title}, {k}" if title else k)]
+    return lines + [
+        line for k, v in below for line in _tables(v, f"{title}, {k}" if title else k)
+    ]
 
 
 def _table(records: list[dict[str, Any]]) -> list[str]:
-    """A row per record; a column per record where there are few records of many numbers."""
+    """A row per record; a column per record where there are few records of many
+    numbers.
+    """
     names = list(dict.fromkeys(name for record in records for name in record))
     grid = [names, *([_cell(record.get(name)) for name in names] for record in records)]
     if len(names) > 10 and len(records) <= 8:
@@ -51,7 +63,11 @@ def _is_long(value: Any) -> bool:
 
 
 def _is_records(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(v, dict) for v in value)
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(v, dict) for v in value)
+    )
 
 
 def _has_records(record: dict[str, Any]) -> bool:
@@ -65,7 +81,9 @@ def _label(record: dict[str, Any], index: int) -> str:
 
 
 def _flat(record: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested scalars with joined names; short lists as text, long ones (curves) left out."""
+    """Nested scalars with joined names; short lists as text, long ones (curves) left
+    out.
+    """
     out = {}
     for key, value in record.items():
         if isinstance(value, dict):
@@ -84,4 +102,10 @@ def _sentence(facts: dict[str, Any]) -> str:
 def _cell(value: Any) -> str:
     if isinstance(value, list):
         return " × ".join(map(_cell, value))
-    return f"{value:.3g}" if isinstance(value, float) else "" if value is None else str(value)
+    return (
+        f"{value:.3g}"
+        if isinstance(value, float)
+        else ""
+        if value is None
+        else str(value)
+    )

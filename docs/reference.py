@@ -1,4 +1,5 @@
-"""The API reference: complete by construction, since it lists what the public modules export.
+"""The API reference: complete by construction, since it lists what the public modules
+export.
 
 An exported name without a docstring ends the build.
 """
@@ -78,8 +79,13 @@ def _module_page(module: ModuleType) -> str:
     # `physcon` re-exports what the pages of its parts describe: it lists, they tell.
     for name, thing in public(module).items():
         if module.__name__ == "physcon" and thing.__module__ != "physcon":
-            part = next((p for p in MODULES[1:] if name in public(import_module(p))), None)
-            lines += ["", f"- :py:obj:`{name} <{part}.{name}>`" if part else f"- ``{name}``"]
+            part = next(
+                (p for p in MODULES[1:] if name in public(import_module(p))), None
+            )
+            lines += [
+                "",
+                f"- :py:obj:`{name} <{part}.{name}>`" if part else f"- ``{name}``",
+            ]
         elif inspect.isclass(thing):
             lines += ["", f".. autoclass:: {name}", "   :members:"]
         else:
@@ -94,8 +100,12 @@ def escape(app, what, name, thing, options, lines: list[str]) -> None:
     """Escape `*`, `|` and `_` outside of quotes and doctests."""
     inside_doctest = False
     for i, line in enumerate(lines):
-        inside_doctest = line.lstrip().startswith(">>>") or (inside_doctest and bool(line.strip()))
+        inside_doctest = line.lstrip().startswith(">>>") or (
+            inside_doctest and bool(line.strip())
+        )
         if not inside_doctest:
             parts = _QUOTED.split(line)
-            parts[::2] = [re.sub(r"([*|])|(?<=\w)_(?=\s|$|\W)", r"\\\g<0>", p) for p in parts[::2]]
+            parts[::2] = [
+                re.sub(r"([*|])|(?<=\w)_(?=\s|$|\W)", r"\\\g<0>", p) for p in parts[::2]
+            ]
             lines[i] = "".join(parts)

@@ -1,9 +1,10 @@
 # %% [markdown]
 # # 1. Make predictions conserve mass
 #
-# Any model that gives a mean and a standard deviation can be made to obey an integral law after
-# the fact. Here heat diffuses in an insulated rod, so its total is known for all times; a model's
-# predictions (simulated below, noisy and biased where the model is unsure) miss it by some percent.
+# Any model that gives a mean and a standard deviation can be made to obey an integral
+# law after the fact. Here heat diffuses in an insulated rod, so its total is known for
+# all times; a model's predictions (simulated below, noisy and biased where the model is
+# unsure) miss it by some percent.
 
 # %%
 from pathlib import Path
@@ -28,9 +29,8 @@ def temperature(t):
 truth = jax.vmap(temperature)(times)
 mass = 1.0
 
-# %% [markdown]
-# ## What a model says
-# It is sure on the left and unsure around x = 0.7, and its errors are of the size it claims.
+# %% [markdown] ## What a model says It is sure on the left and unsure around x = 0.7,
+# and its errors are of the size it claims.
 
 # %%
 std = jnp.broadcast_to(0.01 + 0.3 * jnp.exp(-(((x - 0.7) / 0.12) ** 2)), truth.shape)
@@ -38,10 +38,9 @@ bias, noise = jax.random.normal(jax.random.key(0), (2, *truth.shape))
 smooth_bias = jnp.mean(bias, axis=1, keepdims=True) + 0.8
 mean = truth + std * (smooth_bias + 0.2 * noise)
 
-# %% [markdown]
-# ## One call inside jit, batched by vmap
-# `condition` acts on one field; `vmap` makes it act on all times. Nothing is iterated: it is the
-# Bayesian update of a Gaussian on one linear observation without noise.
+# %% [markdown] ## One call inside jit, batched by vmap `condition` acts on one field;
+# `vmap` makes it act on all times. Nothing is iterated: it is the Bayesian update of a
+# Gaussian on one linear observation without noise.
 
 
 # %%
@@ -62,10 +61,9 @@ print(f"rms error            {rms(mean):.4f} -> {rms(new_mean):.4f}")
 assert error(new_mean) < 1e-6
 assert rms(new_mean) < 0.5 * rms(mean)
 
-# %% [markdown]
-# The correction went where the model was unsure, in proportion to the variance; the left half,
-# of which the model was certain, did not move. The new band is narrower there, and every sample of
-# the posterior conserves mass too.
+# %% [markdown] The correction went where the model was unsure, in proportion to the
+# variance; the left half, of which the model was certain, did not move. The new band is
+# narrower there, and every sample of the posterior conserves mass too.
 
 # %%
 prior = pc.Gaussian.diagonal(mean[5], std[5])
@@ -77,7 +75,10 @@ assert error(samples) < 1e-6
 figure = Figure(figsize=(8, 3), layout="constrained")
 axes = figure.subplots(1, 2, sharey=True)
 for axis, (m, s), title in zip(
-    axes, ((mean[5], std[5]), (new_mean[5], new_std[5])), ("as predicted", "conserved"), strict=True
+    axes,
+    ((mean[5], std[5]), (new_mean[5], new_std[5])),
+    ("as predicted", "conserved"),
+    strict=True,
 ):
     axis.fill_between(x, m - 1.96 * s, m + 1.96 * s, alpha=0.3, lw=0)
     axis.plot(x, m, label="mean, 95 %")

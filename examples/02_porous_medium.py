@@ -1,10 +1,11 @@
 # %% [markdown]
 # # 2. What a mass row must integrate
 #
-# The porous medium equation u_t = (u^m u_x)_x has a front that moves at finite speed, and a known
-# total mass. A constraint is only as good as its row: the row must integrate what the array holds.
-# For nodal values the trapezoid sum of the *exact* solution differs from the true mass, most at
-# m = 6 with its vertical front; a row that ignores that pulls predictions away from the truth.
+# The porous medium equation u_t = (u^m u_x)_x has a front that moves at finite speed,
+# and a known total mass. A constraint is only as good as its row: the row must
+# integrate what the array holds. For nodal values the trapezoid sum of the *exact*
+# solution differs from the true mass, most at m = 6 with its vertical front; a row that
+# ignores that pulls predictions away from the truth.
 
 # %%
 from pathlib import Path
@@ -29,11 +30,10 @@ for m in (1.0, 3.0, 6.0):
     print(f"{m:4g}   {by_nodes:+.2e}                 {by_cells:+.2e}")
     assert abs(by_cells) < 1e-6
 
-# %% [markdown]
-# ## Three ways to condition the same predictions
-# A simulated model is wrong near the front, by as much as it says. It is conditioned (a) on an
-# exact trapezoid row, (b) on a trapezoid row with a noise of the size of the quadrature error, and
-# (c) on the exact row of cell averages.
+# %% [markdown] ## Three ways to condition the same predictions A simulated model is
+# wrong near the front, by as much as it says. It is conditioned (a) on an exact
+# trapezoid row, (b) on a trapezoid row with a noise of the size of the quadrature
+# error, and (c) on the exact row of cell averages.
 
 # %%
 problem = pc.problems.PorousMedium(6.0)
@@ -55,11 +55,15 @@ def errors(key):
     prior = pc.Gaussian.diagonal(mean, std)
     defect = jnp.abs(nodes.integrate(truth) - mass)
     exact_row = pc.condition(prior, pc.integral(nodes, mass)).posterior.mean
-    noisy_row = pc.condition(prior, pc.integral(nodes, mass, noise_std=defect)).posterior.mean
+    noisy_row = pc.condition(
+        prior, pc.integral(nodes, mass, noise_std=defect)
+    ).posterior.mean
 
     averages = problem.cell_averages(t, cells.faces())
     mean_c, std_c = predict(key, averages, cells.coordinates[0])
-    cell_row = pc.condition(pc.Gaussian.diagonal(mean_c, std_c), pc.integral(cells, mass))
+    cell_row = pc.condition(
+        pc.Gaussian.diagonal(mean_c, std_c), pc.integral(cells, mass)
+    )
 
     def gain(u, before, truth):  # of the squared error, by conditioning
         return 1 - jnp.sum((u - truth) ** 2) / jnp.sum((before - truth) ** 2)
@@ -79,9 +83,9 @@ for name, gain in zip(names, gains.T, strict=True):
     print(f"{name}: squared error reduced by {100 * gain.mean():+.2f} % on average")
 assert gains[:, 2].mean() > gains[:, 1].mean() > gains[:, 0].mean()
 
-# %% [markdown]
-# With cell averages the error can only shrink, in the metric of the prior's covariance, whatever
-# the prediction (Pythagoras: |u - mean'|^2 = |u - mean|^2 - (b - G mean)^2 / S).
+# %% [markdown] With cell averages the error can only shrink, in the metric of the
+# prior's covariance, whatever the prediction (Pythagoras: |u - mean'|^2 = |u - mean|^2
+# - (b - G mean)^2 / S).
 
 # %%
 figure = Figure(figsize=(6, 3), layout="constrained")
@@ -90,7 +94,9 @@ bins = np.linspace(np.quantile(gains, 0.002), np.quantile(gains, 0.998), 60)
 for name, gain in zip(names, gains.T, strict=True):
     axis.hist(100 * gain, bins=100 * bins, histtype="step", lw=1.5, label=name)
 axis.axvline(0, color="black", lw=1)
-axis.set(xlabel="reduction of the squared error by conditioning [%]", ylabel="predictions")
+axis.set(
+    xlabel="reduction of the squared error by conditioning [%]", ylabel="predictions"
+)
 axis.legend(frameon=False, fontsize=8)
 Path("out").mkdir(exist_ok=True)
 figure.savefig("out/02_porous_medium.png", dpi=120)

@@ -1,13 +1,15 @@
 # %% [markdown]
 # # 3. What correlation buys
 #
-# A jump moves with an uncertain speed: u_t + a u_x = 0, a = 1 ± 0.25. A model predicts the whole
-# field u(t, x) by its mean and its marginal standard deviations. The total mass is then measured,
-# **once**, at t = 0.1. What that says about the other times depends on the covariance alone:
+# A jump moves with an uncertain speed: u_t + a u_x = 0, a = 1 ± 0.25. A model predicts
+# the whole field u(t, x) by its mean and its marginal standard deviations. The total
+# mass is then measured, **once**, at t = 0.1. What that says about the other times
+# depends on the covariance alone:
 #
-# - *diagonal*: errors are independent, the measurement says nothing about any other time;
-# - *Gaussian process*: errors are alike nearby (scale · Matérn correlation · scale);
-# - *ensemble*: errors look like the differences between members, here: like a shifted front.
+# - *diagonal*: errors are independent, the measurement says nothing about any other
+# time; - *Gaussian process*: errors are alike nearby (scale · Matérn correlation ·
+# scale); - *ensemble*: errors look like the differences between members, here: like a
+# shifted front.
 #
 # All three have the same mean, and (within 0.02) the same standard deviations.
 
@@ -25,7 +27,9 @@ from physcon.kernels import matern32
 
 grid = pc.Grid.uniform(0.0, 1.0, 100)
 times = jnp.linspace(0.02, 0.3, 15)
-field = pc.Grid.uniform((0.01, 0.0), (0.31, 1.0), (15, 100))  # (t, x), for the correlation
+field = pc.Grid.uniform(
+    (0.01, 0.0), (0.31, 1.0), (15, 100)
+)  # (t, x), for the correlation
 measured, shown = 4, 11  # t = 0.1 and t = 0.24
 
 
@@ -44,14 +48,16 @@ mean, floor = jnp.mean(members, axis=0), 0.02
 std = jnp.sqrt(jnp.var(members, axis=0, ddof=1) + floor**2)
 priors = {
     "diagonal": pc.Gaussian.diagonal(mean, std),
-    "Gaussian process": stationary(mean, matern32, field, std, (0.15, 0.05), padding=10),
+    "Gaussian process": stationary(
+        mean, matern32, field, std, (0.15, 0.05), padding=10
+    ),
     "ensemble": pc.Gaussian.from_samples(members, jnp.full(mean.shape, floor)),
 }
 for name, prior in priors.items():
     np.testing.assert_allclose(prior.std(), std, rtol=1e-3, err_msg=name)
 
-# %% [markdown]
-# One row, one call. Everything is scored on 300 unseen speeds, over the later times only.
+# %% [markdown] One row, one call. Everything is scored on 300 unseen speeds, over the
+# later times only.
 
 
 # %%
@@ -66,14 +72,20 @@ def scores(prior, truth):
     later, std = slice(measured + 1, None), posterior.std()
     u, truth, std = posterior.mean[later], truth[later], jnp.maximum(std[later], 1e-3)
     inside = jnp.mean(jnp.abs(truth - u) <= 1.645 * std)
-    front = grid.spacings[0] * jnp.sum(u, axis=1) - grid.spacings[0] * jnp.sum(truth, axis=1)
+    front = grid.spacings[0] * jnp.sum(u, axis=1) - grid.spacings[0] * jnp.sum(
+        truth, axis=1
+    )
     crps = pc.metrics.gaussian_crps(u, std, truth)
-    return jnp.array([jnp.mean((u - truth) ** 2), crps, inside, jnp.mean(jnp.abs(front))])
+    return jnp.array(
+        [jnp.mean((u - truth) ** 2), crps, inside, jnp.mean(jnp.abs(front))]
+    )
 
 
 truths = jax.jit(jax.vmap(solve))(speeds(jax.random.key(1), 300))
 table = {}
-print(f"{'prior':18s} {'MSE':>8s} {'CRPS':>8s} {'in 90 %':>8s} {'mass error, later':>18s}")
+print(
+    f"{'prior':18s} {'MSE':>8s} {'CRPS':>8s} {'in 90 %':>8s} {'mass error, later':>18s}"
+)
 for name, prior in priors.items():
     table[name] = np.mean(jax.lax.map(lambda u, p=prior: scores(p, u), truths), axis=0)
     print(f"{name:18s} " + " ".join(f"{v:8.4f}" for v in table[name]))
@@ -82,11 +94,11 @@ for name, prior in priors.items():
 assert table["ensemble"][0] < table["Gaussian process"][0] < table["diagonal"][0]
 assert table["ensemble"][1] < table["Gaussian process"][1] < table["diagonal"][1]
 
-# %% [markdown]
-# The picture at t = 0.24, more than twice the time of the measurement, for a fast front (a = 1.35):
-# the diagonal prior has not moved; the Gaussian process has forgotten almost all; the ensemble has
-# shifted its front by the right amount, and is surer of it. It overshoots above 1: a Gaussian over
-# fields knows no bounds (they are another constraint, see the example on bounds).
+# %% [markdown] The picture at t = 0.24, more than twice the time of the measurement,
+# for a fast front (a = 1.35): the diagonal prior has not moved; the Gaussian process
+# has forgotten almost all; the ensemble has shifted its front by the right amount, and
+# is surer of it. It overshoots above 1: a Gaussian over fields knows no bounds (they
+# are another constraint, see the example on bounds).
 
 # %%
 truth = solve(1.35)
@@ -97,7 +109,9 @@ for axis, (name, prior) in zip(axes, priors.items(), strict=True):
     posterior = pc.condition(prior, law(truth)).posterior
     u, s = posterior.mean[shown], posterior.std()[shown]
     axis.plot(x, mean[shown], color="gray", ls="--", lw=1, label="prior mean")
-    axis.fill_between(x, u - 2 * s, u + 2 * s, alpha=0.25, lw=0, label="posterior ± 2 std")
+    axis.fill_between(
+        x, u - 2 * s, u + 2 * s, alpha=0.25, lw=0, label="posterior ± 2 std"
+    )
     axis.plot(x, u, lw=1.5, label="posterior mean")
     axis.plot(x, truth[shown], color="black", lw=1, label="truth")
     axis.set(title=name, xlabel="x", xlim=(0.4, 1.0))

@@ -1,11 +1,11 @@
 # %% [markdown]
 # # 4. Bounds and conservation at once
 #
-# A concentration lies between 0 and 1, its total is known, and its profile falls away from the
-# source. A model that knows none of this predicts overshoots at a sharp front. Conditioning on the
-# total alone keeps the overshoots; clipping alone changes the total. `bounded` finds
-# the most probable field that obeys both, `monotone` one that is ordered too, and `sample_bounded`
-# the fields that are left possible.
+# A concentration lies between 0 and 1, its total is known, and its profile falls away
+# from the source. A model that knows none of this predicts overshoots at a sharp front.
+# Conditioning on the total alone keeps the overshoots; clipping alone changes the
+# total. `bounded` finds the most probable field that obeys both, `monotone` one that is
+# ordered too, and `sample_bounded` the fields that are left possible.
 
 # %%
 from pathlib import Path
@@ -31,9 +31,8 @@ def front(t):
 truth = jax.vmap(front)(times)
 mass = grid.integrate(truth)
 
-# %% [markdown]
-# ## A model that rings at the front
-# Its standard deviation says where it is unsure; its mean leaves [0, 1] and misses the total.
+# %% [markdown] ## A model that rings at the front Its standard deviation says where it
+# is unsure; its mean leaves [0, 1] and misses the total.
 
 # %%
 distance = x[None] - times[:, None] - 0.02
@@ -71,7 +70,9 @@ rows = {"model": mean, "clipped": clipped, "condition": free, "bounded": inside}
 for name, u in (rows | {"monotone": ordered}).items():
     error = float(jnp.abs(grid.integrate(u) - mass).max())
     rms = float(jnp.sqrt(jnp.mean((u - truth) ** 2)))
-    print(f"{name:12}{error:12.1e}{float(u.min()):10.3f}{float(u.max()):9.3f}{rms:11.4f}")
+    print(
+        f"{name:12}{error:12.1e}{float(u.min()):10.3f}{float(u.max()):9.3f}{rms:11.4f}"
+    )
 
 # %% [markdown]
 # ## What remains possible
@@ -86,7 +87,9 @@ low, high = np.quantile(draws, [0.05, 0.95], axis=0)
 assert draws.min() >= 0
 assert draws.max() <= 1
 missed = np.abs(np.asarray(grid.integrate(jnp.asarray(draws))) - float(mass[at])).max()
-print(f"draws in [{draws.min():.3f}, {draws.max():.3f}], mass error at most {missed:.1e}")
+print(
+    f"draws in [{draws.min():.3f}, {draws.max():.3f}], mass error at most {missed:.1e}"
+)
 assert missed < 1e-6
 
 # %%

@@ -1,14 +1,14 @@
 # %% [markdown]
 # # 5. Local balance: every cell keeps its books
 #
-# One mass per time is one number for a whole field. A finite-volume balance is one law per cell
-# and time window,
+# One mass per time is one number for a whole field. A finite-volume balance is one law
+# per cell and time window,
 #
 #     |cell| (u^{n+1} - u^n) + Δt (F_right - F_left) = 0,
 #
-# and says *where* mass may go. Here field and fluxes are both uncertain: a model predicts both,
-# with errors, and conditioning on the balance makes them fit together. What leaves a cell enters
-# its neighbour, so the global law follows.
+# and says *where* mass may go. Here field and fluxes are both uncertain: a model
+# predicts both, with errors, and conditioning on the balance makes them fit together.
+# What leaves a cell enters its neighbour, so the global law follows.
 
 # %%
 from pathlib import Path
@@ -26,18 +26,22 @@ grid = pc.Grid.uniform(0.0, 1.0, 120)
 times = jnp.linspace(0.0, 0.25, 61)
 problem = pc.problems.Advection(1.5)
 
-# %% [markdown]
-# The exact solution in the form that the balance speaks of: cell averages, and fluxes averaged over
-# a window, which follow from the primitive P(t, x) = ∫ u dx: F = inflow - ΔP / Δt.
+# %% [markdown] The exact solution in the form that the balance speaks of: cell
+# averages, and fluxes averaged over a window, which follow from the primitive P(t, x) =
+# ∫ u dx: F = inflow - ΔP / Δt.
 
 # %%
 u = jax.vmap(lambda t: problem.cell_averages(t, grid.faces()))(times)
 primitive = jax.vmap(lambda t: problem.primitive(t, grid.faces()))(times)
 flux = 1.5 - jnp.diff(primitive, axis=0) / jnp.diff(times)[:, None]
-law = balance(grid, times, boundary=((1.5, None),))  # the inflow is known, the outflow is not
+law = balance(
+    grid, times, boundary=((1.5, None),)
+)  # the inflow is known, the outflow is not
 flux = flux[:, 1:]
 exact = jnp.concatenate([u.reshape(-1), flux.reshape(-1)])
-print(f"largest imbalance of the exact solution: {jnp.max(jnp.abs(law.residual(exact))):.1e}")
+print(
+    f"largest imbalance of the exact solution: {jnp.max(jnp.abs(law.residual(exact))):.1e}"
+)
 
 # %% [markdown]
 # A model that is unsure near the jump, in the field and, less so, in the fluxes.
@@ -54,10 +58,9 @@ flux_prior = pc.Gaussian.diagonal(
 )
 joint = join_fields(prior, flux_prior)
 
-# %% [markdown]
-# Three ways: as predicted; one exact mass per time; the balance of all 7200 cells and windows. The
-# last is one call as well: conjugate gradients with a fast cosine and sine transform as
-# preconditioner, no matrix anywhere.
+# %% [markdown] Three ways: as predicted; one exact mass per time; the balance of all
+# 7200 cells and windows. The last is one call as well: conjugate gradients with a fast
+# cosine and sine transform as preconditioner, no matrix anywhere.
 
 
 # %%
@@ -101,16 +104,17 @@ print(f"{int(found.steps)} steps of conjugate gradients")
 assert errors["balance in each cell"][0] < 0.5 * errors["one mass per time"][0]
 assert errors["balance in each cell"][2] < 1e-6
 
-# %% [markdown]
-# The balance leaves less uncertainty, too: the mass to the left of x = 0.7 at the last time, as a
-# distribution, before and after.
+# %% [markdown] The balance leaves less uncertainty, too: the mass to the left of x =
+# 0.7 at the last time, as a distribution, before and after.
 
 # %%
 left = jnp.zeros(u.shape).at[-1].set(jnp.where(x < 0.7, grid.weights(), 0.0))
 row = jnp.concatenate([left.reshape(-1), jnp.zeros(flux.size)])[None]
 for name, distribution in (("before", joint), ("after", found.posterior)):
     part = pc.conditioning.linear_image(distribution, pc.Rows(row))
-    print(f"{name}: {part.mean[0]:.4f} ± {part.std()[0]:.4f} (exact {jnp.sum(left * u):.4f})")
+    print(
+        f"{name}: {part.mean[0]:.4f} ± {part.std()[0]:.4f} (exact {jnp.sum(left * u):.4f})"
+    )
 
 # %%
 figure = Figure(figsize=(9, 3), layout="constrained")
@@ -120,7 +124,9 @@ for axis, (name, field) in zip(
     (("predicted", prior.mean), ("one mass per time", massive), ("balance", balanced)),
     strict=True,
 ):
-    image = axis.pcolormesh(x, times, np.asarray(field - u), cmap="RdBu_r", vmin=-0.5, vmax=0.5)
+    image = axis.pcolormesh(
+        x, times, np.asarray(field - u), cmap="RdBu_r", vmin=-0.5, vmax=0.5
+    )
     axis.set(title=name, xlabel="x")
 axes[0].set_ylabel("t")
 figure.colorbar(image, ax=axes, label="error of u")

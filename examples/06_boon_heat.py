@@ -2,9 +2,9 @@
 # # 6. An operator that knows its walls
 #
 # A rod is insulated on the left and heated on the right: u_t = k u_xx with u_x = 0 and
-# u_x = U sin(π t) at its ends. A Fourier neural operator learns the map from the initial state to
-# the state at t = 0.5. Trained alone, it knows the walls only as well as it knows anything else.
-# Corrected, it obeys them to rounding, for any weights.
+# u_x = U sin(π t) at its ends. A Fourier neural operator learns the map from the
+# initial state to the state at t = 0.5. Trained alone, it knows the walls only as well
+# as it knows anything else. Corrected, it obeys them to rounding, for any weights.
 
 # %%
 from pathlib import Path
@@ -21,16 +21,25 @@ from physcon.studies.boon_data import samples, study_grid
 from physcon.studies.boon_networks import evaluated, trained
 
 config = BoonConfig(
-    problem="heat", nodes=65, train=100, test=40, width=12, modes=10, steps=300, seeds=(0,)
+    problem="heat",
+    nodes=65,
+    train=100,
+    test=40,
+    width=12,
+    modes=10,
+    steps=300,
+    seeds=(0,),
 )
 grid = study_grid(config)
 train_key, test_key, order_key = jax.random.split(jax.random.key(0), 3)
-train, test = samples(train_key, config, config.train), samples(test_key, config, config.test)
+train, test = (
+    samples(train_key, config, config.train),
+    samples(test_key, config, config.test),
+)
 
-# %% [markdown]
-# ## Three networks of one size
-# Plain; with its boundary nodes overwritten; and in cosines, which have no slope at the walls,
-# with the flux lifted onto them in every layer. The same data, batches and steps.
+# %% [markdown] ## Three networks of one size Plain; with its boundary nodes
+# overwritten; and in cosines, which have no slope at the walls, with the flux lifted
+# onto them in every layer. The same data, batches and steps.
 
 # %%
 networks = {}
@@ -72,11 +81,10 @@ whole.legend()
 Path("out").mkdir(exist_ok=True)
 figure.savefig("out/06_boon_heat.png", dpi=120)
 
-# %% [markdown]
-# ## Another flux, the same program
-# Boundary values are arguments: a new one does not recompile, predictions obey it, and have a
-# gradient with respect to it. (All training data had the same U: that the wall's slope is right
-# says nothing yet of the interior.)
+# %% [markdown] ## Another flux, the same program Boundary values are arguments: a new
+# one does not recompile, predictions obey it, and have a gradient with respect to it.
+# (All training data had the same U: that the wall's slope is right says nothing yet of
+# the interior.)
 
 # %%
 

@@ -1,9 +1,9 @@
 # %% [markdown]
 # # 7. A lid-driven cavity, learned and solved
 #
-# A lid drags the fluid in a square box: ω_t + u·∇ω = ν Δω with no slip on four walls. physcon
-# solves it (vorticity and stream function); an operator learns the vorticity at all times from the
-# initial one, with the walls' vorticity as boundary data.
+# A lid drags the fluid in a square box: ω_t + u·∇ω = ν Δω with no slip on four walls.
+# physcon solves it (vorticity and stream function); an operator learns the vorticity at
+# all times from the initial one, with the walls' vorticity as boundary data.
 
 # %%
 from pathlib import Path
@@ -19,22 +19,26 @@ from physcon.studies.boon_config import BoonConfig
 from physcon.studies.boon_data import samples, study_grid
 from physcon.studies.boon_networks import evaluated, trained
 
-# %% [markdown]
-# ## The solver beside a published table
-# A uniform lid at Re = 100 from rest to its steady state; Ghia, Ghia and Shin (1982) give the
-# horizontal velocity on the vertical centre line. The circulation of every state is that of the
-# lid, to rounding: with Thom's wall vorticity Stokes' theorem holds on the mesh.
+# %% [markdown] ## The solver beside a published table A uniform lid at Re = 100 from
+# rest to its steady state; Ghia, Ghia and Shin (1982) give the horizontal velocity on
+# the vertical centre line. The circulation of every state is that of the lid, to
+# rounding: with Thom's wall vorticity Stokes' theorem holds on the mesh.
 
 # %%
 n = 33
 lid = jnp.ones(n).at[jnp.array([0, -1])].set(0.0)
-states = jax.jit(lambda w: cavity_flow(w, lid, jnp.asarray(0.01), jnp.asarray(15.0), 1))(
-    jnp.zeros((n - 2, n - 2))
-)
+states = jax.jit(
+    lambda w: cavity_flow(w, lid, jnp.asarray(0.01), jnp.asarray(15.0), 1)
+)(jnp.zeros((n - 2, n - 2)))
 psi = stream_function(states[-1, 1:-1, 1:-1])
 u = np.asarray(velocity(psi, lid)[0, n // 2])
 print("y        u     Ghia et al.")
-for y, published in ((0.1719, -0.1015), (0.4531, -0.2109), (0.7344, 0.0033), (0.9531, 0.6872)):
+for y, published in (
+    (0.1719, -0.1015),
+    (0.4531, -0.2109),
+    (0.7344, 0.0033),
+    (0.9531, 0.6872),
+):
     print(f"{y:.4f} {np.interp(y, np.linspace(0, 1, n), u):+.4f}  {published:+.4f}")
 print(f"stream function at the vortex: {float(psi.min()):.4f}   published: -0.1034")
 weights = np.r_[0.5, np.ones(n - 2), 0.5] / (n - 1)
@@ -42,10 +46,9 @@ circulation = weights @ np.asarray(states[-1], float) @ weights
 print(f"circulation {circulation:.6f}, of the lid {-float(lid.sum()) / (n - 1):.6f}")
 assert abs(circulation + float(lid.sum()) / (n - 1)) < 1e-5
 
-# %% [markdown]
-# ## Two networks
-# The same one with the walls overwritten, and with the walls' vorticity lifted smoothly into every
-# layer. Same data, batches and steps; `physcon run configs/boon_cavity.yaml` is the longer version.
+# %% [markdown] ## Two networks The same one with the walls overwritten, and with the
+# walls' vorticity lifted smoothly into every layer. Same data, batches and steps;
+# `physcon run configs/boon_cavity.yaml` is the longer version.
 
 # %%
 config = BoonConfig(
@@ -54,7 +57,10 @@ config = BoonConfig(
 )  # fmt: skip
 grid = study_grid(config)
 keys = jax.random.split(jax.random.key(0), 3)
-train, test = samples(keys[0], config, config.train), samples(keys[1], config, config.test)
+train, test = (
+    samples(keys[0], config, config.train),
+    samples(keys[1], config, config.test),
+)
 errors, predictions = {}, {}
 for method in config.methods:
     result = trained(method, config, grid, train, keys[2], progress=False)

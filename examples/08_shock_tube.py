@@ -1,9 +1,10 @@
 # %% [markdown]
 # # 8. A shock tube, and its gradient
 #
-# A membrane separates gas of high and of low pressure. When it breaks, a shock runs into the thin
-# gas, a contact follows, and a fan opens into the dense gas (Sod 1978). The finite-volume solver
-# takes a law, a grid, boundary conditions and a scheme: reconstruction, Riemann solver, time step.
+# A membrane separates gas of high and of low pressure. When it breaks, a shock runs
+# into the thin gas, a contact follows, and a fan opens into the dense gas (Sod 1978).
+# The finite-volume solver takes a law, a grid, boundary conditions and a scheme:
+# reconstruction, Riemann solver, time step.
 
 # %%
 from pathlib import Path
@@ -22,7 +23,9 @@ boundary = Boundary(Outflow())
 
 
 def tube(pressure, cells):
-    """Gas at rest: density 1 and the given pressure on the left, 0.125 and 0.1 on the right."""
+    """Gas at rest: density 1 and the given pressure on the left, 0.125 and 0.1 on the
+    right.
+    """
     grid = Grid.uniform(0.0, 1.0, cells)
     left = grid.coordinates[0] < 0.5
     w = [jnp.where(left, 1.0, 0.125), jnp.zeros(cells), jnp.where(left, pressure, 0.1)]
@@ -32,7 +35,9 @@ def tube(pressure, cells):
 schemes = {
     "constant, Rusanov": fv.Scheme(fv.Constant(), fv.rusanov, fv.forward_euler),
     "MUSCL, HLLC": fv.Scheme(fv.MUSCL(), fv.hllc, fv.muscl_hancock),
-    "WENO5-Z, HLLC": fv.Scheme(fv.WENO(variables="characteristic"), fv.hllc, fv.ssp_rk3),
+    "WENO5-Z, HLLC": fv.Scheme(
+        fv.WENO(variables="characteristic"), fv.hllc, fv.ssp_rk3
+    ),
 }
 start, grid = tube(1.0, 100)
 results = {
@@ -40,22 +45,25 @@ results = {
     for name, scheme in schemes.items()
 }
 
-# %% [markdown]
-# Between shock and fan the exact solution has pressure 0.30313 and speed 0.92745, whatever the
-# density does across the contact (Toro 2009, table 4.2).
+# %% [markdown] Between shock and fan the exact solution has pressure 0.30313 and speed
+# 0.92745, whatever the density does across the contact (Toro 2009, table 4.2).
 
 # %%
 for name, result in results.items():
     density, speed, pressure = np.asarray(law.primitive(result.u[-1]))
-    print(f"{name:18s} {int(result.steps)} steps, p* = {pressure[70]:.4f}, u* = {speed[70]:.4f}")
+    print(
+        f"{name:18s} {int(result.steps)} steps, p* = {pressure[70]:.4f}, u* = {speed[70]:.4f}"
+    )
     assert abs(pressure[70] - 0.30313) < 0.005
     # Nothing has reached the ends: mass and energy are those of the start.
-    np.testing.assert_allclose(grid.integrate(result.u[-1])[::2], grid.integrate(start)[::2], 2e-6)
+    np.testing.assert_allclose(
+        grid.integrate(result.u[-1])[::2], grid.integrate(start)[::2], 2e-6
+    )
 
-# %% [markdown]
-# ## Which pressure makes the gas that fast?
-# The whole solve has a derivative. In forward mode it runs through the fast loop; for reverse mode
-# pass ``loop="checkpointed"``. Newton's method finds the pressure that drives the contact at 1.1.
+# %% [markdown] ## Which pressure makes the gas that fast? The whole solve has a
+# derivative. In forward mode it runs through the fast loop; for reverse mode pass
+# ``loop="checkpointed"``. Newton's method finds the pressure that drives the contact at
+# 1.1.
 
 
 # %%
@@ -63,14 +71,18 @@ for name, result in results.items():
 def star_speed(pressure):
     start, grid = tube(pressure, 100)
     scheme = schemes["MUSCL, HLLC"]
-    out = fv.solve(start, law, grid, boundary, scheme, times=[0.15], cfl=0.4, throw=False)
+    out = fv.solve(
+        start, law, grid, boundary, scheme, times=[0.15], cfl=0.4, throw=False
+    )
     return law.primitive(out.u[-1])[1, 64]
 
 
 pressure = jnp.asarray(1.0)
 for _ in range(4):
     speed, slope = jax.jvp(star_speed, (pressure,), (jnp.ones(()),))
-    print(f"p = {float(pressure):.4f}  u* = {float(speed):.4f}  du*/dp = {float(slope):.4f}")
+    print(
+        f"p = {float(pressure):.4f}  u* = {float(speed):.4f}  du*/dp = {float(slope):.4f}"
+    )
     pressure = pressure + (1.1 - speed) / slope
 assert abs(float(star_speed(pressure)) - 1.1) < 1e-3
 
@@ -78,7 +90,9 @@ figure = Figure(figsize=(8, 3), layout="constrained")
 axes = figure.subplots(1, 3)
 for k, label in enumerate(("density", "velocity", "pressure")):
     for name, result in results.items():
-        axes[k].plot(grid.coordinates[0], law.primitive(result.u[-1])[k], lw=1.2, label=name)
+        axes[k].plot(
+            grid.coordinates[0], law.primitive(result.u[-1])[k], lw=1.2, label=name
+        )
     axes[k].set(xlabel="position x", ylabel=label)
 axes[0].legend(frameon=False, fontsize=7)
 Path("out").mkdir(exist_ok=True)

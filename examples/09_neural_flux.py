@@ -1,9 +1,10 @@
 # %% [markdown]
 # # 9. Learn a flux, keep the conservation
 #
-# Snapshots of traffic-like waves are known, their flux law is not. A small network takes its place:
-# it maps u to F(u). The scheme around it is finite-volume: whatever the network says, what leaves
-# one cell enters the next: the total is kept to rounding, before, during and after training.
+# Snapshots of traffic-like waves are known, their flux law is not. A small network
+# takes its place: it maps u to F(u). The scheme around it is finite-volume: whatever
+# the network says, what leaves one cell enters the next: the total is kept to rounding,
+# before, during and after training.
 
 # %%
 from pathlib import Path
@@ -44,7 +45,9 @@ def waves(key):
 
 @eqx.filter_jit
 def simulate(law, starts):
-    """Snapshots at `times` for a batch of initial states, with gradients in bounded memory."""
+    """Snapshots at `times` for a batch of initial states, with gradients in bounded
+    memory.
+    """
 
     def one(u):
         return fv.solve(
@@ -62,7 +65,9 @@ truth = simulate(fv.Traffic(), starts)
 # ## Training through the solver
 
 # %%
-law = LearnedFlux(eqx.nn.MLP("scalar", "scalar", 16, 2, jnp.tanh, key=jax.random.key(1)))
+law = LearnedFlux(
+    eqx.nn.MLP("scalar", "scalar", 16, 2, jnp.tanh, key=jax.random.key(1))
+)
 optimizer = optax.adam(1e-2)
 state = optimizer.init(eqx.filter(law, eqx.is_array))
 
@@ -81,9 +86,8 @@ for _ in range(150):
     losses.append(float(loss))
 print(f"mean squared misfit {losses[0]:.1e} -> {losses[-1]:.1e}")
 
-# %% [markdown]
-# The flux is found up to a constant, which no snapshot can tell. On waves that it has never seen it
-# predicts, and conserves.
+# %% [markdown] The flux is found up to a constant, which no snapshot can tell. On waves
+# that it has never seen it predicts, and conserves.
 
 # %%
 fresh = jax.vmap(waves)(jax.random.split(jax.random.key(7), 4))
@@ -101,7 +105,9 @@ left, right = figure.subplots(1, 2)
 u = jnp.linspace(0.05, 0.95, 50)[None]
 learned, true = law.flux(u)[0], fv.Traffic().flux(u)[0]
 left.plot(u[0], true, "k--", lw=1, label="true flux")
-left.plot(u[0], learned + jnp.mean(true - learned), lw=1.2, label="learned, up to a constant")
+left.plot(
+    u[0], learned + jnp.mean(true - learned), lw=1.2, label="learned, up to a constant"
+)
 left.set(xlabel="density u", ylabel="flux F(u)")
 right.plot(x, fresh[0, 0], lw=1, label="t = 0")
 right.plot(x, expected[0, -1, 0], "k--", lw=1, label="t = 0.2, true")

@@ -1,9 +1,10 @@
 # %% [markdown]
 # # 10. A melting front that does not stumble
 #
-# u_t = (k(u) u_x)_x with k = 1 above u* = 1/2 and 0 below: heat enters from the left and melts its
-# way into the cold solid, to x = α sqrt(t). On a grid the front sits inside one cell for many
-# steps. How the face between two cells averages k decides what a sensor at a fixed place sees.
+# u_t = (k(u) u_x)_x with k = 1 above u* = 1/2 and 0 below: heat enters from the left
+# and melts its way into the cold solid, to x = α sqrt(t). On a grid the front sits
+# inside one cell for many steps. How the face between two cells averages k decides what
+# a sensor at a fixed place sees.
 
 # %%
 from pathlib import Path
@@ -28,18 +29,22 @@ saved = {}
 for face in ("harmonic", "arithmetic", "integral", "shock"):
     law = fv.Stefan(threshold, face=face)
     cold = jnp.zeros((1, cells))
-    saved[face] = np.asarray(fv.solve(cold, law, grid, boundary, times=times, cfl=0.9).u[:, 0])
+    saved[face] = np.asarray(
+        fv.solve(cold, law, grid, boundary, times=times, cfl=0.9).u[:, 0]
+    )
 
-# %% [markdown]
-# ## Against the similarity solution (Neumann 1860)
-# The harmonic mean is zero where either k is: the front is locked at the wall. The arithmetic mean
-# lets it go but overshoots each time it enters a cell. The integral mean is monotone, yet climbs in
-# steps. The shock-based face finds the front inside its cell, and follows the exact curve.
+# %% [markdown] ## Against the similarity solution (Neumann 1860) The harmonic mean is
+# zero where either k is: the front is locked at the wall. The arithmetic mean lets it
+# go but overshoots each time it enters a cell. The integral mean is monotone, yet
+# climbs in steps. The shock-based face finds the front inside its cell, and follows the
+# exact curve.
 
 
 # %%
 def balance(a):
-    """Heat that arrives at the front, minus what melting takes; the front is at a sqrt(t)."""
+    """Heat that arrives at the front, minus what melting takes; the front is at a
+    sqrt(t).
+    """
     melt = threshold * a / 2 * np.exp(a**2 / 4) * erf(a / 2)
     return (1 - threshold) / np.sqrt(np.pi) - melt
 
@@ -48,17 +53,28 @@ alpha = brentq(balance, 1e-6, 10)
 x = float(grid.coordinates[0][sensor])
 exact = 1 - (1 - threshold) * erf(x / np.sqrt(4 * times)) / erf(alpha / 2)
 exact = np.where(x < alpha * np.sqrt(times), exact, 0)
-late = times > 1.1 * ((x + 1 / cells) / alpha) ** 2  # the front has left the sensor's cell
+late = (
+    times > 1.1 * ((x + 1 / cells) / alpha) ** 2
+)  # the front has left the sensor's cell
 
-print("mean         error at the sensor   total variation over the exact one   front position")
+print(
+    "mean         error at the sensor   total variation over the exact one   front position"
+)
 errors, front = {}, alpha * np.sqrt(times[-1])
 for face, u in saved.items():
     history = u[late, sensor]
     errors[face] = np.abs(history - exact[late]).max()
     excess = np.abs(np.diff(history)).sum() / np.ptp(exact[late])
     reached = np.sum(u[-1] > threshold / 2) / cells
-    print(f"{face:12s} {errors[face]:.1e} {excess:27.3f} {reached:31.3f} (exact {front:.3f})")
-assert errors["shock"] < 0.3 * errors["integral"] < errors["arithmetic"] < errors["harmonic"]
+    print(
+        f"{face:12s} {errors[face]:.1e} {excess:27.3f} {reached:31.3f} (exact {front:.3f})"
+    )
+assert (
+    errors["shock"]
+    < 0.3 * errors["integral"]
+    < errors["arithmetic"]
+    < errors["harmonic"]
+)
 
 figure = Figure(figsize=(8, 3), layout="constrained")
 left, right = figure.subplots(1, 2)

@@ -1,10 +1,11 @@
 # %% [markdown]
 # # 11. Training through the constraint
 #
-# `condition` can be put behind a trained model, or into its loss: the network then learns what is
-# left to say once the total is known. A small set network predicts a melting front from 100
-# observations. It is trained twice on the CRPS: of its own prediction, and of the conditioned one.
-# Both are conditioned when they are used, so both conserve.
+# `condition` can be put behind a trained model, or into its loss: the network then
+# learns what is left to say once the total is known. A small set network predicts a
+# melting front from 100 observations. It is trained twice on the CRPS: of its own
+# prediction, and of the conditioned one. Both are conditioned when they are used, so
+# both conserve.
 
 # %%
 from functools import partial
@@ -31,11 +32,10 @@ key = jax.random.key(0)
 problems = training_problems(key, Stefan, 2000)
 tasks = sample_tasks(key, problems, context=(10, 10), target=(TIMES, POINTS))
 
-# %% [markdown]
-# ## One score, before or after the law
-# A task's targets are 4 times with 25 points each. Each time has one row, the trapezoid sum over
-# its points, whose value is that of the true profile. `make_score` with these rows is the score of
-# what `condition` makes of the prediction.
+# %% [markdown] ## One score, before or after the law A task's targets are 4 times with
+# 25 points each. Each time has one row, the trapezoid sum over its points, whose value
+# is that of the true profile. `make_score` with these rows is the score of what
+# `condition` makes of the prediction.
 
 
 # %%
@@ -44,7 +44,9 @@ def loss(network, task, key, through):
     rows = jax.vmap(lambda x: trapezoid(jnp.diff(x)))(x) if through else None
     score = make_score("crps", rows, crps_scale=0.05)
     contexts = Observations(task.context.inputs, task.context.outputs)
-    return score(task.target.outputs, *network(contexts, task.target.inputs)) / (TIMES * POINTS)
+    return score(task.target.outputs, *network(contexts, task.target.inputs)) / (
+        TIMES * POINTS
+    )
 
 
 def trained(through, seed=1):
@@ -52,7 +54,15 @@ def trained(through, seed=1):
     schedule = optax.cosine_decay_schedule(2e-3, STEPS)
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
     objective = mean_over_tasks(partial(loss, through=through))
-    result = fit(objective, network, optimizer, Minibatches(tasks, 16), STEPS, key, progress=False)
+    result = fit(
+        objective,
+        network,
+        optimizer,
+        Minibatches(tasks, 16),
+        STEPS,
+        key,
+        progress=False,
+    )
     return result.params
 
 
@@ -88,7 +98,9 @@ def used(network, task):
     return (prior.mean, posterior.mean, posterior.std(), truth), scores
 
 
-print(f"{'trained':<12}{'mass before':>12}{'mass':>10}{'MSE':>10}{'NLL':>9}{'CRPS':>10}")
+print(
+    f"{'trained':<12}{'mass before':>12}{'mass':>10}{'MSE':>10}{'NLL':>9}{'CRPS':>10}"
+)
 shown = {}
 for name, network in networks.items():
     profiles, scores = eqx.filter_jit(used)(network, unseen)
@@ -100,11 +112,11 @@ for name, network in networks.items():
         f"{s['CRPS']:>10.5f}"
     )
 
-# %% [markdown]
-# Trained through the law, the network leaves the total to it: its own mass error grows, since the
-# loss no longer sees it. Whether the conditioned prediction is better for it is another matter: one
-# seed of one small model doesn't tell. `benchmarks/bench_through_constraint.py` repeats this with
-# `physcon run --training.score crps|nll --training.through_constraint true`, over seeds and
+# %% [markdown] Trained through the law, the network leaves the total to it: its own
+# mass error grows, since the loss no longer sees it. Whether the conditioned prediction
+# is better for it is another matter: one seed of one small model doesn't tell.
+# `benchmarks/bench_through_constraint.py` repeats this with `physcon run
+# --training.score crps|nll --training.through_constraint true`, over seeds and
 # problems: neither training wins everywhere.
 
 # %%

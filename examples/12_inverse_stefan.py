@@ -1,9 +1,9 @@
 # %% [markdown]
 # # 12. What the mass says of a material
 #
-# A front melts its way into a solid. Twenty noisy thermometers see it at one time; wanted is the
-# melting value p*, with an honest uncertainty. The heat that entered was metered: the field's mass
-# is known. What does that one number add?
+# A front melts its way into a solid. Twenty noisy thermometers see it at one time;
+# wanted is the melting value p*, with an honest uncertainty. The heat that entered was
+# metered: the field's mass is known. What does that one number add?
 
 # %%
 from pathlib import Path
@@ -22,15 +22,16 @@ grid = pc.Grid.uniform(0.0, 1.0, 100)
 time, noise, width = 0.05, 0.2, 0.15
 places = jnp.linspace(width / 2, 0.5 - width / 2, 20)[:, None]
 
-# %% [markdown]
-# ## A model of the field, given p*
-# The similarity solution, and around it a smooth Gaussian process for what the equation leaves out.
-# The parameter is the log-odds θ, so that p* = 1 / (1 + exp(-θ)) stays inside (0, 1).
+# %% [markdown] ## A model of the field, given p* The similarity solution, and around it
+# a smooth Gaussian process for what the equation leaves out. The parameter is the
+# log-odds θ, so that p* = 1 / (1 + exp(-θ)) stays inside (0, 1).
 
 
 # %%
 def field(theta):
-    mean = Stefan(jax.nn.sigmoid(theta[0]), throw=False).cell_averages(time, grid.faces())
+    mean = Stefan(jax.nn.sigmoid(theta[0]), throw=False).cell_averages(
+        time, grid.faces()
+    )
     return pc.stationary(mean, matern52, grid, 0.01, 0.1, throw=False)
 
 
@@ -47,11 +48,11 @@ def experiment(key):
     return theta, u, noisy, grid.integrate(u)
 
 
-# %% [markdown]
-# ## The likelihood of p* is the evidence of what was measured
-# `evidence` conditions the field on one constraint after the other, and adds up how well each was
-# foretold. With or without the mass is with or without one constraint. The rest is JAX: the most
-# probable θ by BFGS, its uncertainty from the curvature there, all of it in a `vmap`.
+# %% [markdown] ## The likelihood of p* is the evidence of what was measured `evidence`
+# conditions the field on one constraint after the other, and adds up how well each was
+# foretold. With or without the mass is with or without one constraint. The rest is JAX:
+# the most probable θ by BFGS, its uncertainty from the curvature there, all of it in a
+# `vmap`.
 
 
 # %%
@@ -66,16 +67,22 @@ def estimate(readings, mass, with_mass):
     return found.parameters[0], found.posterior.std()[0], found.status
 
 
-truth, u, readings, mass = jax.jit(jax.vmap(experiment))(jax.random.split(jax.random.key(0), 100))
+truth, u, readings, mass = jax.jit(jax.vmap(experiment))(
+    jax.random.split(jax.random.key(0), 100)
+)
 rows = {}
 for name, with_mass in {"20 sensors": False, "20 sensors and the mass": True}.items():
     many = jax.jit(jax.vmap(lambda r, m, w=with_mass: estimate(r, m, w)))
     theta, std, status = (np.asarray(x) for x in many(readings, mass))
-    low, middle, high = (1 / (1 + np.exp(-(theta + s * 1.96 * std))) for s in (-1, 0, 1))
+    low, middle, high = (
+        1 / (1 + np.exp(-(theta + s * 1.96 * std))) for s in (-1, 0, 1)
+    )
     p_star = np.asarray(jax.nn.sigmoid(truth[:, 0]))
     covers = (low < p_star) & (p_star < high)
     rows[name] = low, middle, high
-    print(f"{name:24s} interval {np.mean(high - low):.3f} wide, holds {covers.sum()} of 100 truths")
+    print(
+        f"{name:24s} interval {np.mean(high - low):.3f} wide, holds {covers.sum()} of 100 truths"
+    )
     assert (status == 0).all()
     assert covers.sum() > 88  # 95 ± 3 deviations of a binomial count
 
@@ -88,7 +95,9 @@ assert widths[1] < 0.7 * widths[0]
 figure = Figure(figsize=(8, 3.2), layout="constrained")
 left, right = figure.subplots(1, 2, width_ratios=(1, 1.5))
 left.plot(grid.coordinates[0], u[0], "k", label="true field")
-left.errorbar(places[:, 0], readings[0], noise, fmt=".", color="#999999", label="sensors")
+left.errorbar(
+    places[:, 0], readings[0], noise, fmt=".", color="#999999", label="sensors"
+)
 left.set(xlabel="position x", ylabel="temperature u")
 left.legend(frameon=False, fontsize=8)
 order = np.argsort(p_star[:40])
@@ -96,7 +105,9 @@ styles = (("#0072B2", -0.2), ("#D55E00", 0.2))
 for (name, interval), (colour, shift) in zip(rows.items(), styles, strict=True):
     low, middle, high = (x[:40][order] for x in interval)
     at = np.arange(40) + shift
-    right.errorbar(at, middle, (middle - low, high - middle), fmt=".", color=colour, label=name)
+    right.errorbar(
+        at, middle, (middle - low, high - middle), fmt=".", color=colour, label=name
+    )
 right.plot(p_star[:40][order], "k_", label="truth")
 right.set(xlabel="experiment, sorted", ylabel="p*, 95 % intervals")
 right.legend(frameon=False, fontsize=8, loc="upper left")

@@ -1,9 +1,10 @@
 # %% [markdown]
 # # 13. A Flax network that conserves, served as one file
 #
-# A Flax NNX network predicts a temperature profile from an earlier one. The rod is insulated: its
-# heat content is known, the integral of the input. The network trains in its own Flax loop, through
-# the constraint; then network and constraint together become one file for CPU, GPU and TPU.
+# A Flax NNX network predicts a temperature profile from an earlier one. The rod is
+# insulated: its heat content is known, the integral of the input. The network trains in
+# its own Flax loop, through the constraint; then network and constraint together become
+# one file for CPU, GPU and TPU.
 
 # %%
 from functools import partial
@@ -24,7 +25,9 @@ modes = jnp.cos(jnp.pi * jnp.arange(8)[:, None] * x)
 
 
 def pairs(key, number):
-    """Profiles Σ a_k cos(k π x) and the same after a while, when mode k has decayed by k² π² t."""
+    """Profiles Σ a_k cos(k π x) and the same after a while, when mode k has decayed by
+    k² π² t.
+    """
     a = jax.random.normal(key, (number, 8)) / (1 + jnp.arange(8.0))
     decay = jnp.exp(-((jnp.pi * jnp.arange(8)) ** 2) * 0.01)
     return a @ modes, (a * decay) @ modes
@@ -48,10 +51,8 @@ def conserved(network, u):
     return pc.condition(pc.Gaussian.diagonal(*network(u)), law, throw=False).posterior
 
 
-# %% [markdown]
-# ## Training in Flax
-# `condition` is a function of arrays: it stands in the loss like any other line. For comparison
-# the same network without it.
+# %% [markdown] ## Training in Flax `condition` is a function of arrays: it stands in
+# the loss like any other line. For comparison the same network without it.
 
 # %%
 
@@ -85,10 +86,9 @@ def train(through):
 u, later = pairs(jax.random.key(1), 1024)
 plain, network = train(False), train(True)
 
-# %% [markdown]
-# ## One file
-# `FromNNX` makes the network a pytree that closes over its weights. The artifact takes batches of
-# any size; under `throw=False` nothing in it calls back to Python.
+# %% [markdown] ## One file `FromNNX` makes the network a pytree that closes over its
+# weights. The artifact takes batches of any size; under `throw=False` nothing in it
+# calls back to Python.
 
 # %%
 model = pc.flax.FromNNX(network)
@@ -110,19 +110,23 @@ artifact = pc.export(
 )
 print(artifact.describe())
 
-# %% [markdown]
-# ## Run without this program
-# The same as `physcon predict out/rod.physcon out/rod_in.npz -o out/rod_out.npz` in a shell.
+# %% [markdown] ## Run without this program The same as `physcon predict out/rod.physcon
+# out/rod_in.npz -o out/rod_out.npz` in a shell.
 
 # %%
 test, truth = (np.asarray(part) for part in pairs(jax.random.key(2), 50))
 np.savez("out/rod_in.npz", u=test)
-main(["predict", "out/rod.physcon", "out/rod_in.npz", "-o", "out/rod_out.npz", "--force"])
+main(
+    ["predict", "out/rod.physcon", "out/rod_in.npz", "-o", "out/rod_out.npz", "--force"]
+)
 
 with np.load("out/rod_out.npz") as out:
     served = out["mean"]
 weights = np.asarray(volumes, float)
-for name, mean in {"plain": np.asarray(jax.vmap(plain)(test)[0]), "served": served}.items():
+for name, mean in {
+    "plain": np.asarray(jax.vmap(plain)(test)[0]),
+    "served": served,
+}.items():
     missed = np.abs((mean.astype(float) - test) @ weights).max()
     error = np.sqrt(np.mean((mean - truth) ** 2))
     print(f"{name:8s} heat missed: {missed:.1e}   rms error: {error:.4f}")

@@ -1,18 +1,26 @@
-"""Shared fixtures. Rank promotion raises, shapes and types are checked at run time in src."""
+"""Shared fixtures. Rank promotion raises, shapes and types are checked at run time in
+src.
+"""
 
 import os
 from importlib.metadata import version
 from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-# Compilation is most of the suite's time: without LLVM's optimisations it is a third shorter, and
-# without the fusion emitters half of that; later jaxlibs abort on the second flag's name.
+# Compilation is most of the suite's time: without LLVM's optimisations it is a third
+# shorter, and without the fusion emitters half of that; later jaxlibs abort on the
+# second flag's name.
 os.environ.setdefault(
     "XLA_FLAGS",
-    # Eight virtual devices for tests/parallel. Here, not in jax.config: processes that tests start
-    # must have as many, since the number decides how threads share a sum, and so its rounding.
+    # Eight virtual devices for tests/parallel. Here, not in jax.config: processes that
+    # tests start must have as many, since the number decides how threads share a sum,
+    # and so its rounding.
     "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
-    + (" --xla_cpu_use_fusion_emitters=false" if version("jaxlib").startswith("0.10.") else ""),
+    + (
+        " --xla_cpu_use_fusion_emitters=false"
+        if version("jaxlib").startswith("0.10.")
+        else ""
+    ),
 )
 
 import jax
@@ -35,8 +43,8 @@ REFERENCES = Path(__file__).resolve().parents[2] / "shared" / "refs"
 
 @pytest.fixture(autouse=True, scope="module")
 def few_programs():
-    """Compiled programs go before they fill a process's memory maps: Linux allows 65 530, beyond
-    which LLVM crashes. A serial run of the suite would get there.
+    """Compiled programs go before they fill a process's memory maps: Linux allows 65
+    530, beyond which LLVM crashes. A serial run of the suite would get there.
     """
     yield
     maps = Path("/proc/self/maps")
@@ -71,7 +79,9 @@ def reference():
     def load(name: str):
         path = REFERENCES / name
         if not path.exists():
-            pytest.skip(f"reference arrays not present on this machine: shared/refs/{name}")
+            pytest.skip(
+                f"reference arrays not present on this machine: shared/refs/{name}"
+            )
         return np.load(path, allow_pickle=False)
 
     return load

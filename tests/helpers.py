@@ -1,7 +1,8 @@
-"""One table of priors and one of constraints: a new linear map or constraint builder enters every
-property test by one line here.
+"""One table of priors and one of constraints: a new linear map or constraint builder
+enters every property test by one line here.
 
-Builders take a NumPy generator, so that the data are random and the shapes fixed (one compilation).
+Builders take a NumPy generator, so that the data are random and the shapes fixed (one
+compilation).
 """
 
 from collections.abc import Callable
@@ -53,15 +54,21 @@ def rows(rng: Rng, m: int, noise: float | None = None) -> pc.LinearConstraint:
 
 def _windows(rng: Rng) -> pc.LinearConstraint:
     """Integrals over nested windows: [0, 1], [0, 2/3], [0, 1/3]."""
-    weights = np.stack([np.arange(SIZE) < k for k in (12, 8, 4)]).reshape(3, *SHAPE) / SIZE
-    return pc.LinearConstraint(pc.Rows(jnp.asarray(weights)), jnp.asarray(rng.normal(size=3)))
+    weights = (
+        np.stack([np.arange(SIZE) < k for k in (12, 8, 4)]).reshape(3, *SHAPE) / SIZE
+    )
+    return pc.LinearConstraint(
+        pc.Rows(jnp.asarray(weights)), jnp.asarray(rng.normal(size=3))
+    )
 
 
 def _moments(rng: Rng) -> pc.LinearConstraint:
     """Moments 0 to 4 on [0, 1]: a Hilbert matrix of condition 5e5."""
     x = (np.arange(SIZE) + 0.5) / SIZE
     weights = np.stack([x**k for k in range(5)]).reshape(5, *SHAPE)
-    return pc.LinearConstraint(pc.Rows(jnp.asarray(weights)), jnp.asarray(rng.normal(size=5)))
+    return pc.LinearConstraint(
+        pc.Rows(jnp.asarray(weights)), jnp.asarray(rng.normal(size=5))
+    )
 
 
 #: Roots of prior covariances over fields of shape `SHAPE`.
@@ -71,13 +78,17 @@ ROOTS: dict[str, Callable[[Rng], LinearMap]] = {
     "posterior": _posterior(None),
     "noisy posterior": _posterior(0.3),
     "ensemble and noise": lambda rng: (
-        pc.Gaussian.from_samples(jnp.asarray(rng.normal(size=(5, *SHAPE))), _std(rng)).root
+        pc.Gaussian.from_samples(
+            jnp.asarray(rng.normal(size=(5, *SHAPE))), _std(rng)
+        ).root
     ),
 }
 
 #: Constraints on fields of shape `SHAPE`.
 CONSTRAINTS: dict[str, Callable[[Rng], pc.LinearConstraint]] = {
-    "integral": lambda rng: pc.integral(pc.Grid.uniform((0, 0), (1, 2), SHAPE), rng.normal()),
+    "integral": lambda rng: pc.integral(
+        pc.Grid.uniform((0, 0), (1, 2), SHAPE), rng.normal()
+    ),
     "noisy integral": lambda rng: pc.integral(
         pc.Grid.uniform((0, 0), (1, 2), SHAPE), rng.normal(), noise_std=0.1
     ),
@@ -85,7 +96,9 @@ CONSTRAINTS: dict[str, Callable[[Rng], pc.LinearConstraint]] = {
     "3 windows": _windows,
     "5 moments": _moments,
     "5 noisy rows": lambda rng: rows(rng, 5, 0.2),
-    "exact and noisy rows": lambda rng: stack(rows(rng, 1), rows(rng, 2, 0.2), rows(rng, 1)),
+    "exact and noisy rows": lambda rng: stack(
+        rows(rng, 1), rows(rng, 2, 0.2), rows(rng, 1)
+    ),
     "2 sensors": lambda rng: pc.conditioning.sensors(
         pc.Grid.uniform((0, 0), (1, 2), SHAPE),
         jnp.asarray(rng.uniform(0, 1, (2, 2))),
@@ -119,21 +132,29 @@ def gaussian(rng: Rng, root: str) -> pc.Gaussian:
 
 
 def dense_condition(prior: pc.Gaussian, constraint: pc.LinearConstraint) -> Dense:
-    """Rasmussen and Williams (2006), eq. A.6, with a pseudo-inverse for what is already certain."""
+    """Rasmussen and Williams (2006), eq. A.6, with a pseudo-inverse for what is already
+    certain.
+    """
     a, g = matrix(prior.root), matrix(constraint.operator)
     mean, b = np.asarray(prior.mean, float).ravel(), np.asarray(constraint.value, float)
     covariance = a @ a.T
     noise = constraint.noise_std
-    s = g @ covariance @ g.T + (0 if noise is None else np.diag(np.asarray(noise, float) ** 2))
+    s = g @ covariance @ g.T + (
+        0 if noise is None else np.diag(np.asarray(noise, float) ** 2)
+    )
     missing = b - g @ mean
     gain = np.linalg.solve(s, g @ covariance).T
     distance = missing @ np.linalg.solve(s, missing)
     evidence = -0.5 * (distance + np.linalg.slogdet(2 * np.pi * s)[1])
-    return Dense(mean + gain @ missing, covariance - gain @ g @ covariance, float(evidence))
+    return Dense(
+        mean + gain @ missing, covariance - gain @ g @ covariance, float(evidence)
+    )
 
 
 def dense_log_prob(mean: np.ndarray, covariance: np.ndarray, u: np.ndarray) -> float:
-    """Log density on the support of N(mean, covariance), with respect to its surface measure."""
+    """Log density on the support of N(mean, covariance), with respect to its surface
+    measure.
+    """
     values, vectors = np.linalg.eigh(covariance)
     live = values > 1e-9 * values.max()
     z = vectors[:, live].T @ (u - mean)
@@ -141,7 +162,9 @@ def dense_log_prob(mean: np.ndarray, covariance: np.ndarray, u: np.ndarray) -> f
 
 
 def exact_residual(constraint: pc.LinearConstraint, u: jax.Array) -> np.ndarray:
-    """max over rows of |b - G u| / (|G| |u| + |b|), summed in NumPy's float64; ``(*batch, m)``."""
+    """max over rows of |b - G u| / (|G| |u| + |b|), summed in NumPy's float64;
+    ``(*batch, m)``.
+    """
     g = np.asarray(constraint.operator.rows(), float)
     u, b = np.asarray(u, float), np.asarray(constraint.value, float)
     axes = (tuple(range(1, g.ndim)), tuple(range(u.ndim - g.ndim + 1, u.ndim)))

@@ -1,8 +1,9 @@
 """physcon: make the predictions of any model obey the physics.
 
-Pure functions on arrays, for use inside jit, vmap and grad: conservation laws, boundary conditions
-and bounds as linear-Gaussian conditioning. The names below load with `jax` and `equinox` only;
-submodules that need more (diffrax, optax, matplotlib) load on first use.
+Pure functions on arrays, for use inside jit, vmap and grad: conservation laws, boundary
+conditions and bounds as linear-Gaussian conditioning. The names below load with `jax`
+and `equinox` only; submodules that need more (diffrax, optax, matplotlib) load on first
+use.
 """
 
 from importlib import import_module

@@ -1,7 +1,8 @@
 """Errors that say what was expected, what came, and what to do.
 
-Two kinds of mistakes: of shape and choice, found while tracing (`require`, `ValueError`), and of
-values, found at run time (`error_if`, which works under jit, vmap and grad).
+Two kinds of mistakes: of shape and choice, found while tracing (`require`,
+`ValueError`), and of values, found at run time (`error_if`, which works under jit, vmap
+and grad).
 """
 
 from typing import TypeVar
@@ -23,22 +24,39 @@ def require(holds: bool, expected: str, got: object, remedy: str) -> None:
 
 
 def require_shape(array: Array, shape: tuple[int, ...], name: str) -> None:
-    """Raise unless `array.shape == shape`; the message reminds of `jax.vmap` for batches."""
+    """Raise unless `array.shape == shape`; the message reminds of `jax.vmap` for
+    batches.
+    """
     got = tuple(np.shape(array))
     batched = len(got) > len(shape) and got[len(got) - len(shape) :] == shape
-    remedy = "functions act on one sample: batch with jax.vmap" if batched else f"reshape {name}"
+    remedy = (
+        "functions act on one sample: batch with jax.vmap"
+        if batched
+        else f"reshape {name}"
+    )
     require(got == shape, f"{name} of shape {shape}", got, remedy)
 
 
 def require_given(x: object, kind: type, name: str) -> None:
-    """Raise unless `x` is a `kind`: an argument in another's place, a list of what one is."""
-    several = "; several are stack(first, second)" if isinstance(x, list | tuple) else ""
+    """Raise unless `x` is a `kind`: an argument in another's place, a list of what one
+    is.
+    """
+    several = (
+        "; several are stack(first, second)" if isinstance(x, list | tuple) else ""
+    )
     remedy = f"look at the order of the arguments{several}"
-    require(isinstance(x, kind), f"{name}: a {kind.__name__}", f"a {type(x).__name__}", remedy)
+    require(
+        isinstance(x, kind),
+        f"{name}: a {kind.__name__}",
+        f"a {type(x).__name__}",
+        remedy,
+    )
 
 
 def require_same_field(field: tuple[int, ...], seen: tuple[int, ...]) -> None:
-    """Raise unless a constraint that sees fields of shape `seen` acts on those of shape `field`."""
+    """Raise unless a constraint that sees fields of shape `seen` acts on those of shape
+    `field`.
+    """
     batched = len(field) > len(seen) and field[len(field) - len(seen) :] == seen
     remedy = (
         "functions act on one sample: batch with jax.vmap"

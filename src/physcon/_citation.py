@@ -1,4 +1,6 @@
-"""BibTeX of the methods that a call used, found by what their docstrings name as the source."""
+"""BibTeX of the methods that a call used, found by what their docstrings name as the
+source.
+"""
 
 import inspect
 import re
@@ -27,7 +29,9 @@ class Reference(NamedTuple):
 
     def named_in(self, clause: str) -> bool:
         """Whether a clause names the first two authors it can, and the year."""
-        first, *others = (re.search(rf"(?<!\w){f}\b", clause) for f in self.families[:2])
+        first, *others = (
+            re.search(rf"(?<!\w){f}\b", clause) for f in self.families[:2]
+        )
         # "Harten et al. (1983)" and "Harten (1983)" name the first author alone.
         alone = re.search(rf"(?<!\w){self.families[0]}( et al\.|,? \(?\d)", clause)
         year = re.search(rf"\b{self.year}\b", clause) if self.year else None
@@ -35,7 +39,8 @@ class Reference(NamedTuple):
 
 
 def citation(*used: Any) -> BibTeX:
-    """BibTeX of physcon and of the methods behind what was called; of all without arguments.
+    """BibTeX of physcon and of the methods behind what was called; of all without
+    arguments.
 
         print(physcon.citation(physcon.condition, physcon.operators.BoundaryFNO))
 
@@ -51,21 +56,29 @@ def citation(*used: Any) -> BibTeX:
     if not used:
         return BibTeX("\n\n".join(r.entry for r in references()))
     cited = {key for thing in used for key in keys(thing)}
-    return BibTeX("\n\n".join(r.entry for r in references() if r.key in {"physcon", *cited}))
+    return BibTeX(
+        "\n\n".join(r.entry for r in references() if r.key in {"physcon", *cited})
+    )
 
 
 def keys(thing: Any) -> list[str]:
     """The keys in references.bib that a thing's sources name by family and year."""
     clauses = source(thing).split(";")
-    return [r.key for r in references() if any(r.named_in(clause) for clause in clauses)]
+    return [
+        r.key for r in references() if any(r.named_in(clause) for clause in clauses)
+    ]
 
 
 def source(thing: Any) -> str:
-    """The "Source" paragraphs of a docstring; empty if neither it nor its module has one."""
+    """The "Source" paragraphs of a docstring; empty if neither it nor its module has
+    one.
+    """
     while isinstance(thing, partial):
         thing = thing.func
     thing = inspect.unwrap(thing) if callable(thing) else thing
-    if not (inspect.isroutine(thing) or inspect.isclass(thing) or inspect.ismodule(thing)):
+    if not (
+        inspect.isroutine(thing) or inspect.isclass(thing) or inspect.ismodule(thing)
+    ):
         thing = type(thing)
     texts = [thing.__doc__]
     if inspect.isclass(thing):
@@ -91,5 +104,7 @@ def references() -> tuple[Reference, ...]:
 
 
 def _paragraphs(texts: list[str | None]) -> str:
-    found = re.findall(r"Source: (.*?)(?:\n\s*\n|\Z)", "\n\n".join(t or "" for t in texts), re.S)
+    found = re.findall(
+        r"Source: (.*?)(?:\n\s*\n|\Z)", "\n\n".join(t or "" for t in texts), re.S
+    )
     return "; ".join(" ".join(paragraph.split()) for paragraph in found)

@@ -13,8 +13,8 @@ from typing import IO, Any, NoReturn
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """A temporary path beside `path`; it takes that name once complete and on the disk.
 
-    A reader sees the old file or the new one. After an exception the old file stands; after a kill
-    at most ``<name>.partial`` is left, which the next write replaces.
+    A reader sees the old file or the new one. After an exception the old file stands;
+    after a kill at most ``<name>.partial`` is left, which the next write replaces.
     """
     path = Path(path)
     partial = path.with_name(path.name + ".partial")
@@ -47,9 +47,14 @@ def write_json(path: str | os.PathLike, content: Any) -> None:
 
 
 def write_sealed(
-    path: str | os.PathLike, kind: str, version: int, header: dict[str, Any], payload: bytes
+    path: str | os.PathLike,
+    kind: str,
+    version: int,
+    header: dict[str, Any],
+    payload: bytes,
 ) -> None:
-    """Three parts, whole or absent: ``physcon-<kind>``, a line of JSON, the payload's bytes.
+    """Three parts, whole or absent: ``physcon-<kind>``, a line of JSON, the payload's
+    bytes.
 
     The JSON line is `header` with the format's version and the payload's SHA-256.
     """
@@ -73,15 +78,24 @@ def read_sealed(
     magic, _, rest = content.partition(b"\n")
     line, newline, payload = rest.partition(b"\n")
     if magic != f"physcon-{kind}".encode():
-        refuse(path, f"a physcon {kind}", f"a file that begins with {content[:20]!r}", remedy)
+        refuse(
+            path,
+            f"a physcon {kind}",
+            f"a file that begins with {content[:20]!r}",
+            remedy,
+        )
     header = _json_object(line) if newline else None
     if header is None:
         refuse(path, f"a whole {kind}", "one cut off in its header", remedy)
     if header.get("version") != version:
         other = f"read it with the physcon that wrote it, or {remedy}"
-        refuse(path, f"{kind} version {version}", f"version {header.get('version')}", other)
+        refuse(
+            path, f"{kind} version {version}", f"version {header.get('version')}", other
+        )
     if hashlib.sha256(payload).hexdigest() != header.get("sha256"):
-        got = f"one of {len(payload)} bytes whose checksum is wrong (cut off or damaged)"
+        got = (
+            f"one of {len(payload)} bytes whose checksum is wrong (cut off or damaged)"
+        )
         refuse(path, f"a whole {kind}", got, remedy)
     return header, payload
 

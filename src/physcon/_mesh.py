@@ -1,4 +1,6 @@
-"""Arrays on a mesh of devices, and runs of several processes: who holds what, and who writes."""
+"""Arrays on a mesh of devices, and runs of several processes: who holds what, and who
+writes.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -13,12 +15,15 @@ from jax.sharding import PartitionSpec as P
 from physcon._checks import is_traced, require
 from physcon._typing import Array, Float, Int, PyTree, Scalar, Shape
 
-#: Per array axis the name of a mesh axis that divides it, or None: whole on every device.
+#: Per array axis the name of a mesh axis that divides it, or None: whole on every
+#: device.
 Axes: TypeAlias = tuple[str | None, ...]
 
 
 def check_axes(mesh: Mesh, axes: Axes, shape: Shape) -> None:
-    """Raise unless every axis of `shape` is divided evenly by the devices of its mesh axis."""
+    """Raise unless every axis of `shape` is divided evenly by the devices of its mesh
+    axis.
+    """
     named = [name for name in axes if name is not None]
     require(
         len(axes) == len(shape),
@@ -48,7 +53,8 @@ def check_even(n: int, devices: int, what: str) -> None:
 
 
 def shifted(x: Array, name: str, by: int = 1, closed: bool = True) -> Array:
-    """Inside `jax.shard_map`, the x of the device `by` places before this one on a mesh axis.
+    """Inside `jax.shard_map`, the x of the device `by` places before this one on a mesh
+    axis.
 
     Across an end that is not `closed` nothing is sent: there are zeros.
     """
@@ -69,7 +75,9 @@ def _across_blocks(x: Scalar, mesh_axes: tuple[str, ...]) -> Scalar:
 
 
 @_across_blocks.defjvp
-def _(mesh_axes: tuple[str, ...], primals: tuple, tangents: tuple) -> tuple[Scalar, Scalar]:
+def _(
+    mesh_axes: tuple[str, ...], primals: tuple, tangents: tuple
+) -> tuple[Scalar, Scalar]:
     """The tangent of the largest one, as for `jnp.max`; `pmax` itself has none."""
     found = _across_blocks(*primals, mesh_axes)
     hit = (primals[0] == found).astype(found.dtype)
@@ -78,20 +86,28 @@ def _(mesh_axes: tuple[str, ...], primals: tuple, tangents: tuple) -> tuple[Scal
 
 
 def automatic(mesh: Mesh) -> Mesh:
-    """The mesh with axes of type Auto: `jax.make_mesh` makes Explicit ones, along which every
-    operation outside of `jax.shard_map` would ask how its result lies.
+    """The mesh with axes of type Auto: `jax.make_mesh` makes Explicit ones, along which
+    every operation outside of `jax.shard_map` would ask how its result lies.
     """
     return Mesh(mesh.devices, mesh.axis_names)
 
 
-def by_device(fn: Callable[..., PyTree], mesh: Mesh, in_specs: PyTree, out_specs: PyTree) -> Any:
+def by_device(
+    fn: Callable[..., PyTree], mesh: Mesh, in_specs: PyTree, out_specs: PyTree
+) -> Any:
     """`jax.shard_map` for axes of any type.
 
-    Raises: ValueError for arrays whose types say how they lie on a mesh of Explicit axes.
+    Raises: ValueError for arrays whose types say how they lie on a mesh of Explicit
+        axes.
     """
-    # Scalars and conditionals of loops have no one type of variation: checked by tests instead.
+    # Scalars and conditionals of loops have no one type of variation: checked by tests
+    # instead.
     run = jax.shard_map(
-        fn, mesh=automatic(mesh), in_specs=in_specs, out_specs=out_specs, check_vma=False
+        fn,
+        mesh=automatic(mesh),
+        in_specs=in_specs,
+        out_specs=out_specs,
+        check_vma=False,
     )
 
     def call(*args: PyTree) -> PyTree:
@@ -109,8 +125,9 @@ def by_device(fn: Callable[..., PyTree], mesh: Mesh, in_specs: PyTree, out_specs
 
 
 def shard(tree: PyTree, mesh: Mesh, spec: P) -> PyTree:
-    """Every array of a pytree laid on the mesh by one `jax.sharding.PartitionSpec`; ``P()`` copies
-    it to every device. Among several processes each one keeps what its own devices hold.
+    """Every array of a pytree laid on the mesh by one `jax.sharding.PartitionSpec`;
+    ``P()`` copies it to every device. Among several processes each one keeps what its
+    own devices hold.
 
     >>> mesh = jax.make_mesh((1,), ("batch",), devices=jax.devices()[:1])
     >>> shard(np.ones((4, 2)), mesh, P("batch")).shape
@@ -124,7 +141,9 @@ def shard(tree: PyTree, mesh: Mesh, spec: P) -> PyTree:
         if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
             return jax.random.wrap_key_data(place(jax.random.key_data(x)))
         whole = np.asarray(x)
-        return jax.make_array_from_callback(whole.shape, sharding, lambda index: whole[index])
+        return jax.make_array_from_callback(
+            whole.shape, sharding, lambda index: whole[index]
+        )
 
     return jax.tree.map(place, tree)
 
@@ -132,8 +151,8 @@ def shard(tree: PyTree, mesh: Mesh, spec: P) -> PyTree:
 def raise_status(status: Int[Array, ""], messages: dict[int, str]) -> None:
     """Raise RuntimeError where a status has a message.
 
-    Inside jit nothing is raised, look at the status: an error from a callback on one of several
-    devices would end the whole process.
+    Inside jit nothing is raised, look at the status: an error from a callback on one of
+    several devices would end the whole process.
     """
     if not is_traced(status) and int(status) in messages:
         raise RuntimeError(messages[int(status)])
@@ -153,7 +172,9 @@ def wait_for_all(name: str) -> None:
 
 
 def agreed(value: int) -> int:
-    """What process 0 says, in every process: a network file system shows each its own time."""
+    """What process 0 says, in every process: a network file system shows each its own
+    time.
+    """
     if jax.process_count() == 1:
         return value
     from jax.experimental.multihost_utils import broadcast_one_to_all

@@ -1,7 +1,7 @@
 """Shape vocabulary shared by all signatures.
 
-Fields are ``"*c *x"``: channels first, space last. Functions act on one sample; batch with
-`jax.vmap`.
+Fields are ``"*c *x"``: channels first, space last. Functions act on one sample; batch
+with `jax.vmap`.
 """
 
 from typing import Any, TypeAlias

@@ -1,7 +1,8 @@
 """Boundary conditions: one set for ghost cells, kernel corrections and constraint rows.
 
-Values are array leaves: they can be batched, differentiated, and changed without recompiling.
-Derivatives are along the coordinate axis (∂u/∂x on both sides), not along the outward normal.
+Values are array leaves: they can be batched, differentiated, and changed without
+recompiling. Derivatives are along the coordinate axis (∂u/∂x on both sides), not along
+the outward normal.
 """
 
 from collections.abc import Callable
@@ -14,7 +15,8 @@ import jax.numpy as jnp
 from physcon._checks import require
 from physcon._typing import Array, ArrayLike, Float, Scalar
 
-#: A value: an array that broadcasts to the face (channels first), or a function of time.
+#: A value: an array that broadcasts to the face (channels first), or a function of
+#: time.
 Value: TypeAlias = Array | Callable[[Scalar], Array]
 
 
@@ -29,7 +31,9 @@ class Dirichlet(eqx.Module):
 
 
 class Neumann(eqx.Module):
-    """∂u/∂x = derivative on the side, along the coordinate axis (not the outward normal)."""
+    """∂u/∂x = derivative on the side, along the coordinate axis (not the outward
+    normal).
+    """
 
     derivative: Value = eqx.field(converter=_value, default=0.0)
 
@@ -43,7 +47,9 @@ class Robin(eqx.Module):
 
 
 class Flux(eqx.Module):
-    """The numerical flux through the side is given (positive along the coordinate axis)."""
+    """The numerical flux through the side is given (positive along the coordinate
+    axis).
+    """
 
     flux: Value = eqx.field(converter=_value, default=0.0)
 
@@ -53,31 +59,39 @@ class Periodic(eqx.Module):
 
 
 class Outflow(eqx.Module):
-    """Zero-order extrapolation: waves leave without reflection (LeVeque 2002, sec. 7.3.1)."""
+    """Zero-order extrapolation: waves leave without reflection (LeVeque 2002, sec.
+    7.3.1).
+    """
 
 
 class Reflective(eqx.Module):
-    """Solid wall: the normal velocity is mirrored, all else copied (LeVeque 2002, sec. 7.3.3)."""
+    """Solid wall: the normal velocity is mirrored, all else copied (LeVeque 2002, sec.
+    7.3.3).
+    """
 
 
 class Seam(eqx.Module):
-    """Where the block of one device meets the next one's, along a mesh axis in `jax.shard_map`.
+    """Where the block of one device meets the next one's, along a mesh axis in
+    `jax.shard_map`.
 
-    Attributes:
-        outer: the condition on this side of the whole grid; it acts on the outermost block.
-        mesh_axis: the name of the mesh axis along which the blocks are neighbours.
+    Attributes: outer: the condition on this side of the whole grid; it acts on the
+        outermost block. mesh_axis: the name of the mesh axis along which the blocks are
+        neighbours.
     """
 
     outer: "Dirichlet | Neumann | Robin | Flux | Periodic | Outflow | Reflective"
     mesh_axis: str = eqx.field(static=True)
 
 
-Condition: TypeAlias = Dirichlet | Neumann | Robin | Flux | Periodic | Outflow | Reflective | Seam
+Condition: TypeAlias = (
+    Dirichlet | Neumann | Robin | Flux | Periodic | Outflow | Reflective | Seam
+)
 _KINDS = (Dirichlet, Neumann, Robin, Flux, Periodic, Outflow, Reflective, Seam)
 
 
 class Boundary(eqx.Module):
-    """Conditions on all sides of a box: per axis a pair (lower, upper), or one for both sides.
+    """Conditions on all sides of a box: per axis a pair (lower, upper), or one for both
+    sides.
 
     >>> Boundary((Dirichlet(1.0), Neumann(0.0)), Periodic()).ndim
     2
@@ -86,7 +100,10 @@ class Boundary(eqx.Module):
     sides: tuple[tuple[Condition, Condition], ...]
 
     def __init__(self, *axes: Condition | tuple[Condition, Condition]):
-        pairs = [tuple(axis) if isinstance(axis, tuple | list) else (axis, axis) for axis in axes]
+        pairs = [
+            tuple(axis) if isinstance(axis, tuple | list) else (axis, axis)
+            for axis in axes
+        ]
         for axis, pair in enumerate(pairs):
             require(
                 len(pair) == 2 and all(isinstance(c, _KINDS) for c in pair),
@@ -115,7 +132,9 @@ class Boundary(eqx.Module):
 
     def seams(self) -> tuple[str, ...]:
         """The mesh axes along which the grid is divided among devices."""
-        return tuple(pair[0].mesh_axis for pair in self.sides if isinstance(pair[0], Seam))
+        return tuple(
+            pair[0].mesh_axis for pair in self.sides if isinstance(pair[0], Seam)
+        )
 
     def at(self, t: ArrayLike) -> "Boundary":
         """The same conditions with every function of time evaluated at `t`."""
@@ -128,16 +147,18 @@ class Boundary(eqx.Module):
 def one_sided_derivative(positions: Float[Array, " s"]) -> Float[Array, " s"]:
     """Coefficients c of the order-q one-sided difference: u'(x_0) ≈ Σ c_s u(x_s).
 
-    Shapes: q + 1 positions, the first one at the boundary; any distinct positions, so a mirrored
-    order gives the other side. Exact for polynomials of degree q.
+    Shapes: q + 1 positions, the first one at the boundary; any distinct positions, so a
+    mirrored order gives the other side. Exact for polynomials of degree q.
 
-    Source: derivative of the Lagrange interpolant in barycentric form (Berrut and Trefethen,
-    SIAM Review 46 (2004) 501, eq. 9.4).
+    Source: derivative of the Lagrange interpolant in barycentric form (Berrut and
+    Trefethen, SIAM Review 46 (2004) 501, eq. 9.4).
 
     >>> one_sided_derivative(jnp.array([0.0, 1.0, 2.0])).tolist()
     [-1.5, 2.0, -0.5]
     """
-    require(positions.shape[0] >= 2, "2 or more positions", positions.shape[0], "order >= 1")
+    require(
+        positions.shape[0] >= 2, "2 or more positions", positions.shape[0], "order >= 1"
+    )
     gaps = positions[:, None] - positions[None, :]
     gaps = gaps + jnp.eye(positions.shape[0], dtype=positions.dtype)
     w = 1 / jnp.prod(gaps, axis=1)

@@ -66,7 +66,9 @@ class Law:
 
 
 class Report(NamedTuple):
-    """What changed: conservation errors in the units of the integral, changes in units of std."""
+    """What changed: conservation errors in the units of the integral, changes in units
+    of std.
+    """
 
     error_before: float
     error_after: float
@@ -95,24 +97,35 @@ def constrain_file(
     names: Names | None = None,
     force: bool = False,
 ) -> Report:
-    """Read predictions, condition them on the law, and write the same layout to `output`.
+    """Read predictions, condition them on the law, and write the same layout to
+    `output`.
 
-    Every time (batch entry) is conditioned on its own. An ensemble is conditioned member by member
-    with the ensemble's variance (Matheron's rule), so that each member obeys the law.
+    Every time (batch entry) is conditioned on its own. An ensemble is conditioned
+    member by member with the ensemble's variance (Matheron's rule), so that each member
+    obeys the law.
 
-    Raises:
-        ValueError: whatever is wrong with the file or the law, before anything is written.
+    Raises: ValueError: whatever is wrong with the file or the law, before anything is
+        written.
     """
     names = names or Names()
     if not force:
-        require(not Path(output).exists(), "a new file", f"{output} exists", "add --force")
+        require(
+            not Path(output).exists(), "a new file", f"{output} exists", "add --force"
+        )
     arrays = read_arrays(predictions)
     present = ", ".join(sorted(arrays)) or "no arrays"
     for name in names.axes():
-        require(name in arrays, f"coordinates {name!r}", present, "name them: --names.coordinates")
+        require(
+            name in arrays,
+            f"coordinates {name!r}",
+            present,
+            "name them: --names.coordinates",
+        )
     mean, std, spread, ensemble = _prediction(arrays, names, present)
     dimensions = read_dimensions(predictions)
-    _check_order(dimensions.get(names.samples if ensemble else names.mean), dimensions, names)
+    _check_order(
+        dimensions.get(names.samples if ensemble else names.mean), dimensions, names
+    )
     # Same arithmetic as the file: float64 stays float64.
     with jax.enable_x64(mean.dtype == np.float64):
         grid = _grid(arrays, names, mean.shape)
@@ -124,7 +137,10 @@ def constrain_file(
     if ensemble:
         out: Arrays = {names.samples: new_mean}
     else:
-        out = {names.mean: new_mean, spread: new_std**2 if spread == names.variance else new_std}
+        out = {
+            names.mean: new_mean,
+            spread: new_std**2 if spread == names.variance else new_std,
+        }
     write_arrays(output, out, like=predictions, force=force)
     change = np.abs(new_mean - mean) / std
     low, up = _bounds(law)
@@ -141,26 +157,55 @@ def constrain_file(
 def _prediction(
     arrays: Arrays, names: Names, present: str
 ) -> tuple[np.ndarray, np.ndarray, str, bool]:
-    """Mean (or samples), std of the same shape, the spread's name, whether it is an ensemble."""
+    """Mean (or samples), std of the same shape, the spread's name, whether it is an
+    ensemble.
+    """
     ensemble = names.mean not in arrays
     name = names.samples if ensemble else names.mean
-    require(name in arrays, f"{names.mean!r} or {names.samples!r}", present, "see --names")
+    require(
+        name in arrays, f"{names.mean!r} or {names.samples!r}", present, "see --names"
+    )
     mean = arrays[name]
     mean = mean if mean.dtype == np.float64 else mean.astype(np.float32)
     if ensemble:
-        require(mean.shape[0] >= 2, "2 or more members", mean.shape[0], "give a mean and a std")
+        require(
+            mean.shape[0] >= 2,
+            "2 or more members",
+            mean.shape[0],
+            "give a mean and a std",
+        )
         spread = names.samples
         std = np.broadcast_to(np.std(mean, axis=0, ddof=1), mean.shape)
     else:
         spread = names.std if names.std in arrays else names.variance
-        require(spread in arrays, f"{names.std!r} or {names.variance!r}", present, "see --names")
+        require(
+            spread in arrays,
+            f"{names.std!r} or {names.variance!r}",
+            present,
+            "see --names",
+        )
         std = arrays[spread].astype(mean.dtype)
-        require(std.shape == mean.shape, f"{spread!r} of shape {mean.shape}", std.shape, "reshape")
+        require(
+            std.shape == mean.shape,
+            f"{spread!r} of shape {mean.shape}",
+            std.shape,
+            "reshape",
+        )
     for label, a in ((name, mean), (spread, std)):
         bad = int(np.sum(~np.isfinite(a)))
-        require(bad == 0, f"finite values in {label!r}", f"{bad} NaN or infinite", "fill or drop")
+        require(
+            bad == 0,
+            f"finite values in {label!r}",
+            f"{bad} NaN or infinite",
+            "fill or drop",
+        )
     bad = int(np.sum(std <= 0))
-    require(bad == 0, f"a positive {spread!r}", f"{bad} values <= 0", "every point needs a spread")
+    require(
+        bad == 0,
+        f"a positive {spread!r}",
+        f"{bad} values <= 0",
+        "every point needs a spread",
+    )
     return mean, np.sqrt(std) if spread == names.variance else std, spread, ensemble
 
 
@@ -170,22 +215,40 @@ def _check_order(
     """Refuse a NetCDF field whose space axes, known by name, are not the last ones."""
     space = tuple(d for name in names.axes() for d in dimensions.get(name, ()))
     if field is not None and set(space) <= set(field):
-        remedy = "transpose the file (xarray: data.transpose), or see --names.coordinates"
-        require(field[len(field) - len(space) :] == space, f"last axes {space}", field, remedy)
+        remedy = (
+            "transpose the file (xarray: data.transpose), or see --names.coordinates"
+        )
+        require(
+            field[len(field) - len(space) :] == space,
+            f"last axes {space}",
+            field,
+            remedy,
+        )
 
 
 def _grid(arrays: Arrays, names: Names, shape: tuple[int, ...]) -> Grid:
     axes = [arrays[name] for name in names.axes()]
     for name, a in zip(names.axes(), axes, strict=True):
-        require(a.ndim == 1, f"1-D coordinates {name!r}", a.shape, "give one axis per name")
+        require(
+            a.ndim == 1, f"1-D coordinates {name!r}", a.shape, "give one axis per name"
+        )
         sorted_ = bool(np.all(np.diff(a) > 0))
-        require(sorted_, f"increasing coordinates {name!r}", "unsorted or repeated ones", "sort")
+        require(
+            sorted_,
+            f"increasing coordinates {name!r}",
+            "unsorted or repeated ones",
+            "sort",
+        )
     space = shape[len(shape) - len(axes) :]
     sizes = tuple(a.size for a in axes)
-    expected = f"coordinates of {space} (nodes) or {tuple(n + 1 for n in space)} (cell faces)"
+    expected = (
+        f"coordinates of {space} (nodes) or {tuple(n + 1 for n in space)} (cell faces)"
+    )
     remedy = f"space axes come last, in the order {names.axes()}"
     faces = sizes == tuple(n + 1 for n in space)
-    require(len(space) == len(axes) and (faces or sizes == space), expected, sizes, remedy)
+    require(
+        len(space) == len(axes) and (faces or sizes == space), expected, sizes, remedy
+    )
     return Grid.cells(*axes) if faces else Grid.nodes(*axes)
 
 
@@ -194,14 +257,27 @@ def _mass(law: Law, arrays: Arrays, batch: tuple[int, ...], present: str) -> np.
         mass = np.asarray(float(law.integral))
     except ValueError:
         require(
-            law.integral in arrays, f"a number or an array {law.integral!r}", present, "name it"
+            law.integral in arrays,
+            f"a number or an array {law.integral!r}",
+            present,
+            "name it",
         )
         mass = arrays[law.integral]
-    require(bool(np.all(np.isfinite(mass))), "a finite integral", "NaN or infinity", "fill it")
+    require(
+        bool(np.all(np.isfinite(mass))),
+        "a finite integral",
+        "NaN or infinity",
+        "fill it",
+    )
     fits = mass.ndim <= len(batch) and all(
         m in (1, n) for m, n in zip(mass.shape[::-1], batch[::-1], strict=False)
     )
-    require(fits, f"an integral that broadcasts to {batch}", mass.shape, "one per batch entry")
+    require(
+        fits,
+        f"an integral that broadcasts to {batch}",
+        mass.shape,
+        "one per batch entry",
+    )
     return np.broadcast_to(mass, batch)
 
 
@@ -217,7 +293,12 @@ def _constrain(
 ) -> tuple[np.ndarray, np.ndarray]:
     lower, upper = _bounds(law)
     noise = law.noise_std
-    require(noise is None or noise >= 0, "noise_std >= 0", noise, "a standard deviation, or none")
+    require(
+        noise is None or noise >= 0,
+        "noise_std >= 0",
+        noise,
+        "a standard deviation, or none",
+    )
     box = np.isfinite(lower) or np.isfinite(upper)
     if box and law.noise_std is None:
         weights = np.asarray(grid.weights(law.rule), dtype=np.float64)
@@ -227,13 +308,20 @@ def _constrain(
         reach = f"[{mass.min():.6g}, {mass.max():.6g}]"
         remedy = "widen the bounds or correct the integral"
         require(
-            within, f"integrals within the bounds' reach [{low:.6g}, {high:.6g}]", reach, remedy
+            within,
+            f"integrals within the bounds' reach [{low:.6g}, {high:.6g}]",
+            reach,
+            remedy,
         )
 
     def one(mean: Array, std: Array, mass: Array) -> tuple[Array, Array]:
         prior = Gaussian.diagonal(mean, std)
         constraint = integral(grid, mass, law.noise_std, law.rule)
-        found = bounded(prior, constraint, lower, upper) if box else condition(prior, constraint)
+        found = (
+            bounded(prior, constraint, lower, upper)
+            if box
+            else condition(prior, constraint)
+        )
         mean = found.mean if isinstance(found, Bounded) else found.posterior.mean
         return mean, found.posterior.std()
 

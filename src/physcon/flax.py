@@ -5,9 +5,9 @@
     FromNNX(model)            a Flax NNX model as an Equinox module
     FromLinen(model, vars)    a Flax Linen model as an Equinox module
 
-Parameters are named by their path in the Equinox module: ``blocks.0.skip.weight``. What is not
-trained (integer arrays, PRNG keys, and what `frozen` names) is kept apart from the parameters, and
-what is no array is static.
+Parameters are named by their path in the Equinox module: ``blocks.0.skip.weight``. What
+is not trained (integer arrays, PRNG keys, and what `frozen` names) is kept apart from
+the parameters, and what is no array is static.
 """
 
 from collections.abc import Callable, Hashable, Mapping
@@ -33,24 +33,31 @@ class Constant(nnx.Variable):
 
 
 class NNX(nnx.Module):
-    """An Equinox module as a Flax NNX module: trains with `nnx.Optimizer`, splits and merges.
+    """An Equinox module as a Flax NNX module: trains with `nnx.Optimizer`, splits and
+    merges.
 
-    ``NNX(module)(*args) == module(*args)``; ``parameters["blocks.0.skip.weight"]`` is an
-    `nnx.Param`. Two modules of one structure share one compilation.
+    ``NNX(module)(*args) == module(*args)``; ``parameters["blocks.0.skip.weight"]`` is
+    an `nnx.Param`. Two modules of one structure share one compilation.
 
-    Args:
-        frozen: names, or beginnings of names (``"inputs"``), of arrays that are not trained.
+    Args: frozen: names, or beginnings of names (``"inputs"``), of arrays that are not
+        trained.
     """
 
     def __init__(self, module: PyTree, frozen: tuple[str, ...] = ()):
         parameters, constants, self.skeleton = _take_apart(module, frozen)
-        self.parameters = nnx.Dict({name: nnx.Param(x) for name, x in parameters.items()})
+        self.parameters = nnx.Dict(
+            {name: nnx.Param(x) for name, x in parameters.items()}
+        )
         self.constants = nnx.Dict({name: Constant(x) for name, x in constants.items()})
 
     def module(self) -> PyTree:
-        """The Equinox module with the present parameters: for its other methods, and to save."""
+        """The Equinox module with the present parameters: for its other methods, and to
+        save.
+        """
         variables = {**self.parameters, **self.constants}
-        return self.skeleton.put_together({name: v.get_value() for name, v in variables.items()})
+        return self.skeleton.put_together(
+            {name: v.get_value() for name, v in variables.items()}
+        )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """What the Equinox module gives."""
@@ -58,7 +65,8 @@ class NNX(nnx.Module):
 
 
 class Linen(linen.Module):
-    """An Equinox module as a Flax Linen module: ``Linen(make).apply(variables, *args)``.
+    """An Equinox module as a Flax Linen module: ``Linen(make).apply(variables,
+    *args)``.
 
     Attributes:
         make: a function of a PRNG key to the module, such as
@@ -77,7 +85,9 @@ class Linen(linen.Module):
         shapes = eqx.filter_eval_shape(self.make, key)
         parameters, constants, skeleton = _take_apart(shapes, self.frozen)
         if self.is_initializing():
-            parameters, constants, _ = _take_apart(self.make(self.make_rng("params")), self.frozen)
+            parameters, constants, _ = _take_apart(
+                self.make(self.make_rng("params")), self.frozen
+            )
         arrays = {n: self.param(n, _given, x) for n, x in parameters.items()}
         for n, x in constants.items():
             arrays[n] = self.variable("constants", n, _given, None, x).value
@@ -91,9 +101,9 @@ class Linen(linen.Module):
 class FromNNX(eqx.Module):
     """A Flax NNX model as an Equinox module, with its arrays as leaves.
 
-    For `physcon.training.fit`, `condition` pipelines and `physcon.export`. Pure: what a call
-    changes in the model (running means, counters of random streams) is dropped, so switch dropout
-    and batch statistics off by ``model.eval()`` first.
+    For `physcon.training.fit`, `condition` pipelines and `physcon.export`. Pure: what a
+    call changes in the model (running means, counters of random streams) is dropped, so
+    switch dropout and batch statistics off by ``model.eval()`` first.
     """
 
     state: Any
@@ -145,22 +155,38 @@ class _Skeleton(NamedTuple):
     static: tuple[Hashable, ...]
 
     def put_together(self, arrays: Mapping[str, Array]) -> PyTree:
-        leaves = [arrays.get(n, s) for n, s in zip(self.names, self.static, strict=True)]
+        leaves = [
+            arrays.get(n, s) for n, s in zip(self.names, self.static, strict=True)
+        ]
         return jax.tree.unflatten(self.treedef, leaves)
 
 
-def _take_apart(module: PyTree, frozen: tuple[str, ...]) -> tuple[dict, dict, _Skeleton]:
-    """Trained arrays, other arrays, and all else; arrays or their `jax.ShapeDtypeStruct`."""
+def _take_apart(
+    module: PyTree, frozen: tuple[str, ...]
+) -> tuple[dict, dict, _Skeleton]:
+    """Trained arrays, other arrays, and all else; arrays or their
+    `jax.ShapeDtypeStruct`.
+    """
     paths, treedef = jax.tree_util.tree_flatten_with_path(module)
-    leaves = {jax.tree_util.keystr(p, simple=True, separator="."): leaf for p, leaf in paths}
-    arrays = {n: x for n, x in leaves.items() if hasattr(x, "dtype") and hasattr(x, "shape")}
+    leaves = {
+        jax.tree_util.keystr(p, simple=True, separator="."): leaf for p, leaf in paths
+    }
+    arrays = {
+        n: x for n, x in leaves.items() if hasattr(x, "dtype") and hasattr(x, "shape")
+    }
     for start in frozen:
         known = any(_below(n, start) for n in arrays)
-        require(known, "names of arrays in frozen", start, f"choose from {', '.join(arrays)}")
+        require(
+            known,
+            "names of arrays in frozen",
+            start,
+            f"choose from {', '.join(arrays)}",
+        )
     trained = {
         n: x
         for n, x in arrays.items()
-        if jnp.issubdtype(x.dtype, jnp.inexact) and not any(_below(n, s) for s in frozen)
+        if jnp.issubdtype(x.dtype, jnp.inexact)
+        and not any(_below(n, s) for s in frozen)
     }
     constants = {n: x for n, x in arrays.items() if n not in trained}
     static = tuple(None if n in arrays else leaf for n, leaf in leaves.items())
@@ -172,5 +198,11 @@ def _below(name: str, start: str) -> bool:
 
 
 def _given(key: PRNGKeyArray | None, x: Any) -> Array:
-    """`x` itself, or zeros where only its shape is known (Flax then asks for the shape only)."""
-    return jnp.zeros(x.shape, x.dtype) if isinstance(x, jax.ShapeDtypeStruct) else jnp.asarray(x)
+    """`x` itself, or zeros where only its shape is known (Flax then asks for the shape
+    only).
+    """
+    return (
+        jnp.zeros(x.shape, x.dtype)
+        if isinstance(x, jax.ShapeDtypeStruct)
+        else jnp.asarray(x)
+    )

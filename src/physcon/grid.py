@@ -1,8 +1,9 @@
-"""Tensor-product grids in one to three dimensions, and what an array on them integrates to.
+"""Tensor-product grids in one to three dimensions, and what an array on them integrates
+to.
 
-An array holds either *cell averages* (finite volumes: the sum over cells of volume times average is
-the integral, exactly) or *nodal values* (point values: an integral is a quadrature and has an
-error). Which of the two is a property of the grid.
+An array holds either *cell averages* (finite volumes: the sum over cells of volume
+times average is the integral, exactly) or *nodal values* (point values: an integral is
+a quadrature and has an error). Which of the two is a property of the grid.
 """
 
 from typing import Literal, cast
@@ -12,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from physcon._checks import concrete, is_traced, require
-from physcon._linalg import float64_primal
+from physcon._numerics.float64 import float64_primal
 from physcon._typing import Array, ArrayLike, Float
 from physcon.quadrature import RULES, Rule
 
@@ -41,7 +42,8 @@ class Grid(eqx.Module):
         shape: int | tuple[int, ...],
         location: Location = "cells",
     ) -> "Grid":
-        """`shape` equal cells on the box [lower, upper], or nodes that include both ends.
+        """`shape` equal cells on the box [lower, upper], or nodes that include both
+        ends.
 
         A scalar bound is that of all axes.
 
@@ -55,13 +57,17 @@ class Grid(eqx.Module):
         _check_sizes(tuple(sizes.tolist()), location)
         coordinates, spacings = [], []
         for n, a, b in zip(
-            sizes.tolist(), _per_axis(lower, sizes.size), _per_axis(upper, sizes.size), strict=True
+            sizes.tolist(),
+            _per_axis(lower, sizes.size),
+            _per_axis(upper, sizes.size),
+            strict=True,
         ):
             if not is_traced(a) and not is_traced(b):
                 require(bool(a < b), "lower < upper", f"[{a}, {b}]", "swap the bounds")
             intervals = n if location == "cells" else n - 1
             start, stop = (0.5, n - 0.5) if location == "cells" else (0.0, n - 1.0)
-            # NumPy's float64 until the one rounding at the end, where the bounds are not traced.
+            # NumPy's float64 until the one rounding at the end, where the bounds are
+            # not traced.
             fraction = np.linspace(start, stop, n) / intervals
             coordinates.append(jnp.asarray(a + (b - a) * fraction, dtype=float))
             spacings.append(jnp.asarray((b - a) / intervals, dtype=float))
@@ -82,7 +88,10 @@ class Grid(eqx.Module):
         coordinates, spacings = [], []
         for p in points:
             require(
-                np.ndim(p) == 1, "one 1-D array per axis", f"ndim {np.ndim(p)}", "pass each axis"
+                np.ndim(p) == 1,
+                "one 1-D array per axis",
+                f"ndim {np.ndim(p)}",
+                "pass each axis",
             )
             exact = concrete(p)  # differences of float64 input are taken in float64
             if exact is None:
@@ -96,7 +105,9 @@ class Grid(eqx.Module):
                     f"smallest gap {gaps.min() if gaps.size else None}",
                     "sort them and remove repeated points",
                 )
-            coordinates.append(jnp.asarray(mid if location == "cells" else p, dtype=float))
+            coordinates.append(
+                jnp.asarray(mid if location == "cells" else p, dtype=float)
+            )
             spacings.append(jnp.asarray(gaps, dtype=float))
         grid = cls(tuple(coordinates), tuple(spacings), location)
         _check_sizes(grid.shape, location)
@@ -123,7 +134,9 @@ class Grid(eqx.Module):
 
     def widths(self, axis: int = 0) -> Float[Array, " n"]:
         """Cell widths of an axis; for nodes the widths of their control volumes."""
-        return self._weights_1d(axis, "midpoint" if self.location == "cells" else "trapezoid")
+        return self._weights_1d(
+            axis, "midpoint" if self.location == "cells" else "trapezoid"
+        )
 
     def faces(self, axis: int = 0) -> Float[Array, " _"]:
         """Face positions of an axis (of the control volumes, for nodes)."""
@@ -138,7 +151,8 @@ class Grid(eqx.Module):
         return tuple(jnp.meshgrid(*self.coordinates, indexing="ij"))
 
     def weights(self, rule: Rule | None = None) -> Float[Array, "*x"]:
-        """Quadrature weights: what the array represents, times these, sums to the integral.
+        """Quadrature weights: what the array represents, times these, sums to the
+        integral.
 
         Shapes: the grid's shape; outer product over the axes.
 
@@ -148,7 +162,11 @@ class Grid(eqx.Module):
         """
         if rule is None:
             rule = "midpoint" if self.location == "cells" else "trapezoid"
-        allowed = ("midpoint",) if self.location == "cells" else ("trapezoid", "simpson", "spline")
+        allowed = (
+            ("midpoint",)
+            if self.location == "cells"
+            else ("trapezoid", "simpson", "spline")
+        )
         require(
             rule in allowed,
             f"a rule for {self.location}: one of {allowed}",
@@ -165,10 +183,17 @@ class Grid(eqx.Module):
         """Volumes of the cells, or of the nodes' control volumes."""
         return self.weights()
 
-    def integrate(self, u: Float[Array, "*c_x"], rule: Rule | None = None) -> Float[Array, "*c"]:
+    def integrate(
+        self, u: Float[Array, "*c_x"], rule: Rule | None = None
+    ) -> Float[Array, "*c"]:
         """Integral over the trailing space axes, summed in float64."""
         got = u.shape[u.ndim - self.ndim :]
-        require(got == self.shape, f"trailing axes {self.shape}", got, "space axes come last")
+        require(
+            got == self.shape,
+            f"trailing axes {self.shape}",
+            got,
+            "space axes come last",
+        )
         return _weighted_sum(u, self.weights(rule).astype(u.dtype))
 
     def _weights_1d(self, axis: int, rule: Rule) -> Float[Array, " n"]:
@@ -182,23 +207,40 @@ class Grid(eqx.Module):
 @float64_primal
 def _weighted_sum(u: Float[Array, "*c_x"], w: Float[Array, "*x"]) -> Float[Array, "*c"]:
     channels = u.ndim - w.ndim
-    return jnp.sum(u * w.reshape((1,) * channels + w.shape), axis=tuple(range(channels, u.ndim)))
+    return jnp.sum(
+        u * w.reshape((1,) * channels + w.shape), axis=tuple(range(channels, u.ndim))
+    )
 
 
 def _per_axis(bound: ArrayLike | tuple[ArrayLike, ...], axes: int) -> tuple:
     """One bound per axis; a scalar is that of all axes."""
     given = tuple(bound) if np.ndim(bound) else (bound,) * axes  # type: ignore[arg-type]
-    require(len(given) == axes, f"a scalar or {axes} bounds, one per axis", len(given), "see shape")
+    require(
+        len(given) == axes,
+        f"a scalar or {axes} bounds, one per axis",
+        len(given),
+        "see shape",
+    )
     return given
 
 
 def _check_location(location: str) -> None:
-    require(location in ("cells", "nodes"), "'cells' or 'nodes'", repr(location), "choose one")
+    require(
+        location in ("cells", "nodes"),
+        "'cells' or 'nodes'",
+        repr(location),
+        "choose one",
+    )
 
 
 def _check_sizes(shape: tuple[int, ...], location: Location) -> None:
     least = 1 if location == "cells" else 2
-    require(1 <= len(shape) <= 3, "1 to 3 axes", len(shape), "use a product of grids beyond")
     require(
-        min(shape) >= least, f"at least {least} {cast(str, location)} per axis", shape, "refine"
+        1 <= len(shape) <= 3, "1 to 3 axes", len(shape), "use a product of grids beyond"
+    )
+    require(
+        min(shape) >= least,
+        f"at least {least} {cast(str, location)} per axis",
+        shape,
+        "refine",
     )

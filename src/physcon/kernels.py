@@ -7,7 +7,8 @@ import jax.numpy as jnp
 
 from physcon._typing import Array, Float
 
-#: Correlation at a squared scaled distance, 1 at 0. The square, because it is smooth at 0.
+#: Correlation at a squared scaled distance, 1 at 0. The square, because it is smooth at
+#: 0.
 Kernel: TypeAlias = Callable[[Float[Array, "*s"]], Float[Array, "*s"]]
 
 
@@ -47,7 +48,8 @@ def matern52(squared: Float[Array, "*s"]) -> Float[Array, "*s"]:
 
 
 def squared_exponential(squared: Float[Array, "*s"]) -> Float[Array, "*s"]:
-    """exp(-r² / 2): analytic paths; its matrices are singular to rounding. Prefer a Matérn.
+    """exp(-r² / 2): analytic paths; its matrices are singular to rounding. Prefer a
+    Matérn.
 
     Source: Rasmussen and Williams (2006), eq. 4.9.
     """

@@ -1,8 +1,8 @@
 """Scores of probabilistic predictions, and what they miss of the physics.
 
-Predictions are means and standard deviations (> 0) per point, or samples; scores are means over all
-points of one prediction, so `jax.vmap` gives one score per function. The proper scores are smooth
-in mean and std, hence also losses.
+Predictions are means and standard deviations (> 0) per point, or samples; scores are
+means over all points of one prediction, so `jax.vmap` gives one score per function. The
+proper scores are smooth in mean and std, hence also losses.
 """
 
 from math import pi, sqrt
@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax.scipy.special import erfinv, ndtr
 
 from physcon._checks import require, require_shape
-from physcon._linalg import float64_primal
+from physcon._numerics.float64 import float64_primal
 from physcon._typing import Array, ArrayLike, Bool, Float, Scalar
 
 
@@ -32,7 +32,8 @@ def relative_l2(mean: Float[Array, "*x"], truth: Float[Array, "*x"]) -> Scalar:
 def gaussian_log_likelihood(
     mean: Float[Array, "*x"], std: Float[Array, "*x"], truth: Float[Array, "*x"]
 ) -> Scalar:
-    """Mean over points of ln N(truth; mean, std²): marginal, correlations are not scored.
+    """Mean over points of ln N(truth; mean, std²): marginal, correlations are not
+    scored.
 
     Source: the LL of Hansen et al. (2023), tables of results.
     """
@@ -43,9 +44,11 @@ def gaussian_log_likelihood(
 def gaussian_crps(
     mean: Float[Array, "*x"], std: Float[Array, "*x"], truth: Float[Array, "*x"]
 ) -> Scalar:
-    """Continuous ranked probability score of N(mean, std²), mean over points; less is better.
+    """Continuous ranked probability score of N(mean, std²), mean over points; less is
+    better.
 
-    σ (z (2 Φ(z) - 1) + 2 φ(z) - 1/√π), z = (truth - mean) / σ, in the units of the truth.
+    σ (z (2 Φ(z) - 1) + 2 φ(z) - 1/√π), z = (truth - mean) / σ, in the units of the
+    truth.
 
     Source: Gneiting and Raftery, J. Am. Stat. Assoc. 102 (2007) 359, sec. 4.2.
     """
@@ -57,9 +60,11 @@ def gaussian_crps(
 def energy_score(
     samples: Float[Array, "s *x"], truth: Float[Array, "*x"], fair: bool = True
 ) -> Scalar:
-    """E|X - truth| - E|X - X'| / 2 with the Euclidean norm of whole fields; less is better.
+    """E|X - truth| - E|X - X'| / 2 with the Euclidean norm of whole fields; less is
+    better.
 
-    Shapes: s samples of a field. Memory is that of the samples: pairs are visited row by row.
+    Shapes: s samples of a field. Memory is that of the samples: pairs are visited row
+        by row.
 
     Args:
         fair: average over the s (s - 1) pairs of different samples, unbiased in s; else over all s²
@@ -97,7 +102,9 @@ def interval_width(std: Float[Array, "*x"], level: float = 0.95) -> Scalar:
 def probability_integral_transform(
     mean: Float[Array, "*x"], std: Float[Array, "*x"], truth: Float[Array, "*x"]
 ) -> Float[Array, "*x"]:
-    """Φ((truth - mean) / std) per point: uniform on [0, 1] if the prediction is calibrated."""
+    """Φ((truth - mean) / std) per point: uniform on [0, 1] if the prediction is
+    calibrated.
+    """
     return ndtr(standardized(mean, std, truth))
 
 
@@ -138,8 +145,8 @@ def shock_position(
         interpolate: the crossing of the straight line from the point before, which is within the
             interval and differentiable in u; else the coordinate itself, as published.
 
-    Source: the downstream task of Hansen et al. (2023). Their code multiplies the index by a
-    spacing of 1/n on n points, and takes index 0 where no point is below.
+    Source: the downstream task of Hansen et al. (2023). Their code multiplies the index
+    by a spacing of 1/n on n points, and takes index 0 where no point is below.
     """
     require_shape(u, x.shape, "u")
     below = u <= threshold
@@ -155,16 +162,21 @@ def shock_position(
     return ShockPosition(position, found)
 
 
-def shock_position_error(shocks: ShockPosition, truth: ArrayLike) -> tuple[Scalar, Scalar]:
-    """Mean distance of the found positions from the true one, and the share that was found.
+def shock_position_error(
+    shocks: ShockPosition, truth: ArrayLike
+) -> tuple[Scalar, Scalar]:
+    """Mean distance of the found positions from the true one, and the share that was
+    found.
 
-    Shapes: shocks of a batch of samples ``(s,)``, one true position. The distance is infinite
-    where no sample has a shock.
+    Shapes: shocks of a batch of samples ``(s,)``, one true position. The distance is
+    infinite where no sample has a shock.
     """
     distance = jnp.abs(shocks.position - jnp.asarray(truth, shocks.position.dtype))
     number = jnp.sum(shocks.found)
     mean = jnp.sum(jnp.where(shocks.found, distance, 0.0)) / jnp.maximum(number, 1)
-    return jnp.where(number > 0, mean, jnp.inf), jnp.mean(shocks.found.astype(distance.dtype))
+    return jnp.where(number > 0, mean, jnp.inf), jnp.mean(
+        shocks.found.astype(distance.dtype)
+    )
 
 
 def standardized(
@@ -181,7 +193,9 @@ def _quantile(level: float) -> Scalar:
     return sqrt(2) * erfinv(jnp.asarray(level, dtype=float))
 
 
-def _distances(rows: Float[Array, "s n"], point: Float[Array, " n"]) -> Float[Array, " s"]:
+def _distances(
+    rows: Float[Array, "s n"], point: Float[Array, " n"]
+) -> Float[Array, " s"]:
     """Euclidean distances, with the derivative 0 where two points coincide."""
     squared = jnp.sum((rows - point[None]) ** 2, axis=1)
     apart = squared > 0
@@ -189,5 +203,7 @@ def _distances(rows: Float[Array, "s n"], point: Float[Array, " n"]) -> Float[Ar
 
 
 @float64_primal
-def _excess(mean: Float[Array, "*x"], weights: Float[Array, "*x"], mass: Scalar) -> Scalar:
+def _excess(
+    mean: Float[Array, "*x"], weights: Float[Array, "*x"], mass: Scalar
+) -> Scalar:
     return jnp.sum(weights * mean) - mass

@@ -1,8 +1,8 @@
 """One-dimensional quadrature rules on given points, as weights that sum nodal values.
 
-All are linear in the values and depend on the gaps only, so each is one row of a conservation law.
-Order of the error for smooth integrands: trapezoid 2, Simpson 4 on equal gaps (3 on unequal ones),
-spline 4.
+All are linear in the values and depend on the gaps only, so each is one row of a
+conservation law. Order of the error for smooth integrands: trapezoid 2, Simpson 4 on
+equal gaps (3 on unequal ones), spline 4.
 """
 
 from collections.abc import Callable
@@ -28,13 +28,20 @@ def trapezoid(gaps: Float[Array, " g"]) -> Float[Array, " g+1"]:
 
 
 def simpson(gaps: Float[Array, " g"]) -> Float[Array, " g+1"]:
-    """Composite Simpson rule for unequal gaps; an odd last interval takes a parabola's share.
+    """Composite Simpson rule for unequal gaps; an odd last interval takes a parabola's
+    share.
 
-    Source: the parabola through three points of gaps h0, h1, integrated over both of them, and over
-    the last one only (Cartwright, J. Math. Sci. Math. Educ. 12 (2017), eqs. 3 and 8).
+    Source: the parabola through three points of gaps h0, h1, integrated over both of
+    them, and over the last one only (Cartwright, J. Math. Sci. Math. Educ. 12 (2017),
+    eqs. 3 and 8).
     """
     intervals = gaps.shape[0]
-    require(intervals >= 2, "3 or more nodes for Simpson's rule", intervals + 1, "use 'trapezoid'")
+    require(
+        intervals >= 2,
+        "3 or more nodes for Simpson's rule",
+        intervals + 1,
+        "use 'trapezoid'",
+    )
     pairs = intervals // 2
     h0, h1 = gaps[0 : 2 * pairs : 2], gaps[1 : 2 * pairs : 2]
     h = h0 + h1
@@ -59,26 +66,39 @@ def spline(gaps: Float[Array, " g"]) -> Float[Array, " g+1"]:
     """Integral of the not-a-knot cubic spline through the nodal values.
 
     With M the second derivatives at the nodes, the integral is the trapezoid sum minus
-    sum h^3 (M_i + M_{i+1}) / 24, and M solves a tridiagonal system T M = D u whose two end
-    unknowns the not-a-knot condition eliminates; hence the weights are
-    trapezoid - Dᵀ T⁻ᵀ c (de Boor, A Practical Guide to Splines, ch. IV).
+    sum h^3 (M_i + M_{i+1}) / 24, and M solves a tridiagonal system T M = D u whose two
+    end unknowns the not-a-knot condition eliminates; hence the weights are trapezoid -
+    Dᵀ T⁻ᵀ c (de Boor, A Practical Guide to Splines, ch. IV).
     """
-    require(gaps.shape[0] >= 3, "4 or more nodes for a spline", gaps.shape[0] + 1, "use 'simpson'")
+    require(
+        gaps.shape[0] >= 3,
+        "4 or more nodes for a spline",
+        gaps.shape[0] + 1,
+        "use 'simpson'",
+    )
     h0, h1 = gaps[:-1], gaps[1:]  # left and right gap of each inner node
     first, last = gaps[0] / gaps[1], gaps[-1] / gaps[-2]
     # M_0 = (1 + first) M_1 - first M_2, and mirrored, inserted into the end rows.
-    diagonal = (2 * (h0 + h1)).at[0].add(h0[0] * (1 + first)).at[-1].add(h1[-1] * (1 + last))
+    diagonal = (
+        (2 * (h0 + h1)).at[0].add(h0[0] * (1 + first)).at[-1].add(h1[-1] * (1 + last))
+    )
     lower = h0.at[0].set(0).at[-1].add(-h1[-1] * last)
     upper = h1.at[-1].set(0).at[0].add(-h0[0] * first)
     # c: the derivative of sum h^3 (M_i + M_{i+1}) / 24 with respect to the inner M.
     share = trapezoid(gaps**3) / 12
     c = share[1:-1].at[0].add(share[0] * (1 + first)).at[1].add(-share[0] * first)
     c = c.at[-1].add(share[-1] * (1 + last)).at[-2].add(-share[-1] * last)
-    transposed = (jnp.roll(upper, 1).at[0].set(0), diagonal, jnp.roll(lower, -1).at[-1].set(0))
+    transposed = (
+        jnp.roll(upper, 1).at[0].set(0),
+        diagonal,
+        jnp.roll(lower, -1).at[-1].set(0),
+    )
     z = jax.lax.linalg.tridiagonal_solve(*transposed, c[:, None])[:, 0]
     # (D u)_i = 6 ((u_{i+1} - u_i) / h1 - (u_i - u_{i-1}) / h0), transposed.
     left, right = 6 * z / h0, 6 * z / h1
-    moment = jnp.pad(left, (0, 2)) - jnp.pad(left + right, (1, 1)) + jnp.pad(right, (2, 0))
+    moment = (
+        jnp.pad(left, (0, 2)) - jnp.pad(left + right, (1, 1)) + jnp.pad(right, (2, 0))
+    )
     return trapezoid(gaps) - moment
 
 

@@ -3,8 +3,8 @@
     conserve = physcon.torch.wrap(lambda mean, std: condition(...).posterior.mean)
     loss(conserve(mean, std)).backward()
 
-Tensors pass by DLPack, in the same memory; the vector-Jacobian product that JAX forms is a
-`torch.autograd.Function`.
+Tensors pass by DLPack, in the same memory; the vector-Jacobian product that JAX forms
+is a `torch.autograd.Function`.
 """
 # Where PyTorch is absent, a static checker takes `import torch` for this file.
 # pyright: reportAttributeAccessIssue=false
@@ -29,16 +29,18 @@ except ImportError as error:
 
 
 def wrap(fn: Callable[..., PyTree]) -> Callable[..., PyTree]:
-    """`fn`, compiled, as a function of PyTorch tensors that `Tensor.backward` differentiates.
+    """`fn`, compiled, as a function of PyTorch tensors that `Tensor.backward`
+    differentiates.
 
-    Arguments and results are pytrees. Tensors among the arguments reach `fn` as JAX arrays, arrays
-    in its result come back as tensors on the same device. All else (JAX arrays, Equinox modules,
-    numbers, strings) is handed on as it is; numbers are static, so a new one compiles anew.
+    Arguments and results are pytrees. Tensors among the arguments reach `fn` as JAX
+    arrays, arrays in its result come back as tensors on the same device. All else (JAX
+    arrays, Equinox modules, numbers, strings) is handed on as it is; numbers are
+    static, so a new one compiles anew.
 
-    Gradients flow to every floating-point tensor with ``requires_grad``, to first order (higher
-    derivatives: by JAX, inside of `fn`). Tensors with gaps between their elements are copied, all
-    others shared: PyTorch refuses ``backward`` after such a tensor was changed in place. Batch with
-    `jax.vmap` inside of `fn`.
+    Gradients flow to every floating-point tensor with ``requires_grad``, to first order
+    (higher derivatives: by JAX, inside of `fn`). Tensors with gaps between their
+    elements are copied, all others shared: PyTorch refuses ``backward`` after such a
+    tensor was changed in place. Batch with `jax.vmap` inside of `fn`.
 
     Raises:
         ValueError: no tensor; one of a dtype that JAX would change (float64 and int64, unless
@@ -56,7 +58,9 @@ def wrap(fn: Callable[..., PyTree]) -> Callable[..., PyTree]:
         result: list[Any] = []  # what fn returned: PyTorch hands on its tensors only
         filled = _Function.apply(_Call(fn, treedef, rest, traced), result, *tensors)
         remaining = iter(filled)
-        return jax.tree.map(lambda x: next(remaining) if eqx.is_array(x) else x, result[0])
+        return jax.tree.map(
+            lambda x: next(remaining) if eqx.is_array(x) else x, result[0]
+        )
 
     return call
 
@@ -65,7 +69,9 @@ _TENSOR = "a tensor's place"
 
 
 class _Call(NamedTuple):
-    """A call of `fn` without its tensors; `traced`: of which tensors a gradient is wanted."""
+    """A call of `fn` without its tensors; `traced`: of which tensors a gradient is
+    wanted.
+    """
 
     fn: Callable[..., PyTree]
     treedef: Any
@@ -83,7 +89,8 @@ def _forward(call: _Call, arrays: list[Array]) -> tuple[PyTree, Callable]:
         filled = iter([next(chosen) if wanted else x for x, wanted in pairs])
         leaves = [next(filled) if x is _TENSOR else x for x in call.rest]
         args, kwargs = jax.tree.unflatten(call.treedef, leaves)
-        # Copied, so that no result is an argument itself, whose memory PyTorch might then change.
+        # Copied, so that no result is an argument itself, whose memory PyTorch might
+        # then change.
         return jax.tree.map(
             lambda x: jnp.copy(x) if eqx.is_array(x) else x, call.fn(*args, **kwargs)
         )
@@ -101,7 +108,9 @@ def _pull_back(pullback: Callable, cotangent: PyTree) -> list[Array]:
 
 class _Function(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, call: _Call, result: list[Any], *tensors: torch.Tensor) -> Any:
+    def forward(
+        ctx: Any, call: _Call, result: list[Any], *tensors: torch.Tensor
+    ) -> Any:
         out, pullback = _forward(call, [_to_jax(x) for x in tensors])
         # PyTorch may change a tensor in place as soon as this returns.
         jax.block_until_ready(eqx.filter((out, pullback), eqx.is_array))
@@ -109,8 +118,11 @@ class _Function(torch.autograd.Function):
         arrays = [x for x in jax.tree.leaves(out) if eqx.is_array(x)]
         given = tuple(torch.from_dlpack(x) for x in arrays)
         inexact = [eqx.is_inexact_array(x) for x in arrays]
-        ctx.mark_non_differentiable(*(t for t, i in zip(given, inexact, strict=True) if not i))
-        # Not to read them: PyTorch then says if a shared tensor has changed before `backward`.
+        ctx.mark_non_differentiable(
+            *(t for t, i in zip(given, inexact, strict=True) if not i)
+        )
+        # Not to read them: PyTorch then says if a shared tensor has changed before
+        # `backward`.
         ctx.save_for_backward(*tensors)
         ctx.pullback, ctx.traced, ctx.inexact = pullback, call.traced, inexact
         ctx.like = eqx.filter(out, eqx.is_inexact_array)
@@ -138,9 +150,16 @@ def _to_jax(x: torch.Tensor) -> Array:
 
 
 def _require_usable(tensors: list[torch.Tensor]) -> None:
-    require(len(tensors) > 0, "a torch.Tensor among the arguments", "none", "call fn itself")
+    require(
+        len(tensors) > 0, "a torch.Tensor among the arguments", "none", "call fn itself"
+    )
     devices = sorted({str(x.device) for x in tensors})
-    require(len(devices) == 1, "tensors on one device", ", ".join(devices), "move them: x.to(...)")
+    require(
+        len(devices) == 1,
+        "tensors on one device",
+        ", ".join(devices),
+        "move them: x.to(...)",
+    )
     platform = "gpu" if tensors[0].is_cuda else tensors[0].device.type
     known = sorted({"cpu", *(d.platform for d in jax.devices())})
     require(
@@ -150,7 +169,12 @@ def _require_usable(tensors: list[torch.Tensor]) -> None:
         "x.cpu(), or install JAX for that device",
     )
     for x in tensors:
-        require(x.layout == torch.strided, "strided tensors", str(x.layout), "pass x.to_dense()")
+        require(
+            x.layout == torch.strided,
+            "strided tensors",
+            str(x.layout),
+            "pass x.to_dense()",
+        )
         _require_dtype(x)
 
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import physcon as pc
-from physcon import _linalg, _tridiagonal, fv
+from physcon import fv
+from physcon._numerics import products, tridiagonal
 from physcon.boundary import Flux, Outflow, Periodic, Reflective
 from physcon.fv._cellwise import cellwise
 from physcon.fv.semidiscrete import by_axis, by_cell
@@ -44,14 +45,19 @@ def state(rng, law) -> jax.Array:
 def test_a_tendency_cell_by_cell_is_that_of_whole_arrays(on_gpu, rng, law, scheme):
     u = state(rng, law)
     found, expected = (
-        jax.jit(lambda u, fn=fn: fn(u, law, GRID, SIDES, scheme))(u) for fn in (by_cell, by_axis)
+        jax.jit(lambda u, fn=fn: fn(u, law, GRID, SIDES, scheme))(u)
+        for fn in (by_cell, by_axis)
     )
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+    np.testing.assert_allclose(
+        found, expected, rtol=0, atol=1e-5 * np.abs(expected).max()
+    )
 
 
 def test_its_gradient_and_batches_too(on_gpu, rng):
     law = fv.Burgers()
-    u, slope = (jnp.asarray(rng.normal(size=(2, 1, 8, 9)), jnp.float32) for _ in range(2))
+    u, slope = (
+        jnp.asarray(rng.normal(size=(2, 1, 8, 9)), jnp.float32) for _ in range(2)
+    )
     scheme = fv.Scheme(fv.MUSCL(), fv.rusanov)
 
     def slopes(fn):
@@ -59,7 +65,9 @@ def test_its_gradient_and_batches_too(on_gpu, rng):
 
     found = slopes(lambda u: fv.tendency(u, law, GRID, SIDES, scheme))
     expected = slopes(lambda u: by_axis(u, law, GRID, SIDES, scheme))
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+    np.testing.assert_allclose(
+        found, expected, rtol=0, atol=1e-5 * np.abs(expected).max()
+    )
 
 
 def test_what_does_not_act_cell_by_cell_is_left_to_whole_arrays(on_gpu):
@@ -72,19 +80,23 @@ def test_what_does_not_act_cell_by_cell_is_left_to_whole_arrays(on_gpu):
     def sorted_states(left, right, law, axis):
         return jnp.sort(left, axis=axis + 1)
 
-    assert by_cell(u, fv.Burgers(), GRID, SIDES, fv.Scheme(riemann=sorted_states)) is None
+    assert (
+        by_cell(u, fv.Burgers(), GRID, SIDES, fv.Scheme(riemann=sorted_states)) is None
+    )
 
 
 def test_sweeps_in_levels_are_sweeps_in_turn(rng):
     ratios, r = (jnp.asarray(rng.uniform(-1, 0, (n, 2)), jnp.float32) for n in (12, 13))
     for reverse in (False, True):
-        expected = _tridiagonal._in_turn(ratios, r, reverse)
-        found = _tridiagonal._in_levels(ratios, r, reverse)
+        expected = tridiagonal._in_turn(ratios, r, reverse)
+        found = tridiagonal._in_levels(ratios, r, reverse)
         np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 def test_sums_are_products(rng, monkeypatch):
-    rows, x, d = (jnp.asarray(rng.normal(size=s), jnp.float32) for s in ((5, 4, 6), (4, 6), 5))
+    rows, x, d = (
+        jnp.asarray(rng.normal(size=s), jnp.float32) for s in ((5, 4, 6), (4, 6), 5)
+    )
     other = SimpleNamespace(**vars(jax.lax))
     other.platform_dependent = lambda *args, cpu, default: default(*args)
 
@@ -92,22 +104,24 @@ def test_sums_are_products(rng, monkeypatch):
         with jax.enable_x64(True):
             wide = [a.astype(jnp.float64) for a in (rows, x, d)]
             found = (
-                _linalg.inner(*wide[:2]),
-                _linalg.gram(wide[0]),
-                _linalg.combine(wide[2], wide[0]),
-                _linalg.gram(jnp.tile(wide[0], (4, 1, 1))),
+                products.inner(*wide[:2]),
+                products.gram(wide[0]),
+                products.combine(wide[2], wide[0]),
+                products.gram(jnp.tile(wide[0], (4, 1, 1))),
             )
             return [np.asarray(a) for a in found]
 
     expected = results()
-    monkeypatch.setattr(_linalg.jax, "lax", other)
+    monkeypatch.setattr(products.jax, "lax", other)
     for a, b in zip(results(), expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-13, atol=1e-13)
 
 
 @pytest.mark.parametrize("axis", [1, 2])
 def test_a_lift_by_sums_is_one_by_products(axis, rng):
-    misfit, gain = (jnp.asarray(rng.normal(size=s), jnp.float32) for s in ((3, 5, 2), (2, 7)))
+    misfit, gain = (
+        jnp.asarray(rng.normal(size=s), jnp.float32) for s in ((3, 5, 2), (2, 7))
+    )
     expected = enforce._by_product(misfit, gain, axis)
     np.testing.assert_allclose(enforce._by_sum(misfit, gain, axis), expected, atol=1e-5)
 
@@ -125,10 +139,20 @@ print(program.memory_analysis().temp_size_in_bytes)
 
 
 def test_a_residual_fits_into_a_tpu():
-    """Float64 sums over 10⁸ numbers, on a device that emulates float64: no copy of the field."""
+    """Float64 sums over 10⁸ numbers, on a device that emulates float64: no copy of the
+    field.
+    """
     pytest.importorskip("libtpu", reason="needs the TPU's compiler: pip install libtpu")
-    alone = {"TPU_SKIP_MDS_QUERY": "1", "TPU_WORKER_HOSTNAMES": "localhost", "TPU_WORKER_ID": "0"}
-    alone |= {"TPU_ACCELERATOR_TYPE": "v5litepod-1", "JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
+    alone = {
+        "TPU_SKIP_MDS_QUERY": "1",
+        "TPU_WORKER_HOSTNAMES": "localhost",
+        "TPU_WORKER_ID": "0",
+    }
+    alone |= {
+        "TPU_ACCELERATOR_TYPE": "v5litepod-1",
+        "JAX_PLATFORMS": "cpu",
+        "XLA_FLAGS": "",
+    }
     command = [sys.executable, "-c", RESIDUAL_ON_A_TPU]
     done = subprocess.run(
         command, env=os.environ | alone, capture_output=True, text=True, timeout=300

@@ -26,7 +26,9 @@ def model():
 @pytest.fixture(scope="module")
 def contexts():
     k1, k2 = jax.random.split(jax.random.key(1))
-    return Observations(jax.random.uniform(k1, (9, DIM)), jax.random.normal(k2, (9, CHANNELS)))
+    return Observations(
+        jax.random.uniform(k1, (9, DIM)), jax.random.normal(k2, (9, CHANNELS))
+    )
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +41,9 @@ def test_order_of_contexts_is_not_seen(model, contexts, points):
     permuted = Observations(contexts.points[order], contexts.values[order])
     latent, latent_permuted = encode(model, contexts), encode(model, permuted)
     np.testing.assert_allclose(latent_permuted.mean, latent.mean, atol=1e-6)
-    np.testing.assert_allclose(latent_permuted.log_variance, latent.log_variance, atol=1e-6)
+    np.testing.assert_allclose(
+        latent_permuted.log_variance, latent.log_variance, atol=1e-6
+    )
     for got, expected in zip(
         call(model, permuted, points, latent.mean),
         call(model, contexts, points, latent.mean),
@@ -60,7 +64,9 @@ def test_targets_do_not_see_one_another(model, contexts, points):
 
 @pytest.fixture(scope="module")
 def direct(model, contexts, points):
-    """Five samples computed as the definition says: one pass of the whole network per latent."""
+    """Five samples computed as the definition says: one pass of the whole network per
+    latent.
+    """
 
     @jax.jit
     def samples(key):
@@ -76,9 +82,17 @@ def direct(model, contexts, points):
 def test_chunks_and_shared_attention_change_nothing(
     contexts, points, direct, dropout, dropout_rate
 ):
-    model = ANP(DIM, CHANNELS, **SIZES, dropout_rate=dropout_rate, key=jax.random.key(0))
+    model = ANP(
+        DIM, CHANNELS, **SIZES, dropout_rate=dropout_rate, key=jax.random.key(0)
+    )
     got = predict_samples(
-        model, contexts, points, jax.random.key(3), num_samples=5, dropout=dropout, chunk_size=7
+        model,
+        contexts,
+        points,
+        jax.random.key(3),
+        num_samples=5,
+        dropout=dropout,
+        chunk_size=7,
     )
     assert got.mean.shape == (5, 23, CHANNELS)
     np.testing.assert_allclose(got.mean, direct.mean, atol=1e-5)
@@ -86,7 +100,9 @@ def test_chunks_and_shared_attention_change_nothing(
 
 
 def test_prediction_is_the_mixture_of_its_samples(model, contexts, points, direct):
-    got = predict(model, contexts, points, jax.random.key(3), num_samples=5, chunk_size=7)
+    got = predict(
+        model, contexts, points, jax.random.key(3), num_samples=5, chunk_size=7
+    )
     expected = mixture_moments(*direct)
     np.testing.assert_allclose(got.mean, expected.mean, atol=1e-5)
     np.testing.assert_allclose(got.std, expected.std, rtol=1e-4)
@@ -100,7 +116,8 @@ def test_nothing_to_predict_is_an_error(model, contexts, points):
 
 
 def test_dropout_masks_differ_between_samples(model, contexts, points):
-    # The latent has variance e⁻⁶⁰ of its own: all that differs between samples is the masks.
+    # The latent has variance e⁻⁶⁰ of its own: all that differs between samples is the
+    # masks.
     bias = lambda m: m.latent_encoder.log_variance_map.bias  # noqa: E731
     narrow = eqx.tree_at(bias, model, bias(model) - 60.0)
     samples = predict_samples(

@@ -1,4 +1,6 @@
-"""Local balances: exact algebra, conservation of every cell, and solvers that don't slow with n."""
+"""Local balances: exact algebra, conservation of every cell, and solvers that don't
+slow with n.
+"""
 
 from typing import NamedTuple
 
@@ -8,7 +10,13 @@ import numpy as np
 import pytest
 
 import physcon as pc
-from physcon.conditioning import ConjugateGradient, balance, derived, divergence_free, join_fields
+from physcon.conditioning import (
+    ConjugateGradient,
+    balance,
+    derived,
+    divergence_free,
+    join_fields,
+)
 from physcon.conditioning.laplacian import modes
 from physcon.linear_map import Difference, Rows, split_fields
 
@@ -35,13 +43,19 @@ def _unknown(rng, boundary=None, noise=None):
     grid = pc.Grid.cells(*map(np.array, GRID))
     faces = 5 - sum(side is not None for side in (boundary or ((None, None),))[0])
     law = balance(
-        grid, jnp.asarray(TIMES), boundary=boundary, noise_std=noise, source=_normal(rng, 3, 4)
+        grid,
+        jnp.asarray(TIMES),
+        boundary=boundary,
+        noise_std=noise,
+        source=_normal(rng, 3, 4),
     )
     return join_fields(_prior(rng, 4, 4), _prior(rng, 3, faces)), law
 
 
 def _solenoidal(rng, ends=None, periodic=False):
-    grid = pc.Grid.cells(np.array([0.0, 1.0, 1.5, 3.0]), np.array([0.0, 0.5, 1.5, 2.0, 2.2]))
+    grid = pc.Grid.cells(
+        np.array([0.0, 1.0, 1.5, 3.0]), np.array([0.0, 0.5, 1.5, 2.0, 2.2])
+    )
     faces = 0 if periodic else (1 if ends is None else -1)
     boundary = None if ends is None else (ends, ends)
     law = divergence_free(grid, boundary=boundary, periodic=periodic)
@@ -51,7 +65,9 @@ def _solenoidal(rng, ends=None, periodic=False):
 def _space_time_2d(rng):
     grid = pc.Grid.uniform((0.0, 0.0), (1.0, 2.0), (2, 3))
     law = balance(grid, jnp.array([0.0, 0.5, 0.7]), boundary=((None, None), (0.0, 0.0)))
-    return join_fields(_prior(rng, 3, 2, 3), _prior(rng, 2, 3, 3), _prior(rng, 2, 2, 2)), law
+    return join_fields(
+        _prior(rng, 3, 2, 3), _prior(rng, 2, 3, 3), _prior(rng, 2, 2, 2)
+    ), law
 
 
 CASES = {
@@ -107,10 +123,14 @@ def test_posterior_equals_dense_algebra(name, rng, x64):
     gain = dense @ g.T @ np.linalg.pinv(s, rcond=1e-12)
     assert int(found.result.status) == 0
     posterior = found.result.posterior
-    np.testing.assert_allclose(np.ravel(posterior.mean), mean + gain @ (b - g @ mean), atol=1e-11)
+    np.testing.assert_allclose(
+        np.ravel(posterior.mean), mean + gain @ (b - g @ mean), atol=1e-11
+    )
     after, root = dense - gain @ g @ dense, np.asarray(found.root)
     np.testing.assert_allclose(root @ root.T, after, atol=1e-10)
-    np.testing.assert_allclose(root @ np.ravel(found.latent), np.ravel(found.drawn), atol=1e-10)
+    np.testing.assert_allclose(
+        root @ np.ravel(found.latent), np.ravel(found.drawn), atol=1e-10
+    )
     if law.noise_std is None:  # mean + drawn is a sample
         np.testing.assert_allclose(g @ np.ravel(found.drawn), 0, atol=1e-11)
     if name in ("fluxes given", "fluxes given, noisy", "2-D"):
@@ -125,7 +145,9 @@ def test_posterior_equals_dense_algebra(name, rng, x64):
     assert (found.result.log_evidence is not None) == name.startswith("fluxes given")
 
 
-@pytest.mark.parametrize("ends", [(True, True), (True, False), (False, True), (False, False), None])
+@pytest.mark.parametrize(
+    "ends", [(True, True), (True, False), (False, True), (False, False), None]
+)
 def test_transforms_diagonalise_the_differences(ends, x64):
     n = 7
     if ends is None:
@@ -139,7 +161,9 @@ def test_transforms_diagonalise_the_differences(ends, x64):
 
 
 def _large(n, contrast):
-    """An n-by-n space-time field with fluxes, whose standard deviations vary by exp(±contrast)."""
+    """An n-by-n space-time field with fluxes, whose standard deviations vary by
+    exp(±contrast).
+    """
     rng = np.random.default_rng(n)
     x, t = (np.arange(n) + 0.5) / n, np.linspace(0, 1, n + 1)
     std = 0.1 * np.exp(contrast * np.sin(7 * x)[None] * np.cos(5 * t)[:, None])
@@ -148,9 +172,12 @@ def _large(n, contrast):
         jnp.asarray(1 + 0.1 * rng.normal(size=std.shape), jnp.float32), jnp.asarray(std)
     )
     flux = pc.Gaussian.diagonal(
-        jnp.asarray(0.1 * rng.normal(size=flux_std.shape), jnp.float32), jnp.asarray(flux_std)
+        jnp.asarray(0.1 * rng.normal(size=flux_std.shape), jnp.float32),
+        jnp.asarray(flux_std),
     )
-    return join_fields(field, flux), balance(pc.Grid.uniform(0.0, 1.0, n), jnp.asarray(t))
+    return join_fields(field, flux), balance(
+        pc.Grid.uniform(0.0, 1.0, n), jnp.asarray(t)
+    )
 
 
 def test_steps_do_not_depend_on_the_size():
@@ -168,9 +195,14 @@ def test_float32_residual_is_at_rounding_level_in_every_cell():
     prior, law = _large(64, 0.5)
     mean, _, _ = mean_of(prior, law)
     u, flux = (np.asarray(f, float) for f in prior.root.split(mean))
-    dx, dt = 1 / 64, np.diff(np.linspace(0, 1, 65).astype(np.float32).astype(float))[:, None]
+    dx, dt = (
+        1 / 64,
+        np.diff(np.linspace(0, 1, 65).astype(np.float32).astype(float))[:, None],
+    )
     missed = dx * np.diff(u, axis=0) + dt * np.diff(flux, axis=1)
-    size = dx * (np.abs(u[1:]) + np.abs(u[:-1])) + dt * (np.abs(flux[:, 1:]) + np.abs(flux[:, :-1]))
+    size = dx * (np.abs(u[1:]) + np.abs(u[:-1])) + dt * (
+        np.abs(flux[:, 1:]) + np.abs(flux[:, :-1])
+    )
     # dt and dx are rounded to float32 themselves: two roundings more.
     assert np.all(np.abs(missed) <= 3 * np.finfo(np.float32).eps * size)
 
@@ -181,14 +213,18 @@ def test_local_balance_implies_global_balance(rng, x64):
     grid = pc.Grid.cells(*map(np.array, GRID))
     rng = np.random.default_rng(2302_11002)
     source = np.asarray(_unknown(rng, ((0.4, None),))[1].value)
-    source = source - np.pad(0.4 * np.diff(TIMES)[:, None], ((0, 0), (0, 3)))  # less the inflow
+    source = source - np.pad(
+        0.4 * np.diff(TIMES)[:, None], ((0, 0), (0, 3))
+    )  # less the inflow
     gained = np.diff(grid.integrate(u))
     crossed = np.diff(TIMES) * (0.4 - np.asarray(flux)[:, -1])
     np.testing.assert_allclose(gained, crossed + source.sum(axis=1), atol=1e-12)
 
 
 def test_an_exact_solution_is_left_alone(rng, x64):
-    """Cell averages and fluxes of u = sin(x - t), F = u, balance exactly: no correction."""
+    """Cell averages and fluxes of u = sin(x - t), F = u, balance exactly: no
+    correction.
+    """
     t, faces = jnp.linspace(0.0, 1.0, 5), jnp.linspace(0.0, 2.0, 9)
 
     def primitive(t, x):
@@ -201,9 +237,13 @@ def test_an_exact_solution_is_left_alone(rng, x64):
         pc.Gaussian.diagonal(averages, jnp.ones(averages.shape)),
         pc.Gaussian.diagonal(fluxes, jnp.ones(fluxes.shape)),
     )
-    np.testing.assert_allclose(mean_of(prior, balance(grid, t))[0], prior.mean, atol=1e-13)
+    np.testing.assert_allclose(
+        mean_of(prior, balance(grid, t))[0], prior.mean, atol=1e-13
+    )
     given = pc.Gaussian.diagonal(averages, jnp.ones(averages.shape))
-    np.testing.assert_allclose(mean_of(given, balance(grid, t, (fluxes,)))[0], averages, atol=1e-13)
+    np.testing.assert_allclose(
+        mean_of(given, balance(grid, t, (fluxes,)))[0], averages, atol=1e-13
+    )
 
 
 def test_sequential_equals_joint_conditioning(rng, x64):
@@ -282,7 +322,9 @@ def test_flux_through_a_face_with_uncertainty(rng, x64):
     flux = derived.values_at(found.result.posterior, face)
     np.testing.assert_allclose(flux.mean, found.result.posterior.mean[27:28])
     expected = np.sum(np.asarray(found.root)[27] ** 2)
-    np.testing.assert_allclose(jax.jit(lambda g: g.variance())(flux), [expected], rtol=1e-8)
+    np.testing.assert_allclose(
+        jax.jit(lambda g: g.variance())(flux), [expected], rtol=1e-8
+    )
 
 
 def test_unsolved_is_said(rng):
@@ -308,7 +350,9 @@ def test_malformed_balances():
         "2 or more times": lambda: balance(grid, t[:1], (flux,)),
         "1 flux arrays": lambda: balance(grid, t, (flux, flux)),
         "along axis 0 of shape": lambda: balance(grid, t, (flux[:, 1:],)),
-        "no boundary beside known": lambda: balance(grid, t, (flux,), boundary=((0.0, 0.0),)),
+        "no boundary beside known": lambda: balance(
+            grid, t, (flux,), boundary=((0.0, 0.0),)
+        ),
         "pair for each of 1 axes": lambda: balance(grid, t, boundary=((0.0, 0.0),) * 2),
         "in 2 or 3 dimensions": lambda: divergence_free(grid),
         "a torus has no boundary": lambda: divergence_free(
@@ -328,7 +372,9 @@ def test_tridiagonal_needs_independent_errors(rng):
 
 
 def test_correlated_errors_converge_too(rng, x64):
-    """A stationary prior on u, fluxes given: conjugate gradients on a correlated Gram matrix."""
+    """A stationary prior on u, fluxes given: conjugate gradients on a correlated Gram
+    matrix.
+    """
     grid, t = pc.Grid.uniform(0.0, 1.0, 4), jnp.asarray(TIMES)
     field = pc.Grid.uniform((0.0, 0.0), (1.0, 1.0), (4, 4))
     prior = pc.conditioning.stationary(
@@ -340,5 +386,7 @@ def test_correlated_errors_converge_too(rng, x64):
     g = np.asarray(law.operator.rows()).reshape(12, -1)
     dense = np.asarray(prior.covariance())
     missing = np.ravel(law.value) - g @ np.ravel(prior.mean)
-    expected = np.ravel(prior.mean) + dense @ g.T @ np.linalg.solve(g @ dense @ g.T, missing)
+    expected = np.ravel(prior.mean) + dense @ g.T @ np.linalg.solve(
+        g @ dense @ g.T, missing
+    )
     np.testing.assert_allclose(np.ravel(mean), expected, atol=1e-10)

@@ -33,7 +33,9 @@ def diffusion(coefficient, nonlinear=0.0):
 
 def wave(speed):
     def residual(u, t, x):
-        return jax.grad(jax.grad(u))(t, x) - speed**2 * jax.grad(jax.grad(u, 1), 1)(t, x)
+        return jax.grad(jax.grad(u))(t, x) - speed**2 * jax.grad(jax.grad(u, 1), 1)(
+            t, x
+        )
 
     return residual
 
@@ -61,7 +63,8 @@ def test_solves_its_equation(family, x64):
         return left, jax.vmap(lambda t, x: jax.grad(u)(t, x))(*points)
 
     left, scale = sizes(problem, points)
-    # The rod's series is cut at 128 terms, where its second derivative has fallen to 1e-7.
+    # The rod's series is cut at 128 terms, where its second derivative has fallen to
+    # 1e-7.
     tolerance = 1e-6 if family is HeatedRod else 1e-9
     assert float(jnp.abs(scale).max()) > 0.05
     np.testing.assert_allclose(left, 0.0, atol=tolerance * float(jnp.abs(scale).max()))
@@ -69,7 +72,9 @@ def test_solves_its_equation(family, x64):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_initial_state_and_conditions(family, x64):
-    """u(t → 0) is the initial state (in the mean), and `boundary` holds to the stencil's error."""
+    """u(t → 0) is the initial state (in the mean), and `boundary` holds to the
+    stencil's error.
+    """
     problem = family.sample(jax.random.key(5))
     x = jnp.linspace(0.0, 1.0, 401)
     solution = jax.jit(lambda p, t: p.solution(t, x))
@@ -90,7 +95,11 @@ def test_heated_rod_gains_the_heat_that_enters(x64):
     grid = Grid.uniform(0.0, 1.0, 2001, "nodes")
     mean = [float(grid.integrate(rod.solution(jnp.asarray(t), grid.coordinates[0]), "simpson"))
             for t in (0.2, 1.3)]  # fmt: skip
-    gain = float(rod.k * rod.amplitude) * (np.cos(np.pi * 0.2) - np.cos(np.pi * 1.3)) / np.pi
+    gain = (
+        float(rod.k * rod.amplitude)
+        * (np.cos(np.pi * 0.2) - np.cos(np.pi * 1.3))
+        / np.pi
+    )
     np.testing.assert_allclose(mean[1] - mean[0], gain, rtol=1e-6)
 
 
@@ -102,7 +111,9 @@ def test_float32_is_enough(family):
     found = []
     for dtype in ("float32", "float64"):
         with jax.enable_x64(dtype == "float64"):
-            same = jax.tree.unflatten(structure, [jnp.asarray(a, dtype) for a in leaves])
+            same = jax.tree.unflatten(
+                structure, [jnp.asarray(a, dtype) for a in leaves]
+            )
             u = jax.jit(lambda p, t, x: p.solution(t, x))(
                 same, jnp.asarray(0.7, dtype), jnp.asarray(x, dtype)
             )
@@ -111,7 +122,9 @@ def test_float32_is_enough(family):
 
 
 def test_waves_in_the_plane(x64):
-    """u_tt = c² (u_xx + u_yy) by automatic differentiation, no slope across any of four walls."""
+    """u_tt = c² (u_xx + u_yy) by automatic differentiation, no slope across any of four
+    walls.
+    """
     waves = StandingWaves.sample(jax.random.key(3), speed=1.5, modes=3, axes=2)
 
     def u(t, x, y):
@@ -124,14 +137,20 @@ def test_waves_in_the_plane(x64):
         walls = jnp.array([0.0, 1.0])
         slopes = [jax.vmap(lambda w: jax.grad(u, 1)(t, w, y))(walls),
                   jax.vmap(lambda w: jax.grad(u, 2)(t, x, w))(walls)]  # fmt: skip
-        return second[0] - 1.5**2 * (second[1] + second[2]), second[0], jnp.stack(slopes)
+        return (
+            second[0] - 1.5**2 * (second[1] + second[2]),
+            second[0],
+            jnp.stack(slopes),
+        )
 
     points = jax.random.uniform(jax.random.key(4), (3, 12))
     left, scale, slopes = residual_and_slopes(*points)
     np.testing.assert_allclose(left, 0.0, atol=1e-10 * float(jnp.abs(scale).max()))
     np.testing.assert_allclose(slopes, 0.0, atol=1e-12)
     x = jnp.linspace(0, 1, 5)
-    np.testing.assert_allclose(waves.initial(x, x[:3])[2, 1], u(jnp.zeros(()), x[2], x[1]))
+    np.testing.assert_allclose(
+        waves.initial(x, x[:3])[2, 1], u(jnp.zeros(()), x[2], x[1])
+    )
 
 
 def test_random_initial_states_have_the_stated_spectrum():

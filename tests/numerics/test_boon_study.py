@@ -1,4 +1,6 @@
-"""The boundary studies on a tiny scale: exact conditions after training, seeds independent."""
+"""The boundary studies on a tiny scale: exact conditions after training, seeds
+independent.
+"""
 
 from dataclasses import replace
 
@@ -26,15 +28,21 @@ def test_seeds_side_by_side_train_as_if_alone():
     assert (lift.method, lift.seeds, alone.seeds) == ("lift", 2, 1)
     # Of two numbers the standard deviation is the distance of each from their mean.
     distance = abs(alone.relative_l2 - lift.relative_l2)
-    np.testing.assert_allclose(distance, lift.relative_l2_std, atol=1e-3 * lift.relative_l2)
+    np.testing.assert_allclose(
+        distance, lift.relative_l2_std, atol=1e-3 * lift.relative_l2
+    )
     assert lift.boundary_error == 0.0
     assert plain.boundary_error > 1e-2
 
 
 @pytest.mark.parametrize("problem", ["heat", "cavity"])
 def test_samples_over_time_meet_their_conditions(problem):
-    """Values along the time axis: the answer has no boundary residual but the stencil's."""
-    config = replace(TINY, problem=problem, nodes={"heat": 129, "cavity": 9}[problem], times=3)
+    """Values along the time axis: the answer has no boundary residual but the
+    stencil's.
+    """
+    config = replace(
+        TINY, problem=problem, nodes={"heat": 129, "cavity": 9}[problem], times=3
+    )
     config = replace(config, start=0.3 * (problem == "heat"), time=0.9)
     grid, data = study_grid(config), samples(jax.random.key(0), config, 2)
     space = {"heat": (129,), "cavity": (9, 9)}[problem]

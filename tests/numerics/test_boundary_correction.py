@@ -1,4 +1,6 @@
-"""Corrected kernels: exactness in one table, dense matrices, one transform pair, gradients."""
+"""Corrected kernels: exactness in one table, dense matrices, one transform pair,
+gradients.
+"""
 
 from functools import partial
 
@@ -8,15 +10,26 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from physcon.boundary import Boundary, Dirichlet, Flux, Neumann, Outflow, Periodic, Robin
+from physcon.boundary import (
+    Boundary,
+    Dirichlet,
+    Flux,
+    Neumann,
+    Outflow,
+    Periodic,
+    Robin,
+)
 from physcon.grid import Grid
-from physcon.operators.correct import correct, corrected_spectral_conv
+from physcon.operators._correct import correct, corrected_spectral_conv
 from physcon.operators.enforce import lift, overwrite, residuals
 from physcon.operators.spectral import spectral_conv
 
 SPACE = {1: (12,), 2: (11, 9), 3: (9, 8, 7)}
 MODES = {1: (4,), 2: (3, 3), 3: (2, 3, 2)}
-NODES = {n: Grid.uniform((0.0,) * n, (1.0, 2.0, 0.5)[:n], SPACE[n], "nodes") for n in (1, 2, 3)}
+NODES = {
+    n: Grid.uniform((0.0,) * n, (1.0, 2.0, 0.5)[:n], SPACE[n], "nodes")
+    for n in (1, 2, 3)
+}
 
 
 def random(rng, shape):
@@ -24,11 +37,15 @@ def random(rng, shape):
 
 
 def random_weights(rng, channels_in, channels_out, modes):
-    return random(rng, (2, channels_out, channels_in, *(2 * m for m in modes[:-1]), modes[-1]))
+    return random(
+        rng, (2, channels_out, channels_in, *(2 * m for m in modes[:-1]), modes[-1])
+    )
 
 
 def stencil(order, h):
-    """Σ c_s s^k h^k = k δ_{k1}, in float64: the one-sided difference from its definition."""
+    """Σ c_s s^k h^k = k δ_{k1}, in float64: the one-sided difference from its
+    definition.
+    """
     s = h * np.arange(order + 1)
     return np.linalg.solve(np.vander(s, increasing=True).T, np.eye(order + 1)[1])
 
@@ -57,8 +74,8 @@ def row_of(condition, side, n, h, order):
 def excess(u, boundary, grid, order, corners="strict"):
     """max |l(u) - α| / (Σ|c||u| + |α|) over all sides, in float64.
 
-    Where two sides meet, the data of one enter the row of the other: corners can be "cut", or
-    "scaled", judged by the largest sum on the face.
+    Where two sides meet, the data of one enter the row of the other: corners can be
+    "cut", or "scaled", judged by the largest sum on the face.
     """
     u, worst = np.asarray(u, np.float64), 0.0
     for axis, pair in enumerate(boundary.sides):
@@ -134,8 +151,12 @@ def test_stencils_of_every_order_on_unequal_gaps(order, rng):
     p = np.polynomial.Polynomial(rng.normal(size=order + 1))
     u = jnp.asarray(p(x), jnp.float32)[None]
     slope = p.deriv()
-    boundary = Boundary((Neumann(slope(x[0])), Robin(1.0, 2.0, p(x[-1]) + 2 * slope(x[-1]))))
-    both = eqx.filter_jit(lambda *args: [form(*args, order) for form in (lift, overwrite)])
+    boundary = Boundary(
+        (Neumann(slope(x[0])), Robin(1.0, 2.0, p(x[-1]) + 2 * slope(x[-1])))
+    )
+    both = eqx.filter_jit(
+        lambda *args: [form(*args, order) for form in (lift, overwrite)]
+    )
     for out in both(u, boundary, grid):
         np.testing.assert_allclose(out, u, atol=2e-5)
 
@@ -149,7 +170,11 @@ def test_all_faces_at_once(n, form, rng):
     for axis, pair in enumerate(kinds):
         row = []
         for side, kind in enumerate(pair):
-            probe = {Dirichlet: Dirichlet(), Neumann: Neumann(), Robin: Robin(2.0, 0.3)}[kind]
+            probe = {
+                Dirichlet: Dirichlet(),
+                Neumann: Neumann(),
+                Robin: Robin(2.0, 0.3),
+            }[kind]
             c, _ = row_of(probe, side, SPACE[n][axis], float(grid.spacings[axis]), 2)
             value = jnp.asarray(np.moveaxis(field, axis + 1, -1) @ c, jnp.float32)
             row.append(Robin(2.0, 0.3, value) if kind is Robin else kind(value))
@@ -160,20 +185,26 @@ def test_all_faces_at_once(n, form, rng):
     out = call(u, boundary, grid)
     assert excess(out, boundary, grid, 2, corners="cut") <= 4 * np.finfo("float32").eps
     # In a corner two stencils with rounded data meet: their sums' rounding adds up.
-    assert excess(out, boundary, grid, 2, corners="scaled") <= 16 * np.finfo("float32").eps
+    assert (
+        excess(out, boundary, grid, 2, corners="scaled") <= 16 * np.finfo("float32").eps
+    )
     np.testing.assert_allclose(call(out, boundary, grid), out, atol=2e-5)  # idempotent
 
 
 @pytest.mark.parametrize("n", [12, 13])
 def test_spectral_slopes_of_band_limited_fields_are_exact(n, rng):
-    """On the circle of n nodes: l(u) = u'(x) at both ends, which no one-sided difference meets."""
+    """On the circle of n nodes: l(u) = u'(x) at both ends, which no one-sided
+    difference meets.
+    """
     period, x = n / (n - 1), np.linspace(0, 1, n)
     m = np.arange(1, 6)
     a, b = rng.normal(size=(2, 5))
     phase = 2 * np.pi / period * np.outer(x, m)
     u = jnp.asarray(np.cos(phase) @ a + np.sin(phase) @ b, jnp.float32)[None]
     slope = 2 * np.pi / period * (np.cos(phase) @ (m * b) - np.sin(phase) @ (m * a))
-    boundary = Boundary((Neumann(slope[0]), Robin(2.0, 1.0, 2 * float(u[0, -1]) + slope[-1])))
+    boundary = Boundary(
+        (Neumann(slope[0]), Robin(2.0, 1.0, 2 * float(u[0, -1]) + slope[-1]))
+    )
     grid = Grid.uniform(0.0, 1.0, n, "nodes")
     for order, least, most in (("spectral", 0.0, 2e-6), (4, 1e-2, 1e2)):
         for r in residuals(u, boundary, grid, order):
@@ -186,7 +217,9 @@ def test_spectral_slopes_of_band_limited_fields_are_exact(n, rng):
 
 
 def test_lift_is_the_gain_of_a_smooth_prior(rng):
-    """u + P lᵀ (l P lᵀ)⁻¹ (α - l(u)) with the whole Matérn-5/2 covariance P, in float64."""
+    """u + P lᵀ (l P lᵀ)⁻¹ (α - l(u)) with the whole Matérn-5/2 covariance P, in
+    float64.
+    """
     n, reach = SPACE[1][0], 0.25
     boundary = Boundary((Dirichlet(1.5), Neumann(-0.5)))
     u, x = np.asarray(random(rng, (1, n))), np.linspace(0, 1, n)
@@ -204,7 +237,9 @@ def test_lift_of_values_tends_to_overwriting_as_its_reach_vanishes(rng):
     boundary = Boundary((Dirichlet(1.5), Dirichlet(-0.5)))
     u = random(rng, (2, SPACE[1][0]))
     np.testing.assert_allclose(
-        lift(u, boundary, NODES[1], reach=1e-3), overwrite(u, boundary, NODES[1]), atol=1e-5
+        lift(u, boundary, NODES[1], reach=1e-3),
+        overwrite(u, boundary, NODES[1]),
+        atol=1e-5,
     )
 
 
@@ -229,7 +264,9 @@ def dense(kernel, channels, n, space=None):
 @pytest.mark.parametrize("circulant", [True, False])
 @pytest.mark.parametrize("sides", [(0,), (1,), (0, 1)])
 def test_elimination_against_dense_matrices(circulant, sides, rng, x64):
-    """K_bdy of a random kernel: boundary rows are d_r e_rᵀ, interior block the Schur complement."""
+    """K_bdy of a random kernel: boundary rows are d_r e_rᵀ, interior block the Schur
+    complement.
+    """
     c, n = 3, 9
     if circulant:
         kernel = partial(spectral_conv, random_weights(rng, c, c, (5,)))
@@ -253,16 +290,20 @@ def test_elimination_against_dense_matrices(circulant, sides, rng, x64):
 
 
 def test_published_order_of_the_pivots(rng, x64):
-    """Before the rows are set, e_rᵀ K T = d_r e_rᵀ: d_0 = K_00 - K_0N K_NN⁻¹ K_N0, d_N = K_NN."""
+    """Before the rows are set, e_rᵀ K T = d_r e_rᵀ: d_0 = K_00 - K_0N K_NN⁻¹ K_N0, d_N
+    = K_NN.
+    """
     from physcon.operators.elimination import eliminated_spectral_conv
 
     c, n = 2, 10
     weights = random_weights(rng, c, c, (6,))
     k = dense(partial(spectral_conv, weights), c, n).reshape(c, n, c, n)
-    kt = dense(partial(eliminated_spectral_conv, weights, sides=((0, 1),)), c, n).reshape(
-        c, n, c, n
+    kt = dense(
+        partial(eliminated_spectral_conv, weights, sides=((0, 1),)), c, n
+    ).reshape(c, n, c, n)
+    first = k[:, 0, :, 0] - k[:, 0, :, -1] @ np.linalg.solve(
+        k[:, -1, :, -1], k[:, -1, :, 0]
     )
-    first = k[:, 0, :, 0] - k[:, 0, :, -1] @ np.linalg.solve(k[:, -1, :, -1], k[:, -1, :, 0])
     expected = np.zeros((2, c, c, n))
     expected[0, :, :, 0], expected[1, :, :, -1] = first, k[:, -1, :, -1]
     np.testing.assert_allclose(kt[:, 0], expected[0], atol=1e-9)
@@ -276,7 +317,9 @@ def test_closed_form_equals_the_generic_elimination(sides, rng, x64):
     boundary = Boundary((lower, upper))
     weights = random_weights(rng, 2, 2, MODES[1])
     u = random(rng, (2, *SPACE[1]))
-    expected = correct(partial(spectral_conv, weights), boundary, NODES[1], "eliminate")(u)
+    expected = correct(
+        partial(spectral_conv, weights), boundary, NODES[1], "eliminate"
+    )(u)
     got = corrected_spectral_conv(weights, u, boundary, NODES[1], "eliminate")
     np.testing.assert_allclose(got, expected, atol=1e-9)
 
@@ -286,27 +329,37 @@ BOX = (5, 6, 4)
 
 @pytest.fixture(scope="module")
 def box_kernel():
-    """A random kernel on a box, an even axis kept whole; its matrix (out n, in n) in float64."""
+    """A random kernel on a box, an even axis kept whole; its matrix (out n, in n) in
+    float64.
+    """
     weights = np.random.default_rng(3).normal(size=(2, 2, 2, 4, 6, 2))
     with jax.enable_x64(True):
-        return weights, dense(partial(spectral_conv, jnp.asarray(weights)), 2, np.prod(BOX), BOX)
+        return weights, dense(
+            partial(spectral_conv, jnp.asarray(weights)), 2, np.prod(BOX), BOX
+        )
 
 
 @pytest.mark.parametrize(
-    ("axis", "sides", "kind"), [(0, (1,), Neumann), (1, (0, 1), Dirichlet), (2, (0, 1), Neumann)]
+    ("axis", "sides", "kind"),
+    [(0, (1,), Neumann), (1, (0, 1), Dirichlet), (2, (0, 1), Neumann)],
 )
 def test_elimination_in_three_dimensions_against_dense_matrices(
     axis, sides, kind, box_kernel, rng, x64
 ):
-    """K_II - K_IB G⁺ K_BI inside for the faces B of one axis; what K T does to the faces is left
-    to the condition, whose row sees the interior. G = K_BB has the rank of the kept modes."""
+    """K_II - K_IB G⁺ K_BI inside for the faces B of one axis; what K T does to the
+    faces is left to the condition, whose row sees the interior. G = K_BB has the rank
+    of the kept modes.
+    """
     weights, k = box_kernel
     at = np.zeros(BOX, bool)
     np.moveaxis(at, axis, 0)[[(0, -1)[s] for s in sides]] = True
     face = np.tile(at.ravel(), 2)
     inner = ~face
     g_inverse = np.linalg.pinv(k[np.ix_(face, face)], rcond=1e-10)
-    schur = k[np.ix_(inner, inner)] - k[np.ix_(inner, face)] @ g_inverse @ k[np.ix_(face, inner)]
+    schur = (
+        k[np.ix_(inner, inner)]
+        - k[np.ix_(inner, face)] @ g_inverse @ k[np.ix_(face, inner)]
+    )
     pair = tuple(kind(0.0) if s in sides else Outflow() for s in (0, 1))
     boundary = Boundary(*(Outflow() if a != axis else pair for a in range(3)))
     grid = Grid.uniform((0.0,) * 3, (1.0, 2.0, 0.5), BOX, "nodes")
@@ -315,19 +368,28 @@ def test_elimination_in_three_dimensions_against_dense_matrices(
         form="eliminate", order=1,
     )  # fmt: skip
     got = dense(corrected, 2, np.prod(BOX), BOX)
-    np.testing.assert_allclose(got[np.ix_(inner, inner)], schur, atol=1e-8 * np.abs(schur).max())
+    np.testing.assert_allclose(
+        got[np.ix_(inner, inner)], schur, atol=1e-8 * np.abs(schur).max()
+    )
     u = jax.jit(corrected)(random(rng, (2, *BOX)))
-    assert max(float(jnp.abs(r.value).max()) for r in residuals(u, boundary, grid, 1)) < 1e-10
+    assert (
+        max(float(jnp.abs(r.value).max()) for r in residuals(u, boundary, grid, 1))
+        < 1e-10
+    )
 
 
 def test_faces_depend_on_themselves_alone_for_the_last_eliminated_axis(box_kernel, x64):
-    """e_rᵀ K T (1 - e_r e_rᵀ) = 0 for both faces of one axis, and for the last of two axes."""
+    """e_rᵀ K T (1 - e_r e_rᵀ) = 0 for both faces of one axis, and for the last of two
+    axes.
+    """
     from physcon.operators.elimination import eliminated_spectral_conv
 
     weights, _ = box_kernel
     free = partial(eliminated_spectral_conv, jnp.asarray(weights))
     for sides, axis in ((((0, 1), (), ()), 0), (((1,), (), (0, 1)), 2)):
-        kt = dense(partial(free, sides=sides), 2, np.prod(BOX), BOX).reshape(2, *BOX, 2, *BOX)
+        kt = dense(partial(free, sides=sides), 2, np.prod(BOX), BOX).reshape(
+            2, *BOX, 2, *BOX
+        )
         for s in (0, -1):
             row = np.moveaxis(np.take(kt, s, axis=axis + 1), axis + 4, 0)
             others = np.delete(row, s % BOX[axis], axis=0)
@@ -379,7 +441,9 @@ def test_more_channels_out_than_in(rng):
         random_weights(rng, 2, 3, (4,)), random(rng, (2, 12)), boundary, NODES[1]
     )
     np.testing.assert_array_equal(out[:, 0], value)
-    assert all(float(jnp.abs(r.value).max()) < 1e-4 for r in residuals(out, boundary, NODES[1]))
+    assert all(
+        float(jnp.abs(r.value).max()) < 1e-4 for r in residuals(out, boundary, NODES[1])
+    )
 
 
 @pytest.mark.parametrize("form", ["lift", "eliminate", "overwrite"])
@@ -404,7 +468,9 @@ def test_gradient_with_respect_to_boundary_values(form, rng, x64):
     @jax.jit
     def loss(values):
         boundary = Boundary((Dirichlet(values[0]), Robin(1.0, 0.5, values[1])))
-        return jnp.sum(seed * corrected_spectral_conv(weights, u, boundary, grid, form) ** 2)
+        return jnp.sum(
+            seed * corrected_spectral_conv(weights, u, boundary, grid, form) ** 2
+        )
 
     values, step = random(rng, (2, 2, SPACE[2][1])), random(rng, (2, 2, SPACE[2][1]))
     slope = (loss(values + 1e-6 * step) - loss(values - 1e-6 * step)) / 2e-6
@@ -412,7 +478,9 @@ def test_gradient_with_respect_to_boundary_values(form, rng, x64):
 
 
 def test_batch_of_boundary_values_and_no_recompilation(rng):
-    """vmap over samples and their boundary values equals the loop; new values, same program."""
+    """vmap over samples and their boundary values equals the loop; new values, same
+    program.
+    """
     weights, u = random_weights(rng, 2, 2, MODES[1]), random(rng, (3, 2, 12))
     values = random(rng, (3,))
     traced = []
@@ -440,7 +508,9 @@ def test_time_varying_values():
 def test_contradictory_corners_are_named():
     grid = NODES[2]
     lid = Boundary(Dirichlet(0.0), (Dirichlet(0.0), Dirichlet(1.0)))
-    with pytest.raises(Exception, match="lower side of axis 0 and the upper side of axis 1"):
+    with pytest.raises(
+        Exception, match="lower side of axis 0 and the upper side of axis 1"
+    ):
         jax.block_until_ready(overwrite(jnp.zeros((1, *SPACE[2])), lid, grid))
     out = overwrite(jnp.zeros((1, *SPACE[2])), lid, grid, throw=False)
     np.testing.assert_array_equal(out[0, :, -1], 1.0)  # the later axis wins
@@ -466,9 +536,14 @@ def test_bad_input_says_what_to_do(boundary, grid, message):
 
 
 def test_forms_that_do_not_exist(rng):
-    weights, both = random_weights(rng, 2, 3, MODES[2]), Boundary(Dirichlet(), Dirichlet())
+    weights, both = (
+        random_weights(rng, 2, 3, MODES[2]),
+        Boundary(Dirichlet(), Dirichlet()),
+    )
     with pytest.raises(ValueError, match="use form='lift'"):
-        corrected_spectral_conv(weights, jnp.zeros((2, *SPACE[2])), both, NODES[2], "eliminate")
+        corrected_spectral_conv(
+            weights, jnp.zeros((2, *SPACE[2])), both, NODES[2], "eliminate"
+        )
     with pytest.raises(ValueError, match=r"batch with jax\.vmap"):
         lift(jnp.zeros((4, 1, 12)), Boundary(Dirichlet()), NODES[1])
 

@@ -1,4 +1,6 @@
-"""`bounded`: the exact projection onto rows and a box: optimality conditions, and scipy."""
+"""`bounded`: the exact projection onto rows and a box: optimality conditions, and
+scipy.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -31,7 +33,9 @@ compiled = jax.jit(project)
 
 def jitted(mean, std, rows, value, lower=0.0, upper=1.0, noise_std=None):
     """`project`, compiled once per shape."""
-    ends = (jnp.broadcast_to(jnp.asarray(x, mean.dtype), mean.shape) for x in (lower, upper))
+    ends = (
+        jnp.broadcast_to(jnp.asarray(x, mean.dtype), mean.shape) for x in (lower, upper)
+    )
     return compiled(mean, std, rows, value, *ends, noise_std)
 
 
@@ -55,7 +59,9 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("seed", [0, 1])
 def test_optimality_conditions(name, seed):
-    """Feasible to rounding, and u = clip(μ + Σ Gᵀ λ): necessary and sufficient for the minimum."""
+    """Feasible to rounding, and u = clip(μ + Σ Gᵀ λ): necessary and sufficient for the
+    minimum.
+    """
     case = CASES[name]
     lower, upper = case.get("lower", 0.0), case.get("upper", 1.0)
     mean, std, rows, value = problem(np.random.default_rng(seed), **case)
@@ -65,10 +71,14 @@ def test_optimality_conditions(name, seed):
     assert np.any(np.asarray(got.active) != 0)
     assert np.all((u >= lower) & (u <= upper))
     assert np.all(residual(rows, u, value) <= 4 * EPS)
-    mean, std, rows, λ = (np.asarray(x, np.float64) for x in (mean, std, rows, got.multiplier))
+    mean, std, rows, λ = (
+        np.asarray(x, np.float64) for x in (mean, std, rows, got.multiplier)
+    )
     shift = std**2 * (rows.T @ λ)
     scale = np.abs(mean) + std**2 * (np.abs(rows).T @ np.abs(λ))
-    np.testing.assert_array_less(np.abs(u - np.clip(mean + shift, lower, upper)), 4 * EPS * scale)
+    np.testing.assert_array_less(
+        np.abs(u - np.clip(mean + shift, lower, upper)), 4 * EPS * scale
+    )
 
 
 @pytest.mark.parametrize("m", [1, 3])
@@ -85,16 +95,22 @@ def test_equals_slsqp(rng, m):
         options={"ftol": 1e-14, "maxiter": 500},
     )
     assert reference.success
-    np.testing.assert_allclose(jitted(mean, std, rows, value).mean, reference.x, atol=2e-5)
+    np.testing.assert_allclose(
+        jitted(mean, std, rows, value).mean, reference.x, atol=2e-5
+    )
 
 
 def test_noisy_rows_equal_bounded_least_squares(rng):
-    """A noisy constraint is one more residual: min |(u - μ)/σ|² + |(G u - b)/noise|² in the box."""
+    """A noisy constraint is one more residual: min |(u - μ)/σ|² + |(G u - b)/noise|² in
+    the box.
+    """
     mean, std, rows, value = problem(rng, 12, 3, signed=True)
     noise = jnp.array([0.1, 0.5, 2.0])
     μ, s, g, b, e = (np.asarray(x, np.float64) for x in (mean, std, rows, value, noise))
     a = np.concatenate([np.diag(1 / s), g / e[:, None]])
-    reference = scipy.optimize.lsq_linear(a, np.concatenate([μ / s, b / e]), (0, 1), tol=1e-14)
+    reference = scipy.optimize.lsq_linear(
+        a, np.concatenate([μ / s, b / e]), (0, 1), tol=1e-14
+    )
     got = jitted(mean, std, rows, value, noise_std=noise)
     assert int(got.status) == 0
     np.testing.assert_allclose(got.mean, reference.x, atol=2e-5)
@@ -104,7 +120,9 @@ def test_one_row_with_fields_on_two_axes(rng):
     mean, std, rows, value = problem(rng, 60, 1)
     flat = jitted(mean, std, rows, value).mean
     shape = (6, 10)
-    got = jitted(mean.reshape(shape), std.reshape(shape), rows.reshape(1, *shape), value)
+    got = jitted(
+        mean.reshape(shape), std.reshape(shape), rows.reshape(1, *shape), value
+    )
     np.testing.assert_array_equal(got.mean.reshape(-1), flat)
 
 
@@ -153,7 +171,10 @@ def test_value_at_the_end_of_the_reach(seed):
     mean, std, rows, _ = problem(np.random.default_rng(seed), 60, 1, signed=True)
     rows = jnp.sign(rows) * jnp.ceil(16 * jnp.abs(rows)) / 16  # their sums are exact
     low, high = reachable(
-        Gaussian.diagonal(mean, std), LinearConstraint(Rows(rows), jnp.zeros(1)), 0.0, 1.0
+        Gaussian.diagonal(mean, std),
+        LinearConstraint(Rows(rows), jnp.zeros(1)),
+        0.0,
+        1.0,
     )
     for value, corner in ((low, rows[0] < 0), (high, rows[0] > 0)):
         got = jitted(mean, std, rows, value)
@@ -162,7 +183,9 @@ def test_value_at_the_end_of_the_reach(seed):
 
 
 def test_empty_window_pins_its_points(rng):
-    """Window sums, one of them zero: with positivity its points vanish, others don't care."""
+    """Window sums, one of them zero: with positivity its points vanish, others don't
+    care.
+    """
     n, windows = 40, 4
     rows = jnp.repeat(jnp.eye(windows), n // windows, axis=1)
     mean = jnp.asarray(rng.normal(0.2, 1, n), jnp.float32)
@@ -170,7 +193,9 @@ def test_empty_window_pins_its_points(rng):
     got = jitted(mean, jnp.ones(n), rows, value, 0.0, jnp.inf)
     assert int(got.status) == 0
     assert not np.any(got.mean[:10])
-    alone = jitted(mean[10:20], jnp.ones(10), jnp.ones((1, 10)), value[1:2], 0.0, jnp.inf)
+    alone = jitted(
+        mean[10:20], jnp.ones(10), jnp.ones((1, 10)), value[1:2], 0.0, jnp.inf
+    )
     np.testing.assert_allclose(got.mean[10:20], alone.mean, atol=2 * EPS)
     assert np.all(np.abs(residual(rows[1:], got.mean, value[1:])) <= 4 * EPS)
 
@@ -182,7 +207,9 @@ def test_redundant_rows_change_nothing(rng):
     value = jnp.array([17.1, 3.3])
     total = jnp.concatenate([windows, jnp.ones((1, 60))])
     got = jitted(mean, std, total, jnp.append(value, value.sum()))
-    np.testing.assert_allclose(got.mean, jitted(mean, std, windows, value).mean, atol=2e-6)
+    np.testing.assert_allclose(
+        got.mean, jitted(mean, std, windows, value).mean, atol=2e-6
+    )
     assert int(got.status) == 0
     assert residual(total, got.mean, jnp.append(value, value.sum())).max() <= 4 * EPS
 
@@ -198,7 +225,9 @@ def test_units_do_not_matter(rng, scale):
 
 
 def test_float64_to_its_own_rounding(rng, x64):
-    mean, std, rows, value = (np.asarray(x, np.float64) for x in problem(rng, 60, 3, signed=True))
+    mean, std, rows, value = (
+        np.asarray(x, np.float64) for x in problem(rng, 60, 3, signed=True)
+    )
     got = jitted(*map(jnp.asarray, (mean, std, rows, value)))
     assert got.mean.dtype == jnp.float64
     miss = np.abs(rows @ np.asarray(got.mean) - value)
@@ -241,7 +270,9 @@ def differentiated(mean, std, rows, value, lower, upper):
 
 @pytest.mark.parametrize("m", [1, 3])
 def test_derivatives_equal_differences(rng, x64, m):
-    """jvp = vjp = central differences, away from kinks; in mean, std, rows, value and bounds."""
+    """jvp = vjp = central differences, away from kinks; in mean, std, rows, value and
+    bounds.
+    """
     primals = [x.astype(jnp.float64) for x in problem(rng, 30, m, signed=True)]
     primals += [jnp.zeros(30), jnp.ones(30)]
     tangents = [jnp.asarray(rng.normal(size=x.shape)) for x in primals]
@@ -250,7 +281,9 @@ def test_derivatives_equal_differences(rng, x64, m):
     h = 1e-6
     ahead = fn(*(x + h * t for x, t in zip(primals, tangents, strict=True)))
     behind = fn(*(x - h * t for x, t in zip(primals, tangents, strict=True)))
-    np.testing.assert_allclose(tangent, (ahead - behind) / (2 * h), rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(
+        tangent, (ahead - behind) / (2 * h), rtol=1e-6, atol=1e-7
+    )
     cotangent = jnp.asarray(rng.normal(size=out.shape))
     grads = jax.vjp(fn, *primals)[1](cotangent)
     pulled = sum(jnp.sum(g * t) for g, t in zip(grads, tangents, strict=True))
@@ -283,18 +316,26 @@ def test_statuses_without_throw(rng):
     assert status(mean, std, rows, value, 0.5, 0.4) == 2
     assert status(mean, std, rows, value + 100) == 3
     both = jnp.concatenate([rows, rows, rows])
-    assert int(jitted(mean, std, both, jnp.append(value, jnp.tile(value + 1, 2))).status) == 4
+    assert (
+        int(jitted(mean, std, both, jnp.append(value, jnp.tile(value + 1, 2))).status)
+        == 4
+    )
 
 
 def test_out_of_reach_gives_the_nearest_field(rng):
     mean, std, rows, value = problem(rng, 60, 1)
     got = jitted(mean, std, rows, value + 100)
     np.testing.assert_array_equal(got.mean, np.ones(60))
-    assert float(got.residual[0]) == pytest.approx(float(value[0]) + 100 - float(rows.sum()))
+    assert float(got.residual[0]) == pytest.approx(
+        float(value[0]) + 100 - float(rows.sum())
+    )
 
 
 def test_out_of_reach_is_refused_before_any_work():
-    prior, law = Gaussian.diagonal(jnp.zeros(4), jnp.ones(4)), integral(jnp.ones(4), 5.0)
+    prior, law = (
+        Gaussian.diagonal(jnp.zeros(4), jnp.ones(4)),
+        integral(jnp.ones(4), 5.0),
+    )
     with pytest.raises(ValueError, match=r"reach \[0, 4\] for row 0, got 5"):
         bounded(prior, law, 0.0, 1.0)
     with pytest.raises(Exception, match="one out of reach"):
@@ -304,7 +345,9 @@ def test_out_of_reach_is_refused_before_any_work():
 
 @pytest.mark.parametrize("upper", [jnp.inf, 1.0])
 def test_a_wall_value_of_zero_is_met(rng, upper):
-    """u(0) = 0 and u(1) = 1: |G u| + |b| is no scale for what rounding may leave of zero."""
+    """u(0) = 0 and u(1) = 1: |G u| + |b| is no scale for what rounding may leave of
+    zero.
+    """
     rows = jnp.zeros((2, 12)).at[0, 0].set(1.0).at[1, -1].set(1.0)
     mean = jnp.asarray(np.linspace(0, 1, 12) + 0.1 * rng.normal(size=12), jnp.float32)
     got = jitted(mean, jnp.full(12, 0.1), rows, jnp.array([0.0, 1.0]), -jnp.inf, upper)

@@ -17,7 +17,8 @@ from physcon.problems.cavity import (
     vorticity,
 )
 
-# Ghia, Ghia and Shin, J. Comput. Phys. 48 (1982) 387, tables I and III, Re = 100, 129 x 129.
+# Ghia, Ghia and Shin, J. Comput. Phys. 48 (1982) 387, tables I and III, Re = 100, 129 x
+# 129.
 GHIA_Y = [.0547, .0703, .1016, .1719, .2813, .4531, .5, .6172, .7344, .8516, .9531,
           .9766]  # fmt: skip
 GHIA_U = [-.03717, -.04775, -.06434, -.10150, -.15662, -.21090, -.20581, -.13641, .00332, .23151,
@@ -35,7 +36,9 @@ def circulation(w):
 
 @pytest.fixture(scope="module")
 def steady():
-    """A uniform lid from rest to t = 15 on 41 x 41 nodes: ω at 0, 7.5 and 15, and the lid."""
+    """A uniform lid from rest to t = 15 on 41 x 41 nodes: ω at 0, 7.5 and 15, and the
+    lid.
+    """
     n = 41
     lid = jnp.ones(n).at[jnp.array([0, -1])].set(0.0)
     run = jax.jit(lambda w: cavity_flow(w, lid, jnp.asarray(0.01), jnp.asarray(7.5), 2))
@@ -43,7 +46,9 @@ def steady():
 
 
 def test_steady_state_of_ghia(steady):
-    """Velocity on the vertical centre line to 6e-3 of the lid's, the vortex's stream to 2 %."""
+    """Velocity on the vertical centre line to 6e-3 of the lid's, the vortex's stream to
+    2 %.
+    """
     states, lid = steady
     psi = stream_function(states[-1, 1:-1, 1:-1])
     u = velocity(psi, lid)[0, lid.shape[0] // 2]
@@ -83,7 +88,9 @@ def test_second_order_in_the_mesh():
     """Differences between 17, 33 and 65 nodes a side fall as h²; the walls' values too."""
     problem = LidDrivenCavity.sample(jax.random.key(2))
     states = [
-        np.asarray(jax.jit(lambda p, r=r: p.states(jnp.asarray(0.4), 1, 17, r))(problem))
+        np.asarray(
+            jax.jit(lambda p, r=r: p.states(jnp.asarray(0.4), 1, 17, r))(problem)
+        )
         for r in (1, 2, 4)
     ]
     coarse, fine = (np.sqrt(np.mean((a - b)[1] ** 2)) for a, b in pairwise(states))

@@ -1,4 +1,6 @@
-"""Constraints hold to rounding in float32 programs, judged in float64; densities integrate to 1."""
+"""Constraints hold to rounding in float32 programs, judged in float64; densities
+integrate to 1.
+"""
 
 import equinox as eqx
 import jax
@@ -31,7 +33,13 @@ def update(mean, std, weights, value):
     prior = pc.Gaussian.diagonal(mean, std)
     out = pc.condition(prior, pc.LinearConstraint(pc.Rows(weights), value), throw=False)
     samples = out.posterior.sample(jax.random.key(1), (2,))
-    return out.posterior.mean, samples, out.posterior.variance(), out.residual, out.status
+    return (
+        out.posterior.mean,
+        samples,
+        out.posterior.variance(),
+        out.residual,
+        out.status,
+    )
 
 
 def case(n, m, kind, decades, unit=1.0, seed=0):
@@ -55,8 +63,12 @@ def check(n, m, kind, decades, unit=1.0):
     assert np.all(variance >= 0)
     assert np.all(variance <= np.asarray(std) ** 2 * (1 + 2 * EPS))
     # The reported residual is the true one, not one that float32 sums have spoilt.
-    missed = np.asarray(value, float) - np.asarray(weights, float) @ np.asarray(posterior, float)
-    np.testing.assert_allclose(residual, missed, rtol=1e-5, atol=1e-6 * EPS * np.abs(value).max())
+    missed = np.asarray(value, float) - np.asarray(weights, float) @ np.asarray(
+        posterior, float
+    )
+    np.testing.assert_allclose(
+        residual, missed, rtol=1e-5, atol=1e-6 * EPS * np.abs(value).max()
+    )
 
 
 @pytest.mark.parametrize("decades", [0, 12])
@@ -84,7 +96,9 @@ def test_units_do_not_matter(m, unit):
 
 
 def test_ten_million_points():
-    """One row over 10⁷ points, variances over 12 decades; a plain float32 sum misses by 1e-5."""
+    """One row over 10⁷ points, variances over 12 decades; a plain float32 sum misses by
+    1e-5.
+    """
     n = 10_000_000
     rng = np.random.default_rng(3)
     mean = rng.uniform(0.5, 1.5, n).astype(np.float32)
@@ -108,14 +122,18 @@ def test_ten_million_points():
 
 def densities(posterior, offsets):
     """At points of the given offsets from the mean."""
-    return jnp.exp(jax.vmap(posterior.log_prob)(np.asarray(posterior.mean)[None] + offsets))
+    return jnp.exp(
+        jax.vmap(posterior.log_prob)(np.asarray(posterior.mean)[None] + offsets)
+    )
 
 
 @pytest.mark.parametrize(
     ("n", "m", "noise"), [(2, 1, None), (3, 1, None), (3, 2, None), (2, 1, 0.4)]
 )
 def test_density_integrates_to_one(n, m, noise, x64):
-    """Over the plane G u = b by the trapezoid rule on an orthonormal basis of it; -inf off it."""
+    """Over the plane G u = b by the trapezoid rule on an orthonormal basis of it; -inf
+    off it.
+    """
     rng = np.random.default_rng(n + m)
     g = rng.normal(size=(m, n))
     sigma = None if noise is None else jnp.full(m, noise)
@@ -128,19 +146,25 @@ def test_density_integrates_to_one(n, m, noise, x64):
     posterior = pc.condition(prior, constraint).posterior
     basis = np.eye(n) if noise else np.linalg.svd(g)[2][m:]
     axis = np.linspace(-14, 14, 141)
-    points = np.stack(np.meshgrid(*[axis] * len(basis), indexing="ij"), axis=-1).reshape(
-        -1, len(basis)
-    )
+    points = np.stack(
+        np.meshgrid(*[axis] * len(basis), indexing="ij"), axis=-1
+    ).reshape(-1, len(basis))
     density = densities(posterior, points @ basis)
-    np.testing.assert_allclose(np.sum(density) * (axis[1] - axis[0]) ** len(basis), 1, rtol=1e-10)
+    np.testing.assert_allclose(
+        np.sum(density) * (axis[1] - axis[0]) ** len(basis), 1, rtol=1e-10
+    )
     if noise is None:
         assert posterior.log_prob(posterior.mean + 1e-2 * g[0]) == -np.inf
 
 
 def test_density_where_some_points_are_certain(x64):
-    """Three points, one of zero variance: a density on a line, -inf where the point moves."""
+    """Three points, one of zero variance: a density on a line, -inf where the point
+    moves.
+    """
     prior = pc.Gaussian.diagonal(jnp.array([1.0, 2.0, 3.0]), jnp.array([1.0, 0.0, 2.0]))
-    posterior = pc.condition(prior, pc.integral(jnp.array([1.0, 1.0, 1.0]), 7.0)).posterior
+    posterior = pc.condition(
+        prior, pc.integral(jnp.array([1.0, 1.0, 1.0]), 7.0)
+    ).posterior
     assert posterior.mean[1] == 2
     direction = jnp.array([1.0, 0.0, -1.0]) / jnp.sqrt(2)
     density = densities(posterior, np.outer(np.linspace(-20, 20, 2001), direction))
@@ -151,11 +175,17 @@ def test_density_where_some_points_are_certain(x64):
 def test_samples_have_the_posterior_covariance():
     """20,000 draws, five standard errors."""
     rng = np.random.default_rng(0)
-    prior = pc.Gaussian.diagonal(jnp.zeros(4), jnp.asarray(rng.uniform(0.5, 2, 4), jnp.float32))
-    posterior = pc.condition(prior, pc.integral(jnp.ones(4), 1.0, noise_std=0.5)).posterior
+    prior = pc.Gaussian.diagonal(
+        jnp.zeros(4), jnp.asarray(rng.uniform(0.5, 2, 4), jnp.float32)
+    )
+    posterior = pc.condition(
+        prior, pc.integral(jnp.ones(4), 1.0, noise_std=0.5)
+    ).posterior
     draws = np.asarray(posterior.sample(jax.random.key(5), (20_000,)), float)
     covariance = np.asarray(posterior.covariance())
     variance = np.diagonal(covariance)
     error = np.sqrt((covariance**2 + variance[:, None] * variance) / len(draws))
     assert np.all(np.abs(np.cov(draws.T) - covariance) < 5 * error)
-    assert np.all(np.abs(draws.mean(0) - posterior.mean) < 5 * np.sqrt(variance / len(draws)))
+    assert np.all(
+        np.abs(draws.mean(0) - posterior.mean) < 5 * np.sqrt(variance / len(draws))
+    )

@@ -41,9 +41,9 @@ def equinox_losses(data):
 
     @jax.jit
     def step(params, state):
-        loss, gradient = jax.value_and_grad(lambda p: mean_square(eqx.combine(p, static), *data))(
-            params
-        )
+        loss, gradient = jax.value_and_grad(
+            lambda p: mean_square(eqx.combine(p, static), *data)
+        )(params)
         updates, state = OPTIMIZER.update(gradient, state)
         return optax.apply_updates(params, updates), state, loss
 
@@ -98,7 +98,9 @@ def test_every_array_is_named_and_comes_back():
     module = make(jax.random.key(0))
     named = NNX(module)
     assert "blocks.0.skip.weight" in named.parameters
-    assert len(named.parameters) == len(jax.tree.leaves(eqx.filter(module, eqx.is_inexact_array)))
+    assert len(named.parameters) == len(
+        jax.tree.leaves(eqx.filter(module, eqx.is_inexact_array))
+    )
     assert eqx.tree_equal(named.module(), module)
     variables = Linen(lambda key: module).init(jax.random.key(0), jnp.ones((2, 8)))
     assert set(variables["params"]) == set(named.parameters)
@@ -126,7 +128,10 @@ def test_what_is_not_trained_is_kept_apart():
     x = jnp.ones(3)
     model = NNX(COUNTED)
     assert set(model.parameters) == {"weight"}
-    assert set(nnx.to_pure_dict(nnx.state(model, Constant))["constants"]) == {"count", "key"}
+    assert set(nnx.to_pure_dict(nnx.state(model, Constant))["constants"]) == {
+        "count",
+        "key",
+    }
     np.testing.assert_array_equal(model(x), COUNTED(x))
     flax_model = Linen(lambda key: COUNTED)
     variables = flax_model.init(jax.random.key(0), x)
@@ -198,12 +203,16 @@ def nnx_predictor():
 
 
 def linen_predictor():
-    return FromLinen(LinenHeads(), LinenHeads().init(jax.random.key(0), jnp.ones((1, 2))))
+    return FromLinen(
+        LinenHeads(), LinenHeads().init(jax.random.key(0), jnp.ones((1, 2)))
+    )
 
 
 @pytest.mark.parametrize("make_model", [nnx_predictor, linen_predictor])
 def test_a_flax_model_is_conserved_and_trained(make_model):
-    """Through `condition`, by `physcon.training.fit`: the loss falls, the mass is exact."""
+    """Through `condition`, by `physcon.training.fit`: the loss falls, the mass is
+    exact.
+    """
     grid = pc.Grid.uniform(0.0, 1.0, 20)
     points = jnp.stack([grid.coordinates[0], jnp.ones(20)], -1)
     truth = jnp.sin(3 * points[:, 0])
@@ -228,7 +237,9 @@ def test_a_flax_model_is_conserved_and_trained(make_model):
     )
     assert losses[-1] < 0.3 * losses[0]
     mean = np.asarray(conserved(trained), float)
-    np.testing.assert_allclose(mean @ np.asarray(grid.weights(), float), float(mass), rtol=1e-6)
+    np.testing.assert_allclose(
+        mean @ np.asarray(grid.weights(), float), float(mass), rtol=1e-6
+    )
 
 
 def test_a_model_of_the_other_kind_is_refused():
@@ -251,5 +262,7 @@ def test_a_part_of_a_linen_model():
     variables = Whole().init(jax.random.key(0), u)
     assert set(variables["params"]) == {"operator", "Dense_0"}
     operator = Linen(make).apply({"params": variables["params"]["operator"]}, u)
-    expected = linen.Dense(3).apply({"params": variables["params"]["Dense_0"]}, operator)
+    expected = linen.Dense(3).apply(
+        {"params": variables["params"]["Dense_0"]}, operator
+    )
     np.testing.assert_allclose(Whole().apply(variables, u), expected, rtol=1e-6)

@@ -1,4 +1,6 @@
-"""Euler: Riemann problems with exact or converged solutions, vortex, contact, symmetries."""
+"""Euler: Riemann problems with exact or converged solutions, vortex, contact,
+symmetries.
+"""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -39,7 +41,9 @@ def riemann_problem(left, right, x0, t, n, scheme):
     grid = Grid.uniform(0.0, 1.0, n)
     left, right = (jnp.asarray(s, float)[:, None] for s in (left, right))
     w = jnp.where(grid.coordinates[0][None] < x0, left, right)
-    u = solve(LAW.conservative(w), LAW, grid, Boundary(Outflow()), scheme, times=[t], cfl=0.4).u[-1]
+    u = solve(
+        LAW.conservative(w), LAW, grid, Boundary(Outflow()), scheme, times=[t], cfl=0.4
+    ).u[-1]
     return np.asarray(u, np.float64)
 
 
@@ -77,14 +81,17 @@ def test_toro_against_the_exact_solution(name, problem, reference):
         ("lax", (0.445, 0.698, 3.528), (0.5, 0, 0.571), 0.14, 1.0),
     ],
 )
-def test_sod_and_lax_against_another_solver_in_float32(name, left, right, t, contact, reference):
+def test_sod_and_lax_against_another_solver_in_float32(
+    name, left, right, t, contact, reference
+):
     # `contact`: the jump of density there over the range of density.
     fine = reference(f"fv/{name}_1d_N4000_sharpclaw.npz")
     n = 400
     rho, m, energy = riemann_problem(left, right, 0.5, t, n, SCHEMES["muscl"])
     pressure = 0.4 * (energy - 0.5 * m**2 / rho)
-    # In cells times the range: half a cell for each shock or fan (u jumps at both in full), and
-    # for the contact, which nothing steepens, a quarter of its width of n^(1/3) cells.
+    # In cells times the range: half a cell for each shock or fan (u jumps at both in
+    # full), and for the contact, which nothing steepens, a quarter of its width of
+    # n^(1/3) cells.
     spread = 0.25 * n ** (1 / 3) * contact
     for mine, theirs, cells in (
         (rho, "rho", 0.5 + spread),
@@ -97,7 +104,8 @@ def test_sod_and_lax_against_another_solver_in_float32(name, left, right, t, con
 
 @pytest.mark.usefixtures("x64")
 def test_weno5_is_fifth_order_for_a_nonlinear_system():
-    # A simple wave: constant entropy and one Riemann invariant, so that v + a obeys Burgers.
+    # A simple wave: constant entropy and one Riemann invariant, so that v + a obeys
+    # Burgers.
     def exact(x, t):
         def wave(z):
             return 0.1 * np.sin(2 * np.pi * z)
@@ -122,7 +130,9 @@ def test_weno5_is_fifth_order_for_a_nonlinear_system():
         scheme = Scheme(WENO(), hllc, ssp_rk43)
         start = jnp.asarray(averages(n, 0.0))
         cfl = 0.4 * (16 / n) ** (2 / 3)
-        u = solve(start, LAW, grid, Boundary(Periodic()), scheme, times=[0.3], cfl=cfl).u[-1]
+        u = solve(
+            start, LAW, grid, Boundary(Periodic()), scheme, times=[0.3], cfl=cfl
+        ).u[-1]
         return np.abs(np.asarray(u) - averages(n, 0.3)).mean()
 
     assert np.log2(error(32) / error(64)) > 4.7
@@ -141,7 +151,8 @@ def vortex(n):
 
 @pytest.mark.usefixtures("x64")
 def test_muscl_and_weno_are_second_order_on_the_vortex():
-    # The steady vortex seen in its own frame; one flux point per face caps WENO's order at 2.
+    # The steady vortex seen in its own frame; one flux point per face caps WENO's order
+    # at 2.
     def residual(n, scheme):
         grid, u = vortex(n)
         w = LAW.primitive(u)
@@ -167,7 +178,9 @@ def test_quadrants_against_another_solver(reference):
 
         def quadrants(upper_right, upper_left, lower_left, lower_right):
             upper = jnp.where(x > 0.8, upper_right, upper_left)
-            return jnp.where(y > 0.8, upper, jnp.where(x > 0.8, lower_right, lower_left))
+            return jnp.where(
+                y > 0.8, upper, jnp.where(x > 0.8, lower_right, lower_left)
+            )
 
         w = jnp.stack(
             [
@@ -177,7 +190,9 @@ def test_quadrants_against_another_solver(reference):
                 quadrants(1.5, 0.3, 0.029032258064516, 0.3),
             ]
         )
-        u = solve(LAW.conservative(w), LAW, grid, boundary, SCHEMES["muscl"], times=[0.8]).u[-1]
+        u = solve(
+            LAW.conservative(w), LAW, grid, boundary, SCHEMES["muscl"], times=[0.8]
+        ).u[-1]
         return np.asarray(u)
 
     def error(u):
@@ -186,10 +201,10 @@ def test_quadrants_against_another_solver(reference):
         return np.abs(u - theirs).mean((1, 2)) / np.ptp(theirs, axis=(1, 2))
 
     u = run(64)
-    # First order in L1 where there are only shocks and slip lines: half a cell of error along each
-    # of them, times its jump. About 5 lengths of the square with 0.6 of the range make 1.5 cells.
-    # Measured at n = 32, 64, 128: 1.3, 1.7, 1.7; this reference itself is 0.3 cells of 64 away
-    # from the same scheme on its own 256 cells.
+    # First order in L1 where there are only shocks and slip lines: half a cell of error
+    # along each of them, times its jump. About 5 lengths of the square with 0.6 of the
+    # range make 1.5 cells. Measured at n = 32, 64, 128: 1.3, 1.7, 1.7; this reference
+    # itself is 0.3 cells of 64 away from the same scheme on its own 256 cells.
     assert np.all(error(u) < 1.9 / 64), error(u)
     # The configuration is symmetric about the diagonal: swap axes and momenta.
     np.testing.assert_allclose(u[[0, 2, 1, 3]].swapaxes(1, 2), u, atol=5e-3)
@@ -198,24 +213,33 @@ def test_quadrants_against_another_solver(reference):
 @pytest.mark.parametrize("riemann", [hllc, roe])
 def test_stationary_contact_is_kept(riemann):
     grid = Grid.uniform(0.0, 1.0, 40)
-    w = jnp.stack([jnp.where(grid.coordinates[0] < 0.5, 1.4, 1.0), jnp.zeros(40), jnp.ones(40)])
+    w = jnp.stack(
+        [jnp.where(grid.coordinates[0] < 0.5, 1.4, 1.0), jnp.zeros(40), jnp.ones(40)]
+    )
     u = LAW.conservative(w)
     scheme = Scheme(MUSCL(), riemann)
     out = solve(u, LAW, grid, Boundary(Outflow()), scheme, times=[2.0]).u[-1]
     np.testing.assert_allclose(np.asarray(out), np.asarray(u), atol=2e-6)
-    smeared = solve(u, LAW, grid, Boundary(Outflow()), Scheme(MUSCL(), hll), times=[2.0]).u[-1]
-    assert float(jnp.abs(smeared - u).max()) > 0.02  # without the middle wave it diffuses
+    smeared = solve(
+        u, LAW, grid, Boundary(Outflow()), Scheme(MUSCL(), hll), times=[2.0]
+    ).u[-1]
+    assert (
+        float(jnp.abs(smeared - u).max()) > 0.02
+    )  # without the middle wave it diffuses
 
 
 def test_galilean_invariance():
-    # Seen by an observer who moves one period, the flow is the same; exact only as h → 0.
+    # Seen by an observer who moves one period, the flow is the same; exact only as h →
+    # 0.
     grid = Grid.uniform(0.0, 1.0, 200)
     x = grid.coordinates[0]
     rho = 1 + 0.2 * jnp.sin(2 * jnp.pi * x)
 
     def run(v):
         u = LAW.conservative(jnp.stack([rho, jnp.full_like(x, v), jnp.ones_like(x)]))
-        out = solve(u, LAW, grid, Boundary(Periodic()), SCHEMES["muscl"], times=[1.0]).u[-1]
+        out = solve(
+            u, LAW, grid, Boundary(Periodic()), SCHEMES["muscl"], times=[1.0]
+        ).u[-1]
         return LAW.primitive(out) - jnp.array([0.0, v, 0.0])[:, None]
 
     np.testing.assert_allclose(np.asarray(run(1.0)), np.asarray(run(0.0)), atol=2e-3)
@@ -225,13 +249,20 @@ def test_galilean_invariance():
 @pytest.mark.parametrize("name", ["muscl", "weno5"])
 def test_mirror_image_gives_mirror_image(riemann, name, rng):
     grid = Grid.uniform(0.0, 1.0, 24)
-    w = np.stack([rng.uniform(0.5, 2, 24), rng.uniform(-1, 1, 24), rng.uniform(0.5, 2, 24)])
+    w = np.stack(
+        [rng.uniform(0.5, 2, 24), rng.uniform(-1, 1, 24), rng.uniform(0.5, 2, 24)]
+    )
     u = LAW.conservative(jnp.asarray(w, jnp.float32))
     scheme = Scheme(SCHEMES[name].reconstruct, riemann)
     du = tendency(u, LAW, grid, Boundary(Reflective()), scheme)
-    mirrored = tendency(LAW.mirror(u, 0)[:, ::-1], LAW, grid, Boundary(Reflective()), scheme)
+    mirrored = tendency(
+        LAW.mirror(u, 0)[:, ::-1], LAW, grid, Boundary(Reflective()), scheme
+    )
     np.testing.assert_allclose(
-        np.asarray(LAW.mirror(mirrored, 0)[:, ::-1]), np.asarray(du), rtol=2e-4, atol=3e-3
+        np.asarray(LAW.mirror(mirrored, 0)[:, ::-1]),
+        np.asarray(du),
+        rtol=2e-4,
+        atol=3e-3,
     )
 
 
@@ -250,22 +281,30 @@ def test_axes_are_equal_in_three_dimensions(rng):
         return a[jnp.array([0, 3, 1, 2, 4])].transpose(0, 3, 1, 2)
 
     turned = tendency(turn(u), LAW, turned_grid, turned_boundary, SCHEMES["muscl"])
-    np.testing.assert_allclose(np.asarray(turned), np.asarray(turn(du)), rtol=1e-4, atol=2e-4)
+    np.testing.assert_allclose(
+        np.asarray(turned), np.asarray(turn(du)), rtol=1e-4, atol=2e-4
+    )
 
 
 def test_blast_waves_between_walls_keep_their_mass_and_energy():
-    # Woodward and Colella: pressures 1000, 0.01 and 100; two blasts collide at t = 0.028.
+    # Woodward and Colella: pressures 1000, 0.01 and 100; two blasts collide at t =
+    # 0.028.
     grid = Grid.uniform(0.0, 1.0, 200)
     x = grid.coordinates[0]
     p = jnp.where(x < 0.1, 1000.0, jnp.where(x > 0.9, 100.0, 0.01))
     u = LAW.conservative(jnp.stack([jnp.ones_like(x), jnp.zeros_like(x), p]))
-    solution = solve(u, LAW, grid, Boundary(Reflective()), SCHEMES["weno5"], times=[0.038])
+    solution = solve(
+        u, LAW, grid, Boundary(Reflective()), SCHEMES["weno5"], times=[0.038]
+    )
     out = solution.u[-1]
     rounding = float(jnp.finfo(out.dtype).eps * solution.steps)  # one for each step
     assert rounding < 1e-3
     np.testing.assert_allclose(grid.integrate(out)[0], 1.0, rtol=rounding)
-    np.testing.assert_allclose(grid.integrate(out)[2], grid.integrate(u)[2], rtol=rounding)
-    # Peak density 6.2 at x = 0.78 in converged solutions (Woodward and Colella 1984, fig. 2h).
+    np.testing.assert_allclose(
+        grid.integrate(out)[2], grid.integrate(u)[2], rtol=rounding
+    )
+    # Peak density 6.2 at x = 0.78 in converged solutions (Woodward and Colella 1984,
+    # fig. 2h).
     peak = int(jnp.argmax(out[0]))
     assert 4.5 < float(out[0, peak]) < 6.8
     assert abs(float(x[peak]) - 0.78) < 0.02
@@ -298,4 +337,6 @@ def test_passive_scalar_keeps_its_range_and_a_uniform_one_stays_uniform():
     alone = solve(u[:3], LAW, grid, Boundary(Outflow()), SCHEMES["muscl"], times=[0.2])
     rounding = float(jnp.finfo(out.dtype).eps * alone.steps)  # one for each step
     assert rounding < 2e-5
-    np.testing.assert_allclose(np.asarray(out[:3]), np.asarray(alone.u[-1]), atol=rounding)
+    np.testing.assert_allclose(
+        np.asarray(out[:3]), np.asarray(alone.u[-1]), atol=rounding
+    )

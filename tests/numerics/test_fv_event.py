@@ -1,4 +1,6 @@
-"""Events: exact arrival of shocks and fronts, derivatives, and a run that is not disturbed."""
+"""Events: exact arrival of shocks and fronts, derivatives, and a run that is not
+disturbed.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -46,11 +48,12 @@ def test_a_burgers_shock_arrives_when_it_should():
     solution = burgers(jnp.asarray(THETA, float))
     exact = (SENSOR - 0.5) / 1.25
     assert "event" in STATUS[int(solution.status)]
-    # The shock's profile is a travelling wave of the scheme: its middle is known to a fraction of
-    # a cell, here taken as a quarter.
+    # The shock's profile is a travelling wave of the scheme: its middle is known to a
+    # fraction of a cell, here taken as a quarter.
     assert float(solution.event.t) == pytest.approx(exact, abs=0.25 * 0.025 / 1.25)
     assert float(solution.t) == float(solution.event.t)
-    # The event's state lies on the condition to rounding: it is a solution, not an interpolation.
+    # The event's state lies on the condition to rounding: it is a solution, not an
+    # interpolation.
     level = Arrival(LINE, SENSOR, 1.25)(solution.event.u, solution.event.t)
     assert abs(float(level)) < 1e-13
     assert np.isfinite(np.asarray(solution.u)).all((1, 2)).tolist() == [True, False]
@@ -59,13 +62,16 @@ def test_a_burgers_shock_arrives_when_it_should():
 @pytest.mark.usefixtures("x64")
 def test_the_arrival_time_is_differentiable():
     theta = jnp.asarray(THETA, float)
-    arrival = jax.jit(lambda theta: burgers(theta, "checkpointed", times=(2.0,)).event.t)
+    arrival = jax.jit(
+        lambda theta: burgers(theta, "checkpointed", times=(2.0,)).event.t
+    )
     gradient = jax.jit(jax.grad(arrival))(theta)
     for k in range(2):
         e = jnp.zeros(2).at[k].set(1e-6)
         difference = (arrival(theta + e) - arrival(theta - e)) / 2e-6
         assert float(gradient[k]) == pytest.approx(float(difference), rel=1e-5)
-    # t = 2 (x - x0)/(u_l + u_r): half of -t/speed for each state, and half a cell's jitter.
+    # t = 2 (x - x0)/(u_l + u_r): half of -t/speed for each state, and half a cell's
+    # jitter.
     exact = -0.5 * 0.93 / 1.25**2
     np.testing.assert_allclose(np.asarray(gradient), exact, rtol=0.05)
 
@@ -81,9 +87,13 @@ def test_reporting_leaves_the_run_as_it_is_and_batches():
     np.testing.assert_array_equal(np.asarray(reported.u), np.asarray(plain.u))
     # Two shocks arrive, the third is too slow.
     lefts = jnp.array([2.0, 1.5, -0.1])
-    batch = jax.vmap(lambda left: burgers(jnp.stack([left, 0.5 * left]), times=(1.0,)))(lefts)
+    batch = jax.vmap(lambda left: burgers(jnp.stack([left, 0.5 * left]), times=(1.0,)))(
+        lefts
+    )
     assert batch.event.found.tolist() == [True, True, False]
-    np.testing.assert_allclose(np.asarray(batch.event.t[:2]), 0.93 / 0.75 / lefts[:2], atol=0.006)
+    np.testing.assert_allclose(
+        np.asarray(batch.event.t[:2]), 0.93 / 0.75 / lefts[:2], atol=0.006
+    )
     assert np.isnan(float(batch.event.t[2]))
     assert batch.status.tolist() == [5, 5, 0]
 
@@ -94,7 +104,8 @@ def test_sods_shock_arrives_in_float32():
     law = Euler()
     left, right = (jnp.array(s)[:, None] for s in ((1.0, 0.0, 1.0), (0.125, 0.0, 0.1)))
     u = law.conservative(jnp.where(grid.coordinates[0][None] < 0.5, left, right))
-    # Post-shock density 0.26557, shock speed 1.75216 (Toro 2009, table 4.3 and eq. 4.59).
+    # Post-shock density 0.26557, shock speed 1.75216 (Toro 2009, table 4.3 and eq.
+    # 4.59).
     event = Arrival(grid, 0.8, 0.5 * (0.26557 + 0.125))
     solution = solve(u, law, grid, OUT, Scheme(MUSCL(), hllc), times=[0.3], event=event)
     assert float(solution.event.t) == pytest.approx(0.3 / 1.75216, abs=0.5 / n / 1.75)
@@ -103,22 +114,29 @@ def test_sods_shock_arrives_in_float32():
 @pytest.mark.parametrize("threshold", [0.3, 0.7])
 def test_a_stefan_front_arrives_when_it_should(threshold):
     def balance(a):
-        return (1 - threshold) / np.sqrt(np.pi) - threshold * a / 2 * np.exp(a**2 / 4) * erf(a / 2)
+        return (1 - threshold) / np.sqrt(np.pi) - threshold * a / 2 * np.exp(
+            a**2 / 4
+        ) * erf(a / 2)
 
     n, sensor = 80, 0.2
     grid = Grid.uniform(0.0, 1.0, n)
     boundary = Boundary((Dirichlet(1.0), Dirichlet(0.0)))
     event = Arrival(grid, sensor, 0.5 * threshold)
     law = Stefan(threshold, face="shock")
-    out = solve(jnp.zeros((1, n)), law, grid, boundary, times=[0.2], cfl=0.9, event=event)
+    out = solve(
+        jnp.zeros((1, n)), law, grid, boundary, times=[0.2], cfl=0.9, event=event
+    )
     exact = (sensor / brentq(balance, 1e-6, 10)) ** 2
-    # The front moves at α²/(2 x); the average of its cell passes half the threshold half way.
+    # The front moves at α²/(2 x); the average of its cell passes half the threshold
+    # half way.
     speed = 0.5 * sensor / exact
     assert float(out.event.t) == pytest.approx(exact, abs=0.6 / n / speed)
 
 
 def test_a_sensor_reads_linear_fields_exactly_in_two_dimensions():
-    grid = Grid.cells(np.array([0.0, 1.0, 3.0, 4.0, 7.0]), np.array([0.0, 2.0, 3.0, 5.0]))
+    grid = Grid.cells(
+        np.array([0.0, 1.0, 3.0, 4.0, 7.0]), np.array([0.0, 2.0, 3.0, 5.0])
+    )
     x, y = grid.mesh()
     u = jnp.stack([x, 1 + 2 * x - y + 0.5 * x * y])
     sensor = Arrival(grid, (3.2, 1.7), 0.25, channel=1)

@@ -1,4 +1,6 @@
-"""Scalar laws: observed order, exact Riemann solutions, maximum principle, total variation."""
+"""Scalar laws: observed order, exact Riemann solutions, maximum principle, total
+variation.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +30,13 @@ from physcon.fv import (
 )
 from physcon.grid import Grid
 
-ALL_LIMITERS = (limiter.minmod, limiter.van_leer, limiter.mc, limiter.superbee, limiter.koren)
+ALL_LIMITERS = (
+    limiter.minmod,
+    limiter.van_leer,
+    limiter.mc,
+    limiter.superbee,
+    limiter.koren,
+)
 
 
 def wave_averages(faces):
@@ -40,7 +48,9 @@ def wave_averages(faces):
 def advection_error(n, scheme, cfl, faces=None):
     grid = Grid.uniform(0.0, 1.0, n) if faces is None else Grid.cells(faces)
     u = wave_averages(np.linspace(0, 1, n + 1) if faces is None else faces)
-    out = solve(u, Advection(1.0), grid, Boundary(Periodic()), scheme, times=[1.0], cfl=cfl).u[-1]
+    out = solve(
+        u, Advection(1.0), grid, Boundary(Periodic()), scheme, times=[1.0], cfl=cfl
+    ).u[-1]
     return float(jnp.sum(jnp.abs(out - u) * grid.widths()[None]))
 
 
@@ -60,7 +70,8 @@ def order(error, n):
     ],
 )
 def test_order_of_smooth_advection(reconstruct, step, coarse, power, least):
-    # dt ~ h^power, so that the third-order step in time does not hide the order in space.
+    # dt ~ h^power, so that the third-order step in time does not hide the order in
+    # space.
     scheme = Scheme(reconstruct, godunov, step)
 
     def error(n):
@@ -81,7 +92,9 @@ def test_muscl_is_second_order_on_a_stretched_grid():
     def error(n):
         s = np.linspace(0, 1, n + 1)
         faces = s + 0.08 * np.sin(2 * np.pi * s)  # widths vary by a factor of three
-        return advection_error(n, Scheme(MUSCL(limiter.van_leer), godunov, ssp_rk2), 0.4, faces)
+        return advection_error(
+            n, Scheme(MUSCL(limiter.van_leer), godunov, ssp_rk2), 0.4, faces
+        )
 
     assert order(error, 160) > 1.85
 
@@ -95,7 +108,9 @@ def test_total_variation_never_grows_and_extrema_stay(which, stretched, rng):
     u = jnp.asarray(rng.choice([0.0, 1.0, 3.0], 60), jnp.float32)[None]
     times = np.linspace(1, 12, 8)
     scheme = Scheme(MUSCL(which), godunov, ssp_rk2)
-    saved = solve(u, Advection(1.0), grid, Boundary(Periodic()), scheme, times=times, cfl=0.45).u
+    saved = solve(
+        u, Advection(1.0), grid, Boundary(Periodic()), scheme, times=times, cfl=0.45
+    ).u
     path = np.concatenate([np.asarray(u)[None], np.asarray(saved)])
     variation = np.abs(np.diff(path, axis=-1, append=path[..., :1])).sum((1, 2))
     assert np.all(np.diff(variation) <= 1e-4)
@@ -118,7 +133,14 @@ def test_burgers_riemann_problems(left, right, exact, riemann):
         grid = Grid.uniform(-3.0, 3.0, n)
         x = grid.coordinates[0]
         u = jnp.where(x < 0, left, right)[None]
-        out = solve(u, Burgers(), grid, Boundary(Outflow()), Scheme(MUSCL(), riemann), times=[1.0])
+        out = solve(
+            u,
+            Burgers(),
+            grid,
+            Boundary(Outflow()),
+            Scheme(MUSCL(), riemann),
+            times=[1.0],
+        )
         errors.append(np.abs(np.asarray(out.u[-1, 0]) - exact(np.asarray(x))).mean())
     assert errors[1] < 0.015
     assert errors[1] < 0.62 * errors[0]
@@ -148,24 +170,35 @@ def test_buckley_leverett_fan_and_shock(mobility, riemann):
             Scheme(MUSCL(), riemann),
             times=[0.5],
         )
-        x = (np.arange(40 * n) + 0.5) / (40 * n)  # averages, also of the cell with the shock
+        x = (np.arange(40 * n) + 0.5) / (
+            40 * n
+        )  # averages, also of the cell with the shock
         exact = buckley_leverett_exact(x / 0.5, mobility).reshape(n, 40).mean(1)
-        # First order at the shock: a third of a cell times its jump (0.8, 0.6), and a number that
-        # depends on where in its cell it stands, so that the ratio of two errors says little.
+        # First order at the shock: a third of a cell times its jump (0.8, 0.6), and a
+        # number that depends on where in its cell it stands, so that the ratio of two
+        # errors says little.
         assert np.abs(np.asarray(out.u[-1, 0]) - exact).mean() < 0.35 / n
         assert float(out.u.max()) <= 1 + 1e-5
         assert float(out.u.min()) >= -1e-6
 
 
 def test_queue_at_a_traffic_light():
-    # Cars at density 0.4 stop at a red light: the queue's tail moves back at speed -0.4.
+    # Cars at density 0.4 stop at a red light: the queue's tail moves back at speed
+    # -0.4.
     grid = Grid.uniform(-1.0, 0.0, 200)
     sides = Boundary((Dirichlet(0.4), Dirichlet(1.0)))
     out = solve(
-        jnp.full((1, 200), 0.4), Traffic(), grid, sides, Scheme(MUSCL(), godunov), times=[1.0]
+        jnp.full((1, 200), 0.4),
+        Traffic(),
+        grid,
+        sides,
+        Scheme(MUSCL(), godunov),
+        times=[1.0],
     )
     x = np.asarray(grid.coordinates[0])
-    assert np.abs(np.asarray(out.u[-1, 0]) - np.where(x > -0.4, 1.0, 0.4)).mean() < 0.005
+    assert (
+        np.abs(np.asarray(out.u[-1, 0]) - np.where(x > -0.4, 1.0, 0.4)).mean() < 0.005
+    )
 
 
 class Wavy(Law):
@@ -190,7 +223,8 @@ def test_godunov_is_the_extremum_over_the_interval(rng):
 
 
 def test_rotating_velocity_keeps_a_constant_and_carries_a_bump():
-    # Face velocities are differences of a stream function at the corners: divergence-free exactly.
+    # Face velocities are differences of a stream function at the corners:
+    # divergence-free exactly.
     n = 48
     corners = np.linspace(-1, 1, n + 1)
     psi = 0.5 * (corners[:, None] ** 2 + corners[None] ** 2)
@@ -199,12 +233,16 @@ def test_rotating_velocity_keeps_a_constant_and_carries_a_bump():
     grid = Grid.uniform((-1.0, -1.0), (1.0, 1.0), (n, n))
     boundary = Boundary(Outflow(), Outflow())
     scheme = Scheme(MUSCL(), godunov)
-    ones = solve(jnp.ones((1, n, n)), law, grid, boundary, scheme, times=[0.3], cfl=0.45)
+    ones = solve(
+        jnp.ones((1, n, n)), law, grid, boundary, scheme, times=[0.3], cfl=0.45
+    )
     np.testing.assert_allclose(np.asarray(ones.u), 1, atol=2e-5)
 
     x, y = grid.mesh()
     bump = jnp.exp(-((x - 0.4) ** 2 + y**2) / 0.03)[None]
-    quarter = solve(bump, law, grid, boundary, scheme, times=[np.pi / 2], cfl=0.45).u[-1]
+    quarter = solve(bump, law, grid, boundary, scheme, times=[np.pi / 2], cfl=0.45).u[
+        -1
+    ]
     turned = jnp.exp(-(x**2 + (y - 0.4) ** 2) / 0.03)[None]
     assert float(jnp.abs(quarter - turned).mean()) < 0.1 * float(jnp.abs(turned).mean())
 
@@ -213,7 +251,12 @@ def test_time_dependent_inflow_arrives_later():
     grid = Grid.uniform(0.0, 1.0, 100)
     inflow = Boundary((Dirichlet(lambda t: jnp.sin(4 * t)[None]), Outflow()))
     out = solve(
-        jnp.zeros((1, 100)), Advection(1.0), grid, inflow, Scheme(MUSCL(), godunov), times=[1.5]
+        jnp.zeros((1, 100)),
+        Advection(1.0),
+        grid,
+        inflow,
+        Scheme(MUSCL(), godunov),
+        times=[1.5],
     )
     exact = np.sin(4 * (1.5 - np.asarray(grid.coordinates[0])))
     assert np.abs(np.asarray(out.u[-1, 0]) - exact).max() < 0.02

@@ -103,7 +103,8 @@ def test_a_flat_bed_changes_nothing():
 
 
 def test_flow_over_a_bump_settles_on_bernoulli():
-    # Subcritical steady flow: discharge q and head h + b + v²/(2 g) are constant over the bump.
+    # Subcritical steady flow: discharge q and head h + b + v²/(2 g) are constant over
+    # the bump.
     from physcon.boundary import Dirichlet
 
     grid = Grid.uniform(0.0, 25.0, 100)
@@ -161,6 +162,9 @@ def test_radial_dam_break_against_a_radial_solution(reference):
     # The square grid keeps the symmetry of the square.
     np.testing.assert_allclose(out[0], out[0].T, atol=2e-5)
     np.testing.assert_allclose(out[0], out[0][::-1], atol=2e-5)
-    # And the two-dimensional reference is met better than the radial one: same resolution error.
-    theirs = reference("fv/swe_radial_dam_2d_256.npz")["q_sharpclaw"][0].reshape(n, 4, n, 4)
+    # And the two-dimensional reference is met better than the radial one: same
+    # resolution error.
+    theirs = reference("fv/swe_radial_dam_2d_256.npz")["q_sharpclaw"][0].reshape(
+        n, 4, n, 4
+    )
     assert np.abs(out[0] - theirs.mean((1, 3))).mean() < error + 0.002

@@ -1,4 +1,6 @@
-"""Stiff diffusion: observed orders against the exponential of the very matrix, conservation."""
+"""Stiff diffusion: observed orders against the exponential of the very matrix,
+conservation.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -40,7 +42,9 @@ def bump():
 
 def exact(law, u, t):
     """exp(t J) u, J the matrix of the linear semi-discrete equation."""
-    columns = jax.vmap(lambda v: tendency(v, law, GRID, WALLS, UPWIND)[0])(jnp.eye(N)[:, None])
+    columns = jax.vmap(lambda v: tendency(v, law, GRID, WALLS, UPWIND)[0])(
+        jnp.eye(N)[:, None]
+    )
     return expm(t * np.asarray(columns).T) @ np.asarray(u[0])
 
 
@@ -69,7 +73,9 @@ def test_implicit_methods_have_their_order(number, least):
 @pytest.mark.parametrize(("number", "least"), [(3, 2.8), (4, 3.8)])
 def test_additive_methods_have_their_order(number, least):
     def run(u, dt):
-        return solve_stiff(u, WAVE, GRID, WALLS, UPWIND, times=[0.2], dt=dt, order=number).u[-1]
+        return solve_stiff(
+            u, WAVE, GRID, WALLS, UPWIND, times=[0.2], dt=dt, order=number
+        ).u[-1]
 
     assert order(run, WAVE, 0.02)[0] > least
 
@@ -94,12 +100,14 @@ def test_prescribed_fluxes_are_the_whole_flux_in_every_splitting():
     additive = solve_stiff(u, law, GRID, sides, times=[0.2], order=3)
     for mass in (split.sum(), additive.u[-1].sum()):
         assert float(mass) / N == pytest.approx(0.54, rel=1e-7)  # fluxes are float32
-    # Both solve the same equation: second order in time and error control, far below this.
+    # Both solve the same equation: second order in time and error control, far below
+    # this.
     assert float(jnp.abs(split - additive.u[-1]).max()) < 0.01
 
 
 def test_a_steep_front_takes_a_fraction_of_the_explicit_steps():
-    # A front of u^2 grad u enters an empty domain: explicit steps are bound by h², 1046 of them.
+    # A front of u^2 grad u enters an empty domain: explicit steps are bound by h², 1046
+    # of them.
     sides = Boundary((Dirichlet(1.0), Dirichlet(0.0)))
     cold, law = jnp.zeros((1, N)), PorousMedium(2.0)
     stiff = solve_stiff(cold, law, GRID, sides, times=[0.05, 0.1])
@@ -109,7 +117,9 @@ def test_a_steep_front_takes_a_fraction_of_the_explicit_steps():
 
 
 def test_splitting_is_limited_by_the_waves_alone():
-    law = Mixed(Advection(1.0), Heat(1.0))  # explicit: 2 h²/... = 3200 steps per unit of time
+    law = Mixed(
+        Advection(1.0), Heat(1.0)
+    )  # explicit: 2 h²/... = 3200 steps per unit of time
     out = solve(bump(), law, GRID, WALLS, Scheme(step=Strang()), times=[0.1], cfl=0.5)
     assert int(out.steps) == pytest.approx(0.1 * N / 0.5, abs=1)
     assert float(out.u[-1].min()) > 0

@@ -8,7 +8,13 @@ import pytest
 from scipy.stats import multivariate_normal
 
 import physcon as pc
-from physcon.kernels import covariance, matern12, matern32, matern52, squared_exponential
+from physcon.kernels import (
+    covariance,
+    matern12,
+    matern32,
+    matern52,
+    squared_exponential,
+)
 from physcon.models.ensemble import (
     ensemble_loss,
     ensemble_members,
@@ -53,7 +59,9 @@ def test_kernels(kernel, at_one, rng, x64):
     k = covariance(kernel, x, x, jnp.array(2.0), jnp.array([0.5, 1.0]))
     assert np.linalg.eigvalsh(k).min() > -1e-12
     np.testing.assert_allclose(jnp.diag(k), 4.0)
-    slope = jax.grad(lambda l: jnp.sum(covariance(kernel, x, x, jnp.array(2.0), l)))(jnp.ones(2))
+    slope = jax.grad(lambda l: jnp.sum(covariance(kernel, x, x, jnp.array(2.0), l)))(
+        jnp.ones(2)
+    )
     assert np.all(np.isfinite(slope))  # at distance zero too
 
 
@@ -62,7 +70,11 @@ def test_gp_equals_the_textbook(rng, x64):
     points = jnp.asarray(rng.uniform(size=(6, 2)))
     k = [
         np.asarray(covariance(matern32, a, b, params.std, params.length))
-        for a, b in ((data.points, data.points), (points, data.points), (points, points))
+        for a, b in (
+            (data.points, data.points),
+            (points, data.points),
+            (points, points),
+        )
     ]
     noisy = k[0] + np.eye(12) * float(params.noise_variance)
     missing = np.asarray(data.values)[:, 0] - 0.2
@@ -74,14 +86,20 @@ def test_gp_equals_the_textbook(rng, x64):
     posterior = gp_posterior(params, data, points, shape=(2, 3))
     assert posterior.mean.shape == (2, 3)
     nugget = (1e-4 * 1.3) ** 2
-    np.testing.assert_allclose(posterior.covariance(), cov + nugget * np.eye(6), atol=1e-12)
-    evidence = multivariate_normal(np.full(12, 0.2), noisy).logpdf(np.asarray(data.values)[:, 0])
+    np.testing.assert_allclose(
+        posterior.covariance(), cov + nugget * np.eye(6), atol=1e-12
+    )
+    evidence = multivariate_normal(np.full(12, 0.2), noisy).logpdf(
+        np.asarray(data.values)[:, 0]
+    )
     np.testing.assert_allclose(gp_log_evidence(params, data), evidence, rtol=1e-10)
 
 
 def test_fit_maximises_the_evidence(rng):
     data = _data(rng, 20)
-    batch = jax.tree.map(lambda a: jnp.stack([a, a[::-1]]), data)  # two tasks in one call
+    batch = jax.tree.map(
+        lambda a: jnp.stack([a, a[::-1]]), data
+    )  # two tasks in one call
     both = jax.jit(jax.vmap(gp_fit))(batch)
     assert both.length.shape == (2, 2)
     np.testing.assert_allclose(both.std[1], both.std[0], rtol=0.02)
@@ -91,18 +109,23 @@ def test_fit_maximises_the_evidence(rng):
         evidence = jax.jit(jax.value_and_grad(gp_log_evidence))
         value, slope = evidence(double, data)
         assert value > evidence(gp_start(data), data)[0] + 5
-        # Stationary in what the data decide; noise-free data drive the noise to its floor.
+        # Stationary in what the data decide; noise-free data drive the noise to its
+        # floor.
         np.testing.assert_allclose(slope.log_length, 0, atol=0.02)
         np.testing.assert_allclose(slope.log_std, 0, atol=0.02)
 
 
 def test_gp_posterior_conditions_on_a_mass(x64):
-    """The true mass takes (b - G m)² / S off the squared distance to the truth, in Σ's metric."""
+    """The true mass takes (b - G m)² / S off the squared distance to the truth, in Σ's
+    metric.
+    """
     x = jnp.array([[0.05], [0.2], [0.45]])
     data = Observations(x, jnp.sin(3 * x))
     grid = pc.Grid.uniform(0.0, 1.0, 24)
     points = grid.coordinates[0][:, None]
-    params = Hyperparameters(jnp.log(0.7), jnp.log(jnp.array([0.4])), jnp.log(1e-3), jnp.zeros(1))
+    params = Hyperparameters(
+        jnp.log(0.7), jnp.log(jnp.array([0.4])), jnp.log(1e-3), jnp.zeros(1)
+    )
     truth = jnp.sin(3 * points[:, 0])
 
     @jax.jit
@@ -134,11 +157,17 @@ def test_ensemble_is_its_members(rng):
     means, stds = jax.jit(lambda d: ensemble_members(params, d, points))(data)
     assert means.shape == (4, 7, 1)
     second = jax.tree.map(lambda x: x[1] if eqx.is_array(x) else x, params)
-    np.testing.assert_allclose(second(data, points).mean, means[1], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        second(data, points).mean, means[1], rtol=1e-5, atol=1e-6
+    )
     mean, std = predict(data)
     np.testing.assert_allclose(mean, np.mean(means, 0), rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(std**2, np.mean(stds**2, 0) + np.var(means, 0), rtol=1e-4)
-    variance = jax.jit(lambda d: ensemble_prior(params, d, points, shape=(7,)).variance())(data)
+    np.testing.assert_allclose(
+        std**2, np.mean(stds**2, 0) + np.var(means, 0), rtol=1e-4
+    )
+    variance = jax.jit(
+        lambda d: ensemble_prior(params, d, points, shape=(7,)).variance()
+    )(data)
     np.testing.assert_allclose(variance, std[:, 0] ** 2, rtol=1e-4)
     order = rng.permutation(12)
     shuffled = Observations(data.points[order], data.values[order])
@@ -172,9 +201,13 @@ def test_members_train_alone_and_learn(rng):
             update, state = optimizer.update(slope, state)
             return (optax.apply_updates(arrays, update), state), value
 
-        (arrays, _), losses = jax.lax.scan(step, (arrays, optimizer.init(arrays)), length=600)
+        (arrays, _), losses = jax.lax.scan(
+            step, (arrays, optimizer.init(arrays)), length=600
+        )
         trained = eqx.combine(arrays, static)
-        return losses, ensemble_predict(trained, data, data.points, jax.random.key(0)).mean
+        return losses, ensemble_predict(
+            trained, data, data.points, jax.random.key(0)
+        ).mean
 
     losses, mean = train(arrays)
     assert losses[-1] < losses[0] - 3 * 1.0  # one nat per point and member, at least

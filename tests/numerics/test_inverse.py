@@ -1,4 +1,6 @@
-"""Estimates and their covariances against closed forms; gradients of the studies' objectives."""
+"""Estimates and their covariances against closed forms; gradients of the studies'
+objectives.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +11,12 @@ import optimistix as optx
 import pytest
 
 import physcon as pc
-from physcon.inverse import evidence, laplace_sample, least_squares, maximum_a_posteriori
+from physcon.inverse import (
+    evidence,
+    laplace_sample,
+    least_squares,
+    maximum_a_posteriori,
+)
 
 rng = np.random.default_rng(6)
 A, B = (jnp.asarray(rng.normal(size=s), jnp.float32) for s in ((7, 4), 7))
@@ -77,7 +84,9 @@ def test_a_scalar_likelihood_gives_the_same(exact, solver):
 
 
 def test_without_a_matrix(exact):
-    """Levenberg-Marquardt and draws by conjugate gradients: the same mean and covariance."""
+    """Levenberg-Marquardt and draws by conjugate gradients: the same mean and
+    covariance.
+    """
     inner = lx.Normal(lx.CG(rtol=1e-5, atol=1e-5))
     solver = optx.LevenbergMarquardt(rtol=1e-4, atol=1e-4, linear_solver=inner)
 
@@ -85,7 +94,9 @@ def test_without_a_matrix(exact):
     def solve(key):
         found = least_squares(misfit, prior(), solver=solver, covariance=False)
         assert found.posterior is None
-        return found.parameters, laplace_sample(key, misfit, prior(), found.latent, (20_000,))
+        return found.parameters, laplace_sample(
+            key, misfit, prior(), found.latent, (20_000,)
+        )
 
     mean, draws = solve(jax.random.key(1))
     np.testing.assert_allclose(mean, exact[0], rtol=1e-3, atol=1e-3)
@@ -96,7 +107,9 @@ def test_without_a_matrix(exact):
 
 
 def test_a_nonlinear_model_in_batches():
-    """Model exp(z), noise 0.1: at the mode z = (data - e^z) e^z / 0.01, JᵀJ = e^2z / 0.01."""
+    """Model exp(z), noise 0.1: at the mode z = (data - e^z) e^z / 0.01, JᵀJ = e^2z /
+    0.01.
+    """
 
     @jax.jit
     @jax.vmap

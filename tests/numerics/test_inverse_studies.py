@@ -1,4 +1,6 @@
-"""The inverse studies on a tiny scale: gradients against differences, and what each one claims."""
+"""The inverse studies on a tiny scale: gradients against differences, and what each one
+claims.
+"""
 
 import equinox as eqx
 import jax
@@ -47,11 +49,15 @@ def _porous():
 
 def _stefan():
     data = stefan.simulate(jax.random.key(1), STEFAN)
-    return lambda t: stefan.negative_log_likelihood(t, data, STEFAN, True), data.theta + 0.05
+    return lambda t: stefan.negative_log_likelihood(
+        t, data, STEFAN, True
+    ), data.theta + 0.05
 
 
 def _check(loss, theta):
-    """Along two random directions, central differences of two steps (error h⁴ by extrapolation)."""
+    """Along two random directions, central differences of two steps (error h⁴ by
+    extrapolation).
+    """
     directions = jax.random.normal(jax.random.key(3), (2, *theta.shape), theta.dtype)
     h = 1e-3
     steps = h * jnp.array([-2.0, -1.0, 1.0, 2.0])
@@ -69,7 +75,9 @@ def test_gradient_of_the_objective_is_that_of_differences(problem, x64):
 
 
 def test_states_of_the_cavity_obey_no_slip_and_predictions_are_made_to(x64):
-    """Seven integrals at every time; the misfit is that of the field; gradient by differences."""
+    """Seven integrals at every time; the misfit is that of the field; gradient by
+    differences.
+    """
     keys = jax.random.split(jax.random.key(0), 4)
     flow = jax.tree.map(lambda leaf: leaf[0], cavity_flows.flows(keys[0], CAVITY, 1))
     one = Normaliser(jnp.zeros(1), jnp.ones(1))
@@ -135,8 +143,12 @@ def test_the_analysis_conserves_mass_where_asked_for():
 
 
 def test_derivative_of_a_forecast_and_its_analysis(x64):
-    """Forward mode through the solver's loop and the update, along a change of the members."""
-    config = assimilation.AssimilationConfig(cells=16, members=4, sensors=4, interval=0.02)
+    """Forward mode through the solver's loop and the update, along a change of the
+    members.
+    """
+    config = assimilation.AssimilationConfig(
+        cells=16, members=4, sensors=4, interval=0.02
+    )
     keys = jax.random.split(jax.random.key(4), 3)
     x = jnp.arange(16) / 16
     phase = jnp.arange(4.0)[:, None]
@@ -146,8 +158,12 @@ def test_derivative_of_a_forecast_and_its_analysis(x64):
     readings = jax.random.normal(keys[1], (4, 4))
 
     def analysed(s):
-        ahead = jax.vmap(lambda u: assimilation.forecast(u, config))(members + s * change)
-        after = assimilation.update(ahead, readings, config, "localised, mass conserved")
+        ahead = jax.vmap(lambda u: assimilation.forecast(u, config))(
+            members + s * change
+        )
+        after = assimilation.update(
+            ahead, readings, config, "localised, mass conserved"
+        )
         return jnp.sum(after**2)
 
     @jax.jit
@@ -161,10 +177,14 @@ def test_derivative_of_a_forecast_and_its_analysis(x64):
 
 
 def test_layers_in_series_carry_one_flux():
-    """Steady state of a rod of layers: u falls by q h / k in each cell, q = 1 / Σ h / k."""
+    """Steady state of a rod of layers: u falls by q h / k in each cell, q = 1 / Σ h /
+    k.
+    """
     k = jnp.array([1.0, 4.0, 0.5, 2.0, 2.0, 0.1])
     problem = fv.Problem(
-        fv.Layered(k), Grid.uniform(0.0, 1.0, 6), Boundary((Dirichlet(1.0), Dirichlet(0.0)))
+        fv.Layered(k),
+        Grid.uniform(0.0, 1.0, 6),
+        Boundary((Dirichlet(1.0), Dirichlet(0.0))),
     )
     u = fv.implicit_euler(problem, jnp.zeros((1, 6)), jnp.zeros(()), jnp.asarray(1e6))
     resistance = 1 / (6 * k)

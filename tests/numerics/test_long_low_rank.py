@@ -29,7 +29,9 @@ def moments(rng, m):
 
 
 def nearly_equal(rng, m):
-    """Rows that differ by 1e-5: the blocks' rounding is seen, all is done again in float64."""
+    """Rows that differ by 1e-5: the blocks' rounding is seen, all is done again in
+    float64.
+    """
     return (np.ones((m, N)) + 1e-5 * np.cos(np.arange(m)[:, None] * np.pi * X)) / N
 
 
@@ -38,7 +40,9 @@ def repeated(rng, m):
 
 
 def steps(rng, m):
-    """1 on one m-th of the field each: rounding errors that are the same in every block."""
+    """1 on one m-th of the field each: rounding errors that are the same in every
+    block.
+    """
     return np.kron(np.eye(m), np.ones(N // m + 1))[:, :N] * 0.1
 
 
@@ -56,12 +60,20 @@ def update(mean, vectors, weights, value):
     prior = pc.Gaussian(mean, LowRank(vectors))
     out = pc.condition(prior, pc.LinearConstraint(Rows(weights), value), throw=False)
     samples = out.posterior.sample(jax.random.key(1), (2,))
-    return out.posterior.mean, samples, out.posterior.variance(), out.log_evidence, out.status
+    return (
+        out.posterior.mean,
+        samples,
+        out.posterior.variance(),
+        out.log_evidence,
+        out.status,
+    )
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_rows_hold_to_rounding_and_dense_algebra_agrees(name, rng):
-    weights, vectors = (build(rng, *a) for build, a in zip(CASES[name], ((M,), ()), strict=True))
+    weights, vectors = (
+        build(rng, *a) for build, a in zip(CASES[name], ((M,), ()), strict=True)
+    )
     z, mean = rng.normal(size=R), np.sin(3 * X)
     arrays = (mean, vectors, weights, weights @ (mean + z @ vectors))
     arrays = tuple(jnp.asarray(a, jnp.float32) for a in arrays)
@@ -75,10 +87,14 @@ def test_rows_hold_to_rounding_and_dense_algebra_agrees(name, rng):
     mean, vectors, weights, value = (np.asarray(a, float) for a in arrays)
     w, missing = weights @ vectors.T, value - weights @ mean
     inverse = np.linalg.pinv(w, rcond=1e-9)
-    kept = np.linalg.svd(np.eye(R) - inverse @ w)[2][: R - np.linalg.matrix_rank(w, 1e-9)]
+    kept = np.linalg.svd(np.eye(R) - inverse @ w)[2][
+        : R - np.linalg.matrix_rank(w, 1e-9)
+    ]
     scale = np.abs(vectors).sum(axis=0)
     shift = inverse @ missing
-    np.testing.assert_array_less(np.abs(posterior - mean - shift @ vectors) / scale, 1e-5)
+    np.testing.assert_array_less(
+        np.abs(posterior - mean - shift @ vectors) / scale, 1e-5
+    )
     expected = np.sum((kept @ vectors) ** 2, axis=0)
     np.testing.assert_array_less(np.abs(variance - expected) / scale**2, 1e-5)
     if name == "random":
@@ -90,7 +106,9 @@ def test_rows_hold_to_rounding_and_dense_algebra_agrees(name, rng):
 
 
 def test_gradient_is_that_of_the_latent_formula(rng):
-    """Σ c·μ' and a posterior variance, against JAX through the textbook's algebra in float64."""
+    """Σ c·μ' and a posterior variance, against JAX through the textbook's algebra in
+    float64.
+    """
     arrays = [rng.normal(size=s) for s in ((N,), (R, N), (2, N), (2,))]
     cotangent = rng.normal(size=N) / N
     arrays[2] /= N**0.5
@@ -112,14 +130,20 @@ def test_gradient_is_that_of_the_latent_formula(rng):
     got = jax.jit(jax.grad(found, argnums=(0, 1, 2, 3)))(*single)
     with jax.enable_x64(True):
         c, d = jnp.asarray(cotangent), jnp.zeros(N).at[:3].set(1.0)
-        expected = jax.jit(jax.grad(textbook, argnums=(0, 1, 2, 3)))(*map(jnp.asarray, arrays))
+        expected = jax.jit(jax.grad(textbook, argnums=(0, 1, 2, 3)))(
+            *map(jnp.asarray, arrays)
+        )
     for a, e in zip(got, expected, strict=True):
         np.testing.assert_allclose(a, e, rtol=1e-3, atol=1e-4 * float(np.abs(e).max()))
 
 
 def test_batches_are_loops(rng):
     means = jnp.asarray(rng.normal(size=(2, N)), jnp.float32)
-    rest = (rng.normal(size=(R, N)), rng.normal(size=(M, N)) / N**0.5, rng.normal(size=M))
+    rest = (
+        rng.normal(size=(R, N)),
+        rng.normal(size=(M, N)) / N**0.5,
+        rng.normal(size=M),
+    )
     rest = tuple(jnp.asarray(a, jnp.float32) for a in rest)
     batched = jax.jit(jax.vmap(lambda mean: update(mean, *rest)[0]))(means)
     for mean, row in zip(means, batched, strict=True):

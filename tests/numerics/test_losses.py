@@ -36,11 +36,16 @@ def task():
 
 
 def test_kl_is_the_integral(rng):
-    q, p = (Latent(jnp.asarray(rng.normal(size=3)), jnp.asarray(rng.normal(size=3))) for _ in "qp")
+    q, p = (
+        Latent(jnp.asarray(rng.normal(size=3)), jnp.asarray(rng.normal(size=3)))
+        for _ in "qp"
+    )
     node, weight = np.polynomial.hermite_e.hermegauss(40)
     expected = 0.0
     for i in range(3):
-        (m, v), (m0, v0) = ((float(g.mean[i]), np.exp(float(g.log_variance[i]))) for g in (q, p))
+        (m, v), (m0, v0) = (
+            (float(g.mean[i]), np.exp(float(g.log_variance[i]))) for g in (q, p)
+        )
         u = m + np.sqrt(v) * node
         ratio = stats.norm.logpdf(u, m, v**0.5) - stats.norm.logpdf(u, m0, v0**0.5)
         expected += np.sum(weight * ratio) / np.sqrt(2 * np.pi)
@@ -60,7 +65,9 @@ def test_elbo_is_log_density_plus_kl(model, task):
         return kl, sampled, held.z, model.latent(targets).mean, loss
 
     kl, sampled, held_z, latent_mean, loss = terms(*task)
-    log_density = stats.norm.logpdf(*map(np.asarray, (task[1].values, *sampled.prediction))).sum()
+    log_density = stats.norm.logpdf(
+        *map(np.asarray, (task[1].values, *sampled.prediction))
+    ).sum()
     np.testing.assert_allclose(loss, kl - log_density, rtol=1e-5)
     # Without a key: the mean of the latent; with one: a sample of it.
     np.testing.assert_allclose(held_z, latent_mean, atol=1e-6)
@@ -139,11 +146,20 @@ def test_scored_loss_is_kl_plus_score_of_the_conditioned_prediction(model, task)
             for kind, r in (("nll", rows), ("crps", rows), ("crps", None))
         )
         plain = losses.negative_elbo(model, contexts, targets)
-        return nll, out.kl - density.sum(), plain, crps, plain_crps, out.kl, (u, mean, std)
+        return (
+            nll,
+            out.kl - density.sum(),
+            plain,
+            crps,
+            plain_crps,
+            out.kl,
+            (u, mean, std),
+        )
 
     nll, expected, _, crps, _, kl, arrays = terms(0.1)
     np.testing.assert_allclose(nll, expected, rtol=1e-5)
-    # The CRPS of the textbook's posterior marginals, by quadrature of (F(y) - 1{u <= y})².
+    # The CRPS of the textbook's posterior marginals, by quadrature of (F(y) - 1{u <=
+    # y})².
     y, total = np.linspace(-40, 40, 200_001), 0.0
     columns = (np.asarray(a, float) for a in (rows, *arrays))
     for g, u, mean, std in zip(*columns, strict=True):
@@ -160,7 +176,9 @@ def test_scored_loss_is_kl_plus_score_of_the_conditioned_prediction(model, task)
     np.testing.assert_allclose(nll, plain, rtol=1e-4)
     np.testing.assert_allclose(crps, plain_crps, rtol=1e-4)
     with pytest.raises(ValueError, match="the targets of shape"):
-        losses.scored_loss(model, contexts, targets, score=make_score("nll", rows[:, :2]))
+        losses.scored_loss(
+            model, contexts, targets, score=make_score("nll", rows[:, :2])
+        )
 
 
 @eqx.filter_jit

@@ -1,4 +1,6 @@
-"""Scores against numerical integration, scipy and brute force; shocks of known profiles."""
+"""Scores against numerical integration, scipy and brute force; shocks of known
+profiles.
+"""
 
 from functools import partial
 
@@ -23,7 +25,9 @@ def prediction(rng, x64):
 def test_scores_equal_scipy_and_the_defining_integral(prediction):
     mean, std, truth = prediction
     expected = stats.norm.logpdf(truth, mean, std).mean()
-    np.testing.assert_allclose(metrics.gaussian_log_likelihood(*prediction), expected, rtol=1e-13)
+    np.testing.assert_allclose(
+        metrics.gaussian_log_likelihood(*prediction), expected, rtol=1e-13
+    )
     np.testing.assert_allclose(
         metrics.mean_squared_error(mean, truth), ((mean - truth) ** 2).mean()
     )
@@ -31,8 +35,12 @@ def test_scores_equal_scipy_and_the_defining_integral(prediction):
     np.testing.assert_allclose(metrics.relative_l2(mean, truth), expected)
 
     def crps(m, s, y):  # the integral of (F(x) - 1[x >= y])² over x
-        below = quad(lambda x: stats.norm.cdf(x, m, s) ** 2, m - 12 * s, y, epsabs=1e-12)[0]
-        above = quad(lambda x: stats.norm.sf(x, m, s) ** 2, y, m + 12 * s, epsabs=1e-12)[0]
+        below = quad(
+            lambda x: stats.norm.cdf(x, m, s) ** 2, m - 12 * s, y, epsabs=1e-12
+        )[0]
+        above = quad(
+            lambda x: stats.norm.sf(x, m, s) ** 2, y, m + 12 * s, epsabs=1e-12
+        )[0]
         return below + above
 
     points = zip(*(np.asarray(a).ravel() for a in prediction), strict=True)
@@ -41,7 +49,8 @@ def test_scores_equal_scipy_and_the_defining_integral(prediction):
 
 
 def test_scores_are_losses(prediction):
-    # d/dmean of ln N is z / std; d/dmean of the CRPS is 1 - 2 Φ(z): both known in closed form.
+    # d/dmean of ln N is z / std; d/dmean of the CRPS is 1 - 2 Φ(z): both known in
+    # closed form.
     mean, std, truth = prediction
     z = (truth - mean) / std
     slopes = jax.jit(
@@ -51,13 +60,19 @@ def test_scores_are_losses(prediction):
         )
     )(*prediction)
     density, cumulated = stats.norm.pdf(z), stats.norm.cdf(z)
-    expected = (z / std, (z**2 - 1) / std), (1 - 2 * cumulated, 2 * density - 1 / np.sqrt(np.pi))
-    for got, exact in zip(jax.tree.leaves(slopes), jax.tree.leaves(expected), strict=True):
+    expected = (
+        (z / std, (z**2 - 1) / std),
+        (1 - 2 * cumulated, 2 * density - 1 / np.sqrt(np.pi)),
+    )
+    for got, exact in zip(
+        jax.tree.leaves(slopes), jax.tree.leaves(expected), strict=True
+    ):
         np.testing.assert_allclose(got, exact / mean.size, rtol=1e-11, atol=1e-14)
 
 
 def test_scores_are_proper(rng):
-    # The expected score over truths N(0, 1) is best, and stationary, at the mean 0 and std 1.
+    # The expected score over truths N(0, 1) is best, and stationary, at the mean 0 and
+    # std 1.
     truth = jnp.asarray(stats.norm.ppf((np.arange(4000) + 0.5) / 4000), dtype=float)
 
     @jax.jit
@@ -67,7 +82,9 @@ def test_scores_are_proper(rng):
         args = (mean * like, std * like, truth)
         return metrics.gaussian_log_likelihood(*args), -metrics.gaussian_crps(*args)
 
-    others = np.array([[0, 1], [0.3, 1], [-0.3, 1], [0, 0.7], [0, 1.4]], dtype=np.float32)
+    others = np.array(
+        [[0, 1], [0.3, 1], [-0.3, 1], [0, 0.7], [0, 1.4]], dtype=np.float32
+    )
     for values in scores(*others.T):
         assert np.all(values[0] > values[1:] + 1e-3)
 
@@ -75,7 +92,10 @@ def test_scores_are_proper(rng):
 @pytest.mark.parametrize("fair", [True, False])
 @pytest.mark.usefixtures("x64")
 def test_energy_score_equals_the_double_sum(rng, fair):
-    samples, truth = jnp.asarray(rng.normal(size=(7, 2, 3))), jnp.asarray(rng.normal(size=(2, 3)))
+    samples, truth = (
+        jnp.asarray(rng.normal(size=(7, 2, 3))),
+        jnp.asarray(rng.normal(size=(2, 3))),
+    )
     norm = lambda a: np.sqrt(np.sum(np.square(a), axis=(-2, -1)))  # noqa: E731
     pairs = norm(samples[:, None] - samples[None])
     between = pairs.sum() / (7 * 6) if fair else pairs.mean()
@@ -95,15 +115,23 @@ def test_energy_score_of_a_scalar_is_the_crps():
     score = jax.jit(metrics.energy_score, static_argnums=2)(
         (mean + std * quantiles)[:, None], truth, False
     )
-    np.testing.assert_allclose(score, metrics.gaussian_crps(mean, std, truth), rtol=1e-3)
+    np.testing.assert_allclose(
+        score, metrics.gaussian_crps(mean, std, truth), rtol=1e-3
+    )
 
 
 def test_calibrated_predictions_have_uniform_pit_and_nominal_coverage(rng):
     n = 4000
-    mean, std = jnp.asarray(rng.normal(size=n)), jnp.asarray(10 ** rng.uniform(-2, 2, n))
+    mean, std = (
+        jnp.asarray(rng.normal(size=n)),
+        jnp.asarray(10 ** rng.uniform(-2, 2, n)),
+    )
     truth = mean + std * jnp.asarray(rng.normal(size=n))
     assert (
-        stats.kstest(metrics.probability_integral_transform(mean, std, truth), "uniform")[1] > 0.05
+        stats.kstest(
+            metrics.probability_integral_transform(mean, std, truth), "uniform"
+        )[1]
+        > 0.05
     )
     narrow = metrics.probability_integral_transform(mean, std / 2, truth)
     assert stats.kstest(narrow, "uniform")[1] < 1e-9
@@ -119,7 +147,9 @@ def test_conservation_error_is_a_small_difference_of_large_sums(rng):
     weights = np.full(mean.shape, 1e-5, dtype="f4")
     total = float(mean.astype("f8") @ weights.astype("f8"))
     mass = np.float32(total)
-    error, slope = jax.jit(jax.value_and_grad(metrics.conservation_error))(mean, weights, mass)
+    error, slope = jax.jit(jax.value_and_grad(metrics.conservation_error))(
+        mean, weights, mass
+    )
     np.testing.assert_allclose(error, total - float(mass), rtol=1e-6)
     np.testing.assert_array_equal(slope, weights)
 
@@ -157,14 +187,17 @@ def test_interpolated_shock_position_has_a_derivative():
         return metrics.shock_position(x, u, 0.1, interpolate=True).position
 
     slope = jax.jit(jax.grad(position))
-    # s = x_2 + h (u_2 - c) / (u_2 - u_3): ds/du_2 = h (c - u_3) / (u_2 - u_3)², ds/du_3 likewise
+    # s = x_2 + h (u_2 - c) / (u_2 - u_3): ds/du_2 = h (c - u_3) / (u_2 - u_3)², ds/du_3
+    # likewise
     expected = 0.2 * np.array([0, 0, 0.1 + 0.4, 0.7 - 0.1, 0, 0]) / (0.7 + 0.4) ** 2
     np.testing.assert_allclose(slope(u), expected, rtol=1e-12)
     np.testing.assert_array_equal(slope(u + 5.0), jnp.zeros(6))  # none found: no NaN
 
 
 def test_shapes_that_would_broadcast_are_refused(monkeypatch):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as in a user's program
+    monkeypatch.setattr(
+        jaxtyping.config, "jaxtyping_disable", True
+    )  # as in a user's program
     mean = jnp.zeros((3, 4))
     with pytest.raises(ValueError, match=r"truth of shape \(3, 4\).*got \(4,\)"):
         metrics.mean_squared_error(mean, jnp.zeros(4))

@@ -22,7 +22,9 @@ def problem(seed):
     return tuple(jnp.asarray(x, jnp.float32) for x in (mean, std, row, value))
 
 
-def solve(mean, std, row, value, lower=0.0, upper=1.0, noise_std=None, decreasing=False):
+def solve(
+    mean, std, row, value, lower=0.0, upper=1.0, noise_std=None, decreasing=False
+):
     law = LinearConstraint(Rows(row), value, noise_std)
     prior = Gaussian.diagonal(mean, std)
     return monotone(prior, law, lower, upper, decreasing=decreasing, throw=False)
@@ -99,7 +101,9 @@ def test_already_monotone_prior_is_only_conditioned():
 
 
 def test_posterior_variance_is_that_of_block_averages():
-    """One block, of variance 1 / Σ σ⁻²; a row along the data's precision leaves it one block."""
+    """One block, of variance 1 / Σ σ⁻²; a row along the data's precision leaves it one
+    block.
+    """
     std = jnp.linspace(1.0, 2.0, N)
     row, mean = (std**-2)[None], -jnp.linspace(0, 1, N)
     value = 0.5 * jnp.sum(row)[None]
@@ -132,7 +136,9 @@ def test_derivatives_equal_differences(rng, x64):
     h = 1e-7
     ahead = fn(*(x + h * t for x, t in zip(primals, tangents, strict=True)))
     behind = fn(*(x - h * t for x, t in zip(primals, tangents, strict=True)))
-    np.testing.assert_allclose(tangent, (ahead - behind) / (2 * h), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        tangent, (ahead - behind) / (2 * h), rtol=1e-5, atol=1e-6
+    )
     cotangent = jnp.asarray(rng.normal(size=out.shape))
     grads = jax.vjp(fn, *primals)[1](cotangent)
     pulled = sum(jnp.sum(g * t) for g, t in zip(grads, tangents, strict=True))

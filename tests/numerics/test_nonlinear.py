@@ -1,4 +1,6 @@
-"""`condition_nonlinear` and `log_density`: nearest points, the delta method, laws on a circle."""
+"""`condition_nonlinear` and `log_density`: nearest points, the delta method, laws on a
+circle.
+"""
 
 import equinox as eqx
 import jax
@@ -21,7 +23,9 @@ def squared_radius(u):
 def on_circle(mean, squared, std=None):
     """Nearest point of the circle |u|² = squared."""
     prior = Gaussian.diagonal(mean, jnp.ones_like(mean) if std is None else std)
-    return condition_nonlinear(prior, NonlinearConstraint(squared_radius, squared), throw=False)
+    return condition_nonlinear(
+        prior, NonlinearConstraint(squared_radius, squared), throw=False
+    )
 
 
 circle = jax.jit(on_circle)
@@ -43,15 +47,21 @@ def test_derivatives_of_the_nearest_point():
     mean, squared = jnp.array([0.3, 0.4]), jnp.array([4.0])
     n = np.array([0.6, 0.8])
     for mode in (jax.jacfwd, jax.jacrev):
-        d_mean, d_squared = jax.jit(mode(lambda m, s: on_circle(m, s).mean, (0, 1)))(mean, squared)
-        np.testing.assert_allclose(d_mean, 2 / 0.5 * (np.eye(2) - np.outer(n, n)), atol=2e-6)
+        d_mean, d_squared = jax.jit(mode(lambda m, s: on_circle(m, s).mean, (0, 1)))(
+            mean, squared
+        )
+        np.testing.assert_allclose(
+            d_mean, 2 / 0.5 * (np.eye(2) - np.outer(n, n)), atol=2e-6
+        )
         np.testing.assert_allclose(d_squared[:, 0], n / 4, atol=1e-6)
 
 
 def test_delta_method_lives_on_the_tangent():
     n = np.array([0.6, 0.8])
     got = circle(jnp.array([0.3, 0.4]), jnp.ones(1))
-    np.testing.assert_allclose(got.posterior.covariance(), np.eye(2) - np.outer(n, n), atol=4 * EPS)
+    np.testing.assert_allclose(
+        got.posterior.covariance(), np.eye(2) - np.outer(n, n), atol=4 * EPS
+    )
 
 
 def test_linear_law_is_condition(rng):
@@ -63,7 +73,9 @@ def test_linear_law_is_condition(rng):
     got = jax.jit(lambda prior, law: condition_nonlinear(prior, law))(prior, law)
     expected = condition(prior, LinearConstraint(Rows(rows), value)).posterior
     np.testing.assert_allclose(got.mean, expected.mean, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(got.posterior.std(), expected.std(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        got.posterior.std(), expected.std(), rtol=1e-5, atol=1e-6
+    )
     assert float(got.curvature) < 1e-6
 
 
@@ -103,7 +115,10 @@ def test_energy_and_mass_equal_slsqp(wave):
         jac=lambda u: (u - μ) / s**2,
         constraints={
             "type": "eq",
-            "fun": lambda u: [np.sum(u**2 / 2 + c * u**4 / 4) * w - b[0], np.sum(u) * w - b[1]],
+            "fun": lambda u: [
+                np.sum(u**2 / 2 + c * u**4 / 4) * w - b[0],
+                np.sum(u) * w - b[1],
+            ],
             "jac": lambda u: np.stack([(u + c * u**3) * w, np.full_like(u, w)]),
         },
         method="SLSQP",
@@ -121,13 +136,17 @@ def test_derivatives_equal_differences(wave, x64):
     """In mean, std, a parameter of the law, and its value."""
     primals = tuple(x.astype(jnp.float64) for x in wave)
     rng = np.random.default_rng(2)
-    tangents = tuple(jnp.asarray(0.1 * rng.normal(size=x.shape)) * jnp.abs(x) for x in primals)
+    tangents = tuple(
+        jnp.asarray(0.1 * rng.normal(size=x.shape)) * jnp.abs(x) for x in primals
+    )
     fn = jax.jit(lambda *a: conserve(*a).mean)
     out, tangent = jax.jvp(fn, primals, tangents)
     h = 1e-5
     ahead = fn(*(x + h * t for x, t in zip(primals, tangents, strict=True)))
     behind = fn(*(x - h * t for x, t in zip(primals, tangents, strict=True)))
-    np.testing.assert_allclose(tangent, (ahead - behind) / (2 * h), rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(
+        tangent, (ahead - behind) / (2 * h), rtol=1e-5, atol=1e-7
+    )
     cotangent = jnp.asarray(rng.normal(size=out.shape))
     grads = jax.vjp(fn, *primals)[1](cotangent)
     pulled = sum(jnp.sum(g * t) for g, t in zip(grads, tangents, strict=True))
@@ -142,13 +161,18 @@ def test_batch_equals_loop():
 
 
 def test_statuses():
-    assert int(circle(jnp.array([1.0, 0.5]), -jnp.ones(1)).status) in (1, 2)  # no such circle
+    assert int(circle(jnp.array([1.0, 0.5]), -jnp.ones(1)).status) in (
+        1,
+        2,
+    )  # no such circle
     assert int(circle(jnp.zeros(2), jnp.ones(1)).status) == 1  # no direction to go
     assert int(circle(jnp.array([jnp.nan, 1.0]), jnp.ones(1)).status) == 1
 
 
 def test_surface_integral_of_the_density_is_the_evidence():
-    """|u|² of a Gaussian has a noncentral chi-squared density, here of 2 degrees of freedom."""
+    """|u|² of a Gaussian has a noncentral chi-squared density, here of 2 degrees of
+    freedom.
+    """
     mean, radius = jnp.array([1.0, 0.5]), 1.7
     prior = Gaussian.diagonal(mean, jnp.ones(2))
     law = NonlinearConstraint(squared_radius, jnp.array([radius**2]))
@@ -160,15 +184,20 @@ def test_surface_integral_of_the_density_is_the_evidence():
     assert evidence == pytest.approx(expected, rel=1e-5)
     plain = jnp.exp(jax.vmap(prior.log_prob)(points))
     without = float(jnp.mean(plain)) * 2 * np.pi * radius
-    assert without / expected == pytest.approx(2 * radius, rel=1e-4)  # |J| = 2 r: wrong by it
+    assert without / expected == pytest.approx(
+        2 * radius, rel=1e-4
+    )  # |J| = 2 r: wrong by it
 
 
 def test_law_on_a_circle_against_simulation(rng):
     """h = (|u|² - 1) exp(u_x) = 0 is the unit circle, with |J| = 2 exp(u_x).
 
-    Prior draws with |h| < 0.005 near it have the law with the co-area factor, not the one without.
+    Prior draws with |h| < 0.005 near it have the law with the co-area factor, not the
+    one without.
     """
-    law = NonlinearConstraint(lambda u: (squared_radius(u) - 1) * jnp.exp(u[0]), jnp.zeros(1))
+    law = NonlinearConstraint(
+        lambda u: (squared_radius(u) - 1) * jnp.exp(u[0]), jnp.zeros(1)
+    )
     mean = jnp.array([0.5, 0.0])
     prior = Gaussian.diagonal(mean, jnp.ones(2))
     draws = np.asarray(mean) + rng.normal(size=(2_000_000, 2))

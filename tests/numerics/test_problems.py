@@ -1,4 +1,6 @@
-"""The exact solutions obey their equations, their jump conditions and their mass balances."""
+"""The exact solutions obey their equations, their jump conditions and their mass
+balances.
+"""
 
 from functools import lru_cache
 from itertools import pairwise
@@ -14,7 +16,8 @@ from physcon.grid import Grid
 from physcon.problems import PROBLEMS, Advection, Burgers, Heat, PorousMedium, Stefan
 from physcon.problems.stefan import front_constant
 
-# (family, parameter, times): before and after breaking, before and after the front has left
+# (family, parameter, times): before and after breaking, before and after the front has
+# left
 CASES = [
     (Heat, 1.0, (0.1, 0.7)),
     (Heat, 5.0, (0.05, 0.5)),
@@ -31,7 +34,9 @@ CASES = [
 ]
 IDS = [f"{family.__name__}({parameter})" for family, parameter, _ in CASES]
 cases = pytest.mark.parametrize(("family", "parameter", "times"), CASES, ids=IDS)
-fronts = pytest.mark.parametrize(("family", "parameter", "times"), CASES[2:], ids=IDS[2:])
+fronts = pytest.mark.parametrize(
+    ("family", "parameter", "times"), CASES[2:], ids=IDS[2:]
+)
 families = pytest.mark.parametrize("family", PROBLEMS.values(), ids=PROBLEMS.keys())
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(64)
 
@@ -49,7 +54,9 @@ def probe(family):
         problem = family(p, throw=False)
         u, u_x = jax.value_and_grad(problem.solution, 1)(t, x)
         mass, mass_rate = jax.value_and_grad(problem.mass)(t)
-        front, speed = jax.value_and_grad(problem.front)(t) if family is not Heat else (x, x)
+        front, speed = (
+            jax.value_and_grad(problem.front)(t) if family is not Heat else (x, x)
+        )
         return {
             "u": u,
             "u_x": u_x,
@@ -66,9 +73,15 @@ def probe(family):
 
 
 def kinks(family, parameter, t):
-    """Where the solution is not smooth, written down once more: an independent reference."""
+    """Where the solution is not smooth, written down once more: an independent
+    reference.
+    """
     if family is Burgers:
-        points = [0.0, parameter * t - 1] if parameter * t < 1 else [0.5 * (parameter * t - 1)]
+        points = (
+            [0.0, parameter * t - 1]
+            if parameter * t < 1
+            else [0.5 * (parameter * t - 1)]
+        )
     elif family is PorousMedium:
         points = [t]
     elif family is Advection:
@@ -80,8 +93,14 @@ def kinks(family, parameter, t):
 
 
 def integral(family, parameter, t, lower, upper):
-    """Gauss quadrature between kinks, in y with x = b - (b - a) y^6: exact powers at a front."""
-    stops = [lower, *(p for p in kinks(family, parameter, t) if lower < p < upper), upper]
+    """Gauss quadrature between kinks, in y with x = b - (b - a) y^6: exact powers at a
+    front.
+    """
+    stops = [
+        lower,
+        *(p for p in kinks(family, parameter, t) if lower < p < upper),
+        upper,
+    ]
     y = 0.5 * (1 + NODES)
     total = 0.0
     for a, b in pairwise(stops):
@@ -95,7 +114,9 @@ def integral(family, parameter, t, lower, upper):
 def test_solution_satisfies_the_equation(family, parameter, times, rng):
     for t in times:
         x = rng.uniform(*family.settings.x, 64)
-        away = np.all([abs(x - k) > 1e-3 for k in (*kinks(family, parameter, t), 9.0)], axis=0)
+        away = np.all(
+            [abs(x - k) > 1e-3 for k in (*kinks(family, parameter, t), 9.0)], axis=0
+        )
         got = probe(family)(parameter, t, x)
         scale = 1 + np.abs(np.asarray(got["u_x"])[away]).max()
         assert np.abs(np.asarray(got["residual"])[away]).max() <= 1e-11 * scale**2
@@ -103,7 +124,9 @@ def test_solution_satisfies_the_equation(family, parameter, times, rng):
 
 @cases
 @pytest.mark.usefixtures("x64")
-def test_mass_and_primitive_are_integrals_of_the_solution(family, parameter, times, rng):
+def test_mass_and_primitive_are_integrals_of_the_solution(
+    family, parameter, times, rng
+):
     lower, upper = family.settings.x
     for t in times:
         x = np.sort(rng.uniform(lower, upper, 64))
@@ -112,7 +135,9 @@ def test_mass_and_primitive_are_integrals_of_the_solution(family, parameter, tim
         for i in (0, 20, 40, 63):
             exact = integral(family, parameter, t, lower, x[i])
             assert float(got["primitive"][i]) == pytest.approx(exact, abs=1e-12)
-        assert float(got["mass"][0]) == pytest.approx(float(got["primitive"][-1]), abs=1e-14)
+        assert float(got["mass"][0]) == pytest.approx(
+            float(got["primitive"][-1]), abs=1e-14
+        )
 
 
 @cases
@@ -132,7 +157,11 @@ def test_front_moves_by_rankine_hugoniot(family, parameter, times):
         got = probe(family)(parameter, t, s + np.linspace(-1e-9, 1e-9, 64))
         assert float(got["u"][-1]) == 0.0
         assert float(got["flux"][-1]) == 0.0
-        speed, jump, flux = float(got["speed"][0]), float(got["u"][0]), float(got["flux"][0])
+        speed, jump, flux = (
+            float(got["speed"][0]),
+            float(got["u"][0]),
+            float(got["flux"][0]),
+        )
         if family is Burgers and parameter * t < 1:  # a resting foot, no jump yet
             assert speed == 0.0
             assert jump < 1e-7
@@ -142,13 +171,19 @@ def test_front_moves_by_rankine_hugoniot(family, parameter, times):
 
 @cases
 @pytest.mark.usefixtures("x64")
-def test_cell_averages_hold_the_mass_also_with_a_front_inside_a_cell(family, parameter, times):
+def test_cell_averages_hold_the_mass_also_with_a_front_inside_a_cell(
+    family, parameter, times
+):
     faces = span(family.settings.x, 64)
     for t in times:
         averages = np.asarray(averages_of(family)(parameter, t, faces))
         got = probe(family)(parameter, t, faces)
-        np.testing.assert_allclose(averages * np.diff(faces), np.diff(got["primitive"]), atol=1e-15)
-        assert averages @ np.diff(faces) == pytest.approx(float(got["mass"][0]), abs=1e-13)
+        np.testing.assert_allclose(
+            averages * np.diff(faces), np.diff(got["primitive"]), atol=1e-15
+        )
+        assert averages @ np.diff(faces) == pytest.approx(
+            float(got["mass"][0]), abs=1e-13
+        )
 
 
 @lru_cache
@@ -167,8 +202,11 @@ def test_burgers_is_continuous_in_time_through_the_break():
 
 
 def test_burgers_mass_stops_growing_when_the_shock_has_left():
-    # The published mass, a (1 + a t) / 2, goes on to 10 at t = 1 for a = 4; the domain holds 8.
-    np.testing.assert_allclose(Burgers(4.0).mass(jnp.array([0.0, 0.5, 0.75, 1.0])), [2, 6, 8, 8])
+    # The published mass, a (1 + a t) / 2, goes on to 10 at t = 1 for a = 4; the domain
+    # holds 8.
+    np.testing.assert_allclose(
+        Burgers(4.0).mass(jnp.array([0.0, 0.5, 0.75, 1.0])), [2, 6, 8, 8]
+    )
 
 
 def test_nodal_values_miss_the_mass_and_cell_averages_do_not():
@@ -259,7 +297,9 @@ def test_derivatives_in_the_parameter_match_differences(family):
             (ahead, _), (behind, _) = both(parameter + h, t), both(parameter - h, t)
             _, jacobian = both(parameter, t)
             for got, plus, minus in zip(jacobian, ahead, behind, strict=True):
-                np.testing.assert_allclose(got, (plus - minus) / (2 * h), rtol=1e-6, atol=1e-8)
+                np.testing.assert_allclose(
+                    got, (plus - minus) / (2 * h), rtol=1e-6, atol=1e-8
+                )
 
 
 @families
@@ -272,7 +312,11 @@ def test_derivatives_are_finite_everywhere(family):
     def slope(p):
         problem = family(p, throw=False)
         averages = problem.cell_averages(t[0, 2], jnp.asarray(x[:, 0]))
-        return jnp.sum(problem.solution(t, x)) + jnp.sum(problem.mass(t)) + jnp.sum(averages)
+        return (
+            jnp.sum(problem.solution(t, x))
+            + jnp.sum(problem.mass(t))
+            + jnp.sum(averages)
+        )
 
     assert bool(jnp.isfinite(slope(jnp.float32(family.settings.test[0]))))
 

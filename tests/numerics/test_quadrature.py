@@ -33,7 +33,9 @@ def test_weights_equal_scipy(rule, n, kind, rng, x64):
     np.testing.assert_allclose(got, REFERENCE[rule](u, x), rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize(("rule", "order"), [("trapezoid", 2), ("simpson", 4), ("spline", 4)])
+@pytest.mark.parametrize(
+    ("rule", "order"), [("trapezoid", 2), ("simpson", 4), ("spline", 4)]
+)
 def test_order_on_equal_nodes(rule, order, x64):
     errors = []
     for n in (65, 129, 257):
@@ -44,7 +46,9 @@ def test_order_on_equal_nodes(rule, order, x64):
     np.testing.assert_allclose(observed, order, atol=0.2)
 
 
-@pytest.mark.parametrize(("rule", "degree"), [("trapezoid", 1), ("simpson", 2), ("spline", 3)])
+@pytest.mark.parametrize(
+    ("rule", "degree"), [("trapezoid", 1), ("simpson", 2), ("spline", 3)]
+)
 def test_exact_for_polynomials_on_unequal_nodes(rule, degree, rng, x64):
     x = points(9, "random", rng)
     row = pc.Grid.nodes(x).weights(rule)
@@ -54,7 +58,9 @@ def test_exact_for_polynomials_on_unequal_nodes(rule, degree, rng, x64):
 
 
 def test_cell_averages_are_exact(x64):
-    """Sum of volume times average of u = x y² over unequal cells is its integral, 1/2 · 8/3."""
+    """Sum of volume times average of u = x y² over unequal cells is its integral, 1/2 ·
+    8/3.
+    """
     x, y = np.array([0.0, 0.1, 0.7, 1.0]), np.array([0.0, 0.5, 2.0])
     average = np.outer(np.diff(x**2) / 2 / np.diff(x), np.diff(y**3) / 3 / np.diff(y))
     np.testing.assert_allclose(

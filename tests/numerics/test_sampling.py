@@ -1,4 +1,6 @@
-"""Tasks: stratified, sorted, on tensor grids, different for every function, fixed by the key."""
+"""Tasks: stratified, sorted, on tensor grids, different for every function, fixed by
+the key.
+"""
 
 import jax
 import numpy as np
@@ -20,7 +22,9 @@ N, NT, NX = 40, 10, 8
 families = pytest.mark.parametrize("family", PROBLEMS.values(), ids=PROBLEMS.keys())
 
 
-@pytest.fixture(scope="module", params=[Heat, Stefan, Burgers], ids=["heat", "stefan", "burgers"])
+@pytest.fixture(
+    scope="module", params=[Heat, Stefan, Burgers], ids=["heat", "stefan", "burgers"]
+)
 def sampled(request):
     """Problems of one family and their tasks: families that differ in their domains."""
 
@@ -54,7 +58,9 @@ def test_points_are_sorted_inside_the_domain_and_context_times_stratified(sample
     assert np.all(strata == np.arange(NT))
     t, _ = axes(tasks.target, NX, NT)
     strata = np.floor((t - settings.t[0]) / (settings.t[1] - settings.t[0]) * NX)
-    assert not np.all(strata == np.arange(NX))  # as published: targets are not stratified
+    assert not np.all(
+        strata == np.arange(NX)
+    )  # as published: targets are not stratified
 
 
 def test_positions_are_uniform(sampled):
@@ -69,7 +75,11 @@ def test_positions_are_uniform(sampled):
 
 def test_every_function_has_its_own_points_and_parameter(sampled):
     problems, tasks = sampled
-    for rows in (tasks.context.inputs, tasks.target.inputs, tasks.context.inputs[..., :1]):
+    for rows in (
+        tasks.context.inputs,
+        tasks.target.inputs,
+        tasks.context.inputs[..., :1],
+    ):
         assert len(np.unique(np.asarray(rows).reshape(N, -1), axis=0)) == N
     assert len(np.unique(problems.parameter)) == N
     lower, upper = problems.settings.training
@@ -98,10 +108,14 @@ def test_batch_equals_loop_and_the_key_decides():
     assert tasks.target.outputs.shape == (3, 100, 1)
     for i, k in enumerate(jax.random.split(key, 3)):
         one = single(k, PorousMedium(problems.parameter[i]))
-        for got, batch in zip(jax.tree.leaves(one), jax.tree.leaves(tasks), strict=True):
+        for got, batch in zip(
+            jax.tree.leaves(one), jax.tree.leaves(tasks), strict=True
+        ):
             np.testing.assert_allclose(got, batch[i], rtol=1e-6)
     np.testing.assert_array_equal(tasks.context.inputs, again.context.inputs)
-    assert not np.any(np.asarray(tasks.context.inputs) == np.asarray(other.context.inputs))
+    assert not np.any(
+        np.asarray(tasks.context.inputs) == np.asarray(other.context.inputs)
+    )
 
 
 @families
@@ -112,7 +126,9 @@ def test_evaluation_problems_take_the_published_parameters_in_turn(family):
 
 
 def test_a_batch_is_asked_for_where_one_is_needed():
-    with pytest.raises(ValueError, match=r"expected a batch of problems.*use sample_task"):
+    with pytest.raises(
+        ValueError, match=r"expected a batch of problems.*use sample_task"
+    ):
         sample_tasks(jax.random.key(0), PorousMedium(2.0))
     with pytest.raises(ValueError, match=r"expected a multiple of 3.*got 10"):
         evaluation_problems(PorousMedium, 10)

@@ -1,4 +1,6 @@
-"""Spectral convolution against dense matrices, band-limited fields, and its own other path."""
+"""Spectral convolution against dense matrices, band-limited fields, and its own other
+path.
+"""
 
 import itertools
 
@@ -27,10 +29,13 @@ def random(rng, shape):
 
 
 def random_weights(rng, channels_in, channels_out, modes):
-    return random(rng, (2, channels_out, channels_in, *(2 * m for m in modes[:-1]), modes[-1]))
+    return random(
+        rng, (2, channels_out, channels_in, *(2 * m for m in modes[:-1]), modes[-1])
+    )
 
 
-# space, modes (per axis; all but the last are kept on both ends): odd, even, full, with Nyquist
+# space, modes (per axis; all but the last are kept on both ends): odd, even, full, with
+# Nyquist
 SHAPES = [
     ((16,), (9,)),
     ((15,), (8,)),
@@ -49,7 +54,9 @@ def test_both_paths_equal_the_definition(rng, space, modes):
     spectrum = np.fft.rfftn(np.asarray(u, np.float64), axes=range(1, u.ndim))
     out = np.zeros((3, *spectrum.shape[1:]), complex)
     kept = weights.shape[3:]
-    kernel = np.asarray(weights[0], np.float64) + 1j * np.asarray(weights[1], np.float64)
+    kernel = np.asarray(weights[0], np.float64) + 1j * np.asarray(
+        weights[1], np.float64
+    )
     numbers = [wavenumbers(k, axis + 1 == len(kept)) for axis, k in enumerate(kept)]
     for index in itertools.product(*(range(k) for k in kept)):
         m = tuple(int(numbers[axis][i]) for axis, i in enumerate(index))
@@ -70,7 +77,9 @@ def test_paths_agree_in_float64_and_in_gradient(rng, x64, space, modes):
         return jnp.sum(spectral_conv(weights, u, method) * seed)
 
     both = jax.jit(
-        lambda w, u: [jax.value_and_grad(loss, argnums=(0, 1))(w, u, m) for m in ("fft", "matmul")]
+        lambda w, u: [
+            jax.value_and_grad(loss, argnums=(0, 1))(w, u, m) for m in ("fft", "matmul")
+        ]
     )
     (value, grads), (other, other_grads) = both(weights, u)
     np.testing.assert_allclose(value, other, rtol=1e-12)
@@ -84,7 +93,9 @@ def test_equals_its_circulant_matrix(rng):
     weights = random_weights(rng, 2, 3, (modes,))
     kernel = np.asarray(weights[0]) + 1j * np.asarray(weights[1])
     s = np.arange(n)
-    wave = hermitian_weights(n, modes) * np.exp(2j * np.pi * np.outer(s, np.arange(modes)) / n)
+    wave = hermitian_weights(n, modes) * np.exp(
+        2j * np.pi * np.outer(s, np.arange(modes)) / n
+    )
     blocks = np.einsum("sm,oim->soi", wave, kernel).real / n
     u = np.asarray(random(rng, (2, n)))
     expected = np.einsum("abop,pb->oa", blocks[(s[:, None] - s[None, :]) % n], u)
@@ -102,7 +113,9 @@ def test_translation_equivariance(rng):
 
 
 def test_parseval(rng):
-    """All modes kept, unit weights: Σ u² = (1/n) Σ w_m |û_m|², and the layer is the identity."""
+    """All modes kept, unit weights: Σ u² = (1/n) Σ w_m |û_m|², and the layer is the
+    identity.
+    """
     n = 12
     u = random(rng, (1, n))
     modes = analyse(u, (n // 2 + 1,), "matmul")
@@ -114,7 +127,9 @@ def test_parseval(rng):
 
 @pytest.mark.parametrize("method", ["fft", "matmul"])
 def test_resolution_transfer_of_a_band_limited_field(method, rng):
-    """The same weights on 16 and on 48 points: equal at the shared points, exactly band-limited."""
+    """The same weights on 16 and on 48 points: equal at the shared points, exactly
+    band-limited.
+    """
     weights = jnp.asarray(rng.normal(size=(2, 1, 1, 6, 3)), jnp.float32)
 
     def field(n):
@@ -173,11 +188,15 @@ def test_low_rank_weights_are_products_of_their_factors(rng):
     ],
 )
 def test_bases_reproduce_their_own_functions(pair, function, rng):
-    """With unit weights the convolution is a projection; on its own functions, the identity."""
+    """With unit weights the convolution is a projection; on its own functions, the
+    identity.
+    """
     bases = bases_for(Boundary(pair), 2)
     assert bases[1] == "cosine"
     x = np.linspace(0, 1, 17)
-    u = jnp.asarray(function(x)[:, None] * np.cos(np.pi * np.linspace(0, 1, 9))[None, :])
+    u = jnp.asarray(
+        function(x)[:, None] * np.cos(np.pi * np.linspace(0, 1, 9))[None, :]
+    )
     u = u[None].astype(jnp.float32)
     ones = jnp.ones((1, 1, 4, 3))
     project = jax.jit(lambda w, u: basis_conv(w, u, bases))
@@ -187,6 +206,8 @@ def test_bases_reproduce_their_own_functions(pair, function, rng):
     out = project(weights, noise)
     for side, index in enumerate((0, -1)):
         if isinstance(pair[side], Dirichlet):
-            assert float(jnp.abs(out[:, index]).max()) < 2e-6 * float(jnp.abs(out).max())
+            assert float(jnp.abs(out[:, index]).max()) < 2e-6 * float(
+                jnp.abs(out).max()
+            )
     projected = project(ones, noise)
     np.testing.assert_allclose(project(ones, projected), projected, atol=2e-6)

@@ -1,4 +1,6 @@
-"""Every covariance structure equals dense algebra, and conditioning with it obeys the laws."""
+"""Every covariance structure equals dense algebra, and conditioning with it obeys the
+laws.
+"""
 
 from typing import NamedTuple
 
@@ -10,7 +12,13 @@ import pytest
 
 import physcon as pc
 from physcon.conditioning import derived, stationary
-from physcon.kernels import covariance, matern12, matern32, matern52, squared_exponential
+from physcon.kernels import (
+    covariance,
+    matern12,
+    matern32,
+    matern52,
+    squared_exponential,
+)
 from physcon.linear_map import (
     BlockDiagonal,
     Compose,
@@ -56,11 +64,15 @@ ROOTS = {
     ),
     "low rank": (lambda rng: LowRank(_normal(rng, 5, *SHAPE)), True),
     "low rank + diagonal": (
-        lambda rng: Sum(LowRank(_normal(rng, 5, *SHAPE)), Diagonal(_positive(rng, *SHAPE))),
+        lambda rng: Sum(
+            LowRank(_normal(rng, 5, *SHAPE)), Diagonal(_positive(rng, *SHAPE))
+        ),
         True,
     ),
     "kronecker": (
-        lambda rng: Kronecker(Dense(_normal(rng, 3, 3), (3,)), Dense(_normal(rng, 4, 4), (4,))),
+        lambda rng: Kronecker(
+            Dense(_normal(rng, 3, 3), (3,)), Dense(_normal(rng, 4, 4), (4,))
+        ),
         True,
     ),
     "stationary": (_stationary, False),
@@ -68,7 +80,9 @@ ROOTS = {
     "scaled sum": (
         lambda rng: Compose(
             Diagonal(_positive(rng, *SHAPE)),
-            Sum(Dense(_normal(rng, SIZE, SIZE), SHAPE), LowRank(_normal(rng, 2, *SHAPE))),
+            Sum(
+                Dense(_normal(rng, SIZE, SIZE), SHAPE), LowRank(_normal(rng, 2, *SHAPE))
+            ),
         ),
         False,
     ),
@@ -123,7 +137,9 @@ def case(request):
 
 def test_prior_equals_dense_algebra(case, x64):
     prior, _, found, name = case
-    np.testing.assert_allclose(found.rows, found.root, rtol=0, atol=1e-13)  # rmv is mv transposed
+    np.testing.assert_allclose(
+        found.rows, found.root, rtol=0, atol=1e-13
+    )  # rmv is mv transposed
     dense = np.asarray(found.root @ found.root.T)
     np.testing.assert_allclose(
         np.ravel(found.variance), np.diag(dense), rtol=0, atol=1e-12 * dense.max()
@@ -137,7 +153,8 @@ def test_prior_equals_dense_algebra(case, x64):
     eigenvalues = np.linalg.eigvalsh(dense)
     eigenvalues = eigenvalues[eigenvalues > 1e-10 * eigenvalues.max()]
     expected = -0.5 * (
-        e @ np.linalg.pinv(dense, rcond=1e-10) @ e + np.sum(np.log(2 * np.pi * eigenvalues))
+        e @ np.linalg.pinv(dense, rcond=1e-10) @ e
+        + np.sum(np.log(2 * np.pi * eigenvalues))
     )
     np.testing.assert_allclose(prior.log_prob(u), expected, rtol=1e-9)
 
@@ -155,7 +172,9 @@ def test_posterior_equals_dense_algebra(case):
         atol=1e-11,
     )
     after = dense - gain @ g @ dense
-    np.testing.assert_allclose(found.posterior_covariance, after, rtol=0, atol=1e-11 * size)
+    np.testing.assert_allclose(
+        found.posterior_covariance, after, rtol=0, atol=1e-11 * size
+    )
     np.testing.assert_allclose(
         np.ravel(found.posterior_variance), np.diag(after), rtol=0, atol=1e-11 * size
     )
@@ -166,7 +185,9 @@ def test_samples_obey_the_law(case):
     _, law, found, _ = case
     g = np.asarray(law.operator.weights)
     for sample in found.samples:
-        np.testing.assert_allclose(np.tensordot(g, sample, 2), law.value, rtol=0, atol=1e-11)
+        np.testing.assert_allclose(
+            np.tensordot(g, sample, 2), law.value, rtol=0, atol=1e-11
+        )
 
 
 @pytest.mark.parametrize("name", ["low rank + diagonal", "stationary"])
@@ -216,7 +237,9 @@ def test_sample_covariance_of_a_posterior(rng):
     mean, draws, expected = map(np.asarray, posterior_draws(prior, law))
     draws = draws.reshape(n, -1).astype(float)
     v = np.diag(expected)
-    error = np.sqrt((np.outer(v, v) + expected**2) / n)  # of a sample covariance (Wishart)
+    error = np.sqrt(
+        (np.outer(v, v) + expected**2) / n
+    )  # of a sample covariance (Wishart)
     assert np.all(np.abs(np.cov(draws.T) - expected) < 5 * error)
     assert np.all(np.abs(draws.mean(0) - np.ravel(mean)) < 5 * np.sqrt(v / n))
 
@@ -228,13 +251,17 @@ def test_ensemble_has_the_sample_covariance(rng, x64):
     prior = pc.Gaussian.from_samples(members)
     np.testing.assert_allclose(prior.covariance(), np.cov(flat.T), atol=1e-14)
     both = pc.Gaussian.from_samples(members, std).covariance()
-    np.testing.assert_allclose(both, np.cov(flat.T) + np.diag(np.ravel(std) ** 2), atol=1e-13)
+    np.testing.assert_allclose(
+        both, np.cov(flat.T) + np.diag(np.ravel(std) ** 2), atol=1e-13
+    )
     assert prior.log_prob(members[0]) > -np.inf  # a member lies in the span
     assert prior.log_prob(members[0] + 1e-3 * _normal(rng, *SHAPE)) == -np.inf
 
 
 def test_constrained_ensemble_density_is_that_of_its_coordinates(rng, x64):
-    """r - 1 coordinates on m rows leave an affine space; its density by an explicit basis."""
+    """r - 1 coordinates on m rows leave an affine space; its density by an explicit
+    basis.
+    """
     prior = pc.Gaussian.from_samples(_normal(rng, 6, *SHAPE))
     law = pc.LinearConstraint(Rows(_normal(rng, 2, *SHAPE)), _normal(rng, 2))
     posterior = pc.condition(prior, law).posterior
@@ -250,17 +277,26 @@ def test_mixture_moments(rng, x64):
     means, stds = _normal(rng, 5, *SHAPE), _positive(rng, 5, *SHAPE)
     prior = pc.Gaussian.from_mixture(means, stds)
     within, between = np.mean(stds**2, axis=0), np.cov(means.reshape(5, -1).T, ddof=0)
-    np.testing.assert_allclose(prior.covariance(), between + np.diag(np.ravel(within)), atol=1e-14)
+    np.testing.assert_allclose(
+        prior.covariance(), between + np.diag(np.ravel(within)), atol=1e-14
+    )
 
 
 @pytest.mark.parametrize(
     ("kernel", "padding", "length"),
-    [(matern12, 2, 0.3), (matern32, 3, 0.2), (matern52, 4, 0.2), (squared_exponential, 4, 0.2)],
+    [
+        (matern12, 2, 0.3),
+        (matern32, 3, 0.2),
+        (matern52, 4, 0.2),
+        (squared_exponential, 4, 0.2),
+    ],
 )
 def test_circulant_embedding_has_the_kernel(kernel, padding, length, x64):
     grid = pc.Grid.uniform((0.0, 0.0), (1.0, 0.8), (7, 6))
     lengths = jnp.array([length, 0.7 * length])
-    prior = stationary(jnp.zeros(grid.shape), kernel, grid, 1.5, lengths, padding=padding)
+    prior = stationary(
+        jnp.zeros(grid.shape), kernel, grid, 1.5, lengths, padding=padding
+    )
     points = jnp.stack([m.reshape(-1) for m in grid.mesh()], axis=-1)
     expected = covariance(kernel, points, points, jnp.array(1.5), lengths)
     np.testing.assert_allclose(prior.covariance(), expected, atol=3e-6 * 1.5**2)
@@ -277,7 +313,9 @@ def test_stationary_length_has_a_gradient(x64):
 
     @jax.jit
     def corner(length):
-        prior = stationary(jnp.zeros(16), matern32, grid, 1.0, length, padding=4, throw=False)
+        prior = stationary(
+            jnp.zeros(16), matern32, grid, 1.0, length, padding=4, throw=False
+        )
         return derived.covariance_block(prior, jnp.array([[0]]), jnp.array([[5]]))[0, 0]
 
     h = 1e-5
@@ -303,7 +341,9 @@ def test_local_maps_and_their_transposes(local, rng, x64):
     dense = matrix(a)
     assert dense.shape == (np.prod(a.out_shape), SIZE)
     np.testing.assert_allclose(np.reshape(a.rows(), dense.shape), dense, atol=1e-14)
-    np.testing.assert_allclose(np.ravel(a.gram_diagonal()), np.sum(dense**2, 1), atol=1e-13)
+    np.testing.assert_allclose(
+        np.ravel(a.gram_diagonal()), np.sum(dense**2, 1), atol=1e-13
+    )
 
 
 def test_stencil_is_the_loop(rng, x64):
@@ -313,7 +353,9 @@ def test_stencil_is_the_loop(rng, x64):
         for j in range(4):
             right = u[i, j + 1] if j < 3 else 0.0
             above = u[i - 1, j] if i > 0 else 0.0
-            np.testing.assert_allclose(out[i, j], c[0, i, j] * right + c[1, i, j] * above)
+            np.testing.assert_allclose(
+                out[i, j], c[0, i, j] * right + c[1, i, j] * above
+            )
 
 
 def test_block_diagonal_is_independent(rng, x64):
@@ -336,7 +378,10 @@ def test_block_diagonal_is_independent(rng, x64):
 
 def test_derived_quantities(rng, x64):
     prior = pc.Gaussian(_normal(rng, *SHAPE), BUILD["low rank + diagonal"](rng))
-    dense, grid = np.asarray(prior.covariance()), pc.Grid.uniform((0.0, 0.0), (1.0, 2.0), SHAPE)
+    dense, grid = (
+        np.asarray(prior.covariance()),
+        pc.Grid.uniform((0.0, 0.0), (1.0, 2.0), SHAPE),
+    )
     w = np.ravel(grid.weights())
     mass = derived.total(prior, grid)
     np.testing.assert_allclose(mass.mean[0], grid.integrate(prior.mean), rtol=1e-14)
@@ -348,16 +393,24 @@ def test_derived_quantities(rng, x64):
     points = jnp.array([[0, 1], [2, 3]])
     flat = [1, 11]
     np.testing.assert_allclose(
-        derived.covariance_columns(prior, points).reshape(2, -1), dense[flat], rtol=1e-12
+        derived.covariance_columns(prior, points).reshape(2, -1),
+        dense[flat],
+        rtol=1e-12,
     )
     np.testing.assert_allclose(
-        derived.covariance_block(prior, points, points), dense[np.ix_(flat, flat)], rtol=1e-12
+        derived.covariance_block(prior, points, points),
+        dense[np.ix_(flat, flat)],
+        rtol=1e-12,
     )
     np.testing.assert_allclose(
-        derived.values_at(prior, points).std(), np.sqrt(np.diag(dense)[flat]), rtol=1e-12
+        derived.values_at(prior, points).std(),
+        np.sqrt(np.diag(dense)[flat]),
+        rtol=1e-12,
     )
     high, low = derived.quantile(prior, 0.975), derived.quantile(prior, 0.025)
-    np.testing.assert_allclose(high - low, 2 * 1.959963984540054 * prior.std(), rtol=1e-12)
+    np.testing.assert_allclose(
+        high - low, 2 * 1.959963984540054 * prior.std(), rtol=1e-12
+    )
     # A conditioned total is certain, and the law's value.
     posterior = pc.condition(prior, pc.integral(grid, 3.0)).posterior
     known = derived.total(posterior, grid)
@@ -366,7 +419,9 @@ def test_derived_quantities(rng, x64):
 
 
 def test_position_of_a_shifted_front_is_normal():
-    """u = 0.5 + 0.05 z - x falls to 0 at 0.5 + 0.05 z, z ~ N(0, 1); a known mass fixes it."""
+    """u = 0.5 + 0.05 z - x falls to 0 at 0.5 + 0.05 z, z ~ N(0, 1); a known mass fixes
+    it.
+    """
     grid = pc.Grid.uniform(0.0, 1.0, 64)
     x, number, p = grid.coordinates[0], 4000, jnp.array([0.05, 0.5, 0.95])
     front = pc.Gaussian(0.5 - x, LowRank(jnp.full((1, 64), 0.05)))
@@ -379,5 +434,7 @@ def test_position_of_a_shifted_front_is_normal():
     density = np.exp(-0.5 * z**2) / (0.05 * np.sqrt(2 * np.pi))
     error = np.sqrt(p * (1 - p) / number) / density
     assert np.all(np.abs(quantiles(front) - (0.5 + 0.05 * z)) < 4 * error)
-    known = pc.condition(front, pc.integral(grid, 0.02)).posterior  # the front is at 0.52
+    known = pc.condition(
+        front, pc.integral(grid, 0.02)
+    ).posterior  # the front is at 0.52
     np.testing.assert_allclose(quantiles(known), 0.52, rtol=1e-5)

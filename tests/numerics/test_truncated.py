@@ -36,12 +36,16 @@ def reference_moments(mean, std, lower, upper):
     def moment(k):
         f = lambda t: t**k * np.exp(-t * (mode + t / 2))  # noqa: E731
         return sum(
-            scipy.integrate.quad(f, *ends, epsabs=0, epsrel=1e-10)[0] if ends[1] > ends[0] else 0
+            scipy.integrate.quad(f, *ends, epsabs=0, epsrel=1e-10)[0]
+            if ends[1] > ends[0]
+            else 0
             for ends in ((-left, 0.0), (0.0, right))
         )
 
     shift = moment(1) / moment(0)
-    return mean + std * mode + std * shift, std * np.sqrt(moment(2) / moment(0) - shift**2)
+    return mean + std * mode + std * shift, std * np.sqrt(
+        moment(2) / moment(0) - shift**2
+    )
 
 
 def test_moments_at_any_distance_from_the_interval():
@@ -82,13 +86,17 @@ def simplex():
 
     def draw(key, mean, std):
         prior = Gaussian.diagonal(mean, std)
-        return sample_bounded(key, prior, law, 0.0, shape=(4000,), sweeps=40, throw=False)
+        return sample_bounded(
+            key, prior, law, 0.0, shape=(4000,), sweeps=40, throw=False
+        )
 
     return jax.jit(draw)
 
 
 def test_uniform_on_the_simplex(simplex):
-    draws = np.asarray(simplex(jax.random.key(1), jnp.zeros(6), jnp.full(6, 1e3)), np.float64)
+    draws = np.asarray(
+        simplex(jax.random.key(1), jnp.zeros(6), jnp.full(6, 1e3)), np.float64
+    )
     assert draws.min() >= 0
     assert np.abs(draws.sum(axis=1) - 1).max() <= 4 * EPS
     for i in (0, 5):
@@ -99,7 +107,10 @@ def test_uniform_on_the_simplex(simplex):
 
 def test_draws_equal_rejection(simplex, rng):
     """Draws of `condition` that happen to lie in the box have the exact law."""
-    mean, std = np.array([0.5, 0.3, 0.1, 0.0, 0.2, 0.1]), np.array([0.1, 0.2, 0.3, 0.1, 0.2, 0.1])
+    mean, std = (
+        np.array([0.5, 0.3, 0.1, 0.0, 0.2, 0.1]),
+        np.array([0.1, 0.2, 0.3, 0.1, 0.2, 0.1]),
+    )
     draws = np.asarray(simplex(jax.random.key(2), jnp.asarray(mean), jnp.asarray(std)))
     free = mean + std * rng.normal(size=(400_000, 6))
     free += (1 - free.sum(axis=1))[:, None] * std**2 / np.sum(std**2)
@@ -123,11 +134,15 @@ def test_draws_with_two_rows_equal_rejection(rng):
 
     @jax.jit
     def draw(key):
-        prior = Gaussian.diagonal(jnp.asarray(mean, jnp.float32), jnp.asarray(std, jnp.float32))
+        prior = Gaussian.diagonal(
+            jnp.asarray(mean, jnp.float32), jnp.asarray(std, jnp.float32)
+        )
         law = LinearConstraint(
             Rows(jnp.asarray(rows, jnp.float32)), jnp.asarray(value, jnp.float32)
         )
-        return sample_bounded(key, prior, law, 0.0, shape=(3000,), sweeps=80, throw=False)
+        return sample_bounded(
+            key, prior, law, 0.0, shape=(3000,), sweeps=80, throw=False
+        )
 
     draws = np.asarray(draw(jax.random.key(6)), np.float64)
     assert draws.min() >= 0
@@ -143,7 +158,9 @@ def test_draws_with_two_rows_equal_rejection(rng):
 
 
 def test_weights_of_either_sign_zeros_and_pinned_points(rng):
-    """A signed row over a grid, with points outside of it, without variance, and a closed box."""
+    """A signed row over a grid, with points outside of it, without variance, and a
+    closed box.
+    """
     n = 12
     mean = jnp.asarray(rng.normal(0.5, 0.3, (3, 4)), jnp.float32)
     std = jnp.asarray(rng.uniform(0.2, 1, (3, 4)), jnp.float32).at[0, 0].set(0)
@@ -154,7 +171,9 @@ def test_weights_of_either_sign_zeros_and_pinned_points(rng):
 
     def draw(key):
         prior = Gaussian.diagonal(mean, std)
-        return sample_bounded(key, prior, law, 0.0, 1.0, (2000,), sweeps=30, throw=False)
+        return sample_bounded(
+            key, prior, law, 0.0, 1.0, (2000,), sweeps=30, throw=False
+        )
 
     draws = np.asarray(jax.jit(draw)(jax.random.key(3)), np.float64).reshape(-1, n)
     assert draws.min() >= 0

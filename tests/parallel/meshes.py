@@ -8,7 +8,9 @@ import pytest
 from jax.sharding import Mesh
 
 if len(jax.devices()) < 8:
-    pytest.skip("fewer than 8 devices: leave XLA_FLAGS to conftest.py", allow_module_level=True)
+    pytest.skip(
+        "fewer than 8 devices: leave XLA_FLAGS to conftest.py", allow_module_level=True
+    )
 
 DEVICES = np.array(jax.devices())
 LINE = Mesh(DEVICES, ("x",))
@@ -16,12 +18,16 @@ PLANE = Mesh(DEVICES.reshape(4, 2), ("x", "y"))
 CUBE = Mesh(DEVICES.reshape(2, 2, 2), ("x", "y", "z"))
 #: Each with the axes of a field in three dimensions that it divides.
 MESHES = [(LINE, ("x", None, None)), (PLANE, ("x", "y", None)), (CUBE, ("x", "y", "z"))]
-on_every_mesh = pytest.mark.parametrize(("mesh", "axes"), MESHES, ids=["8", "4x2", "2x2x2"])
+on_every_mesh = pytest.mark.parametrize(
+    ("mesh", "axes"), MESHES, ids=["8", "4x2", "2x2x2"]
+)
 
 
 def same(got, expected, rounding=4e-6):
     expected = np.asarray(expected)
-    np.testing.assert_allclose(got, expected, rtol=0, atol=rounding * np.abs(expected).max())
+    np.testing.assert_allclose(
+        got, expected, rtol=0, atol=rounding * np.abs(expected).max()
+    )
 
 
 def run(fn, *args):

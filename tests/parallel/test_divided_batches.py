@@ -16,10 +16,14 @@ from physcon.training import Minibatches
 
 
 def conserved(weights, u):
-    """A spectral convolution made to conserve its mass: a model with an FFT, and a constraint."""
+    """A spectral convolution made to conserve its mass: a model with an FFT, and a
+    constraint.
+    """
     mean, std = jnp.tanh(spectral_conv(weights, u, "fft"))
     prior = pc.Gaussian.diagonal(mean, 0.1 + std**2)
-    return pc.condition(prior, pc.integral(jnp.ones(mean.shape), 1.0), throw=False).posterior.mean
+    return pc.condition(
+        prior, pc.integral(jnp.ones(mean.shape), 1.0), throw=False
+    ).posterior.mean
 
 
 def test_inference_sends_nothing_and_training_one_kind_of_message(getkey):
@@ -36,12 +40,16 @@ def test_inference_sends_nothing_and_training_one_kind_of_message(getkey):
         return jnp.mean((conserved(model, u) - jax.random.normal(key, (8,))) ** 2)
 
     one = jax.value_and_grad(mean_over_tasks(loss))
-    many = jax.value_and_grad(parallel.mean_over_tasks(loss, mesh=PLANE, axis=("x", "y")))
+    many = jax.value_and_grad(
+        parallel.mean_over_tasks(loss, mesh=PLANE, axis=("x", "y"))
+    )
     key = getkey()
     got, sent = run(many, model, placed, key)
     jax.tree.map(lambda a, b: same(a, b, 2e-5), got, jax.jit(one)(model, batch, key))
     assert set(sent) == {"all-reduce"}
-    with pytest.raises(ValueError, match="a batch that 8 devices divide evenly, got 12"):
+    with pytest.raises(
+        ValueError, match="a batch that 8 devices divide evenly, got 12"
+    ):
         every(model, batch[:12])
 
 
@@ -58,7 +66,9 @@ def test_members_of_an_ensemble_and_tasks_over_any_mesh(mesh, axes, getkey):
     placed = parallel.shard(members, mesh, jax.P(mesh.axis_names))
     every = parallel.vmap(member, (0, None), **every_axis)
     gradient = jax.value_and_grad(lambda w: jnp.sum(every(w, x) ** 2))
-    expected = jax.value_and_grad(lambda w: jnp.sum(jax.vmap(member, (0, None))(w, x) ** 2))
+    expected = jax.value_and_grad(
+        lambda w: jnp.sum(jax.vmap(member, (0, None))(w, x) ** 2)
+    )
     (value, slope), sent = run(gradient, placed)
     jax.tree.map(same, (value, slope), jax.jit(expected)(members))
     assert sent.get("all-reduce", 0) <= 1  # the value's own sum
@@ -69,7 +79,9 @@ def test_members_of_an_ensemble_and_tasks_over_any_mesh(mesh, axes, getkey):
 
     many = jax.value_and_grad(parallel.mean_over_tasks(loss, **every_axis))
     got, sent = run(many, x, placed, key)
-    jax.tree.map(same, got, jax.jit(jax.value_and_grad(mean_over_tasks(loss)))(x, members, key))
+    jax.tree.map(
+        same, got, jax.jit(jax.value_and_grad(mean_over_tasks(loss)))(x, members, key)
+    )
     assert set(sent) == {"all-reduce"}
 
 
@@ -81,7 +93,9 @@ def test_divided_tasks_give_the_batches_of_one_device(getkey):
     for step in (0, 2, 4):  # the last one from the second epoch
         got, expected = draw(many, step), draw(one, step)
         jax.tree.map(np.testing.assert_array_equal, got, expected)
-    with pytest.raises(ValueError, match="a batch size that 8 devices divide evenly, got 6"):
+    with pytest.raises(
+        ValueError, match="a batch size that 8 devices divide evenly, got 6"
+    ):
         Minibatches(data, 6, LINE)
 
 
@@ -97,7 +111,10 @@ CASES = [
 def test_spectral_convolution_by_slabs_and_pencils(mesh, axes, space, modes, getkey):
     kept = tuple(m // 2 for m in modes[:-1]) + modes[-1:]
     weights = init_spectral_weights(getkey(), 2, 3, kept)
-    u, v = jax.random.normal(getkey(), (2, *space)), jax.random.normal(getkey(), (3, *space))
+    u, v = (
+        jax.random.normal(getkey(), (2, *space)),
+        jax.random.normal(getkey(), (3, *space)),
+    )
 
     def pulled(conv):
         def run(weights, u):
@@ -107,7 +124,10 @@ def test_spectral_convolution_by_slabs_and_pencils(mesh, axes, space, modes, get
         return run
 
     many = pulled(lambda w, u: parallel.spectral_conv(w, u, mesh=mesh, axes=axes))
-    got, expected = jax.jit(many)(weights, u), jax.jit(pulled(spectral_conv))(weights, u)
+    got, expected = (
+        jax.jit(many)(weights, u),
+        jax.jit(pulled(spectral_conv))(weights, u),
+    )
     jax.tree.map(lambda a, b: same(a, b, 1e-5), got, expected)
 
 
@@ -115,7 +135,15 @@ def test_fno_in_two_dimensions_transposes_twice_a_block(getkey):
     samples = jax.random.normal(getkey(), (3, 1, 16, 8))
     norm = Normaliser.fit(samples)
     model = FNO.init(
-        getkey(), 1, 1, (2, 3), width=4, depth=1, inputs=norm, outputs=norm, coordinates=True
+        getkey(),
+        1,
+        1,
+        (2, 3),
+        width=4,
+        depth=1,
+        inputs=norm,
+        outputs=norm,
+        coordinates=True,
     )
 
     def many(u):
@@ -130,13 +158,19 @@ def test_fno_in_two_dimensions_transposes_twice_a_block(getkey):
 
 @pytest.fixture(scope="module")
 def fno_of_one_device():
-    model = FNO.init(jax.random.key(5), 1, 1, (2, 1, 2), width=2, depth=1, coordinates=True)
+    model = FNO.init(
+        jax.random.key(5), 1, 1, (2, 1, 2), width=2, depth=1, coordinates=True
+    )
     u = jax.random.normal(jax.random.key(6), (1, 8, 4, 4))
-    slope = jax.value_and_grad(lambda model, u: jnp.sum(jnp.sin(model(u))), argnums=(0, 1))
+    slope = jax.value_and_grad(
+        lambda model, u: jnp.sum(jnp.sin(model(u))), argnums=(0, 1)
+    )
     return (model, u), eqx.filter_jit(slope)(model, u)
 
 
-@pytest.mark.parametrize(("mesh", "axes"), [(LINE, "x--"), (PLANE, "xy-"), (CUBE, "zx-")])
+@pytest.mark.parametrize(
+    ("mesh", "axes"), [(LINE, "x--"), (PLANE, "xy-"), (CUBE, "zx-")]
+)
 def test_gradient_of_an_fno(mesh, axes, fno_of_one_device):
     (model, u), expected = fno_of_one_device
     axes = tuple(None if name == "-" else name for name in axes)

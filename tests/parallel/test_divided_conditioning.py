@@ -20,28 +20,39 @@ SHAPE = (8, 4, 4)
 def prior_and_law(rng):
     """An ensemble with independent errors, on two noisy rows."""
     mean, std, members, rows = (
-        jnp.asarray(rng.normal(size=s)) for s in (SHAPE, SHAPE, (2, *SHAPE), (2, *SHAPE))
+        jnp.asarray(rng.normal(size=s))
+        for s in (SHAPE, SHAPE, (2, *SHAPE), (2, *SHAPE))
     )
     root = Sum(pc.LowRank(members), pc.Diagonal(0.1 + jnp.abs(std)))
-    law = pc.LinearConstraint(pc.Rows(rows), jnp.asarray([1.0, -2.0]), jnp.asarray([0.1, 0.3]))
+    law = pc.LinearConstraint(
+        pc.Rows(rows), jnp.asarray([1.0, -2.0]), jnp.asarray([0.1, 0.3])
+    )
     return pc.Gaussian(mean, root), law
 
 
 def summary(found):
     posterior = found.posterior
-    return jnp.sum(jnp.sin(posterior.mean)) + jnp.sum(posterior.variance()) + found.log_evidence
+    return (
+        jnp.sum(jnp.sin(posterior.mean))
+        + jnp.sum(posterior.variance())
+        + found.log_evidence
+    )
 
 
 @pytest.fixture(scope="module")
 def of_one_device():
-    fn = jax.value_and_grad(lambda *args: summary(pc.condition(*args, throw=False)), argnums=(0, 1))
+    fn = jax.value_and_grad(
+        lambda *args: summary(pc.condition(*args, throw=False)), argnums=(0, 1)
+    )
     return jax.jit(fn)(*prior_and_law(np.random.default_rng(1)))
 
 
 @on_every_mesh
 def test_ensemble_prior_values_and_gradients(mesh, axes, of_one_device):
     def divided(prior, law):
-        return summary(parallel.condition(prior, law, mesh=mesh, axes=axes, throw=False))
+        return summary(
+            parallel.condition(prior, law, mesh=mesh, axes=axes, throw=False)
+        )
 
     fn = jax.jit(jax.value_and_grad(divided, argnums=(0, 1)))
     got = fn(*prior_and_law(np.random.default_rng(1)))
@@ -60,7 +71,9 @@ def test_an_exact_integral_of_independent_errors_costs_one_reduction_and_holds(r
         return found.posterior.mean, found.posterior.variance()
 
     found = parallel.condition(prior, law, mesh=LINE, axes=("x",))
-    assert {s.data.shape for s in found.posterior.mean.addressable_shards} == {(n // 8,)}
+    assert {s.data.shape for s in found.posterior.mean.addressable_shards} == {
+        (n // 8,)
+    }
     u = np.asarray(found.posterior.mean, float)
     assert abs(u.sum() - 7) < 1e-7 * np.abs(u).sum()  # by the all-reduce in float64
     same(found.residual, 7 - u.sum(), 1e-6)
@@ -124,7 +137,10 @@ def test_a_law_of_every_cell_gathers_no_field(mesh, axes, closed_box):
 @pytest.mark.parametrize("kind", ["torus", "walls"])
 def test_a_torus_and_faces_cut_from_whole_arrays(kind, rng):
     grid = pc.Grid.uniform((0, 0), (1, 2), (8, 4))
-    sides = {"walls": {"boundary": ((0.0, 0.0), (None, None))}, "torus": {"periodic": True}}
+    sides = {
+        "walls": {"boundary": ((0.0, 0.0), (None, None))},
+        "torus": {"periodic": True},
+    }
     law = pc.divergence_free(grid, **sides[kind])
     means, stds = fields_of(law, rng)
     found = parallel.condition_balance(means, stds, law, mesh=PLANE, axes=("x", "y"))
@@ -132,11 +148,15 @@ def test_a_torus_and_faces_cut_from_whole_arrays(kind, rng):
 
 
 def test_a_mesh_of_explicit_axes_serves_as_well(rng):
-    """`jax.make_mesh` makes them; only arrays that carry their place in their type don't."""
+    """`jax.make_mesh` makes them; only arrays that carry their place in their type
+    don't.
+    """
     mesh, rows = jax.make_mesh((8,), ("x",)), pc.integral(jnp.ones(8), 1.0)
     prior = pc.Gaussian.diagonal(jnp.asarray(rng.normal(size=8)), jnp.ones(8))
     slopes = [
-        jax.jit(jax.grad(lambda prior, condition=condition: summary(condition(prior, rows))))(given)
+        jax.jit(
+            jax.grad(lambda prior, condition=condition: summary(condition(prior, rows)))
+        )(given)
         for condition, given in (
             (partial(parallel.condition, mesh=mesh, axes=("x",), throw=False), prior),
             (
@@ -159,7 +179,9 @@ def test_what_cannot_be_divided_is_refused(rng):
         parallel.condition(prior, law, mesh=mesh, axes=("x", None, None))
     dense = pc.Gaussian.from_cholesky(jnp.zeros(8), jnp.eye(8))
     rows = pc.integral(jnp.ones(8), 1.0)
-    with pytest.raises(ValueError, match=r"Diagonal and LowRank parts, got \['Dense'\]"):
+    with pytest.raises(
+        ValueError, match=r"Diagonal and LowRank parts, got \['Dense'\]"
+    ):
         parallel.condition(dense, rows, mesh=LINE, axes=("x",))
     plain = pc.Gaussian.diagonal(jnp.zeros(8).at[5].set(jnp.nan), jnp.ones(8))
     with pytest.raises(RuntimeError, match="NaN or infinity"):

@@ -1,4 +1,6 @@
-"""Studies on eight devices: the losses of one, and no step that gathers what is divided."""
+"""Studies on eight devices: the losses of one, and no step that gathers what is
+divided.
+"""
 
 from functools import partial
 from pathlib import Path
@@ -16,7 +18,12 @@ from physcon.operators import spectral
 from physcon.studies import boon_networks, fitting, operator
 from physcon.studies.boon_config import BoonConfig
 from physcon.studies.boon_data import samples, study_grid
-from physcon.studies.config import NetworkSettings, StudyConfig, TaskSettings, TrainingSettings
+from physcon.studies.config import (
+    NetworkSettings,
+    StudyConfig,
+    TaskSettings,
+    TrainingSettings,
+)
 from physcon.studies.operator_data import Samples
 from physcon.studies.sharing import divided, solved
 from physcon.training import loop
@@ -40,7 +47,13 @@ def boundary_networks(mesh=None):
     """Lifted ones; each device draws its own functions."""
     data = samples(jax.random.key(0), BOON, BOON.train, mesh)
     found = boon_networks.trained(
-        "lift", BOON, study_grid(BOON), data, jax.random.key(1), progress=False, mesh=mesh
+        "lift",
+        BOON,
+        study_grid(BOON),
+        data,
+        jax.random.key(1),
+        progress=False,
+        mesh=mesh,
     )
     return found.params
 
@@ -73,10 +86,15 @@ def test_a_network_is_that_of_one_device_and_no_step_gathers(train, monkeypatch)
         return run
 
     monkeypatch.setattr(loop, "compiled_chunk", read)
-    # Grids as small as here would go without the transform, which plain jit gathers for.
+    # Grids as small as here would go without the transform, which plain jit gathers
+    # for.
     monkeypatch.setattr(spectral, "choose_method", lambda *_: "fft")
     got, expected = train(LINE), train()
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=2e-5), got, expected)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=2e-5),
+        got,
+        expected,
+    )
     many, one = programs
     # A batch's rows go to their devices; the loss and its gradient are summed.
     assert set(many) == {"reduce-scatter", "all-reduce"}
@@ -97,5 +115,7 @@ def test_problems_of_any_number_are_solved_on_all_devices(getkey):
     np.testing.assert_allclose(got["root"][:, 0], np.sqrt(pairs[0]), rtol=1e-2)
     assert got["drawn"].shape == (11, 2)
     assert all(leaf.is_fully_addressable for leaf in jax.tree.leaves(got))
-    with pytest.raises(ValueError, match=r"training functions \(train\) that 8 devices .* got 11"):
+    with pytest.raises(
+        ValueError, match=r"training functions \(train\) that 8 devices .* got 11"
+    ):
         divided(pairs, LINE)

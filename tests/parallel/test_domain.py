@@ -1,4 +1,6 @@
-"""Finite volumes on a divided grid: the numbers of one device, its gradients, and no gathers."""
+"""Finite volumes on a divided grid: the numbers of one device, its gradients, and no
+gathers.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +23,9 @@ SIDES = {
 
 @pytest.mark.parametrize("kind", SIDES)
 def test_every_boundary_kind_on_stretched_cells(kind, rng):
-    """WENO of order 5 reads three cells beyond a side: all of a block of three and no more."""
+    """WENO of order 5 reads three cells beyond a side: all of a block of three and no
+    more.
+    """
     grid = pc.Grid.cells(np.cumsum(rng.uniform(0.5, 1.5, 25)))
     u = jnp.asarray(rng.uniform(0.5, 1.5, (1, 24)))
     law, boundary = fv.Mixed(fv.Burgers(), fv.PorousMedium()), pc.Boundary(SIDES[kind])
@@ -32,7 +36,8 @@ def test_every_boundary_kind_on_stretched_cells(kind, rng):
     one = jax.jit(lambda u: fv.tendency(u, *rest))(u)
     got, sent = run(lambda u: parallel.tendency(u, *rest, mesh=LINE, axes=("x",)), u)
     same(got, one, 1e-6)
-    # To both neighbours: for reconstruction and diffusion; the widths of both, unless all equal.
+    # To both neighbours: for reconstruction and diffusion; the widths of both, unless
+    # all equal.
     assert sent == {"collective-permute": 4 if kind == "periodic" else 8}
 
 
@@ -58,27 +63,52 @@ SEVENTH = fv.WENO(7, variables="characteristic")
 SPLIT = fv.Strang(fv.forward_euler, fv.implicit_euler)
 TENDENCIES = {
     "weno 7": (gas, fv.Euler(), WALL, fv.Scheme(SEVENTH, fv.hllc)),
-    "bed": (lake, fv.ShallowWater(bed=True), WALL, fv.Scheme(fv.Positive(fv.WENO(5)), fv.hll)),
-    "godunov": (medium, fv.BuckleyLeverett(), GIVEN, fv.Scheme(fv.Constant(), fv.godunov)),
+    "bed": (
+        lake,
+        fv.ShallowWater(bed=True),
+        WALL,
+        fv.Scheme(fv.Positive(fv.WENO(5)), fv.hll),
+    ),
+    "godunov": (
+        medium,
+        fv.BuckleyLeverett(),
+        GIVEN,
+        fv.Scheme(fv.Constant(), fv.godunov),
+    ),
     "layered": (medium, LAYERS, GIVEN, DEFAULT),
     "stefan's shock": (medium, fv.Stefan(face="shock"), HEATED, DEFAULT),
 }
 STEPS = {
-    "ssp_rk43": (medium, fv.Traffic(), HEATED, fv.Scheme(fv.Constant(), fv.roe, fv.ssp_rk43)),
-    "strang": (medium, fv.Mixed(fv.Burgers(), LAYERS), GIVEN, fv.Scheme(fv.Constant(), step=SPLIT)),
+    "ssp_rk43": (
+        medium,
+        fv.Traffic(),
+        HEATED,
+        fv.Scheme(fv.Constant(), fv.roe, fv.ssp_rk43),
+    ),
+    "strang": (
+        medium,
+        fv.Mixed(fv.Burgers(), LAYERS),
+        GIVEN,
+        fv.Scheme(fv.Constant(), step=SPLIT),
+    ),
 }
 
 
 @pytest.mark.parametrize("name", TENDENCIES | STEPS)
 def test_every_stencil_and_step(name, rng):
-    """What reads furthest, what is nonlinear in the neighbours, and what couples all cells."""
+    """What reads furthest, what is nonlinear in the neighbours, and what couples all
+    cells.
+    """
     initial, *rest = (TENDENCIES | STEPS)[name]
     rest.insert(1, pc.Grid.uniform(0.0, 1.0, 32))
     rest[2] = pc.Boundary(rest[2])
     where, clock = {"mesh": LINE, "axes": ("x",)}, {"times": [0.01], "dt": 0.01}
     u = initial(rng)
     if name in STEPS:
-        one, got = fv.solve(u, *rest, **clock).u, parallel.solve(u, *rest, **clock, **where).u
+        one, got = (
+            fv.solve(u, *rest, **clock).u,
+            parallel.solve(u, *rest, **clock, **where).u,
+        )
     else:
         one = jax.jit(lambda u: fv.tendency(u, *rest))(u)
         got = parallel.tendency(u, *rest, **where)
@@ -89,7 +119,9 @@ def test_varying_velocity_side_values_and_source_in_two_dimensions(rng):
     grid = pc.Grid.uniform((0, 0), (1, 2), (16, 8))
     law = fv.Advection((rng.normal(size=(17, 8)), rng.normal(size=(16, 9))))
     face = jnp.asarray(rng.normal(size=(1, 8)))
-    boundary = pc.Boundary((pc.Dirichlet(lambda t: face * (1 + t)), pc.Outflow()), pc.Neumann(0.1))
+    boundary = pc.Boundary(
+        (pc.Dirichlet(lambda t: face * (1 + t)), pc.Outflow()), pc.Neumann(0.1)
+    )
     u = jnp.asarray(rng.normal(size=(1, 16, 8)))
     rest = (law, grid, boundary, fv.Scheme(fv.MUSCL()), 0.3, lambda u, t: t * u)
     got = parallel.tendency(u, *rest, mesh=PLANE, axes=("x", "y"))
@@ -116,15 +148,23 @@ OPEN = pc.Boundary((pc.Dirichlet(1.0), pc.Outflow()), pc.Periodic(), pc.Reflecti
 
 
 def burgers_slope(u, **where):
-    """The derivative of states after six steps, and of a tendency, by the initial state."""
+    """The derivative of states after six steps, and of a tendency, by the initial
+    state.
+    """
     first = fv.Scheme(fv.Constant(), fv.rusanov, fv.forward_euler)
     clock = {"times": [0.05], "max_steps": 6, "loop": "checkpointed", "throw": False}
-    solver, right = (parallel.solve, parallel.tendency) if where else (fv.solve, fv.tendency)
+    solver, right = (
+        (parallel.solve, parallel.tendency) if where else (fv.solve, fv.tendency)
+    )
 
     def score(u):
         later = solver(u, fv.Burgers(), BOX, OPEN, first, **clock, **where)
-        rates = right(u, fv.Mixed(fv.Burgers(), fv.Heat(0.1)), BOX, OPEN, first, **where)
-        return jnp.sum(jnp.sin(5 * later.u)) + jnp.sum(jnp.sin(0.1 * rates)), later.steps
+        rates = right(
+            u, fv.Mixed(fv.Burgers(), fv.Heat(0.1)), BOX, OPEN, first, **where
+        )
+        return jnp.sum(jnp.sin(5 * later.u)) + jnp.sum(
+            jnp.sin(0.1 * rates)
+        ), later.steps
 
     return jax.value_and_grad(score, has_aux=True)(u)
 
@@ -136,8 +176,12 @@ def slope_of_one_device():
 
 
 @on_every_mesh
-def test_gradient_through_a_solve_whose_steps_depend_on_all_blocks(mesh, axes, slope_of_one_device):
-    """The time step is CFL / max over devices: its derivative comes from one cell of one block."""
+def test_gradient_through_a_solve_whose_steps_depend_on_all_blocks(
+    mesh, axes, slope_of_one_device
+):
+    """The time step is CFL / max over devices: its derivative comes from one cell of
+    one block.
+    """
     u, ((value, steps), slope) = slope_of_one_device
     placed = parallel.shard(u, mesh, jax.P(None, *axes))
     got, sent = run(lambda u: burgers_slope(u, mesh=mesh, axes=axes), placed)
@@ -148,8 +192,8 @@ def test_gradient_through_a_solve_whose_steps_depend_on_all_blocks(mesh, axes, s
 
 
 def test_memory_of_a_long_solve_and_of_its_gradient():
-    """Where the caller gives the state away, the result takes its place; the gradient keeps
-    O(sqrt(steps)) states of a block: 1024 steps keep twice as many as 256.
+    """Where the caller gives the state away, the result takes its place; the gradient
+    keeps O(sqrt(steps)) states of a block: 1024 steps keep twice as many as 256.
     """
     n = 2**16
     rest = fv.Burgers(), pc.Grid.uniform(0.0, 1.0, n), pc.Boundary(pc.Outflow())
@@ -167,7 +211,11 @@ def test_memory_of_a_long_solve_and_of_its_gradient():
 
     assert memory(last, (0,)).alias_size_in_bytes == block
     few, many = (
-        memory(jax.grad(lambda u: jnp.sum(last(u, loop="checkpointed", max_steps=steps) ** 2)))  # noqa: B023
+        memory(
+            jax.grad(
+                lambda u: jnp.sum(last(u, loop="checkpointed", max_steps=steps) ** 2)
+            )
+        )
         for steps in (256, 1024)
     )
     grown = many.temp_size_in_bytes - few.temp_size_in_bytes
@@ -176,15 +224,23 @@ def test_memory_of_a_long_solve_and_of_its_gradient():
 
 
 def test_gradient_of_an_implicit_step_along_two_divided_axes(rng):
-    """Lines of 8 and of 4 cells, in blocks of two: tridiagonal systems across all blocks."""
+    """Lines of 8 and of 4 cells, in blocks of two: tridiagonal systems across all
+    blocks.
+    """
     grid, h = pc.Grid.uniform((0, 0), (1, 1), (8, 4)), pc.Neumann()
-    rest = grid, pc.Boundary((pc.Dirichlet(1.0), h), h), fv.Scheme(step=fv.implicit_euler)
+    rest = (
+        grid,
+        pc.Boundary((pc.Dirichlet(1.0), h), h),
+        fv.Scheme(step=fv.implicit_euler),
+    )
     u = jnp.asarray(rng.uniform(0.2, 1, (1, 8, 4)))
 
     def slope(solver, **where):
         def score(u, conductivity):
             clock = {"times": [0.1], "dt": 0.1, "max_steps": 1, "loop": "checkpointed"}
-            later = solver(u, fv.Heat(conductivity), *rest, **clock, throw=False, **where)
+            later = solver(
+                u, fv.Heat(conductivity), *rest, **clock, throw=False, **where
+            )
             return jnp.sum(jnp.sin(5 * later.u))
 
         return jax.jit(jax.value_and_grad(score, argnums=(0, 1)))(u, jnp.asarray(2.0))
@@ -216,7 +272,9 @@ def test_a_front_arrives_at_a_sensor_on_one_of_the_devices():
             found = solver(u, fv.Burgers(), grid, sides, first, **clock, **where)
             return found.event.t, (found.event.u, found.status, found.t)
 
-        return jax.jit(lambda x: jax.jvp(time, (x,), (jnp.ones(()),), has_aux=True))(1.2)
+        return jax.jit(lambda x: jax.jvp(time, (x,), (jnp.ones(()),), has_aux=True))(
+            1.2
+        )
 
     one, got = arrival(fv.solve), arrival(parallel.solve, mesh=LINE, axes=("x",))
     assert int(got[2][1]) == 5

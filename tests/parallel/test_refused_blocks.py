@@ -26,18 +26,27 @@ def test_grids_that_do_not_fit_are_refused():
 
     def cells(n, scheme=DEFAULT, law=law, boundary=boundary, **where):
         return parallel.tendency(
-            jnp.ones((1, n)), law, pc.Grid.uniform(0.0, 1.0, n), boundary, scheme, **where
+            jnp.ones((1, n)),
+            law,
+            pc.Grid.uniform(0.0, 1.0, n),
+            boundary,
+            scheme,
+            **where,
         )
 
     with pytest.raises(
         ValueError, match="axis 0 that 8 devices divide evenly, got 20; take 16 or 24"
     ):
         cells(20, **where)
-    with pytest.raises(ValueError, match="at least 3 cells on axis 0 of each device, got 2"):
+    with pytest.raises(
+        ValueError, match="at least 3 cells on axis 0 of each device, got 2"
+    ):
         cells(16, fv.Scheme(fv.WENO(5)), **where)
     implicit, sides = fv.Scheme(step=fv.implicit_euler), pc.Boundary(pc.Neumann())
     heat = fv.Heat(), pc.Grid.uniform(0.0, 1.0, 8), sides, implicit
-    with pytest.raises(ValueError, match="2 or more cells on each device, got 1; divide"):
+    with pytest.raises(
+        ValueError, match="2 or more cells on each device, got 1; divide"
+    ):
         parallel.solve(jnp.ones((1, 8)), *heat, times=[0.1], dt=0.1, **where)
     with pytest.raises(ValueError, match="different axes of the mesh"):
         cells(16, mesh=LINE, axes=("z",))
@@ -47,7 +56,9 @@ def test_grids_that_do_not_fit_are_refused():
 
 def lax_friedrichs(u_left, u_right, law, axis):
     """With the largest speed of all faces."""
-    fastest = jnp.max(jnp.maximum(law.max_speed(u_left, axis), law.max_speed(u_right, axis)))
+    fastest = jnp.max(
+        jnp.maximum(law.max_speed(u_left, axis), law.max_speed(u_right, axis))
+    )
     mean = 0.5 * (law.flux(u_left, axis) + law.flux(u_right, axis))
     return mean - 0.5 * fastest * (u_right - u_left)
 
@@ -69,7 +80,9 @@ def test_what_a_block_cannot_know_is_refused():
         return parallel.tendency(u, *rest, source, mesh=LINE, axes=("x",))
 
     for source in SOURCES_ALONG_SPACE:
-        with pytest.raises(ValueError, match=r"a source that acts point by point.*on_block"):
+        with pytest.raises(
+            ValueError, match=r"a source that acts point by point.*on_block"
+        ):
             forced(source)
     with pytest.raises(ValueError, match=r"acts on the block \(1, 2\).*on_block"):
         forced(lambda u, t: grid.coordinates[0][None] * u)
@@ -78,7 +91,9 @@ def test_what_a_block_cannot_know_is_refused():
     scheme = fv.Scheme(riemann=lax_friedrichs)
     with pytest.raises(ValueError, match="a Riemann solver that acts point by"):
         parallel.tendency(u, *rest[:3], scheme, mesh=LINE, axes=("x",))
-    with pytest.raises(ValueError, match=r"a law .* acts on the block \(1, 3\).*on_block"):
+    with pytest.raises(
+        ValueError, match=r"a law .* acts on the block \(1, 3\).*on_block"
+    ):
         parallel.tendency(u, Drag(jnp.ones((1, 17))), *rest[1:], mesh=LINE, axes=("x",))
 
 

@@ -20,7 +20,10 @@ from helpers import (
 )
 from physcon.conditioning import stack
 
-TABLE = pytest.mark.parametrize("law", CONSTRAINTS), pytest.mark.parametrize("root", ROOTS)
+TABLE = (
+    pytest.mark.parametrize("law", CONSTRAINTS),
+    pytest.mark.parametrize("root", ROOTS),
+)
 SEED = st.integers(0, 2**32 - 1)
 FEW = settings(max_examples=3, phases=(Phase.explicit, Phase.generate))
 
@@ -67,7 +70,9 @@ def in_turn(prior: pc.Gaussian, *constraints: pc.LinearConstraint):
 
 
 def close(a, b, tolerance: float = 1e-12) -> None:
-    np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance * max(1, np.abs(b).max()))
+    np.testing.assert_allclose(
+        a, b, rtol=tolerance, atol=tolerance * max(1, np.abs(b).max())
+    )
 
 
 @table
@@ -83,10 +88,13 @@ def check_dense_algebra(root, law, seed):
     with jax.enable_x64(True):
         rng = np.random.default_rng(seed)
         prior, constraint = gaussian(rng, root), CONSTRAINTS[law](rng)
-        got = evaluate(prior, constraint, jnp.asarray(rng.normal(size=prior.root.in_shape)))
+        got = evaluate(
+            prior, constraint, jnp.asarray(rng.normal(size=prior.root.in_shape))
+        )
         want = dense_condition(prior, constraint)
         assert got["status"] == 0
-        # Digits lost by the textbook algebra itself, and by any other, to nearly dependent rows.
+        # Digits lost by the textbook algebra itself, and by any other, to nearly
+        # dependent rows.
         g, a = matrix(constraint.operator), matrix(prior.root)
         whitened = g @ a / np.linalg.norm(g @ a, axis=1, keepdims=True)
         loss = 1e-12 * max(1, np.linalg.cond(whitened) ** 2 / 100)
@@ -95,7 +103,9 @@ def check_dense_algebra(root, law, seed):
         close(got["variance"], np.diagonal(want.covariance), loss)
         close(got["log_evidence"], want.log_evidence, loss)
         close(
-            got["log_prob"], dense_log_prob(want.mean, want.covariance, got["sample"]), 1e3 * loss
+            got["log_prob"],
+            dense_log_prob(want.mean, want.covariance, got["sample"]),
+            1e3 * loss,
         )
         assert np.all(got["variance"] <= np.diagonal(a @ a.T) * (1 + 1e-12))
         exact = np.asarray(constraint.noise()) == 0
@@ -150,11 +160,15 @@ def test_sequential_equals_joint(root, noise, seed):
             close(got[name], want[name], 1e-11)
 
 
-@pytest.mark.parametrize(("root", "law"), [("diagonal", "integral"), ("posterior", "3 windows")])
+@pytest.mark.parametrize(
+    ("root", "law"), [("diagonal", "integral"), ("posterior", "3 windows")]
+)
 @FEW
 @given(seed=SEED)
 def test_knowing_twice_is_knowing_once(root, law, seed):
-    """condition(condition(p, c), c) == condition(p, c), and says that c was redundant (2)."""
+    """condition(condition(p, c), c) == condition(p, c), and says that c was redundant
+    (2).
+    """
     with jax.enable_x64(True):
         rng = np.random.default_rng(seed)
         prior, constraint = gaussian(rng, root), CONSTRAINTS[law](rng)

@@ -60,7 +60,9 @@ def channels(law, dimensions):
 
 def random_state(law, shape, seed, dtype=np.float32):
     """Primitive variables in (0.2, 1.2): admissible for every law."""
-    w = np.random.default_rng(seed).uniform(0.2, 1.2, (channels(law, len(shape)), *shape))
+    w = np.random.default_rng(seed).uniform(
+        0.2, 1.2, (channels(law, len(shape)), *shape)
+    )
     return law.conservative(jnp.asarray(w.astype(dtype)))
 
 
@@ -82,7 +84,9 @@ def test_everything_leaves_to_the_right_in_supersonic_flow():
     law = Euler()
     w = np.random.default_rng(3).uniform(0.5, 1.0, (3, 2, 10))
     w[1] += 5
-    left, right = (law.conservative(jnp.asarray(w[:, k], jnp.float32)) for k in range(2))
+    left, right = (
+        law.conservative(jnp.asarray(w[:, k], jnp.float32)) for k in range(2)
+    )
     for riemann in (hll, hllc, roe):
         np.testing.assert_allclose(
             np.asarray(riemann(left, right, law)), np.asarray(law.flux(left)), rtol=2e-5
@@ -95,7 +99,9 @@ def test_roe_waves_add_up_to_the_jump_and_to_the_flux_difference(law):
         left, right = (random_state(law, (3, 4), seed, np.float64) for seed in (1, 2))
         for axis in (0, 1):
             waves = law.waves(left, right, axis)
-            np.testing.assert_allclose(sum(jump for _, jump in waves), right - left, atol=1e-7)
+            np.testing.assert_allclose(
+                sum(jump for _, jump in waves), right - left, atol=1e-7
+            )
             np.testing.assert_allclose(
                 sum(speed[None] * jump for speed, jump in waves),
                 law.flux(right, axis) - law.flux(left, axis),
@@ -110,15 +116,20 @@ def test_characteristic_projection_is_a_bijection_and_diagonalises(law):
     dw = random_state(law, (3, 4), 6)
     for axis in (0, 1):
         strengths = law.strengths(dw, w, axis)
-        np.testing.assert_allclose(law.increment(strengths, w, axis), dw, rtol=2e-5, atol=2e-6)
+        np.testing.assert_allclose(
+            law.increment(strengths, w, axis), dw, rtol=2e-5, atol=2e-6
+        )
     base = law.law if isinstance(law, PassiveScalars) else law
     if base is not law:
         return
-    # One wave alone is an eigenvector of the flux Jacobian, with the eigenvalue of its place.
+    # One wave alone is an eigenvector of the flux Jacobian, with the eigenvalue of its
+    # place.
     alone = jnp.zeros_like(dw).at[-1].set(1.0)
     du = jax.jvp(law.conservative, (w,), (law.increment(alone, w, 0),))[1]
     image = jax.jvp(lambda v: law.flux(v, 0), (u,), (du,))[1]
-    np.testing.assert_allclose(image, law.speeds(u, 0)[1][None] * du, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(
+        image, law.speeds(u, 0)[1][None] * du, rtol=1e-3, atol=1e-3
+    )
 
 
 @settings(max_examples=8)
@@ -160,9 +171,13 @@ def test_totals_and_positivity_over_many_steps(name, dtype, eps, seed):
     with jax.enable_x64(dtype == np.float64):
         grid = Grid.uniform(0.0, 1.0, 32)
         u = random_state(law, grid.shape, seed, dtype)
-        out = solve(u, law, grid, Boundary(Periodic()), RUNS[name], times=[0.2], cfl=0.3)
+        out = solve(
+            u, law, grid, Boundary(Periodic()), RUNS[name], times=[0.2], cfl=0.3
+        )
         drift = np.abs(np.asarray(out.u[-1] - u, float).sum(-1))
-        assert np.all(drift <= 8 * eps * int(out.steps) * np.abs(np.asarray(u, float)).sum(-1))
+        assert np.all(
+            drift <= 8 * eps * int(out.steps) * np.abs(np.asarray(u, float)).sum(-1)
+        )
         assert all(float(q.min()) > 0 for q in law.positive(out.u[-1]))
 
 
@@ -174,7 +189,9 @@ def test_a_constant_state_stays(name):
     boundary = Boundary(Periodic(), Outflow())
     for reconstruct in (MUSCL(variables="characteristic"), WENO(7)):
         du = tendency(u, law, grid, boundary, Scheme(reconstruct, solvers[0]))
-        np.testing.assert_allclose(np.asarray(du), 0, atol=2e-4)  # 8 cells times eps times flux
+        np.testing.assert_allclose(
+            np.asarray(du), 0, atol=2e-4
+        )  # 8 cells times eps times flux
 
 
 @settings(max_examples=10)
@@ -194,12 +211,20 @@ def test_scalar_solutions_keep_their_range(seed):
 @given(a=st.floats(-10, 10, width=32), b=st.floats(-10, 10, width=32))
 def test_limiters_are_tvd_and_homogeneous(a, b):
     x, y = jnp.float32(a), jnp.float32(b)
-    for phi in (limiter.minmod, limiter.van_leer, limiter.mc, limiter.superbee, limiter.koren):
+    for phi in (
+        limiter.minmod,
+        limiter.van_leer,
+        limiter.mc,
+        limiter.superbee,
+        limiter.koren,
+    ):
         slope = float(phi(x, y))
         assert abs(slope) <= 2.0001 * min(abs(a), abs(b))
         assert slope * a >= 0
         assert float(phi(x, x)) == pytest.approx(a, rel=1e-5, abs=1e-12)
-        assert float(phi(-4 * x, -4 * y)) == pytest.approx(-4 * slope, rel=1e-5, abs=1e-6)
+        assert float(phi(-4 * x, -4 * y)) == pytest.approx(
+            -4 * slope, rel=1e-5, abs=1e-6
+        )
     for phi in limiter.SYMMETRIC:
         assert float(phi(x, y)) == pytest.approx(float(phi(y, x)), rel=1e-5)
 
@@ -212,5 +237,7 @@ def test_heat_and_advection_are_linear(seed):
     law = Mixed(Advection(1.0), Heat(0.1))
     scheme = Scheme(Constant(), godunov)
     both = tendency(u + 2 * v, law, grid, boundary, scheme)
-    apart = tendency(u, law, grid, boundary, scheme) + 2 * tendency(v, law, grid, boundary, scheme)
+    apart = tendency(u, law, grid, boundary, scheme) + 2 * tendency(
+        v, law, grid, boundary, scheme
+    )
     np.testing.assert_allclose(np.asarray(both), np.asarray(apart), atol=2e-3)

@@ -33,7 +33,9 @@ def published(reference, name, dtype=jnp.float32) -> ANP:
 
 @jax.jit
 def at_latent_mean(model, contexts, points):
-    """Latent, deterministic representation, and prediction for z = latent mean, per task."""
+    """Latent, deterministic representation, and prediction for z = latent mean, per
+    task.
+    """
 
     def one(contexts):
         latent = model.latent(contexts)
@@ -64,11 +66,15 @@ def test_network_output_in_float32(reference, arrays, name):
     assert_close(latent.mean, arrays[f"{name}/latent_mu"], 1e-5)
     assert_close(latent.log_variance, arrays[f"{name}/latent_logvar"], 1e-5)
     at = int(arrays["t_index_of_cov"])
-    assert_close(r.reshape(4, 41, 101, -1)[:, at], arrays[f"{name}/det_r_at_tcov"], 1e-5)
+    assert_close(
+        r.reshape(4, 41, 101, -1)[:, at], arrays[f"{name}/det_r_at_tcov"], 1e-5
+    )
 
 
 def test_network_output_in_float64(x64, reference, arrays):
-    _, _, prediction = evaluate(arrays, published(reference, "anp", jnp.float64), jnp.float64)
+    _, _, prediction = evaluate(
+        arrays, published(reference, "anp", jnp.float64), jnp.float64
+    )
     assert_close(prediction.mean, arrays["anp/loc_f64net"], 1e-13)
     assert_close(prediction.std, arrays["anp/scale_f64net"], 1e-13)
 
@@ -92,10 +98,15 @@ def objective_terms(model, contexts, targets):
 
 def test_training_objective(reference, arrays, name):
     contexts, targets, _ = tasks(arrays)
-    log_density, kl, loss = objective_terms(published(reference, name), contexts, targets)
-    np.testing.assert_allclose(log_density, arrays[f"{name}/train_logprob_sum"], rtol=1e-5)
+    log_density, kl, loss = objective_terms(
+        published(reference, name), contexts, targets
+    )
+    np.testing.assert_allclose(
+        log_density, arrays[f"{name}/train_logprob_sum"], rtol=1e-5
+    )
     np.testing.assert_allclose(loss, arrays[f"{name}/train_loss"], rtol=1e-5)
-    # The stored KL is a float32 sum of 128 terms of size one that cancel to 1e-3 or less.
+    # The stored KL is a float32 sum of 128 terms of size one that cancel to 1e-3 or
+    # less.
     np.testing.assert_allclose(kl, arrays[f"{name}/train_kl"], atol=128 * 2**-23)
 
 
@@ -114,8 +125,9 @@ def porous_medium(degree):
 def published_penalty(model, contexts, targets, degree, through_latent):
     """The authors' formula: derivatives of sums over all targets.
 
-    They let the targets' coordinates enter the latent encoder too, so that ∂/∂x of the mean at one
-    target contains the change of z, and with it of the mean at all others (`through_latent`).
+    They let the targets' coordinates enter the latent encoder too, so that ∂/∂x of the
+    mean at one target contains the change of z, and with it of the mean at all others
+    (`through_latent`).
     """
 
     def mean(points):
@@ -139,7 +151,10 @@ def penalties(model, contexts, targets, degree):
     def one(contexts, targets, degree):
         u = model.mean_function(contexts, model.latent(targets).mean)
         ours = residual_penalty(porous_medium(degree), u, targets.points)
-        theirs = (published_penalty(model, contexts, targets, degree, p) for p in (True, False))
+        theirs = (
+            published_penalty(model, contexts, targets, degree, p)
+            for p in (True, False)
+        )
         return ours, *theirs
 
     return jax.vmap(one)(contexts, targets, degree)
@@ -148,6 +163,10 @@ def penalties(model, contexts, targets, degree):
 def test_residual_penalty(reference, arrays, name):
     ours, with_latent, without = penalties(published(reference, name), *tasks(arrays))
     expected = arrays[f"{name}/pinns_penalty"]
-    np.testing.assert_allclose(with_latent, expected, rtol=2e-5)  # second derivatives in float32
+    np.testing.assert_allclose(
+        with_latent, expected, rtol=2e-5
+    )  # second derivatives in float32
     np.testing.assert_allclose(ours, without, rtol=2e-5)
-    np.testing.assert_allclose(ours, expected, rtol=2e-3)  # what the derivative through z adds
+    np.testing.assert_allclose(
+        ours, expected, rtol=2e-3
+    )  # what the derivative through z adds

@@ -1,4 +1,6 @@
-"""Networks and layers of the published code (shared/refs/boon): relative to float64, <= 1e-5."""
+"""Networks and layers of the published code (shared/refs/boon): relative to float64, <=
+1e-5.
+"""
 
 import equinox as eqx
 import jax
@@ -19,7 +21,9 @@ KINDS = ("dirichlet", "neumann", "periodic")
 
 def parameters(data):
     names = (".weight", ".bias", ".weights1", ".weights2")
-    return {k: data[k] for k in data.files if k.endswith(names) and not k.startswith("grad")}
+    return {
+        k: data[k] for k in data.files if k.endswith(names) and not k.startswith("grad")
+    }
 
 
 def channel_first(a):
@@ -37,7 +41,9 @@ def published_boundary(data, kind, batch, line):
     boundary = PublishedBoundary(kind, values[0], values[1], stencils[0], stencils[1])
     shared = jax.tree.map(lambda _: None, boundary)
     leaf = lambda x: x is None  # noqa: E731
-    return boundary, eqx.tree_at(lambda b: (b.left, b.right), shared, (0, 0), is_leaf=leaf)
+    return boundary, eqx.tree_at(
+        lambda b: (b.left, b.right), shared, (0, 0), is_leaf=leaf
+    )
 
 
 def relative(got, expected):
@@ -46,7 +52,9 @@ def relative(got, expected):
 
 @pytest.mark.parametrize("name", ["fno1d", "fno2d"])
 def test_plain_fno(reference, name):
-    """The 1-D network of that code computes its last layer and drops it: `discard_last`."""
+    """The 1-D network of that code computes its last layer and drops it:
+    `discard_last`.
+    """
     data = reference(f"boon/{name}.npz")
     fno = fno_from_pytorch(parameters(data), discard_last=name == "fno1d")
     out = eqx.filter_jit(eqx.filter_vmap(fno))(channel_first(data["x"]))
@@ -58,7 +66,9 @@ def test_gradients_of_the_plain_fno(reference):
     data = reference("boon/fno2d.npz")
     fno, x = fno_from_pytorch(parameters(data)), channel_first(data["x"])
     seed = channel_first(data["cotangent"])
-    grads = eqx.filter_jit(eqx.filter_grad(lambda f: jnp.sum(jax.vmap(f)(x) * seed)))(fno)
+    grads = eqx.filter_jit(eqx.filter_grad(lambda f: jnp.sum(jax.vmap(f)(x) * seed)))(
+        fno
+    )
     got = np.asarray(grads.blocks[1].spectral)
     got = np.swapaxes(got[0] + 1j * got[1], 0, 1)
     low, high = data["grad.conv1.weights1"], data["grad.conv1.weights2"]
@@ -104,7 +114,9 @@ def test_single_layers(reference, name):
     assert relative(jax.jit(call)(weights, x, boundary), data["out64"]) <= 1e-5
     if kind == "dirichlet":
         for left, right in ((True, True), (False, True), (True, False), (False, False)):
-            raw = jax.vmap(lambda x, a=left, b=right: published_elimination(weights, x, a, b))
+            raw = jax.vmap(
+                lambda x, a=left, b=right: published_elimination(weights, x, a, b)
+            )
             expected = data[f"gauss_left{int(left)}_right{int(right)}_64"]
             assert relative(jax.jit(raw)(x), expected) <= 1e-5
 

@@ -1,9 +1,10 @@
-"""Constraint step of the published code (amazon-science/probconserv), given its network's output.
+"""Constraint step of the published code (amazon-science/probconserv), given its
+network's output.
 
-The stored arrays were computed by its dense float64 algebra (`*_f64`: without its last rounding).
-Here everything runs from the same float32 inputs: in float32 as a user would, and in float64.
-Errors are relative to the largest entry of the array: the constraint is a sum over the profile, and
-moves every point by an amount of that size.
+The stored arrays were computed by its dense float64 algebra (`*_f64`: without its last
+rounding). Here everything runs from the same float32 inputs: in float32 as a user
+would, and in float64. Errors are relative to the largest entry of the array: the
+constraint is a sum over the profile, and moves every point by an amount of that size.
 """
 
 from functools import partial
@@ -19,7 +20,9 @@ from physcon.conditioning.smoothing import diffuse
 
 
 def _hard_after_diffusion(prior, law):
-    """The published HardC keeps the network's variance, that of the diffusion is dropped."""
+    """The published HardC keeps the network's variance, that of the diffusion is
+    dropped.
+    """
     return pc.Gaussian(hard_c(diffuse(prior, 0.5), law).mean, prior.root)
 
 
@@ -34,9 +37,9 @@ VARIANTS = {
     "prec1e8_diff0.9": (partial(prob_conserv, alpha=0.9), True),
     "hcnp_diff0.5": (_hard_after_diffusion, False),
 }
-#: Measured: mean 4e-8, variance 6e-8, with diffusion 2e-7, 5e-7; covariance 7e-7 (diff0.9). What is
-#: left with diffusion is the published code's own rounding: it solves that step in float32 with a
-#: matrix of condition up to 2e5.
+#: Measured: mean 4e-8, variance 6e-8, with diffusion 2e-7, 5e-7; covariance 7e-7
+#: (diff0.9). What is left with diffusion is the published code's own rounding: it
+#: solves that step in float32 with a matrix of condition up to 2e5.
 FLOAT32 = 1e-6
 
 
@@ -47,7 +50,9 @@ def errors(variant, data, dtype):
     noise = np.sqrt(data[f"{variant}/sigma_G_sq"].astype(float)) if noisy else None
 
     def constrain(mean, std, mass):
-        posterior = method(pc.Gaussian.diagonal(mean, std), pc.integral(weights, mass, noise))
+        posterior = method(
+            pc.Gaussian.diagonal(mean, std), pc.integral(weights, mass, noise)
+        )
         return posterior.mean, posterior.variance(), posterior
 
     # The published code squares the standard deviation in float32 before all else.

@@ -1,5 +1,5 @@
-"""Several processes of one run on this machine; every one started here is ended here, whatever
-happens.
+"""Several processes of one run on this machine; every one started here is ended here,
+whatever happens.
 """
 
 import os
@@ -21,7 +21,10 @@ class Group:
             address = f"127.0.0.1:{free.getsockname()[1]}"
         flags = os.environ.get("XLA_FLAGS", "").split()
         flags = [f for f in flags if "device_count" not in f]  # one device each
-        environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": " ".join(flags)}
+        environment = os.environ | {
+            "JAX_PLATFORMS": "cpu",
+            "XLA_FLAGS": " ".join(flags),
+        }
         self.processes = [
             subprocess.Popen(
                 [sys.executable, *command(address, number, k)],
@@ -57,7 +60,10 @@ class Group:
     def finish(self, limit=LIMIT):
         """Exit codes and outputs, all within the limit."""
         deadline = time.monotonic() + limit
-        outputs = [p.communicate(timeout=deadline - time.monotonic())[0] for p in self.processes]
+        outputs = [
+            p.communicate(timeout=deadline - time.monotonic())[0]
+            for p in self.processes
+        ]
         return [p.returncode for p in self.processes], outputs
 
 

@@ -41,7 +41,11 @@ def test_a_fault_of_the_program_is_not_hidden(monkeypatch):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [([], "subcommand"), (["run"], "expected a settings file"), (["solve"], "NAME.yaml")],
+    [
+        ([], "subcommand"),
+        (["run"], "expected a settings file"),
+        (["solve"], "NAME.yaml"),
+    ],
 )
 def test_an_incomplete_command_is_told_what_is_missing(arguments, message, capsys):
     with pytest.raises(SystemExit) as end:

@@ -1,4 +1,6 @@
-"""`physcon constrain`: predictions of any model in, conservative ones out, or a clear refusal."""
+"""`physcon constrain`: predictions of any model in, conservative ones out, or a clear
+refusal.
+"""
 
 import numpy as np
 import pytest
@@ -56,8 +58,12 @@ def test_equals_the_closed_form(tmp_path, predictions):
     v = wide["std"] ** 2
     s = (g * v * g).sum(-1, keepdims=True)
     missing = 0.25 - (g * wide["mean"]).sum(-1, keepdims=True)
-    np.testing.assert_allclose(out["mean"], wide["mean"] + v * g * missing / s, rtol=1e-12)
-    np.testing.assert_allclose(out["std"] ** 2, v - (v * g) ** 2 / s, rtol=1e-9, atol=1e-15)
+    np.testing.assert_allclose(
+        out["mean"], wide["mean"] + v * g * missing / s, rtol=1e-12
+    )
+    np.testing.assert_allclose(
+        out["std"] ** 2, v - (v * g) ** 2 / s, rtol=1e-9, atol=1e-15
+    )
 
 
 def test_cell_faces_and_variance_in_two_dimensions(tmp_path, rng):
@@ -74,7 +80,9 @@ def test_every_member_of_an_ensemble_conserves(tmp_path, rng):
     samples = rng.normal(size=(7, 4, 30))
     arrays = {"samples": samples, "x": np.linspace(0, 1, 30)}
     out = run(tmp_path, arrays, "--integral", "0.1")
-    np.testing.assert_allclose(np.trapezoid(out["samples"], arrays["x"]), 0.1, rtol=1e-12)
+    np.testing.assert_allclose(
+        np.trapezoid(out["samples"], arrays["x"]), 0.1, rtol=1e-12
+    )
 
 
 def test_bounds_and_mass_together(tmp_path, predictions, capsys):
@@ -128,7 +136,9 @@ def broken(name):
         ("NaN mass", "finite integral"),
     ],
 )
-def test_refuses_bad_files_and_writes_nothing(tmp_path, predictions, rng, case, message):
+def test_refuses_bad_files_and_writes_nothing(
+    tmp_path, predictions, rng, case, message
+):
     with pytest.raises(SystemExit, match=message):
         run(tmp_path, broken(case)(predictions, rng), "--integral", "mass")
     assert not (tmp_path / "out.npz").exists()
@@ -164,14 +174,31 @@ def test_integers_in_hdf5_are_not_rounded_to_again(tmp_path, predictions):
 
 
 def test_netcdf_packed_as_integers_is_unpacked(tmp_path, predictions):
-    names = {"mean": ("time", "x"), "std": ("time", "x"), "x": ("x",), "mass": ("time",)}
-    first = predictions | {k: predictions[k][0].astype(np.float64) for k in ("mean", "std")}
+    names = {
+        "mean": ("time", "x"),
+        "std": ("time", "x"),
+        "x": ("x",),
+        "mass": ("time",),
+    }
+    first = predictions | {
+        k: predictions[k][0].astype(np.float64) for k in ("mean", "std")
+    }
     data = xr.Dataset({k: (names[k], v) for k, v in first.items()})
     packing = {"dtype": "int16", "scale_factor": 1e-4, "_FillValue": -32768}
     data.to_netcdf(tmp_path / "in.nc", engine="h5netcdf", encoding={"mean": packing})
-    main(["constrain", str(tmp_path / "in.nc"), "-o", str(tmp_path / "out.nc"), "--integral=mass"])
+    main(
+        [
+            "constrain",
+            str(tmp_path / "in.nc"),
+            "-o",
+            str(tmp_path / "out.nc"),
+            "--integral=mass",
+        ]
+    )
     out = read_arrays(tmp_path / "out.nc")
-    np.testing.assert_allclose(trapezoid_error(out, out["mean"])[0], out["mass"], rtol=1e-6)
+    np.testing.assert_allclose(
+        trapezoid_error(out, out["mean"])[0], out["mass"], rtol=1e-6
+    )
 
 
 def test_netcdf_axes_in_another_order_are_refused(tmp_path, rng):
@@ -182,9 +209,18 @@ def test_netcdf_axes_in_another_order_are_refused(tmp_path, rng):
     }
     data = xr.Dataset(square, {"x": np.arange(5.0), "time": np.arange(5.0)})
     data.to_netcdf(tmp_path / "in.nc", engine="h5netcdf")
-    with pytest.raises(SystemExit, match=r"expected last axes \('x',\), got \('x', 'time'\)"):
+    with pytest.raises(
+        SystemExit, match=r"expected last axes \('x',\), got \('x', 'time'\)"
+    ):
         main(
-            ["constrain", str(tmp_path / "in.nc"), "-o", str(tmp_path / "o.nc"), "--integral", "1"]
+            [
+                "constrain",
+                str(tmp_path / "in.nc"),
+                "-o",
+                str(tmp_path / "o.nc"),
+                "--integral",
+                "1",
+            ]
         )
 
 

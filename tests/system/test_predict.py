@@ -1,4 +1,6 @@
-"""Exported predictors: the numbers of the program that was exported, or a clear refusal."""
+"""Exported predictors: the numbers of the program that was exported, or a clear
+refusal.
+"""
 
 import json
 import subprocess
@@ -21,7 +23,9 @@ LAW = pc.boundary_values(GRID, pc.Boundary((pc.Dirichlet(1.0), pc.Neumann(0.0)))
 @pytest.fixture(scope="module")
 def predict():
     """A network with a boundary correction, then conditioned on a mass: one sample."""
-    fno = pc.operators.FNO.init(jax.random.key(0), 1, 2, (4,), width=4, depth=1, hidden=4)
+    fno = pc.operators.FNO.init(
+        jax.random.key(0), 1, 2, (4,), width=4, depth=1, hidden=4
+    )
     network = pc.operators.BoundaryFNO(fno, throw=False)
     boundary = pc.Boundary((pc.Dirichlet(1.0), pc.Dirichlet(0.0)))
 
@@ -47,12 +51,24 @@ def path(predict, tmp_path_factory):
 def inputs():
     rng = np.random.default_rng(0)
     u = rng.normal(size=(3, 1, 16)).astype(np.float32)
-    return {"u": u, "mass": np.array([0.5, 0.6, 0.7], np.float32), "gain": np.float32(2)}
+    return {
+        "u": u,
+        "mass": np.array([0.5, 0.6, 0.7], np.float32),
+        "gain": np.float32(2),
+    }
 
 
-def test_another_process_gives_the_same_without_the_code(path, inputs, predict, tmp_path):
+def test_another_process_gives_the_same_without_the_code(
+    path, inputs, predict, tmp_path
+):
     np.savez(tmp_path / "in.npz", **inputs, other=np.zeros(2))
-    arguments = ["predict", str(path), str(tmp_path / "in.npz"), "-o", str(tmp_path / "out.npz")]
+    arguments = [
+        "predict",
+        str(path),
+        str(tmp_path / "in.npz"),
+        "-o",
+        str(tmp_path / "out.npz"),
+    ]
     arguments += ["--compile_cache", str(tmp_path / "cache")]
     code = (
         "import sys; from physcon.cli import main; main(sys.argv[1:]);"
@@ -65,7 +81,9 @@ def test_another_process_gives_the_same_without_the_code(path, inputs, predict, 
     assert "written by cpu" in done.stdout
     assert any((tmp_path / "cache").iterdir())
     out = np.load(tmp_path / "out.npz")
-    expected = jax.jit(jax.vmap(predict, (0, 0, None)))(inputs["u"], inputs["mass"], 2.0)
+    expected = jax.jit(jax.vmap(predict, (0, 0, None)))(
+        inputs["u"], inputs["mass"], 2.0
+    )
     np.testing.assert_allclose(
         out["posterior.mean"], expected["posterior"]["mean"], rtol=1e-5, atol=1e-6
     )
@@ -99,11 +117,23 @@ def test_metadata(path, capsys):
     [
         ({"u": None}, r"inputs u, mass, gain, got no 'u'"),
         ({"v": np.zeros(3)}, r"got an unknown 'v'"),
-        ({"u": np.zeros((3, 1, 17), np.float32)}, r"u of shape \(b, 1, 16\), got \(3, 1, 17\)"),
-        ({"u": np.zeros((1, 16), np.float32)}, r"u of shape \(b, 1, 16\), got \(1, 16\)"),
+        (
+            {"u": np.zeros((3, 1, 17), np.float32)},
+            r"u of shape \(b, 1, 16\), got \(3, 1, 17\)",
+        ),
+        (
+            {"u": np.zeros((1, 16), np.float32)},
+            r"u of shape \(b, 1, 16\), got \(1, 16\)",
+        ),
         ({"u": np.zeros((0, 1, 16), np.float32)}, r"got \(0, 1, 16\)"),
-        ({"mass": np.zeros(2, np.float32)}, r"one batch size, got \{'u': 3, 'mass': 2\}"),
-        ({"mass": np.zeros(3)}, r"mass of dtype float32, got float64; .*astype\('float32'\)"),
+        (
+            {"mass": np.zeros(2, np.float32)},
+            r"one batch size, got \{'u': 3, 'mass': 2\}",
+        ),
+        (
+            {"mass": np.zeros(3)},
+            r"mass of dtype float32, got float64; .*astype\('float32'\)",
+        ),
     ],
 )
 def test_other_inputs_are_refused(path, inputs, change, message):
@@ -115,11 +145,15 @@ def test_other_inputs_are_refused(path, inputs, change, message):
 def test_the_command_refuses(path, inputs, tmp_path):
     np.savez(tmp_path / "in.npz", u=inputs["u"])
     out = str(tmp_path / "out.npz")
-    with pytest.raises(SystemExit, match=r"arrays u, mass, gain in in.npz, got u; add mass, gain"):
+    with pytest.raises(
+        SystemExit, match=r"arrays u, mass, gain in in.npz, got u; add mass, gain"
+    ):
         main(["predict", str(path), str(tmp_path / "in.npz"), "-o", out])
     with pytest.raises(SystemExit, match="add -o OUTPUT"):
         main(["predict", str(path), str(tmp_path / "in.npz")])
-    np.savez(tmp_path / "wide.npz", **{k: np.asarray(v, float) for k, v in inputs.items()})
+    np.savez(
+        tmp_path / "wide.npz", **{k: np.asarray(v, float) for k, v in inputs.items()}
+    )
     with pytest.raises(SystemExit, match="u of dtype float32, got float64"):
         main(["predict", str(path), str(tmp_path / "wide.npz"), "-o", out])
     assert not (tmp_path / "out.npz").exists()
@@ -138,7 +172,9 @@ def test_damaged_foreign_and_outdated_files_are_refused(path, tmp_path):
     whole, other = path.read_bytes(), tmp_path / "other"
     for length in [0, 5, 17, 30, 120, len(whole) // 2, len(whole) - 1]:
         other.write_bytes(whole[:length])
-        with pytest.raises(ValueError, match=r"expected a .*artifact at .*export the predictor"):
+        with pytest.raises(
+            ValueError, match=r"expected a .*artifact at .*export the predictor"
+        ):
             load_exported(other)
     for place in (150, len(whole) - 5):  # in the metadata, in the program
         damaged = bytearray(whole)
@@ -147,15 +183,23 @@ def test_damaged_foreign_and_outdated_files_are_refused(path, tmp_path):
         with pytest.raises(ValueError, match="whose checksum is wrong"):
             load_exported(other)
     np.savez(other.with_suffix(".npz"), x=np.zeros(3))
-    with pytest.raises(ValueError, match=r"physcon artifact at .*got a file that begins with b'PK"):
+    with pytest.raises(
+        ValueError, match=r"physcon artifact at .*got a file that begins with b'PK"
+    ):
         load_exported(other.with_suffix(".npz"))
     with pytest.raises(ValueError, match=r"got no file; check the path"):
         load_exported(tmp_path / "absent")
     outdated = altered(path, tmp_path, calling_convention=3, jax="0.4.20")
-    with pytest.raises(ValueError, match=r"version 3, written by jax 0.4.20; install jax 0.4.20"):
+    with pytest.raises(
+        ValueError, match=r"version 3, written by jax 0.4.20; install jax 0.4.20"
+    ):
         load_exported(outdated)
-    write_sealed(other, "artifact", 1, {}, whole.split(b"\n", 3)[2] + b"\nnot a program")
-    with pytest.raises(ValueError, match=r"a program that jax .* reads at .*export the predictor"):
+    write_sealed(
+        other, "artifact", 1, {}, whole.split(b"\n", 3)[2] + b"\nnot a program"
+    )
+    with pytest.raises(
+        ValueError, match=r"a program that jax .* reads at .*export the predictor"
+    ):
         load_exported(other)
 
 
@@ -163,13 +207,16 @@ def test_programs_of_a_newer_jax(path, tmp_path, inputs):
     """Read where this version can, refused at once where it can't."""
     newer = altered(path, tmp_path, jax="99.0")
     np.testing.assert_array_equal(
-        load_exported(newer)(**inputs)["status"], load_exported(path)(**inputs)["status"]
+        load_exported(newer)(**inputs)["status"],
+        load_exported(path)(**inputs)["status"],
     )
     content = newer.read_bytes().split(b"\n", 3)
     program = content[3].replace(b"add_v1", b"add_v9")  # an operation of the future
     assert program != content[3]
     write_sealed(newer, "artifact", 1, {}, content[2] + b"\n" + program)
-    with pytest.raises(ValueError, match=r"written by jax 99.0 .*install jax 99.0 or newer, or"):
+    with pytest.raises(
+        ValueError, match=r"written by jax 99.0 .*install jax 99.0 or newer, or"
+    ):
         load_exported(newer)
 
 

@@ -1,4 +1,6 @@
-"""Several processes on one machine share a training run; one is killed, others take over."""
+"""Several processes on one machine share a training run; one is killed, others take
+over.
+"""
 
 import numpy as np
 import pytest
@@ -73,7 +75,10 @@ def test_a_killed_process_ends_the_run_which_others_resume(victim, tmp_path, who
     for k, (code, output) in enumerate(zip(codes, outputs, strict=True)):
         if k != victim:
             assert code not in (0, None)
-            assert "expected all 4 processes to stay" in output or "another task died" in output
+            assert (
+                "expected all 4 processes to stay" in output
+                or "another task died" in output
+            )
     assert not (tmp_path / "never.npz").exists()
     assert b'"step": 200' not in checkpoint.read_bytes()[:400]
     if victim == 0:
@@ -98,7 +103,9 @@ def whole(tmp_path_factory):
 
 
 def test_a_boundary_study_begun_by_two_processes_is_finished_by_one(tmp_path):
-    config, folder, alone = (tmp_path / name for name in ("stokes.yaml", "together", "alone"))
+    config, folder, alone = (
+        tmp_path / name for name in ("stokes.yaml", "together", "alone")
+    )
     config.write_text(
         "{study: boon, problem: stokes, nodes: 9, train: 8, test: 2, modes: 2, width: 4, depth: 1,"
         " batch: 4, steps: 40, save_every: 10, methods: [lift], seeds: [0]}"
@@ -125,5 +132,7 @@ def test_who_is_who_without_distributed_is_refused(tmp_path):
     config = tmp_path / "stefan.yaml"
     config.write_text("problem: stefan\n")
     with pytest.raises(SystemExit, match="expected --distributed with them"):
-        main(["run", str(config), "--processes", "2", "--output", str(tmp_path / "run")])
+        main(
+            ["run", str(config), "--processes", "2", "--output", str(tmp_path / "run")]
+        )
     assert not (tmp_path / "run").exists()

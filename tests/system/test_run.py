@@ -47,7 +47,10 @@ def finished(config, tmp_path_factory):
 
 def test_constrained_methods_conserve_and_the_plain_one_does_not(finished):
     rows = json.loads((finished / "table.json").read_text())
-    error = {(f"{r['parameter']:g}", r["method"]): r["mean"]["conservation_error"] for r in rows}
+    error = {
+        (f"{r['parameter']:g}", r["method"]): r["mean"]["conservation_error"]
+        for r in rows
+    }
     assert {p for p, _ in error} == {"0.5", "0.6"}
     for (_, method), value in error.items():
         if method == "unconstrained":
@@ -72,21 +75,37 @@ def test_folder_holds_settings_provenance_tables_and_figures(finished, capsys):
 
 def test_a_killed_run_resumes_to_the_same_result(finished, config, tmp_path):
     folder = tmp_path / "killed"
-    command = [sys.executable, "-m", "physcon", "run", str(config), "--output", str(folder)]
+    command = [
+        sys.executable,
+        "-m",
+        "physcon",
+        "run",
+        str(config),
+        "--output",
+        str(folder),
+    ]
     command += ["--quiet", *SMALL]
     log = tmp_path / "log"
     with log.open("w") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=out, env=dict(os.environ))
+        process = subprocess.Popen(
+            command, stdout=out, stderr=out, env=dict(os.environ)
+        )
         checkpoint = folder / "anp.checkpoint"
         deadline = time.monotonic() + 240
-        while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
+        while (
+            not checkpoint.exists()
+            and process.poll() is None
+            and time.monotonic() < deadline
+        ):
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
         process.wait(timeout=30)
     assert checkpoint.exists(), log.read_text()
     assert not (folder / "table.json").exists()
     main([*command[3:], "--resume"])
-    assert (folder / "table.json").read_bytes() == (finished / "table.json").read_bytes()
+    assert (folder / "table.json").read_bytes() == (
+        finished / "table.json"
+    ).read_bytes()
     one, other = (read_arrays(f / "training.npz")["anp"] for f in (folder, finished))
     assert one.tobytes() == other.tobytes()
 
@@ -127,10 +146,18 @@ FINITE_VOLUMES = ["--truth=fv", "--truth_cells=40"]
 THROUGH = ["--training.through_constraint=true", "--training.score=crps"]
 
 
-@pytest.mark.parametrize(("model", "extra"), [("gp", FINITE_VOLUMES), ("ensemble", THROUGH)])
+@pytest.mark.parametrize(
+    ("model", "extra"), [("gp", FINITE_VOLUMES), ("ensemble", THROUGH)]
+)
 def test_other_models_are_constrained_too(config, tmp_path, model, extra, capsys):
     folder = tmp_path / model
-    options = [f"--model={model}", "--network.members=3", "--output", str(folder), "--quiet"]
+    options = [
+        f"--model={model}",
+        "--network.members=3",
+        "--output",
+        str(folder),
+        "--quiet",
+    ]
     main(["run", str(config), *SMALL, *options, *extra])
     assert ("truth by finite volumes" in capsys.readouterr().out) == (model == "gp")
     rows = json.loads((folder / "table.json").read_text())
@@ -147,13 +174,17 @@ def test_other_models_are_constrained_too(config, tmp_path, model, extra, capsys
 
 
 def test_an_inverse_study_is_run_by_its_name(tmp_path, capsys):
-    """Settings on the command line, table and figure in the folder, mass kept where asked for."""
+    """Settings on the command line, table and figure in the folder, mass kept where
+    asked for.
+    """
     path, folder = tmp_path / "inverse_assimilation.yaml", tmp_path / "run"
     path.write_text("study: inverse_assimilation\nmembers: 6\n")
     sizes = ["--cells=32", "--sensors=4", "--cycles=2", "--experiments=1"]
     main(["run", str(path), "--output", str(folder), "--quiet", *sizes])
     assert json.loads((folder / "settings.json").read_text())["members"] == 6
-    rows = {row["method"]: row for row in json.loads((folder / "table.json").read_text())}
+    rows = {
+        row["method"]: row for row in json.loads((folder / "table.json").read_text())
+    }
     assert rows["localised, mass conserved"]["largest_mass_error"] < 1e-7
     assert rows["localised"]["largest_mass_error"] > 1e-3
     assert "localised" in capsys.readouterr().out

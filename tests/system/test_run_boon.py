@@ -51,11 +51,18 @@ def test_folder_holds_settings_and_figures(finished):
         assert (finished / f"{name}.png").stat().st_size > 5000
     header, *lines = (finished / "error_over_time.csv").read_text().splitlines()
     assert header == "t,overwrite,basis"
-    assert [line.split(",")[0] for line in lines] == ["0.1", "0.2", "0.30000000000000004", "0.4"]
+    assert [line.split(",")[0] for line in lines] == [
+        "0.1",
+        "0.2",
+        "0.30000000000000004",
+        "0.4",
+    ]
     assert not list(finished.glob("*.partial"))
 
 
-def test_a_run_stopped_after_training_resumes_to_the_same_result(finished, config, tmp_path):
+def test_a_run_stopped_after_training_resumes_to_the_same_result(
+    finished, config, tmp_path
+):
     """The networks are read, not trained again; tables and losses come out as before."""
     folder = tmp_path / "cut"
     folder.mkdir()
@@ -65,7 +72,9 @@ def test_a_run_stopped_after_training_resumes_to_the_same_result(finished, confi
     before = [(folder / name).stat().st_mtime_ns for name in kept[1:]]
     main(["run", str(config), "--output", str(folder), "--quiet", "--resume", *SMALL])
     assert [(folder / name).stat().st_mtime_ns for name in kept[1:]] == before
-    assert (folder / "table.json").read_bytes() == (finished / "table.json").read_bytes()
+    assert (folder / "table.json").read_bytes() == (
+        finished / "table.json"
+    ).read_bytes()
     one, other = (read_arrays(f / "training.npz")["basis"] for f in (folder, finished))
     assert one.tobytes() == other.tobytes()
 

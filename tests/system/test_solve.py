@@ -1,4 +1,6 @@
-"""`physcon solve`: the solver's own numbers in a file, resumed bit by bit, refused when wrong."""
+"""`physcon solve`: the solver's own numbers in a file, resumed bit by bit, refused when
+wrong.
+"""
 
 from pathlib import Path
 
@@ -15,9 +17,9 @@ from physcon.boundary import Boundary, Reflective
 from physcon.cli import main
 from physcon.cli.settings import from_options
 from physcon.grid import Grid
-from physcon.studies.solver import run as solver
+from physcon.studies.solver import _run as solver
 from physcon.studies.solver import snapshots
-from physcon.studies.solver.assemble import assemble
+from physcon.studies.solver._assemble import assemble
 from physcon.studies.solver.settings import SolveConfig
 
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "configs").glob("fv_*.yaml"))
@@ -52,7 +54,17 @@ def config(tmp_path_factory):
 @pytest.fixture(scope="module")
 def finished(config, tmp_path_factory):
     folder = tmp_path_factory.mktemp("solve") / "whole"
-    main(["solve", str(config), "--output", str(folder), "--quiet", "--animation", "true"])
+    main(
+        [
+            "solve",
+            str(config),
+            "--output",
+            str(folder),
+            "--quiet",
+            "--animation",
+            "true",
+        ]
+    )
     return folder
 
 
@@ -60,16 +72,22 @@ def test_the_file_holds_the_solvers_numbers_with_names_and_totals(finished, caps
     data = opened(finished)
     law, grid = fv.Euler(), Grid.uniform(0.0, 1.0, 40)
     x = grid.coordinates[0]
-    w = jnp.where(x < 0.5, *(jnp.array(s)[:, None] for s in ((1, 0.0, 1), (0.125, 0, 0.1))))
+    w = jnp.where(
+        x < 0.5, *(jnp.array(s)[:, None] for s in ((1, 0.0, 1), (0.125, 0, 0.1)))
+    )
     scheme = fv.Scheme(fv.Constant(), fv.hllc, fv.ssp_rk2)
     times = np.linspace(0, 0.4, 5)[1:]
     u = law.conservative(w)
     direct = fv.solve(u, law, grid, Boundary(Reflective()), scheme, times=times)
-    saved = np.stack([data[name].values for name in ("density", "momentum_x", "energy")], 1)
+    saved = np.stack(
+        [data[name].values for name in ("density", "momentum_x", "energy")], 1
+    )
     np.testing.assert_array_equal(saved[1:], np.asarray(direct.u))
     np.testing.assert_array_equal(data["x"].values, np.asarray(x))
     np.testing.assert_allclose(data["t"].values, [0, *times], rtol=1e-7)
-    np.testing.assert_array_equal(data["pressure"].values[2], law.primitive(direct.u[1])[2])
+    np.testing.assert_array_equal(
+        data["pressure"].values[2], law.primitive(direct.u[1])[2]
+    )
     assert int(data["steps"][-1]) == int(direct.steps)
     # Walls: mass and energy stay, to one rounding a step.
     rounding = float(np.finfo(np.float32).eps * data["steps"][-1])
@@ -88,9 +106,19 @@ def test_the_file_holds_the_solvers_numbers_with_names_and_totals(finished, caps
     assert "total_energy" in capsys.readouterr().out
 
 
-def test_an_interrupted_run_resumes_to_the_same_bits(finished, config, tmp_path, monkeypatch):
+def test_an_interrupted_run_resumes_to_the_same_bits(
+    finished, config, tmp_path, monkeypatch
+):
     folder = tmp_path / "cut"
-    command = ["solve", str(config), "--output", str(folder), "--quiet", "--figure", "false"]
+    command = [
+        "solve",
+        str(config),
+        "--output",
+        str(folder),
+        "--quiet",
+        "--figure",
+        "false",
+    ]
     written = []
 
     def cut(path, data):
@@ -120,7 +148,11 @@ def test_an_interrupted_run_resumes_to_the_same_bits(finished, config, tmp_path,
 
     monkeypatch.setattr(solver, "advance", counted)
     main([*command, "--resume"])
-    assert until == [0.4, 0.3, 0.4]  # an abstract trial of the settings; the last two intervals
+    assert until == [
+        0.4,
+        0.3,
+        0.4,
+    ]  # an abstract trial of the settings; the last two intervals
     one, other = opened(folder), opened(finished)
     assert one.identical(other)
     assert not (folder / "snapshots").exists()
@@ -155,7 +187,9 @@ def test_settings_that_do_not_fit_are_explained(config, tmp_path, options, messa
     folder = tmp_path / "run"
     with pytest.raises(SystemExit, match=message):
         main(["solve", str(config), "--output", str(folder), "--quiet", *options])
-    assert folder.exists() == ("--scheme.dt=0.3" in options)  # only a run that had begun
+    assert folder.exists() == (
+        "--scheme.dt=0.3" in options
+    )  # only a run that had begun
 
 
 def test_unknown_settings_are_refused(config, capsys):
@@ -165,7 +199,11 @@ def test_unknown_settings_are_refused(config, capsys):
 
 
 def initial(name, cells=(40,), law="heat", **more):
-    box = {"lower": [-2.0] * len(cells), "upper": [2.0] * len(cells), "cells": list(cells)}
+    box = {
+        "lower": [-2.0] * len(cells),
+        "upper": [2.0] * len(cells),
+        "cells": list(cells),
+    }
     content = {"law": {"name": law}, "grid": box, "initial": {"name": name, **more}}
     setup = assemble(settings(content))
     return setup.problem.grid, np.asarray(setup.u, float)
@@ -179,8 +217,12 @@ def test_initial_states_are_cell_averages():
     exact = 1 + sign * (np.diff(primitive) / 0.1 - 1)
     np.testing.assert_allclose(u[0], exact, atol=3e-6)
     # The mass of the Barenblatt profile with m = 2 in 2-D is the same at all times:
-    masses = [initial("barenblatt", (40, 40), "pme", time=t)[1].mean() * 16 for t in (0.05, 0.2)]
-    # t^(-2α) (1 - r²/R²)^(1/m) over a disc of R² = 2 t^(2α)/(α m): π R² t^(-2α) m/(m + 1).
+    masses = [
+        initial("barenblatt", (40, 40), "pme", time=t)[1].mean() * 16
+        for t in (0.05, 0.2)
+    ]
+    # t^(-2α) (1 - r²/R²)^(1/m) over a disc of R² = 2 t^(2α)/(α m): π R² t^(-2α) m/(m +
+    # 1).
     np.testing.assert_allclose(masses, np.pi * 2 / (1 / 6 * 2) * 2 / 3, rtol=2e-3)
     _, u = initial("gaussian", amplitude=[1.0], width=0.2, centre=[0.0])
     assert u.sum() * 0.1 == pytest.approx(0.2 * np.sqrt(2 * np.pi), rel=1e-6)
@@ -200,8 +242,13 @@ def test_quadrants_and_blast_are_where_they_should_be():
 
 
 def test_random_states_follow_their_seed_and_files_are_read_back(finished):
-    content = {"grid": {"cells": [64]}, "initial": {"name": "random", "amplitude": [0.5]}}
-    draws = [np.asarray(assemble(settings({**content, "seed": k})).u) for k in (1, 1, 2)]
+    content = {
+        "grid": {"cells": [64]},
+        "initial": {"name": "random", "amplitude": [0.5]},
+    }
+    draws = [
+        np.asarray(assemble(settings({**content, "seed": k})).u) for k in (1, 1, 2)
+    ]
     np.testing.assert_array_equal(draws[0], draws[1])
     assert np.abs(draws[0] - draws[2]).max() > 0.1
     many = [np.asarray(assemble(settings({**content, "seed": k})).u) for k in range(12)]
@@ -211,6 +258,8 @@ def test_random_states_follow_their_seed_and_files_are_read_back(finished):
     with jax.enable_x64(False):
         u = np.asarray(assemble(settings(again)).u)
     last = opened(finished).isel(t=-1)
-    np.testing.assert_array_equal(u, [last[n].values for n in ("density", "momentum_x", "energy")])
+    np.testing.assert_array_equal(
+        u, [last[n].values for n in ("density", "momentum_x", "energy")]
+    )
     with pytest.raises(ValueError, match=r"set grid\.cells"):
         assemble(settings({**again, "grid": {"cells": [41]}}))

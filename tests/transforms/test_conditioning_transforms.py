@@ -1,5 +1,6 @@
-"""Derivatives and transforms of `condition`: jvp = vjp = differences, vmap = loop, and what the
-traced program may not contain."""
+"""Derivatives and transforms of `condition`: jvp = vjp = differences, vmap = loop, and
+what the traced program may not contain.
+"""
 
 import equinox as eqx
 import jax
@@ -23,7 +24,9 @@ def outputs(prior: pc.Gaussian, constraint: pc.LinearConstraint):
     """All results of a conditioning, as one vector."""
     out = pc.condition(prior, constraint, throw=False)
     posterior = out.posterior
-    u = posterior.mean + posterior.root.mv(jnp.linspace(-1, 1, posterior.mean.size).reshape(SHAPE))
+    u = posterior.mean + posterior.root.mv(
+        jnp.linspace(-1, 1, posterior.mean.size).reshape(SHAPE)
+    )
     scalars = jnp.stack([out.log_evidence, posterior.log_prob(u)])
     return jnp.concatenate([u.ravel(), posterior.std().ravel(), scalars])
 
@@ -33,7 +36,10 @@ def random_like(tree, rng):
 
 
 def dot(a, b):
-    return sum(jnp.vdot(x, y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))
+    return sum(
+        jnp.vdot(x, y)
+        for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+    )
 
 
 @pytest.mark.parametrize(("root", "law"), PAIRS)
@@ -41,7 +47,9 @@ def test_jvp_equals_vjp_equals_differences(root, law, rng, x64):
     """In mean, root, operator, value and noise; second order: differences of the jvp."""
     args = gaussian(rng, root), CONSTRAINTS[law](rng)
     direction = random_like(args, rng)
-    if root != "diagonal":  # zero variances stay zero, and a posterior's root keeps its meaning
+    if (
+        root != "diagonal"
+    ):  # zero variances stay zero, and a posterior's root keeps its meaning
         fixed = jax.tree.map(jnp.zeros_like, direction[0].root)
         direction = (eqx.tree_at(lambda p: p.root, direction[0], fixed), direction[1])
 
@@ -68,11 +76,15 @@ def test_jvp_equals_vjp_equals_differences(root, law, rng, x64):
     np.testing.assert_allclose(curve, difference, atol=1e-7 * size)
     weight = random_like(tangent, rng)
     cotangent = jax.jit(lambda a: jax.vjp(lambda *a: outputs(*a), *a)[1](weight))(args)
-    np.testing.assert_allclose(dot(cotangent, direction), dot(weight, tangent), rtol=1e-10)
+    np.testing.assert_allclose(
+        dot(cotangent, direction), dot(weight, tangent), rtol=1e-10
+    )
 
 
 def test_gradients_of_redundant_rows(rng, x64):
-    """[g; h; 2 g - h] u = [a; b; 2 a - b] has the posterior and the slopes of [g; h] u = [a; b]."""
+    """[g; h; 2 g - h] u = [a; b; 2 a - b] has the posterior and the slopes of [g; h] u
+    = [a; b].
+    """
     prior, two = gaussian(rng, "diagonal"), rows(rng, 2)
 
     def loss(std, g, b, redundant):
@@ -121,7 +133,9 @@ def test_vmap_is_a_loop(rng):
 
 
 def _scanned(f):
-    return lambda *a: jax.lax.scan(lambda c, x: (c + f(c, *a[1:]), None), a[0], None, length=2)[0]
+    return lambda *a: jax.lax.scan(
+        lambda c, x: (c + f(c, *a[1:]), None), a[0], None, length=2
+    )[0]
 
 
 COMPOSITIONS = {
@@ -133,7 +147,9 @@ COMPOSITIONS = {
         )[1]
     ),
     "jit of jacrev": lambda f: jax.jit(jax.jacrev(f)),
-    "jacfwd of vmap": lambda f: jax.jacfwd(lambda x, *a: jax.vmap(lambda y: f(y, *a))(x[None])),
+    "jacfwd of vmap": lambda f: jax.jacfwd(
+        lambda x, *a: jax.vmap(lambda y: f(y, *a))(x[None])
+    ),
     "jit of vmap of hessian": lambda f: jax.jit(
         lambda x, *a: jax.vmap(jax.hessian(lambda y: jnp.sum(f(y, *a) ** 2)))(x[None])
     ),
@@ -143,14 +159,20 @@ COMPOSITIONS = {
 
 @pytest.mark.parametrize("name", COMPOSITIONS)
 def test_compositions_in_float32_agree_with_float64(name, rng):
-    """Every transform of the float32 program gives the float64 result to float32 accuracy."""
+    """Every transform of the float32 program gives the float64 result to float32
+    accuracy.
+    """
 
     def update(mean, std, weights, value):
         constraint = pc.LinearConstraint(pc.Rows(weights), value)
-        posterior = pc.condition(pc.Gaussian.diagonal(mean, std), constraint, throw=False).posterior
+        posterior = pc.condition(
+            pc.Gaussian.diagonal(mean, std), constraint, throw=False
+        ).posterior
         return posterior.mean + posterior.std()
 
-    mean, std, weights, value = (x[0] if x.ndim == 2 else x for x in batch_of_priors(rng))
+    mean, std, weights, value = (
+        x[0] if x.ndim == 2 else x for x in batch_of_priors(rng)
+    )
     weights = jnp.asarray(rng.normal(size=(2, 5)), jnp.float32)
     args = (mean[:5], std[:5], weights, value[:2])
     program = COMPOSITIONS[name](update)
@@ -177,7 +199,9 @@ def equations(jaxpr):
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 5])
 def test_program_has_no_dense_covariance_and_no_callback(rows):
-    """No array of n² elements, no host callback, and no LAPACK call for up to three rows."""
+    """No array of n² elements, no host callback, and no LAPACK call for up to three
+    rows.
+    """
     n = 97
 
     def everything(mean, std, weights, value):
@@ -193,7 +217,9 @@ def test_program_has_no_dense_covariance_and_no_callback(rows):
     names, largest = set(), 0
     for equation in equations(jax.make_jaxpr(program)(*args).jaxpr):
         names.add(equation.primitive.name)
-        largest = max([largest, *(getattr(v.aval, "size", 0) for v in equation.outvars)])
+        largest = max(
+            [largest, *(getattr(v.aval, "size", 0) for v in equation.outvars)]
+        )
     assert "reduce_sum" in names  # the walk went inside
     # Products of pairs of rows: on accelerators, inside of fused sums.
     assert largest <= 3 * max(2, rows) * rows * n

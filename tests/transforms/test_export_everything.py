@@ -1,5 +1,6 @@
-"""Every public numeric function exports for CPU, CUDA and TPU, with any batch size, without host
-callbacks. One line each: a new public name without a line here fails `test_table_is_complete`.
+"""Every public numeric function exports for CPU, CUDA and TPU, with any batch size,
+without host callbacks. One line each: a new public name without a line here fails
+`test_table_is_complete`.
 """
 
 import inspect
@@ -16,7 +17,7 @@ from physcon import conditioning, fv, inverse, linear_map, metrics, models, oper
 from physcon.fv import limiter
 from physcon.kernels import matern32
 from physcon.serving import host_callbacks
-from physcon.serving.export import PLATFORMS
+from physcon.serving._export import PLATFORMS
 
 N = 8
 GRID = pc.Grid.uniform(0.0, 1.0, N)
@@ -64,7 +65,9 @@ def derived(gaussian):
 
 
 def circle(x):
-    return pc.NonlinearConstraint(lambda u: jnp.sum(u**2)[None], 1 + jnp.sum(x**2)[None])
+    return pc.NonlinearConstraint(
+        lambda u: jnp.sum(u**2)[None], 1 + jnp.sum(x**2)[None]
+    )
 
 
 def block(x):
@@ -119,7 +122,9 @@ def correct(form):
     weights = operators.init_spectral_weights(KEY, 1, 1, (3,))
 
     def conv(x):
-        return operators.corrected_spectral_conv(weights, x[None], ENDS, NODES, form, throw=False)
+        return operators.corrected_spectral_conv(
+            weights, x[None], ENDS, NODES, form, throw=False
+        )
 
     return conv
 
@@ -134,7 +139,11 @@ def contexts(x):
 def every_metric(x):
     std, samples = 1 + x**2, jnp.stack([x, 2 * x, x**2])
     shocks = jax.vmap(metrics.shock_position, (None, 0))(GRID.coordinates[0], samples)
-    pointwise = (metrics.gaussian_log_likelihood, metrics.gaussian_crps, metrics.standardized)
+    pointwise = (
+        metrics.gaussian_log_likelihood,
+        metrics.gaussian_crps,
+        metrics.standardized,
+    )
     return (
         metrics.mean_squared_error(x, std),
         metrics.relative_l2(x, std),
@@ -196,16 +205,24 @@ TABLE: dict[str, Callable[[Any], Any]] = {
     "condition": lambda x: pc.condition(prior(x), rows(x), throw=False),
     "bounded": lambda x: pc.bounded(prior(x), mass(x), 0.0, throw=False),
     "monotone": lambda x: pc.monotone(prior(x), mass(x), throw=False),
-    "condition_nonlinear": lambda x: pc.condition_nonlinear(prior(x), circle(x), throw=False),
+    "condition_nonlinear": lambda x: pc.condition_nonlinear(
+        prior(x), circle(x), throw=False
+    ),
     "reachable": lambda x: pc.reachable(prior(x), mass(x), 0.0, 1.0),
-    "sample_bounded": lambda x: pc.sample_bounded(KEY, prior(x), mass(x), 0.0, throw=False),
-    "marginal_moments": lambda x: pc.marginal_moments(prior(x), mass(x), 0.0, throw=False),
+    "sample_bounded": lambda x: pc.sample_bounded(
+        KEY, prior(x), mass(x), 0.0, throw=False
+    ),
+    "marginal_moments": lambda x: pc.marginal_moments(
+        prior(x), mass(x), 0.0, throw=False
+    ),
     "diffuse": lambda x: pc.diffuse(prior(x), 0.5, throw=False).variance(),
     "hard_c": lambda x: pc.hard_c(prior(x), mass(x), throw=False).mean,
     "prob_conserv": lambda x: pc.prob_conserv(prior(x), mass(x), throw=False).mean,
     "stationary": lambda x: (
         pc.condition(
-            pc.stationary(x, matern32, GRID, 1.0, 0.1, throw=False), mass(x), throw=False
+            pc.stationary(x, matern32, GRID, 1.0, 0.1, throw=False),
+            mass(x),
+            throw=False,
         ).posterior.mean
     ),
     "conditioning.ConjugateGradient": lambda x: pc.condition(
@@ -220,14 +237,22 @@ TABLE: dict[str, Callable[[Any], Any]] = {
     "conditioning.Downdate, conditioning.covariance_apply, conditioning.covariance_block, "
     "conditioning.covariance_columns, conditioning.linear_image, conditioning.total, "
     "conditioning.values_at, conditioning.quantile": lambda x: derived(posterior(x)),
-    "conditioning.isotonic_blocks": lambda x: conditioning.isotonic_blocks(x, jnp.ones(N)),
-    "conditioning.join_fields": lambda x: conditioning.join_fields(prior(x), prior(x)).mean,
-    "conditioning.log_density": lambda x: conditioning.log_density(prior(x), circle(x), x),
+    "conditioning.isotonic_blocks": lambda x: conditioning.isotonic_blocks(
+        x, jnp.ones(N)
+    ),
+    "conditioning.join_fields": lambda x: (
+        conditioning.join_fields(prior(x), prior(x)).mean
+    ),
+    "conditioning.log_density": lambda x: conditioning.log_density(
+        prior(x), circle(x), x
+    ),
     "conditioning.shock_positions": lambda x: conditioning.shock_positions(
         posterior(x), GRID.coordinates[0], KEY, 2
     ),
-    "conditioning.shock_position_quantile": lambda x: conditioning.shock_position_quantile(
-        posterior(x), GRID.coordinates[0], 0.9, KEY, 10
+    "conditioning.shock_position_quantile": lambda x: (
+        conditioning.shock_position_quantile(
+            posterior(x), GRID.coordinates[0], 0.9, KEY, 10
+        )
     ),
     "conditioning.truncated_moments": lambda x: conditioning.truncated_moments(
         x, 1 + x**2, x - 1, x + 2
@@ -239,7 +264,9 @@ TABLE: dict[str, Callable[[Any], Any]] = {
     "fv.BuckleyLeverett": rate_of_change(fv.BuckleyLeverett()),
     "fv.Euler": rate_of_change(fv.Euler(), channels=3),
     "fv.ShallowWater": rate_of_change(WATER, channels=2),
-    "fv.PassiveScalars": rate_of_change(fv.PassiveScalars(fv.ShallowWater()), channels=3),
+    "fv.PassiveScalars": rate_of_change(
+        fv.PassiveScalars(fv.ShallowWater()), channels=3
+    ),
     "fv.Heat": rate_of_change(fv.Heat()),
     "fv.Layered": rate_of_change(fv.Layered(jnp.ones(N))),
     "fv.PorousMedium": rate_of_change(fv.PorousMedium(3.0)),
@@ -288,7 +315,9 @@ TABLE: dict[str, Callable[[Any], Any]] = {
     },
     "fv.limiter.symmetric": lambda x: limiter.symmetric(limiter.van_leer)(x, x[::-1]),
     # Inverse problems
-    "inverse.least_squares": lambda x: inverse.least_squares(misfit(x), prior(x), throw=False),
+    "inverse.least_squares": lambda x: inverse.least_squares(
+        misfit(x), prior(x), throw=False
+    ),
     "inverse.maximum_a_posteriori": lambda x: inverse.maximum_a_posteriori(
         lambda theta: jnp.sum(misfit(x)(theta) ** 2), prior(x), throw=False
     ),
@@ -308,7 +337,9 @@ TABLE: dict[str, Callable[[Any], Any]] = {
         models.latent_prior(LATENT, x[None], key=KEY, samples=2).mean,
         models.latent_loss(LATENT, x[None], x[None], key=KEY, samples=2),
     ),
-    "models.mixture_moments": lambda x: models.mixture_moments(x.reshape(2, 4), jnp.ones((2, 4))),
+    "models.mixture_moments": lambda x: models.mixture_moments(
+        x.reshape(2, 4), jnp.ones((2, 4))
+    ),
     "metrics.mean_squared_error, metrics.relative_l2, metrics.gaussian_log_likelihood, "
     "metrics.gaussian_crps, metrics.standardized, metrics.energy_score, metrics.interval_coverage, "
     "metrics.interval_width, metrics.probability_integral_transform, "
@@ -319,46 +350,101 @@ TABLE: dict[str, Callable[[Any], Any]] = {
     "linear_map.split_fields": every_map,
     # Operators
     "operators.FNO": lambda x: FNO(x[None]),
-    "operators.BoundaryFNO": lambda x: [boon(form)(x) for form in ("lift", "overwrite")],
-    "operators.Normaliser": lambda x: operators.Normaliser(x[:1], x[1:2] ** 2 + 1).encode(x[None]),
-    "operators.mean_and_variance": lambda x: operators.mean_and_variance(x.reshape(2, 4)),
+    "operators.BoundaryFNO": lambda x: [
+        boon(form)(x) for form in ("lift", "overwrite")
+    ],
+    "operators.Normaliser": lambda x: operators.Normaliser(
+        x[:1], x[1:2] ** 2 + 1
+    ).encode(x[None]),
+    "operators.mean_and_variance": lambda x: operators.mean_and_variance(
+        x.reshape(2, 4)
+    ),
     "operators.spectral_conv": lambda x: [
-        operators.spectral_conv(operators.init_spectral_weights(KEY, 1, 1, (3,)), x[None], method)
+        operators.spectral_conv(
+            operators.init_spectral_weights(KEY, 1, 1, (3,)), x[None], method
+        )
         for method in ("fft", "matmul")
     ],
-    "operators.init_spectral_weights": lambda x: operators.init_spectral_weights(KEY, 1, 2, (3,)),
+    "operators.init_spectral_weights": lambda x: operators.init_spectral_weights(
+        KEY, 1, 2, (3,)
+    ),
     "operators.basis_conv": lambda x: operators.basis_conv(
         operators.init_basis_weights(KEY, 1, 1, (3,)), x[None], ("sine-cosine",)
     ),
-    "operators.init_basis_weights": lambda x: operators.init_basis_weights(KEY, 1, 2, (3,)),
-    "operators.CPWeights": lambda x: operators.CPWeights.init(KEY, 1, 2, (3,), rank=2).dense(),
+    "operators.init_basis_weights": lambda x: operators.init_basis_weights(
+        KEY, 1, 2, (3,)
+    ),
+    "operators.CPWeights": lambda x: operators.CPWeights.init(
+        KEY, 1, 2, (3,), rank=2
+    ).dense(),
     "operators.TuckerWeights": lambda x: operators.TuckerWeights.init(
         KEY, 1, 2, (3,), rank=0.5
     ).dense(),
-    "operators.corrected_spectral_conv": lambda x: [correct(f)(x) for f in ("lift", "eliminate")],
-    "operators.correct": lambda x: operators.correct(jnp.tanh, ENDS, NODES, throw=False)(x[None]),
+    "operators.corrected_spectral_conv": lambda x: [
+        correct(f)(x) for f in ("lift", "eliminate")
+    ],
+    "operators.correct": lambda x: operators.correct(
+        jnp.tanh, ENDS, NODES, throw=False
+    )(x[None]),
     "operators.lift": lambda x: operators.lift(x[None], ENDS, NODES, throw=False),
-    "operators.overwrite": lambda x: operators.overwrite(x[None], ENDS, NODES, throw=False),
-    "operators.residuals": lambda x: [r.value for r in operators.residuals(x[None], ENDS, NODES)],
+    "operators.overwrite": lambda x: operators.overwrite(
+        x[None], ENDS, NODES, throw=False
+    ),
+    "operators.residuals": lambda x: [
+        r.value for r in operators.residuals(x[None], ENDS, NODES)
+    ],
 }
 
-#: Public names without arithmetic of their own: conditions, results, settings, files, text.
+#: Public names without arithmetic of their own: conditions, results, settings, files,
+#: text.
 NO_ARITHMETIC = {
-    *("Boundary", "Dirichlet", "Neumann", "Robin", "Flux", "Periodic", "Outflow", "Reflective"),
-    *("Bounded", "Conditioned", "Monotone", "Nonlinear", "fv.Solution", "operators.Residual"),
+    *(
+        "Boundary",
+        "Dirichlet",
+        "Neumann",
+        "Robin",
+        "Flux",
+        "Periodic",
+        "Outflow",
+        "Reflective",
+    ),
+    *(
+        "Bounded",
+        "Conditioned",
+        "Monotone",
+        "Nonlinear",
+        "fv.Solution",
+        "operators.Residual",
+    ),
     *("fv.Scheme", "fv.Problem", "fv.Diffusion"),
     *("inverse.Estimate", "inverse.Evidence"),
-    *("models.Observations", "models.Prediction", "models.Predictor", "metrics.ShockPosition"),
+    *(
+        "models.Observations",
+        "models.Prediction",
+        "models.Predictor",
+        "metrics.ShockPosition",
+    ),
     *("operators.fno_from_pytorch", "export", "load_exported", "citation"),
 }
 
-#: diffrax checks the saved times by host callbacks, whatever `throw` is; its docstring says so.
+#: diffrax checks the saved times by host callbacks, whatever `throw` is; its docstring
+#: says so.
 NOT_EXPORTED = {"fv.solve_stiff"}
 
 
 def public_names():
     """Functions and classes of ours, each under the first of its public names."""
-    for part in (pc, conditioning, linear_map, limiter, fv, inverse, metrics, models, operators):
+    for part in (
+        pc,
+        conditioning,
+        linear_map,
+        limiter,
+        fv,
+        inverse,
+        metrics,
+        models,
+        operators,
+    ):
         prefix = (part.__name__ + ".").removeprefix("physcon.")
         home = "physcon." if hasattr(part, "__path__") else part.__name__
         for name, value in inspect.getmembers(part, callable):
@@ -387,7 +473,9 @@ def test_exports_for_every_platform(name):
     exported = jax.export.export(fn, platforms=PLATFORMS)(spec)
     assert exported.platforms == PLATFORMS
     assert len(exported.serialize()) > 0
-    assert all(x.shape[0] == batch and x.dtype != np.float64 for x in exported.out_avals)
+    assert all(
+        x.shape[0] == batch and x.dtype != np.float64 for x in exported.out_avals
+    )
 
 
 def test_a_callback_is_seen():

@@ -70,7 +70,9 @@ def test_gradient_through_a_solve_equals_differences(name):
     for k in range(3):
         e = jnp.zeros(3).at[k].set(1e-6)
         difference = (misfit(theta + e) - misfit(theta - e)) / 2e-6
-        assert float(gradient[k]) == pytest.approx(float(difference), rel=2e-5, abs=1e-6)
+        assert float(gradient[k]) == pytest.approx(
+            float(difference), rel=2e-5, abs=1e-6
+        )
 
 
 @pytest.mark.usefixtures("x64")
@@ -171,7 +173,9 @@ def test_vmap_equals_a_loop(loop):
     alone = [jax.jit(run)(theta) for theta in thetas]
     assert len({int(a[1]) for a in alone}) > 1  # they need different numbers of steps
     for k, (u, steps, status) in enumerate(alone):
-        np.testing.assert_allclose(np.asarray(batched[0][k]), np.asarray(u), rtol=1e-4, atol=2e-5)
+        np.testing.assert_allclose(
+            np.asarray(batched[0][k]), np.asarray(u), rtol=1e-4, atol=2e-5
+        )
         assert int(batched[1][k]) == int(steps)
         assert int(batched[2][k]) == int(status) == 0
 
@@ -206,6 +210,8 @@ def test_weno_has_a_gradient_where_the_state_is_constant(order):
     """Of 0/0 in its weights the value is guarded, and so is the derivative."""
     u = jnp.asarray(np.where(X < 0.5, 1.0, 2.0)[None], jnp.float32)
     scheme, torus = Scheme(WENO(order)), Boundary(Periodic())
-    slope = jax.grad(lambda u: jnp.sum(tendency(u, Burgers(), GRID, torus, scheme) ** 2))(u)
+    slope = jax.grad(
+        lambda u: jnp.sum(tendency(u, Burgers(), GRID, torus, scheme) ** 2)
+    )(u)
     assert np.isfinite(slope).all()
     assert float(jnp.sum(slope)) != 0

@@ -28,12 +28,15 @@ def test_a_law_holds_to_the_wider_rounding(narrow, wide):
         u, slope = conserved(mean), jax.grad(lambda m: conserved(m)[3] ** 2)(mean)
         assert u.dtype == wide
         assert missed(u) < 4 * float(jnp.finfo(wide).eps)
-        # As if all had been wide from the beginning; the gradient has the prediction's dtype.
+        # As if all had been wide from the beginning; the gradient has the prediction's
+        # dtype.
         np.testing.assert_array_equal(u, conserved(mean.astype(wide)))
         exact = jax.grad(lambda m: conserved(m)[3] ** 2)(mean.astype(wide))
         assert slope.dtype == narrow
         rounding = 4 * float(jnp.finfo(narrow).eps)
-        np.testing.assert_allclose(np.asarray(slope, float), exact, rtol=rounding, atol=1e-8)
+        np.testing.assert_allclose(
+            np.asarray(slope, float), exact, rtol=rounding, atol=1e-8
+        )
 
 
 def test_bounds_beside_a_wide_grid(x64):
@@ -60,7 +63,9 @@ def test_integers_are_numbers():
     whole = pc.Gaussian.diagonal(np.array([1, 1]), np.array([1, 2]))
     assert pc.condition(whole, law).posterior.mean.tolist() == [2.0, 5.0]
     members = np.array([[1, 0], [3, 0]])
-    np.testing.assert_allclose(pc.Gaussian.from_samples(members).variance(), [2.0, 0.0], rtol=1e-6)
+    np.testing.assert_allclose(
+        pc.Gaussian.from_samples(members).variance(), [2.0, 0.0], rtol=1e-6
+    )
     even = pc.condition(
         pc.Gaussian.diagonal(np.array([1, 1]), 2), law
     ).posterior  # one std for all points

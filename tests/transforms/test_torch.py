@@ -7,7 +7,9 @@ import pytest
 
 import physcon as pc
 
-torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install torch")
+torch = pytest.importorskip(
+    "torch", reason="PyTorch is not installed: pip install torch"
+)
 
 from physcon.torch import wrap  # noqa: E402
 
@@ -21,7 +23,11 @@ def conserve(mean, std, law):
 
     def one(mean, std):
         done = pc.condition(pc.Gaussian.diagonal(mean, std), law, throw=False)
-        return {"mean": done.posterior.mean, "std": done.posterior.std(), "status": done.status}
+        return {
+            "mean": done.posterior.mean,
+            "std": done.posterior.std(),
+            "status": done.status,
+        }
 
     return jax.vmap(one)(mean, std)
 
@@ -142,7 +148,10 @@ def test_compiled_once():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([torch.ones(2, dtype=torch.float64)], r"got torch.float64.*torch.float32.*enable_x64"),
+        (
+            [torch.ones(2, dtype=torch.float64)],
+            r"got torch.float64.*torch.float32.*enable_x64",
+        ),
         ([torch.arange(2)], r"got torch.int64; convert it: x.to\(torch.int32\)"),
         ([torch.ones(2, 2).to_sparse()], r"got torch.sparse_coo; pass x.to_dense"),
         ([torch.ones(2, device="meta")], r"a device that JAX sees \(cpu.*got meta"),
@@ -156,7 +165,9 @@ def test_tensors_that_jax_would_change_or_cannot_see(arguments, message):
 
 
 def test_half_precision_and_empty_tensors():
-    out = wrap(lambda x, y: (2 * x, y[:0]))(torch.ones(2, dtype=torch.bfloat16), torch.ones(1))
+    out = wrap(lambda x, y: (2 * x, y[:0]))(
+        torch.ones(2, dtype=torch.bfloat16), torch.ones(1)
+    )
     assert out[0].dtype == torch.bfloat16
     assert out[1].shape == (0,)
 

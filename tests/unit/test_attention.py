@@ -35,12 +35,18 @@ def softmax_attention(layer: MultiHeadAttention, queries, keys, values):
         for h in range(layer.heads):
             rows = slice(h * d, (h + 1) * d)
             scores = np.array(
-                [(w["query_map"][rows] @ query) @ (w["key_map"][rows] @ k) for k in keys]
+                [
+                    (w["query_map"][rows] @ query) @ (w["key_map"][rows] @ k)
+                    for k in keys
+                ]
             ) / np.sqrt(d)
             weights = np.exp(scores - scores.max())
             weights /= weights.sum()
             heads.append(
-                sum(a * (w["value_map"][rows] @ v) for a, v in zip(weights, values, strict=True))
+                sum(
+                    a * (w["value_map"][rows] @ v)
+                    for a, v in zip(weights, values, strict=True)
+                )
             )
         y = query + w["output_map"] @ np.concatenate([query, *heads])
         y = y + np.asarray(layer.output_map.bias)
@@ -52,7 +58,9 @@ def test_attention_is_its_definition(getkey):
     layer = MultiHeadAttention(12, heads=3, key=getkey())
     queries, keys, values = (jax.random.normal(getkey(), (n, 12)) for n in (4, 7, 7))
     expected = softmax_attention(layer, queries, keys, values)
-    np.testing.assert_allclose(jitted(layer, queries, keys, values), expected, atol=2e-6)
+    np.testing.assert_allclose(
+        jitted(layer, queries, keys, values), expected, atol=2e-6
+    )
 
 
 def test_attention_does_not_see_the_order_of_its_memory(getkey):
@@ -60,7 +68,9 @@ def test_attention_does_not_see_the_order_of_its_memory(getkey):
     queries, keys, values = (jax.random.normal(getkey(), (n, 8)) for n in (3, 20, 20))
     order = jax.random.permutation(getkey(), 20)
     permuted = jitted(layer, queries, keys[order], values[order])
-    np.testing.assert_allclose(permuted, jitted(layer, queries, keys, values), atol=2e-6)
+    np.testing.assert_allclose(
+        permuted, jitted(layer, queries, keys, values), atol=2e-6
+    )
 
 
 def test_dropout_keeps_the_mean_and_drops_the_rate(getkey):

@@ -28,20 +28,40 @@ def on_circle(value):
 
 
 MALFORMED = {
-    "field of another shape": (lambda: bounded(GRID, LAW), r"fields of shape \(2, 4\).*vmap"),
-    "dense prior": (lambda: bounded(DENSE, LAW, 0.0), "diagonal prior, got a root of type Rows"),
-    "lower of another shape": (lambda: bounded(PRIOR, LAW, jnp.zeros(3)), r"lower a scalar or.*4,"),
-    "upper of another shape": (lambda: bounded(PRIOR, LAW, 0.0, np.ones((1, 4))), "upper a scalar"),
-    "out of reach below": (lambda: bounded(PRIOR, LAW, 1.0), r"reach \[4, inf\] for row 0, got 2"),
+    "field of another shape": (
+        lambda: bounded(GRID, LAW),
+        r"fields of shape \(2, 4\).*vmap",
+    ),
+    "dense prior": (
+        lambda: bounded(DENSE, LAW, 0.0),
+        "diagonal prior, got a root of type Rows",
+    ),
+    "lower of another shape": (
+        lambda: bounded(PRIOR, LAW, jnp.zeros(3)),
+        r"lower a scalar or.*4,",
+    ),
+    "upper of another shape": (
+        lambda: bounded(PRIOR, LAW, 0.0, np.ones((1, 4))),
+        "upper a scalar",
+    ),
+    "out of reach below": (
+        lambda: bounded(PRIOR, LAW, 1.0),
+        r"reach \[4, inf\] for row 0, got 2",
+    ),
     "out of reach above": (lambda: bounded(PRIOR, LAW, 0.0, 0.25), r"reach \[0, 1\]"),
-    "second row out of reach": (lambda: bounded(PRIOR, TWO, jnp.arange(4.0) * 2), "for row 1"),
+    "second row out of reach": (
+        lambda: bounded(PRIOR, TWO, jnp.arange(4.0) * 2),
+        "for row 1",
+    ),
     "pinned points": (
         lambda: bounded(Gaussian.diagonal(jnp.zeros(4), jnp.zeros(4)), LAW, 0.0),
         r"reach \[0, 0\]",
     ),
     "reach of a dense prior": (lambda: reachable(DENSE, LAW), "diagonal prior"),
     "sampling with a row per point": (
-        lambda: sample_bounded(KEY, PRIOR, LinearConstraint(Rows(jnp.eye(4)), jnp.ones(4)), 0.0),
+        lambda: sample_bounded(
+            KEY, PRIOR, LinearConstraint(Rows(jnp.eye(4)), jnp.ones(4)), 0.0
+        ),
         "fewer rows than the field's 4 points, got 4",
     ),
     "sampling a noisy row": (
@@ -53,7 +73,10 @@ MALFORMED = {
         r"profiles of shape \(n,\)",
     ),
     "monotone with two rows": (lambda: monotone(PRIOR, TWO), "one row, got 2"),
-    "monotone with a field of bounds": (lambda: monotone(PRIOR, LAW, jnp.zeros(4)), "scalar lower"),
+    "monotone with a field of bounds": (
+        lambda: monotone(PRIOR, LAW, jnp.zeros(4)),
+        "scalar lower",
+    ),
     "monotone dense": (lambda: monotone(DENSE, LAW), "diagonal prior"),
     "law of another shape": (
         lambda: condition_nonlinear(PRIOR, on_circle(jnp.ones(2))),

@@ -27,7 +27,9 @@ def test_round_trip(path):
     assert step == 7
     for name, array in STATE.items():
         np.testing.assert_array_equal(state[name], array)
-    assert [p.name for p in path.parent.iterdir()] == ["run.ckpt"]  # no temporary file is left
+    assert [p.name for p in path.parent.iterdir()] == [
+        "run.ckpt"
+    ]  # no temporary file is left
 
 
 def test_header_is_one_line_of_json(path):
@@ -43,7 +45,9 @@ def test_any_truncation_is_noticed(path):
     whole = path.read_bytes()
     for length in [0, 5, 18, 19, 40, len(whole) // 2, len(whole) - 1]:
         path.write_bytes(whole[:length])
-        with pytest.raises(ValueError, match=r"expected a .*checkpoint at .*remove it to start"):
+        with pytest.raises(
+            ValueError, match=r"expected a .*checkpoint at .*remove it to start"
+        ):
             load_checkpoint(path, like, IDENTITY)
 
 
@@ -62,12 +66,18 @@ def test_foreign_files_are_refused(path):
     magic, header, payload = path.read_bytes().split(b"\n", 2)
     header = json.dumps(json.loads(header) | {"version": 9}).encode()
     path.write_bytes(b"\n".join([magic, header, payload]))
-    with pytest.raises(ValueError, match=r"expected checkpoint version 1 .*, got version 9"):
+    with pytest.raises(
+        ValueError, match=r"expected checkpoint version 1 .*, got version 9"
+    ):
         load_checkpoint(path, like, IDENTITY)
 
 
 def test_another_run_is_refused_by_what_differs(path):
-    other = {"config": {"optimizer": {"rate": 0.2}, "sizes": (2, 3)}, "seed": 4, "steps": 9}
+    other = {
+        "config": {"optimizer": {"rate": 0.2}, "sizes": (2, 3)},
+        "seed": 4,
+        "steps": 9,
+    }
     with pytest.raises(ValueError, match="checkpoint of this run") as error:
         load_checkpoint(path, like, other)
     message = str(error.value)

@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 
 import physcon as pc
-from physcon.boundary import Boundary, Dirichlet, Flux, Neumann, Outflow, Periodic, Robin
+from physcon.boundary import (
+    Boundary,
+    Dirichlet,
+    Flux,
+    Neumann,
+    Outflow,
+    Periodic,
+    Robin,
+)
 from physcon.conditioning import (
     boundary_values,
     diffuse,
@@ -34,11 +42,23 @@ MALFORMED = {
     "no cells": (lambda: pc.Grid.uniform(0.0, 1.0, 0), "at least 1"),
     "four axes": (lambda: pc.Grid.uniform((0,) * 4, (1,) * 4, (2,) * 4), "1 to 3 axes"),
     "swapped bounds": (lambda: pc.Grid.uniform(1.0, 0.0, 4), "swap the bounds"),
-    "unknown location": (lambda: pc.Grid.uniform(0.0, 1.0, 4, location="face"), "'cells'"),
-    "2-D positions": (lambda: pc.Grid.nodes(np.zeros((2, 2))), "one 1-D array per axis"),
+    "unknown location": (
+        lambda: pc.Grid.uniform(0.0, 1.0, 4, location="face"),
+        "'cells'",
+    ),
+    "2-D positions": (
+        lambda: pc.Grid.nodes(np.zeros((2, 2))),
+        "one 1-D array per axis",
+    ),
     "Simpson on cells": (lambda: GRID.weights("simpson"), "one exact rule"),
-    "spline on 3 nodes": (lambda: pc.Grid.nodes([0.0, 1.0, 2.0]).weights("spline"), "'simpson'"),
-    "Simpson on 2 nodes": (lambda: pc.Grid.nodes([0.0, 1.0]).weights("simpson"), "'trapezoid'"),
+    "spline on 3 nodes": (
+        lambda: pc.Grid.nodes([0.0, 1.0, 2.0]).weights("spline"),
+        "'simpson'",
+    ),
+    "Simpson on 2 nodes": (
+        lambda: pc.Grid.nodes([0.0, 1.0]).weights("simpson"),
+        "'trapezoid'",
+    ),
     "field of another size": (lambda: GRID.integrate(jnp.zeros(5)), "trailing axes"),
     "bounds of two of three axes": (
         lambda: pc.Grid.uniform((0.0, 0.0), 1.0, (2, 2, 2)),
@@ -51,10 +71,22 @@ MALFORMED = {
     "half periodic": (lambda: Boundary((Periodic(), Dirichlet())), "both sides"),
     "a number for a condition": (lambda: Boundary(1.0), "use Dirichlet"),
     "rows without axis": (lambda: pc.Rows(U), "weights\\[None\\]"),
-    "rows on another field": (lambda: pc.Rows(jnp.ones((1, 3))).mv(U), "the field of shape"),
-    "std of another shape": (lambda: pc.Gaussian.diagonal(U, jnp.ones(3)), "std of shape"),
-    "std of a batch": (lambda: pc.Gaussian.diagonal(U, jnp.ones((2, 4))), "batch with jax.vmap"),
-    "root of another shape": (lambda: pc.Gaussian(U, pc.Diagonal(jnp.ones(3))), "mean's shape"),
+    "rows on another field": (
+        lambda: pc.Rows(jnp.ones((1, 3))).mv(U),
+        "the field of shape",
+    ),
+    "std of another shape": (
+        lambda: pc.Gaussian.diagonal(U, jnp.ones(3)),
+        "std of shape",
+    ),
+    "std of a batch": (
+        lambda: pc.Gaussian.diagonal(U, jnp.ones((2, 4))),
+        "batch with jax.vmap",
+    ),
+    "root of another shape": (
+        lambda: pc.Gaussian(U, pc.Diagonal(jnp.ones(3))),
+        "mean's shape",
+    ),
     "density elsewhere": (lambda: PRIOR.log_prob(jnp.zeros(3)), "u of shape"),
     "law on another field": (
         lambda: pc.condition(PRIOR, pc.integral(jnp.ones(3), 1.0)),
@@ -66,12 +98,20 @@ MALFORMED = {
         "one per row",
     ),
     "noise of another size": (
-        lambda: pc.LinearConstraint(pc.Rows(jnp.ones((2, 4))), jnp.zeros(2), jnp.ones(1)),
+        lambda: pc.LinearConstraint(
+            pc.Rows(jnp.ones((2, 4))), jnp.zeros(2), jnp.ones(1)
+        ),
         "noise_std of shape",
     ),
     "mass per time": (lambda: pc.integral(GRID, jnp.ones(3)), "batch with jax.vmap"),
-    "rule beside weights": (lambda: pc.integral(U, 1.0, rule="simpson"), "no rule beside"),
-    "mask of another shape": (lambda: pc.integral(GRID, 1.0, where=jnp.ones(3)), "where of shape"),
+    "rule beside weights": (
+        lambda: pc.integral(U, 1.0, rule="simpson"),
+        "no rule beside",
+    ),
+    "mask of another shape": (
+        lambda: pc.integral(GRID, 1.0, where=jnp.ones(3)),
+        "where of shape",
+    ),
     "masses of other components": (
         lambda: pc.integral(GRID, jnp.ones(3), components=2),
         "each of 2 components",
@@ -80,8 +120,14 @@ MALFORMED = {
         lambda: boundary_values(GRID, Boundary(Dirichlet(), Dirichlet())),
         "1 axes",
     ),
-    "flux as a value": (lambda: boundary_values(GRID, Boundary(Flux())), "row of `balance`"),
-    "outflow as a value": (lambda: boundary_values(GRID, Boundary(Outflow())), "some side"),
+    "flux as a value": (
+        lambda: boundary_values(GRID, Boundary(Flux())),
+        "row of `balance`",
+    ),
+    "outflow as a value": (
+        lambda: boundary_values(GRID, Boundary(Outflow())),
+        "some side",
+    ),
     "value in time": (
         lambda: boundary_values(GRID, Boundary(Dirichlet(lambda t: t))),
         "boundary.at",
@@ -110,10 +156,19 @@ MALFORMED = {
         lambda: sensors(GRID, jnp.array([[0.5]]), jnp.zeros(2)),
         "one per row",
     ),
-    "nonlinear function": (lambda: from_fn(lambda u: jnp.sum(u**2), (4,), 1.0), "linear function"),
-    "branching function": (lambda: from_fn(lambda u: jnp.max(u), (4,), 1.0), "linear function"),
+    "nonlinear function": (
+        lambda: from_fn(lambda u: jnp.sum(u**2), (4,), 1.0),
+        "linear function",
+    ),
+    "branching function": (
+        lambda: from_fn(lambda u: jnp.max(u), (4,), 1.0),
+        "linear function",
+    ),
     "nothing to stack": (lambda: stack(), "one or more constraints"),
-    "stacked other fields": (lambda: stack(LAW, pc.integral(jnp.ones(3), 1.0)), "one shape"),
+    "stacked other fields": (
+        lambda: stack(LAW, pc.integral(jnp.ones(3), 1.0)),
+        "one shape",
+    ),
     "difference of 2 points": (lambda: second_difference(2), "3 or more points"),
     "difference in the plane": (
         lambda: second_difference(pc.Grid.uniform((0, 0), (1, 1), (4, 4))),
@@ -132,7 +187,9 @@ MALFORMED = {
 
 @pytest.fixture
 def unchecked():
-    """As users run it: without the type checker, which would refuse some of these first."""
+    """As users run it: without the type checker, which would refuse some of these
+    first.
+    """
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
@@ -148,12 +205,19 @@ def test_malformed_call_is_refused_while_tracing(name):
 
 AT_RUN_TIME = {
     "NaN in the mean": (
-        lambda: pc.condition(pc.Gaussian.diagonal(U.at[1].set(jnp.nan), jnp.ones(4)), LAW),
+        lambda: pc.condition(
+            pc.Gaussian.diagonal(U.at[1].set(jnp.nan), jnp.ones(4)), LAW
+        ),
         "NaN never",
     ),
-    "infinite mass": (lambda: pc.condition(PRIOR, pc.integral(GRID, jnp.inf)), "NaN or infinity"),
+    "infinite mass": (
+        lambda: pc.condition(PRIOR, pc.integral(GRID, jnp.inf)),
+        "NaN or infinity",
+    ),
     "negative variance": (
-        lambda: pc.condition(pc.Gaussian.from_variance(U, jnp.array([1.0, -1.0, 1.0, 1.0])), LAW),
+        lambda: pc.condition(
+            pc.Gaussian.from_variance(U, jnp.array([1.0, -1.0, 1.0, 1.0])), LAW
+        ),
         "NaN or infinity",
     ),
     "contradiction": (
@@ -212,7 +276,8 @@ def test_status_of_each_kind():
     status, mean, _ = run(U, one, jnp.array([1.0, 4.0, 4.0]))
     assert status == 3
     np.testing.assert_allclose(mean, [0.75, 0.75, 2, 2], rtol=1e-6)
-    # What is certain stays; a law on it alone is redundant if met, else a contradiction.
+    # What is certain stays; a law on it alone is redundant if met, else a
+    # contradiction.
     certain = jnp.array([0.0, 0.0, 1.0, 1.0])
     for first, want in ((0.0, 2), (1.0, 3)):
         status, mean, variance = run(U, certain, jnp.array([first, 2 * first, 4.0]))
@@ -247,6 +312,8 @@ def test_lagrange_weights_are_a_partition_of_unity():
     ],
 )
 def test_arguments_in_the_wrong_place_are_named(call, arguments, message):
-    """As a user meets it: without the type checks that the tests put around every function."""
+    """As a user meets it: without the type checks that the tests put around every
+    function.
+    """
     with pytest.raises(ValueError, match=message):
         call.__wrapped__(*arguments)

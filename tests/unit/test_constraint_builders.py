@@ -24,7 +24,9 @@ def exact(law, u, tolerance=1e-12):
 
 
 def test_integral_over_a_sub_domain(x64):
-    """u = x over the right half of five cells: the cell that lies half inside counts half."""
+    """u = x over the right half of five cells: the cell that lies half inside counts
+    half.
+    """
     grid = pc.Grid.uniform(0.0, 1.0, 5)
     average = grid.coordinates[0]
     inside = jnp.array([0, 0, 0.5, 1, 1])
@@ -43,21 +45,27 @@ def test_integral_of_each_component(shape, rng, x64):
 @pytest.mark.parametrize("location", ["cells", "nodes"])
 @pytest.mark.parametrize("order", [1, 2, 3])
 def test_boundary_rows_are_exact_for_polynomials(location, order, x64):
-    """Dirichlet, Neumann and Robin on unequal points, for a polynomial of degree `order`."""
+    """Dirichlet, Neumann and Robin on unequal points, for a polynomial of degree
+    `order`.
+    """
     points = np.array([0.0, 0.3, 0.5, 1.1, 1.6, 2.0])
     grid = pc.Grid.cells(points) if location == "cells" else pc.Grid.nodes(points)
     p = np.polynomial.Polynomial(np.arange(1.0, order + 2))
     slope = p.deriv()
     u = p(np.asarray(grid.coordinates[0]))
     value, derivative = pc.Dirichlet(p(0.0)), pc.Neumann(slope(2.0))
-    exact(boundary_values(grid, pc.Boundary((value, derivative)), order=order), u, 1e-10)
+    exact(
+        boundary_values(grid, pc.Boundary((value, derivative)), order=order), u, 1e-10
+    )
     robin = pc.Robin(2.0, -3.0, 2 * p(2.0) - 3 * slope(2.0))
     exact(boundary_values(grid, pc.Boundary((value, robin)), order=order), u, 1e-10)
 
 
 @pytest.mark.parametrize("location", ["cells", "nodes"])
 def test_boundary_rows_of_a_plane_field(location, x64):
-    """u = x² + sin 2πy on a square: values and slopes in x that vary along the side, periodic y."""
+    """u = x² + sin 2πy on a square: values and slopes in x that vary along the side,
+    periodic y.
+    """
     grid = pc.Grid.uniform((0, 0), (1, 1), (9, 8), location=location)
     x, y = grid.mesh()
     u = x**2 + jnp.sin(2 * jnp.pi * y)
@@ -67,7 +75,9 @@ def test_boundary_rows_of_a_plane_field(location, x64):
     assert law.value.shape == (8 + 8 + 9,)
     residual = law.residual(u)
     np.testing.assert_allclose(residual[:16], 0, atol=1e-12)
-    np.testing.assert_allclose(residual[16:], 0, atol=1e-12 if location == "nodes" else 0.3)
+    np.testing.assert_allclose(
+        residual[16:], 0, atol=1e-12 if location == "nodes" else 0.3
+    )
 
 
 def test_a_side_under_outflow_is_free():
@@ -79,7 +89,9 @@ def test_a_side_under_outflow_is_free():
 
 
 def test_boundary_values_hold_after_conditioning(rng):
-    """A field that ignores its boundary conditions obeys them, corners shared by two sides too."""
+    """A field that ignores its boundary conditions obeys them, corners shared by two
+    sides too.
+    """
     grid = pc.Grid.uniform((0, 0), (1, 1), (6, 5), location="nodes")
     boundary = pc.Boundary(pc.Dirichlet(1.0), (pc.Dirichlet(1.0), pc.Neumann(0.0)))
     mean = jnp.asarray(rng.normal(size=(6, 5)), jnp.float32)
@@ -90,7 +102,9 @@ def test_boundary_values_hold_after_conditioning(rng):
     u = out.posterior.mean
     for side in (u[0], u[-1], u[:, 0]):
         np.testing.assert_allclose(side, 1, rtol=3e-7)
-    np.testing.assert_allclose(3 * u[1:-1, -1] - 4 * u[1:-1, -2] + u[1:-1, -3], 0, atol=2e-6)
+    np.testing.assert_allclose(
+        3 * u[1:-1, -1] - 4 * u[1:-1, -2] + u[1:-1, -3], 0, atol=2e-6
+    )
 
 
 def test_sensors_read_linear_fields_exactly(rng, x64):
@@ -109,7 +123,9 @@ def test_box_averages_of_cells_are_exact(x64):
     """Cell averages of u = x: the average over two whole cells and half of a third."""
     grid = pc.Grid.cells(np.array([0.0, 0.1, 0.5, 1.0]))
     u = jnp.array([0.05, 0.3, 0.75])
-    law = sensors(grid, np.array([0.375]), np.zeros(1), width=0.75)  # one axis: plain positions
+    law = sensors(
+        grid, np.array([0.375]), np.zeros(1), width=0.75
+    )  # one axis: plain positions
     want = (0.1 * 0.05 + 0.4 * 0.3 + 0.25 * 0.75) / 0.75
     np.testing.assert_allclose(law.operator.mv(u), want, rtol=1e-14)
 
@@ -121,7 +137,9 @@ def test_sensor_position_has_a_gradient(x64):
     def reading(p):
         return sensors(grid, p[None, None], jnp.zeros(1)).operator.mv(u)[0]
 
-    np.testing.assert_allclose(jax.grad(reading)(jnp.asarray(0.43)), 0.4 + 0.5, rtol=1e-10)
+    np.testing.assert_allclose(
+        jax.grad(reading)(jnp.asarray(0.43)), 0.4 + 0.5, rtol=1e-10
+    )
 
 
 def test_traced_sensor_outside_is_an_alarm():
@@ -165,19 +183,25 @@ def test_diffusion_is_conditioning_on_second_differences(alpha, rng, x64):
     noise = correlated_noise(jnp.asarray(std), jnp.asarray(alpha))
     correlations = alpha ** np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
     d = np.asarray(second_difference(n).operator.rows())
-    np.testing.assert_allclose(noise**2, np.diagonal(d @ (np.outer(std, std) * correlations) @ d.T))
+    np.testing.assert_allclose(
+        noise**2, np.diagonal(d @ (np.outer(std, std) * correlations) @ d.T)
+    )
     smooth = diffuse(prior, alpha)
     seen = noise > 0
     d, noise, covariance = d[seen], noise[seen], np.diag(std**2)
     gain = np.linalg.solve(d @ covariance @ d.T + np.diag(noise**2), d @ covariance).T
     want = covariance - gain @ d @ covariance
-    np.testing.assert_allclose(smooth.mean, prior.mean - gain @ d @ prior.mean, atol=1e-12)
+    np.testing.assert_allclose(
+        smooth.mean, prior.mean - gain @ d @ prior.mean, atol=1e-12
+    )
     np.testing.assert_allclose(smooth.covariance(), want, atol=1e-13)
     np.testing.assert_allclose(smooth.variance(), np.diagonal(want), atol=1e-13)
     live = std > 0
     u = np.where(live, rng.normal(size=n), prior.mean)
     e, block = (u - smooth.mean)[live], want[np.ix_(live, live)]
-    log_prob = -0.5 * (e @ np.linalg.solve(block, e) + np.linalg.slogdet(2 * np.pi * block)[1])
+    log_prob = -0.5 * (
+        e @ np.linalg.solve(block, e) + np.linalg.slogdet(2 * np.pi * block)[1]
+    )
     np.testing.assert_allclose(smooth.log_prob(jnp.asarray(u)), log_prob, rtol=1e-12)
 
 
@@ -188,7 +212,9 @@ def test_diffusion_then_mass_has_correct_slopes(rng, x64):
 
     def loss(mean, std, alpha):
         posterior = pc.condition(
-            diffuse(pc.Gaussian.diagonal(mean, std), alpha, throw=False), law, throw=False
+            diffuse(pc.Gaussian.diagonal(mean, std), alpha, throw=False),
+            law,
+            throw=False,
         ).posterior
         return jnp.sum(jnp.sin(posterior.mean)) + jnp.sum(posterior.std() ** 3)
 
@@ -197,7 +223,8 @@ def test_diffusion_then_mass_has_correct_slopes(rng, x64):
     run = jax.jit(loss)
     h = 1e-6
     up, down = (
-        run(*(a + s * h * d for a, d in zip(args, direction, strict=True))) for s in (1, -1)
+        run(*(a + s * h * d for a, d in zip(args, direction, strict=True)))
+        for s in (1, -1)
     )
     slopes = jax.jit(jax.grad(loss, (0, 1, 2)))(*args)
     got = sum(jnp.vdot(s, d) for s, d in zip(slopes, direction, strict=True))

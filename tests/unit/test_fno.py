@@ -1,4 +1,6 @@
-"""The FNO and its boundary-corrected form: shapes, resolution, normalisers, heads, messages."""
+"""The FNO and its boundary-corrected form: shapes, resolution, normalisers, heads,
+messages.
+"""
 
 from functools import lru_cache, partial
 
@@ -26,7 +28,10 @@ def random(rng, shape):
 def test_pieces(rng):
     u = random(rng, (2, 5, 4))
     layer = Pointwise(random(rng, (3, 2)), random(rng, (3,)))
-    expected = np.einsum("oi,ixy->oxy", layer.weight, u) + np.asarray(layer.bias)[:, None, None]
+    expected = (
+        np.einsum("oi,ixy->oxy", layer.weight, u)
+        + np.asarray(layer.bias)[:, None, None]
+    )
     np.testing.assert_allclose(layer(u), expected, atol=1e-5)
     np.testing.assert_allclose(gelu(u), jax.nn.gelu(u, approximate=False), atol=1e-6)
     samples = 3 + 2 * random(rng, (7, 2, 50))
@@ -41,7 +46,9 @@ def test_shapes_and_gradients_of_all_parameters(rng):
     fno = FNO.init(KEY, 2, 3, (3, 4), 6, 2, mlp=5, hidden=7, padding=(0.25, 2))
     u = random(rng, (2, 8, 9))
     assert fno.padded_points((8, 9)) == (2, 2)
-    value_and_grad = eqx.filter_value_and_grad(lambda f: (jnp.sum(f(u) ** 2), f(u)), has_aux=True)
+    value_and_grad = eqx.filter_value_and_grad(
+        lambda f: (jnp.sum(f(u) ** 2), f(u)), has_aux=True
+    )
     (_, out), grads = eqx.filter_jit(value_and_grad)(fno)
     assert out.shape == (3, 8, 9)
     assert all(float(jnp.abs(g).max()) > 0 for g in jax.tree.leaves(grads))
@@ -57,12 +64,16 @@ def test_low_rank_network_equals_the_dense_one(kind, rng):
 
 
 def test_resolution_invariance():
-    """Periodic band-limited input, no coordinates: 16, 32, 64 points agree at the shared points."""
+    """Periodic band-limited input, no coordinates: 16, 32, 64 points agree at the
+    shared points.
+    """
     fno = FNO.init(KEY, 1, 1, (3,), 8, 3, coordinates=False)
     out = {}
     for n in (16, 32, 64):
         x = 2 * np.pi * np.arange(n) / n
-        out[n] = call(fno, jnp.asarray(np.sin(x) + 0.5 * np.cos(2 * x), jnp.float32)[None])
+        out[n] = call(
+            fno, jnp.asarray(np.sin(x) + 0.5 * np.cos(2 * x), jnp.float32)[None]
+        )
     # The GELU's harmonics alias less and less.
     coarse = float(jnp.abs(out[32][:, ::2] - out[16]).max())
     fine = float(jnp.abs(out[64][:, ::2] - out[32]).max())
@@ -129,21 +140,33 @@ def test_boundary_network_meets_its_conditions(form, name, rng):
 
 
 def test_every_block_sees_the_boundary_values(rng):
-    """The data enter the network: the interior depends on them, not on the last step alone."""
+    """The data enter the network: the interior depends on them, not on the last step
+    alone.
+    """
     grid = Grid.uniform(0.0, 1.0, 16, "nodes")
     fno, u = FNO.init(KEY, 1, 1, (4,), 6, 2), random(rng, (1, 16))
     for form in ("lift", "eliminate"):
-        both = [eqx.filter_jit(BoundaryFNO(fno, form, every)) for every in (True, False)]
-        inner = [f(u, Boundary(Dirichlet(a)), grid)[:, 8] for f in both for a in (0.0, 1.0)]
+        both = [
+            eqx.filter_jit(BoundaryFNO(fno, form, every)) for every in (True, False)
+        ]
+        inner = [
+            f(u, Boundary(Dirichlet(a)), grid)[:, 8] for f in both for a in (0.0, 1.0)
+        ]
         assert abs(float(inner[0][0] - inner[1][0])) > 1e-3
-        if form == "eliminate":  # overwriting the output alone leaves the interior as it was
+        if (
+            form == "eliminate"
+        ):  # overwriting the output alone leaves the interior as it was
             np.testing.assert_array_equal(inner[2], inner[3])
 
 
 def test_heteroscedastic_head(rng):
-    """Mean meets the condition, variance is positive inside and zero on Dirichlet sides."""
+    """Mean meets the condition, variance is positive inside and zero on Dirichlet
+    sides.
+    """
     grid = Grid.uniform(0.0, 1.0, 16, "nodes")
-    fno = FNO.init(KEY, 1, 2, (4,), 6, 2, outputs=Normaliser(jnp.array([2.0]), jnp.array([3.0])))
+    fno = FNO.init(
+        KEY, 1, 2, (4,), 6, 2, outputs=Normaliser(jnp.array([2.0]), jnp.array([3.0]))
+    )
     boundary = Boundary((Dirichlet(1.5), Neumann(0.0)))
     mean, variance = eqx.filter_jit(BoundaryFNO.mean_and_variance)(
         BoundaryFNO(fno), random(rng, (1, 16)), boundary, grid

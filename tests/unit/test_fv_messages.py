@@ -6,7 +6,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from physcon.boundary import Boundary, Dirichlet, Neumann, Outflow, Periodic, Reflective, Robin
+from physcon.boundary import (
+    Boundary,
+    Dirichlet,
+    Neumann,
+    Outflow,
+    Periodic,
+    Reflective,
+    Robin,
+)
 from physcon.fv import (
     MUSCL,
     STATUS,
@@ -44,12 +52,16 @@ def test_ghost_cells_of_every_kind():
         return np.asarray(pad(u, grid.spacings[0], (lower, upper), 2, law, 0))[0]
 
     mirrored = np.array([-2.0, -0.5, *np.asarray(x), 8.5, 10.5])
-    np.testing.assert_allclose(padded(Neumann(3.0), Neumann(3.0)), 2 + 3 * mirrored, rtol=1e-6)
+    np.testing.assert_allclose(
+        padded(Neumann(3.0), Neumann(3.0)), 2 + 3 * mirrored, rtol=1e-6
+    )
     # u = 2 and u' = 3 at x = 0: a u + b u' = 2 - 3; at x = 7: 23 + 3.
     robin = padded(Robin(1.0, -1.0, -1.0), Robin(1.0, 1.0, 26.0))
     np.testing.assert_allclose(robin, 2 + 3 * mirrored, rtol=1e-6)
     v = np.asarray(u[0])
-    np.testing.assert_array_equal(padded(Outflow(), Dirichlet(9.0)), [v[0], v[0], *v, 9, 9])
+    np.testing.assert_array_equal(
+        padded(Outflow(), Dirichlet(9.0)), [v[0], v[0], *v, 9, 9]
+    )
     np.testing.assert_array_equal(padded(Periodic(), Periodic()), [*v[2:], *v, *v[:2]])
     walls = padded(Reflective(), Reflective())
     np.testing.assert_array_equal(walls, [-v[1], -v[0], *v, -v[3], -v[2]])
@@ -70,7 +82,8 @@ def test_a_boundary_value_may_vary_along_its_side():
 def test_weno_tables_are_the_published_ones():
     candidates, linear, factors = _tables(3)
     np.testing.assert_allclose(linear, [0.1, 0.6, 0.3], atol=1e-13)
-    # (2 v0 - 7 v1 + 11 v2)/6 in differences; smoothness 13/12 (v0 - 2 v1 + v2)² + 1/4 (...)².
+    # (2 v0 - 7 v1 + 11 v2)/6 in differences; smoothness 13/12 (v0 - 2 v1 + v2)² + 1/4
+    # (...)².
     np.testing.assert_allclose(candidates[0], [-1 / 3, 5 / 6], atol=1e-13)
     d = np.array([0.3, -0.7])
     own = sum((row @ d) ** 2 for row in factors[0])
@@ -153,14 +166,29 @@ def test_negative_pressure_too_few_steps_and_a_stalled_clock():
     assert float(out.t) == 0
 
     wave = jnp.sin(2 * jnp.pi * x)[None]
-    out = solve(wave, Burgers(), GRID, Boundary(Periodic()), times=[9.0], max_steps=3, throw=False)
+    out = solve(
+        wave,
+        Burgers(),
+        GRID,
+        Boundary(Periodic()),
+        times=[9.0],
+        max_steps=3,
+        throw=False,
+    )
     assert "max_steps" in STATUS[int(out.status)]
     assert int(out.steps) == 3
     with pytest.raises(eqx.EquinoxRuntimeError, match="max_steps"):
         solve(wave, Burgers(), GRID, Boundary(Periodic()), times=[9.0], max_steps=3)
 
     out = solve(
-        wave, Burgers(), GRID, Boundary(Periodic()), times=[2e4], start=1e4, dt=1e-5, throw=False
+        wave,
+        Burgers(),
+        GRID,
+        Boundary(Periodic()),
+        times=[2e4],
+        start=1e4,
+        dt=1e-5,
+        throw=False,
     )
     assert "resolution of time" in STATUS[int(out.status)]
 
@@ -176,9 +204,15 @@ def test_saved_times_are_met_exactly_and_a_source_acts():
 
 
 def test_numpy_states_and_wide_closures_keep_the_dtype():
-    """Integers and float64 from NumPy start in the default dtype; a float64 array inside of a
-    source or a flux, as under JAX_ENABLE_X64, doesn't widen the state."""
-    run = {"law": Advection(0.5), "grid": GRID, "boundary": Boundary(Periodic()), "times": [0.1]}
+    """Integers and float64 from NumPy start in the default dtype; a float64 array
+    inside of a source or a flux, as under JAX_ENABLE_X64, doesn't widen the state.
+    """
+    run = {
+        "law": Advection(0.5),
+        "grid": GRID,
+        "boundary": Boundary(Periodic()),
+        "times": [0.1],
+    }
     for u in (np.ones((1, 8), int), np.ones((1, 8))):
         assert solve(u, **run).u.dtype == jnp.result_type(float)
     with jax.enable_x64(True):

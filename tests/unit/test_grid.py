@@ -63,7 +63,9 @@ def test_a_changed_domain_neither_recompiles_nor_lacks_a_gradient():
     assert mass(jnp.asarray(1.0)) != mass(jnp.asarray(2.0))
     assert len(traces) == 1
     # Midpoint sum of x² over [0, L] is L³ (1/3 - 1/(12 n²)).
-    np.testing.assert_allclose(jax.grad(mass)(jnp.asarray(2.0)), 12 * (1 / 3 - 1 / 192), rtol=1e-6)
+    np.testing.assert_allclose(
+        jax.grad(mass)(jnp.asarray(2.0)), 12 * (1 / 3 - 1 / 192), rtol=1e-6
+    )
 
 
 @pytest.mark.parametrize("order", [1, 2, 3, 4])

@@ -1,4 +1,6 @@
-"""`import physcon` loads jax and equinox only, changes no global setting, and finds its parts."""
+"""`import physcon` loads jax and equinox only, changes no global setting, and finds its
+parts.
+"""
 
 import subprocess
 import sys
@@ -33,5 +35,7 @@ else:
 
 
 def test_import_is_light_and_leaves_jax_as_it_was():
-    done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", CODE], capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stderr

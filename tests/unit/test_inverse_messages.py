@@ -7,7 +7,12 @@ import pytest
 
 import physcon as pc
 from physcon import fv
-from physcon.inverse import evidence, laplace_sample, least_squares, maximum_a_posteriori
+from physcon.inverse import (
+    evidence,
+    laplace_sample,
+    least_squares,
+    maximum_a_posteriori,
+)
 
 PRIOR = pc.Gaussian.diagonal(jnp.zeros(2), jnp.ones(2))
 
@@ -36,13 +41,19 @@ def test_malformed_problems_are_refused(call, message):
 
 
 def test_status_tells_what_went_wrong():
-    """A model that is NaN, a minimiser that is stopped, a stationary point that is no minimum."""
+    """A model that is NaN, a minimiser that is stopped, a stationary point that is no
+    minimum.
+    """
 
     @jax.jit
     def statuses():
         nan = least_squares(lambda t: jnp.log(t - 1.0), PRIOR, throw=False)
         stopped = maximum_a_posteriori(
-            lambda t: jnp.sum((t - 3.0) ** 4), PRIOR, max_steps=2, covariance=False, throw=False
+            lambda t: jnp.sum((t - 3.0) ** 4),
+            PRIOR,
+            max_steps=2,
+            covariance=False,
+            throw=False,
         )
         saddle = maximum_a_posteriori(
             lambda t: t[0] ** 2 - t[1] ** 2, PRIOR, max_steps=9, throw=False
@@ -51,7 +62,9 @@ def test_status_tells_what_went_wrong():
 
     assert [int(s) for s in statuses()] == [1, 2, 3]
     with pytest.raises(RuntimeError, match="NaN or infinity"):
-        jax.jit(lambda: least_squares(lambda t: jnp.log(t - 1.0), PRIOR, covariance=False))()
+        jax.jit(
+            lambda: least_squares(lambda t: jnp.log(t - 1.0), PRIOR, covariance=False)
+        )()
 
 
 def test_unfinished_draws_are_nan_and_not_wrong():
@@ -61,6 +74,8 @@ def test_unfinished_draws_are_nan_and_not_wrong():
     @jax.jit
     def draws(key):
         z = jnp.zeros(20)
-        return laplace_sample(key, lambda t: a @ t, prior, z, (2,), max_steps=2, throw=False)
+        return laplace_sample(
+            key, lambda t: a @ t, prior, z, (2,), max_steps=2, throw=False
+        )
 
     assert bool(jnp.all(jnp.isnan(draws(jax.random.key(0)))))

@@ -1,4 +1,6 @@
-"""Files of arrays: three formats, whole or absent, nothing unpickled, the rest carried over."""
+"""Files of arrays: three formats, whole or absent, nothing unpickled, the rest carried
+over.
+"""
 
 import numpy as np
 import pytest
@@ -10,7 +12,10 @@ FORMATS = [".npz", ".h5", ".nc"]
 
 
 def arrays(rng) -> dict[str, np.ndarray]:
-    return {"mean": rng.normal(size=(3, 5)).astype(np.float32), "x": np.linspace(0, 1, 5)}
+    return {
+        "mean": rng.normal(size=(3, 5)).astype(np.float32),
+        "x": np.linspace(0, 1, 5),
+    }
 
 
 @pytest.mark.parametrize("ending", FORMATS)
@@ -37,7 +42,9 @@ def test_like_carries_everything_else_over(tmp_path, rng, ending):
 def test_netcdf_dimensions_coordinates_and_attributes_survive(tmp_path, rng):
     source, output = tmp_path / "in.nc", tmp_path / "out.nc"
     values = rng.normal(size=(2, 4))
-    data = xr.Dataset({"mean": (("t", "x"), values, {"units": "K"})}, {"x": np.arange(4.0)})
+    data = xr.Dataset(
+        {"mean": (("t", "x"), values, {"units": "K"})}, {"x": np.arange(4.0)}
+    )
     data.to_netcdf(source, engine="h5netcdf")
     write_arrays(output, {"mean": 2 * values}, like=source)
     with xr.open_dataset(output, engine="h5netcdf") as read:
@@ -52,7 +59,9 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, rng, endi
     path = tmp_path / f"a{ending}"
     original = arrays(rng)
     write_arrays(path, original)
-    with pytest.raises((TypeError, ValueError)):  # a shape that the file's own array refuses
+    with pytest.raises(
+        (TypeError, ValueError)
+    ):  # a shape that the file's own array refuses
         write_arrays(path, {"mean": np.ones((9, 9, 9))}, like=path, force=True)
     np.testing.assert_array_equal(read_arrays(path)["mean"], original["mean"])
     assert [p.name for p in tmp_path.iterdir()] == [path.name]

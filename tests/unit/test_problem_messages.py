@@ -7,16 +7,24 @@ import pytest
 
 from physcon.problems import PROBLEMS, Heat, Stefan
 
-BAD = {"heat": (0.0, -1.0), "pme": (0.0,), "stefan": (0.0, 1.0, 1.5), "advection": (-2.0,)}
+BAD = {
+    "heat": (0.0, -1.0),
+    "pme": (0.0,),
+    "stefan": (0.0, 1.0, 1.5),
+    "advection": (-2.0,),
+}
 BAD = BAD | {"burgers": (0.0, float("nan"), float("inf"))}
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [(name, value) for name, values in BAD.items() for value in values]
+    ("name", "value"),
+    [(name, value) for name, values in BAD.items() for value in values],
 )
 def test_parameters_outside_the_valid_range_are_refused(name, value):
     family = PROBLEMS[name]
-    expected = rf"expected {family.settings.parameter} in .*{name}.*got {value}; published:"
+    expected = (
+        rf"expected {family.settings.parameter} in .*{name}.*got {value}; published:"
+    )
     with pytest.raises(ValueError, match=expected):
         family(value)
     with pytest.raises(ValueError, match=expected):
@@ -45,7 +53,9 @@ def test_settings_agree_with_the_class(family):
     with pytest.raises(ValueError, match=r"shape \(\).*jax\.vmap"):
         family(jnp.array([settings.test[0]]))
     with pytest.raises(ValueError, match=r"expected one time.*jax\.vmap"):
-        problem.cell_averages(jnp.array([0.1, 0.2]), jnp.linspace(settings.x[0], settings.x[1], 3))
+        problem.cell_averages(
+            jnp.array([0.1, 0.2]), jnp.linspace(settings.x[0], settings.x[1], 3)
+        )
 
 
 @pytest.mark.parametrize("family", PROBLEMS.values(), ids=PROBLEMS.keys())
@@ -55,7 +65,9 @@ def test_problems_have_a_front_exactly_where_their_settings_say_so(family):
     if family.settings.has_front:
         assert problem.front(0.05).shape == ()
     else:
-        with pytest.raises(ValueError, match="expected a problem with a front, got 'heat'"):
+        with pytest.raises(
+            ValueError, match="expected a problem with a front, got 'heat'"
+        ):
             problem.front(0.05)
 
 

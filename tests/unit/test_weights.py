@@ -33,7 +33,9 @@ def test_round_trip_at_any_size(model, state_dict, saved, prefix):
     path = saved({prefix + name: array for name, array in state_dict.items()})
     loaded = load_torch_anp(path, heads=2)
     assert jax.tree.structure(loaded) == jax.tree.structure(model)
-    for got, expected in zip(jax.tree.leaves(loaded), jax.tree.leaves(model), strict=True):
+    for got, expected in zip(
+        jax.tree.leaves(loaded), jax.tree.leaves(model), strict=True
+    ):
         np.testing.assert_array_equal(got, expected)
 
 
@@ -47,7 +49,10 @@ def test_every_difference_is_named(state_dict, saved):
     message = str(error.value)
     assert "missing latent_encoder.mu.linear_layer.bias (8,)" in message
     assert "unexpected second_deriv_net.0.weight (4, 4)" in message
-    assert "decoder.linears.1.linear_layer.weight: expected (24, 24), got (24, 23)" in message
+    assert (
+        "decoder.linears.1.linear_layer.weight: expected (24, 24), got (24, 23)"
+        in message
+    )
 
 
 def test_foreign_files_are_refused(state_dict, saved, tmp_path):

@@ -1,12 +1,14 @@
-"""B S Bᵀ = 1 on the independent rows, whatever is redundant; pentadiagonal algebra = dense."""
+"""B S Bᵀ = 1 on the independent rows, whatever is redundant; pentadiagonal algebra =
+dense.
+"""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from physcon import _banded
-from physcon._whitening import whitening
+from physcon._numerics import banded
+from physcon._numerics.whitening import whitening
 
 
 def gram(rng, m, rank):
@@ -24,11 +26,15 @@ def test_whitener_is_a_root_of_the_pseudo_inverse(m, rank, rng, x64):
     found = whitening(jnp.asarray(s), 1e-14)
     b = np.asarray(found.whitener)
     np.testing.assert_allclose(b.T @ b, np.linalg.pinv(s, rcond=1e-12), atol=1e-9)
-    np.testing.assert_allclose(b @ s @ b.T, np.diag(1.0 * np.any(b != 0, axis=1)), atol=1e-11)
+    np.testing.assert_allclose(
+        b @ s @ b.T, np.diag(1.0 * np.any(b != 0, axis=1)), atol=1e-11
+    )
     assert np.sum(np.any(b != 0, axis=1)) == rank
     np.testing.assert_array_equal(np.sort(found.order.sum(0)), np.ones(m))
     if rank == m:  # determinant, and a triangle in pivot order
-        np.testing.assert_allclose(np.prod(found.diagonal) ** 2, np.linalg.det(s), rtol=1e-9)
+        np.testing.assert_allclose(
+            np.prod(found.diagonal) ** 2, np.linalg.det(s), rtol=1e-9
+        )
         np.testing.assert_allclose(np.triu(b @ found.order.T, 1), 0, atol=1e-12)
 
 
@@ -57,13 +63,21 @@ def test_pentadiagonal_algebra_equals_dense(n, rng, x64):
     for r in range(n - 2):
         h[r, r : r + 3] = stencil[:, r]
     dense = np.eye(n) + h.T @ h
-    matrix = _banded.normal_equations(jnp.asarray(stencil))
+    matrix = banded.normal_equations(jnp.asarray(stencil))
     np.testing.assert_allclose(matrix.diagonal, np.diagonal(dense), rtol=1e-14)
-    factor = jax.jit(_banded.cholesky)(matrix)
-    c = np.diag(factor.diagonal) + np.diag(factor.first[1:], -1) + np.diag(factor.second[2:], -2)
+    factor = jax.jit(banded.cholesky)(matrix)
+    c = (
+        np.diag(factor.diagonal)
+        + np.diag(factor.first[1:], -1)
+        + np.diag(factor.second[2:], -2)
+    )
     np.testing.assert_allclose(c @ c.T, dense, atol=1e-13)
     x = rng.normal(size=n)
-    np.testing.assert_allclose(_banded.solve_lower(factor, jnp.asarray(x)), np.linalg.solve(c, x))
-    np.testing.assert_allclose(_banded.solve_upper(factor, jnp.asarray(x)), np.linalg.solve(c.T, x))
+    np.testing.assert_allclose(
+        banded.solve_lower(factor, jnp.asarray(x)), np.linalg.solve(c, x)
+    )
+    np.testing.assert_allclose(
+        banded.solve_upper(factor, jnp.asarray(x)), np.linalg.solve(c.T, x)
+    )
     want = np.diagonal(np.linalg.inv(dense))
-    np.testing.assert_allclose(_banded.inverse_diagonal(factor), want, rtol=1e-12)
+    np.testing.assert_allclose(banded.inverse_diagonal(factor), want, rtol=1e-12)

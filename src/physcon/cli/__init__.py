@@ -1,6 +1,7 @@
 """The command line: `physcon constrain | predict | run | solve | report | info`.
 
-A command is a module here with HELP (one line), `parser(arguments)` and `main(options)`.
+A command is a module here with HELP (one line), `parser(arguments)` and
+`main(options)`.
 """
 
 import sys
@@ -19,7 +20,9 @@ COMMANDS = {
     "report": report,
     "info": info,
 }
-_ABOUT = "Predictions that obey the physics: conservation laws, boundary conditions, bounds."
+_ABOUT = (
+    "Predictions that obey the physics: conservation laws, boundary conditions, bounds."
+)
 #: `physcon run CONFIG`: jsonargparse has no positional configuration file.
 _WITH_CONFIG = ("run", "solve")
 
@@ -27,14 +30,23 @@ _WITH_CONFIG = ("run", "solve")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the `physcon` command; errors of the user end with one clear line."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    if len(arguments) > 1 and arguments[0] in _WITH_CONFIG and not arguments[1].startswith("-"):
+    if (
+        len(arguments) > 1
+        and arguments[0] in _WITH_CONFIG
+        and not arguments[1].startswith("-")
+    ):
         arguments.insert(1, "--config")
     elif len(arguments) == 1 and arguments[0] in _WITH_CONFIG:
         remedy = f"physcon {arguments[0]} configs/NAME.yaml, see --help"
-        sys.exit(f"physcon {arguments[0]}: expected a settings file, got none; {remedy}")
-    parser = ArgumentParser(prog="physcon", description=_ABOUT, version=f"physcon {__version__}")
+        sys.exit(
+            f"physcon {arguments[0]}: expected a settings file, got none; {remedy}"
+        )
+    parser = ArgumentParser(
+        prog="physcon", description=_ABOUT, version=f"physcon {__version__}"
+    )
     commands = parser.add_subcommands(required=True)
-    # Only the command that is asked for, so that `predict` needs nothing of what `run` does.
+    # Only the command that is asked for, so that `predict` needs nothing of what `run`
+    # does.
     asked = arguments[:1] if arguments[:1] and arguments[0] in COMMANDS else COMMANDS
     for name in asked:
         command = COMMANDS[name]
@@ -59,10 +71,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _message(error: Exception) -> str | None:
-    """What went wrong, in the user's terms; None: a fault of the program, which keeps its stack.
+    """What went wrong, in the user's terms; None: a fault of the program, which keeps
+    its stack.
 
-    A check at run time (`eqx.error_if`) comes wrapped in stacks and advice to programmers. A
-    missing package is named, with its extra, in an error raised from the import's own.
+    A check at run time (`eqx.error_if`) comes wrapped in stacks and advice to
+    programmers. A missing package is named, with its extra, in an error raised from the
+    import's own.
     """
     if isinstance(error, ImportError):
         return str(error) if isinstance(error.__cause__, ImportError) else None

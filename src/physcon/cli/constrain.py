@@ -23,10 +23,14 @@ def parser(arguments: Sequence[str]) -> ArgumentParser:
 
     constrain = ArgumentParser(description=_DESCRIPTION)
     constrain.add_argument("predictions", type=Path, help="the model's predictions")
-    constrain.add_argument("-o", "--output", type=Path, required=True, help="file to write")
+    constrain.add_argument(
+        "-o", "--output", type=Path, required=True, help="file to write"
+    )
     constrain.add_class_arguments(Law)
     constrain.add_class_arguments(Names, "names")
-    constrain.add_argument("--force", action="store_true", help="replace an existing output")
+    constrain.add_argument(
+        "--force", action="store_true", help="replace an existing output"
+    )
     return constrain
 
 
@@ -35,5 +39,7 @@ def main(options: Namespace) -> None:
     from physcon.constrain import Law, Names, constrain_file
 
     law, names = from_options(Law, options), from_options(Names, options.names)
-    print(constrain_file(options.predictions, options.output, law, names, options.force))
+    print(
+        constrain_file(options.predictions, options.output, law, names, options.force)
+    )
     print(f"written: {options.output}")

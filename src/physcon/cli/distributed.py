@@ -1,4 +1,6 @@
-"""The options of a command that several processes run together, and how this one joins them."""
+"""The options of a command that several processes run together, and how this one joins
+them.
+"""
 
 from jsonargparse import ArgumentParser, Namespace
 
@@ -8,11 +10,17 @@ from physcon._checks import require
 def add_options(parser: ArgumentParser, shared: str) -> None:
     """--distributed, which shares something among several processes, and who they are."""
     parser.add_argument(
-        "--distributed", action="store_true", help=f"share {shared} among several processes"
+        "--distributed",
+        action="store_true",
+        help=f"share {shared} among several processes",
     )
     parser.add_argument("--coordinator", default=None, help="host:port of process 0")
-    parser.add_argument("--processes", type=int, default=None, help="number of processes")
-    parser.add_argument("--process_id", type=int, default=None, help="number of this one, from 0")
+    parser.add_argument(
+        "--processes", type=int, default=None, help="number of processes"
+    )
+    parser.add_argument(
+        "--process_id", type=int, default=None, help="number of this one, from 0"
+    )
 
 
 def joined(options: Namespace) -> bool:
@@ -24,7 +32,9 @@ def joined(options: Namespace) -> bool:
     """
     given = [options.coordinator, options.processes, options.process_id]
     if not options.distributed:
-        require(given == [None] * 3, "--distributed with them", given, "add --distributed")
+        require(
+            given == [None] * 3, "--distributed with them", given, "add --distributed"
+        )
         return False
     from physcon.parallel import processes
 

@@ -32,7 +32,10 @@ def provenance() -> dict[str, Any]:
     import jax
 
     commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent
+        ["git", "rev-parse", "HEAD"],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parent,
     )
     return {
         "physcon": __version__,
@@ -41,6 +44,7 @@ def provenance() -> dict[str, Any]:
         "device": jax.devices()[0].device_kind,
         "cores": os.cpu_count(),
         "versions": {
-            name: version(name) for name in ("jax", "jaxlib", "equinox", "optax", "numpy")
+            name: version(name)
+            for name in ("jax", "jaxlib", "equinox", "optax", "numpy")
         },
     }

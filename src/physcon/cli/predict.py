@@ -19,13 +19,24 @@ def parser(arguments: Sequence[str]) -> ArgumentParser:
     """Files, and what to do with dtypes and compiled code."""
     predict = ArgumentParser(description=_DESCRIPTION)
     predict.add_argument("artifact", type=Path, help="file of physcon.export")
-    predict.add_argument("input", type=Path, nargs="?", default=None, help="file of input arrays")
-    predict.add_argument("-o", "--output", type=Path, default=None, help="file to write")
-    predict.add_argument("--cast", action="store_true", help="convert inputs to the right dtype")
     predict.add_argument(
-        "--compile_cache", type=Path, default=None, help="folder to keep compiled code in"
+        "input", type=Path, nargs="?", default=None, help="file of input arrays"
     )
-    predict.add_argument("--force", action="store_true", help="replace an existing output")
+    predict.add_argument(
+        "-o", "--output", type=Path, default=None, help="file to write"
+    )
+    predict.add_argument(
+        "--cast", action="store_true", help="convert inputs to the right dtype"
+    )
+    predict.add_argument(
+        "--compile_cache",
+        type=Path,
+        default=None,
+        help="folder to keep compiled code in",
+    )
+    predict.add_argument(
+        "--force", action="store_true", help="replace an existing output"
+    )
     return predict
 
 
@@ -63,5 +74,7 @@ def main(options: Namespace) -> None:
     for name, x in outputs.items():
         wrong = int(np.sum(~np.isfinite(x)))
         if wrong:
-            print(f"{name}: {wrong} of {x.size} numbers are NaN or infinite: check the inputs")
+            print(
+                f"{name}: {wrong} of {x.size} numbers are NaN or infinite: check the inputs"
+            )
     print(f"written by {jax.devices()[0].device_kind}: {options.output}")

@@ -20,5 +20,10 @@ def main(options: Namespace) -> None:
     from physcon._checks import require
 
     table = options.folder / "table.txt"
-    require(table.is_file(), "a finished run", f"no {table}", "finish it: physcon run ... --resume")
+    require(
+        table.is_file(),
+        "a finished run",
+        f"no {table}",
+        "finish it: physcon run ... --resume",
+    )
     print(table.read_text(), end="")

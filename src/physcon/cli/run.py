@@ -33,7 +33,9 @@ Under Slurm, Open MPI or Kubernetes nothing else is needed; elsewhere say who is
 
 
 class Study(NamedTuple):
-    """Where the settings (a dataclass, PRESETS if any) and `run` are; the files that it takes."""
+    """Where the settings (a dataclass, PRESETS if any) and `run` are; the files that it
+    takes.
+    """
 
     settings: str
     config: str
@@ -63,7 +65,9 @@ STUDIES = {
         "physcon.studies.operator",
         {"data": "folder of the public data (.npz)"},
     ),
-    "boon": Study("physcon.studies.boon_config", "BoonConfig", "physcon.studies.boon", {}),
+    "boon": Study(
+        "physcon.studies.boon_config", "BoonConfig", "physcon.studies.boon", {}
+    ),
     "inverse_assimilation": _inverse("assimilation", "AssimilationConfig"),
     "inverse_cavity": Study(
         "physcon.studies.inverse.cavity_flows",
@@ -85,22 +89,37 @@ def parser(arguments: Sequence[str]) -> ArgumentParser:
     study = STUDIES.get(name, STUDIES[_DEFAULT])
     settings = import_module(study.settings)
     run = ArgumentParser(description=_DESCRIPTION, usage="physcon run CONFIG [options]")
-    run.add_argument("--config", action="config", help="YAML file of settings: the CONFIG")
-    run.add_argument("--study", choices=sorted(STUDIES), default=_DEFAULT, help="which study")
-    presets = getattr(settings, "PRESETS", {"quick": {}})  # a study of one size has none
-    run.add_argument("--preset", choices=sorted(presets), default="quick", help="size of the run")
     run.add_argument(
-        "--presets", type=dict, default={}, help="in CONFIG: what each preset changes there"
+        "--config", action="config", help="YAML file of settings: the CONFIG"
+    )
+    run.add_argument(
+        "--study", choices=sorted(STUDIES), default=_DEFAULT, help="which study"
+    )
+    presets = getattr(
+        settings, "PRESETS", {"quick": {}}
+    )  # a study of one size has none
+    run.add_argument(
+        "--preset", choices=sorted(presets), default="quick", help="size of the run"
+    )
+    run.add_argument(
+        "--presets",
+        type=dict,
+        default={},
+        help="in CONFIG: what each preset changes there",
     )
     run.add_argument("--output", type=Path, default=None, help="run folder")
-    run.add_argument("--resume", action="store_true", help="go on with the run in that folder")
+    run.add_argument(
+        "--resume", action="store_true", help="go on with the run in that folder"
+    )
     distributed.add_options(run, "the training")
     for file, meaning in study.files.items():
         run.add_argument(f"--{file}", type=Path, default=None, help=meaning)
     run.add_argument("--quiet", action="store_true", help="no progress bars")
     run.add_class_arguments(getattr(settings, study.config))
     if "law" in content:
-        run.error("expected the settings of a study, got those of one solution; physcon solve")
+        run.error(
+            "expected the settings of a study, got those of one solution; physcon solve"
+        )
     preset = _option(arguments, "--preset") or content.get("preset", "quick")
     run.set_defaults(presets.get(preset, {}))
     own = content.get("presets", {})
@@ -149,7 +168,9 @@ def main(options: Namespace) -> None:
 
 
 def _mesh(options: Namespace) -> Any:
-    """The mesh over all processes, once this one has joined them; None for a run by itself."""
+    """The mesh over all processes, once this one has joined them; None for a run by
+    itself.
+    """
     if not distributed.joined(options):
         return None
     from physcon.parallel import processes
@@ -158,7 +179,9 @@ def _mesh(options: Namespace) -> Any:
 
 
 def _content(arguments: Sequence[str]) -> dict[str, Any]:
-    """The settings file, read before there is a parser, which it shapes: its study and presets."""
+    """The settings file, read before there is a parser, which it shapes: its study and
+    presets.
+    """
     path = _option(arguments, "--config")
     try:
         content = yaml.safe_load(Path(path).read_text()) if path else None

@@ -14,5 +14,7 @@ def from_options(kind: type[Settings], options: Namespace) -> Settings:
     for f in dataclasses.fields(kind):  # type: ignore[arg-type]
         value = options[f.name]
         nested: Any = f.type
-        values[f.name] = from_options(nested, value) if isinstance(value, Namespace) else value
+        values[f.name] = (
+            from_options(nested, value) if isinstance(value, Namespace) else value
+        )
     return kind(**values)

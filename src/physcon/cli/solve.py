@@ -31,10 +31,16 @@ def parser(arguments: Sequence[str]) -> ArgumentParser:
     """The settings of one solution."""
     from physcon.studies.solver.settings import SolveConfig
 
-    solve = ArgumentParser(description=_DESCRIPTION, usage="physcon solve CONFIG [options]")
-    solve.add_argument("--config", action="config", help="YAML file of settings: the CONFIG")
+    solve = ArgumentParser(
+        description=_DESCRIPTION, usage="physcon solve CONFIG [options]"
+    )
+    solve.add_argument(
+        "--config", action="config", help="YAML file of settings: the CONFIG"
+    )
     solve.add_argument("--output", type=Path, default=None, help="run folder")
-    solve.add_argument("--resume", action="store_true", help="go on with the run in that folder")
+    solve.add_argument(
+        "--resume", action="store_true", help="go on with the run in that folder"
+    )
     solve.add_argument(
         "--mesh",
         type=int,
@@ -54,8 +60,8 @@ def main(options: Namespace) -> None:
     from physcon._mesh import is_writer
     from physcon.parallel import processes
     from physcon.studies.folder import prepare_folder
+    from physcon.studies.solver._run import checked, run
     from physcon.studies.solver.division import divided
-    from physcon.studies.solver.run import checked, run
     from physcon.studies.solver.settings import SolveConfig
 
     config = from_options(SolveConfig, options)
@@ -68,7 +74,9 @@ def main(options: Namespace) -> None:
         prepare_folder(folder, identity, options.resume)
         if is_writer():
             write_json(folder / "provenance.json", provenance() | {"seed": config.seed})
-        run(config, setup, folder, progress=not options.quiet and is_writer(), mesh=mesh)
+        run(
+            config, setup, folder, progress=not options.quiet and is_writer(), mesh=mesh
+        )
     if is_writer():
         print((folder / "table.txt").read_text(), end="")
         print(f"solution and figures: {folder}")

@@ -1,14 +1,16 @@
-"""Which points of a bounded field sit on their bounds: the dual of a projection onto laws in a box.
+"""Which points of a bounded field sit on their bounds: the dual of a projection onto
+laws in a box.
 
     minimise Σ (u - μ)² / (2 V)   subject to   G u + N λ = b,   l <= u <= h
 
-has the solution u(λ) = clip(μ + V Gᵀ λ, l, h), where the multipliers λ make F(λ) = G u(λ) + N λ - b
-vanish. F is the gradient of a convex, piecewise quadratic function, so Newton's method on it with
-an exact line search converges from everywhere, in a handful of steps.
+has the solution u(λ) = clip(μ + V Gᵀ λ, l, h), where the multipliers λ make F(λ) = G
+u(λ) + N λ - b vanish. F is the gradient of a convex, piecewise quadratic function, so
+Newton's method on it with an exact line search converges from everywhere, in a handful
+of steps.
 
-Source: one row is the continuous quadratic knapsack (Cominetti, Mascarenhas and Silva, Math. Prog.
-Comput. 6 (2014) 151); several: semismooth Newton on the dual (Qi and Sun, SIAM J. Matrix Anal.
-Appl. 28 (2006) 360).
+Source: one row is the continuous quadratic knapsack (Cominetti, Mascarenhas and Silva,
+Math. Prog. Comput. 6 (2014) 151); several: semismooth Newton on the dual (Qi and Sun,
+SIAM J. Matrix Anal. Appl. 28 (2006) 360).
 """
 
 from collections.abc import Callable
@@ -17,7 +19,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from physcon._linalg import combine, gram, inner
+from physcon._numerics.products import combine, gram, inner
 from physcon._typing import Array, Bool, Float, Int, Scalar
 
 
@@ -47,11 +49,12 @@ class ActiveSet(NamedTuple):
 def nondecreasing_root(
     fn: Callable[[Scalar], tuple[Scalar, Scalar, Scalar]], start: Scalar, reach: Scalar
 ) -> Scalar:
-    """t with fn(t) = 0 for a nondecreasing, piecewise linear function: safeguarded Newton.
+    """t with fn(t) = 0 for a nondecreasing, piecewise linear function: safeguarded
+    Newton.
 
-    `fn` returns value, slope, and the size below which a value counts as zero. Newton's step is
-    taken where it stays inside the bracket and the value halves; else the bracket is bisected, or,
-    while a side is open, left by twice the last `reach`.
+    `fn` returns value, slope, and the size below which a value counts as zero. Newton's
+    step is taken where it stays inside the bracket and the value halves; else the
+    bracket is bisected, or, while a side is open, left by twice the last `reach`.
     """
     rounding = 4 * jnp.finfo(start.dtype).eps
 
@@ -89,8 +92,12 @@ def nondecreasing_root(
         )
 
     infinity = jnp.full_like(start, jnp.inf)
-    first = State(start, -infinity, infinity, reach, infinity, jnp.int32(0), jnp.array(False))
-    return jax.lax.while_loop(lambda s: ~s.done & (s.count < _LINE_STEPS), body, first).t
+    first = State(
+        start, -infinity, infinity, reach, infinity, jnp.int32(0), jnp.array(False)
+    )
+    return jax.lax.while_loop(
+        lambda s: ~s.done & (s.count < _LINE_STEPS), body, first
+    ).t
 
 
 def find_active_set(problem: Problem) -> ActiveSet:
@@ -108,8 +115,12 @@ def find_active_set(problem: Problem) -> ActiveSet:
 
     def misfit(v: Array, u: Array, free: Array) -> tuple[Array, Array]:
         """(d F, size of the terms of d F). A point that moves is a sum with its mean."""
-        bound = inner(size, jnp.abs(u) + jnp.where(free, jnp.abs(mean), 0)) + jnp.abs(value)
-        return d * (inner(rows, u) + noise * d * v - value), d * (bound + noise * jnp.abs(d * v))
+        bound = inner(size, jnp.abs(u) + jnp.where(free, jnp.abs(mean), 0)) + jnp.abs(
+            value
+        )
+        return d * (inner(rows, u) + noise * d * v - value), d * (
+            bound + noise * jnp.abs(d * v)
+        )
 
     def jacobian(free: Array) -> Array:
         moving = jnp.where(free, jnp.sqrt(variance), 0)[None] * rows
@@ -120,17 +131,24 @@ def find_active_set(problem: Problem) -> ActiveSet:
         u, free = field(v)
         f, terms = misfit(v, u, free)
         error = jnp.max(jnp.abs(f) / jnp.where(terms > 0, terms, 1))
-        # Regularised in proportion to the error: points on their bounds may hide a row entirely.
+        # Regularised in proportion to the error: points on their bounds may hide a row
+        # entirely.
         shift = jnp.clip(_SHIFT * jnp.sqrt(jnp.sum(f**2)), 1e-12, _SHIFT)
-        factor = jnp.linalg.cholesky(jacobian(free) + shift * jnp.eye(f.size, dtype=f.dtype))
+        factor = jnp.linalg.cholesky(
+            jacobian(free) + shift * jnp.eye(f.size, dtype=f.dtype)
+        )
         step = -jax.scipy.linalg.cho_solve((factor, True), f)
         along = combine(d * step, rows)
         several = float(f.size > 1)  # one row is solved by its first line search
         coarse = 0.1 * several * jnp.abs(jnp.sum(step * f))
-        proximal = several * shift * jnp.sum(step**2)  # no escape along rows that contradict
+        proximal = (
+            several * shift * jnp.sum(step**2)
+        )  # no escape along rows that contradict
 
         def slope_along(t: Scalar) -> tuple[Scalar, Scalar, Scalar]:
-            """Of the dual function, at v + t step: (d/dt, d²/dt², rounding of the former)."""
+            """Of the dual function, at v + t step: (d/dt, d²/dt², rounding of the
+            former).
+            """
             y = u_start + t * (variance * along)
             u = jnp.clip(y, lower, upper)
             free = (lower < y) & (y < upper)
@@ -140,7 +158,11 @@ def find_active_set(problem: Problem) -> ActiveSet:
             axes = tuple(range(y.ndim))
             total, curvature, magnitude = jax.lax.reduce(terms, zeros, _add, axes)
             penalty = noise * d * d
-            first = total + jnp.sum(step * (penalty * (v + t * step) - d * value)) + t * proximal
+            first = (
+                total
+                + jnp.sum(step * (penalty * (v + t * step) - d * value))
+                + t * proximal
+            )
             magnitude = magnitude + jnp.sum(jnp.abs(step * d * value))
             second = curvature + jnp.sum(penalty * step**2) + proximal
             return first, second, jnp.maximum(_ROUNDING * magnitude, coarse)
@@ -148,12 +170,18 @@ def find_active_set(problem: Problem) -> ActiveSet:
         u_start = mean + variance * combine(d * v, rows)
         one = jnp.ones((), f.dtype)
         t = nondecreasing_root(slope_along, one, one)
-        # Repeated rows whose values differ by rounding leave an error that no step reduces.
+        # Repeated rows whose values differ by rounding leave an error that no step
+        # reduces.
         done = (error <= _ROUNDING) | ((error <= _TOLERANCE) & (error > 0.5 * last))
         done = done | ~jnp.isfinite(error)
         return jnp.where(done, v, v + t * step), done, count + 1, error
 
-    start = (jnp.zeros_like(value), jnp.array(False), jnp.int32(0), jnp.array(jnp.inf, mean.dtype))
+    start = (
+        jnp.zeros_like(value),
+        jnp.array(False),
+        jnp.int32(0),
+        jnp.array(jnp.inf, mean.dtype),
+    )
     running = lambda s: ~s[1] & (s[2] < _NEWTON_STEPS)  # noqa: E731
     v, _, count, _ = jax.lax.while_loop(running, newton_step, start)
     u, free = field(v)
@@ -163,7 +191,9 @@ def find_active_set(problem: Problem) -> ActiveSet:
         below=(y < lower) | (lower == upper),
         above=y > upper,
         multiplier=d * v,
-        dependent=_dependent(jacobian(free | ((y == lower) | (y == upper)) & (lower < upper))),
+        dependent=_dependent(
+            jacobian(free | ((y == lower) | (y == upper)) & (lower < upper))
+        ),
         converged=jnp.all(jnp.abs(f) <= _TOLERANCE * terms),
         iterations=count,
     )
@@ -185,6 +215,7 @@ def _add(a: tuple[Array, ...], b: tuple[Array, ...]) -> tuple[Array, ...]:
 _LINE_STEPS = 200
 _NEWTON_STEPS = 60
 _SHIFT = 1e-3
-#: Relative to the sum of absolute terms, in float64: zero; and met to the rounding of float32.
+#: Relative to the sum of absolute terms, in float64: zero; and met to the rounding of
+#: float32.
 _ROUNDING = 1e-13
 _TOLERANCE = 5e-7

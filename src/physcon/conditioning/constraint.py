@@ -4,7 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from physcon._checks import require, require_shape
-from physcon._linalg import float64_primal, floating
+from physcon._numerics.float64 import float64_primal, floating
 from physcon._typing import Array, ArrayLike, Float
 from physcon.grid import Grid
 from physcon.linear_map import LinearMap, Rows
@@ -14,10 +14,9 @@ from physcon.quadrature import Rule
 class LinearConstraint(eqx.Module):
     """What is known of a field: ``operator.mv(u) = value + noise_std * white noise``.
 
-    Attributes:
-        operator: observation operator G, from fields ``(*x)`` to row values ``(m)``.
-        value: right-hand side b, ``(m)``; in the units of G u.
-        noise_std: standard deviation per row, ``(m)``; rows with zero hold exactly; None: all do.
+    Attributes: operator: observation operator G, from fields ``(*x)`` to row values
+        ``(m)``. value: right-hand side b, ``(m)``; in the units of G u. noise_std:
+        standard deviation per row, ``(m)``; rows with zero hold exactly; None: all do.
     """
 
     operator: LinearMap
@@ -57,7 +56,8 @@ def integral(
     where: ArrayLike | None = None,
     components: int | None = None,
 ) -> LinearConstraint:
-    """The integral of the field over the domain equals `value`: one row, global conservation.
+    """The integral of the field over the domain equals `value`: one row, global
+    conservation.
 
     Args:
         domain: a `Grid` (1-D to 3-D), whose quadrature weights make the row, or the weights
@@ -82,17 +82,30 @@ def integral(
     if isinstance(domain, Grid):
         weights = domain.weights(rule)
     else:
-        require(rule is None, "no rule beside explicit weights", repr(rule), "drop one of them")
+        require(
+            rule is None,
+            "no rule beside explicit weights",
+            repr(rule),
+            "drop one of them",
+        )
         weights = floating(domain)
     if where is not None:
         require_shape(jnp.asarray(where), weights.shape, "where")
         weights = weights * jnp.asarray(where, weights.dtype)
     if components is None:
-        require(jnp.ndim(value) == 0, "a scalar value", jnp.shape(value), "batch with jax.vmap")
+        require(
+            jnp.ndim(value) == 0,
+            "a scalar value",
+            jnp.shape(value),
+            "batch with jax.vmap",
+        )
         rows = weights[None]
     else:
         eye = jnp.eye(components, dtype=weights.dtype)
-        rows = eye.reshape(components, components, *(1,) * weights.ndim) * weights[None, None]
+        rows = (
+            eye.reshape(components, components, *(1,) * weights.ndim)
+            * weights[None, None]
+        )
         require(
             jnp.shape(value) in ((), (components,)),
             f"one value, or one for each of {components} components",
@@ -100,5 +113,11 @@ def integral(
             "batch with jax.vmap",
         )
     m, dtype = rows.shape[:1], rows.dtype
-    noise = None if noise_std is None else jnp.broadcast_to(jnp.asarray(noise_std, dtype), m)
-    return LinearConstraint(Rows(rows), jnp.broadcast_to(jnp.asarray(value, dtype), m), noise)
+    noise = (
+        None
+        if noise_std is None
+        else jnp.broadcast_to(jnp.asarray(noise_std, dtype), m)
+    )
+    return LinearConstraint(
+        Rows(rows), jnp.broadcast_to(jnp.asarray(value, dtype), m), noise
+    )

@@ -1,8 +1,9 @@
-"""What a Gaussian over a field says of derived quantities: covariances, totals, fluxes, quantiles.
+"""What a Gaussian over a field says of derived quantities: covariances, totals, fluxes,
+quantiles.
 
-A linear quantity A u of a Gaussian field is Gaussian again, with mean A μ and root A R: most
-functions here are that sentence for another A. Nothing n-by-n is formed. What is not linear, the
-position of a shock, is asked of draws.
+A linear quantity A u of a Gaussian field is Gaussian again, with mean A μ and root A R:
+most functions here are that sentence for another A. Nothing n-by-n is formed. What is
+not linear, the position of a shock, is asked of draws.
 """
 
 import jax
@@ -11,7 +12,7 @@ from jax.scipy.special import ndtri
 
 from physcon import metrics
 from physcon._checks import require
-from physcon._linalg import float64_primal
+from physcon._numerics.float64 import float64_primal
 from physcon._typing import Array, ArrayLike, Float, Int, PRNGKeyArray
 from physcon.conditioning.gaussian import Gaussian
 from physcon.grid import Grid
@@ -19,7 +20,8 @@ from physcon.linear_map import Compose, LinearMap, Rows
 
 
 def linear_image(gaussian: Gaussian, operator: LinearMap) -> Gaussian:
-    """The distribution of A u: its mean, variance, samples and covariance are those of A u.
+    """The distribution of A u: its mean, variance, samples and covariance are those of
+    A u.
 
     Shapes: u ``(*x)``, A u of the operator's output shape.
 
@@ -35,13 +37,17 @@ def total(gaussian: Gaussian, grid: Grid) -> Gaussian:
 
     Exact for cell averages, by quadrature for nodal values (`Grid.weights`).
     """
-    return linear_image(gaussian, Rows(grid.weights()[None].astype(gaussian.mean.dtype)))
+    return linear_image(
+        gaussian, Rows(grid.weights()[None].astype(gaussian.mean.dtype))
+    )
 
 
 def values_at(gaussian: Gaussian, index: Int[Array, "k axes"]) -> Gaussian:
-    """The field at k chosen points, given by their indices: a probe, the flux through a face.
+    """The field at k chosen points, given by their indices: a probe, the flux through a
+    face.
 
-    For fields joined by `join_fields` the index counts along the concatenation, ``(k, 1)``.
+    For fields joined by `join_fields` the index counts along the concatenation, ``(k,
+    1)``.
     """
     shape = gaussian.mean.shape
     require(
@@ -58,7 +64,9 @@ def covariance_apply(gaussian: Gaussian, u: Float[Array, "*x"]) -> Float[Array, 
     return _covariance(gaussian.root, u)
 
 
-def covariance_columns(gaussian: Gaussian, index: Int[Array, "k axes"]) -> Float[Array, "k *x"]:
+def covariance_columns(
+    gaussian: Gaussian, index: Int[Array, "k axes"]
+) -> Float[Array, "k *x"]:
     """Covariance of the field with its value at k chosen points, one field per point."""
     rows = _one_hot(index, gaussian.mean)
     return jax.vmap(lambda row: _covariance(gaussian.root, row))(rows)
@@ -77,7 +85,9 @@ def quantile(gaussian: Gaussian, probability: ArrayLike) -> Float[Array, "*x"]:
     >>> quantile(Gaussian.diagonal(jnp.ones(1), jnp.ones(1)), 0.5).tolist()
     [1.0]
     """
-    return gaussian.mean + gaussian.std() * ndtri(jnp.asarray(probability, gaussian.mean.dtype))
+    return gaussian.mean + gaussian.std() * ndtri(
+        jnp.asarray(probability, gaussian.mean.dtype)
+    )
 
 
 def shock_positions(
@@ -88,12 +98,16 @@ def shock_positions(
     threshold: ArrayLike = 0.0,
     interpolate: bool = False,
 ) -> metrics.ShockPosition:
-    """Where `number` draws first fall to the threshold (`metrics.shock_position`), ``(number)``.
+    """Where `number` draws first fall to the threshold (`metrics.shock_position`),
+    ``(number)``.
 
-    Draws are pathwise: no covariance is factorised, and each obeys the exact constraints.
+    Draws are pathwise: no covariance is factorised, and each obeys the exact
+    constraints.
     """
     draws = gaussian.sample(key, (number,))
-    return jax.vmap(lambda u: metrics.shock_position(x, u, threshold, interpolate))(draws)
+    return jax.vmap(lambda u: metrics.shock_position(x, u, threshold, interpolate))(
+        draws
+    )
 
 
 def shock_position_quantile(
@@ -104,10 +118,11 @@ def shock_position_quantile(
     number: int = 1000,
     threshold: ArrayLike = 0.0,
 ) -> Float[Array, "..."]:
-    """Quantiles of the first crossing of a threshold, over `number` draws; of probability's shape.
+    """Quantiles of the first crossing of a threshold, over `number` draws; of
+    probability's shape.
 
-    The standard error of the probability is √(p (1 - p) / number). A draw that doesn't fall to the
-    threshold counts as a crossing at the last point, or beyond.
+    The standard error of the probability is √(p (1 - p) / number). A draw that doesn't
+    fall to the threshold counts as a crossing at the last point, or beyond.
 
     >>> x = jnp.linspace(0.0, 1.0, 11)
     >>> front = Gaussian.diagonal(0.55 - x, jnp.full(11, 1e-3))
@@ -119,7 +134,9 @@ def shock_position_quantile(
     return jnp.quantile(found.position, jnp.asarray(probability, found.position.dtype))
 
 
-def _one_hot(index: Int[Array, "k axes"], like: Float[Array, "*x"]) -> Float[Array, "k *x"]:
+def _one_hot(
+    index: Int[Array, "k axes"], like: Float[Array, "*x"]
+) -> Float[Array, "k *x"]:
     zero = jnp.zeros((index.shape[0], *like.shape), like.dtype)
     return zero.at[(jnp.arange(index.shape[0]), *index.T)].set(1)
 

@@ -3,21 +3,26 @@
 import jax
 import jax.numpy as jnp
 
-from physcon._linalg import Pair, along_rows, combine, gram, inner, join, lower_inverse
+from physcon._numerics.float64 import Pair, join
+from physcon._numerics.products import along_rows, combine, gram, inner
+from physcon._numerics.small import lower_inverse
+from physcon._numerics.whitening import whitening
 from physcon._typing import Array, Bool, Float, Scalar, Shape
-from physcon._whitening import whitening
 from physcon.conditioning.gain import REDUNDANT, whiten
 from physcon.linear_map import ROUNDING, LinearMap
 
 
 class Downdate(LinearMap):
-    """Root of a posterior covariance, R' = R (I - W̃ᵀ M W̃), of the prior root's own shape.
+    """Root of a posterior covariance, R' = R (I - W̃ᵀ M W̃), of the prior root's own
+    shape.
 
-    W̃ = d G R are the scaled whitened rows, d S d = L Lᵀ, B = L⁻¹, and M = L⁻ᵀ (L + d σ)⁻¹, which
-    is BᵀB for exact rows; then R' R'ᵀ = Σ - Σ Gᵀ S⁻¹ G Σ. (L triangular up to the pivot order.)
-    W itself is kept where it is small (`whitened`), else formed again.
+    W̃ = d G R are the scaled whitened rows, d S d = L Lᵀ, B = L⁻¹, and M = L⁻ᵀ (L + d
+    σ)⁻¹, which is BᵀB for exact rows; then R' R'ᵀ = Σ - Σ Gᵀ S⁻¹ G Σ. (L triangular up
+    to the pivot order.) W itself is kept where it is small (`whitened`), else formed
+    again.
 
-    Source: Potter's square-root update in the vector form of Andrews, AIAA J. 6 (1968) 1165.
+    Source: Potter's square-root update in the vector form of Andrews, AIAA J. 6 (1968)
+        1165.
     """
 
     root: LinearMap
@@ -47,7 +52,9 @@ class Downdate(LinearMap):
         return along_rows(self.scale, w)
 
     def _factors(self) -> tuple[Float[Array, "m m"], Float[Array, "m m"]]:
-        """B and (L + d σ)⁻¹ = (1 + B d σ)⁻¹ B; their product, the first one transposed, is M."""
+        """B and (L + d σ)⁻¹ = (1 + B d σ)⁻¹ B; their product, the first one transposed,
+        is M.
+        """
         whitener = join(self.whitener)
         if self.noise_std is None:
             return whitener, whitener
@@ -103,8 +110,8 @@ class Downdate(LinearMap):
         return jnp.where(jnp.all(met), distance, jnp.inf)
 
     def _normals(self) -> Float[Array, "m *x"]:
-        """The exact rows along the support of the prior, scaled; made independent where no row is
-        noisy, zero where redundant.
+        """The exact rows along the support of the prior, scaled; made independent where
+        no row is noisy, zero where redundant.
         """
         rows = along_rows(self.scale, self.operator.rows())
         if self.noise_std is None:
@@ -121,8 +128,9 @@ class Downdate(LinearMap):
         return rows - jax.vmap(lambda row: combine(inner(normals, row), normals))(rows)
 
     def log_volume(self) -> Array:
-        """Rows on top of the prior: the co-area factor of the exact ones' plane within the old one,
-        the noise of the others, less that of S; ½ log det(G Gᵀ) + Σ log σ - ½ log det S.
+        """Rows on top of the prior: the co-area factor of the exact ones' plane within
+        the old one, the noise of the others, less that of S; ½ log det(G Gᵀ) + Σ log σ
+        - ½ log det S.
         """
         normals, log_size = _unit(self._normals())
         area = whitening(_gram_of_all(normals), REDUNDANT)
@@ -130,18 +138,26 @@ class Downdate(LinearMap):
         if self.noise_std is not None:  # else the rows are whitened: S = 1
             exact, noisy = self._exact(), self.noise_std > 0
             gained = gained + jnp.sum(jnp.log(jnp.where(noisy, self.noise_std, 1)))
-            gained = gained - jnp.sum(jnp.log(jnp.where(exact, self.scale, 1))) - 0.5 * self.log_det
+            gained = (
+                gained
+                - jnp.sum(jnp.log(jnp.where(exact, self.scale, 1)))
+                - 0.5 * self.log_det
+            )
         return self.root.log_volume() + gained
 
 
 def _gram_of_all(rows: Float[Array, "m *x"]) -> Float[Array, "m m"]:
-    """`gram`, with 1 on the diagonal for rows that are zero: no volume, and no singular matrix."""
+    """`gram`, with 1 on the diagonal for rows that are zero: no volume, and no singular
+    matrix.
+    """
     absent = jnp.all(rows == 0, axis=tuple(range(1, rows.ndim)))
     return gram(rows) + jnp.diag(absent.astype(rows.dtype))
 
 
 def _unit(rows: Float[Array, "m *x"]) -> tuple[Float[Array, "m *x"], Scalar]:
-    """Rows divided by their largest entry, and the sum of its logarithms; zero rows stay zero."""
+    """Rows divided by their largest entry, and the sum of its logarithms; zero rows
+    stay zero.
+    """
     size = jnp.max(jnp.abs(rows), axis=tuple(range(1, rows.ndim)))
     size = jax.lax.stop_gradient(jnp.where(size > 0, size, 1))
     return along_rows(1 / size, rows), jnp.sum(jnp.log(size))

@@ -1,6 +1,7 @@
 """The linear algebra of conditioning: the Gram system of the rows, and its derivative.
 
-With prior mean μ and covariance Σ = R Rᵀ, rows G u = b with noise covariance N = diag(σ²):
+With prior mean μ and covariance Σ = R Rᵀ, rows G u = b with noise covariance N =
+diag(σ²):
 
     W = G R                  whitened rows
     S = W Wᵀ + N = L Lᵀ      Gram matrix: the covariance of the predicted row values
@@ -9,10 +10,11 @@ With prior mean μ and covariance Σ = R Rᵀ, rows G u = b with noise covarianc
 
 Source: Rasmussen and Williams (2006), eq. A.6.
 
-Values are computed in float64 and rounded once. Rows are scaled by powers of two, d, to a unit
-diagonal of S, so that no choice of units over- or underflows; the whitener B, with B d S d Bᵀ = 1
-on the independent rows (`physcon._whitening`), leaves as a pair of float32 arrays (`split`),
-because a posterior variance is a small difference. Then S⁻¹ = d Bᵀ B d.
+Values are computed in float64 and rounded once. Rows are scaled by powers of two, d, to
+a unit diagonal of S, so that no choice of units over- or underflows; the whitener B,
+with B d S d Bᵀ = 1 on the independent rows (`physcon._numerics.whitening`), leaves as a pair of
+float32 arrays (`split`), because a posterior variance is a small difference. Then S⁻¹ =
+d Bᵀ B d.
 """
 
 from functools import partial
@@ -21,14 +23,16 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from physcon._blocked import combine_blocked, inner_blocked, weigh_blocked
 from physcon._checks import inexact_leaves
-from physcon._linalg import Pair, along_rows, cast, combine, gram, in_float64, join, split, weigh
+from physcon._numerics.blocked import combine_blocked, inner_blocked, weigh_blocked
+from physcon._numerics.float64 import Pair, cast, in_float64, join, split
+from physcon._numerics.products import along_rows, combine, gram, weigh
+from physcon._numerics.whitening import whitening
 from physcon._typing import Array, Float, Scalar
-from physcon._whitening import whitening
 from physcon.linear_map import LinearMap, LowRank
 
-#: Of a row's variance, once earlier rows are known: what is less is rounding, the row is redundant.
+#: Of a row's variance, once earlier rows are known: what is less is rounding, the row
+#: is redundant.
 REDUNDANT = 1e-14
 #: Points from which float64 copies of arrays are avoided.
 LONG = 2**16
@@ -45,7 +49,9 @@ class Gain(NamedTuple):
     whitener: Pair  # B, (m, m), rows in pivot order; zero rows for redundant ones
     order: Float[Array, "m m"]  # permutation to pivot order
     log_det: Scalar  # of S over the independent rows
-    unmet: Float[Array, " m"]  # b - G μ' - N λ, zero up to rounding unless rows contradict
+    unmet: Float[
+        Array, " m"
+    ]  # b - G μ' - N λ, zero up to rounding unless rows contradict
     rounding: Float[Array, " m"]  # |G| |μ| + |b|
     whitened: Pair | None  # W, where the latent space is small: (m, r) for `LowRank`
 
@@ -57,12 +63,19 @@ def whiten(operator: LinearMap, root: LinearMap) -> Float[Array, "m *z"]:
 
 @partial(jax.jit, static_argnames="single")
 def _solve(
-    mean: Array, root: LinearMap, operator: LinearMap, value: Array, noise_std: Array, single: bool
+    mean: Array,
+    root: LinearMap,
+    operator: LinearMap,
+    value: Array,
+    noise_std: Array,
+    single: bool,
 ) -> Gain:
     """In float64; `single`: of arrays that have been converted from float32."""
     args = (mean, root, operator, value, noise_std)
     if single and isinstance(root, LowRank) and mean.size >= LONG:
-        return jax.lax.platform_dependent(*args, cpu=_solve_blocked, default=_solve_whole)
+        return jax.lax.platform_dependent(
+            *args, cpu=_solve_blocked, default=_solve_whole
+        )
     return _solve_whole(*args, single)
 
 
@@ -77,8 +90,9 @@ def _solve_whole(
     w, rows = whiten(operator, root), operator.rows()
     sums = (rows, mean, w)
     if single and rows.shape[0] <= 3 and mean.size >= LONG:
-        # Anew from the float32 arrays: XLA's CPU backend else writes W to memory, in float64, since
-        # both the sums and the posterior need it (half as slow again, measured).
+        # Anew from the float32 arrays: XLA's CPU backend else writes W to memory, in
+        # float64, since both the sums and the posterior need it (half as slow again,
+        # measured).
         again = cast((mean, root, operator), jnp.float32)
         again = cast(jax.lax.optimization_barrier(again), jnp.float64)
         sums = (again[2].rows(), again[0], whiten(again[2], again[1]))
@@ -98,11 +112,12 @@ def _solve_whole(
 def _solve_blocked(
     mean: Array, root: LowRank, operator: LinearMap, value: Array, noise_std: Array
 ) -> Gain:
-    """W with float32's rounding, everything else in float64; judged by the true residual, and by
-    the condition of S. Where that doesn't do: `_solve_whole`.
+    """W with float32's rounding, everything else in float64; judged by the true
+    residual, and by the condition of S. Where that doesn't do: `_solve_whole`.
     """
     rows, vectors = (
-        a.reshape(a.shape[0], -1).astype(jnp.float32) for a in (operator.rows(), root.vectors)
+        a.reshape(a.shape[0], -1).astype(jnp.float32)
+        for a in (operator.rows(), root.vectors)
     )
     prediction, magnitude, w = weigh_blocked(rows, mean.reshape(-1), vectors)
     gain = _solve_small(prediction, magnitude, gram(w), None, value, noise_std)
@@ -128,7 +143,9 @@ def _solve_small(
     value: Float[Array, " m"],
     noise_std: Float[Array, " m"],
 ) -> Gain:
-    """All of `Gain` but the mean, from G μ, |G| |μ|, W Wᵀ and the rows' variances to begin with."""
+    """All of `Gain` but the mean, from G μ, |G| |μ|, W Wᵀ and the rows' variances to
+    begin with.
+    """
     noise = noise_std**2
     eye = jnp.eye(noise.size, dtype=s.dtype)
     s = s + eye * noise[:, None]
@@ -151,7 +168,9 @@ def _solve_small(
         whitener=split(found.whitener),
         order=found.order,
         log_det=2
-        * jnp.sum(jnp.log(found.diagonal) - jnp.log(jnp.where(kept, found.order @ scale, 1))),
+        * jnp.sum(
+            jnp.log(found.diagonal) - jnp.log(jnp.where(kept, found.order @ scale, 1))
+        ),
         unmet=missing - s @ multiplier,
         rounding=magnitude + jnp.abs(value),
         whitened=None,
@@ -168,15 +187,16 @@ def solve(
 ) -> Gain:
     """`Gain` of conditioning N(mean, root rootᵀ) on ``operator u = value + noise``.
 
-    The tangent of a conditioning is a conditioning. At fixed multipliers the mean moves by a; what
-    the rows then miss is distributed by the same gain:
+    The tangent of a conditioning is a conditioning. At fixed multipliers the mean moves
+    by a; what the rows then miss is distributed by the same gain:
 
         a = d(μ + Σ Gᵀ λ)|λ     c = db - d(G μ' + N λ)|μ',λ
         dλ = S⁻¹ (c - G a)      dμ' = a + Σ Gᵀ dλ
 
-    (differentiate  μ' = μ + Σ Gᵀ λ,  G μ' + N λ = b).  And dB = -Φ(B dS Bᵀ) B, Φ the lower triangle
-    with halved diagonal (Smith, J. Comput. Graph. Stat. 4 (1995) 134). Redundant rows: the same,
-    right for every change that leaves them redundant and consistent.
+    (differentiate  μ' = μ + Σ Gᵀ λ,  G μ' + N λ = b).  And dB = -Φ(B dS Bᵀ) B, Φ the
+    lower triangle with halved diagonal (Smith, J. Comput. Graph. Stat. 4 (1995) 134).
+    Redundant rows: the same, right for every change that leaves them redundant and
+    consistent.
     """
     args = (mean, root, operator, value, noise_std)
     single = jnp.result_type(*inexact_leaves(args)) != jnp.float64
@@ -208,7 +228,9 @@ def _(primals: tuple, tangents: tuple) -> tuple[Gain, Gain]:
         _, dp = jax.jvp(predicted, (operator, noise_std), (d_operator, d_noise))
         missing = scale * (d_value - dp - operator.mv(a))
         d_multiplier = scale * (whitener.T @ (whitener @ missing))
-        _, ds = jax.jvp(scaled_gram, (root, operator, noise_std), (d_root, d_operator, d_noise))
+        _, ds = jax.jvp(
+            scaled_gram, (root, operator, noise_std), (d_root, d_operator, d_noise)
+        )
         ds = whitener @ ds @ whitener.T
         d_whitened = None
         if gain.whitened is not None:

@@ -1,6 +1,7 @@
 """Gaussian distributions over fields, as a mean and a root of the covariance.
 
-Covariance = root rootᵀ; no n-by-n array is formed unless `Gaussian.covariance` is asked for.
+Covariance = root rootᵀ; no n-by-n array is formed unless `Gaussian.covariance` is asked
+for.
 """
 
 import equinox as eqx
@@ -8,7 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import error_if, require, require_shape
-from physcon._linalg import along_rows, float64_primal, floating, gram, in_one_dtype
+from physcon._numerics.float64 import float64_primal, floating, in_one_dtype
+from physcon._numerics.products import along_rows, gram
 from physcon._typing import Array, ArrayLike, Float, PRNGKeyArray, Scalar
 from physcon.linear_map import Dense, Diagonal, LinearMap, LowRank, Sum
 
@@ -34,7 +36,8 @@ class Gaussian(eqx.Module):
 
     @classmethod
     def diagonal(cls, mean: ArrayLike, std: ArrayLike) -> "Gaussian":
-        """Independent errors with standard deviation `std` (what most networks predict).
+        """Independent errors with standard deviation `std` (what most networks
+        predict).
 
         Shapes: mean ``(*x)``; std the same, or a scalar for all points.
 
@@ -49,7 +52,8 @@ class Gaussian(eqx.Module):
 
     @classmethod
     def from_variance(cls, mean: ArrayLike, variance: ArrayLike) -> "Gaussian":
-        """Independent errors with the given variance. Zero is allowed and has zero gradient.
+        """Independent errors with the given variance. Zero is allowed and has zero
+        gradient.
 
         Shapes: as `diagonal`.
         """
@@ -57,25 +61,33 @@ class Gaussian(eqx.Module):
         positive = variance > 0
         root = jnp.sqrt(jnp.where(positive, variance, 1))
         # A negative variance becomes NaN, which `condition` reports.
-        return cls.diagonal(mean, jnp.where(positive, root, jnp.where(variance == 0, 0, jnp.nan)))
+        return cls.diagonal(
+            mean, jnp.where(positive, root, jnp.where(variance == 0, 0, jnp.nan))
+        )
 
     @classmethod
-    def from_samples(cls, samples: ArrayLike, std: ArrayLike | None = None) -> "Gaussian":
-        """Mean and covariance of an ensemble ``(r, *x)``, low rank: O(r n), r members of size n.
+    def from_samples(
+        cls, samples: ArrayLike, std: ArrayLike | None = None
+    ) -> "Gaussian":
+        """Mean and covariance of an ensemble ``(r, *x)``, low rank: O(r n), r members
+        of size n.
 
             Σ = Σ_k (u_k - mean)(u_k - mean)ᵀ / (r - 1) + diag(std²)
 
-        Args:
-            std: independent errors on top; without them r - 1 exact rows use up all freedom.
+        Args: std: independent errors on top; without them r - 1 exact rows use up all
+            freedom.
 
-        Source: sample covariance of the ensemble Kalman filter (Evensen 2009, eq. 4.20).
+        Source: sample covariance of the ensemble Kalman filter (Evensen 2009, eq.
+            4.20).
 
         >>> members = jnp.array([[1.0, 0.0], [3.0, 0.0]])
         >>> [round(v, 5) for v in Gaussian.from_samples(members).variance().tolist()]
         [2.0, 0.0]
         """
         samples = floating(samples)
-        require(samples.shape[0] >= 2, "2 or more samples", samples.shape[0], "draw more")
+        require(
+            samples.shape[0] >= 2, "2 or more samples", samples.shape[0], "draw more"
+        )
         root = LowRank(_contrasts(samples) * (samples.shape[0] - 1) ** -0.5)
         mean = jnp.mean(samples, axis=0)
         if std is None:
@@ -88,42 +100,56 @@ class Gaussian(eqx.Module):
     def from_mixture(
         cls, means: Float[Array, "k *x"], stds: Float[Array, "k *x"], ddof: int = 0
     ) -> "Gaussian":
-        """First two moments of an equal mixture of k predictions with independent errors.
+        """First two moments of an equal mixture of k predictions with independent
+        errors.
 
             Σ = Σ_k (m_k - mean)(m_k - mean)ᵀ / (k - ddof) + diag(mean of stds²)
 
-        A latent-variable model (ANP) or a deep ensemble predicts such a mixture: what the members
-        disagree about is correlated over the field, what each is unsure of is not.
+        A latent-variable model (ANP) or a deep ensemble predicts such a mixture: what
+        the members disagree about is correlated over the field, what each is unsure of
+        is not.
         """
         means, stds = floating(means), floating(stds)
         k = means.shape[0]
         require_shape(stds, means.shape, "stds")
-        require(k >= 2 and k > ddof, f"{max(2, ddof + 1)} or more members", k, "draw more")
+        require(
+            k >= 2 and k > ddof, f"{max(2, ddof + 1)} or more members", k, "draw more"
+        )
         root = LowRank(_contrasts(means) * (k - ddof) ** -0.5)
         within = cls.from_variance(jnp.mean(means, axis=0), jnp.mean(stds**2, axis=0))
         return cls(within.mean, Sum(root, within.root))
 
     @classmethod
-    def from_cholesky(cls, mean: Float[Array, "*x"], factor: Float[Array, "n n"]) -> "Gaussian":
-        """Dense covariance `factor` factorᵀ over the flattened field, `factor` lower triangular."""
+    def from_cholesky(
+        cls, mean: Float[Array, "*x"], factor: Float[Array, "n n"]
+    ) -> "Gaussian":
+        """Dense covariance `factor` factorᵀ over the flattened field, `factor` lower
+        triangular.
+        """
         mean, factor = in_one_dtype(floating(mean), floating(factor))
         return cls(mean, Dense(factor, mean.shape, lower=True))
 
     @classmethod
     def from_covariance(
-        cls, mean: Float[Array, "*x"], covariance: Float[Array, "n n"], throw: bool = True
+        cls,
+        mean: Float[Array, "*x"],
+        covariance: Float[Array, "n n"],
+        throw: bool = True,
     ) -> "Gaussian":
-        """Dense positive definite covariance over the flattened field; one Cholesky, O(n³).
+        """Dense positive definite covariance over the flattened field; one Cholesky,
+        O(n³).
 
-        Raises:
-            RuntimeError: at run time under ``throw=True`` if it is not positive definite.
+        Raises: RuntimeError: at run time under ``throw=True`` if it is not positive
+            definite.
         """
         factor = _cholesky(floating(covariance))
         factor = error_if(factor, ~jnp.all(jnp.isfinite(factor)), _NOT_POSITIVE, throw)
         return cls.from_cholesky(mean, factor)
 
     def variance(self) -> Float[Array, "*x"]:
-        """Marginal variances, computed in float64 (a posterior's is a difference) and rounded."""
+        """Marginal variances, computed in float64 (a posterior's is a difference) and
+        rounded.
+        """
         return _variance(self.root)
 
     def std(self) -> Float[Array, "*x"]:
@@ -132,15 +158,21 @@ class Gaussian(eqx.Module):
         positive = variance > 0
         return jnp.where(positive, jnp.sqrt(jnp.where(positive, variance, 1)), 0)
 
-    def sample(self, key: PRNGKeyArray, shape: tuple[int, ...] = ()) -> Float[Array, "*s_x"]:
-        """Draws mean + root z, z white; ``(*shape, *x)``. Each obeys the constraints exactly met.
+    def sample(
+        self, key: PRNGKeyArray, shape: tuple[int, ...] = ()
+    ) -> Float[Array, "*s_x"]:
+        """Draws mean + root z, z white; ``(*shape, *x)``. Each obeys the constraints
+        exactly met.
 
-        Source: for a posterior this is Matheron's rule (Wilson et al., JMLR 22 (2021), eq. 11).
+        Source: for a posterior this is Matheron's rule (Wilson et al., JMLR 22 (2021),
+            eq. 11).
         """
 
         def draw(key: PRNGKeyArray) -> Array:
             return _affine(
-                self.mean, self.root, jax.random.normal(key, self.root.in_shape, self.mean.dtype)
+                self.mean,
+                self.root,
+                jax.random.normal(key, self.root.in_shape, self.mean.dtype),
             )
 
         count = 1
@@ -152,26 +184,30 @@ class Gaussian(eqx.Module):
     def log_prob(self, u: Float[Array, "*x"]) -> Scalar:
         """Log density at `u`.
 
-        Under exact constraints the distribution lives on the plane G u = b: the density is with
-        respect to the surface measure of that plane, and -inf off it (beyond rounding).
+        Under exact constraints the distribution lives on the plane G u = b: the density
+        is with respect to the surface measure of that plane, and -inf off it (beyond
+        rounding).
 
-        Source: Rasmussen and Williams (2006), eq. A.20; for the plane the co-area factor
-        sqrt(det G Gᵀ) (Federer 1969, 3.2.12).
+        Source: Rasmussen and Williams (2006), eq. A.20; for the plane the co-area
+        factor sqrt(det G Gᵀ) (Federer 1969, 3.2.12).
         """
         require_shape(u, self.mean.shape, "u")
         return _log_prob(self.mean, self.root, u)
 
     def covariance(self) -> Float[Array, "n n"]:
-        """The dense covariance matrix, ``(n, n)`` with n = size of the field. Small fields only."""
+        """The dense covariance matrix, ``(n, n)`` with n = size of the field. Small
+        fields only.
+        """
         return _covariance(self.root)
 
 
 @float64_primal
 def _contrasts(samples: Float[Array, "r *x"]) -> Float[Array, "r-1 *x"]:
-    """r - 1 vectors with the scatter of r samples: (Σ_{i<k} u_i - k u_k) / √(k (k + 1)).
+    """r - 1 vectors with the scatter of r samples: (Σ_{i<k} u_i - k u_k) / √(k (k +
+    1)).
 
-    Helmert's orthonormal contrasts: unlike the r anomalies, which sum to zero, they are independent
-    (Lancaster, Am. Math. Mon. 72 (1965) 4).
+    Helmert's orthonormal contrasts: unlike the r anomalies, which sum to zero, they are
+    independent (Lancaster, Am. Math. Mon. 72 (1965) 4).
     """
     samples = samples - jnp.mean(samples, axis=0, keepdims=True)
     k = jnp.arange(1.0, samples.shape[0])

@@ -1,13 +1,15 @@
-"""Gram matrices of balance laws are weighted Laplacians; their fast approximate inverse.
+"""Gram matrices of balance laws are weighted Laplacians; their fast approximate
+inverse.
 
-For G = Σ_k D_k area_k (differences across the faces of axis k) and independent face values of
-variance v_k,
+For G = Σ_k D_k area_k (differences across the faces of axis k) and independent face
+values of variance v_k,
 
     S = Σ_k D_k w_k D_kᵀ + N      w_k = area_k² v_k.
 
-With w_0 a function of the first axis alone and the other w_k constant, sine and cosine transforms
-leave one tridiagonal system per mode: an exact inverse in O(n log n). For other weights the same
-inverse L⁻¹, scaled to the diagonal of S, preconditions: e^{-1/2} L⁻¹ e^{-1/2}, e = diag S / diag L.
+With w_0 a function of the first axis alone and the other w_k constant, sine and cosine
+transforms leave one tridiagonal system per mode: an exact inverse in O(n log n). For
+other weights the same inverse L⁻¹, scaled to the diagonal of S, preconditions: e^{-1/2}
+L⁻¹ e^{-1/2}, e = diag S / diag L.
 
 Source: Concus and Golub, SIAM J. Numer. Anal. 10 (1973) 1103.
 """
@@ -17,8 +19,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from physcon import _tridiagonal
-from physcon._fourier import rfft
+from physcon._numerics import tridiagonal
+from physcon._numerics.fourier import rfft
 from physcon._typing import Array, Float
 from physcon.linear_map import Difference
 
@@ -26,10 +28,12 @@ Apply = Callable[[Float[Array, "*y"]], Float[Array, "*y"]]
 
 
 def modes(n: int, part: Difference) -> tuple[Apply, Float[Array, " n"]]:
-    """Orthonormal eigenvectors of D Dᵀ (n cells), as a transform of the last axis; eigenvalues.
+    """Orthonormal eigenvectors of D Dᵀ (n cells), as a transform of the last axis;
+    eigenvalues.
 
-    An end whose face is in the state mirrors oddly about the ghost cell (sine), one whose face is
-    given mirrors evenly about the face (cosine): one real FFT of the mirrored line.
+    An end whose face is in the state mirrors oddly about the ghost cell (sine), one
+    whose face is given mirrors evenly about the face (cosine): one real FFT of the
+    mirrored line.
 
     Source: Strang, SIAM Review 41 (1999) 135.
     """
@@ -37,8 +41,12 @@ def modes(n: int, part: Difference) -> tuple[Apply, Float[Array, " n"]]:
     if part.periodic:  # Hartley's real form of the Fourier transform
 
         def transform(x: Array) -> Array:
-            real, imag = rfft(x)  # even and odd in the frequency: the other half follows
-            mirror = jnp.flip(real[..., 1 : (n + 1) // 2] + imag[..., 1 : (n + 1) // 2], -1)
+            real, imag = rfft(
+                x
+            )  # even and odd in the frequency: the other half follows
+            mirror = jnp.flip(
+                real[..., 1 : (n + 1) // 2] + imag[..., 1 : (n + 1) // 2], -1
+            )
             return jnp.concatenate([real - imag, mirror], axis=-1) * n**-0.5
 
         return transform, 2 - 2 * jnp.cos(2 * jnp.pi * k / n)
@@ -57,7 +65,9 @@ def modes(n: int, part: Difference) -> tuple[Apply, Float[Array, " n"]]:
             real, imag = (part[..., :n] for part in pair)
             norm = jnp.where(k == 0, (4 * n) ** -0.5, (2 * n) ** -0.5)
             phase = jnp.pi * k / (2 * n)
-            cos, sin = (jnp.broadcast_to(f, x.shape) for f in (jnp.cos(phase), jnp.sin(phase)))
+            cos, sin = (
+                jnp.broadcast_to(f, x.shape) for f in (jnp.cos(phase), jnp.sin(phase))
+            )
             return jnp.broadcast_to(norm, x.shape) * (real * cos + imag * sin)
 
         return transform, 2 - 2 * jnp.cos(jnp.pi * k / n)
@@ -73,7 +83,9 @@ def modes(n: int, part: Difference) -> tuple[Apply, Float[Array, " n"]]:
 
 
 def preconditioner(
-    parts: tuple[Difference, ...], variances: list[Array], noise_variance: Float[Array, "*y"]
+    parts: tuple[Difference, ...],
+    variances: list[Array],
+    noise_variance: Float[Array, "*y"],
 ) -> Apply:
     """Approximate S⁻¹ on cell values; exact for weights as in the module's text."""
     weights = [p.area**2 * v for p, v in zip(parts, variances, strict=True)]
@@ -109,13 +121,17 @@ def preconditioner(
         )
         sides = parts[0].both_sides(profile)
         if not any(parts[0].ends):
-            levels = jnp.where(zero, jnp.mean(profile) * (jnp.pi / cells[0]) ** 2, levels)
+            levels = jnp.where(
+                zero, jnp.mean(profile) * (jnp.pi / cells[0]) ** 2, levels
+            )
         first = int(parts[0].ends[0])
-        factor = _tridiagonal.factorise(levels + sides, -profile[first : first + cells[0] - 1])
+        factor = tridiagonal.factorise(
+            levels + sides, -profile[first : first + cells[0] - 1]
+        )
         frozen = frozen + sides
 
         def inner_solve(x: Array) -> Array:
-            return _tridiagonal.solve(factor, x)
+            return tridiagonal.solve(factor, x)
 
     scale = jnp.sqrt(jnp.where(diagonal > 0, frozen / diagonal, 1))
 
@@ -125,7 +141,9 @@ def preconditioner(
             x = _along(transform, x, axis)
         x = inner_solve(x)
         for transform, axis in reversed(transforms):
-            inverse = jax.linear_transpose(lambda z, t=transform, a=axis: _along(t, z, a), x)
+            inverse = jax.linear_transpose(
+                lambda z, t=transform, a=axis: _along(t, z, a), x
+            )
             (x,) = inverse(x)
         return scale * x
 

@@ -1,7 +1,9 @@
-"""Conditioning on as many rows as there are points: the Gram matrix is applied, never formed.
+"""Conditioning on as many rows as there are points: the Gram matrix is applied, never
+formed.
 
 The same equations as in `physcon.conditioning.gain`, with S⁻¹ a function
-(`physcon.conditioning.solvers`), in local float64 like everything that decides a residual.
+(`physcon.conditioning.solvers`), in local float64 like everything that decides a
+residual.
 """
 
 from typing import NamedTuple
@@ -10,14 +12,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from physcon._linalg import in_float64
+from physcon._numerics.float64 import in_float64
 from physcon._typing import Array, Float, Int, Scalar, Shape
 from physcon.conditioning.solvers import Inverse, Solver
 from physcon.linear_map import Compose, Diagonal, LinearMap, Sum, split_fields
 
 
 class Solution(NamedTuple):
-    """Posterior mean, multipliers λ = S⁻¹ (b - G μ), |S λ - b + G μ| / |b - G μ|, steps taken."""
+    """Posterior mean, multipliers λ = S⁻¹ (b - G μ), |S λ - b + G μ| / |b - G μ|, steps
+    taken.
+    """
 
     mean: Float[Array, "*x"]
     multiplier: Float[Array, "*y"]
@@ -78,12 +82,15 @@ def _(primals: tuple, tangents: tuple) -> tuple[Solution, Solution]:
         d_multiplier, _ = solver.inverse(root, operator, noise_std)(missing)
         d_mean = a + root.mv(root.rmv(operator.rmv(d_multiplier)))
         no_steps = np.zeros(solution.steps.shape, jax.dtypes.float0)
-        tangent = Solution(d_mean, d_multiplier, jnp.zeros_like(solution.unmet), no_steps)  # type: ignore[arg-type]
+        tangent = Solution(
+            d_mean, d_multiplier, jnp.zeros_like(solution.unmet), no_steps
+        )  # type: ignore[arg-type]
     return solution, tangent
 
 
 class Innovation(LinearMap):
-    """Root of a posterior by Matheron's rule: draw, then distribute what the draw misses.
+    """Root of a posterior by Matheron's rule: draw, then distribute what the draw
+    misses.
 
         R' [z, η] = R z - Σ Gᵀ S⁻¹ (G R z + σ η)      R' R'ᵀ = Σ - Σ Gᵀ S⁻¹ G Σ
 
@@ -133,15 +140,19 @@ class Innovation(LinearMap):
         return drawn - self.root.mv(self.root.rmv(self.operator.rmv(multiplier)))
 
     def rmv(self, y: Array) -> Array:
-        multiplier, _ = self._inverse()(self.operator.mv(self.root.mv(self.root.rmv(y))))
+        multiplier, _ = self._inverse()(
+            self.operator.mv(self.root.mv(self.root.rmv(y)))
+        )
         if self.noise_std is None:
             return self.root.rmv(y - self.operator.rmv(multiplier))
-        return jnp.pad(self.root.rmv(y).reshape(-1), (0, multiplier.size)) - self._pair().rmv(
-            multiplier
-        )
+        return jnp.pad(
+            self.root.rmv(y).reshape(-1), (0, multiplier.size)
+        ) - self._pair().rmv(multiplier)
 
     def gram_diagonal(self) -> Array:
-        """In closed form for `Tridiagonal`; else n solves, for small fields: use samples."""
+        """In closed form for `Tridiagonal`; else n solves, for small fields: use
+        samples.
+        """
         variance = self.solver.variance(self.root, self.operator, self._noise())
         if variance is None:
             return super().gram_diagonal()

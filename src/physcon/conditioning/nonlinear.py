@@ -1,8 +1,9 @@
 """Nonlinear laws h(u) = b: energy, entropy, a product of fields.
 
-The most probable field that obeys the law is found by conditioning on its linearisation again and
-again, corrected for curvature (sequential quadratic programming). Around it the posterior is that
-of the last linearisation (delta method), with a measure of what the curvature adds.
+The most probable field that obeys the law is found by conditioning on its linearisation
+again and again, corrected for curvature (sequential quadratic programming). Around it
+the posterior is that of the last linearisation (delta method), with a measure of what
+the curvature adds.
 """
 
 from collections.abc import Callable
@@ -14,9 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from physcon._checks import error_if, require, require_given
-from physcon._linalg import cholesky, gram, in_float64, in_one_dtype, inner
+from physcon._numerics.float64 import in_float64, in_one_dtype
+from physcon._numerics.products import gram, inner
+from physcon._numerics.small import cholesky
 from physcon._typing import Any, Array, Float, Int, Scalar
-from physcon.conditioning.condition import condition
+from physcon.conditioning._condition import condition
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.tangent import conjugate_gradients, frame_at
@@ -63,22 +66,24 @@ def condition_nonlinear(
     max_steps: int = 50,
     throw: bool = True,
 ) -> Nonlinear:
-    """The most probable field under `prior` on the surface h(u) = b; the delta method's spread.
+    """The most probable field under `prior` on the surface h(u) = b; the delta method's
+    spread.
 
         minimise ½ (u - μ)ᵀ Σ⁻¹ (u - μ)   subject to   h(u) = b
 
-    Shapes: fields ``(*x)``, m equations, few; each step costs m + some ten to hundred products
-    with the root and with derivatives of h. One sample; batch with `jax.vmap`.
+    Shapes: fields ``(*x)``, m equations, few; each step costs m + some ten to hundred
+    products with the root and with derivatives of h. One sample; batch with `jax.vmap`.
 
-    For linear h this is `condition`. Solved in float64 to |h(u) - b| at rounding of the caller's
-    dtype; a local minimum, the one that iteration from the prior mean reaches. Derivatives, in both
-    modes, are those of the stationarity conditions (implicit function theorem).
+    For linear h this is `condition`. Solved in float64 to |h(u) - b| at rounding of the
+    caller's dtype; a local minimum, the one that iteration from the prior mean reaches.
+    Derivatives, in both modes, are those of the stationarity conditions (implicit
+    function theorem).
 
-    Raises:
-        ValueError: shapes. RuntimeError: at run time under ``throw=True``, see `Nonlinear.status`.
+    Raises: ValueError: shapes. RuntimeError: at run time under ``throw=True``, see
+        `Nonlinear.status`.
 
-    Source: Nocedal and Wright (2006), ch. 18 (steps), alg. 7.2 (conjugate gradients with a stop at
-    negative curvature); Tarantola (2005), sec. 3.2 for the delta method.
+    Source: Nocedal and Wright (2006), ch. 18 (steps), alg. 7.2 (conjugate gradients
+    with a stop at negative curvature); Tarantola (2005), sec. 3.2 for the delta method.
 
     >>> prior = Gaussian.diagonal(jnp.array([3.0, 4.0]), jnp.ones(2))
     >>> circle = NonlinearConstraint(lambda u: jnp.sum(u**2)[None], jnp.ones(1))
@@ -91,7 +96,12 @@ def condition_nonlinear(
     prior, constraint, _ = in_one_dtype(prior, constraint, jnp.zeros((), out.dtype))
     got = out.shape
     remedy = "return one number per equation: an array of shape (m,)"
-    require(got == constraint.value.shape, f"h(u) of shape {constraint.value.shape}", got, remedy)
+    require(
+        got == constraint.value.shape,
+        f"h(u) of shape {constraint.value.shape}",
+        got,
+        remedy,
+    )
     require(len(got) == 1, "h(u) of shape (m,)", got, remedy)
     arrays, static = eqx.partition(constraint, eqx.is_array)
     mean, z, converged = _solve(prior, arrays, static, max_steps)
@@ -113,7 +123,9 @@ def condition_nonlinear(
     )
 
 
-def log_density(prior: Gaussian, constraint: NonlinearConstraint, u: Float[Array, "*x"]) -> Scalar:
+def log_density(
+    prior: Gaussian, constraint: NonlinearConstraint, u: Float[Array, "*x"]
+) -> Scalar:
     """log of N(u; μ, Σ) / sqrt(det J Jᵀ) at a point of the surface h(u) = b, J = dh/du.
 
     With respect to the surface measure this is the joint density of the field and of h = b: its
@@ -121,26 +133,31 @@ def log_density(prior: Gaussian, constraint: NonlinearConstraint, u: Float[Array
     law of u given h(u) = b. Without the co-area factor 1 / sqrt(det J Jᵀ) the law is wrong wherever
     |J| varies along the surface, and depends on how h is written.
 
-    Source: Federer (1969), 3.2.12 (co-area formula); Diaconis, Holmes and Shahshahani (2013),
-    eq. 2.3.
+    Source: Federer (1969), 3.2.12 (co-area formula); Diaconis, Holmes and Shahshahani
+    (2013), eq. 2.3.
     """
     jacobian = jax.jacrev(constraint.fn)(u)
     area = jnp.sum(jnp.log(jnp.diag(cholesky(gram(jacobian)))))
     return prior.log_prob(u) - area
 
 
-# In white latent variables z, u = μ + R z: minimise ½ |z|² subject to g(z) = h(μ + R z) - b = 0.
-# Stationary: z = Wᵀ λ with W = dg/dz. Hessian of the Lagrangian: K = I - Σ λ_r ∇²g_r.
+# In white latent variables z, u = μ + R z: minimise ½ |z|² subject to g(z) = h(μ + R z)
+# - b = 0. Stationary: z = Wᵀ λ with W = dg/dz. Hessian of the Lagrangian: K = I - Σ λ_r
+# ∇²g_r.
 
 
-def _latent(prior: Gaussian, constraint: NonlinearConstraint) -> Callable[[Array], Array]:
+def _latent(
+    prior: Gaussian, constraint: NonlinearConstraint
+) -> Callable[[Array], Array]:
     return lambda z: constraint.fn(prior.mean + prior.root.mv(z)) - constraint.value
 
 
 def _sqp(
     prior: Gaussian, constraint: NonlinearConstraint, max_steps: int
 ) -> tuple[Array, Array, Array]:
-    """Minimiser, its z, and whether it is one: Newton steps in the tangent plane, and back to h."""
+    """Minimiser, its z, and whether it is one: Newton steps in the tangent plane, and
+    back to h.
+    """
     g = _latent(prior, constraint)
     size = 1e-13 * jnp.abs(constraint.value)
 
@@ -163,7 +180,9 @@ def _sqp(
         def refused(t: Array) -> Array:
             new = g(z + t * step)
             nearer = jnp.max(jnp.abs(new) / norms) < 0.5 * jnp.max(jnp.abs(f) / norms)
-            small = ~(t * jnp.sqrt(jnp.sum(step**2)) >= 1e-3 * scale)  # NaN ends the search too
+            small = ~(
+                t * jnp.sqrt(jnp.sum(step**2)) >= 1e-3 * scale
+            )  # NaN ends the search too
             return ~((merit(z + t * step) < merit(z)) | nearer | small)
 
         t = jax.lax.while_loop(refused, lambda t: 0.5 * t, jnp.ones((), z.dtype))
@@ -176,13 +195,18 @@ def _sqp(
     zero = jnp.zeros(prior.root.in_shape, prior.mean.dtype)
     no = jnp.array(False)
     running = lambda s: ~(s[2] | s[3]) & (s[1] < max_steps)  # noqa: E731
-    z, _, converged, broken = jax.lax.while_loop(running, body, (zero, jnp.int32(0), no, no))
+    z, _, converged, broken = jax.lax.while_loop(
+        running, body, (zero, jnp.int32(0), no, no)
+    )
     z = jnp.where(broken, jnp.nan, z)
     return prior.mean + prior.root.mv(z), z, converged
 
 
 def _solve(
-    prior: Gaussian, arrays: NonlinearConstraint, static: NonlinearConstraint, max_steps: int
+    prior: Gaussian,
+    arrays: NonlinearConstraint,
+    static: NonlinearConstraint,
+    max_steps: int,
 ) -> tuple[Array, Array, Array]:
     """`_sqp` with the derivative of the stationarity conditions.
 
@@ -193,7 +217,9 @@ def _solve(
         return eqx.combine(arrays, static)
 
     @jax.custom_jvp
-    def solve(prior: Gaussian, arrays: NonlinearConstraint) -> tuple[Array, Array, Array]:
+    def solve(
+        prior: Gaussian, arrays: NonlinearConstraint
+    ) -> tuple[Array, Array, Array]:
         return in_float64(lambda p, a: _sqp(p, law(a), max_steps))(prior, arrays)
 
     @solve.defjvp
@@ -215,7 +241,10 @@ def _solve(
             normal = -frame.normal(missed)
             force = plane(bent + frame.hessian(normal))
             along = jax.lax.custom_linear_solve(
-                apply, force, lambda mv, r: conjugate_gradients(mv, r, 200), symmetric=True
+                apply,
+                force,
+                lambda mv, r: conjugate_gradients(mv, r, 200),
+                symmetric=True,
             )
             dz = normal + plane(along)
             moved = lambda prior, z: prior.mean + prior.root.mv(z)  # noqa: E731
@@ -229,7 +258,8 @@ def _solve(
 def _curvature(prior: Gaussian, constraint: NonlinearConstraint, z: Array) -> Scalar:
     """Spectral norm of P Σ λ_r ∇²g_r P by thirty power iterations."""
     prior, constraint = jax.tree.map(
-        lambda x: jax.lax.stop_gradient(x) if eqx.is_array(x) else x, (prior, constraint)
+        lambda x: jax.lax.stop_gradient(x) if eqx.is_array(x) else x,
+        (prior, constraint),
     )
     frame = frame_at(_latent(prior, constraint), z, z)
     x = frame.tangential(jax.random.normal(jax.random.key(0), z.shape, z.dtype))

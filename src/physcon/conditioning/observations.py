@@ -6,28 +6,41 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import concrete, require
-from physcon._linalg import floating
+from physcon._numerics.float64 import floating
 from physcon._typing import Array, ArrayLike, Float, Scalar
-from physcon.boundary import Boundary, Condition, Dirichlet, Neumann, Outflow, Periodic, Robin
+from physcon.boundary import (
+    Boundary,
+    Condition,
+    Dirichlet,
+    Neumann,
+    Outflow,
+    Periodic,
+    Robin,
+)
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.grid import Grid
 from physcon.linear_map import Rows
 
 
 def boundary_values(
-    grid: Grid, boundary: Boundary, *, order: int = 2, noise_std: ArrayLike | None = None
+    grid: Grid,
+    boundary: Boundary,
+    *,
+    order: int = 2,
+    noise_std: ArrayLike | None = None,
 ) -> LinearConstraint:
     """The field obeys its boundary conditions: one row per boundary point and side.
 
-    Value and derivative at the side are those of the polynomial through the `order` + 1 nearest
-    points, so derivatives have an error of that order; a Dirichlet value on nodes is the node
-    itself, on cells it is extrapolated to the face (cell averages count as values at the centres,
-    which is right up to order 2). A side under `Outflow` is free. A periodic axis has equal values
-    at its two ends. A corner node gets the rows of both axes: equal ones are merged by `condition`,
-    contradicting ones refused.
+    Value and derivative at the side are those of the polynomial through the `order` + 1
+    nearest points, so derivatives have an error of that order; a Dirichlet value on
+    nodes is the node itself, on cells it is extrapolated to the face (cell averages
+    count as values at the centres, which is right up to order 2). A side under
+    `Outflow` is free. A periodic axis has equal values at its two ends. A corner node
+    gets the rows of both axes: equal ones are merged by `condition`, contradicting ones
+    refused.
 
-    Shapes: scalar fields of the grid's shape; values broadcast to the side. Dense rows: n numbers
-    for each boundary point.
+    Shapes: scalar fields of the grid's shape; values broadcast to the side. Dense rows:
+    n numbers for each boundary point.
 
     Raises:
         ValueError: Flux or Reflective (no row on values), Outflow on all sides, functions of time,
@@ -38,7 +51,12 @@ def boundary_values(
     >>> law.operator.rows()[1].tolist()  # the derivative at x = 1
     [1.0, -4.0, 3.0]
     """
-    require(boundary.ndim == grid.ndim, f"{grid.ndim} axes", boundary.ndim, "one pair per axis")
+    require(
+        boundary.ndim == grid.ndim,
+        f"{grid.ndim} axes",
+        boundary.ndim,
+        "one pair per axis",
+    )
     weights, values = [], []
     for axis, sides in enumerate(boundary.sides):
         face = tuple(n for a, n in enumerate(grid.shape) if a != axis)
@@ -52,16 +70,27 @@ def boundary_values(
         for line, value in rows:
             weights.append(_along_face(line, axis, face))
             values.append(jnp.broadcast_to(value, face).ravel())
-    require(len(values) > 0, "a condition on some side", "Outflow on all", "name what is known")
+    require(
+        len(values) > 0,
+        "a condition on some side",
+        "Outflow on all",
+        "name what is known",
+    )
     value = jnp.concatenate(values)
-    noise = None if noise_std is None else jnp.broadcast_to(jnp.asarray(noise_std), value.shape)
+    noise = (
+        None
+        if noise_std is None
+        else jnp.broadcast_to(jnp.asarray(noise_std), value.shape)
+    )
     return LinearConstraint(Rows(jnp.concatenate(weights)), value, noise)
 
 
 def _row(condition: Condition, value: Array, slope: Array) -> tuple[Array, Array]:
     """Weights along the axis, and the right-hand side, of one condition."""
     require(
-        not any(callable(leaf) for leaf in jax.tree.leaves(condition, is_leaf=callable)),
+        not any(
+            callable(leaf) for leaf in jax.tree.leaves(condition, is_leaf=callable)
+        ),
         "boundary values at one time",
         "a function of time",
         "use boundary.at(t)",
@@ -73,7 +102,12 @@ def _row(condition: Condition, value: Array, slope: Array) -> tuple[Array, Array
             return slope, jnp.asarray(condition.derivative)
         case Robin():
             a, b = jnp.asarray(condition.a), jnp.asarray(condition.b)
-            require(a.ndim == b.ndim == 0, "scalar Robin coefficients", "arrays", "use from_fn")
+            require(
+                a.ndim == b.ndim == 0,
+                "scalar Robin coefficients",
+                "arrays",
+                "use from_fn",
+            )
             return a * value + b * slope, jnp.asarray(condition.value)
     raise ValueError(
         f"expected Dirichlet, Neumann, Robin, Periodic or Outflow (free), got "
@@ -82,12 +116,21 @@ def _row(condition: Condition, value: Array, slope: Array) -> tuple[Array, Array
 
 
 def _side(grid: Grid, axis: int, end: int, order: int) -> tuple[Array, Array]:
-    """Weights along the axis of the value and of the derivative at a side (end 0 or -1)."""
+    """Weights along the axis of the value and of the derivative at a side (end 0 or
+    -1).
+    """
     x = grid.coordinates[axis]
-    require(1 <= order < x.size, f"1 <= order < {x.size}, the points", order, "lower the order")
+    require(
+        1 <= order < x.size,
+        f"1 <= order < {x.size}, the points",
+        order,
+        "lower the order",
+    )
     place = grid.faces(axis)[end] if grid.location == "cells" else x[end]
     nearest = slice(0, order + 1) if end == 0 else slice(x.size - order - 1, x.size)
-    found = jax.jvp(lambda p: _lagrange(x[nearest], p), (place,), (jnp.ones_like(place),))
+    found = jax.jvp(
+        lambda p: _lagrange(x[nearest], p), (place,), (jnp.ones_like(place),)
+    )
     value, slope = (jnp.zeros_like(x).at[nearest].set(w) for w in found)
     return value, slope
 
@@ -100,7 +143,9 @@ def _lagrange(positions: Float[Array, " q"], x: Scalar) -> Float[Array, " q"]:
     return jnp.prod((x - far) / (positions[:, None] - far), axis=1)
 
 
-def _along_face(line: Float[Array, " n"], axis: int, face: tuple[int, ...]) -> Float[Array, "m *x"]:
+def _along_face(
+    line: Float[Array, " n"], axis: int, face: tuple[int, ...]
+) -> Float[Array, "m *x"]:
     """The line's weights at each point of the face, one row each."""
     basis = jnp.eye(math.prod(face), dtype=line.dtype).reshape(-1, *face)
     shape = [1] * (len(face) + 2)
@@ -116,15 +161,17 @@ def sensors(
     *,
     width: ArrayLike | None = None,
 ) -> LinearConstraint:
-    """What k sensors read: the field at their positions, or its average over a box around each.
+    """What k sensors read: the field at their positions, or its average over a box
+    around each.
 
-    A point reading is the multilinear interpolant between nodes or cell centres (constant beyond
-    the last centre); a box average integrates what the array represents, exactly: the multilinear
-    interpolant for nodes, the piecewise constant one for cell averages.
+    A point reading is the multilinear interpolant between nodes or cell centres
+    (constant beyond the last centre); a box average integrates what the array
+    represents, exactly: the multilinear interpolant for nodes, the piecewise constant
+    one for cell averages.
 
-    Shapes: positions ``(k, d)`` for d axes, or ``(k)`` for one; values ``(k)``; noise_std scalar or
-    ``(k)``; width scalar or ``(d)``.
-    Dense rows: n numbers for each sensor. Differentiable in positions, almost everywhere.
+    Shapes: positions ``(k, d)`` for d axes, or ``(k)`` for one; values ``(k)``;
+    noise_std scalar or ``(k)``; width scalar or ``(d)``. Dense rows: n numbers for each
+    sensor. Differentiable in positions, almost everywhere.
 
     Raises:
         ValueError: positions (boxes) outside of the domain; where they are traced, the rows are
@@ -143,7 +190,9 @@ def sensors(
         positions.shape,
         "one row per sensor, one column per axis",
     )
-    half = 0.5 * jnp.broadcast_to(jnp.asarray(0.0 if width is None else width), (grid.ndim,))
+    half = 0.5 * jnp.broadcast_to(
+        jnp.asarray(0.0 if width is None else width), (grid.ndim,)
+    )
     rows = jnp.ones((positions.shape[0],) + (1,) * grid.ndim)
     for axis in range(grid.ndim):
         faces = grid.faces(axis)
@@ -166,19 +215,29 @@ def sensors(
         rows = rows * line.reshape(
             (-1,) + (1,) * axis + (grid.shape[axis],) + (1,) * (grid.ndim - axis - 1)
         )
-    noise = None if noise_std is None else jnp.broadcast_to(jnp.asarray(noise_std), values.shape)
+    noise = (
+        None
+        if noise_std is None
+        else jnp.broadcast_to(jnp.asarray(noise_std), values.shape)
+    )
     return LinearConstraint(Rows(rows), values, noise)
 
 
 def _hats(x: Float[Array, " n"], p: Float[Array, " k"]) -> Float[Array, "k n"]:
     """Piecewise linear interpolation weights."""
-    return jax.vmap(lambda unit: jnp.interp(p, x, unit), out_axes=1)(jnp.eye(x.size, dtype=x.dtype))
+    return jax.vmap(lambda unit: jnp.interp(p, x, unit), out_axes=1)(
+        jnp.eye(x.size, dtype=x.dtype)
+    )
 
 
 def _primitive(grid: Grid, axis: int, p: Float[Array, " k"]) -> Float[Array, "k n"]:
-    """Integral from the lower end to p of each point's share in what the array represents."""
+    """Integral from the lower end to p of each point's share in what the array
+    represents.
+    """
     if grid.location == "cells":
-        return jnp.clip(p[:, None] - grid.faces(axis)[None, :-1], 0, grid.widths(axis)[None])
+        return jnp.clip(
+            p[:, None] - grid.faces(axis)[None, :-1], 0, grid.widths(axis)[None]
+        )
     x = grid.coordinates[axis]
     gaps = (x[1:] - x[:-1])[None]
     s = jnp.clip(p[:, None] - x[None, :-1], 0, gaps)

@@ -1,7 +1,8 @@
-"""The methods compared by the ProbConserv article, as functions of a prediction and a law.
+"""The methods compared by the ProbConserv article, as functions of a prediction and a
+law.
 
-Each takes the model's prediction (a diagonal `Gaussian` over one profile) and the conservation law
-(`integral`), and gives a Gaussian. One profile; batch with `jax.vmap`.
+Each takes the model's prediction (a diagonal `Gaussian` over one profile) and the
+conservation law (`integral`), and gives a Gaussian. One profile; batch with `jax.vmap`.
 
 Source: Hansen et al., ICML 2023, sec. 4 and 5.
 """
@@ -11,7 +12,7 @@ from functools import partial
 
 import jax.numpy as jnp
 
-from physcon.conditioning.condition import condition
+from physcon.conditioning._condition import condition
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.smoothing import diffuse
@@ -25,10 +26,11 @@ def unconstrained(prior: Gaussian, law: LinearConstraint) -> Gaussian:
 
 
 def hard_c(prior: Gaussian, law: LinearConstraint, *, throw: bool = True) -> Gaussian:
-    """The nearest mean that obeys the law, every point alike; the covariance is left as it was.
+    """The nearest mean that obeys the law, every point alike; the covariance is left as
+    it was.
 
-    That is `condition` for a prior of constant variance, whatever the model believed, and its
-    covariance doesn't know the law: samples violate it.
+    That is `condition` for a prior of constant variance, whatever the model believed,
+    and its covariance doesn't know the law: samples violate it.
 
     Source: Hansen et al. (2023), sec. 5, HardC.
     """
@@ -37,7 +39,11 @@ def hard_c(prior: Gaussian, law: LinearConstraint, *, throw: bool = True) -> Gau
 
 
 def prob_conserv(
-    prior: Gaussian, law: LinearConstraint, *, alpha: float | None = None, throw: bool = True
+    prior: Gaussian,
+    law: LinearConstraint,
+    *,
+    alpha: float | None = None,
+    throw: bool = True,
 ) -> Gaussian:
     """`condition`, after artificial diffusion (`diffuse`) where `alpha` is given.
 
@@ -48,7 +54,8 @@ def prob_conserv(
     return condition(prior, law, throw=throw).posterior
 
 
-#: The article's methods, with its alpha. SoftC is a way of training, then `unconstrained` here.
+#: The article's methods, with its alpha. SoftC is a way of training, then
+#: `unconstrained` here.
 METHODS: dict[str, Method] = {
     "unconstrained": unconstrained,
     "hard": hard_c,

@@ -15,15 +15,18 @@ from physcon.linear_map import Rows, Stencil
 def stack(*constraints: LinearConstraint) -> LinearConstraint:
     """All constraints at once, as the rows of one; same field.
 
-    Exact laws beside noisy ones have zero noise, and hold exactly. Conditioning on all of them is
-    conditioning on one after the other, in any order.
+    Exact laws beside noisy ones have zero noise, and hold exactly. Conditioning on all
+    of them is conditioning on one after the other, in any order.
     """
     require(len(constraints) >= 1, "one or more constraints", 0, "pass some")
     for constraint in constraints:
         require_given(constraint, LinearConstraint, "constraint")
     shapes = {tuple(c.operator.in_shape) for c in constraints}
     require(
-        len(shapes) == 1, "constraints on fields of one shape", shapes, "stack each field's own"
+        len(shapes) == 1,
+        "constraints on fields of one shape",
+        shapes,
+        "stack each field's own",
     )
     exact = all(c.noise_std is None for c in constraints)
     noise = None if exact else jnp.concatenate([c.noise().ravel() for c in constraints])
@@ -39,7 +42,8 @@ def from_fn(
     value: ArrayLike,
     noise_std: ArrayLike | None = None,
 ) -> LinearConstraint:
-    """``fn(u) = value`` for any linear function of a field of the given shape; one row per output.
+    """``fn(u) = value`` for any linear function of a field of the given shape; one row
+    per output.
 
     A constant part of `fn` goes to the right-hand side.
 
@@ -65,7 +69,9 @@ def from_fn(
     size, dtype = (out.size,), out.dtype
     value = jnp.broadcast_to(jnp.asarray(value, dtype), out.shape) - constant
     noise = (
-        None if noise_std is None else jnp.broadcast_to(jnp.asarray(noise_std, dtype), out.shape)
+        None
+        if noise_std is None
+        else jnp.broadcast_to(jnp.asarray(noise_std, dtype), out.shape)
     )
     noise = None if noise is None else noise.reshape(size)
     return LinearConstraint(Rows(rows), value.reshape(size), noise)
@@ -88,20 +94,37 @@ def second_difference(
     [-2.0, -2.0]
     """
     if isinstance(domain, Grid):
-        require(domain.ndim == 1, "a grid of one axis", domain.ndim, "vmap over the other axes")
+        require(
+            domain.ndim == 1,
+            "a grid of one axis",
+            domain.ndim,
+            "vmap over the other axes",
+        )
         x = domain.coordinates[0]
-        operator = three_point(_second_derivative(x)) if x.size >= 3 else unit_difference(x.size)
+        operator = (
+            three_point(_second_derivative(x))
+            if x.size >= 3
+            else unit_difference(x.size)
+        )
     else:
         operator = unit_difference(domain)
     shape, dtype = operator.out_shape, operator.coefficients.dtype
-    noise = None if noise_std is None else jnp.broadcast_to(jnp.asarray(noise_std, dtype), shape)
-    return LinearConstraint(operator, jnp.broadcast_to(jnp.asarray(value, dtype), shape), noise)
+    noise = (
+        None
+        if noise_std is None
+        else jnp.broadcast_to(jnp.asarray(noise_std, dtype), shape)
+    )
+    return LinearConstraint(
+        operator, jnp.broadcast_to(jnp.asarray(value, dtype), shape), noise
+    )
 
 
 def unit_difference(size: int) -> Stencil:
     """u₋ - 2u + u₊ at the inner ones of `size` points."""
     require(size >= 3, "3 or more points", size, "refine")
-    return three_point(jnp.broadcast_to(jnp.array([[1.0], [-2.0], [1.0]]), (3, size - 2)))
+    return three_point(
+        jnp.broadcast_to(jnp.array([[1.0], [-2.0], [1.0]]), (3, size - 2))
+    )
 
 
 def three_point(coefficients: Float[Array, "3 r"]) -> Stencil:

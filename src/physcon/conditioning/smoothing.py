@@ -1,15 +1,16 @@
-"""Conditioning on noisy three-point rows, as an artificial diffusion: O(n) for n points.
+"""Conditioning on noisy three-point rows, as an artificial diffusion: O(n) for n
+points.
 
-A field that jumps is what a conservation law leaves an uncertain model to invent. Telling the model
-that second differences are small, up to the noise which its own uncertainty implies, spreads the
-correction without oscillation.
+A field that jumps is what a conservation law leaves an uncertain model to invent.
+Telling the model that second differences are small, up to the noise which its own
+uncertainty implies, spreads the correction without oscillation.
 """
 
 import jax.numpy as jnp
 
-from physcon import _banded
 from physcon._checks import error_if, require
-from physcon._linalg import float64_primal
+from physcon._numerics import banded
+from physcon._numerics.float64 import float64_primal
 from physcon._typing import Array, ArrayLike, Float, Shape
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.rows import unit_difference
@@ -19,8 +20,9 @@ from physcon.linear_map import Diagonal, LinearMap, Stencil
 class Smoothed(LinearMap):
     """Root of (Σ⁻¹ + Gᵀ N⁻¹ G)⁻¹ for diagonal Σ = s², N = σ² and three-point rows G.
 
-    In units of s the precision is 1 + HᵀH with H = σ⁻¹ G s, which is pentadiagonal, = C Cᵀ; the
-    root is s C⁻ᵀ. Zero s is allowed; the cost of everything is a few scans over the points.
+    In units of s the precision is 1 + HᵀH with H = σ⁻¹ G s, which is pentadiagonal, = C
+    Cᵀ; the root is s C⁻ᵀ. Zero s is allowed; the cost of everything is a few scans over
+    the points.
     """
 
     std: Float[Array, " n"]
@@ -35,21 +37,24 @@ class Smoothed(LinearMap):
     def out_shape(self) -> Shape:
         return self.std.shape
 
-    def _factor(self) -> _banded.Band:
+    def _factor(self) -> banded.Band:
         s, noise = self.std, self.noise_std
         scaled = self.operator.coefficients * jnp.stack([s[:-2], s[1:-1], s[2:]])
-        # Rows of zero noise see no variance either (`correlated_noise`): they say nothing.
-        heard = jnp.where(noise[None] > 0, scaled / jnp.where(noise > 0, noise, 1)[None], 0)
-        return _banded.cholesky(_banded.normal_equations(heard))
+        # Rows of zero noise see no variance either (`correlated_noise`): they say
+        # nothing.
+        heard = jnp.where(
+            noise[None] > 0, scaled / jnp.where(noise > 0, noise, 1)[None], 0
+        )
+        return banded.cholesky(banded.normal_equations(heard))
 
     def mv(self, x: Float[Array, " n"]) -> Float[Array, " n"]:
-        return self.std * _banded.solve_upper(self._factor(), x)
+        return self.std * banded.solve_upper(self._factor(), x)
 
     def rmv(self, y: Float[Array, " n"]) -> Float[Array, " n"]:
-        return _banded.solve_lower(self._factor(), self.std * y)
+        return banded.solve_lower(self._factor(), self.std * y)
 
     def gram_diagonal(self) -> Float[Array, " n"]:
-        return self.std**2 * _banded.inverse_diagonal(self._factor())
+        return self.std**2 * banded.inverse_diagonal(self._factor())
 
     def covariance_root_rank(self) -> Array:
         return jnp.sum(self.std != 0)
@@ -64,17 +69,22 @@ class Smoothed(LinearMap):
         )
 
     def log_volume(self) -> Array:
-        return Diagonal(self.std).log_volume() - jnp.sum(jnp.log(self._factor().diagonal))
+        return Diagonal(self.std).log_volume() - jnp.sum(
+            jnp.log(self._factor().diagonal)
+        )
 
 
 def diffuse(prior: Gaussian, alpha: ArrayLike, *, throw: bool = True) -> Gaussian:
-    """The prior, told that its second differences u₋ - 2u + u₊ are small: artificial diffusion.
+    """The prior, told that its second differences u₋ - 2u + u₊ are small: artificial
+    diffusion.
 
-    The rows are zero up to the noise that they have under a prior whose neighbours correlate by
-    `alpha`: see `correlated_noise`. Apply before the conservation law, which then stays exact.
+    The rows are zero up to the noise that they have under a prior whose neighbours
+    correlate by `alpha`: see `correlated_noise`. Apply before the conservation law,
+    which then stays exact.
 
-    Shapes: a field ``(n)`` with a diagonal root; batch with `jax.vmap`. Cost O(n) in time and
-    memory, sequential over the points. Spacings don't enter (nor do they in the article).
+    Shapes: a field ``(n)`` with a diagonal root; batch with `jax.vmap`. Cost O(n) in
+    time and memory, sequential over the points. Spacings don't enter (nor do they in
+    the article).
 
     Args:
         alpha: assumed correlation of neighbours, in [0, 1); larger is smoother.
@@ -83,8 +93,8 @@ def diffuse(prior: Gaussian, alpha: ArrayLike, *, throw: bool = True) -> Gaussia
         ValueError: a prior with another root or shape.
         RuntimeError: alpha outside of [0, 1), at run time under ``throw=True``.
 
-    Source: Hansen et al. (2023), sec. 4.2; the posterior in information form is Rue and Held,
-    Gaussian Markov Random Fields (2005), eq. 2.30.
+    Source: Hansen et al. (2023), sec. 4.2; the posterior in information form is Rue and
+    Held, Gaussian Markov Random Fields (2005), eq. 2.30.
     """
     root = prior.root
     require(
@@ -109,12 +119,14 @@ def diffuse(prior: Gaussian, alpha: ArrayLike, *, throw: bool = True) -> Gaussia
 
 @float64_primal
 def correlated_noise(std: Float[Array, " n"], alpha: Array) -> Float[Array, " n-2"]:
-    """Standard deviation of u₋ - 2u + u₊ where neighbours correlate by α, second ones by α².
+    """Standard deviation of u₋ - 2u + u₊ where neighbours correlate by α, second ones
+    by α².
 
     Square root of  s₋² + 4s² + s₊² - 4α s₋s + 2α² s₋s₊ - 4α s s₊.
     """
     s0, s1, s2 = std[:-2], std[1:-1], std[2:]
-    # As a sum of squares (Cholesky factor of the correlations), which rounding keeps positive.
+    # As a sum of squares (Cholesky factor of the correlations), which rounding keeps
+    # positive.
     rest = 1 - alpha**2
     first = (s0 + alpha * (alpha * s2 - 2 * s1)) ** 2
     return jnp.sqrt(first + rest * (alpha * s2 - 2 * s1) ** 2 + rest * s2**2)
@@ -124,4 +136,6 @@ def correlated_noise(std: Float[Array, " n"], alpha: Array) -> Float[Array, " n-
 def _informed_mean(mean: Array, root: Smoothed) -> Array:
     """μ + Σ' Gᵀ N⁻¹ (0 - G μ)."""
     precision = jnp.where(root.noise_std > 0, 1 / root.noise_std**2, 0)
-    return mean - root.mv(root.rmv(root.operator.rmv(precision * root.operator.mv(mean))))
+    return mean - root.mv(
+        root.rmv(root.operator.rmv(precision * root.operator.mv(mean)))
+    )

@@ -1,7 +1,7 @@
 """How the inverse of a large Gram matrix is applied, S⁻¹ y, without the matrix.
 
-Two sweeps for a law that couples cells along one axis only (`Tridiagonal`), else preconditioned
-conjugate gradients (`ConjugateGradient`).
+Two sweeps for a law that couples cells along one axis only (`Tridiagonal`), else
+preconditioned conjugate gradients (`ConjugateGradient`).
 """
 
 import abc
@@ -11,7 +11,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from physcon import _tridiagonal
+from physcon._numerics import tridiagonal
 from physcon._typing import Array, Float, Int, Scalar
 from physcon.conditioning.laplacian import preconditioner
 from physcon.linear_map import (
@@ -29,7 +29,10 @@ Inverse = Callable[[Float[Array, "*y"]], tuple[Float[Array, "*y"], Int[Array, ""
 
 
 def gram_apply(
-    root: LinearMap, operator: LinearMap, noise_std: Float[Array, "*y"], y: Float[Array, "*y"]
+    root: LinearMap,
+    operator: LinearMap,
+    noise_std: Float[Array, "*y"],
+    y: Float[Array, "*y"],
 ) -> Float[Array, "*y"]:
     """S y = G Σ Gᵀ y + N y."""
     return operator.mv(root.mv(root.rmv(operator.rmv(y)))) + noise_std**2 * y
@@ -38,7 +41,8 @@ def gram_apply(
 class Solver(eqx.Module):
     """How S⁻¹ is applied; holds static settings only."""
 
-    #: Aim for |S λ - r| / |r|. Ten times as much, but at least 1e-5, counts as not solved.
+    #: Aim for |S λ - r| / |r|. Ten times as much, but at least 1e-5, counts as not
+    #: solved.
     rtol: eqx.AbstractVar[float]
 
     @abc.abstractmethod
@@ -65,25 +69,33 @@ class Solver(eqx.Module):
 
 
 class Tridiagonal(Solver):
-    """Exact, O(n): one `Difference` and independent errors; cells couple along its axis only."""
+    """Exact, O(n): one `Difference` and independent errors; cells couple along its axis
+    only.
+    """
 
     rtol: float = eqx.field(static=True, default=1e-8)
 
     def _factor(
         self, root: Diagonal, operator: Difference, noise_std: Array
-    ) -> _tridiagonal.Factor:
+    ) -> tridiagonal.Factor:
         w = jnp.moveaxis((operator.area * root.diagonal) ** 2, operator.axis, 0)
-        diagonal = operator.both_sides((operator.area * root.diagonal) ** 2) + noise_std**2
+        diagonal = (
+            operator.both_sides((operator.area * root.diagonal) ** 2) + noise_std**2
+        )
         diagonal = jnp.moveaxis(diagonal, operator.axis, 0)
         first = int(operator.ends[0])
-        return _tridiagonal.factorise(diagonal, -w[first : first + diagonal.shape[0] - 1])
+        return tridiagonal.factorise(
+            diagonal, -w[first : first + diagonal.shape[0] - 1]
+        )
 
-    def inverse(self, root: LinearMap, operator: LinearMap, noise_std: Array) -> Inverse:
+    def inverse(
+        self, root: LinearMap, operator: LinearMap, noise_std: Array
+    ) -> Inverse:
         root, operator = _separable(root, operator)
         factor, axis = self._factor(root, operator, noise_std), operator.axis
 
         def apply(y: Array) -> tuple[Array, Array]:
-            x = _tridiagonal.solve(factor, jnp.moveaxis(y, axis, 0))
+            x = tridiagonal.solve(factor, jnp.moveaxis(y, axis, 0))
             return jnp.moveaxis(x, 0, axis), jnp.zeros((), jnp.int32)
 
         return apply
@@ -93,19 +105,29 @@ class Tridiagonal(Solver):
         return jnp.sum(jnp.log(self._factor(root, operator, noise_std).pivots))
 
     def variance(self, root: LinearMap, operator: LinearMap, noise_std: Array) -> Array:
-        # Face i bounds cells i-1, i; Z = S⁻¹: (Gᵀ Z G)_ii = area² (Z_i-1,i-1 - 2 Z_i-1,i + Z_ii)
+        # Face i bounds cells i-1, i; Z = S⁻¹: (Gᵀ Z G)_ii = area² (Z_i-1,i-1 - 2
+        # Z_i-1,i + Z_ii)
         root, operator = _separable(root, operator)
-        diagonal, off = _tridiagonal.inverse_band(self._factor(root, operator, noise_std))
+        diagonal, off = tridiagonal.inverse_band(
+            self._factor(root, operator, noise_std)
+        )
         low, high = (int(end) for end in operator.ends)
         inner = diagonal[:-1] + diagonal[1:] - 2 * off
-        seen = jnp.concatenate([diagonal[:low], inner, diagonal[diagonal.shape[0] - high :]])
+        seen = jnp.concatenate(
+            [diagonal[:low], inner, diagonal[diagonal.shape[0] - high :]]
+        )
         variance = root.diagonal**2
-        explained = variance**2 * operator.area**2 * jnp.moveaxis(seen, 0, operator.axis)
+        explained = (
+            variance**2 * operator.area**2 * jnp.moveaxis(seen, 0, operator.axis)
+        )
         return variance - explained
 
 
 def _separable(root: LinearMap, operator: LinearMap) -> tuple[Diagonal, Difference]:
-    if not (isinstance(root, Diagonal) and isinstance(operator, Difference)) or operator.periodic:
+    if (
+        not (isinstance(root, Diagonal) and isinstance(operator, Difference))
+        or operator.periodic
+    ):
         raise ValueError(
             "expected independent errors (Diagonal) and one Difference for Tridiagonal, got "
             f"{type(root).__name__} and {type(operator).__name__}; use ConjugateGradient"
@@ -117,8 +139,9 @@ class ConjugateGradient(Solver):
     """Preconditioned conjugate gradients, to |r| <= rtol |r_0|.
 
     For laws made of `Difference` parts the preconditioner is a fast Laplacian solve
-    (`physcon.conditioning.laplacian`): the number of steps doesn't depend on n, only on how far the
-    variances are from a product of profiles, and on their correlation. Other laws: plain steps.
+    (`physcon.conditioning.laplacian`): the number of steps doesn't depend on n, only on
+    how far the variances are from a product of profiles, and on their correlation.
+    Other laws: plain steps.
 
     Attributes:
         rtol: tolerance; at least a few roundings of the arithmetic that runs.
@@ -133,7 +156,9 @@ class ConjugateGradient(Solver):
     max_steps: int = eqx.field(static=True, default=500)
     mesh_axes: tuple[str, ...] = eqx.field(static=True, default=())
 
-    def inverse(self, root: LinearMap, operator: LinearMap, noise_std: Array) -> Inverse:
+    def inverse(
+        self, root: LinearMap, operator: LinearMap, noise_std: Array
+    ) -> Inverse:
         frozen = jax.lax.stop_gradient((root, operator, noise_std))
         approximate = _preconditioner(*frozen)
 
@@ -201,14 +226,25 @@ def _preconditioner(root: LinearMap, operator: LinearMap, noise_std: Array) -> A
 def _differences(operator: LinearMap) -> tuple[Difference, ...] | None:
     parts = operator.parts if isinstance(operator, Sum) else (operator,)
     # Of a divided law each device sees its own block.
-    parts = [Difference(p.area, p.axis) if isinstance(p, DividedDifference) else p for p in parts]
+    parts = [
+        Difference(p.area, p.axis) if isinstance(p, DividedDifference) else p
+        for p in parts
+    ]
     return tuple(parts) if all(isinstance(p, Difference) for p in parts) else None  # type: ignore
 
 
-def structured_solver(root: LinearMap, operator: LinearMap, eps: float) -> Solver | None:
-    """The solver that fits a law's structure; None: few dense rows, `physcon.conditioning.gain`."""
+def structured_solver(
+    root: LinearMap, operator: LinearMap, eps: float
+) -> Solver | None:
+    """The solver that fits a law's structure; None: few dense rows,
+    `physcon.conditioning.gain`.
+    """
     if _differences(operator) is None:
         return None
-    if isinstance(operator, Difference) and isinstance(root, Diagonal) and not operator.periodic:
+    if (
+        isinstance(operator, Difference)
+        and isinstance(root, Diagonal)
+        and not operator.periodic
+    ):
         return Tridiagonal()
     return ConjugateGradient(rtol=max(eps / 10, 1e-13))

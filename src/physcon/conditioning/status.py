@@ -1,4 +1,6 @@
-"""What can go wrong in a conditioning, as a status code and as an error that names the rows."""
+"""What can go wrong in a conditioning, as a status code and as an error that names the
+rows.
+"""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -12,7 +14,7 @@ GOOD, NOT_FINITE, REDUNDANT_ROWS, CONTRADICTION, NOT_SOLVED = range(5)
 
 
 def status_of(gain: Gain) -> Int[Array, ""]:
-    """The status documented at `physcon.conditioning.condition.Conditioned`."""
+    """The status documented at `physcon.Conditioned`."""
     redundant = jnp.any(jnp.all(gain.whitener.high == 0, axis=1))
     status = jnp.where(redundant, REDUNDANT_ROWS, GOOD)
     status = jnp.where(redundant & jnp.any(_missed(gain)), CONTRADICTION, status)
@@ -25,9 +27,11 @@ def _missed(gain: Gain) -> Bool[Array, " m"]:
     return jnp.abs(gain.unmet) > rounding * gain.rounding
 
 
-def checked(mean: Float[Array, "*x"], gain: Gain, status: Int[Array, ""]) -> Float[Array, "*x"]:
-    """`mean`, or a run-time error. Outside of jit the message gives all rows with their residuals,
-    inside (where a message cannot hold numbers) the row that misses most.
+def checked(
+    mean: Float[Array, "*x"], gain: Gain, status: Int[Array, ""]
+) -> Float[Array, "*x"]:
+    """`mean`, or a run-time error. Outside of jit the message gives all rows with their
+    residuals, inside (where a message cannot hold numbers) the row that misses most.
     """
     unmet = concrete(gain.unmet)
     if unmet is not None and int(status) == CONTRADICTION:
@@ -37,7 +41,9 @@ def checked(mean: Float[Array, "*x"], gain: Gain, status: Int[Array, ""]) -> Flo
         )
     excess = jnp.where(_missed(gain), jnp.abs(gain.unmet) / gain.rounding, 0)
     worst = jnp.argmax(excess)
-    messages = [NOT_FINITE_MESSAGE] + [_contradiction(f"{r}") for r in range(excess.size)]
+    messages = [NOT_FINITE_MESSAGE] + [
+        _contradiction(f"{r}") for r in range(excess.size)
+    ]
     which = jnp.where(status == NOT_FINITE, 0, 1 + worst)
     wrong = (status == NOT_FINITE) | (status == CONTRADICTION)
     return eqx.branched_error_if(mean, wrong, which, messages)

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from physcon._linalg import cholesky, combine, gram, inner, lower_inverse
+from physcon._numerics.products import combine, gram, inner
+from physcon._numerics.small import cholesky, lower_inverse
 from physcon._typing import Array, Float
 
 
@@ -29,7 +30,9 @@ class Frame(NamedTuple):
         return x
 
 
-def _gram_solve(whitener: Float[Array, "m m"], f: Float[Array, " m"]) -> Float[Array, " m"]:
+def _gram_solve(
+    whitener: Float[Array, "m m"], f: Float[Array, " m"]
+) -> Float[Array, " m"]:
     """(W Wᵀ)⁻¹ f = L⁻ᵀ L⁻¹ f."""
     white = jnp.matmul(whitener, f, precision="highest")
     return jnp.matmul(whitener.T, white, precision="highest")
@@ -47,8 +50,12 @@ def frame_at(g: Callable[[Array], Array], z: Array, pull: Array) -> Frame:
     return Frame(rows, whitener, hessian, multiplier)
 
 
-def conjugate_gradients(apply: Callable[[Array], Array], force: Array, steps: int) -> Array:
-    """x with apply(x) = force, symmetric; stops at negative curvature, with a downhill x."""
+def conjugate_gradients(
+    apply: Callable[[Array], Array], force: Array, steps: int
+) -> Array:
+    """x with apply(x) = force, symmetric; stops at negative curvature, with a downhill
+    x.
+    """
     enough = (10 * jnp.finfo(force.dtype).eps) ** 2 * jnp.sum(force**2)
 
     def body(s: tuple) -> tuple:
@@ -56,7 +63,9 @@ def conjugate_gradients(apply: Callable[[Array], Array], force: Array, steps: in
         ap = apply(p)
         bend = jnp.sum(p * ap)
         convex = bend > 0
-        alpha = jnp.where(convex, rr / jnp.where(convex, bend, 1), jnp.where(count == 0, 1, 0))
+        alpha = jnp.where(
+            convex, rr / jnp.where(convex, bend, 1), jnp.where(count == 0, 1, 0)
+        )
         r = r - alpha * ap
         following = jnp.sum(r**2)
         done = ~convex | (following <= enough)

@@ -3,6 +3,9 @@
 from typing import Any
 
 from physcon.fv import limiter as limiter
+from physcon.fv._solve import STATUS as STATUS
+from physcon.fv._solve import Solution as Solution
+from physcon.fv._solve import solve as solve
 from physcon.fv.diffusion import Diffusion as Diffusion
 from physcon.fv.diffusion import Heat as Heat
 from physcon.fv.diffusion import Mixed as Mixed
@@ -35,9 +38,6 @@ from physcon.fv.semidiscrete import face_flux as face_flux
 from physcon.fv.semidiscrete import rate as rate
 from physcon.fv.semidiscrete import tendency as tendency
 from physcon.fv.shallow_water import ShallowWater as ShallowWater
-from physcon.fv.solve import STATUS as STATUS
-from physcon.fv.solve import Solution as Solution
-from physcon.fv.solve import solve as solve
 from physcon.fv.splitting import Strang as Strang
 from physcon.fv.stepping import forward_euler as forward_euler
 from physcon.fv.stepping import ssp_rk2 as ssp_rk2

@@ -1,10 +1,11 @@
 """A stencil as one function of a cell, in elementwise operations on whole fields.
 
-On an accelerator a finite-volume scheme is bound by memory: what it writes on the way counts, what
-it computes twice doesn't. But compilers don't fuse through slices of stacked channels. Here the
-update of a single cell, traced on an array of a few numbers, is evaluated with a whole field in the
-place of every number: additions and multiplications of shifted fields are all that is left, one
-kernel. (The CPU is better served by whole arrays: see `physcon.fv._materialise`.)
+On an accelerator a finite-volume scheme is bound by memory: what it writes on the way
+counts, what it computes twice doesn't. But compilers don't fuse through slices of
+stacked channels. Here the update of a single cell, traced on an array of a few numbers,
+is evaluated with a whole field in the place of every number: additions and
+multiplications of shifted fields are all that is left, one kernel. (The CPU is better
+served by whole arrays: see `physcon.fv._materialise`.)
 """
 
 from collections.abc import Callable, Sequence
@@ -26,8 +27,8 @@ class NotCellwise(Exception):
 def cellwise(fn: Callable[[Array], Array], fields: np.ndarray) -> np.ndarray:
     """`fn` of small arrays, with a field in the place of each number.
 
-    Args:
-        fields: object array of equally shaped fields; `fn` is traced on a float array of its shape.
+    Args: fields: object array of equally shaped fields; `fn` is traced on a float array
+        of its shape.
 
     Raises: NotCellwise.
     """
@@ -37,8 +38,11 @@ def cellwise(fn: Callable[[Array], Array], fields: np.ndarray) -> np.ndarray:
     return out
 
 
-def stencil(padded: Array, shape: tuple[int, ...], ghosts: int, axis: int) -> np.ndarray:
-    """The cells around each cell along `axis`, as fields: ``(c, ..., 2 ghosts + 1, ...)``.
+def stencil(
+    padded: Array, shape: tuple[int, ...], ghosts: int, axis: int
+) -> np.ndarray:
+    """The cells around each cell along `axis`, as fields: ``(c, ..., 2 ghosts + 1,
+    ...)``.
 
     `padded` has `ghosts` cells more than `shape` on every side of every axis.
     """
@@ -89,7 +93,11 @@ def _apply(eqn: Any, args: list[np.ndarray]) -> list[np.ndarray]:
             total = _REDUCTIONS[name].reduce(total, axis=axis)
         return [total if isinstance(total, np.ndarray) else _alone(total)]
     shape = eqn.outvars[0].aval.shape
-    if len(eqn.outvars) > 1 or eqn.primitive.multiple_results or name not in _ELEMENTWISE:
+    if (
+        len(eqn.outvars) > 1
+        or eqn.primitive.multiple_results
+        or name not in _ELEMENTWISE
+    ):
         raise NotCellwise(name)
     args = [np.broadcast_to(a, shape) for a in args]
     out = np.empty(shape, object)
@@ -158,8 +166,32 @@ _REDUCTIONS = {
     "reduce_or": np.frompyfunc(jnp.logical_or, 2, 1),
 }
 _ELEMENTWISE = {
-    *("abs", "add", "add_any", "sub", "mul", "div", "neg", "square", "integer_pow", "pow", "rem"),
-    *("sqrt", "rsqrt", "exp", "expm1", "log", "log1p", "sin", "cos", "tanh", "erf", "logistic"),
+    *(
+        "abs",
+        "add",
+        "add_any",
+        "sub",
+        "mul",
+        "div",
+        "neg",
+        "square",
+        "integer_pow",
+        "pow",
+        "rem",
+    ),
+    *(
+        "sqrt",
+        "rsqrt",
+        "exp",
+        "expm1",
+        "log",
+        "log1p",
+        "sin",
+        "cos",
+        "tanh",
+        "erf",
+        "logistic",
+    ),
     *("max", "min", "clamp", "sign", "ceil", "floor", "round", "is_finite", "select_n"),
     *("eq", "ne", "lt", "le", "gt", "ge", "and", "or", "not", "convert_element_type"),
 }

@@ -1,6 +1,7 @@
 """What is written to memory between the stages of a scheme depends on the device.
 
-A CPU is fastest when every stage is computed once and stored, a GPU when nothing is stored.
+A CPU is fastest when every stage is computed once and stored, a GPU when nothing is
+stored.
 """
 
 from collections.abc import Callable
@@ -19,18 +20,21 @@ def fuses() -> bool:
 
 
 def materialised(tree: PyTree) -> PyTree:
-    """The arrays, written to memory before anything reads them (XLA's GPU and TPU backends)."""
+    """The arrays, written to memory before anything reads them (XLA's GPU and TPU
+    backends).
+    """
     return jax.lax.optimization_barrier(tree)
 
 
 def separately(fn: Callable[..., Any], *args: Any) -> Any:
     """``fn(*args)``, on a CPU written to memory before anything reads it.
 
-    XLA's CPU backend fuses a chain of stencils and stacked channels into its last consumer, and
-    then evaluates the chain once per neighbour and channel that the consumer reads: two to three
-    times slower for the Euler equations in two dimensions. A conditional is a border that no
-    fusion crosses; `optimization_barrier` alone is none, but it hides that this condition always
-    holds. Outside of a trace there is no fusion, and nothing is done.
+    XLA's CPU backend fuses a chain of stencils and stacked channels into its last
+    consumer, and then evaluates the chain once per neighbour and channel that the
+    consumer reads: two to three times slower for the Euler equations in two dimensions.
+    A conditional is a border that no fusion crosses; `optimization_barrier` alone is
+    none, but it hides that this condition always holds. Outside of a trace there is no
+    fusion, and nothing is done.
     """
     if jax.default_backend() != "cpu" or not any(
         isinstance(leaf, Tracer) for leaf in jax.tree.leaves(args)

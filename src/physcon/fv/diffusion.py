@@ -1,10 +1,11 @@
 """Diffusive fluxes, u_t = div(k(u) grad u), where k may vanish or jump.
 
-The face flux is -(mean of k) (u_right - u_left) / distance. With the ``"integral"`` mean it is a
-difference of the Kirchhoff potential Φ, Φ' = k: monotone, never 0/0, and a front enters an empty
-cell. ``"arithmetic"`` and ``"harmonic"`` means are there to compare: the harmonic one is zero where
-either k is, so that a front into k = 0 is locked; see Maddix, Sampaio and Gerritsen, J. Comput.
-Phys. 361 (2018) 280, and for jumping k J. Comput. Phys. 368 (2018) 277.
+The face flux is -(mean of k) (u_right - u_left) / distance. With the ``"integral"``
+mean it is a difference of the Kirchhoff potential Φ, Φ' = k: monotone, never 0/0, and a
+front enters an empty cell. ``"arithmetic"`` and ``"harmonic"`` means are there to
+compare: the harmonic one is zero where either k is, so that a front into k = 0 is
+locked; see Maddix, Sampaio and Gerritsen, J. Comput. Phys. 361 (2018) 280, and for
+jumping k J. Comput. Phys. 368 (2018) 277.
 """
 
 import abc
@@ -54,7 +55,9 @@ class Diffusion(eqx.Module):
     def face_gradient_flux(
         self, u_left: Float[Array, "*s"], u_right: Float[Array, "*s"]
     ) -> Float[Array, "*s"]:
-        """-(mean of k) (u_right - u_left): the flux times the distance of the two values."""
+        """-(mean of k) (u_right - u_left): the flux times the distance of the two
+        values.
+        """
         if self.mean() == "integral":
             return self.potential(u_left) - self.potential(u_right)
         k_left, k_right = self.coefficient(u_left), self.coefficient(u_right)
@@ -67,7 +70,9 @@ class Diffusion(eqx.Module):
 
 def _check_mean(mean: str, *more: str) -> None:
     means = ("integral", "arithmetic", "harmonic", *more)
-    require(mean in means, f"one of {means}", repr(mean), "choose a mean of k at the faces")
+    require(
+        mean in means, f"one of {means}", repr(mean), "choose a mean of k at the faces"
+    )
 
 
 class Heat(Diffusion):
@@ -85,7 +90,9 @@ class Heat(Diffusion):
 
 
 class PorousMedium(Diffusion):
-    """k(u) = u^m, u >= 0: fronts of finite speed (Vázquez, The Porous Medium Equation, 2007)."""
+    """k(u) = u^m, u >= 0: fronts of finite speed (Vázquez, The Porous Medium Equation,
+    2007).
+    """
 
     exponent: Float[Array, ""] = eqx.field(converter=number, default=2.0)
     face: Mean = eqx.field(static=True, default="integral")
@@ -109,8 +116,9 @@ class PorousMedium(Diffusion):
 class Stefan(Diffusion):
     """k = `above` where u >= threshold, `below` elsewhere: a front with a jump of k.
 
-    ``face="shock"`` follows the front inside its cell (`physcon.fv.stefan`): second order and no
-    staircase in time, on uniform axes, for `below` = 0 and a cold side at u = 0.
+    ``face="shock"`` follows the front inside its cell (`physcon.fv.stefan`): second
+    order and no staircase in time, on uniform axes, for `below` = 0 and a cold side at
+    u = 0.
     """
 
     threshold: Float[Array, ""] = eqx.field(converter=number, default=0.5)
@@ -149,10 +157,11 @@ def diffusive_flux(
     sides: Sides,
     axis: int,
 ) -> Float[Array, "c *f"]:
-    """Fluxes through the faces of one axis; on a side the condition's value sits at the face.
+    """Fluxes through the faces of one axis; on a side the condition's value sits at the
+    face.
 
-    Shapes: `widths` a scalar or ``(n,)``; the result has n + 1 entries along the axis. Outflow and
-    Reflective sides are insulated.
+    Shapes: `widths` a scalar or ``(n,)``; the result has n + 1 entries along the axis.
+    Outflow and Reflective sides are insulated.
     """
     values, distances = with_side_values(u, widths, sides, axis)
     n = values.shape[1 + axis]
@@ -163,9 +172,13 @@ def diffusive_flux(
             f"axis {axis}",
             "use the integral mean there",
         )
-        flux = shock_based_flux(values, distances, widths, sides, law.threshold, law.above, axis)
+        flux = shock_based_flux(
+            values, distances, widths, sides, law.threshold, law.above, axis
+        )
         return impose_flux(flux, sides, axis)
-    flux = law.face_gradient_flux(take(values, 0, n - 1, axis), take(values, 1, n, axis))
+    flux = law.face_gradient_flux(
+        take(values, 0, n - 1, axis), take(values, 1, n, axis)
+    )
     flux = _with_prescribed_gradients(flux, values, law, sides, axis)
     return impose_flux(flux / along(distances, u.ndim, axis), sides, axis)
 
@@ -175,7 +188,8 @@ def _with_prescribed_gradients(
 ) -> Array:
     """At sides that prescribe the gradient the flux is -k(u at the face) times it.
 
-    A mean of k over the half cell would be k a quarter of a cell inside: first order in h.
+    A mean of k over the half cell would be k a quarter of a cell inside: first order in
+    h.
     """
     n = values.shape[1 + axis]
 
@@ -189,7 +203,9 @@ def _with_prescribed_gradients(
     if not any(isinstance(side, Neumann | Robin) for side in outer):
         return flux
     k = law.coefficient(values)  # of all of them: it may depend on the place
-    return with_ends(flux, (end(outer[0], 0, 0), end(outer[1], n - 2, n - 1)), sides, axis)
+    return with_ends(
+        flux, (end(outer[0], 0, 0), end(outer[1], n - 2, n - 1)), sides, axis
+    )
 
 
 def diffusive_rate(
@@ -199,8 +215,8 @@ def diffusive_rate(
     sides: Sides,
     axis: int,
 ) -> Float[Array, "*x"]:
-    """Per cell the sum of k over distance and width of its two faces: an explicit step of
-    ``dt * rate <= 1`` keeps the maximum principle.
+    """Per cell the sum of k over distance and width of its two faces: an explicit step
+    of ``dt * rate <= 1`` keeps the maximum principle.
     """
     values, distances = with_side_values(u, widths, sides, axis)
     k = jnp.max(law.coefficient(values), axis=0, keepdims=True)
@@ -217,7 +233,9 @@ def with_side_values(
     sides: Sides,
     axis: int,
 ) -> tuple[Float[Array, "c *p"], Float[Array, " f"]]:
-    """`u` with the value at each side (or the neighbour across), and the n + 1 distances."""
+    """`u` with the value at each side (or the neighbour across), and the n + 1
+    distances.
+    """
     n = u.shape[1 + axis]
     h = jnp.broadcast_to(widths, (n,))
     inner = 0.5 * (h[1:] + h[:-1])
@@ -230,21 +248,27 @@ def with_side_values(
     ends = beyond_sides(first, last, sides, outside)
     nothing = jnp.zeros_like(h[:1])  # a side value sits on the face
     uniform = widths.ndim == 0
-    before, after = beyond_sides(h[:1], h[-1:], sides, lambda _: (nothing, nothing), uniform)
+    before, after = beyond_sides(
+        h[:1], h[-1:], sides, lambda _: (nothing, nothing), uniform
+    )
     values = jnp.concatenate([ends[0], u, ends[1]], axis=1 + axis)
     gaps = [0.5 * (before + h[:1]), inner, 0.5 * (h[-1:] + after)]
     return values, jnp.concatenate(gaps)
 
 
 def _side_value(inner: Array, gap: Array, condition: Condition, axis: int) -> Array:
-    """Value at the face; `gap` is the signed distance from the face to the inner cell's centre."""
+    """Value at the face; `gap` is the signed distance from the face to the inner cell's
+    centre.
+    """
     gap = gap.reshape((1,) * inner.ndim)
     if isinstance(condition, Dirichlet):
         return jnp.broadcast_to(at_face(condition.value, inner, axis), inner.shape)
     if isinstance(condition, Neumann):
         return inner - gap * at_face(condition.derivative, inner, axis)
     if isinstance(condition, Robin):
-        a, b, value = (at_face(x, inner, axis) for x in (condition.a, condition.b, condition.value))
+        a, b, value = (
+            at_face(x, inner, axis) for x in (condition.a, condition.b, condition.value)
+        )
         return (value - b / gap * inner) / (a - b / gap)
     return inner
 

@@ -11,10 +11,12 @@ from physcon.fv.scalar import number
 class Euler(Law):
     """Mass, momentum and energy of an ideal gas, p = (γ - 1)(E - ρ|v|²/2).
 
-    Shapes: states ``(d + 2, *x)``: density, d momenta, total energy per volume; primitive
-    variables: density, d velocities, pressure. d is read off the state; it may exceed the number
-    of space axes.
-    Source: Toro, Riemann Solvers and Numerical Methods for Fluid Dynamics (2009), ch. 3, 10, 11.
+    Shapes: states ``(d + 2, *x)``: density, d momenta, total energy per volume;
+        primitive
+    variables: density, d velocities, pressure. d is read off the state; it may exceed
+    the number of space axes.
+    Source: Toro, Riemann Solvers and Numerical Methods for Fluid Dynamics (2009), ch.
+        3, 10, 11.
     """
 
     gamma: Float[Array, ""] = eqx.field(converter=number, default=1.4)
@@ -34,7 +36,9 @@ class Euler(Law):
         """(ρ v_n, ρ v v_n + p e_n, (E + p) v_n)."""
         _, *m, energy = channels(u)
         _, v, p, _ = self._gas(u)
-        momentum = [mk * v[axis] + p if k == axis else mk * v[axis] for k, mk in enumerate(m)]
+        momentum = [
+            mk * v[axis] + p if k == axis else mk * v[axis] for k, mk in enumerate(m)
+        ]
         return jnp.stack([m[axis], *momentum, (energy + p) * v[axis]])
 
     def speeds(
@@ -45,7 +49,9 @@ class Euler(Law):
         a = jnp.sqrt(self.gamma * p * volume)
         return v[axis] - a, v[axis] + a
 
-    def eigenvalues(self, u: Float[Array, "c *s"], axis: int = 0) -> Float[Array, "c *s"]:
+    def eigenvalues(
+        self, u: Float[Array, "c *s"], axis: int = 0
+    ) -> Float[Array, "c *s"]:
         """v_n - a, v_n (d times), v_n + a."""
         low, high = self.speeds(u, axis)
         return jnp.stack([low, *[self._gas(u)[1][axis]] * (u.shape[0] - 2), high])
@@ -83,7 +89,9 @@ class Euler(Law):
         rho_right, v_right, p_right, _ = self._gas(u_right)
         mass_left = rho_left * (low - v_left[axis])
         mass_right = rho_right * (high - v_right[axis])
-        momentum = p_right - p_left + mass_left * v_left[axis] - mass_right * v_right[axis]
+        momentum = (
+            p_right - p_left + mass_left * v_left[axis] - mass_right * v_right[axis]
+        )
         return momentum / (mass_left - mass_right)
 
     def star_state(
@@ -119,11 +127,18 @@ class Euler(Law):
 
         def acoustic(strength: Array, sign: float) -> Array:
             m = [vk + sign * a if k == axis else vk for k, vk in enumerate(v)]
-            return strength * jnp.stack([jnp.ones_like(a), *m, enthalpy + sign * a * vn])
+            return strength * jnp.stack(
+                [jnp.ones_like(a), *m, enthalpy + sign * a * vn]
+            )
 
-        first, last = acoustic(amplitude[0][None], -1.0), acoustic(amplitude[-1][None], 1.0)
+        first, last = (
+            acoustic(amplitude[0][None], -1.0),
+            acoustic(amplitude[-1][None], 1.0),
+        )
         entropy, shear = amplitude[1], (wr - wl)[1:-1]
-        slip = [jnp.zeros_like(a) if k == axis else rho * s for k, s in enumerate(shear)]
+        slip = [
+            jnp.zeros_like(a) if k == axis else rho * s for k, s in enumerate(shear)
+        ]
         m = [entropy * vk + s for vk, s in zip(v, slip, strict=True)]
         middle = jnp.stack([entropy, *m, 0.5 * entropy * _dot(v, v) + _dot(v, slip)])
         return (vn - a, first), (vn, middle), (vn + a, last)
@@ -148,11 +163,19 @@ class Euler(Law):
         """(Δp/a² ∓ ρ Δv_n/a)/2, Δρ - Δp/a², and the tangential Δv."""
         pressure, normal = dw[-1] / a**2, rho * dw[1 + axis] / a
         shear = [dv for k, dv in enumerate(dw[1:-1]) if k != axis]
-        return [0.5 * (pressure - normal), dw[0] - pressure, *shear, 0.5 * (pressure + normal)]
+        return [
+            0.5 * (pressure - normal),
+            dw[0] - pressure,
+            *shear,
+            0.5 * (pressure + normal),
+        ]
 
     def _roe_average(self, wl: Array, wr: Array) -> tuple[Array, list[Array], Array]:
         """Roe's mean: density sqrt(ρ_l ρ_r), velocities, sound speed (Toro eq. 11.60)."""
-        (rho_left, *v_left, p_left), (rho_right, *v_right, p_right) = channels(wl), channels(wr)
+        (rho_left, *v_left, p_left), (rho_right, *v_right, p_right) = (
+            channels(wl),
+            channels(wr),
+        )
         volume_left = 1 / rho_left
         root = jnp.sqrt(rho_right * volume_left)
         share = 1 / (1 + root)

@@ -1,8 +1,8 @@
 """Events: when a condition on the solution, g(u, t), changes its sign.
 
-A step that brackets the first change is remembered, and after the run the length s of the step
-that leads to the event is found from g(step(u, t, s), t + s) = 0: not an interpolation between
-saved states, but the scheme's own solution at that time.
+A step that brackets the first change is remembered, and after the run the length s of
+the step that leads to the event is found from g(step(u, t, s), t + s) = 0: not an
+interpolation between saved states, but the scheme's own solution at that time.
 """
 
 from collections.abc import Callable
@@ -47,8 +47,8 @@ def _place(x: ArrayLike | tuple[float, ...]) -> Array:
 class Arrival(eqx.Module):
     """Condition of an event: a variable at a sensor crosses a level, from either side.
 
-    u between cell centres is linear. With a shock or a front a level halfway up its jump gives the
-    time at which it passes, to a fraction of a cell.
+    u between cell centres is linear. With a shock or a front a level halfway up its
+    jump gives the time at which it passes, to a fraction of a cell.
 
     Attributes:
         grid: where the state lives.
@@ -56,7 +56,8 @@ class Arrival(eqx.Module):
         level: the value to cross.
         channel: which variable.
 
-    Shapes: position ``(d,)``; called with a state ``(c, *x)`` and a time it gives a scalar.
+    Shapes: position ``(d,)``; called with a state ``(c, *x)`` and a time it gives a
+        scalar.
     """
 
     grid: Grid
@@ -69,17 +70,25 @@ class Arrival(eqx.Module):
     def __check_init__(self) -> None:
         d = self.grid.ndim
         require(
-            self.position.shape == (d,), f"a position ({d},)", self.position.shape, "one per axis"
+            self.position.shape == (d,),
+            f"a position ({d},)",
+            self.position.shape,
+            "one per axis",
         )
 
     def __call__(self, u: Float[Array, "c *x"], t: ArrayLike) -> Scalar:
         value = u[self.channel]
         names = self.mesh_axes or (None,) * self.grid.ndim
-        # Axis after axis: the state at the sensor's coordinate, linear between neighbours.
-        for x, at, name in zip(self.grid.coordinates, self.position, names, strict=True):
+        # Axis after axis: the state at the sensor's coordinate, linear between
+        # neighbours.
+        for x, at, name in zip(
+            self.grid.coordinates, self.position, names, strict=True
+        ):
             k = jnp.clip(jnp.searchsorted(x, at) - 1, 0, x.shape[0] - 2)
             share = ((at - x[k]) / (x[k + 1] - x[k])).astype(u.dtype)
-            value = (1 - share) * _entry(value, k, name) + share * _entry(value, k + 1, name)
+            value = (1 - share) * _entry(value, k, name) + share * _entry(
+                value, k + 1, name
+            )
         divided = tuple(name for name in names if name is not None)
         value = jax.lax.psum(value, divided) if divided else value
         return value - self.level.astype(u.dtype)
@@ -128,8 +137,8 @@ def locate(
 ) -> Event:
     """The event within its bracket; `step(u, t, dt)` is the scheme's.
 
-    The root s is found on constants, by the Illinois variant of regula falsi. Its derivative is
-    that of the implicit equation, -g/g' with live arguments in g.
+    The root s is found on constants, by the Illinois variant of regula falsi. Its
+    derivative is that of the implicit equation, -g/g' with live arguments in g.
 
     Source: Dowell and Jarratt, BIT 11 (1971) 168 (Illinois).
     """
@@ -160,7 +169,14 @@ def locate(
         g_low = jnp.where(~later & (side < 0), 0.5 * g_low, g_low)
         ends = jnp.where(later, s, low), jnp.where(later, high, s)
         values = jnp.where(later, found, g_low), jnp.where(later, g_high, found)
-        return ends, values, jnp.where(later, 1, -1).astype(side.dtype), s, found, count + 1
+        return (
+            ends,
+            values,
+            jnp.where(later, 1, -1).astype(side.dtype),
+            s,
+            found,
+            count + 1,
+        )
 
     zero = jnp.zeros((), jnp.int32)
     start = (jnp.zeros_like(dt), dt), (g_low, g_high), zero, dt, g_high, zero
@@ -168,7 +184,9 @@ def locate(
 
     (u, residual), rates = jax.jvp(at, (s,), (jnp.ones_like(s),))
     velocity, slope = jax.lax.stop_gradient(rates)
-    change = (jax.lax.stop_gradient(residual) - residual) / jnp.where(bracket.found, slope, 1)
+    change = (jax.lax.stop_gradient(residual) - residual) / jnp.where(
+        bracket.found, slope, 1
+    )
     nothing = jnp.asarray(jnp.nan, u.dtype)
     return Event(
         bracket.found,

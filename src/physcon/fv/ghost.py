@@ -1,8 +1,9 @@
 """Ghost cells: a boundary condition written as cells beyond the side.
 
-Hyperbolic laws take `Dirichlet` as the state outside: the Riemann solver decides which part of it
-enters. `Neumann` and `Robin` mirror the inner cells so that the condition holds at the face to
-second order. Which faces carry a prescribed `Flux` is decided here too.
+Hyperbolic laws take `Dirichlet` as the state outside: the Riemann solver decides which
+part of it enters. `Neumann` and `Robin` mirror the inner cells so that the condition
+holds at the face to second order. Which faces carry a prescribed `Flux` is decided here
+too.
 """
 
 from collections.abc import Callable
@@ -36,11 +37,17 @@ def take(u: Array, start: int, stop: int, axis: int) -> Array:
 
 
 def at_face(value: Value, u: Float[Array, "c *x"], axis: int) -> Array:
-    """A boundary value as an array that broadcasts against `u` with one cell along `axis`.
+    """A boundary value as an array that broadcasts against `u` with one cell along
+    `axis`.
 
     Shapes: `value` is a scalar, ``(c,)``, or ``(c, *x)`` without the axis.
     """
-    require(not callable(value), "a boundary value", "a function", "evaluate it: Boundary.at(t)")
+    require(
+        not callable(value),
+        "a boundary value",
+        "a function",
+        "evaluate it: Boundary.at(t)",
+    )
     value = cast(Array, value)
     if value.ndim <= 1:
         require(
@@ -51,7 +58,12 @@ def at_face(value: Value, u: Float[Array, "c *x"], axis: int) -> Array:
         )
         return value.reshape(value.shape + (1,) * (u.ndim - value.ndim))
     face = u.shape[: 1 + axis] + u.shape[2 + axis :]
-    require(value.shape == face, f"a boundary value of shape {face}", value.shape, "channels first")
+    require(
+        value.shape == face,
+        f"a boundary value of shape {face}",
+        value.shape,
+        "channels first",
+    )
     return jnp.expand_dims(value, 1 + axis)
 
 
@@ -65,17 +77,24 @@ def pad(
 ) -> Float[Array, "c *p"]:
     """`u` with `ghosts` cells more on both sides of `axis`.
 
-    Shapes: `widths` is a scalar or ``(n,)``; conditions are those of one time (`Boundary.at`).
+    Shapes: `widths` is a scalar or ``(n,)``; conditions are those of one time
+        (`Boundary.at`).
     """
     n = u.shape[1 + axis]
     per_device = "" if mesh_axis(sides) is None else " of each device"
-    remedy = "refine the grid" + (per_device and ", or divide the axis among fewer devices")
-    require(n >= ghosts, f"at least {ghosts} cells on axis {axis}{per_device}", n, remedy)
+    remedy = "refine the grid" + (
+        per_device and ", or divide the axis among fewer devices"
+    )
+    require(
+        n >= ghosts, f"at least {ghosts} cells on axis {axis}{per_device}", n, remedy
+    )
     first, last = take(u, 0, ghosts, axis), take(u, n - ghosts, n, axis)
 
     def outside(sides: Sides) -> tuple[Array, Array]:
         h_first, h_last = (
-            (widths[:ghosts], jnp.flip(widths[n - ghosts :])) if widths.ndim else (widths, widths)
+            (widths[:ghosts], jnp.flip(widths[n - ghosts :]))
+            if widths.ndim
+            else (widths, widths)
         )
         lower = _beyond(first, h_first, sides[0], law, axis, 1.0)
         upper = _beyond(jnp.flip(last, 1 + axis), h_last, sides[1], law, axis, -1.0)
@@ -92,10 +111,12 @@ def beyond_sides(
     outside: Callable[[Sides], tuple[Array, Array]],
     uniform: bool = False,
 ) -> tuple[Array, Array]:
-    """What lies before the `first` and after the `last` entries of an axis, in the axis' order.
+    """What lies before the `first` and after the `last` entries of an axis, in the
+    axis' order.
 
-    On a closed axis they follow each other; at a `Seam` they are the neighbouring device's, but for
-    the outermost blocks; else ``outside(sides)``. What is `uniform` needs no message.
+    On a closed axis they follow each other; at a `Seam` they are the neighbouring
+    device's, but for the outermost blocks; else ``outside(sides)``. What is `uniform`
+    needs no message.
     """
     if is_periodic(sides):
         return last, first
@@ -115,7 +136,9 @@ def _outermost(
     name: str, ends: tuple[Array, Array], within: tuple[Array, Array]
 ) -> tuple[Array, Array]:
     """`ends` on the first and the last device along a mesh axis, `within` elsewhere."""
-    first, last = (jax.lax.axis_index(name) == k for k in (0, jax.lax.axis_size(name) - 1))
+    first, last = (
+        jax.lax.axis_index(name) == k for k in (0, jax.lax.axis_size(name) - 1)
+    )
     return jnp.where(first, ends[0], within[0]), jnp.where(last, ends[1], within[1])
 
 
@@ -138,17 +161,22 @@ def _beyond(
     if isinstance(condition, Dirichlet):
         return jnp.broadcast_to(at_face(condition.value, inner, axis), inner.shape)
     if isinstance(condition, Neumann | Robin):
-        # Distance between each inner cell's centre and its mirror image beyond the face.
+        # Distance between each inner cell's centre and its mirror image beyond the
+        # face.
         h = jnp.broadcast_to(widths, inner.shape[1 + axis : 2 + axis])
         gap = sign * along(2 * jnp.cumsum(h) - h, inner.ndim, axis)
         if isinstance(condition, Neumann):
             return inner - at_face(condition.derivative, inner, axis) * gap
-        a, b, value = (at_face(x, inner, axis) for x in (condition.a, condition.b, condition.value))
+        a, b, value = (
+            at_face(x, inner, axis) for x in (condition.a, condition.b, condition.value)
+        )
         return (value - (0.5 * a + b / gap) * inner) / (0.5 * a - b / gap)
     return nearest  # Outflow; and behind a prescribed Flux nothing is read
 
 
-def impose_flux(flux: Float[Array, "c *f"], sides: Sides, axis: int) -> Float[Array, "c *f"]:
+def impose_flux(
+    flux: Float[Array, "c *f"], sides: Sides, axis: int
+) -> Float[Array, "c *f"]:
     """The face fluxes with those of `Flux` sides put in place."""
     outer, n = outer_sides(sides), flux.shape[1 + axis]
     if not any(isinstance(condition, Flux) for condition in outer):
@@ -174,10 +202,14 @@ def with_ends(
     if isinstance(sides[0], Seam):
         computed = take(flux, 0, 1, axis), take(flux, n - 1, n, axis)
         ends = _outermost(sides[0].mesh_axis, ends, computed)
-    return jnp.concatenate([ends[0], take(flux, 1, n - 1, axis), ends[1]], axis=1 + axis)
+    return jnp.concatenate(
+        [ends[0], take(flux, 1, n - 1, axis), ends[1]], axis=1 + axis
+    )
 
 
-def pad_widths(widths: Float[Array, "..."], sides: Sides, ghosts: int) -> Float[Array, "..."]:
+def pad_widths(
+    widths: Float[Array, "..."], sides: Sides, ghosts: int
+) -> Float[Array, "..."]:
     """Cell widths of the padded axis; a scalar stays a scalar."""
     if widths.ndim == 0:
         return widths
@@ -188,8 +220,14 @@ def pad_widths(widths: Float[Array, "..."], sides: Sides, ghosts: int) -> Float[
 
 
 def along(x: Float[Array, "..."], ndim: int, axis: int) -> Array:
-    """A scalar, or an ``(n,)`` array laid along a space axis of an array of `ndim` axes."""
-    return x if x.ndim == 0 else x.reshape((1,) * (1 + axis) + (-1,) + (1,) * (ndim - 2 - axis))
+    """A scalar, or an ``(n,)`` array laid along a space axis of an array of `ndim`
+    axes.
+    """
+    return (
+        x
+        if x.ndim == 0
+        else x.reshape((1,) * (1 + axis) + (-1,) + (1,) * (ndim - 2 - axis))
+    )
 
 
 def is_periodic(sides: Sides) -> bool:

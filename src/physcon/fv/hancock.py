@@ -1,4 +1,6 @@
-"""MUSCL-Hancock: second order in space and time from one Riemann solve per face and step."""
+"""MUSCL-Hancock: second order in space and time from one Riemann solve per face and
+step.
+"""
 
 import jax.numpy as jnp
 
@@ -24,13 +26,16 @@ from physcon.fv.semidiscrete import Problem
 def muscl_hancock(
     problem: Problem, u: Float[Array, "c *x"], t: Scalar, dt: Scalar
 ) -> Float[Array, "c *x"]:
-    """A `Scheme.step` for hyperbolic laws and `MUSCL`: half a step inside each cell, then one flux.
+    """A `Scheme.step` for hyperbolic laws and `MUSCL`: half a step inside each cell,
+    then one flux.
 
-    The face states of each cell move half a step by the fluxes at its own faces, those of all axes
-    together; the Riemann solver then gives the fluxes of the whole step. Stable for CFL <= 1.
+    The face states of each cell move half a step by the fluxes at its own faces, those
+    of all axes together; the Riemann solver then gives the fluxes of the whole step.
+    Stable for CFL <= 1.
 
     Raises: ValueError for a diffusion, a bed, or another reconstruction.
-    Source: van Leer, SIAM J. Sci. Stat. Comput. 5 (1984) 1; Toro (2009), secs. 14.4 and 16.5.
+    Source: van Leer, SIAM J. Sci. Stat. Comput. 5 (1984) 1; Toro (2009), secs. 14.4 and
+        16.5.
     """
     law, grid, boundary, scheme = problem.parts()
     require(
@@ -42,19 +47,27 @@ def muscl_hancock(
         "use ssp_rk2",
     )
     before, after = boundary.at(t), boundary.at(t + 0.5 * dt)
-    half = jnp.zeros_like(u) if problem.source is None else 0.5 * dt * problem.source(u, t)
+    half = (
+        jnp.zeros_like(u) if problem.source is None else 0.5 * dt * problem.source(u, t)
+    )
     faces = []
     for axis in range(grid.ndim):
         h, sides = grid.spacings[axis], before.sides[axis]
         n = grid.shape[axis]
         padded = pad(u, h, sides, 2, law, axis)
-        lower, upper = scheme.reconstruct.cell_faces(padded, law, axis, pad_widths(h, sides, 2))
+        lower, upper = scheme.reconstruct.cell_faces(
+            padded, law, axis, pad_widths(h, sides, 2)
+        )
         lower, upper = take(lower, 1, n + 1, axis), take(upper, 1, n + 1, axis)
         change = law.flux(lower, axis) - law.flux(upper, axis)
         half = half + 0.5 * dt * change / along(h, u.ndim, axis)
         faces.append((lower, upper))
     middle = t + 0.5 * dt
-    total = jnp.zeros_like(u) if problem.source is None else problem.source(u + half, middle)
+    total = (
+        jnp.zeros_like(u)
+        if problem.source is None
+        else problem.source(u + half, middle)
+    )
     for axis, (lower, upper) in enumerate(faces):
         h, sides = grid.spacings[axis], after.sides[axis]
         n = grid.shape[axis]

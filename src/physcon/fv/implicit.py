@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import require
-from physcon._linalg import cast
 from physcon._mesh import largest
+from physcon._numerics.float64 import cast
 from physcon._typing import Array, Float, Scalar
 from physcon.fv.diffusion import Diffusion, diffusive_flux
 from physcon.fv.ghost import along, is_periodic, mesh_axis, outer_sides, take
@@ -15,7 +15,8 @@ from physcon.fv.tridiagonal import bands, solve_bands
 
 #: γ of the L-stable two-stage method.
 GAMMA = 1 - 2**-0.5
-#: Newton iterations of one step; convergence is quadratic, and monotone for a convex potential.
+#: Newton iterations of one step; convergence is quadratic, and monotone for a convex
+#: potential.
 ITERATIONS = 30
 
 
@@ -24,10 +25,11 @@ def implicit_euler(
 ) -> Float[Array, "c *x"]:
     """A `Scheme.step` for a `Diffusion`: backward Euler, axis after axis.
 
-    Each axis solves v - dt ∂_axis(k(v) ∂_axis v) = u by Newton's method with a tridiagonal
-    Jacobian. Order 1 in time; keeps the maximum principle for any dt; conserves to the rounding of
-    the last iteration. In 2-D and 3-D the axes are split (locally one-dimensional method).
-    Derivatives are those of the solved equation (one linear solve), not of the iterations.
+    Each axis solves v - dt ∂_axis(k(v) ∂_axis v) = u by Newton's method with a
+    tridiagonal Jacobian. Order 1 in time; keeps the maximum principle for any dt;
+    conserves to the rounding of the last iteration. In 2-D and 3-D the axes are split
+    (locally one-dimensional method). Derivatives are those of the solved equation (one
+    linear solve), not of the iterations.
 
     A source is taken at the old time.
     Raises: ValueError for a hyperbolic law or a periodic axis.
@@ -43,14 +45,17 @@ def implicit_euler(
 def sdirk2(
     problem: Problem, u: Float[Array, "c *x"], t: Scalar, dt: Scalar
 ) -> Float[Array, "c *x"]:
-    """A `Scheme.step` for a `Diffusion`: two backward Euler steps that make order 2, L-stable.
+    """A `Scheme.step` for a `Diffusion`: two backward Euler steps that make order 2,
+    L-stable.
 
-    v₁ = u + γ dt f(v₁) and v₂ = u + (1 - γ) dt f(v₁) + γ dt f(v₂), γ = 1 - 1/√2, where dt f(v₁) =
-    (v₁ - u)/γ is known. Conserves as `implicit_euler` does; monotone only for moderate dt. In 2-D
-    and 3-D the axes are split symmetrically (Strang), a source likewise.
+    v₁ = u + γ dt f(v₁) and v₂ = u + (1 - γ) dt f(v₁) + γ dt f(v₂), γ = 1 - 1/√2, where
+    dt f(v₁) = (v₁ - u)/γ is known. Conserves as `implicit_euler` does; monotone only
+    for moderate dt. In 2-D and 3-D the axes are split symmetrically (Strang), a source
+    likewise.
 
     Raises: ValueError for a hyperbolic law or a periodic axis.
-    Source: Alexander, SIAM J. Numer. Anal. 14 (1977) 1006, theorem 5 (the method of two stages).
+    Source: Alexander, SIAM J. Numer. Anal. 14 (1977) 1006, theorem 5 (the method of two
+        stages).
     """
 
     def along_axis(u: Array, axis: int, t: Array, dt: Array) -> Array:
@@ -74,11 +79,17 @@ def sdirk2(
 def _axis_step(problem: Problem, u: Array, axis: int, t: Array, dt: Array) -> Array:
     """Backward Euler along one axis, with the conditions on its sides at time t.
 
-    The derivative rule: the converged v is taken as constant, and one more Newton step, whose
-    residual knows the live arguments, carries dv = -J⁻¹ ∂residual (implicit function theorem).
+    The derivative rule: the converged v is taken as constant, and one more Newton step,
+    whose residual knows the live arguments, carries dv = -J⁻¹ ∂residual (implicit
+    function theorem).
     """
     law, sides = problem.law, cast(problem.boundary.at(t), u.dtype).sides[axis]
-    require(isinstance(law, Diffusion), "a Diffusion", type(law).__name__, "use an explicit step")
+    require(
+        isinstance(law, Diffusion),
+        "a Diffusion",
+        type(law).__name__,
+        "use an explicit step",
+    )
     require(
         not is_periodic(outer_sides(sides)),
         "no periodic axis",

@@ -1,8 +1,8 @@
 """What a conservation law must say about itself: u_t + Σ_axis ∂F_axis(u)/∂x_axis = 0.
 
-A scalar law needs `flux` only; all the rest has a default. A system adds `speeds`, and whatever
-the chosen scheme asks for: primitive variables, positive quantities, waves. All methods act
-pointwise on states of any trailing shape, channels first.
+A scalar law needs `flux` only; all the rest has a default. A system adds `speeds`, and
+whatever the chosen scheme asks for: primitive variables, positive quantities, waves.
+All methods act pointwise on states of any trailing shape, channels first.
 """
 
 import abc
@@ -22,8 +22,8 @@ RiemannSolver = Callable[..., Array]
 def channels(u: Float[Array, "c *s"]) -> list[Array]:
     """The channels of a state, one array each.
 
-    As one split, whose transpose is one concatenation: that of indexing is a sum of zero-padded
-    arrays, which XLA's CPU backend does not vectorise.
+    As one split, whose transpose is one concatenation: that of indexing is a sum of
+    zero-padded arrays, which XLA's CPU backend does not vectorise.
     """
     return [jnp.squeeze(part, 0) for part in jax.lax.split(u, (1,) * u.shape[0])]
 
@@ -54,9 +54,16 @@ class Law(eqx.Module):
         speed = self.eigenvalues(u, axis)[0]
         return speed, speed
 
-    def eigenvalues(self, u: Float[Array, "c *s"], axis: int = 0) -> Float[Array, "c *s"]:
+    def eigenvalues(
+        self, u: Float[Array, "c *s"], axis: int = 0
+    ) -> Float[Array, "c *s"]:
         """All eigenvalues of ∂F_axis/∂u, in the order of `waves`."""
-        require(u.shape[0] == 1, "one channel", u.shape[0], "a system defines its own `speeds`")
+        require(
+            u.shape[0] == 1,
+            "one channel",
+            u.shape[0],
+            "a system defines its own `speeds`",
+        )
         return jax.jvp(lambda v: self.flux(v, axis), (u,), (jnp.ones_like(u),))[1]
 
     def bounds(
@@ -64,8 +71,8 @@ class Law(eqx.Module):
     ) -> tuple[Float[Array, "*s"], Float[Array, "*s"]]:
         """Bounds of all wave speeds in the Riemann problem of two states.
 
-        By default those of the two states alone (Davis, SIAM J. Sci. Stat. Comput. 9 (1988) 445),
-        enough where F' is monotone between them.
+        By default those of the two states alone (Davis, SIAM J. Sci. Stat. Comput. 9
+        (1988) 445), enough where F' is monotone between them.
         """
         low_left, high_left = self.speeds(u_left, axis)
         low_right, high_right = self.speeds(u_right, axis)
@@ -77,7 +84,9 @@ class Law(eqx.Module):
         return jnp.maximum(jnp.abs(low), jnp.abs(high))
 
     def positive(self, u: Float[Array, "c *s"]) -> tuple[Float[Array, "*s"], ...]:
-        """Quantities that must stay positive, each concave in u given the ones before it."""
+        """Quantities that must stay positive, each concave in u given the ones before
+        it.
+        """
         return ()
 
     def admissible(self, u: Float[Array, "c *s"]) -> Bool[Array, "*s"]:
@@ -143,5 +152,7 @@ class Law(eqx.Module):
     def cell_force(
         self, u_left: Float[Array, "c *f"], u_right: Float[Array, "c *f"], axis: int = 0
     ) -> Float[Array, "c *x"] | None:
-        """A force on each cell that depends on the states at its faces, times the cell's width."""
+        """A force on each cell that depends on the states at its faces, times the
+        cell's width.
+        """
         return None

@@ -13,14 +13,16 @@ from physcon.fv.diffusion import Diffusion
 class Layered(Diffusion):
     """Heat in layers: one conductivity per cell, constant in time.
 
-    The face between two cells takes their harmonic mean, which is exact for layers that meet at
-    the face (equal widths): the flux through two resistances in series. Positive k only.
+    The face between two cells takes their harmonic mean, which is exact for layers that
+    meet at the face (equal widths): the flux through two resistances in series.
+    Positive k only.
 
     Shapes: `conductivity` ``(n,)`` on an axis of n cells, one space axis, any channels.
     """
 
     conductivity: Float[Array, " n"]
-    #: Whether `conductivity` has the cell beyond either side as well: on a block of a divided axis.
+    #: Whether `conductivity` has the cell beyond either side as well: on a block of a
+    #: divided axis.
     with_sides: bool = eqx.field(static=True, default=False)
 
     def on_block(self, cut: Callable[[Array], Array]) -> "Layered":
@@ -35,7 +37,12 @@ class Layered(Diffusion):
     def coefficient(self, u: Float[Array, "*s"]) -> Float[Array, "*s"]:
         """k(x) at the cells and sides."""
         k = self._at_values()
-        require(u.shape[1:] == k.shape, f"{k.size - 2} cells on one axis", u.shape[1:], "one axis")
+        require(
+            u.shape[1:] == k.shape,
+            f"{k.size - 2} cells on one axis",
+            u.shape[1:],
+            "one axis",
+        )
         return jnp.broadcast_to(k, u.shape)
 
     def potential(self, u: Float[Array, "*s"]) -> Float[Array, "*s"]:
@@ -48,6 +55,11 @@ class Layered(Diffusion):
         """2 / (1/k_left + 1/k_right) (u_left - u_right)."""
         k = self._at_values()
         faces, got = k.size - 1, u_left.shape[1:]
-        require(got == (faces,), f"{k.size - 2} cells on one axis", got, "one conductivity a cell")
+        require(
+            got == (faces,),
+            f"{k.size - 2} cells on one axis",
+            got,
+            "one conductivity a cell",
+        )
         mean = 2 / (1 / k[1:] + 1 / k[:-1])
         return jnp.broadcast_to(mean, u_left.shape) * (u_left - u_right)

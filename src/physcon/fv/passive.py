@@ -9,12 +9,15 @@ from physcon.fv.law import Law, RiemannSolver
 
 
 class PassiveScalars(Law):
-    """A law with `count` scalars φ more, (ρ φ)_t + div(ρ φ v) = 0, ρ the law's first channel.
+    """A law with `count` scalars φ more, (ρ φ)_t + div(ρ φ v) = 0, ρ the law's first
+    channel.
 
-    The scalar's flux is the mass flux, whatever solver computed it, times φ of the upwind side: a
-    uniform φ stays uniform to rounding, and with MUSCL no φ leaves its initial range.
+    The scalar's flux is the mass flux, whatever solver computed it, times φ of the
+    upwind side: a uniform φ stays uniform to rounding, and with MUSCL no φ leaves its
+    initial range.
 
-    Shapes: states ``(c + count, *x)``: the law's own, then ρφ; primitive variables end with φ.
+    Shapes: states ``(c + count, *x)``: the law's own, then ρφ; primitive variables end
+        with φ.
     Source: Larrouturou, J. Comput. Phys. 95 (1991) 59.
     """
 
@@ -86,8 +89,12 @@ class PassiveScalars(Law):
         """The law's numerical flux, and the mass flux times the upwind φ."""
         left, right = self._own(u_left)[0], self._own(u_right)[0]
         flux = self.law.numerical_flux(riemann, left, right, axis)
-        phi_left, phi_right = (self._own(self.primitive(u))[1] for u in (u_left, u_right))
-        return jnp.concatenate([flux, flux[:1] * jnp.where(flux[:1] > 0, phi_left, phi_right)])
+        phi_left, phi_right = (
+            self._own(self.primitive(u))[1] for u in (u_left, u_right)
+        )
+        return jnp.concatenate(
+            [flux, flux[:1] * jnp.where(flux[:1] > 0, phi_left, phi_right)]
+        )
 
     def cell_force(
         self, u_left: Float[Array, "c *f"], u_right: Float[Array, "c *f"], axis: int = 0

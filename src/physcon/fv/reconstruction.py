@@ -1,8 +1,8 @@
 """States on both sides of every face from cell averages: piecewise constant and linear.
 
-A reconstruction is called with `ghosts` cells beyond either side,
-``reconstruct(u, law, axis, widths) -> (u_left, u_right)``; any callable with a `ghosts` attribute
-takes its place. n cells along the axis have n + 1 faces.
+A reconstruction is called with `ghosts` cells beyond either side, ``reconstruct(u, law,
+axis, widths) -> (u_left, u_right)``; any callable with a `ghosts` attribute takes its
+place. n cells along the axis have n + 1 faces.
 """
 
 from typing import Literal
@@ -36,8 +36,8 @@ class Constant(eqx.Module):
 class MUSCL(eqx.Module):
     """Limited linear reconstruction: second order in smooth flow, no new extrema.
 
-    On stretched grids the differences are scaled to the cell's width, and the slope is cut to
-    twice the smaller unscaled one: second order and TVD for any cell widths.
+    On stretched grids the differences are scaled to the cell's width, and the slope is
+    cut to twice the smaller unscaled one: second order and TVD for any cell widths.
 
     Attributes:
         limiter: φ(backward, forward), see `physcon.fv.limiter`.
@@ -53,9 +53,19 @@ class MUSCL(eqx.Module):
 
     def __check_init__(self) -> None:
         choices = ("conservative", "primitive", "characteristic")
-        require(self.variables in choices, f"one of {choices}", repr(self.variables), "choose one")
+        require(
+            self.variables in choices,
+            f"one of {choices}",
+            repr(self.variables),
+            "choose one",
+        )
         function = f"a function, e.g. physcon.fv.limiter.{self.limiter}"
-        require(callable(self.limiter), "a limiter φ(backward, forward)", self.limiter, function)
+        require(
+            callable(self.limiter),
+            "a limiter φ(backward, forward)",
+            self.limiter,
+            function,
+        )
 
     def __call__(
         self, u: Float[Array, "c *p"], law: Law, axis: int, widths: Float[Array, "..."]
@@ -75,11 +85,16 @@ class MUSCL(eqx.Module):
         lower, upper = separately(lambda w: self._limited(w, law, axis, widths), w)
         return law.conservative(lower), law.conservative(upper)
 
-    def _limited(self, w: Array, law: Law, axis: int, widths: Array) -> tuple[Array, Array]:
+    def _limited(
+        self, w: Array, law: Law, axis: int, widths: Array
+    ) -> tuple[Array, Array]:
         """Values at the lower and upper faces of the variables that are limited."""
         n = w.shape[1 + axis]
         difference = take(w, 1, n, axis) - take(w, 0, n - 1, axis)
-        backward, forward = take(difference, 0, n - 2, axis), take(difference, 1, n - 1, axis)
+        backward, forward = (
+            take(difference, 0, n - 2, axis),
+            take(difference, 1, n - 1, axis),
+        )
         centre = take(w, 1, n - 1, axis)
         if self.variables == "characteristic":
             backward = law.strengths(backward, centre, axis)
@@ -90,20 +105,31 @@ class MUSCL(eqx.Module):
         if self.limiter not in SYMMETRIC:
             fall = self._slope(forward, backward, after, before)
         if self.variables == "characteristic":
-            rise, fall = law.increment(rise, centre, axis), law.increment(fall, centre, axis)
+            rise, fall = (
+                law.increment(rise, centre, axis),
+                law.increment(fall, centre, axis),
+            )
         return centre - 0.5 * fall, centre + 0.5 * rise
 
     def _slope(
-        self, first: Array, second: Array, scale_first: Array | None, scale_second: Array | None
+        self,
+        first: Array,
+        second: Array,
+        scale_first: Array | None,
+        scale_second: Array | None,
     ) -> Array:
         if scale_first is None or scale_second is None:
             return self.limiter(first, second)
         bound = 2 * jnp.abs(minmod(first, second))
-        return jnp.clip(self.limiter(scale_first * first, scale_second * second), -bound, bound)
+        return jnp.clip(
+            self.limiter(scale_first * first, scale_second * second), -bound, bound
+        )
 
 
 def _scales(widths: Array, ndim: int, axis: int) -> tuple[Array | None, Array | None]:
-    """Cell width over the distance to the previous and to the next centre; None if all equal."""
+    """Cell width over the distance to the previous and to the next centre; None if all
+    equal.
+    """
     if widths.ndim == 0:
         return None, None
     h = along(widths, ndim, axis)

@@ -1,7 +1,7 @@
 """Riemann solvers: the numerical flux between two states, pointwise.
 
-Every one is consistent, ``riemann(u, u, law) == law.flux(u)``, and takes a law's `bounds`, `waves`
-or `star_state` as its only knowledge of the physics.
+Every one is consistent, ``riemann(u, u, law) == law.flux(u)``, and takes a law's
+`bounds`, `waves` or `star_state` as its only knowledge of the physics.
 """
 
 import jax.numpy as jnp
@@ -38,7 +38,9 @@ def hll(
     still = spread == 0  # no wave at all: both states at rest, e.g. dry ground
     f_left, f_right = law.flux(u_left, axis), law.flux(u_right, axis)
     mixed = high * f_left - low * f_right + low * high * (u_right - u_left)
-    return jnp.where(still, 0.5 * (f_left + f_right), mixed / jnp.where(still, 1, spread))
+    return jnp.where(
+        still, 0.5 * (f_left + f_right), mixed / jnp.where(still, 1, spread)
+    )
 
 
 def hllc(
@@ -46,9 +48,9 @@ def hllc(
 ) -> Float[Array, "c *s"]:
     """HLL with the middle wave restored: keeps stationary contacts exactly.
 
-    For laws with `contact_speed` and `star_state` (Euler, shallow water).
-    Source: Toro, Spruce and Speares, Shock Waves 4 (1994) 25; Toro (2009), eq. 10.38, with the
-    wave speeds of Batten et al., SIAM J. Sci. Comput. 18 (1997) 1553.
+    For laws with `contact_speed` and `star_state` (Euler, shallow water). Source: Toro,
+    Spruce and Speares, Shock Waves 4 (1994) 25; Toro (2009), eq. 10.38, with the wave
+    speeds of Batten et al., SIAM J. Sci. Comput. 18 (1997) 1553.
     """
     require(
         hasattr(law, "star_state"),
@@ -58,8 +60,9 @@ def hllc(
     )
 
     def relevant_side(u_left: Array, u_right: Array) -> tuple[Array, ...]:
-        """The state on whose side of the contact the face lies, its outer wave, the contact,
-        and the outer wave's speed where it has left the face behind, else zero.
+        """The state on whose side of the contact the face lies, its outer wave, the
+        contact, and the outer wave's speed where it has left the face behind, else
+        zero.
         """
         low, high = law.bounds(u_left, u_right, axis)
         contact = law.contact_speed(u_left, u_right, low, high, axis)  # type: ignore[attr-defined]
@@ -69,7 +72,8 @@ def hllc(
         passed = jnp.where(rightward, jnp.minimum(low, 0), jnp.maximum(high, 0))
         return u, speed, contact, passed
 
-    # Written to memory as numbers: an array of truth values takes as long as all the rest.
+    # Written to memory as numbers: an array of truth values takes as long as all the
+    # rest.
     u, speed, contact, passed = separately(relevant_side, u_left, u_right)
     star = law.star_state(u, speed, contact, axis)  # type: ignore[attr-defined]
     return law.flux(u, axis) + passed[None] * (star - u)
@@ -100,11 +104,16 @@ def godunov(
 ) -> Float[Array, "c *s"]:
     """The exact flux of a scalar law, convex or not.
 
-    min F over [u_left, u_right] where u_left <= u_right, max F over [u_right, u_left] elsewhere;
-    attained at an end or at one of the law's `critical_points`.
-    Source: Osher, SIAM J. Numer. Anal. 21 (1984) 217; LeVeque (2002), eq. 12.4 and sec. 16.1.
+    min F over [u_left, u_right] where u_left <= u_right, max F over [u_right, u_left]
+    elsewhere; attained at an end or at one of the law's `critical_points`. Source:
+    Osher, SIAM J. Numer. Anal. 21 (1984) 217; LeVeque (2002), eq. 12.4 and sec. 16.1.
     """
-    require(u_left.shape[0] == 1, "one channel", u_left.shape[0], "use hllc or roe for systems")
+    require(
+        u_left.shape[0] == 1,
+        "one channel",
+        u_left.shape[0],
+        "use hllc or roe for systems",
+    )
     f_left, f_right = law.flux(u_left, axis), law.flux(u_right, axis)
     smallest, largest = jnp.minimum(f_left, f_right), jnp.maximum(f_left, f_right)
     for point in law.critical_points(axis):

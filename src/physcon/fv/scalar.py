@@ -15,7 +15,9 @@ from physcon.fv.law import Law
 
 
 def number(x: ArrayLike) -> Array:
-    """`x` as an array of the default floating dtype: a leaf that can be batched and traced."""
+    """`x` as an array of the default floating dtype: a leaf that can be batched and
+    traced.
+    """
     return jnp.asarray(x, dtype=jnp.result_type(float))
 
 
@@ -105,7 +107,8 @@ class Traffic(Law):
 
 
 class BuckleyLeverett(Law):
-    """Two-phase flow in a porous medium: flux u²/(u² + M (1-u)²), u the wetting saturation.
+    """Two-phase flow in a porous medium: flux u²/(u² + M (1-u)²), u the wetting
+    saturation.
 
     Not convex: the solution of a Riemann problem is a fan with a shock attached.
     Source: LeVeque, Finite Volume Methods for Hyperbolic Problems (2002), sec. 16.1.1.
@@ -129,7 +132,9 @@ class BuckleyLeverett(Law):
         """F' at the ends, and at the inflection point where it lies between them."""
         low, high = super().bounds(u_left, u_right, axis)
         between = jnp.clip(
-            self.inflection(), jnp.minimum(u_left, u_right), jnp.maximum(u_left, u_right)
+            self.inflection(),
+            jnp.minimum(u_left, u_right),
+            jnp.maximum(u_left, u_right),
         )
         return low, jnp.maximum(high, self.eigenvalues(between, axis)[0])
 

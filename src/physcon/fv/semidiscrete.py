@@ -1,7 +1,8 @@
 """The method of lines: cell averages, face fluxes, and the tendency that they make.
 
-du_i/dt = - Σ_axis (F_{i+1/2} - F_{i-1/2}) / h_axis + source, with the very fluxes of `face_flux`:
-the total of a conserved quantity changes by what passes the sides, to rounding.
+du_i/dt = - Σ_axis (F_{i+1/2} - F_{i-1/2}) / h_axis + source, with the very fluxes of
+`face_flux`: the total of a conserved quantity changes by what passes the sides, to
+rounding.
 """
 
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import require, require_given
-from physcon._linalg import cast
+from physcon._numerics.float64 import cast
 from physcon._typing import Array, ArrayLike, Float, Scalar
 from physcon.boundary import Boundary, Flux
 from physcon.fv._cellwise import NotCellwise, cellwise, stencil
@@ -31,14 +32,23 @@ Source = Callable[[Array, Scalar], Array]
 
 
 def _leafless(fn: Any) -> Any:
-    """A plain function as a pytree without leaves, so that a `Scheme` passes through `jax.jit`."""
+    """A plain function as a pytree without leaves, so that a `Scheme` passes through
+    `jax.jit`.
+    """
     made = callable(fn) and not isinstance(fn, type)
-    require(made, "functions in a Scheme", repr(fn), "e.g. Scheme(MUSCL(), hllc, ssp_rk3)")
-    return fn if isinstance(fn, eqx.Module | jax.tree_util.Partial) else jax.tree_util.Partial(fn)
+    require(
+        made, "functions in a Scheme", repr(fn), "e.g. Scheme(MUSCL(), hllc, ssp_rk3)"
+    )
+    return (
+        fn
+        if isinstance(fn, eqx.Module | jax.tree_util.Partial)
+        else jax.tree_util.Partial(fn)
+    )
 
 
 class Scheme(eqx.Module):
-    """The three choices of a finite-volume method, each a function of your own if you like.
+    """The three choices of a finite-volume method, each a function of your own if you
+    like.
 
     Attributes:
         reconstruct: ``(u, law, axis, widths) -> (u_left, u_right)``; see `reconstruction`.
@@ -68,7 +78,12 @@ class Problem(eqx.Module):
     def __check_init__(self) -> None:
         grid, boundary = self.grid, self.boundary
         require_given(grid, Grid, "grid")
-        require(grid.location == "cells", "a grid of cells", grid.location, "location='cells'")
+        require(
+            grid.location == "cells",
+            "a grid of cells",
+            grid.location,
+            "location='cells'",
+        )
         require(
             boundary.ndim == grid.ndim,
             f"boundary conditions for {grid.ndim} axes",
@@ -93,7 +108,8 @@ def face_flux(
     axis: int = 0,
     t: ArrayLike = 0.0,
 ) -> Float[Array, "c *f"]:
-    """Numerical fluxes through the faces normal to `axis`, per area, along the coordinate.
+    """Numerical fluxes through the faces normal to `axis`, per area, along the
+    coordinate.
 
     Shapes: the grid's shape with one more entry along `axis`.
     Raises: ValueError if the state does not lie on the grid.
@@ -111,7 +127,8 @@ def tendency(
     t: ArrayLike = 0.0,
     source: Source | None = None,
 ) -> Float[Array, "c *x"]:
-    """du/dt of the cell averages: minus the differences of `face_flux`, over the widths.
+    """du/dt of the cell averages: minus the differences of `face_flux`, over the
+    widths.
 
     ``sum(volumes * tendency) = flux in - flux out`` to rounding, whatever the scheme.
 
@@ -133,7 +150,9 @@ def tendency(
     return total if forced is None else total + forced
 
 
-def by_axis(u: Array, law: Any, grid: Grid, boundary: Boundary, scheme: Scheme) -> Array:
+def by_axis(
+    u: Array, law: Any, grid: Grid, boundary: Boundary, scheme: Scheme
+) -> Array:
     """The tendency, whole arrays of fluxes at a time: any law, boundary and grid."""
     total = jnp.zeros_like(u)
     for axis in range(grid.ndim):
@@ -145,20 +164,27 @@ def by_axis(u: Array, law: Any, grid: Grid, boundary: Boundary, scheme: Scheme) 
     return total
 
 
-def by_cell(u: Array, law: Any, grid: Grid, boundary: Boundary, scheme: Scheme) -> Array | None:
-    """The tendency, each cell from its own stencil: two fluxes per axis, none of them stored.
+def by_cell(
+    u: Array, law: Any, grid: Grid, boundary: Boundary, scheme: Scheme
+) -> Array | None:
+    """The tendency, each cell from its own stencil: two fluxes per axis, none of them
+    stored.
 
-    None where it doesn't apply: diffusion, stretched axes, prescribed fluxes, fields in the law, or
-    functions of the user that mix numbers in other ways than stencils do.
+    None where it doesn't apply: diffusion, stretched axes, prescribed fluxes, fields in
+    the law, or functions of the user that mix numbers in other ways than stencils do.
     """
     uniform = all(h.ndim == 0 for h in grid.spacings)
     numbers = all(jnp.ndim(leaf) == 0 for leaf in jax.tree.leaves((law, scheme)))
-    fluxes = any(isinstance(c, Flux) for sides in boundary.sides for c in outer_sides(sides))
+    fluxes = any(
+        isinstance(c, Flux) for sides in boundary.sides for c in outer_sides(sides)
+    )
     if not isinstance(law, Law) or not uniform or not numbers or fluxes:
         return None
     ghosts, padded = _ghosts(scheme.reconstruct), u
     for axis in range(grid.ndim):
-        padded = pad(padded, grid.spacings[axis], boundary.sides[axis], ghosts, law, axis)
+        padded = pad(
+            padded, grid.spacings[axis], boundary.sides[axis], ghosts, law, axis
+        )
 
     def change(line: Array, axis: int) -> Array:
         left, right = scheme.reconstruct(line, law, axis, grid.spacings[axis])
@@ -178,7 +204,9 @@ def by_cell(u: Array, law: Any, grid: Grid, boundary: Boundary, scheme: Scheme) 
 
     try:
         # Backwards, too, nothing of the way is stored: it is computed again.
-        return jnp.stack(materialised(jax.checkpoint(total_change)(materialised(padded))))
+        return jnp.stack(
+            materialised(jax.checkpoint(total_change)(materialised(padded)))
+        )
     except NotCellwise:
         return None
 
@@ -186,14 +214,24 @@ def by_cell(u: Array, law: Any, grid: Grid, boundary: Boundary, scheme: Scheme) 
 def _forcing(source: Source, u: Array, t: Array) -> Array:
     """The source in the dtype of the state, which arrays in its closure need not have."""
     forced = jnp.asarray(source(u, t))
-    require(forced.shape == u.shape, f"source(u, t) of shape {u.shape}", forced.shape, "as u")
+    require(
+        forced.shape == u.shape,
+        f"source(u, t) of shape {u.shape}",
+        forced.shape,
+        "as u",
+    )
     return forced.astype(u.dtype)
 
 
 def rate(
-    u: Float[Array, "c *x"], law: Any, grid: Grid, boundary: Boundary, t: ArrayLike = 0.0
+    u: Float[Array, "c *x"],
+    law: Any,
+    grid: Grid,
+    boundary: Boundary,
+    t: ArrayLike = 0.0,
 ) -> Float[Array, "*x"]:
-    """Per cell, cell widths crossed per unit time, summed over the axes: dt = CFL / max(rate).
+    """Per cell, cell widths crossed per unit time, summed over the axes: dt = CFL /
+    max(rate).
 
     A diffusion adds its coefficients over widths squared (`diffusive_rate`).
     """
@@ -203,7 +241,9 @@ def rate(
     for axis in range(grid.ndim):
         h = grid.spacings[axis]
         if hyperbolic is not None:
-            total = total + hyperbolic.max_speed(u, axis) / along(h, u.ndim - 1, axis - 1)
+            total = total + hyperbolic.max_speed(u, axis) / along(
+                h, u.ndim - 1, axis - 1
+            )
         if diffusion is not None:
             total = total + diffusive_rate(u, diffusion, h, boundary.sides[axis], axis)
     return total
@@ -237,7 +277,11 @@ def face_states(
 
 
 def _ghosts(reconstruct: Any) -> int:
-    inner = reconstruct.func if isinstance(reconstruct, jax.tree_util.Partial) else reconstruct
+    inner = (
+        reconstruct.func
+        if isinstance(reconstruct, jax.tree_util.Partial)
+        else reconstruct
+    )
     require(
         hasattr(inner, "ghosts"),
         "a reconstruction with an attribute `ghosts`",

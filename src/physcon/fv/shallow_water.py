@@ -12,16 +12,17 @@ from physcon.fv.scalar import number
 class ShallowWater(Law):
     """Depth and momentum of shallow water, over a flat bed or over bathymetry.
 
-    With ``bed=True`` the last channel of the state is the bed's height: it never changes, and its
-    slope pushes the water by hydrostatic reconstruction, so that a lake at rest (h + b constant,
-    v = 0, dry islands included) stays at rest to rounding. On dry ground use it with
-    `physcon.fv.Positive`, which keeps the depth from going below zero.
+    With ``bed=True`` the last channel of the state is the bed's height: it never
+    changes, and its slope pushes the water by hydrostatic reconstruction, so that a
+    lake at rest (h + b constant, v = 0, dry islands included) stays at rest to
+    rounding. On dry ground use it with `physcon.fv.Positive`, which keeps the depth
+    from going below zero.
 
-    Shapes: states ``(1 + d, *x)``: h, d momenta; and the bed if ``bed``. Primitive variables:
-    surface height h + b, velocities, bed.
+    Shapes: states ``(1 + d, *x)``: h, d momenta; and the bed if ``bed``. Primitive
+    variables: surface height h + b, velocities, bed.
     Units: metres and seconds where `gravity` is 9.81.
-    Source: Audusse, Bouchut, Bristeau, Klein and Perthame, SIAM J. Sci. Comput. 25 (2004) 2050,
-    eqs. 2.9 to 2.16 and sec. 3; LeVeque (2002) ch. 13.
+    Source: Audusse, Bouchut, Bristeau, Klein and Perthame, SIAM J. Sci. Comput. 25
+    (2004) 2050, eqs. 2.9 to 2.16 and sec. 3; LeVeque (2002) ch. 13.
     """
 
     gravity: Float[Array, ""] = eqx.field(converter=number, default=9.81)
@@ -32,7 +33,9 @@ class ShallowWater(Law):
     def primitive(self, u: Float[Array, "c *s"]) -> Float[Array, "c *s"]:
         """(h + b, v, b) of (h, h v, b)."""
         surface = u[0] + u[-1] if self.bed else u[0]
-        return jnp.stack([surface, *self._velocities(u), *([u[-1]] if self.bed else [])])
+        return jnp.stack(
+            [surface, *self._velocities(u), *([u[-1]] if self.bed else [])]
+        )
 
     def conservative(self, w: Float[Array, "c *s"]) -> Float[Array, "c *s"]:
         """(h, h v, b) of (h + b, v, b)."""
@@ -44,7 +47,10 @@ class ShallowWater(Law):
         """(h v_n, h v v_n + g h²/2 e_n); nothing moves the bed."""
         vn = self._velocities(u)[axis]
         push = 0.5 * self.gravity * u[0] ** 2
-        m = [m * vn + push if k == axis else m * vn for k, m in enumerate(self._tangible(u))]
+        m = [
+            m * vn + push if k == axis else m * vn
+            for k, m in enumerate(self._tangible(u))
+        ]
         return jnp.stack([u[0] * vn, *m, *([jnp.zeros_like(vn)] if self.bed else [])])
 
     def speeds(
@@ -54,20 +60,29 @@ class ShallowWater(Law):
         v, c = self._velocities(u)[axis], self._celerity(u[0])
         return v - c, v + c
 
-    def eigenvalues(self, u: Float[Array, "c *s"], axis: int = 0) -> Float[Array, "c *s"]:
+    def eigenvalues(
+        self, u: Float[Array, "c *s"], axis: int = 0
+    ) -> Float[Array, "c *s"]:
         """v_n - c, v_n for each tangential velocity, v_n + c."""
         low, high = self.speeds(u, axis)
-        return jnp.stack([low, *[0.5 * (low + high)] * (len(self._tangible(u)) - 1), high])
+        return jnp.stack(
+            [low, *[0.5 * (low + high)] * (len(self._tangible(u)) - 1), high]
+        )
 
     def bounds(
         self, u_left: Float[Array, "c *s"], u_right: Float[Array, "c *s"], axis: int = 0
     ) -> tuple[Float[Array, "*s"], Float[Array, "*s"]]:
-        """Extremes over both states and Roe's average; the front v ± 2c next to dry ground.
+        """Extremes over both states and Roe's average; the front v ± 2c next to dry
+        ground.
 
-        Source: Einfeldt (1988); Toro, Shock-Capturing Methods for Free-Surface Flows (2001), 10.5.
+        Source: Einfeldt (1988); Toro, Shock-Capturing Methods for Free-Surface Flows
+            (2001), 10.5.
         """
         low, high = self.speeds(u_left, axis)[0], self.speeds(u_right, axis)[1]
-        v_left, v_right = self._velocities(u_left)[axis], self._velocities(u_right)[axis]
+        v_left, v_right = (
+            self._velocities(u_left)[axis],
+            self._velocities(u_right)[axis],
+        )
         c_left, c_right = self._celerity(u_left[0]), self._celerity(u_right[0])
         v, c = self._roe_average(u_left, u_right)
         low = jnp.minimum(low, v[axis] - c)
@@ -97,7 +112,10 @@ class ShallowWater(Law):
         axis: int,
     ) -> Float[Array, "*s"]:
         """Speed of the shear wave (Toro 2001, eq. 10.27)."""
-        v_left, v_right = self._velocities(u_left)[axis], self._velocities(u_right)[axis]
+        v_left, v_right = (
+            self._velocities(u_left)[axis],
+            self._velocities(u_right)[axis],
+        )
         left, right = u_left[0] * (v_left - low), u_right[0] * (v_right - high)
         dry = (u_left[0] <= self.dry) & (u_right[0] <= self.dry)
         total = jnp.where(dry, 1, right - left)
@@ -120,12 +138,16 @@ class ShallowWater(Law):
     def waves(
         self, u_left: Float[Array, "c *s"], u_right: Float[Array, "c *s"], axis: int = 0
     ) -> tuple[tuple[Float[Array, "*s"], Float[Array, "c *s"]], ...]:
-        """Roe's waves: two gravity waves and, as one, the shears (LeVeque 2002, sec. 15.3.3)."""
+        """Roe's waves: two gravity waves and, as one, the shears (LeVeque 2002, sec.
+        15.3.3).
+        """
         v, c = self._roe_average(u_left, u_right)
         vn = v[axis]
         jump = u_right - u_left
         wet = c > 0
-        difference = jnp.where(wet, jump[1 + axis] - vn * jump[0], 0) / jnp.where(wet, c, 1)
+        difference = jnp.where(wet, jump[1 + axis] - vn * jump[0], 0) / jnp.where(
+            wet, c, 1
+        )
         first, last = 0.5 * (jump[0] - difference), 0.5 * (jump[0] + difference)
 
         def gravity_wave(strength: Array, sign: float) -> Array:
@@ -140,10 +162,14 @@ class ShallowWater(Law):
     def strengths(
         self, dw: Float[Array, "c *s"], w: Float[Array, "c *s"], axis: int
     ) -> Float[Array, "c *s"]:
-        """Gravity, shear and gravity amplitudes of a primitive increment; the bed as it is."""
+        """Gravity, shear and gravity amplitudes of a primitive increment; the bed as it
+        is.
+        """
         difference = dw[1 + axis] * self._celerity(self._depth(w)) / self.gravity
         rest = [d for k, d in enumerate(dw[1:]) if k != axis]
-        return jnp.stack([0.5 * (dw[0] - difference), *rest, 0.5 * (dw[0] + difference)])
+        return jnp.stack(
+            [0.5 * (dw[0] - difference), *rest, 0.5 * (dw[0] + difference)]
+        )
 
     def increment(
         self, strengths: Float[Array, "c *s"], w: Float[Array, "c *s"], axis: int
@@ -152,7 +178,8 @@ class ShallowWater(Law):
         first, *rest, last = strengths
         c = self._celerity(self._depth(w))
         rest.insert(
-            axis, jnp.where(c > 0, (last - first) / jnp.where(c > 0, c, 1), 0) * self.gravity
+            axis,
+            jnp.where(c > 0, (last - first) / jnp.where(c > 0, c, 1), 0) * self.gravity,
         )
         return jnp.stack([first + last, *rest])
 
@@ -173,19 +200,28 @@ class ShallowWater(Law):
     def cell_force(
         self, u_left: Float[Array, "c *f"], u_right: Float[Array, "c *f"], axis: int = 0
     ) -> Float[Array, "c *x"] | None:
-        """The bed's push on each cell, times its width (Audusse et al. eqs. 2.14 and 3.3)."""
+        """The bed's push on each cell, times its width (Audusse et al. eqs. 2.14 and
+        3.3).
+        """
         if not self.bed:
             return None
         star_left, star_right = self._hydrostatic(u_left, u_right)
         pressure_left = u_left[0] ** 2 - star_left[0] ** 2
         pressure_right = u_right[0] ** 2 - star_right[0] ** 2
         n = u_left.shape[1 + axis] - 1
-        lower = [jax.lax.slice_in_dim(a, 0, n, axis=axis) for a in (*u_right, pressure_right)]
-        upper = [jax.lax.slice_in_dim(a, 1, n + 1, axis=axis) for a in (*u_left, pressure_left)]
+        lower = [
+            jax.lax.slice_in_dim(a, 0, n, axis=axis) for a in (*u_right, pressure_right)
+        ]
+        upper = [
+            jax.lax.slice_in_dim(a, 1, n + 1, axis=axis)
+            for a in (*u_left, pressure_left)
+        ]
         centred = (upper[0] + lower[0]) * (lower[-2] - upper[-2])
         push = 0.5 * self.gravity * (lower[-1] - upper[-1] + centred)
         zero = jnp.zeros_like(push)
-        return jnp.stack([push if k == 1 + axis else zero for k in range(u_left.shape[0])])
+        return jnp.stack(
+            [push if k == 1 + axis else zero for k in range(u_left.shape[0])]
+        )
 
     def _hydrostatic(self, u_left: Array, u_right: Array) -> tuple[Array, Array]:
         """Both states over the higher of the two beds: depth max(0, h + b - b_face)."""

@@ -1,4 +1,6 @@
-"""Operator splitting for u_t + div F(u) = div(k(u) grad u): waves explicit, diffusion implicit."""
+"""Operator splitting for u_t + div F(u) = div(k(u) grad u): waves explicit, diffusion
+implicit.
+"""
 
 from dataclasses import replace
 from typing import Any
@@ -15,12 +17,18 @@ from physcon.fv.stepping import Step, ssp_rk3
 
 
 def parts(problem: Problem) -> tuple[Problem, Problem]:
-    """The waves and the diffusion of a `Mixed` law, whose tendencies add up to that of the whole.
+    """The waves and the diffusion of a `Mixed` law, whose tendencies add up to that of
+    the whole.
 
     Raises: ValueError for a law of another kind.
     """
     law = problem.law
-    require(isinstance(law, Mixed), "a Mixed law", type(law).__name__, "use one of its parts")
+    require(
+        isinstance(law, Mixed),
+        "a Mixed law",
+        type(law).__name__,
+        "use one of its parts",
+    )
     # What a side prescribes is the whole flux: the diffusion brings nothing more.
     rest = Boundary(*[(_no_flux(a), _no_flux(b)) for a, b in problem.boundary.sides])
     waves = replace(problem, law=law.hyperbolic)
@@ -34,16 +42,19 @@ def _no_flux(side: Condition) -> Condition:
 
 
 class Strang(eqx.Module):
-    """A `Scheme.step` for a `Mixed` law: half a step of diffusion, waves, half of diffusion.
+    """A `Scheme.step` for a `Mixed` law: half a step of diffusion, waves, half of
+    diffusion.
 
-    Order 2 where both parts are smooth and of order 2; conserves as its parts do. The CFL number
-    limits dt by the waves alone. A source and prescribed fluxes go with the waves.
+    Order 2 where both parts are smooth and of order 2; conserves as its parts do. The
+    CFL number limits dt by the waves alone. A source and prescribed fluxes go with the
+    waves.
 
     Attributes:
         waves: explicit step of the hyperbolic law.
         diffusion: step of the diffusion.
 
-    Raises: ValueError for a law of another kind, or a periodic axis with an implicit step.
+    Raises: ValueError for a law of another kind, or a periodic axis with an implicit
+        step.
     Source: Strang, SIAM J. Numer. Anal. 5 (1968) 506; LeVeque (2002), sec. 17.4.
     """
 

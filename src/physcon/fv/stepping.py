@@ -1,10 +1,10 @@
-"""Explicit one-step methods, ``step(problem, u, t, dt) -> u``, with ``problem(u, t) = du/dt``.
+"""Explicit one-step methods, ``step(problem, u, t, dt) -> u``, with ``problem(u, t) =
+du/dt``.
 
-The strong-stability-preserving ones are convex combinations of forward Euler steps: what one Euler
-step keeps (positivity, total variation, maximum principle), they keep at `dt` up to their
-coefficient times Euler's.
-Source: Shu and Osher, J. Comput. Phys. 77 (1988) 439; Gottlieb, Shu and Tadmor, SIAM Review 43
-(2001) 89.
+The strong-stability-preserving ones are convex combinations of forward Euler steps:
+what one Euler step keeps (positivity, total variation, maximum principle), they keep at
+`dt` up to their coefficient times Euler's. Source: Shu and Osher, J. Comput. Phys. 77
+(1988) 439; Gottlieb, Shu and Tadmor, SIAM Review 43 (2001) 89.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,9 @@ def forward_euler(
 def ssp_rk2(
     problem: Tendency, u: Float[Array, "c *x"], t: Scalar, dt: Scalar
 ) -> Float[Array, "c *x"]:
-    """Two stages, order 2, SSP coefficient 1 (Heun's method; Shu and Osher 1988, eq. 2.16)."""
+    """Two stages, order 2, SSP coefficient 1 (Heun's method; Shu and Osher 1988, eq.
+    2.16).
+    """
     first = u + dt * problem(u, t)
     return 0.5 * u + 0.5 * (first + dt * problem(first, t + dt))
 
@@ -43,7 +45,9 @@ def ssp_rk3(
 def ssp_rk43(
     problem: Tendency, u: Float[Array, "c *x"], t: Scalar, dt: Scalar
 ) -> Float[Array, "c *x"]:
-    """Four stages, order 3, SSP coefficient 2 (Spiteri and Ruuth 2002, SIAM J. Numer. Anal. 40)."""
+    """Four stages, order 3, SSP coefficient 2 (Spiteri and Ruuth 2002, SIAM J. Numer.
+    Anal. 40).
+    """
     half = 0.5 * dt
     v = u + half * problem(u, t)
     v = v + half * problem(v, t + half)

@@ -1,4 +1,6 @@
-"""Tridiagonal systems along one axis, whole, or divided among devices inside `jax.shard_map`."""
+"""Tridiagonal systems along one axis, whole, or divided among devices inside
+`jax.shard_map`.
+"""
 
 from collections.abc import Callable
 from typing import TypeAlias
@@ -22,20 +24,27 @@ def bands(
 ) -> Bands:
     """The three diagonals of a linear operator that couples neighbours along one axis.
 
-    Three applications: columns of one colour (index modulo 3) never meet in a row. Along a divided
-    axis the rows of this device's block, whose first and last couple to the next devices.
+    Three applications: columns of one colour (index modulo 3) never meet in a row.
+    Along a divided axis the rows of this device's block, whose first and last couple to
+    the next devices.
 
-    Shapes: `operator` maps arrays like `like` to such arrays; diagonals ``(c, *others, n)``.
+    Shapes: `operator` maps arrays like `like` to such arrays; diagonals ``(c, *others,
+        n)``.
     """
     n = like.shape[1 + axis]
     index, size = jnp.arange(n), n
     if mesh_axis is not None:
-        index, size = index + jax.lax.axis_index(mesh_axis) * n, n * jax.lax.axis_size(mesh_axis)
+        index, size = (
+            index + jax.lax.axis_index(mesh_axis) * n,
+            n * jax.lax.axis_size(mesh_axis),
+        )
     colour = index % 3
     hits = []
     for k in range(3):
         seed = along((colour == k).astype(like.dtype), like.ndim, axis)
-        hits.append(jnp.moveaxis(operator(jnp.broadcast_to(seed, like.shape)), 1 + axis, -1))
+        hits.append(
+            jnp.moveaxis(operator(jnp.broadcast_to(seed, like.shape)), 1 + axis, -1)
+        )
 
     def diagonal(offset: int) -> Array:
         wanted = (colour + offset) % 3
@@ -65,9 +74,10 @@ def _solve_divided(
 ) -> Float[Array, "*lines n"]:
     """Lines cut into blocks, one per device, by Schur's complement.
 
-    The last unknown s of each block separates the others x from the next block:
-    x = g - p s_before - q s, three solves within the block. What is left is tridiagonal in the s of
-    all blocks: four numbers per block and line, which every device gathers and solves.
+    The last unknown s of each block separates the others x from the next block: x = g -
+    p s_before - q s, three solves within the block. What is left is tridiagonal in the
+    s of all blocks: four numbers per block and line, which every device gathers and
+    solves.
 
     Source: Wang, ACM Trans. Math. Software 7 (1981) 170.
     """

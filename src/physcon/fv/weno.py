@@ -1,10 +1,10 @@
 """Weighted essentially non-oscillatory reconstruction of orders 3, 5 and 7.
 
-All coefficients follow from their definitions when the module is first used, in float64: each
-candidate polynomial has the given cell averages, the linear weights combine the candidates to the
-full order, and the smoothness of a candidate p is Σ_l ∫ (d^l p/dξ^l)² dξ over the cell. Everything
-is written in differences of neighbouring averages, so that smoothness is a sum of squares free of
-cancellation in float32.
+All coefficients follow from their definitions when the module is first used, in
+float64: each candidate polynomial has the given cell averages, the linear weights
+combine the candidates to the full order, and the smoothness of a candidate p is Σ_l ∫
+(d^l p/dξ^l)² dξ over the cell. Everything is written in differences of neighbouring
+averages, so that smoothness is a sum of squares free of cancellation in float32.
 """
 
 from functools import lru_cache
@@ -28,21 +28,22 @@ from physcon.fv.reconstruction import Variables
 class WENO(eqx.Module):
     """Weighted reconstruction from r candidate stencils of r cells each, order 2 r - 1.
 
-    ``weights="z"`` keeps the order at smooth extrema and is invariant to scaling of u (its ε is
-    relative to the stencil's own smoothness); ``"js"`` is the classic choice with ε = 1e-6.
-    With ``"characteristic"`` the stencil of conservative variables is projected on the waves of
-    the mean of the two cells at a face.
+    ``weights="z"`` keeps the order at smooth extrema and is invariant to scaling of u
+    (its ε is relative to the stencil's own smoothness); ``"js"`` is the classic choice
+    with ε = 1e-6. With ``"characteristic"`` the stencil of conservative variables is
+    projected on the waves of the mean of the two cells at a face.
 
-    The order is that of smooth one-dimensional flow in ``"conservative"`` or ``"characteristic"``
-    variables. Primitive averages are not averages of primitive variables: there, and for nonlinear
-    laws in two or more dimensions (one flux point per face), the order is 2, with small constants.
-    In characteristic variables a wave family that is nearly absent keeps its limiting, which costs
-    smooth accuracy (order 2.5 instead of 5 seen in an isentropic simple wave).
+    The order is that of smooth one-dimensional flow in ``"conservative"`` or
+    ``"characteristic"`` variables. Primitive averages are not averages of primitive
+    variables: there, and for nonlinear laws in two or more dimensions (one flux point
+    per face), the order is 2, with small constants. In characteristic variables a wave
+    family that is nearly absent keeps its limiting, which costs smooth accuracy (order
+    2.5 instead of 5 seen in an isentropic simple wave).
 
-    Source: Jiang and Shu, J. Comput. Phys. 126 (1996) 202; Balsara and Shu, J. Comput. Phys. 160
-    (2000) 405; Borges, Carmona, Costa and Don, J. Comput. Phys. 227 (2008) 3191 (Z); Castro, Costa
-    and Don, J. Comput. Phys. 230 (2011) 1766 (τ of order 7); Don, Li, Wang and Wang, J. Comput.
-    Phys. 448 (2022) 110724 (scale invariance).
+    Source: Jiang and Shu, J. Comput. Phys. 126 (1996) 202; Balsara and Shu, J. Comput.
+    Phys. 160 (2000) 405; Borges, Carmona, Costa and Don, J. Comput. Phys. 227 (2008)
+    3191 (Z); Castro, Costa and Don, J. Comput. Phys. 230 (2011) 1766 (τ of order 7);
+    Don, Li, Wang and Wang, J. Comput. Phys. 448 (2022) 110724 (scale invariance).
     """
 
     order: Literal[3, 5, 7] = eqx.field(static=True, default=5)
@@ -50,10 +51,25 @@ class WENO(eqx.Module):
     variables: Variables = eqx.field(static=True, default="conservative")
 
     def __check_init__(self) -> None:
-        require(self.order in (3, 5, 7), "order 3, 5 or 7", self.order, "use MUSCL for order 2")
-        require(self.weights in ("z", "js"), "weights 'z' or 'js'", self.weights, "choose one")
+        require(
+            self.order in (3, 5, 7),
+            "order 3, 5 or 7",
+            self.order,
+            "use MUSCL for order 2",
+        )
+        require(
+            self.weights in ("z", "js"),
+            "weights 'z' or 'js'",
+            self.weights,
+            "choose one",
+        )
         choices = ("conservative", "primitive", "characteristic")
-        require(self.variables in choices, f"one of {choices}", repr(self.variables), "choose one")
+        require(
+            self.variables in choices,
+            f"one of {choices}",
+            repr(self.variables),
+            "choose one",
+        )
 
     @property
     def ghosts(self) -> int:
@@ -64,7 +80,12 @@ class WENO(eqx.Module):
         self, u: Float[Array, "c *p"], law: Law, axis: int, widths: Float[Array, "..."]
     ) -> tuple[Float[Array, "c *f"], Float[Array, "c *f"]]:
         """Left and right states of the faces; uniform axes only."""
-        require(widths.ndim == 0, "a uniform axis", f"stretched axis {axis}", "use MUSCL there")
+        require(
+            widths.ndim == 0,
+            "a uniform axis",
+            f"stretched axis {axis}",
+            "use MUSCL there",
+        )
         if self.variables == "characteristic":
             return separately(lambda u: self._by_waves(u, law, axis), u)
         if self.variables == "conservative":
@@ -79,13 +100,17 @@ class WENO(eqx.Module):
         return [take(u, k, k + faces, axis) for k in range(2 * self.ghosts)]
 
     def _by_waves(self, u: Array, law: Law, axis: int) -> tuple[Array, Array]:
-        """Both states, from the wave amplitudes of the stencil at the face's mean state."""
+        """Both states, from the wave amplitudes of the stencil at the face's mean
+        state.
+        """
         cells = self._stencil(u, axis)
         mean = 0.5 * (cells[self.ghosts - 1] + cells[self.ghosts])
         w_mean = law.primitive(mean)
 
         def project(du: Array) -> Array:
-            return law.strengths(jax.jvp(law.primitive, (mean,), (du,))[1], w_mean, axis)
+            return law.strengths(
+                jax.jvp(law.primitive, (mean,), (du,))[1], w_mean, axis
+            )
 
         def restore(strengths: Array) -> Array:
             dw = law.increment(strengths, w_mean, axis)
@@ -110,19 +135,27 @@ class WENO(eqx.Module):
             smooth.append(sum(_combine(row, own) ** 2 for row in factors[k]))
         alphas = self._alphas(linear, smooth)
         total = sum(alphas)
-        return cells[r - 1] + sum(a * q for a, q in zip(alphas, rises, strict=True)) / total
+        return (
+            cells[r - 1]
+            + sum(a * q for a, q in zip(alphas, rises, strict=True)) / total
+        )
 
     def _alphas(self, linear: np.ndarray, smooth: list[Array]) -> list[Array]:
         """Unnormalised nonlinear weights."""
         if self.weights == "js":
-            return [float(g) / (1e-6 + b) ** 2 for g, b in zip(linear, smooth, strict=True)]
-        signs = (1, 3, -3, -1) if len(smooth) == 4 else (1, *[0] * (len(smooth) - 2), -1)
+            return [
+                float(g) / (1e-6 + b) ** 2 for g, b in zip(linear, smooth, strict=True)
+            ]
+        signs = (
+            (1, 3, -3, -1) if len(smooth) == 4 else (1, *[0] * (len(smooth) - 2), -1)
+        )
         tau = jnp.abs(_combine(np.array(signs), smooth))
-        # Relative ε: |τ/(β + ε)|² < 1e24 stays finite in float32; √tiny only guards 0/0, also in
-        # the derivative, which divides by the square.
+        # Relative ε: |τ/(β + ε)|² < 1e24 stays finite in float32; √tiny only guards
+        # 0/0, also in the derivative, which divides by the square.
         floor = 1e-12 * sum(smooth) + float(jnp.finfo(tau.dtype).tiny) ** 0.5
         return [
-            float(g) * (1 + (tau / (b + floor)) ** 2) for g, b in zip(linear, smooth, strict=True)
+            float(g) * (1 + (tau / (b + floor)) ** 2)
+            for g, b in zip(linear, smooth, strict=True)
         ]
 
 
@@ -133,10 +166,11 @@ def _combine(coefficients: np.ndarray, terms: list[Array]) -> Array:
 
 @lru_cache
 def _tables(r: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Candidates (r, r-1), linear weights (r,), and factors (r, r-1, r-1) of the smoothness.
+    """Candidates (r, r-1), linear weights (r,), and factors (r, r-1, r-1) of the
+    smoothness.
 
-    Unit cells, the middle one centred at 0; candidate k has cells k-r+1 ... k, and everything acts
-    on the r - 1 differences of its cells.
+    Unit cells, the middle one centred at 0; candidate k has cells k-r+1 ... k, and
+    everything acts on the r - 1 differences of its cells.
     """
     full = _at_face(np.arange(1 - r, r))
     stencils = [np.arange(k - r + 1, k + 1) for k in range(r)]
@@ -175,7 +209,9 @@ def _seminorm(r: int) -> np.ndarray:
     for l in range(1, r):
         for i in range(l, r):
             for j in range(l, r):
-                scale = factorial(i) * factorial(j) / (factorial(i - l) * factorial(j - l))
+                scale = (
+                    factorial(i) * factorial(j) / (factorial(i - l) * factorial(j - l))
+                )
                 power = i + j - 2 * l + 1
                 q[i, j] += scale * (0.5**power - (-0.5) ** power) / power
     return q

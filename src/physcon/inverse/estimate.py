@@ -1,8 +1,9 @@
 """The most probable parameters, and the Gaussian around them.
 
-Both estimators minimise in white latent variables z, θ = μ + R z, where the prior N(μ, R Rᵀ) is
-½|z|²: parameters of any units and any correlation come to one scale. θ is one array; what its
-entries mean (a logarithm, a knot, a Fourier coefficient) is the business of the user's function.
+Both estimators minimise in white latent variables z, θ = μ + R z, where the prior N(μ,
+R Rᵀ) is ½|z|²: parameters of any units and any correlation come to one scale. θ is one
+array; what its entries mean (a logarithm, a knot, a Fourier coefficient) is the
+business of the user's function.
 """
 
 from collections.abc import Callable
@@ -69,13 +70,14 @@ def least_squares(
             lineax.CG(rtol, atol)))`` with ``covariance=False``, and `laplace_sample`.
         covariance: whether to form the Gauss-Newton covariance, O(q³) for q latent variables.
 
-    Shapes: θ as ``prior.mean``; the residuals of any shape. One data set; batch with `jax.vmap`.
+    Shapes: θ as ``prior.mean``; the residuals of any shape. One data set; batch with
+        `jax.vmap`.
 
-    Raises:
-        ValueError: shapes, while tracing. RuntimeError: at run time under ``throw=True``, see
-        `Estimate.status`.
+    Raises: ValueError: shapes, while tracing. RuntimeError: at run time under
+        ``throw=True``, see `Estimate.status`.
 
-    Source: Nocedal and Wright (2006), sec. 10.3; for a linear model this is `physcon.condition`.
+    Source: Nocedal and Wright (2006), sec. 10.3; for a linear model this is
+        `physcon.condition`.
 
     >>> prior = Gaussian.diagonal(jnp.zeros(1), jnp.ones(1))
     >>> found = least_squares(lambda theta: (3.0 - theta) / 1.0, prior)
@@ -90,10 +92,16 @@ def least_squares(
 
     z = _start(prior, start)
     got = jax.eval_shape(of_latent, z)
-    require(hasattr(got, "shape"), "a misfit that is one array", type(got).__name__, "concatenate")
+    require(
+        hasattr(got, "shape"),
+        "a misfit that is one array",
+        type(got).__name__,
+        "concatenate",
+    )
     rtol = _tolerance(z)
     if solver is None:
-        # Normal equations: the prior keeps them definite, and unlike QR they can be exported.
+        # Normal equations: the prior keeps them definite, and unlike QR they can be
+        # exported.
         linear = lx.Normal(lx.Cholesky())
         solver = optx.LevenbergMarquardt(rtol=rtol, atol=rtol, linear_solver=linear)
     solution = optx.least_squares(
@@ -117,7 +125,8 @@ def maximum_a_posteriori(
     covariance: bool = True,
     throw: bool = True,
 ) -> Estimate:
-    """Parameters from any likelihood, such as an `evidence` with the field integrated out.
+    """Parameters from any likelihood, such as an `evidence` with the field integrated
+    out.
 
     Args:
         negative_log_likelihood: θ to a scalar; twice differentiable if a covariance is asked for.
@@ -125,8 +134,8 @@ def maximum_a_posteriori(
             ``optimistix.OptaxMinimiser(optax.adam(1e-2), rtol, atol)``.
         covariance: whether to form the inverse Hessian, O(q³) for q latent variables.
 
-    The rest as in `least_squares`, which needs fewer steps where the likelihood is a sum of
-    squares.
+    The rest as in `least_squares`, which needs fewer steps where the likelihood is a
+    sum of squares.
 
     >>> prior = Gaussian.diagonal(jnp.zeros(1), jnp.ones(1))
     >>> found = maximum_a_posteriori(lambda theta: 0.5 * jnp.sum((3.0 - theta) ** 2), prior)
@@ -140,14 +149,21 @@ def maximum_a_posteriori(
 
     z = _start(prior, start)
     got = jax.eval_shape(of_latent, z)
-    require(getattr(got, "shape", None) == (), "a scalar likelihood", got, "batch with jax.vmap")
+    require(
+        getattr(got, "shape", None) == (),
+        "a scalar likelihood",
+        got,
+        "batch with jax.vmap",
+    )
     rtol = _tolerance(z)
     solver = optx.BFGS(rtol=rtol, atol=rtol) if solver is None else solver
 
     def objective(z: Array) -> Scalar:
         return 0.5 * jnp.sum(z**2) + of_latent(z)
 
-    solution = optx.minimise(lambda z, _: objective(z), solver, z, max_steps=max_steps, throw=False)
+    solution = optx.minimise(
+        lambda z, _: objective(z), solver, z, max_steps=max_steps, throw=False
+    )
     curvature = hessian if covariance else None
     return _finish(solution, objective, of_latent, curvature, prior, throw)
 
@@ -180,10 +196,14 @@ def _finish(
     posterior, convex, white = None, True, gradient
     if curvature is not None:
         spread = spread_at(curvature(of_latent, z), z)
-        posterior, white = Gaussian(theta, Compose(prior.root, spread)), spread.rmv(gradient)
+        posterior, white = (
+            Gaussian(theta, Compose(prior.root, spread)),
+            spread.rmv(gradient),
+        )
         convex = jnp.all(jnp.isfinite(spread.matrix))
     decrement = jnp.sqrt(jnp.sum(white**2))
-    # At the noise floor of its arithmetic a solver can halve steps for ever: that is a minimum too.
+    # At the noise floor of its arithmetic a solver can halve steps for ever: that is a
+    # minimum too.
     converged = (solution.result == optx.RESULTS.successful) | (decrement < 0.1)
     status = jnp.where(convex, jnp.where(converged, GOOD, NOT_CONVERGED), NOT_CONVEX)
     finite = jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient))
@@ -192,7 +212,9 @@ def _finish(
         theta = error_if(theta, status == code, message, throw)
     if posterior is not None:
         posterior = Gaussian(theta, posterior.root)
-    return Estimate(theta, posterior, z, value, decrement, solution.stats["num_steps"], status)
+    return Estimate(
+        theta, posterior, z, value, decrement, solution.stats["num_steps"], status
+    )
 
 
 _MESSAGES = {

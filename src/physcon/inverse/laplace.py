@@ -1,13 +1,14 @@
 """The posterior around its mode: a Gaussian with the curvature there as precision.
 
-All is written in white latent variables z, θ = μ + R z with R the root of the prior: the prior's
-curvature is the identity, and the posterior is
+All is written in white latent variables z, θ = μ + R z with R the root of the prior:
+the prior's curvature is the identity, and the posterior is
 
     N(θ̂, R (I + K)⁻¹ Rᵀ),    K = JᵀJ (Gauss-Newton, J = d misfit / dz) or the Hessian ∇²ℓ.
 
 K is known by its products only, one jvp and one vjp each; J is never formed.
 
-Source: Tarantola (2005), sec. 3.4.4; MacKay, Neural Comput. 4 (1992) 448, for the evidence of it.
+Source: Tarantola (2005), sec. 3.4.4; MacKay, Neural Comput. 4 (1992) 448, for the
+evidence of it.
 """
 
 import math
@@ -18,7 +19,7 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import error_if, require_shape
-from physcon._linalg import float64_primal
+from physcon._numerics.float64 import float64_primal
 from physcon._typing import Array, Float, PRNGKeyArray
 from physcon.conditioning import Gaussian
 from physcon.linear_map import Dense
@@ -40,7 +41,8 @@ def hessian(loss: Callable[[Array], Array], z: Float[Array, "*z"]) -> Product:
 
 
 def spread_at(product: Product, z: Float[Array, "*z"]) -> Dense:
-    """The root (I + K)^(-1/2) of the posterior covariance of z: q products, a Cholesky factor.
+    """The root (I + K)^(-1/2) of the posterior covariance of z: q products, a Cholesky
+    factor.
 
     NaN where I + K is not positive definite (to rounding).
     """
@@ -70,7 +72,8 @@ def laplace_sample(
     max_steps: int = 1000,
     throw: bool = True,
 ) -> Float[Array, "*s_p"]:
-    """Draws of the Gauss-Newton posterior without any matrix: one conjugate gradient solve each.
+    """Draws of the Gauss-Newton posterior without any matrix: one conjugate gradient
+    solve each.
 
         θ = μ + R (z + (I + JᵀJ)⁻¹ (ε + Jᵀ η)),    ε, η white
 
@@ -81,8 +84,8 @@ def laplace_sample(
         latent: `Estimate.latent`, where to linearise.
         rtol: of the solves; by default the square root of the dtype's rounding.
 
-    Raises: RuntimeError at run time under ``throw=True`` for a solve that does not converge; NaN
-    otherwise.
+    Raises: RuntimeError at run time under ``throw=True`` for a solve that does not
+    converge; NaN otherwise.
 
     Source: Papandreou and Yuille, NeurIPS 2010, sec. 2.2 (perturb, then solve).
     """
@@ -107,7 +110,9 @@ def laplace_sample(
         one, other = jax.random.split(key)
         epsilon = jax.random.normal(one, latent.shape, latent.dtype)
         eta = jax.random.normal(other, residual.shape, residual.dtype)
-        solution = lx.linear_solve(operator, epsilon + backward(eta)[0], solver, throw=False)
+        solution = lx.linear_solve(
+            operator, epsilon + backward(eta)[0], solver, throw=False
+        )
         good = solution.result == lx.RESULTS.successful
         change = error_if(solution.value, ~good, _NOT_SOLVED, throw)
         z = latent + jnp.where(good, change, jnp.nan)

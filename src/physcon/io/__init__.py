@@ -1,4 +1,6 @@
-"""Files: predictions (npz, HDF5, NetCDF) and weights of published networks. No unpickling."""
+"""Files: predictions (npz, HDF5, NetCDF) and weights of published networks. No
+unpickling.
+"""
 
 from typing import Any
 

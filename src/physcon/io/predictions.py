@@ -1,7 +1,7 @@
 """Arrays by name from npz, HDF5 or NetCDF files, and back into the same layout.
 
-Nothing is unpickled, and no half-written file is left behind: a file is written under a temporary
-name and renamed when it is complete.
+Nothing is unpickled, and no half-written file is left behind: a file is written under a
+temporary name and renamed when it is complete.
 """
 
 import shutil
@@ -19,7 +19,8 @@ Arrays = dict[str, np.ndarray]
 
 
 def read_arrays(path: str | Path) -> Arrays:
-    """All numeric (and boolean) arrays of a file, by name (HDF5 groups joined with "/").
+    """All numeric (and boolean) arrays of a file, by name (HDF5 groups joined with
+    "/").
 
     Raises:
         ValueError: no such file, another ending than .npz .h5 .hdf5 .nc, or a file that can't be
@@ -45,30 +46,52 @@ def read_dimensions(path: str | Path) -> dict[str, tuple[str, ...]]:
     import xarray as xr
 
     with xr.open_dataset(path, engine="h5netcdf") as data:
-        return {str(name): tuple(map(str, v.dims)) for name, v in data.variables.items()}
+        return {
+            str(name): tuple(map(str, v.dims)) for name, v in data.variables.items()
+        }
 
 
 def write_arrays(
-    path: str | Path, arrays: Arrays, like: str | Path | None = None, force: bool = False
+    path: str | Path,
+    arrays: Arrays,
+    like: str | Path | None = None,
+    force: bool = False,
 ) -> None:
-    """Write arrays by name; with `like`, everything else is carried over from that file.
+    """Write arrays by name; with `like`, everything else is carried over from that
+    file.
 
-    Carried over: other arrays, HDF5 groups and attributes, NetCDF dimensions and coordinates.
+    Carried over: other arrays, HDF5 groups and attributes, NetCDF dimensions and
+    coordinates.
 
-    Raises:
-        ValueError: `path` exists and not `force`; unknown ending; `like` of another format.
+    Raises: ValueError: `path` exists and not `force`; unknown ending; `like` of another
+        format.
     """
     path = Path(path)
     require(
-        force or not path.exists(), "a new file", f"{path} exists", "choose another, or --force"
+        force or not path.exists(),
+        "a new file",
+        f"{path} exists",
+        "choose another, or --force",
     )
-    require(path.parent.is_dir(), "an existing folder", f"{path.parent}", "create it first")
+    require(
+        path.parent.is_dir(), "an existing folder", f"{path.parent}", "create it first"
+    )
     writer = _format(path)[1]
     for name, array in arrays.items():
-        require(_is_numeric(array), f"numbers in {name!r}", str(array.dtype), "nothing is pickled")
+        require(
+            _is_numeric(array),
+            f"numbers in {name!r}",
+            str(array.dtype),
+            "nothing is pickled",
+        )
     if like is not None:
         same = _format(Path(like))[1] is writer
-        require(same, f"the ending {Path(like).suffix}", path.suffix, "keep the input's format")
+        require(
+            same,
+            f"the ending {Path(like).suffix}",
+            path.suffix,
+            "keep the input's format",
+        )
     with atomic_path(path) as temporary:
         writer(temporary, arrays, None if like is None else Path(like))
 
@@ -134,11 +157,21 @@ def _write_netcdf(path: Path, arrays: Arrays, like: Path | None) -> None:
     for name, array in arrays.items():
         if name in data:
             data[name] = data[name].copy(data=array)
-            for packing in ("dtype", "scale_factor", "add_offset", "_FillValue", "missing_value"):
-                data[name].encoding.pop(packing, None)  # packed as integers they would be rounded
+            for packing in (
+                "dtype",
+                "scale_factor",
+                "add_offset",
+                "_FillValue",
+                "missing_value",
+            ):
+                data[name].encoding.pop(
+                    packing, None
+                )  # packed as integers they would be rounded
         else:
             shaped = [v.dims for v in data.variables.values() if v.shape == array.shape]
-            dims = shaped[0] if shaped else tuple(f"{name}_{k}" for k in range(array.ndim))
+            dims = (
+                shaped[0] if shaped else tuple(f"{name}_{k}" for k in range(array.ndim))
+            )
             data[name] = (dims, array)
     data.to_netcdf(path, engine="h5netcdf")
 
@@ -154,5 +187,7 @@ _FORMATS: dict[str, _Format] = {
 
 def _format(path: Path) -> _Format:
     known = ", ".join(_FORMATS)
-    require(path.suffix in _FORMATS, f"one of {known}", f"{path.name!r}", "convert the file")
+    require(
+        path.suffix in _FORMATS, f"one of {known}", f"{path.name!r}", "convert the file"
+    )
     return _FORMATS[path.suffix]

@@ -50,7 +50,9 @@ def torch_name(path: tuple) -> str:
     return ".".join(parts)
 
 
-def load_torch_anp(path: str | os.PathLike, *, heads: int = 4, prefix: str | None = None) -> ANP:
+def load_torch_anp(
+    path: str | os.PathLike, *, heads: int = 4, prefix: str | None = None
+) -> ANP:
     """The published ANP from an .npz file of its PyTorch state dict.
 
     Sizes are read from the arrays; the number of heads is not in the file.
@@ -71,7 +73,8 @@ def load_torch_anp(path: str | os.PathLike, *, heads: int = 4, prefix: str | Non
     arrays = {name.removeprefix(prefix): array for name, array in arrays.items()}
 
     first, last = (
-        f"decoder.{n}.linear_layer.weight" for n in ("target_projection", "final_projection")
+        f"decoder.{n}.linear_layer.weight"
+        for n in ("target_projection", "final_projection")
     )
     for name in (first, last):
         require(
@@ -83,7 +86,11 @@ def load_torch_anp(path: str | os.PathLike, *, heads: int = 4, prefix: str | Non
     size, dim = arrays[first].shape
     channels = arrays[last].shape[0] // 2
     layers = len(
-        {n.split(".")[2] for n in arrays if n.startswith("latent_encoder.self_attentions.")}
+        {
+            n.split(".")[2]
+            for n in arrays
+            if n.startswith("latent_encoder.self_attentions.")
+        }
     )
     skeleton = eqx.filter_eval_shape(
         lambda: ANP(dim, channels, size, heads, layers, key=jax.random.key(0))
@@ -91,7 +98,9 @@ def load_torch_anp(path: str | os.PathLike, *, heads: int = 4, prefix: str | Non
     leaves, structure = jax.tree_util.tree_flatten_with_path(skeleton)
     expected = {torch_name(p): leaf.shape for p, leaf in leaves}
     _check_names(expected, {n: a.shape for n, a in arrays.items()}, path)
-    return jax.tree.unflatten(structure, [jnp.asarray(arrays[torch_name(p)]) for p, _ in leaves])
+    return jax.tree.unflatten(
+        structure, [jnp.asarray(arrays[torch_name(p)]) for p, _ in leaves]
+    )
 
 
 def _read_npz(path: str | os.PathLike) -> dict[str, np.ndarray]:
@@ -110,7 +119,9 @@ def _check_names(expected: dict, got: dict, path: str | os.PathLike) -> None:
     wrong = [f"missing {n} {s}" for n, s in expected.items() if n not in got]
     wrong += [f"unexpected {n} {s}" for n, s in got.items() if n not in expected]
     wrong += [
-        f"{n}: expected {s}, got {got[n]}" for n, s in expected.items() if n in got and got[n] != s
+        f"{n}: expected {s}, got {got[n]}"
+        for n, s in expected.items()
+        if n in got and got[n] != s
     ]
     if wrong:
         raise ValueError(

@@ -1,4 +1,6 @@
-"""Linear maps between arrays: observation operators and covariance roots, one class a structure."""
+"""Linear maps between arrays: observation operators and covariance roots, one class a
+structure.
+"""
 
 from physcon.linear_map.basic import ROUNDING as ROUNDING
 from physcon.linear_map.basic import Diagonal as Diagonal

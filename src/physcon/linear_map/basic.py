@@ -1,7 +1,8 @@
 """Linear maps between arrays: observation operators G and covariance roots alike.
 
-A map knows `mv` (apply) and `rmv` (apply the transpose) on arrays of any shape, so fields need no
-flattening. Leaves are arrays only: jit, vmap and grad work on a map as on any array.
+A map knows `mv` (apply) and `rmv` (apply the transpose) on arrays of any shape, so
+fields need no flattening. Leaves are arrays only: jit, vmap and grad work on a map as
+on any array.
 """
 
 import abc
@@ -11,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import require, require_shape
-from physcon._linalg import combine, inner
+from physcon._numerics.products import combine, inner
 from physcon._typing import Array, Float, PyTree, Shape
 
 
@@ -37,7 +38,9 @@ class LinearMap(eqx.Module):
         """Aᵀ y."""
 
     def rows(self) -> Float[Array, "m *x"]:
-        """The map as an array ``(m, *in_shape)``, m the size of the output: for a few rows only."""
+        """The map as an array ``(m, *in_shape)``, m the size of the output: for a few
+        rows only.
+        """
         size = 1
         for n in self.out_shape:
             size *= n
@@ -45,13 +48,17 @@ class LinearMap(eqx.Module):
         return jax.vmap(self.rmv)(basis)
 
     def gram_diagonal(self) -> Array:
-        """diag(A Aᵀ): the variances, if A is the root of a covariance. Overridden where cheap."""
+        """diag(A Aᵀ): the variances, if A is the root of a covariance. Overridden where
+        cheap.
+        """
         size = 1
         for n in self.out_shape:
             size *= n
 
         def norm(i: Array) -> Array:
-            row = self.rmv((jnp.arange(size) == i).astype(float).reshape(self.out_shape))
+            row = self.rmv(
+                (jnp.arange(size) == i).astype(float).reshape(self.out_shape)
+            )
             return jnp.sum(row**2)
 
         # In blocks, so that the rows never stand in memory together.
@@ -59,11 +66,15 @@ class LinearMap(eqx.Module):
         return norms.reshape(self.out_shape)
 
     def total(self, x: PyTree) -> PyTree:
-        """Sums over the field, complete: added up over devices where the field is divided."""
+        """Sums over the field, complete: added up over devices where the field is
+        divided.
+        """
         return x
 
     def undiminished(self) -> "LinearMap":
-        """The map before any subtraction: for the root of a posterior, the root of its prior."""
+        """The map before any subtraction: for the root of a posterior, the root of its
+        prior.
+        """
         return self
 
     def covariance_root_rank(self) -> int | Array:
@@ -71,7 +82,9 @@ class LinearMap(eqx.Module):
         raise NotImplementedError(f"the rank of {type(self).__name__} is not known")
 
     def tangential(self, rows: Float[Array, "m *x"]) -> Float[Array, "m *x"]:
-        """The part of each row along the support of N(0, A Aᵀ): all, unless the map says less."""
+        """The part of each row along the support of N(0, A Aᵀ): all, unless the map
+        says less.
+        """
         return rows
 
     def solve(self, y: Array) -> Array:
@@ -79,12 +92,16 @@ class LinearMap(eqx.Module):
         raise NotImplementedError(f"{type(self).__name__} has no cheap inverse")
 
     def mahalanobis(self, e: Array, scale: Array) -> Array:
-        """eᵀ (A Aᵀ)⁺ e; infinite if e leaves the range of A by more than rounding of `scale`."""
+        """eᵀ (A Aᵀ)⁺ e; infinite if e leaves the range of A by more than rounding of
+        `scale`.
+        """
         return jnp.sum(self.solve(e) ** 2)
 
     def log_volume(self) -> Array:
         """½ log of the pseudo-determinant of A Aᵀ."""
-        raise NotImplementedError(f"{type(self).__name__} has no density; ask for samples instead")
+        raise NotImplementedError(
+            f"{type(self).__name__} has no density; ask for samples instead"
+        )
 
 
 #: Relative size of rounding in fields of the default precision, with some room.
@@ -92,7 +109,9 @@ ROUNDING = 8 * float(jnp.finfo(jnp.float32).eps)
 
 
 class Diagonal(LinearMap):
-    """Multiplication by an array: the root of independent errors is their standard deviation."""
+    """Multiplication by an array: the root of independent errors is their standard
+    deviation.
+    """
 
     diagonal: Float[Array, "*x"]
 
@@ -124,7 +143,9 @@ class Diagonal(LinearMap):
 
     def mahalanobis(self, e: Array, scale: Array) -> Array:
         free = self.diagonal != 0
-        distance = jnp.sum(jnp.where(free, e / jnp.where(free, self.diagonal, 1), 0) ** 2)
+        distance = jnp.sum(
+            jnp.where(free, e / jnp.where(free, self.diagonal, 1), 0) ** 2
+        )
         off = jnp.any(~free & (jnp.abs(e) > ROUNDING * scale))
         return jnp.where(off, jnp.inf, distance)
 
@@ -132,11 +153,15 @@ class Diagonal(LinearMap):
         return y / self.diagonal
 
     def log_volume(self) -> Array:
-        return jnp.sum(jnp.log(jnp.abs(jnp.where(self.diagonal != 0, self.diagonal, 1))))
+        return jnp.sum(
+            jnp.log(jnp.abs(jnp.where(self.diagonal != 0, self.diagonal, 1)))
+        )
 
 
 class Rows(LinearMap):
-    """A few dense rows over a field: ``weights`` of shape ``(m, *x)``; (G u)_r = Σ weights_r u."""
+    """A few dense rows over a field: ``weights`` of shape ``(m, *x)``; (G u)_r = Σ
+    weights_r u.
+    """
 
     weights: Float[Array, "m *x"]
 

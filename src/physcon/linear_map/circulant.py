@@ -4,7 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from physcon._checks import require_shape
-from physcon._fourier import filtered
+from physcon._numerics.fourier import filtered
 from physcon._typing import Array, Float, Shape
 from physcon.linear_map.basic import LinearMap
 
@@ -12,13 +12,14 @@ from physcon.linear_map.basic import LinearMap
 class Circulant(LinearMap):
     """Convolution on a torus, seen on a corner of it: A z = (F⁻¹ √λ F z)[corner].
 
-    A Aᵀ is the covariance k(x - y) on the corner where λ is the transform of k on the torus
-    (circulant embedding). White noise lives on the whole torus.
+    A Aᵀ is the covariance k(x - y) on the corner where λ is the transform of k on the
+    torus (circulant embedding). White noise lives on the whole torus.
 
-    Shapes: `root_spectrum` √λ on the half spectrum of ``rfftn``; `shape` of the corner, `torus`.
+    Shapes: `root_spectrum` √λ on the half spectrum of ``rfftn``; `shape` of the corner,
+        `torus`.
 
-    Source: Dietrich and Newsam, SIAM J. Sci. Comput. 18 (1997) 1088; Wood and Chan, J. Comput.
-    Graph. Stat. 3 (1994) 409.
+    Source: Dietrich and Newsam, SIAM J. Sci. Comput. 18 (1997) 1088; Wood and Chan, J.
+    Comput. Graph. Stat. 3 (1994) 409.
     """
 
     root_spectrum: Float[Array, "*f"]
@@ -63,7 +64,9 @@ class Circulant(LinearMap):
         return jnp.sum(self._multiplicity() * jnp.log(self.root_spectrum))
 
     def _multiplicity(self) -> Float[Array, "*f"]:
-        """How often each frequency of the half spectrum counts: k stands for -k as well."""
+        """How often each frequency of the half spectrum counts: k stands for -k as
+        well.
+        """
         last = self.torus[-1]
         k = jnp.arange(last // 2 + 1)
         own = (k == 0) | (2 * k == last)

@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import require, require_shape
-from physcon._linalg import cholesky, gram
+from physcon._numerics.products import gram
+from physcon._numerics.small import cholesky
 from physcon._typing import Array, Float, Shape
 from physcon.linear_map.basic import Diagonal, LinearMap
 from physcon.linear_map.dense import LowRank
@@ -39,8 +40,8 @@ def _flat(pieces: list[Array]) -> Float[Array, " n"]:
 class Sum(LinearMap):
     """A = [A_1 A_2 ...] on the concatenated, flattened inputs.
 
-    As a root: the sum of independent errors, A Aᵀ = Σ_k A_k A_kᵀ. As an operator: a law for several
-    fields at once, A (x_1, x_2, ...) = Σ_k A_k x_k.
+    As a root: the sum of independent errors, A Aᵀ = Σ_k A_k A_kᵀ. As an operator: a law
+    for several fields at once, A (x_1, x_2, ...) = Σ_k A_k x_k.
     """
 
     parts: tuple[LinearMap, ...]
@@ -50,7 +51,9 @@ class Sum(LinearMap):
 
     def __check_init__(self) -> None:
         shapes = [tuple(p.out_shape) for p in self.parts]
-        require(len(set(shapes)) == 1, "maps onto one shape", shapes, "reshape the parts")
+        require(
+            len(set(shapes)) == 1, "maps onto one shape", shapes, "reshape the parts"
+        )
 
     @property
     def in_shape(self) -> Shape:
@@ -82,13 +85,21 @@ class Sum(LinearMap):
                 "Sum: a density needs a Diagonal, with LowRank parts beside it; ask for samples"
             )
         empty = jnp.zeros((0, *self.out_shape), diagonals[0].dtype)
-        return jnp.sqrt(sum(diagonals[1:], diagonals[0])), jnp.concatenate([empty, *vectors])
+        return jnp.sqrt(sum(diagonals[1:], diagonals[0])), jnp.concatenate(
+            [empty, *vectors]
+        )
 
     def _inner_factor(self) -> tuple[Array, Array, Array]:
-        """d, F / d and the Cholesky factor of I + (F / d) (F / d)ᵀ (Woodbury's r-by-r matrix)."""
+        """d, F / d and the Cholesky factor of I + (F / d) (F / d)ᵀ (Woodbury's r-by-r
+        matrix).
+        """
         d, vectors = self._diagonal_and_vectors()
         scaled = vectors / d[None]
-        return d, scaled, cholesky(jnp.eye(vectors.shape[0], dtype=d.dtype) + gram(scaled))
+        return (
+            d,
+            scaled,
+            cholesky(jnp.eye(vectors.shape[0], dtype=d.dtype) + gram(scaled)),
+        )
 
     def covariance_root_rank(self) -> int | Array:
         self._diagonal_and_vectors()
@@ -107,7 +118,9 @@ class Sum(LinearMap):
 
 
 class Compose(LinearMap):
-    """A B: first `inner`, then `outer`. scale · correlation is ``Compose(Diagonal(std), root)``."""
+    """A B: first `inner`, then `outer`. scale · correlation is ``Compose(Diagonal(std),
+    root)``.
+    """
 
     outer: LinearMap
     inner: LinearMap
@@ -161,9 +174,11 @@ class Compose(LinearMap):
 
 
 class Kronecker(LinearMap):
-    """left ⊗ right on fields ``(*left, *right)``, e.g. time ⊗ space; nest it for more factors.
+    """left ⊗ right on fields ``(*left, *right)``, e.g. time ⊗ space; nest it for more
+    factors.
 
-    Variances multiply: (L Lᵀ) ⊗ (R Rᵀ) = (L ⊗ R)(L ⊗ R)ᵀ. Cost: one map per line, no n-by-n array.
+    Variances multiply: (L Lᵀ) ⊗ (R Rᵀ) = (L ⊗ R)(L ⊗ R)ᵀ. Cost: one map per line, no
+    n-by-n array.
     """
 
     left: LinearMap
@@ -195,7 +210,10 @@ class Kronecker(LinearMap):
         return _each(self.left.solve, self.right.solve, y, len(self.left.out_shape))
 
     def log_volume(self) -> Array:
-        left, right = self.left.covariance_root_rank(), self.right.covariance_root_rank()
+        left, right = (
+            self.left.covariance_root_rank(),
+            self.right.covariance_root_rank(),
+        )
         return right * self.left.log_volume() + left * self.right.log_volume()
 
 
@@ -245,7 +263,9 @@ class BlockDiagonal(LinearMap):
         return sum(p.covariance_root_rank() for p in self.parts)
 
     def solve(self, y: Float[Array, " n"]) -> Float[Array, " z"]:
-        return _flat([p.solve(f) for p, f in zip(self.parts, self.split(y), strict=True)])
+        return _flat(
+            [p.solve(f) for p, f in zip(self.parts, self.split(y), strict=True)]
+        )
 
     def mahalanobis(self, e: Array, scale: Array) -> Array:
         fields = zip(self.parts, self.split(e), self.split(scale), strict=True)

@@ -1,17 +1,20 @@
-"""Maps held as arrays: a square matrix on the flattened field, and a few vectors that span it."""
+"""Maps held as arrays: a square matrix on the flattened field, and a few vectors that
+span it.
+"""
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
 from physcon._checks import require, require_shape
-from physcon._linalg import combine, gram, inner
+from physcon._numerics.products import combine, gram, inner
 from physcon._typing import Array, Float, Shape
 from physcon.linear_map.basic import ROUNDING, LinearMap
 
 
 class Dense(LinearMap):
-    """A square matrix on the flattened field: a Cholesky factor of the covariance, or any root.
+    """A square matrix on the flattened field: a Cholesky factor of the covariance, or
+    any root.
 
     Attributes:
         matrix: ``(n, n)``, n the size of a field of `shape`.
@@ -43,11 +46,15 @@ class Dense(LinearMap):
 
     def mv(self, x: Float[Array, "*x"]) -> Float[Array, "*x"]:
         require_shape(x, self.shape, "the latent field")
-        return jnp.matmul(self.matrix, x.reshape(-1), precision="highest").reshape(self.shape)
+        return jnp.matmul(self.matrix, x.reshape(-1), precision="highest").reshape(
+            self.shape
+        )
 
     def rmv(self, y: Float[Array, "*x"]) -> Float[Array, "*x"]:
         require_shape(y, self.shape, "the field")
-        return jnp.matmul(y.reshape(-1), self.matrix, precision="highest").reshape(self.shape)
+        return jnp.matmul(y.reshape(-1), self.matrix, precision="highest").reshape(
+            self.shape
+        )
 
     def rows(self) -> Float[Array, "m *x"]:
         return self.matrix.reshape(-1, *self.shape)
@@ -61,7 +68,9 @@ class Dense(LinearMap):
     def solve(self, y: Float[Array, "*x"]) -> Float[Array, "*x"]:
         y = y.reshape(-1, 1)
         if self.lower:
-            x = jax.lax.linalg.triangular_solve(self.matrix, y, left_side=True, lower=True)
+            x = jax.lax.linalg.triangular_solve(
+                self.matrix, y, left_side=True, lower=True
+            )
         else:
             x = jnp.linalg.solve(self.matrix, y)
         return x.reshape(self.shape)
@@ -122,7 +131,9 @@ class LowRank(LinearMap):
 
     def mahalanobis(self, e: Array, scale: Array) -> Array:
         z = self._coordinates(e)
-        off = jnp.abs(e - self.mv(z)) > ROUNDING * (scale + combine(jnp.abs(z), abs(self.vectors)))
+        off = jnp.abs(e - self.mv(z)) > ROUNDING * (
+            scale + combine(jnp.abs(z), abs(self.vectors))
+        )
         return jnp.where(jnp.any(off), jnp.inf, jnp.sum(z**2))
 
     def log_volume(self) -> Array:

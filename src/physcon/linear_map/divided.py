@@ -1,6 +1,7 @@
 """Maps whose field is divided among devices, for use inside `jax.shard_map` only.
 
-Each device holds its block of the field; row values of `DividedRows` are whole on every device.
+Each device holds its block of the field; row values of `DividedRows` are whole on every
+device.
 """
 
 import equinox as eqx
@@ -8,14 +9,16 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import require_shape
-from physcon._linalg import combine, inner
 from physcon._mesh import shifted
+from physcon._numerics.products import combine, inner
 from physcon._typing import Array, Float, PyTree, Shape
 from physcon.linear_map.basic import LinearMap
 
 
 class DividedRows(LinearMap):
-    """A few dense rows, (G u)_r = Σ_devices Σ weights_r u; `weights` over this device's block."""
+    """A few dense rows, (G u)_r = Σ_devices Σ weights_r u; `weights` over this device's
+    block.
+    """
 
     weights: Float[Array, "m *x"]
     mesh_axes: tuple[str, ...] = eqx.field(static=True)
@@ -42,10 +45,11 @@ class DividedRows(LinearMap):
 
 
 class DividedLowRank(LinearMap):
-    """A z = D^{-1/2} Σ_devices Σ_r z_r vectors_r: the root F of r fields, with a latent per device.
+    """A z = D^{-1/2} Σ_devices Σ_r z_r vectors_r: the root F of r fields, with a latent
+    per device.
 
-    With D devices and independent latents A Aᵀ = F Fᵀ, and all inner products of latents are sums
-    over devices, as for a field that is divided.
+    With D devices and independent latents A Aᵀ = F Fᵀ, and all inner products of
+    latents are sums over devices, as for a field that is divided.
     """
 
     vectors: Float[Array, "r *x"]
@@ -69,14 +73,17 @@ class DividedLowRank(LinearMap):
         return jnp.sum(self.vectors**2, axis=0)
 
     def _shared(self, z: Array) -> Array:
-        return jax.lax.psum(z, self.mesh_axes) * jax.lax.axis_size(self.mesh_axes) ** -0.5
+        return (
+            jax.lax.psum(z, self.mesh_axes) * jax.lax.axis_size(self.mesh_axes) ** -0.5
+        )
 
 
 class DividedDifference(LinearMap):
-    """`Difference` along a divided axis: a block of n cells holds its n + 1 faces, both ends too.
+    """`Difference` along a divided axis: a block of n cells holds its n + 1 faces, both
+    ends too.
 
-    The faces at a seam are held by both blocks, with equal values. A face that is no unknown has
-    area 0.
+    The faces at a seam are held by both blocks, with equal values. A face that is no
+    unknown has area 0.
     """
 
     area: Float[Array, "*x"]
@@ -102,4 +109,6 @@ class DividedDifference(LinearMap):
         last = jax.lax.slice_in_dim(y, n - 1, n, axis=self.axis)
         before = shifted(last, name, 1, self.periodic)
         after = shifted(first, name, -1, self.periodic)
-        return -self.area * jnp.diff(jnp.concatenate([before, y, after], self.axis), axis=self.axis)
+        return -self.area * jnp.diff(
+            jnp.concatenate([before, y, after], self.axis), axis=self.axis
+        )

@@ -10,7 +10,8 @@ from physcon.linear_map.basic import LinearMap
 
 
 class Stencil(LinearMap):
-    """(A u)_i = Σ_k coefficients_k[i] u_{i + offsets_k}, with u = 0 outside of its array.
+    """(A u)_i = Σ_k coefficients_k[i] u_{i + offsets_k}, with u = 0 outside of its
+    array.
 
     Attributes:
         coefficients: per offset one value per output, ``(k, *y)``.
@@ -31,7 +32,8 @@ class Stencil(LinearMap):
         )
         ndim = len(self.field_shape)
         require(
-            self.coefficients.ndim == ndim + 1 and all(len(o) == ndim for o in self.offsets),
+            self.coefficients.ndim == ndim + 1
+            and all(len(o) == ndim for o in self.offsets),
             f"{ndim} axes in outputs and offsets, as in the field",
             f"{self.coefficients.ndim - 1} axes, offsets {self.offsets}",
             "give an offset per axis",
@@ -47,7 +49,12 @@ class Stencil(LinearMap):
 
     def _padding(self) -> tuple[tuple[int, int], ...]:
         """Zeros around u, per axis, so that every shifted window lies inside."""
-        sizes = zip(self.field_shape, self.out_shape, zip(*self.offsets, strict=True), strict=True)
+        sizes = zip(
+            self.field_shape,
+            self.out_shape,
+            zip(*self.offsets, strict=True),
+            strict=True,
+        )
         return tuple((max(0, -min(o)), max(0, max(o) + m - n)) for n, m, o in sizes)
 
     def mv(self, x: Float[Array, "*x"]) -> Float[Array, "*y"]:
@@ -57,7 +64,9 @@ class Stencil(LinearMap):
         total = jnp.zeros(self.out_shape, x.dtype)
         for c, offset in zip(self.coefficients, self.offsets, strict=True):
             starts = [o + p[0] for o, p in zip(offset, padding, strict=True)]
-            window = tuple(slice(s, s + m) for s, m in zip(starts, self.out_shape, strict=True))
+            window = tuple(
+                slice(s, s + m) for s, m in zip(starts, self.out_shape, strict=True)
+            )
             total = total + c * padded[window]
         return total
 
@@ -107,7 +116,9 @@ class Difference(LinearMap):
         x = self.area * x
         if self.periodic:
             return jnp.roll(x, -1, self.axis) - x
-        return jnp.diff(self._pad(x, not self.ends[0], not self.ends[1]), axis=self.axis)
+        return jnp.diff(
+            self._pad(x, not self.ends[0], not self.ends[1]), axis=self.axis
+        )
 
     def rmv(self, y: Float[Array, "*y"]) -> Float[Array, "*x"]:
         require_shape(y, self.out_shape, "the cell values")
@@ -129,7 +140,11 @@ def _shifted(x: Array, padding: list[tuple[int, int]]) -> Array:
     """`x` padded by zeros; a negative width cuts."""
     for axis, (low, high) in enumerate(padding):
         stop = x.shape[axis] + min(high, 0)
-        x = jnp.take(x, jnp.arange(max(-low, 0), stop), axis=axis) if low < 0 or high < 0 else x
+        x = (
+            jnp.take(x, jnp.arange(max(-low, 0), stop), axis=axis)
+            if low < 0 or high < 0
+            else x
+        )
         widths = [(0, 0)] * x.ndim
         widths[axis] = (max(low, 0), max(high, 0))
         x = jnp.pad(x, widths)

@@ -1,4 +1,6 @@
-"""The attentive neural process (Kim et al. 2019): contexts and a point to a Gaussian value."""
+"""The attentive neural process (Kim et al. 2019): contexts and a point to a Gaussian
+value.
+"""
 
 from collections.abc import Callable
 
@@ -11,22 +13,25 @@ from physcon._typing import Array, Float, PRNGKeyArray, PyTree, Scalar
 from physcon.models.attention import split_key
 from physcon.models.decoder import Decoder
 from physcon.models.encoders import DeterministicEncoder, Latent, LatentEncoder
-from physcon.models.predictor import Observations, Prediction, Predictor, mixture_moments
+from physcon.models.predictor import (
+    Observations,
+    Prediction,
+    Predictor,
+    mixture_moments,
+)
 
 
 class ANP(eqx.Module):
     """p(u(x) | contexts, z) = N(mean, std²), z ~ N(latent mean, latent variance).
 
-    Invariant under permutation of the contexts; given z, target points do not see one another.
-    The sizes of the published ProbConserv network are the defaults, and its weights load
-    (`physcon.io.load_torch_anp`).
+    Invariant under permutation of the contexts; given z, target points do not see one
+    another. The sizes of the published ProbConserv network are the defaults, and its
+    weights load (`physcon.io.load_torch_anp`).
 
-    Args:
-        dim: coordinates per point, e.g. 2 for (t, x).
-        channels: values per point.
-        size: width h of both encoders; the decoder has width 3 h.
-        heads, layers: of the self- and of the cross-attention.
-        dropout_rate: of attention weights and residual branches, wherever a dropout key is given.
+    Args: dim: coordinates per point, e.g. 2 for (t, x). channels: values per point.
+        size: width h of both encoders; the decoder has width 3 h. heads, layers: of the
+        self- and of the cross-attention. dropout_rate: of attention weights and
+        residual branches, wherever a dropout key is given.
 
     Source: Kim et al. 2019, section 3; Hansen et al. 2023, appendix D.
     """
@@ -49,7 +54,9 @@ class ANP(eqx.Module):
     ):
         k1, k2, k3 = jax.random.split(key, 3)
         inputs = dim + channels
-        self.latent_encoder = LatentEncoder(inputs, size, heads, layers, dropout_rate, key=k1)
+        self.latent_encoder = LatentEncoder(
+            inputs, size, heads, layers, dropout_rate, key=k1
+        )
         self.deterministic_encoder = DeterministicEncoder(
             dim, inputs, size, heads, layers, dropout_rate, key=k2
         )
@@ -68,14 +75,18 @@ class ANP(eqx.Module):
     ) -> Prediction:
         """Mean and std at `points` for one z; dropout if there is a key."""
         encode_key, attend_key = split_key(key, 2)
-        memory = self.deterministic_encoder.encode(contexts.points, contexts.values, encode_key)
+        memory = self.deterministic_encoder.encode(
+            contexts.points, contexts.values, encode_key
+        )
         r = self.deterministic_encoder.attend(memory, points, attend_key)
         return self.decoder(self.decoder.prepare(r, points), z)
 
     def mean_function(
         self, contexts: Observations, z: Float[Array, " h"], channel: int = 0
     ) -> Callable[..., Scalar]:
-        """The mean as a function u(t, x, ...) of scalar coordinates, to be differentiated."""
+        """The mean as a function u(t, x, ...) of scalar coordinates, to be
+        differentiated.
+        """
         memory = self.deterministic_encoder.encode(contexts.points, contexts.values)
 
         def u(*coordinates: Scalar) -> Scalar:
@@ -98,8 +109,8 @@ def predict_samples(
 ) -> Prediction:
     """Mean and std at `points` for each of `num_samples` latent samples: ``(k, m, c)``.
 
-    Without dropout, only the decoder runs once per sample: the attention does not see z. With
-    dropout every sample has its own masks, as in the published evaluation.
+    Without dropout, only the decoder runs once per sample: the attention does not see
+    z. With dropout every sample has its own masks, as in the published evaluation.
 
     Args:
         chunk_size: points at a time; bounds the memory by k · chunk_size · 3 h numbers.
@@ -120,14 +131,19 @@ def predict(
 ) -> Prediction:
     """Mean and std ``(m, c)`` of the mixture over latent samples: a `Predictor`.
 
-    ``predict(...) == mixture_moments(*predict_samples(...))`` with the samples never stored.
+    ``predict(...) == mixture_moments(*predict_samples(...))`` with the samples never
+    stored.
     """
     sample = _sampler(model, contexts, key, num_samples, dropout)
     return _over_chunks(lambda x, i: mixture_moments(*sample(x, i)), points, chunk_size)
 
 
 def _sampler(
-    model: ANP, contexts: Observations, key: PRNGKeyArray, num_samples: int, dropout: bool
+    model: ANP,
+    contexts: Observations,
+    key: PRNGKeyArray,
+    num_samples: int,
+    dropout: bool,
 ) -> Callable:
     """A function of (points, chunk index) to Prediction ``(k, points, c)``."""
     require(num_samples >= 1, "at least 1 latent sample", num_samples, "draw some")
@@ -163,8 +179,12 @@ def _sampler(
     return sample_with_dropout
 
 
-def _over_chunks(fn: Callable, points: Float[Array, "m dim"], chunk_size: int) -> PyTree:
-    """`fn(points, chunk index)` over chunks of points; its results are joined on axis -2."""
+def _over_chunks(
+    fn: Callable, points: Float[Array, "m dim"], chunk_size: int
+) -> PyTree:
+    """`fn(points, chunk index)` over chunks of points; its results are joined on axis
+    -2.
+    """
     m, dim = points.shape
     require(m >= 1, "at least 1 target point", m, "pass points (m, dim)")
     require(chunk_size >= 1, "chunk_size >= 1", chunk_size, "use 128")

@@ -14,11 +14,13 @@ def split_key(key: PRNGKeyArray | None, num: int) -> list[PRNGKeyArray | None]:
     return [None] * num if key is None else list(jax.random.split(key, num))
 
 
-def dropout(x: Float[Array, "*n"], rate: float, key: PRNGKeyArray | None) -> Float[Array, "*n"]:
+def dropout(
+    x: Float[Array, "*n"], rate: float, key: PRNGKeyArray | None
+) -> Float[Array, "*n"]:
     """x m / (1 - rate) with m = 0 where an element is dropped; x itself without a key.
 
-    Sixteen random bits decide per element, two elements per word: `rate` is met to 2⁻¹⁷, at a third
-    of the cost of a random float.
+    Sixteen random bits decide per element, two elements per word: `rate` is met to
+    2⁻¹⁷, at a third of the cost of a random float.
     """
     if key is None or rate == 0:
         return x
@@ -31,8 +33,9 @@ def dropout(x: Float[Array, "*n"], rate: float, key: PRNGKeyArray | None) -> Flo
 class MultiHeadAttention(eqx.Module):
     """y = norm(q + O [q, heads]) with heads = softmax(Q Kᵀ / √d) V.
 
-    The queries enter the output map beside the attended values, as in the reference network of
-    the ProbConserv study. Permuting the (key, value) pairs does not change y.
+    The queries enter the output map beside the attended values, as in the reference
+    network of the ProbConserv study. Permuting the (key, value) pairs does not change
+    y.
 
     Source: Vaswani et al. 2017, eq. 1 and section 3.2.2; Kim et al. 2019, section 3.
     """
@@ -45,11 +48,18 @@ class MultiHeadAttention(eqx.Module):
     heads: int = eqx.field(static=True)
     dropout_rate: float = eqx.field(static=True)
 
-    def __init__(self, size: int, heads: int = 4, dropout_rate: float = 0.1, *, key: PRNGKeyArray):
+    def __init__(
+        self, size: int, heads: int = 4, dropout_rate: float = 0.1, *, key: PRNGKeyArray
+    ):
         require(
-            size % heads == 0, "heads that divide the size", f"{heads} for {size}", "change one"
+            size % heads == 0,
+            "heads that divide the size",
+            f"{heads} for {size}",
+            "change one",
         )
-        require(0 <= dropout_rate < 1, "a dropout rate in [0, 1)", dropout_rate, "change it")
+        require(
+            0 <= dropout_rate < 1, "a dropout rate in [0, 1)", dropout_rate, "change it"
+        )
         keys = jax.random.split(key, 4)
         self.query_map, self.key_map, self.value_map = (
             Linear(size, size, key=k, bias=False) for k in keys[:3]
@@ -62,8 +72,12 @@ class MultiHeadAttention(eqx.Module):
     def project(
         self, keys: Float[Array, "n h"], values: Float[Array, "n h"]
     ) -> tuple[Float[Array, "heads n d"], Float[Array, "heads n d"]]:
-        """Keys and values per head: what does not depend on the queries, hence computed once."""
-        return self._per_head(self.key_map(keys)), self._per_head(self.value_map(values))
+        """Keys and values per head: what does not depend on the queries, hence computed
+        once.
+        """
+        return self._per_head(self.key_map(keys)), self._per_head(
+            self.value_map(values)
+        )
 
     def attend(
         self,
@@ -79,7 +93,9 @@ class MultiHeadAttention(eqx.Module):
         weights = dropout(weights, self.dropout_rate, weight_key)
         heads = jnp.swapaxes(weights @ v, 0, 1).reshape(queries.shape)
         y = self.output_map(jnp.concatenate([queries, heads], axis=-1))
-        return jax.vmap(self.norm)(queries + dropout(y, self.dropout_rate, residual_key))
+        return jax.vmap(self.norm)(
+            queries + dropout(y, self.dropout_rate, residual_key)
+        )
 
     def __call__(
         self,
@@ -91,5 +107,6 @@ class MultiHeadAttention(eqx.Module):
         return self.attend(queries, self.project(keys, values), key)
 
     def _per_head(self, x: Float[Array, "n h"]) -> Float[Array, "heads n d"]:
-        # Heads first: plain batched matrix products, 3x faster on CPU than contractions of axis 0.
+        # Heads first: plain batched matrix products, 3x faster on CPU than contractions
+        # of axis 0.
         return jnp.swapaxes(x.reshape(x.shape[0], self.heads, -1), 0, 1)

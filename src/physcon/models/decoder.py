@@ -1,4 +1,6 @@
-"""The decoder of a neural process: representation, latent and point to a Gaussian value."""
+"""The decoder of a neural process: representation, latent and point to a Gaussian
+value.
+"""
 
 import equinox as eqx
 import jax
@@ -12,8 +14,8 @@ from physcon.models.predictor import Prediction
 class Decoder(eqx.Module):
     """[r, z, x] through ReLU layers to a mean and a standard deviation >= `least_std`.
 
-    The first layer is linear before its ReLU: W [r, z, x] = W_r r + W_z z + W_x x. `prepare`
-    computes the parts of r and x once, however many latent samples follow.
+    The first layer is linear before its ReLU: W [r, z, x] = W_r r + W_z z + W_x x.
+    `prepare` computes the parts of r and x once, however many latent samples follow.
     """
 
     point_map: Linear
@@ -34,15 +36,21 @@ class Decoder(eqx.Module):
         keys = jax.random.split(key, 2 + layers)
         self.point_map = Linear(dim, size, key=keys[0])
         self.output_map = Linear(3 * size, 2 * channels, key=keys[1])
-        self.hidden_maps = tuple(Linear(3 * size, 3 * size, key=k, gain=2**0.5) for k in keys[2:])
+        self.hidden_maps = tuple(
+            Linear(3 * size, 3 * size, key=k, gain=2**0.5) for k in keys[2:]
+        )
         self.least_std = least_std
 
-    def prepare(self, r: Float[Array, "m h"], points: Float[Array, "m dim"]) -> Float[Array, "m w"]:
+    def prepare(
+        self, r: Float[Array, "m h"], points: Float[Array, "m dim"]
+    ) -> Float[Array, "m w"]:
         """W_r r + W_x x + b of the first layer: what does not depend on the latent."""
         r_map, _, x_map = self.hidden_maps[0].split(3)
         return r_map(r) + x_map(self.point_map(points))
 
-    def __call__(self, prepared: Float[Array, "m w"], z: Float[Array, " h"]) -> Prediction:
+    def __call__(
+        self, prepared: Float[Array, "m w"], z: Float[Array, " h"]
+    ) -> Prediction:
         _, z_map, _ = self.hidden_maps[0].split(3)
         hidden = jax.nn.relu(prepared + z_map(z)[None])
         for layer in self.hidden_maps[1:]:

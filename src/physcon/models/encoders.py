@@ -1,4 +1,6 @@
-"""The two encoders of an attentive neural process: a latent Gaussian, and a value per target."""
+"""The two encoders of an attentive neural process: a latent Gaussian, and a value per
+target.
+"""
 
 from typing import NamedTuple
 
@@ -29,7 +31,8 @@ class Latent(NamedTuple):
 class LatentEncoder(eqx.Module):
     """A set of (point, value) pairs to a Gaussian over z, by self-attention and a mean.
 
-    Source: Kim et al. 2019, section 3 (latent path); invariant under permutation of the pairs.
+    Source: Kim et al. 2019, section 3 (latent path); invariant under permutation of the
+        pairs.
     """
 
     input_map: Linear
@@ -39,7 +42,14 @@ class LatentEncoder(eqx.Module):
     log_variance_map: Linear
 
     def __init__(
-        self, inputs: int, size: int, heads: int, layers: int, dropout_rate: float, *, key
+        self,
+        inputs: int,
+        size: int,
+        heads: int,
+        layers: int,
+        dropout_rate: float,
+        *,
+        key,
     ):
         keys = jax.random.split(key, 4 + layers)
         self.input_map = Linear(inputs, size, key=keys[0])
@@ -66,7 +76,8 @@ class LatentEncoder(eqx.Module):
 
 
 class DeterministicEncoder(eqx.Module):
-    """Observations and a target point to a representation r of what is known near that point.
+    """Observations and a target point to a representation r of what is known near that
+    point.
 
     `encode` looks at the contexts only; `attend` adds the targets, each on its own:
     r(points[i]) does not depend on the other points.
@@ -81,14 +92,25 @@ class DeterministicEncoder(eqx.Module):
     cross_attention: tuple[MultiHeadAttention, ...]
 
     def __init__(
-        self, dim: int, inputs: int, size: int, heads: int, layers: int, dropout_rate: float, *, key
+        self,
+        dim: int,
+        inputs: int,
+        size: int,
+        heads: int,
+        layers: int,
+        dropout_rate: float,
+        *,
+        key,
     ):
         keys = jax.random.split(key, 3 + 2 * layers)
         self.input_map = Linear(inputs, size, key=keys[0])
         self.context_map = Linear(dim, size, key=keys[1])
         self.target_map = Linear(dim, size, key=keys[2])
         stack = [MultiHeadAttention(size, heads, dropout_rate, key=k) for k in keys[3:]]
-        self.self_attention, self.cross_attention = tuple(stack[:layers]), tuple(stack[layers:])
+        self.self_attention, self.cross_attention = (
+            tuple(stack[:layers]),
+            tuple(stack[layers:]),
+        )
 
     def encode(
         self,
@@ -96,7 +118,9 @@ class DeterministicEncoder(eqx.Module):
         values: Float[Array, "n c"],
         key: PRNGKeyArray | None = None,
     ) -> Memory:
-        """Keys and values of the cross-attention, computed once for any number of targets."""
+        """Keys and values of the cross-attention, computed once for any number of
+        targets.
+        """
         x = self.input_map(jnp.concatenate([points, values], axis=-1))
         for layer, k in zip(
             self.self_attention, split_key(key, len(self.self_attention)), strict=True
@@ -106,7 +130,10 @@ class DeterministicEncoder(eqx.Module):
         return tuple(layer.project(keys, x) for layer in self.cross_attention)
 
     def attend(
-        self, memory: Memory, points: Float[Array, "m dim"], key: PRNGKeyArray | None = None
+        self,
+        memory: Memory,
+        points: Float[Array, "m dim"],
+        key: PRNGKeyArray | None = None,
     ) -> Float[Array, "m h"]:
         """The representation of each target point."""
         r = self.target_map(points)

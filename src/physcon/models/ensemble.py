@@ -1,7 +1,9 @@
-"""Deep ensembles: the same small network trained from several starts, as one vmapped module.
+"""Deep ensembles: the same small network trained from several starts, as one vmapped
+module.
 
-Members agree where the data decide and differ where they don't; their spread is correlated over the
-field, and `ensemble_prior` hands it to `condition` as a low-rank covariance.
+Members agree where the data decide and differ where they don't; their spread is
+correlated over the field, and `ensemble_prior` hands it to `condition` as a low-rank
+covariance.
 
 Source: Lakshminarayanan, Pritzel and Blundell, NeurIPS 2017.
 """
@@ -20,8 +22,8 @@ from physcon.models.scores import Score, negative_log_likelihood
 
 
 class SetRegressor(eqx.Module):
-    """A member: contexts are embedded one by one and averaged; a second network reads the average
-    and a target's coordinates, and gives a mean and a standard deviation.
+    """A member: contexts are embedded one by one and averaged; a second network reads
+    the average and a target's coordinates, and gives a mean and a standard deviation.
 
     Shapes: contexts ``(n, dim)`` and ``(n, c)``, any n, any order; points ``(m, dim)``.
 
@@ -34,7 +36,12 @@ class SetRegressor(eqx.Module):
 
     @classmethod
     def create(
-        cls, key: PRNGKeyArray, dim: int = 2, channels: int = 1, width: int = 64, depth: int = 2
+        cls,
+        key: PRNGKeyArray,
+        dim: int = 2,
+        channels: int = 1,
+        width: int = 64,
+        depth: int = 2,
     ) -> "SetRegressor":
         """Random weights."""
         encode, decode = jax.random.split(key)
@@ -44,7 +51,9 @@ class SetRegressor(eqx.Module):
             eqx.nn.MLP(width + dim, 2 * channels, width, depth, gelu, key=decode),
         )
 
-    def __call__(self, contexts: Observations, points: Float[Array, "m dim"]) -> Prediction:
+    def __call__(
+        self, contexts: Observations, points: Float[Array, "m dim"]
+    ) -> Prediction:
         pairs = jnp.concatenate([contexts.points, contexts.values], axis=1)
         summary = jnp.mean(jax.vmap(self.encoder)(pairs), axis=0)
 
@@ -56,10 +65,11 @@ class SetRegressor(eqx.Module):
 
 
 def make_ensemble(key: PRNGKeyArray, members: int = 5, **sizes: int) -> SetRegressor:
-    """`members` random instances of `SetRegressor` as one module: arrays lead with the member.
+    """`members` random instances of `SetRegressor` as one module: arrays lead with the
+    member.
 
-    Any Equinox module can be a member: ``eqx.filter_vmap(make)(jax.random.split(key, members))``
-    for a module that maps its inputs to a `Prediction`.
+    Any Equinox module can be a member: ``eqx.filter_vmap(make)(jax.random.split(key,
+    members))`` for a module that maps its inputs to a `Prediction`.
     """
     require(members >= 2, "2 or more members", members, "one has no spread")
     keys = jax.random.split(key, members)
@@ -67,8 +77,9 @@ def make_ensemble(key: PRNGKeyArray, members: int = 5, **sizes: int) -> SetRegre
 
 
 def ensemble_members(params: eqx.Module, *inputs: Any) -> Prediction:
-    """Every member's mean and std, ``(k, m, c)``; `inputs` are contexts and points, or whatever
-    a member takes (a field, for a `physcon.models.operator.OperatorRegressor`).
+    """Every member's mean and std, ``(k, m, c)``; `inputs` are contexts and points, or
+    whatever a member takes (a field, for a
+    `physcon.models.operator.OperatorRegressor`).
     """
     return eqx.filter_vmap(lambda member: member(*inputs))(params)
 
@@ -88,7 +99,8 @@ def ensemble_predict(
 def ensemble_prior(
     params: eqx.Module, *inputs: Any, shape: tuple[int, ...] | None = None
 ) -> Gaussian:
-    """The mixture as a `Gaussian` with the members' correlation: `Gaussian.from_mixture`.
+    """The mixture as a `Gaussian` with the members' correlation:
+    `Gaussian.from_mixture`.
 
     Shapes: the field is ``(m, c)``, or any `shape` of that size.
     """

@@ -4,8 +4,8 @@ With kernel k, noise σ, contexts (X, y) and A = k(X, X) + σ² = L Lᵀ:
 
     mean(x) = m + k(x, X) A⁻¹ (y - m)      cov(x, x') = k(x, x') - k(x, X) A⁻¹ k(X, x')
 
-Channels are independent and share the kernel. O(n³) in the contexts. All in local float64: kernel
-matrices of smooth functions are close to singular.
+Channels are independent and share the kernel. O(n³) in the contexts. All in local
+float64: kernel matrices of smooth functions are close to singular.
 
 Source: Rasmussen and Williams (2006), eqs. 2.23 to 2.24, algorithm 2.1.
 """
@@ -15,22 +15,25 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import require
-from physcon._linalg import float64_primal, in_float64
+from physcon._numerics.float64 import float64_primal, in_float64
 from physcon._typing import Array, Float, PRNGKeyArray, Scalar
 from physcon.conditioning import Gaussian
 from physcon.kernels import Kernel, covariance, matern32
 from physcon.models.predictor import Observations, Prediction, Predictor
 
-#: Noise is at least this share of the kernel's std: contexts without error stay solvable.
+#: Noise is at least this share of the kernel's std: contexts without error stay
+#: solvable.
 LEAST_NOISE = 1e-4
 #: Logarithms of hyper-parameters are searched this far from where the search begins.
 REACH = 6.0
 
 
 class Hyperparameters(eqx.Module):
-    """Of a stationary kernel, as logarithms: std, length per coordinate, noise; and the mean.
+    """Of a stationary kernel, as logarithms: std, length per coordinate, noise; and the
+    mean.
 
-    Shapes: scalar, ``(dim,)``, scalar, ``(c,)``; one more axis in front for batches of tasks.
+    Shapes: scalar, ``(dim,)``, scalar, ``(c,)``; one more axis in front for batches of
+        tasks.
     """
 
     log_std: Float[Array, "..."]
@@ -55,7 +58,9 @@ class Hyperparameters(eqx.Module):
 
 
 def gp_start(contexts: Observations) -> Hyperparameters:
-    """Where a fit begins: std of the values, half of the extent, a tenth of std as noise."""
+    """Where a fit begins: std of the values, half of the extent, a tenth of std as
+    noise.
+    """
     points, values = contexts
     extent = jnp.max(points, axis=0) - jnp.min(points, axis=0)
     log_std = jnp.log(jnp.std(values) + 1e-3)
@@ -76,7 +81,9 @@ def _whiten(factor: Array, x: Array) -> Array:
     return jax.lax.linalg.triangular_solve(factor, x, left_side=True, lower=True)
 
 
-def _evidence(params: Hyperparameters, contexts: Observations, kernel: Kernel) -> Scalar:
+def _evidence(
+    params: Hyperparameters, contexts: Observations, kernel: Kernel
+) -> Scalar:
     points, values = contexts
     factor = _factor(params, points, kernel)
     white = _whiten(factor, values - jnp.broadcast_to(params.mean, values.shape))
@@ -100,31 +107,43 @@ def gp_fit(
     start: Hyperparameters | None = None,
     max_steps: int = 100,
 ) -> Hyperparameters:
-    """Hyper-parameters that maximise the evidence, by BFGS from `gp_start` (a local maximum).
+    """Hyper-parameters that maximise the evidence, by BFGS from `gp_start` (a local
+    maximum).
 
-    The search stays within a factor of exp(`REACH`) of the start, on a tanh scale: values that are
-    all alike would otherwise send the std to zero and the lengths to infinity.
+    The search stays within a factor of exp(`REACH`) of the start, on a tanh scale:
+    values that are all alike would otherwise send the std to zero and the lengths to
+    infinity.
 
     Not differentiable; the fit runs in local float64. Batches over tasks by `jax.vmap`.
     """
     import optimistix
 
-    require(contexts.points.shape[0] >= 2, "2 or more contexts", contexts.points.shape[0], "add")
+    require(
+        contexts.points.shape[0] >= 2,
+        "2 or more contexts",
+        contexts.points.shape[0],
+        "add",
+    )
     start = gp_start(contexts) if start is None else start
 
     def run(start: Hyperparameters, contexts: Observations) -> Hyperparameters:
         def within(shift: Hyperparameters) -> Hyperparameters:
-            return jax.tree.map(lambda s, d: s + REACH * jnp.tanh(d / REACH), start, shift)
+            return jax.tree.map(
+                lambda s, d: s + REACH * jnp.tanh(d / REACH), start, shift
+            )
 
         def loss(shift: Hyperparameters, contexts: Observations) -> Scalar:
             params = within(shift)
             value = -_evidence(params, contexts, kernel) / contexts.values.size
-            # A step that leaves the positive definite ones is refused by the line search.
+            # A step that leaves the positive definite ones is refused by the line
+            # search.
             return jnp.where(jnp.isfinite(value), value, jnp.inf)
 
         solver = optimistix.BFGS(rtol=1e-6, atol=1e-6)
         none = jax.tree.map(jnp.zeros_like, start)
-        found = optimistix.minimise(loss, solver, none, contexts, max_steps=max_steps, throw=False)
+        found = optimistix.minimise(
+            loss, solver, none, contexts, max_steps=max_steps, throw=False
+        )
         return within(found.value)
 
     return in_float64(run)(start, contexts)
@@ -133,7 +152,9 @@ def gp_fit(
 def _moments(
     params: Hyperparameters, contexts: Observations, points: Array, kernel: Kernel
 ) -> tuple[Array, Array]:
-    """Mean ``(m, c)`` and V = L⁻¹ k(X, x), ``(n, m)``; the covariance is k(x, x') - VᵀV."""
+    """Mean ``(m, c)`` and V = L⁻¹ k(X, x), ``(n, m)``; the covariance is k(x, x') -
+    VᵀV.
+    """
     factor = _factor(params, contexts.points, kernel)
     cross = covariance(kernel, contexts.points, points, params.std, params.length)
     v = _whiten(factor, cross)
@@ -144,16 +165,21 @@ def _moments(
 
 
 def gp_predictor(kernel: Kernel = matern32) -> Predictor:
-    """The `Predictor` of a kernel: ``(hyperparameters, contexts, points, key) -> mean, std``.
+    """The `Predictor` of a kernel: ``(hyperparameters, contexts, points, key) -> mean,
+    std``.
 
     `std` is that of the noise-free function. The key is not used.
     """
 
     @float64_primal
-    def moments(params: Hyperparameters, contexts: Observations, points: Array) -> Prediction:
+    def moments(
+        params: Hyperparameters, contexts: Observations, points: Array
+    ) -> Prediction:
         mean, v = _moments(params, contexts, points, kernel)
         variance = params.std**2 - jnp.sum(v**2, axis=0)
-        least = (LEAST_NOISE * params.std) ** 2  # rounding of the difference stays below
+        least = (
+            LEAST_NOISE * params.std
+        ) ** 2  # rounding of the difference stays below
         std = jnp.sqrt(jnp.maximum(variance, least))
         return Prediction(mean, jnp.broadcast_to(std[:, None], mean.shape))
 
@@ -179,12 +205,12 @@ def gp_posterior(
 ) -> Gaussian:
     """The full posterior at m target points as a `Gaussian`: the prior of a constraint.
 
-    Shapes: one channel; the field has `shape`, whose size is m; ``(m,)`` by default. Dense: O(m³)
-    time, O(m²) memory; for a space-time grid, `jax.vmap` over time slices.
+    Shapes: one channel; the field has `shape`, whose size is m; ``(m,)`` by default.
+    Dense: O(m³) time, O(m²) memory; for a space-time grid, `jax.vmap` over time slices.
 
-    Every target has an independent error of LEAST_NOISE² of the kernel's variance on top, so that
-    close targets have a Cholesky factor. Derivatives want x64: this factor's derivative in float32
-    is not good enough.
+    Every target has an independent error of LEAST_NOISE² of the kernel's variance on
+    top, so that close targets have a Cholesky factor. Derivatives want x64: this
+    factor's derivative in float32 is not good enough.
     """
     channels = contexts.values.shape[1]
     require(channels == 1, "one channel", channels, "vmap over channels")

@@ -19,19 +19,33 @@ class Linear(eqx.Module):
     bias: Float[Array, " out"] | None
 
     def __init__(
-        self, size: int, out: int, *, key: PRNGKeyArray, bias: bool = True, gain: float = 1.0
+        self,
+        size: int,
+        out: int,
+        *,
+        key: PRNGKeyArray,
+        bias: bool = True,
+        gain: float = 1.0,
     ):
-        """Uniform weights of variance 2 gain² / (in + out) (Glorot and Bengio 2010, eq. 16)."""
+        """Uniform weights of variance 2 gain² / (in + out) (Glorot and Bengio 2010, eq.
+        16).
+        """
         weight_key, bias_key = jax.random.split(key)
         limit = gain * (6 / (size + out)) ** 0.5
-        self.weight = jax.random.uniform(weight_key, (out, size), minval=-limit, maxval=limit)
+        self.weight = jax.random.uniform(
+            weight_key, (out, size), minval=-limit, maxval=limit
+        )
         limit = size**-0.5
         self.bias = (
-            jax.random.uniform(bias_key, (out,), minval=-limit, maxval=limit) if bias else None
+            jax.random.uniform(bias_key, (out,), minval=-limit, maxval=limit)
+            if bias
+            else None
         )
 
     def split(self, parts: int) -> "list[Linear]":
-        """Maps of equal input blocks that sum to this one: W [x, y] + b = (W_x x + b) + W_y y."""
+        """Maps of equal input blocks that sum to this one: W [x, y] + b = (W_x x + b) +
+        W_y y.
+        """
         blocks = jnp.split(self.weight, parts, axis=1)
         biases = [self.bias] + [None] * (parts - 1)
         where = lambda linear: (linear.weight, linear.bias)  # noqa: E731

@@ -4,8 +4,8 @@ All start from the evidence lower bound with the latent of the targets,
 
     loss = -sum log N(u; mean, std²) + KL(q(z | targets) || q(z | contexts)),
 
-and say something about the physics on top: a penalty on the residual (`soft_constraint_loss`), or
-a score that already knows the constraint (`scored_loss`).
+and say something about the physics on top: a penalty on the residual
+(`soft_constraint_loss`), or a score that already knows the constraint (`scored_loss`).
 """
 
 from collections.abc import Callable
@@ -22,14 +22,18 @@ from physcon.models.scores import Score, negative_log_likelihood
 
 
 def latent_kl(posterior: Latent, prior: Latent) -> Scalar:
-    """KL(posterior || prior) of two diagonal Gaussians; zero if and only if they are equal."""
+    """KL(posterior || prior) of two diagonal Gaussians; zero if and only if they are
+    equal.
+    """
     log_ratio = posterior.log_variance - prior.log_variance
     shift = (posterior.mean - prior.mean) ** 2 / jnp.exp(prior.log_variance)
     return 0.5 * jnp.sum((jnp.expm1(log_ratio) - log_ratio) + shift)
 
 
 class TrainingPass(NamedTuple):
-    """Prediction at the targets for a z of the targets' latent, that z, and the KL term."""
+    """Prediction at the targets for a z of the targets' latent, that z, and the KL
+    term.
+    """
 
     prediction: Prediction
     z: Float[Array, " h"]
@@ -64,11 +68,11 @@ def scored_loss(
 ) -> Scalar:
     """score(targets; mean, std) + KL of one task, with one latent sample.
 
-    For a score with rows (`make_score`) the targets are k groups of n (times, with n points each),
-    in this order: training through the constraint.
+    For a score with rows (`make_score`) the targets are k groups of n (times, with n
+    points each), in this order: training through the constraint.
 
-    Source: Kim et al. 2019, eq. 3; Hansen et al. 2023, section 3.3, for the density after
-    conditioning; other scores: Knoblauch, Jewson and Damoulas, JMLR 23 (2022).
+    Source: Kim et al. 2019, eq. 3; Hansen et al. 2023, section 3.3, for the density
+    after conditioning; other scores: Knoblauch, Jewson and Damoulas, JMLR 23 (2022).
     """
     out = training_pass(model, contexts, targets, key, dropout)
     return out.kl + score(targets.values, *out.prediction)
@@ -100,11 +104,12 @@ def soft_constraint_loss(
     weight: ArrayLike,
     dropout: bool = False,
 ) -> Scalar:
-    """`negative_elbo` + weight · mean r², r the equation's residual of the mean (SoftC).
+    """`negative_elbo` + weight · mean r², r the equation's residual of the mean
+    (SoftC).
 
-    z is held while the mean is differentiated. The published code lets the targets' coordinates
-    enter the latent encoder too, so that its derivatives contain the change of z: 5e-5 to 1e-3 of
-    the penalty, for its weights on the porous medium equation.
+    z is held while the mean is differentiated. The published code lets the targets'
+    coordinates enter the latent encoder too, so that its derivatives contain the change
+    of z: 5e-5 to 1e-3 of the penalty, for its weights on the porous medium equation.
 
     Args:
         residual: ``residual(u, t, x)`` at one point, for a function ``u(t, x)``; e.g. a problem's.
@@ -121,16 +126,22 @@ def soft_constraint_loss(
 
 
 def residual_penalty(
-    residual: Callable[..., Scalar], u: Callable[..., Scalar], points: Float[Array, "m dim"]
+    residual: Callable[..., Scalar],
+    u: Callable[..., Scalar],
+    points: Float[Array, "m dim"],
 ) -> Scalar:
-    """Mean over points of residual(u, *point)², the residual by automatic differentiation of u."""
+    """Mean over points of residual(u, *point)², the residual by automatic
+    differentiation of u.
+    """
     return jnp.mean(jax.vmap(lambda point: residual(u, *point))(points) ** 2)
 
 
 def mean_over_tasks(
     loss: Callable[..., Scalar],
 ) -> Callable[[PyTree, PyTree, PRNGKeyArray], Scalar]:
-    """The batch loss ``(params, batch, key)`` of a one-task loss ``(params, task, key)``."""
+    """The batch loss ``(params, batch, key)`` of a one-task loss ``(params, task,
+    key)``.
+    """
 
     def batch_loss(params: PyTree, batch: PyTree, key: PRNGKeyArray) -> Scalar:
         keys = jax.random.split(key, jax.tree.leaves(batch)[0].shape[0])

@@ -1,4 +1,5 @@
-"""Neural operators as probabilistic predictors: a Gaussian that `condition` can go on with.
+"""Neural operators as probabilistic predictors: a Gaussian that `condition` can go on
+with.
 
 Three sources of variance, alone or together:
 
@@ -6,11 +7,12 @@ Three sources of variance, alone or together:
     ensemble  networks from several starts: `eqx.filter_vmap` over keys, then `ensemble_prior`
     latent    inputs z ~ N(0, I) beside the field, of which the answer is a mixture
 
-What members or latents disagree about is correlated over the field: a low-rank covariance.
+What members or latents disagree about is correlated over the field: a low-rank
+covariance.
 
-Source: Nix and Weigend, ICNN 1994, eqs. 1 to 4 (head); Lakshminarayanan, Pritzel and Blundell,
-NeurIPS 2017 (ensemble); Burda, Grosse and Salakhutdinov, ICLR 2016, eq. 8, with the prior of z as
-proposal (latent).
+Source: Nix and Weigend, ICNN 1994, eqs. 1 to 4 (head); Lakshminarayanan, Pritzel and
+Blundell, NeurIPS 2017 (ensemble); Burda, Grosse and Salakhutdinov, ICLR 2016, eq. 8,
+with the prior of z as proposal (latent).
 """
 
 from typing import Any
@@ -29,7 +31,8 @@ from physcon.operators.fno import FNO, mean_and_variance
 
 
 class OperatorRegressor(eqx.Module):
-    """A network with 2 c output channels as ``(in, *x) -> Prediction``, mean and std ``(c, *x)``.
+    """A network with 2 c output channels as ``(in, *x) -> Prediction``, mean and std
+    ``(c, *x)``.
 
     Attributes:
         network: an `FNO`, or a `BoundaryFNO`, whose mean then meets its conditions and whose
@@ -44,22 +47,36 @@ class OperatorRegressor(eqx.Module):
     def __call__(
         self, u: Float[Array, "i *x"], *where: Any, z: Float[Array, " l"] | None = None
     ) -> Prediction:
-        """The prediction at latent `z`, or at its mean 0; `where`: boundary and grid, if any."""
+        """The prediction at latent `z`, or at its mean 0; `where`: boundary and grid,
+        if any.
+        """
         z = jnp.zeros(self.latents, u.dtype) if z is None else z
-        require(z.shape == (self.latents,), f"{self.latents} latents", z.shape, "one number each")
-        planes = jnp.broadcast_to(z.reshape(-1, *(1,) * (u.ndim - 1)), (z.shape[0], *u.shape[1:]))
+        require(
+            z.shape == (self.latents,),
+            f"{self.latents} latents",
+            z.shape,
+            "one number each",
+        )
+        planes = jnp.broadcast_to(
+            z.reshape(-1, *(1,) * (u.ndim - 1)), (z.shape[0], *u.shape[1:])
+        )
         u = jnp.concatenate([u, planes.astype(u.dtype)])
         if isinstance(self.network, BoundaryFNO):
             mean, variance = self.network.mean_and_variance(u, *where)
         else:
-            mean, variance = mean_and_variance(self.network.raw(u), self.network.outputs)
-        # The square root's slope at a known value is infinite; its variance is constant there.
+            mean, variance = mean_and_variance(
+                self.network.raw(u), self.network.outputs
+            )
+        # The square root's slope at a known value is infinite; its variance is constant
+        # there.
         known = variance == 0
         std = jnp.where(known, 0, jnp.sqrt(jnp.where(known, 1, variance)))
         return Prediction(mean, std)
 
 
-def operator_prior(model: OperatorRegressor, u: Float[Array, "i *x"], *where: Any) -> Gaussian:
+def operator_prior(
+    model: OperatorRegressor, u: Float[Array, "i *x"], *where: Any
+) -> Gaussian:
     """The head's prediction with independent errors, over the field ``(c, *x)``."""
     return Gaussian.diagonal(*model(u, *where))
 
@@ -71,16 +88,22 @@ def latent_prior(
     key: PRNGKeyArray,
     samples: int = 16,
 ) -> Gaussian:
-    """Moments of the mixture over draws of the latents: low rank, plus the head's variance."""
+    """Moments of the mixture over draws of the latents: low rank, plus the head's
+    variance.
+    """
     return Gaussian.from_mixture(*_drawn(model, u, where, key, samples))
 
 
 def operator_loss(
-    model: OperatorRegressor, u: Float[Array, "i *x"], answer: Float[Array, "c *x"], *where: Any
+    model: OperatorRegressor,
+    u: Float[Array, "i *x"],
+    answer: Float[Array, "c *x"],
+    *where: Any,
 ) -> Scalar:
     """Mean over points of -log N(answer; mean, std²), known points left out.
 
-    For an ensemble: the sum of ``eqx.filter_vmap(lambda m: operator_loss(m, ...))(members)``.
+    For an ensemble: the sum of ``eqx.filter_vmap(lambda m: operator_loss(m,
+    ...))(members)``.
     """
     prediction = model(u, *where)
     density = _log_densities(answer, prediction)
@@ -105,7 +128,9 @@ def latent_loss(
 def _drawn(
     model: OperatorRegressor, u: Array, where: tuple, key: PRNGKeyArray, samples: int
 ) -> Prediction:
-    require(model.latents > 0, "a model with latent channels", "none", "use operator_prior")
+    require(
+        model.latents > 0, "a model with latent channels", "none", "use operator_prior"
+    )
     z = jax.random.normal(key, (samples, model.latents), u.dtype)
     return jax.vmap(lambda z: model(u, *where, z=z))(z)
 

@@ -1,4 +1,6 @@
-"""What every probabilistic model gives: a mean and a standard deviation at target points."""
+"""What every probabilistic model gives: a mean and a standard deviation at target
+points.
+"""
 
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -9,7 +11,9 @@ from physcon._typing import Array, Float, PRNGKeyArray, PyTree
 
 
 class Observations(NamedTuple):
-    """`values` ``(n, c)`` at `points` ``(n, dim)``, in any order: a model's contexts or targets."""
+    """`values` ``(n, c)`` at `points` ``(n, dim)``, in any order: a model's contexts or
+    targets.
+    """
 
     points: Float[Array, "n dim"]
     values: Float[Array, "n c"]
@@ -24,7 +28,9 @@ class Prediction(NamedTuple):
 
 @runtime_checkable
 class Predictor(Protocol):
-    """``(params, contexts, points, key) -> Prediction`` at `points` ``(m, dim)``, for one task."""
+    """``(params, contexts, points, key) -> Prediction`` at `points` ``(m, dim)``, for
+    one task.
+    """
 
     def __call__(
         self,
@@ -39,7 +45,8 @@ class Predictor(Protocol):
 def mixture_moments(
     means: Float[Array, "k *m"], stds: Float[Array, "k *m"], ddof: int = 0
 ) -> Prediction:
-    """Mean and standard deviation of an equal mixture of k Gaussians, by the law of total variance.
+    """Mean and standard deviation of an equal mixture of k Gaussians, by the law of
+    total variance.
 
     mean = E[means],  std² = E[stds²] + Var[means].
 
@@ -51,7 +58,11 @@ def mixture_moments(
     1.0
     """
     k = means.shape[0]
-    require(k > ddof, f"more than {ddof} components", k, "draw more samples or lower ddof")
+    require(
+        k > ddof, f"more than {ddof} components", k, "draw more samples or lower ddof"
+    )
     mean = jnp.mean(means, axis=0)
-    variance = jnp.mean(stds**2, axis=0) + jnp.sum((means - mean[None]) ** 2, axis=0) / (k - ddof)
+    variance = jnp.mean(stds**2, axis=0) + jnp.sum(
+        (means - mean[None]) ** 2, axis=0
+    ) / (k - ddof)
     return Prediction(mean, jnp.sqrt(variance))

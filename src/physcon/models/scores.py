@@ -1,8 +1,9 @@
 """Scores as objectives: of a prediction as it is, or of what conditioning makes of it.
 
-A predictor that is conditioned when it is used can be trained for that use: the score of its
-*posterior* doesn't ask the network for what the law will tell anyway. Scores are sums over points,
-smaller is better, so that they take the place of a negative log likelihood.
+A predictor that is conditioned when it is used can be trained for that use: the score
+of its *posterior* doesn't ask the network for what the law will tell anyway. Scores are
+sums over points, smaller is better, so that they take the place of a negative log
+likelihood.
 """
 
 from collections.abc import Callable
@@ -33,7 +34,9 @@ def negative_log_likelihood(u: Array, mean: Array, std: Array) -> Scalar:
 
 
 def crps(u: Array, mean: Array, std: Array, *, scale: ArrayLike = 1.0) -> Scalar:
-    """Σ CRPS / scale over points; `scale`, in the units of u, counts as one nat of likelihood."""
+    """Σ CRPS / scale over points; `scale`, in the units of u, counts as one nat of
+    likelihood.
+    """
     return u.size * metrics.gaussian_crps(mean, std, u) / jnp.asarray(scale, u.dtype)
 
 
@@ -44,11 +47,13 @@ def conditioned_log_density(
     rows: Float[Array, "k n"],
     noise_std: ArrayLike,
 ) -> Float[Array, " k"]:
-    """log p(u | b) of N(mean, std²) conditioned on b = g·u observed with noise, one row g each.
+    """log p(u | b) of N(mean, std²) conditioned on b = g·u observed with noise, one row
+    g each.
 
     By Bayes' rule, without forming the posterior:
 
-        log p(u | b) = log N(u; mean, std²) + log N(b; g·u, s²) - log N(b; g·mean, Σ g² std² + s²).
+        log p(u | b) = log N(u; mean, std²) + log N(b; g·u, s²) - log N(b; g·mean, Σ g²
+        std² + s²).
 
     b is the integral of u itself, as in training on data that obey the law.
 
@@ -74,7 +79,9 @@ def conditioned_moments(
     rows: Float[Array, "k n"],
     noise_std: ArrayLike,
 ) -> Prediction:
-    """Mean and standard deviation per point of `condition`'s posterior given b = g·u, per group."""
+    """Mean and standard deviation per point of `condition`'s posterior given b = g·u,
+    per group.
+    """
 
     def one(u: Array, mean: Array, std: Array, row: Array) -> tuple[Array, Array]:
         law = integral(row, jnp.sum(row * u), noise_std)
@@ -101,7 +108,9 @@ def make_score(
         noise_std: of the rows; an exact row leaves no joint density.
         crps_scale: see `crps`.
     """
-    plain = negative_log_likelihood if kind == "nll" else partial(crps, scale=crps_scale)
+    plain = (
+        negative_log_likelihood if kind == "nll" else partial(crps, scale=crps_scale)
+    )
     if rows is None:
         return plain
 

@@ -1,10 +1,12 @@
 """Neural operators whose boundary conditions hold exactly."""
 
+from physcon.operators._correct import correct as correct
+from physcon.operators._correct import (
+    corrected_spectral_conv as corrected_spectral_conv,
+)
 from physcon.operators.bases import basis_conv as basis_conv
 from physcon.operators.bases import init_basis_weights as init_basis_weights
 from physcon.operators.boon import BoundaryFNO as BoundaryFNO
-from physcon.operators.correct import correct as correct
-from physcon.operators.correct import corrected_spectral_conv as corrected_spectral_conv
 from physcon.operators.enforce import Residual as Residual
 from physcon.operators.enforce import lift as lift
 from physcon.operators.enforce import overwrite as overwrite

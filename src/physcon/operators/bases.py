@@ -1,4 +1,5 @@
-"""Convolutions in sine and cosine bases, each of whose functions meets a homogeneous condition.
+"""Convolutions in sine and cosine bases, each of whose functions meets a homogeneous
+condition.
 
 On [0, 1] with n equispaced nodes that include both ends, for m = 0 .. M-1:
 
@@ -7,11 +8,12 @@ On [0, 1] with n equispaced nodes that include both ends, for m = 0 .. M-1:
     sine-cosine  sin(π (m+½) x)     u = 0 below, ∂u/∂x = 0 above
     cosine-sine  cos(π (m+½) x)     ∂u/∂x = 0 below, u = 0 above
 
-All are orthogonal under the trapezoid sum, so analysis is the weighted transpose of synthesis.
-Values other than zero are added by `physcon.operators.enforce.lift`.
+All are orthogonal under the trapezoid sum, so analysis is the weighted transpose of
+synthesis. Values other than zero are added by `physcon.operators.enforce.lift`.
 
-Source: Liu et al., SPFNO: spectral operator learning for PDEs with Dirichlet and Neumann boundary
-conditions, arXiv 2312.06980 (2023), sec. 3, for the idea; the mixed bases are DST-III and DCT-III.
+Source: Liu et al., SPFNO: spectral operator learning for PDEs with Dirichlet and
+Neumann boundary conditions, arXiv 2312.06980 (2023), sec. 3, for the idea; the mixed
+bases are DST-III and DCT-III.
 """
 
 from functools import lru_cache
@@ -33,7 +35,9 @@ def init_basis_weights(
     key: PRNGKeyArray, in_channels: int, out_channels: int, modes: Shape
 ) -> Float[Array, "o i *m"]:
     """Random weights of variance 1 / in_channels, ``(out, in, *modes)``, real."""
-    return in_channels**-0.5 * jax.random.normal(key, (out_channels, in_channels, *modes))
+    return in_channels**-0.5 * jax.random.normal(
+        key, (out_channels, in_channels, *modes)
+    )
 
 
 def basis_conv(
@@ -84,7 +88,9 @@ def bases_for(boundary: Boundary, ndim: int) -> tuple[Basis, ...]:
             [type(c).__name__ for c in pair],
             f"a Fourier basis (form='lift') suits axis {axis}",
         )
-        found.append(names[isinstance(pair[0], Dirichlet), isinstance(pair[1], Dirichlet)])
+        found.append(
+            names[isinstance(pair[0], Dirichlet), isinstance(pair[1], Dirichlet)]
+        )
     free: list[Basis] = ["cosine"] * (ndim - boundary.ndim)
     return tuple(found + free)
 

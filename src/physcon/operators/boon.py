@@ -1,12 +1,14 @@
-"""Fourier neural operators whose output meets boundary conditions, whatever the weights.
+"""Fourier neural operators whose output meets boundary conditions, whatever the
+weights.
 
-The correction is applied to what every block computes, before its activation, and last to the
-output. In the blocks it carries the boundary data into the network: feature j takes the
-(normalised) condition of output channel j modulo the number of outputs. The last one makes the
-conditions hold to rounding.
+The correction is applied to what every block computes, before its activation, and last
+to the output. In the blocks it carries the boundary data into the network: feature j
+takes the (normalised) condition of output channel j modulo the number of outputs. The
+last one makes the conditions hold to rounding.
 
-Which form trains best (quick presets of configs/boon_*.yaml: one step in time, the same budget and
-number of weights, 2 seeds, relative L2; docs/boundary_forms.md has all of it):
+Which form trains best (quick presets of configs/boon_*.yaml: one step in time, the same
+budget and number of weights, 2 seeds, relative L2; docs/boundary_forms.md has all of
+it):
 
                      plain    overwrite  lift     eliminate  basis
     Stokes           0.087    0.085      0.0101   0.16       0.0108    Dirichlet
@@ -14,10 +16,10 @@ number of weights, 2 seeds, relative L2; docs/boundary_forms.md has all of it):
     heated rod       0.0049   0.0050     0.0057   0.24       0.0043    Neumann
     wave             0.028    0.028      0.026    0.50       0.0079    Neumann
 
-"basis" is best for slopes and on average, so `BoundaryFNO.init` builds it. The lift is the better
-one for values over time; it works with any FNO, also one that is trained already, and beside
-periodic axes: it is what `BoundaryFNO(fno)` does. Elimination, the article's form with exact
-pivots, trained badly throughout.
+"basis" is best for slopes and on average, so `BoundaryFNO.init` builds it. The lift is
+the better one for values over time; it works with any FNO, also one that is trained
+already, and beside periodic axes: it is what `BoundaryFNO(fno)` does. Elimination, the
+article's form with exact pivots, trained badly throughout.
 """
 
 from functools import partial
@@ -30,8 +32,8 @@ from physcon._checks import require
 from physcon._typing import Array, Float, PRNGKeyArray, Shape
 from physcon.boundary import Boundary, Dirichlet
 from physcon.grid import Grid
+from physcon.operators._correct import eliminated_sides
 from physcon.operators.bases import bases_for, basis_conv, init_basis_weights
-from physcon.operators.correct import eliminated_sides
 from physcon.operators.elimination import eliminated_spectral_conv
 from physcon.operators.enforce import (
     REACH,
@@ -62,11 +64,11 @@ class BoundaryFNO(eqx.Module):
         reach: of the lift, as a fraction of the axis.
         throw: whether contradictory corner data raise at run time.
 
-    A periodic axis whose last node repeats the first is closed exactly: the network sees the
-    circle of distinct nodes, and the end is copied.
+    A periodic axis whose last node repeats the first is closed exactly: the network
+    sees the circle of distinct nodes, and the end is copied.
 
-    Source: Saad et al., ICLR 2023, sec. 3, for correcting every block; Li et al., ICLR 2021, for
-    the network.
+    Source: Saad et al., ICLR 2023, sec. 3, for correcting every block; Li et al., ICLR
+    2021, for the network.
     """
 
     fno: FNO
@@ -111,7 +113,9 @@ class BoundaryFNO(eqx.Module):
         )  # fmt: skip
         return cls(fno, form, every_block, order, reach, throw)
 
-    def __call__(self, u: Float[Array, "i *x"], boundary: Boundary, grid: Grid) -> Field:
+    def __call__(
+        self, u: Float[Array, "i *x"], boundary: Boundary, grid: Grid
+    ) -> Field:
         """The output in physical units; l_r(output) == α_r on every side r."""
         raw = self.raw(u, boundary, grid)
         decoded = raw if self.fno.outputs is None else self.fno.outputs.decode(raw)
@@ -124,13 +128,18 @@ class BoundaryFNO(eqx.Module):
 
         The variance is zero on Dirichlet sides, where the value is known.
         """
-        mean, variance = mean_and_variance(self.raw(u, boundary, grid), self.fno.outputs)
+        mean, variance = mean_and_variance(
+            self.raw(u, boundary, grid), self.fno.outputs
+        )
         known = [
-            tuple(c if isinstance(c, Dirichlet) else None for c in pair) for pair in boundary.sides
+            tuple(c if isinstance(c, Dirichlet) else None for c in pair)
+            for pair in boundary.sides
         ]
         for axis, pair in enumerate(known):
             where = jnp.arange(variance.shape[axis + 1])
-            where = where.reshape((1,) * (axis + 1) + (-1,) + (1,) * (variance.ndim - axis - 2))
+            where = where.reshape(
+                (1,) * (axis + 1) + (-1,) + (1,) * (variance.ndim - axis - 2)
+            )
             ends = (where == 0, where == variance.shape[axis + 1] - 1)
             for condition, end in zip(pair, ends, strict=True):
                 if condition is not None:
@@ -138,7 +147,9 @@ class BoundaryFNO(eqx.Module):
         return self._finish(mean, boundary, grid), variance
 
     def raw(self, u: Float[Array, "i *x"], boundary: Boundary, grid: Grid) -> Field:
-        """The network's normalised output, its features corrected, before the last correction."""
+        """The network's normalised output, its features corrected, before the last
+        correction.
+        """
         check_shape(u, grid)
         rows = traces(boundary, grid, self.order)
         closed = [axis for axis, r in enumerate(rows) if r and r[0].periodic]
@@ -147,7 +158,9 @@ class BoundaryFNO(eqx.Module):
         if self.every_block and any(rows):
             hidden = self._hidden_rows(rows, grid.shape, closed)
             if self.form in ("lift", "basis"):
-                step = partial(smooth_lift, rows=hidden, gains=lift_gains(hidden, grid, self.reach))
+                step = partial(
+                    smooth_lift, rows=hidden, gains=lift_gains(hidden, grid, self.reach)
+                )
             elif self.form == "eliminate":
                 step = partial(overwrite_rows, rows=hidden)
         out = self.fno.raw(u, convolve, step)
@@ -158,7 +171,12 @@ class BoundaryFNO(eqx.Module):
 
     def _convolution(self, boundary: Boundary, rows: Rows, space: Shape) -> Convolve:
         if self.form == "basis":
-            require(not any(self.fno.padding), "no padding", self.fno.padding, "bases need none")
+            require(
+                not any(self.fno.padding),
+                "no padding",
+                self.fno.padding,
+                "bases need none",
+            )
             return partial(basis_conv, bases=bases_for(boundary, len(space)))
         if self.form == "eliminate" and self.every_block:
             sides = eliminated_sides(rows, len(space))
@@ -167,7 +185,8 @@ class BoundaryFNO(eqx.Module):
         return spectral_conv
 
     def _hidden_rows(self, rows: Rows, space: Shape, closed: list[int]) -> Rows:
-        """The rows for features: values normalised, repeated over channels, periodic ends cut.
+        """The rows for features: values normalised, repeated over channels, periodic
+        ends cut.
 
         l((u - mean) / std) = (l(u) - mean l(1)) / std, with l(1) = Σ_s c_s.
         """

@@ -2,16 +2,18 @@
 
     K → K T with  e_rᵀ K T = d_r e_rᵀ  at the boundary nodes r
 
-T adds impulses δ at the boundary nodes, so K T = K + (K E) G⁻¹ (D Eᵀ - Eᵀ K), a correction of rank
-2 C. A boundary value of K x then depends on the same boundary value of x alone, and setting it
-(`overwrite`) completes the correction. The pivots are matrices: G and D have C x C blocks.
+T adds impulses δ at the boundary nodes, so K T = K + (K E) G⁻¹ (D Eᵀ - Eᵀ K), a
+correction of rank 2 C. A boundary value of K x then depends on the same boundary value
+of x alone, and setting it (`overwrite`) completes the correction. The pivots are
+matrices: G and D have C x C blocks.
 
-For a spectral convolution this costs no transform beyond the layer's own pair: a boundary value of
-K x is a sum over its kept modes, and an impulse in x is a constant in its modes.
+For a spectral convolution this costs no transform beyond the layer's own pair: a
+boundary value of K x is a sum over its kept modes, and an impulse in x is a constant in
+its modes.
 
 Source: Saad et al., Guiding continuous operator learning through physics-based boundary
-constraints, ICLR 2023, sec. 3 and algorithms 1 to 3, with the scalar kernel entries replaced by
-blocks and the repeated kernel calls summed in closed form.
+constraints, ICLR 2023, sec. 3 and algorithms 1 to 3, with the scalar kernel entries
+replaced by blocks and the repeated kernel calls summed in closed form.
 """
 
 from collections.abc import Callable
@@ -21,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from physcon._checks import require
-from physcon._linalg import float64_primal
+from physcon._numerics.float64 import float64_primal
 from physcon._typing import Array, Float, Inexact, Shape
 from physcon.operators.spectral import (
     Method,
@@ -46,10 +48,11 @@ def eliminate(
     x: Float[Array, "c x"],
     sides: tuple[int, ...],
 ) -> Float[Array, "c x"]:
-    """K T x for any linear kernel in one dimension; probes the kernel with C impulses a side.
+    """K T x for any linear kernel in one dimension; probes the kernel with C impulses a
+    side.
 
-    Args:
-        sides: of the axis, 0 (lower) and 1 (upper), whose rows are eliminated; lower first.
+    Args: sides: of the axis, 0 (lower) and 1 (upper), whose rows are eliminated; lower
+        first.
     """
     channels, n = x.shape
     require(jax.eval_shape(kernel, x).shape == x.shape, "a kernel that keeps the shape",
@@ -58,7 +61,9 @@ def eliminate(
     impulses = jnp.zeros((len(nodes), channels, channels, n), x.dtype)
     for s, node in enumerate(nodes):
         impulses = impulses.at[s, :, :, node].set(jnp.eye(channels, dtype=x.dtype))
-    columns = jax.vmap(jax.vmap(kernel))(impulses)  # (side s, channel in, channel out, n)
+    columns = jax.vmap(jax.vmap(kernel))(
+        impulses
+    )  # (side s, channel in, channel out, n)
     blocks = jnp.transpose(columns[..., nodes], (3, 0, 2, 1))
     kx = kernel(x)
     delta = _impulses(blocks, x[:, nodes].T, kx[:, nodes].T)
@@ -72,12 +77,14 @@ def eliminated_spectral_conv(
     method: Method = "auto",
     points: Shape | None = None,
 ) -> Float[Array, "c *x"]:
-    """K T x for a spectral convolution, on any faces of the box, with one transform pair.
+    """K T x for a spectral convolution, on any faces of the box, with one transform
+    pair.
 
-    Along the other axes K is circulant, so every transverse mode has its own blocks. Axes are
-    eliminated in turn: the rows of the last one depend on their own face alone, those of a former
-    one also on the impulses that came after it. (The joint elimination is a dense system over all
-    faces.) Transverse modes that K drops have no row and no impulse.
+    Along the other axes K is circulant, so every transverse mode has its own blocks.
+    Axes are eliminated in turn: the rows of the last one depend on their own face
+    alone, those of a former one also on the impulses that came after it. (The joint
+    elimination is a dense system over all faces.) Transverse modes that K drops have no
+    row and no impulse.
 
     Shapes: weights ``(2, c, c, *modes)``, x ``(c, *x)``.
 
@@ -96,20 +103,32 @@ def eliminated_spectral_conv(
         f"{weights.shape[2]} in, {weights.shape[1]} out",
         "use form='lift'",
     )
-    require(len(sides) == len(space), f"sides of {len(space)} axes", sides, "() for a free axis")
+    require(
+        len(sides) == len(space),
+        f"sides of {len(space)} axes",
+        sides,
+        "() for a free axis",
+    )
     method = choose_method(space, kept) if method == "auto" else method
     modes = analyse(x, kept, method)
     for axis, chosen in enumerate(sides):
         if chosen:
             last = (points or space)[axis] - 1
-            modes = modes + _impulse_modes(weights, modes, x, axis, np.array([0, last])[[*chosen]])
+            modes = modes + _impulse_modes(
+                weights, modes, x, axis, np.array([0, last])[[*chosen]]
+            )
     return synthesise(mix(weights, modes), space, method)
 
 
 def _impulse_modes(
-    weights: Weights, modes: Modes, x: Float[Array, "c *x"], axis: int, nodes: np.ndarray
+    weights: Weights,
+    modes: Modes,
+    x: Float[Array, "c *x"],
+    axis: int,
+    nodes: np.ndarray,
 ) -> Modes:
-    """The modes of impulses at the nodes of an axis that free its rows: e_rᵀ K (x + δ) = D_r x_r.
+    """The modes of impulses at the nodes of an axis that free its rows: e_rᵀ K (x + δ)
+    = D_r x_r.
 
     In float64: the pivots are small differences of large sums.
     """
@@ -131,36 +150,48 @@ def _impulse_modes(
         blocks = symmetric(jnp.einsum("rm,sm,oimq->rsoiq", on_read, tau, kernel))
         values = symmetric(jnp.einsum("rm,omq->roq", on_read, mix(weights, x)))
         if not across:  # one real system
-            delta = _impulses(blocks[..., 0].real, at_face[..., 0].real, values[..., 0].real)
+            delta = _impulses(
+                blocks[..., 0].real, at_face[..., 0].real, values[..., 0].real
+            )
             return delta[..., None], jnp.zeros_like(delta)[..., None]
         delta = jax.vmap(_impulses, in_axes=-1, out_axes=-1)(blocks, at_face, values)
         return delta.real, delta.imag
 
     flat = jnp.moveaxis(modes, axis + 1, 1).reshape(modes.shape[0], kept[axis], -1)
-    moved = jnp.moveaxis(weights, axis + 3, 3).reshape(*weights.shape[:3], kept[axis], -1)
+    moved = jnp.moveaxis(weights, axis + 3, 3).reshape(
+        *weights.shape[:3], kept[axis], -1
+    )
     face = face.reshape(*face.shape[:2], -1)
     pairs = ((flat.real, flat.imag), (jnp.real(face), jnp.imag(face)))
     delta = jax.lax.complex(*solve(moved, *pairs)).astype(modes.dtype)
     added = jnp.einsum("sm,siq->imq", jnp.asarray(shift, modes.dtype), delta)
-    return jnp.moveaxis(added.reshape(-1, kept[axis], *_without(kept, axis)), 1, axis + 1)
+    return jnp.moveaxis(
+        added.reshape(-1, kept[axis], *_without(kept, axis)), 1, axis + 1
+    )
 
 
 def boundary_waves(
     n: int, kept: int, half: bool, nodes: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Modes of an impulse at each node, and the row that reads a node from modes: both (p, m)."""
+    """Modes of an impulse at each node, and the row that reads a node from modes: both
+    (p, m).
+    """
     shift = dft(n, kept, half)[nodes]
-    times = hermitian_weights(n, kept) if half else np.ones(len(wavenumbers(kept, half)))
+    times = (
+        hermitian_weights(n, kept) if half else np.ones(len(wavenumbers(kept, half)))
+    )
     return shift, shift.conj() * times / n
 
 
 def _symmetriser(
     across: tuple[tuple[int, int], ...], half_last: bool
 ) -> Callable[[Inexact[Array, "*a q"]], Inexact[Array, "*a q"]]:
-    """What the inverse real transform makes of transverse modes q: h(q) → (h(q) + h(-q)*) / 2.
+    """What the inverse real transform makes of transverse modes q: h(q) → (h(q) +
+    h(-q)*) / 2.
 
-    Of all of them where the real axis is the eliminated one; else of those whose mode on the real
-    axis is its own conjugate (0 and n/2). A mode whose negative was not kept is halved.
+    Of all of them where the real axis is the eliminated one; else of those whose mode
+    on the real axis is its own conjugate (0 and n/2). A mode whose negative was not
+    kept is halved.
     """
     folded, kept, sizes = np.array([True]), np.array([True]), []
     for t, (n, k) in enumerate(across):
@@ -174,7 +205,9 @@ def _symmetriser(
 
     def symmetric(h: Inexact[Array, "*a q"]) -> Inexact[Array, "*a q"]:
         other = h.reshape(*h.shape[:-1], *sizes)
-        for t in range(len(sizes) - half_last):  # modes 0, 1 .. M-1, -M .. -1 become 0, -1 .. 1
+        for t in range(
+            len(sizes) - half_last
+        ):  # modes 0, 1 .. M-1, -M .. -1 become 0, -1 .. 1
             axis = h.ndim - 1 + t
             first = jax.lax.slice_in_dim(other, 0, 1, axis=axis)
             rest = jax.lax.slice_in_dim(other, 1, None, axis=axis)
@@ -191,12 +224,16 @@ def _without(sizes: Shape, axis: int) -> Shape:
 
 
 def _impulses(
-    blocks: Blocks, at_nodes: Inexact[Array, "p c"], kernel_at_nodes: Inexact[Array, "p c"]
+    blocks: Blocks,
+    at_nodes: Inexact[Array, "p c"],
+    kernel_at_nodes: Inexact[Array, "p c"],
 ) -> Inexact[Array, "p c"]:
-    """δ = G⁻¹ (D x_B - (K x)_B), with the pivots of an elimination in the order of the nodes.
+    """δ = G⁻¹ (D x_B - (K x)_B), with the pivots of an elimination in the order of the
+    nodes.
 
-    D = diag(S, G_11), where S = G_00 - G_01 G_11⁻¹ G_10: the lower row is freed from the upper node
-    first. S is the Schur complement of G as well, so that D x_B needs no product:
+    D = diag(S, G_11), where S = G_00 - G_01 G_11⁻¹ G_10: the lower row is freed from
+    the upper node first. S is the Schur complement of G as well, so that D x_B needs no
+    product:
 
         δ_0 = x_0 - S⁻¹ (k_0 + G_01 (x_1 - G_11⁻¹ k_1)),   δ_1 = x_1 - G_11⁻¹ (k_1 + G_10 δ_0)
     """

@@ -1,10 +1,12 @@
-"""Make a field meet its boundary conditions: by overwriting boundary nodes, or by a smooth lift.
+"""Make a field meet its boundary conditions: by overwriting boundary nodes, or by a
+smooth lift.
 
-Both are conditioning: u + φ (α - l(u)) with the gain φ = P lᵀ (l P lᵀ)⁻¹ of a prior covariance P.
-Overwriting is the gain of a prior that varies at the boundary nodes alone. The lift is that of a
-smooth prior of correlation length `reach`: φ has no kink at the wall and does not depend on the
-resolution. Axes are treated in turn; the corrections of two axes commute where the data
-agree in the corners, which `check_corners` makes sure of.
+Both are conditioning: u + φ (α - l(u)) with the gain φ = P lᵀ (l P lᵀ)⁻¹ of a prior
+covariance P. Overwriting is the gain of a prior that varies at the boundary nodes
+alone. The lift is that of a smooth prior of correlation length `reach`: φ has no kink
+at the wall and does not depend on the resolution. Axes are treated in turn; the
+corrections of two axes commute where the data agree in the corners, which
+`check_corners` makes sure of.
 """
 
 from functools import partial
@@ -15,7 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from physcon._checks import error_if, require
-from physcon._linalg import cholesky, float64_primal, lower_inverse
+from physcon._numerics.float64 import float64_primal
+from physcon._numerics.small import cholesky, lower_inverse
 from physcon._typing import Array, Float, Scalar
 from physcon.boundary import Boundary
 from physcon.grid import Grid
@@ -46,10 +49,11 @@ def overwrite(
 ) -> Float[Array, "c *x"]:
     """`u` with its boundary nodes solved from the conditions; no other node changes.
 
-    l(overwrite(u)) == α to rounding: u(x_0) = (α - Σ_{s>0} c_s u(x_s)) / c_0. Periodic: both ends
-    become their mean.
+    l(overwrite(u)) == α to rounding: u(x_0) = (α - Σ_{s>0} c_s u(x_s)) / c_0. Periodic:
+    both ends become their mean.
 
-    Shapes: u ``(c, *x)`` on the grid's nodes; boundary values broadcast to ``(c, *face)``.
+    Shapes: u ``(c, *x)`` on the grid's nodes; boundary values broadcast to ``(c,
+        *face)``.
 
     Raises:
         ValueError: shapes, see `traces`. At run time under `throw`: corner data that contradict
@@ -68,11 +72,13 @@ def lift(
     reach: float = REACH,
     throw: bool = True,
 ) -> Float[Array, "c *x"]:
-    """`u` plus smooth functions times its boundary residual: u + Σ_r φ_r(x) (α_r - l_r(u)).
+    """`u` plus smooth functions times its boundary residual: u + Σ_r φ_r(x) (α_r -
+    l_r(u)).
 
-    l_r(φ_s) = δ_rs, so the conditions hold; ‖φ‖ depends on the conditions and the stretching of the
-    grid only. A last `overwrite` removes what rounding left, but for spectral derivatives, where
-    overwriting a node would spoil the slope at the other end.
+    l_r(φ_s) = δ_rs, so the conditions hold; ‖φ‖ depends on the conditions and the
+    stretching of the grid only. A last `overwrite` removes what rounding left, but for
+    spectral derivatives, where overwriting a node would spoil the slope at the other
+    end.
 
     Shapes, Raises: as `overwrite`.
 
@@ -80,14 +86,16 @@ def lift(
         reach: correlation length as a fraction of the axis. A long one spreads a misfit of slopes
             over the whole field; a short one leaves a boundary value isolated from its neighbours.
 
-    Source: Derivation in the module's docstring; in 2-D and 3-D the axes combine as the Boolean sum
-    of Gordon and Hall, Numer. Math. 21 (1973) 109, eq. 2.5.
+    Source: Derivation in the module's docstring; in 2-D and 3-D the axes combine as the
+    Boolean sum of Gordon and Hall, Numer. Math. 21 (1973) 109, eq. 2.5.
     """
     check_shape(u, grid)
     rows = traces(boundary, grid, order)
     u = check_corners(u, rows, throw)
     u = smooth_lift(u, rows, lift_gains(rows, grid, reach))
-    return overwrite_rows(u, tuple(tuple(t for t in r if t.is_local) for r in rows), throw)
+    return overwrite_rows(
+        u, tuple(tuple(t for t in r if t.is_local) for r in rows), throw
+    )
 
 
 def residuals(
@@ -106,8 +114,8 @@ def lift_gains(
 ) -> tuple[Gain | None, ...]:
     """Per axis φ_r(x), one for each row, with l_r(φ_s) == δ_rs; None for a free axis.
 
-    The gain P lᵀ (l P lᵀ)⁻¹ of a Matérn-5/2 prior whose correlation length is the fraction `reach`
-    of the axis: φ falls to zero within a few lengths of its side.
+    The gain P lᵀ (l P lᵀ)⁻¹ of a Matérn-5/2 prior whose correlation length is the
+    fraction `reach` of the axis: φ falls to zero within a few lengths of its side.
     """
     gains = []
     for t, x in zip(rows, grid.coordinates, strict=False):
@@ -126,7 +134,9 @@ def smooth_lift(
     rows: tuple[tuple[Trace, ...], ...],
     gains: tuple[Gain | None, ...],
 ) -> Float[Array, "c *x"]:
-    """u + Σ_r φ_r (α_r - l_r(u)), axis by axis: the lift alone, unchecked, right to rounding."""
+    """u + Σ_r φ_r (α_r - l_r(u)), axis by axis: the lift alone, unchecked, right to
+    rounding.
+    """
     for axis, (axis_rows, gain) in enumerate(zip(rows, gains, strict=True)):
         if gain is not None:
             misfit = jnp.stack([t.target(u) - t(u) for t in axis_rows], -1)
@@ -140,7 +150,9 @@ def smooth_lift(
     return u
 
 
-def _by_product(misfit: Float[Array, "*f p"], gain: Gain, axis: int) -> Float[Array, "*x"]:
+def _by_product(
+    misfit: Float[Array, "*f p"], gain: Gain, axis: int
+) -> Float[Array, "*x"]:
     """Whose cotangent is a product too: on a CPU cheaper than sums of broadcasts."""
     return jnp.moveaxis(jnp.matmul(misfit, gain, precision="highest"), -1, axis)
 
@@ -155,18 +167,28 @@ def _by_sum(misfit: Float[Array, "*f p"], gain: Gain, axis: int) -> Float[Array,
 
 @float64_primal
 def _gain(
-    rows: Float[Array, "p k"], near: Float[Array, " k"], x: Float[Array, " n"], reach: Scalar
+    rows: Float[Array, "p k"],
+    near: Float[Array, " k"],
+    x: Float[Array, " n"],
+    reach: Scalar,
 ) -> Float[Array, "p n"]:
-    """In float64: l P lᵀ holds differences of a smooth function over one spacing, twice."""
+    """In float64: l P lᵀ holds differences of a smooth function over one spacing,
+    twice.
+    """
 
     def covariance(a: Float[Array, " _"]) -> Float[Array, "k _"]:
-        r = jnp.sqrt(5.0) * jnp.abs(near[:, None] - a[None, :]) / (reach * (x[-1] - x[0]))
+        r = (
+            jnp.sqrt(5.0)
+            * jnp.abs(near[:, None] - a[None, :])
+            / (reach * (x[-1] - x[0]))
+        )
         return (1 + r + r**2 / 3) * jnp.exp(-r)
 
     seen = jnp.matmul(rows, covariance(x), precision="highest")
     gram = jnp.matmul(jnp.matmul(rows, covariance(near), precision="highest"), rows.T,
                       precision="highest")  # fmt: skip
-    # Unrolled for one or two sides: LAPACK's threads take a hundred times as long to meet.
+    # Unrolled for one or two sides: LAPACK's threads take a hundred times as long to
+    # meet.
     inverse = lower_inverse(cholesky(gram))
     return inverse.T @ (inverse @ seen)
 
@@ -176,10 +198,10 @@ def check_corners(
 ) -> Float[Array, "c *x"]:
     """`u`, and an error that names the corner where two sides ask for different things.
 
-    A field with l_a(u) = α and l_b(u) = β on two axes has l_b(α) = l_a(β) in their corner. Where
-    both are values, this must hold to rounding; where a difference stencil is involved, to 1e-3 of
-    its sum, since exact data differ there by the stencil's own error. Unchecked (``throw=False``)
-    the later axis wins.
+    A field with l_a(u) = α and l_b(u) = β on two axes has l_b(α) = l_a(β) in their
+    corner. Where both are values, this must hold to rounding; where a difference
+    stencil is involved, to 1e-3 of its sum, since exact data differ there by the
+    stencil's own error. Unchecked (``throw=False``) the later axis wins.
     """
     if not throw:
         return u
@@ -249,7 +271,9 @@ def check_shape(u: Float[Array, "c *x"], grid: Grid) -> None:
 
 
 def _pivot(t: Trace, throw: bool) -> Float[Array, ""]:
-    """c_0, which must not vanish beside the rest of the row (it can under Robin conditions)."""
+    """c_0, which must not vanish beside the rest of the row (it can under Robin
+    conditions).
+    """
     if t.row.shape[0] == 1:
         return t.row[0]
     wrong = jnp.abs(t.row[0]) < 1e-6 * jnp.sum(jnp.abs(t.row))

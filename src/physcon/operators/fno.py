@@ -1,11 +1,13 @@
-"""Fourier neural operator: lift, blocks of spectral convolution and pointwise map, projection.
+"""Fourier neural operator: lift, blocks of spectral convolution and pointwise map,
+projection.
 
     v_0 = P(u, x),   v_{l+1} = σ(K_l v_l + W_l v_l + b_l),   out = Q(v_L)
 
-The weights know modes, not points: the same network acts on any grid that resolves its modes.
+The weights know modes, not points: the same network acts on any grid that resolves its
+modes.
 
-Source: Li et al., Fourier neural operator, ICLR 2021, eqs. 2 to 5; the residual channel MLP of a
-block as in Tran et al., Factorized Fourier neural operators, ICLR 2023, eq. 2.
+Source: Li et al., Fourier neural operator, ICLR 2021, eqs. 2 to 5; the residual channel
+MLP of a block as in Tran et al., Factorized Fourier neural operators, ICLR 2023, eq. 2.
 """
 
 from collections.abc import Callable
@@ -32,22 +34,30 @@ class Pointwise(eqx.Module):
     bias: Float[Array, " o"]
 
     @classmethod
-    def init(cls, key: PRNGKeyArray, in_channels: int, out_channels: int) -> "Pointwise":
+    def init(
+        cls, key: PRNGKeyArray, in_channels: int, out_channels: int
+    ) -> "Pointwise":
         """Uniform in ±1/√in, as torch's linear layer."""
         bound = in_channels**-0.5
         weight, bias = jax.random.split(key)
         return cls(
-            jax.random.uniform(weight, (out_channels, in_channels), minval=-bound, maxval=bound),
+            jax.random.uniform(
+                weight, (out_channels, in_channels), minval=-bound, maxval=bound
+            ),
             jax.random.uniform(bias, (out_channels,), minval=-bound, maxval=bound),
         )
 
     def __call__(self, u: Float[Array, "i *x"]) -> Float[Array, "o *x"]:
         """W u + b."""
-        # Times a one that depends on the sample: under vmap the products, and that of the weight's
-        # gradient above all, stay one per sample. As one product over (sample, point) XLA's CPU
-        # backend transposes the whole batch: forward and backward took 1.5 times as long.
+        # Times a one that depends on the sample: under vmap the products, and that of
+        # the weight's gradient above all, stay one per sample. As one product over
+        # (sample, point) XLA's CPU backend transposes the whole batch: forward and
+        # backward took 1.5 times as long.
         one = 1 + 0 * jax.lax.stop_gradient(u[(0,) * u.ndim])
-        flat = jnp.matmul(self.weight * one, u.reshape(u.shape[0], -1)) + self.bias[:, None]
+        flat = (
+            jnp.matmul(self.weight * one, u.reshape(u.shape[0], -1))
+            + self.bias[:, None]
+        )
         return flat.reshape(-1, *u.shape[1:])
 
 
@@ -146,7 +156,9 @@ class FNO(eqx.Module):
         coordinates: bool = True,
         inputs: Normaliser | None = None,
         outputs: Normaliser | None = None,
-        init_weights: Callable[..., Array | CPWeights | TuckerWeights] = init_spectral_weights,
+        init_weights: Callable[
+            ..., Array | CPWeights | TuckerWeights
+        ] = init_spectral_weights,
     ) -> "FNO":
         """Random parameters.
 
@@ -157,21 +169,32 @@ class FNO(eqx.Module):
             init_weights: ``(key, in, out, modes)`` to the weights of one convolution, for example
                 ``partial(TuckerWeights.init, rank=0.5)``.
         """
-        require(depth >= 1, "one block or more", depth, "depth counts the Fourier layers")
+        require(
+            depth >= 1, "one block or more", depth, "depth counts the Fourier layers"
+        )
         padding = (0,) * len(modes) if padding is None else padding
-        require(len(padding) == len(modes), f"padding for {len(modes)} axes", padding, "one each")
+        require(
+            len(padding) == len(modes),
+            f"padding for {len(modes)} axes",
+            padding,
+            "one each",
+        )
         keys = iter(jax.random.split(key, 3 + 4 * depth))
         lift = Pointwise.init(next(keys), in_channels + coordinates * len(modes), width)
         blocks = tuple(
             Block(
                 init_weights(next(keys), width, width, modes),
                 Pointwise.init(next(keys), width, width),
-                None if mlp is None else _perceptron((next(keys), next(keys)), width, mlp, width),
+                None
+                if mlp is None
+                else _perceptron((next(keys), next(keys)), width, mlp, width),
             )
             for _ in range(depth)
         )
         projection = _perceptron((next(keys), next(keys)), width, hidden, out_channels)
-        return cls(lift, blocks, projection, inputs, outputs, tuple(padding), coordinates)
+        return cls(
+            lift, blocks, projection, inputs, outputs, tuple(padding), coordinates
+        )
 
     def __call__(self, u: Float[Array, "i *x"]) -> Float[Array, "o *x"]:
         """The operator's output in physical units."""
@@ -186,9 +209,9 @@ class FNO(eqx.Module):
     ) -> Float[Array, "o *x"]:
         """The output before `outputs.decode`.
 
-        Args:
-            convolve: stands in for the spectral convolution of every block.
-            correct: acts on what every block computes, before its activation; not on the padding.
+        Args: convolve: stands in for the spectral convolution of every block. correct:
+            acts on what every block computes, before its activation; not on the
+            padding.
         """
         u = u if self.inputs is None else self.inputs.encode(u)
         v = self.lift(with_coordinates(u) if self.coordinates else u)
@@ -213,11 +236,18 @@ class FNO(eqx.Module):
 def mean_and_variance(
     raw: Float[Array, "two_c *x"], outputs: Normaliser | None = None
 ) -> tuple[Field, Field]:
-    """Heteroscedastic head: the first half of the channels is the mean, the second log-variance.
+    """Heteroscedastic head: the first half of the channels is the mean, the second
+    log-variance.
 
-    Shapes: raw ``(2 c, *x)`` as from `FNO.raw` (which has no units), results ``(c, *x)`` each.
+    Shapes: raw ``(2 c, *x)`` as from `FNO.raw` (which has no units), results ``(c,
+        *x)`` each.
     """
-    require(raw.shape[0] % 2 == 0, "2 c channels, means and log-variances", raw.shape[0], "double")
+    require(
+        raw.shape[0] % 2 == 0,
+        "2 c channels, means and log-variances",
+        raw.shape[0],
+        "double",
+    )
     mean, log_variance = jnp.split(raw, 2)
     variance = jnp.exp(jnp.clip(log_variance, -20.0, 20.0))
     if outputs is None:
@@ -228,7 +258,9 @@ def mean_and_variance(
 def with_coordinates(u: Field) -> Field:
     """The field with one channel per axis appended: positions from 0 to 1."""
     space = u.shape[1:]
-    positions = np.stack(np.meshgrid(*(np.linspace(0, 1, n) for n in space), indexing="ij"))
+    positions = np.stack(
+        np.meshgrid(*(np.linspace(0, 1, n) for n in space), indexing="ij")
+    )
     return jnp.concatenate([u, jnp.asarray(positions, u.dtype)])
 
 
@@ -249,4 +281,6 @@ def gelu(u: Float[Array, "*s"]) -> Float[Array, "*s"]:
 
 
 def _perceptron(keys: tuple, first: int, hidden: int, last: int) -> Perceptron:
-    return Perceptron(Pointwise.init(keys[0], first, hidden), Pointwise.init(keys[1], hidden, last))
+    return Perceptron(
+        Pointwise.init(keys[0], first, hidden), Pointwise.init(keys[1], hidden, last)
+    )

@@ -1,7 +1,8 @@
 """The boundary correction as the published BOON code computes it, faults included.
 
-For comparison with published results and weights only; use `physcon.operators.correct` instead.
-Its differences from the paper's algebra, all kept here because the results depend on them:
+For comparison with published results and weights only; use `physcon.operators.correct`
+instead. Its differences from the paper's algebra, all kept here because the results
+depend on them:
 
 - pivots are one number for all channels, the response of output channel 0 to impulses in every
   input channel at once, so boundary rows are not eliminated for more than one channel;
@@ -11,8 +12,9 @@ Its differences from the paper's algebra, all kept here because the results depe
 - Dirichlet layers in two dimensions are smoothed over three points next to the sides;
 - Neumann layers are halved, and in one dimension only their right row is eliminated.
 
-The exact boundary values come from the last overwrite of the network. What the code computes with
-three to seven kernel calls is done here on the modes, with one transform pair.
+The exact boundary values come from the last overwrite of the network. What the code
+computes with three to seven kernel calls is done here on the modes, with one transform
+pair.
 
 Source: the code of Saad et al., ICLR 2023, in one and two dimensions.
 """
@@ -72,7 +74,9 @@ def published_boon_fno(
     v = fno.lift(with_coordinates(u))
     v = jnp.pad(v, [(0, 0)] * (v.ndim - 1) + [(0, points)])
     for i, block in enumerate(fno.blocks):
-        v = published_spectral_conv(block.weights(), v, padded) + _finish(block.skip(v), padded)
+        v = published_spectral_conv(block.weights(), v, padded) + _finish(
+            block.skip(v), padded
+        )
         if i + 1 < len(fno.blocks):
             v = _activate(v, masked)
     v = fno.projection.first(crop(v, space))
@@ -80,7 +84,10 @@ def published_boon_fno(
 
 
 def published_spectral_conv(
-    weights: Weights, x: Float[Array, "c *x"], boundary: PublishedBoundary, method: Method = "auto"
+    weights: Weights,
+    x: Float[Array, "c *x"],
+    boundary: PublishedBoundary,
+    method: Method = "auto",
 ) -> Float[Array, "c *x"]:
     """One corrected layer: elimination with scalar pivots, then the boundary rows."""
     sides = {
@@ -92,11 +99,20 @@ def published_spectral_conv(
 
 
 def published_elimination(
-    weights: Weights, x: Float[Array, "c *x"], left: bool, right: bool, method: Method = "auto"
+    weights: Weights,
+    x: Float[Array, "c *x"],
+    left: bool,
+    right: bool,
+    method: Method = "auto",
 ) -> Float[Array, "c *x"]:
     """K T x with scalar pivots, before any boundary row is set."""
     kept, space = weights.shape[3:], x.shape[1:]
-    require(len(space) <= 2, "one or two dimensions", len(space), "use physcon.operators.correct")
+    require(
+        len(space) <= 2,
+        "one or two dimensions",
+        len(space),
+        "use physcon.operators.correct",
+    )
     method = choose_method(space, kept) if method == "auto" else method
     line = len(space) == 1
     shift, read = boundary_waves(space[0], kept[0], line, np.array([0, space[0] - 1]))
@@ -110,7 +126,9 @@ def published_elimination(
     def add(modes: Modes, node: int, delta: Field) -> Modes:
         """The modes after x has changed by delta at a node."""
         wave = jnp.asarray(shift[node], modes.dtype)
-        along = delta.astype(modes.dtype) if line else analyse(delta, kept[1:], "matmul")
+        along = (
+            delta.astype(modes.dtype) if line else analyse(delta, kept[1:], "matmul")
+        )
         return modes + jnp.einsum("m,i...->im...", wave, along)
 
     def safe(pivot: Field) -> Field:
@@ -157,12 +175,19 @@ def _set_rows(u: Field, boundary: PublishedBoundary) -> Field:
             left = _solve(u, left, boundary.left_stencil, 0)
             right = _solve(u, right, boundary.right_stencil, -1)
     row = u[:, 0].shape
-    return u.at[:, 0].set(jnp.broadcast_to(left, row)).at[:, -1].set(jnp.broadcast_to(right, row))
+    return (
+        u.at[:, 0]
+        .set(jnp.broadcast_to(left, row))
+        .at[:, -1]
+        .set(jnp.broadcast_to(right, row))
+    )
 
 
 def _solve(u: Field, value: Array, stencil: Array | None, side: int) -> Array:
     if stencil is None:
-        raise ValueError("expected stencils on both sides for Neumann, got None; pass both")
+        raise ValueError(
+            "expected stencils on both sides for Neumann, got None; pass both"
+        )
     k = stencil.shape[0]
     near, c = (u[:, 1:k], stencil[1:]) if side == 0 else (u[:, -k:-1], stencil[:-1])
     inner = jnp.einsum("s,cs...->c...", c, near, precision="highest")
@@ -172,7 +197,9 @@ def _solve(u: Field, value: Array, stencil: Array | None, side: int) -> Array:
 def _smooth(u: Field) -> Field:
     mean = (u[:, :-2] + u[:, 1:-1] + u[:, 2:]) / 3
     k, n = _SMOOTHED, u.shape[1]
-    return u.at[:, 1:k].set(mean[:, : k - 1]).at[:, n - k : n - 1].set(mean[:, -(k - 1) :])
+    return (
+        u.at[:, 1:k].set(mean[:, : k - 1]).at[:, n - k : n - 1].set(mean[:, -(k - 1) :])
+    )
 
 
 def _activate(v: Field, masked: bool) -> Field:
@@ -183,5 +210,7 @@ def _pad_values(boundary: PublishedBoundary, points: int) -> PublishedBoundary:
     if points == 0:
         return boundary
     return eqx.tree_at(
-        lambda b: (b.left, b.right), boundary, replace_fn=lambda v: jnp.pad(v, (0, points))
+        lambda b: (b.left, b.right),
+        boundary,
+        replace_fn=lambda v: jnp.pad(v, (0, points)),
     )

@@ -1,7 +1,7 @@
 """FNO weights in the naming of the original PyTorch code, as a `FNO`.
 
-Takes plain arrays (a ``.npz`` file, or ``{k: v.numpy() for k, v in model.state_dict().items()}``),
-so that PyTorch itself is not needed.
+Takes plain arrays (a ``.npz`` file, or ``{k: v.numpy() for k, v in
+model.state_dict().items()}``), so that PyTorch itself is not needed.
 """
 
 from collections.abc import Mapping
@@ -21,9 +21,10 @@ def fno_from_pytorch(
     """The network with these parameters; its output equals the original's to rounding.
 
     Shapes: ``fc0|fc1|fc2.weight`` (out, in), ``w{i}.weight`` (out, in, 1, ...), complex
-    ``conv{i}.weights{j}`` (in, out, *modes), j over the corners of the spectrum (low or high on
-    each axis but the last, the first axis running fastest). Names under ``base_no.`` (the BOON
-    networks) are found too; the outer fc0, fc1, fc2, which those networks use, come first.
+    ``conv{i}.weights{j}`` (in, out, *modes), j over the corners of the spectrum (low or
+    high on each axis but the last, the first axis running fastest). Names under
+    ``base_no.`` (the BOON networks) are found too; the outer fc0, fc1, fc2, which those
+    networks use, come first.
 
     Args:
         padding: points per axis; the original pads 9 points in two dimensions, 0 in one.
@@ -51,17 +52,27 @@ def fno_from_pytorch(
         return Pointwise(jnp.asarray(weight), jnp.asarray(find(f"{name}.bias")))
 
     blocks = []
-    while any(f"{prefix}conv{len(blocks)}.weights1" in parameters for prefix in ("", "base_no.")):
+    while any(
+        f"{prefix}conv{len(blocks)}.weights1" in parameters
+        for prefix in ("", "base_no.")
+    ):
         i = len(blocks)
         ndim = find(f"conv{i}.weights1").ndim - 2
         corners = [find(f"conv{i}.weights{j + 1}") for j in range(2 ** (ndim - 1))]
-        for axis in range(ndim - 1):  # corner numbers are binary, the first axis fastest
+        for axis in range(
+            ndim - 1
+        ):  # corner numbers are binary, the first axis fastest
             pairs = zip(corners[::2], corners[1::2], strict=True)
             corners = [np.concatenate(pair, axis + 2) for pair in pairs]
         kernel = np.swapaxes(corners[0], 0, 1)
         spectral = jnp.asarray(np.stack([np.real(kernel), np.imag(kernel)]))
         blocks.append(Block(spectral, linear(f"w{i}"), None))
-    require(len(blocks) > 0, "conv0.weights1 and so on", sorted(parameters), "pass a state dict")
+    require(
+        len(blocks) > 0,
+        "conv0.weights1 and so on",
+        sorted(parameters),
+        "pass a state dict",
+    )
     ndim = blocks[0].spectral.ndim - 3
     if padding is None:
         padding = (9, 9) if ndim == 2 else (0,) * ndim

@@ -2,13 +2,14 @@
 
     (K u)(x) = F⁻¹( W(m) · (F u)(m) ),   m in the kept modes, all others zero
 
-On an equispaced axis K is block circulant. Two ways to compute it: the FFT, O(n log n) whatever is
-kept, and products with the truncated DFT matrices, O(n m), which win while few modes are kept,
-because a matrix product runs at many times the arithmetic rate of an FFT.
+On an equispaced axis K is block circulant. Two ways to compute it: the FFT, O(n log n)
+whatever is kept, and products with the truncated DFT matrices, O(n m), which win while
+few modes are kept, because a matrix product runs at many times the arithmetic rate of
+an FFT.
 
-Kept modes: 0 .. M-1 on the last axis (real transform), 0 .. M-1 and -M .. -1, in this order, on the
-others. Weights are real pairs, ``(2, out, in, *modes)``: the real and the imaginary part, so that
-gradients and optimisers never see complex numbers.
+Kept modes: 0 .. M-1 on the last axis (real transform), 0 .. M-1 and -M .. -1, in this
+order, on the others. Weights are real pairs, ``(2, out, in, *modes)``: the real and the
+imaginary part, so that gradients and optimisers never see complex numbers.
 
 Source: Li et al., Fourier neural operator, ICLR 2021, eqs. 4 and 5.
 """
@@ -27,18 +28,20 @@ Method: TypeAlias = Literal["auto", "fft", "matmul"]
 Weights: TypeAlias = Float[Array, "2 o i *m"]
 Modes: TypeAlias = Inexact[Array, "_ ..."]
 
-# Kept modes (all axes together, real and imaginary) for each factor 2 of the FFT length up to
-# which matrix products are taken to be the faster path. CPU: of 13 shapes in one to three
-# dimensions (one core, CPU time) products won up to 6.9, the FFT from 9.6 on. GPU: not measured;
-# compiled for an H100 the FFT moves 24 bytes a number more (benchmarks/compiled.py), which at
-# 3.3 TB/s takes as long as the products of twice this many modes at 50 TFLOP/s. TPU: a guess.
+# Kept modes (all axes together, real and imaginary) for each factor 2 of the FFT length
+# up to which matrix products are taken to be the faster path. CPU: of 13 shapes in one
+# to three dimensions (one core, CPU time) products won up to 6.9, the FFT from 9.6 on.
+# GPU: not measured; compiled for an H100 the FFT moves 24 bytes a number more
+# (benchmarks/compiled.py), which at 3.3 TB/s takes as long as the products of twice
+# this many modes at 50 TFLOP/s. TPU: a guess.
 _BREAK_EVEN = {"cpu": 8.0, "gpu": 8.0, "tpu": 32.0}
 
 
 def init_spectral_weights(
     key: PRNGKeyArray, in_channels: int, out_channels: int, modes: Shape
 ) -> Weights:
-    """Random weights of both signs, variance 1 / in_channels: the layer keeps the field's size.
+    """Random weights of both signs, variance 1 / in_channels: the layer keeps the
+    field's size.
 
     Shapes: ``(2, out, in, 2 M_1, ..., M_d)`` for ``modes = (M_1, ..., M_d)``.
     """
@@ -52,8 +55,8 @@ def spectral_conv(
 ) -> Float[Array, "o *x"]:
     """The field after mixing its kept Fourier modes: irfft(W · rfft(u)).
 
-    Shapes: weights ``(2, out, in, *modes)``, u ``(in, *x)``, result ``(out, *x)``; 1 to 3 space
-    axes. Batch with `jax.vmap`.
+    Shapes: weights ``(2, out, in, *modes)``, u ``(in, *x)``, result ``(out, *x)``; 1 to
+    3 space axes. Batch with `jax.vmap`.
 
     Args:
         method: "fft", "matmul" (truncated DFT matrices), or "auto" (by shape and backend). Equal
@@ -71,7 +74,9 @@ def spectral_conv(
         "fields are (channels, *space)",
     )
     method = choose_method(space, weights.shape[3:]) if method == "auto" else method
-    return synthesise(mix(weights, analyse(u, weights.shape[3:], method)), space, method)
+    return synthesise(
+        mix(weights, analyse(u, weights.shape[3:], method)), space, method
+    )
 
 
 def choose_method(
@@ -103,7 +108,8 @@ def check_modes(kept: Shape, space: Shape) -> None:
 def mix(weights: Weights, modes: Modes) -> Modes:
     """W(m) · X(m) for every kept mode m.
 
-    Four real products in one batched matrix product: half the time of the complex one on a CPU.
+    Four real products in one batched matrix product: half the time of the complex one
+    on a CPU.
     """
     shape = modes.shape[1:]
     pair = jnp.stack([modes.real, modes.imag]).reshape(2, modes.shape[0], -1)
@@ -142,7 +148,9 @@ def synthesise(modes: Modes, space: Shape, method: Method) -> Float[Array, "c *x
         wave = dft(n, modes.shape[axis], half=False).conj().T / n
         modes = along(modes, wave, axis)
     n, kept = space[-1], modes.shape[-1]
-    back = (hermitian_weights(n, kept) / n) * dft(n, kept, half=True).conj()  # (n, kept)
+    back = (hermitian_weights(n, kept) / n) * dft(
+        n, kept, half=True
+    ).conj()  # (n, kept)
     matrix = np.concatenate([np.real(back), -np.imag(back)], axis=1).T
     pair = jnp.concatenate([modes.real, modes.imag], axis=-1)
     return _product(pair, matrix)
@@ -185,11 +193,13 @@ def hermitian_weights(n: int, kept: int) -> np.ndarray:
     return np.where((m == 0) | (2 * m == n), 1.0, 2.0)
 
 
-def along(u: Inexact[Array, "..."], matrix: np.ndarray, axis: int) -> Inexact[Array, "..."]:
+def along(
+    u: Inexact[Array, "..."], matrix: np.ndarray, axis: int
+) -> Inexact[Array, "..."]:
     """`u` with one axis multiplied by a constant ``(n, m)`` matrix, in u's dtype.
 
-    A complex product is one real product of pairs, [a, b] [[re, im], [-im, re]]: on a CPU several
-    times faster than the complex one.
+    A complex product is one real product of pairs, [a, b] [[re, im], [-im, re]]: on a
+    CPU several times faster than the complex one.
     """
     u = jnp.moveaxis(u, axis, -1)
     if jnp.iscomplexobj(u):

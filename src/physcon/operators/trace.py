@@ -1,13 +1,15 @@
-"""Boundary conditions as rows: what a condition says about the nodal values next to a side.
+"""Boundary conditions as rows: what a condition says about the nodal values next to a
+side.
 
 A condition on one side of an axis is a linear functional of the field along that axis,
 
     l(u) = Σ_s c_s u(x_s) = α,     s = 0 at the side, counted inwards,
 
-with c = (1) for Dirichlet, the one-sided difference for Neumann (or, for fields that are periodic
-over the axis, the exact derivative of their trigonometric interpolant), a e_0 + b c for Robin, and
-u(x_0) - u(x_{N-1}) = 0 for a periodic axis whose last node repeats the first. Everything else in
-`physcon.operators` (overwriting, lifting, elimination) is written in these rows.
+with c = (1) for Dirichlet, the one-sided difference for Neumann (or, for fields that
+are periodic over the axis, the exact derivative of their trigonometric interpolant), a
+e_0 + b c for Robin, and u(x_0) - u(x_{N-1}) = 0 for a periodic axis whose last node
+repeats the first. Everything else in `physcon.operators` (overwriting, lifting,
+elimination) is written in these rows.
 """
 
 from typing import Literal, TypeAlias
@@ -74,7 +76,9 @@ class Trace(eqx.Module):
 
     @property
     def is_local(self) -> bool:
-        """Whether the row ends a few nodes from the side, so that its node can be solved for."""
+        """Whether the row ends a few nodes from the side, so that its node can be
+        solved for.
+        """
         return self.row.shape[0] <= 5
 
     @property
@@ -83,7 +87,9 @@ class Trace(eqx.Module):
         return f"the {'upper' if self.upper else 'lower'} side of axis {self.axis}"
 
 
-def traces(boundary: Boundary, grid: Grid, order: Order = 2) -> tuple[tuple[Trace, ...], ...]:
+def traces(
+    boundary: Boundary, grid: Grid, order: Order = 2
+) -> tuple[tuple[Trace, ...], ...]:
     """Per axis the rows of its sides: two, one (a free side, or periodic), or none.
 
     Args:
@@ -122,7 +128,9 @@ def traces(boundary: Boundary, grid: Grid, order: Order = 2) -> tuple[tuple[Trac
         if boundary.is_periodic(axis):
             rows.append((Trace(jnp.ones(1), jnp.zeros(()), axis, False, True),))
             continue
-        sides = [_trace(c, grid, axis, up, order) for up, c in enumerate((lower, upper))]
+        sides = [
+            _trace(c, grid, axis, up, order) for up, c in enumerate((lower, upper))
+        ]
         found = tuple(t for t in sides if t is not None)
         longest = max((t.row.shape[0] for t in found if t.is_local), default=1)
         require(
@@ -135,7 +143,9 @@ def traces(boundary: Boundary, grid: Grid, order: Order = 2) -> tuple[tuple[Trac
     return tuple(rows)
 
 
-def _trace(condition: Condition, grid: Grid, axis: int, upper: int, order: Order) -> Trace | None:
+def _trace(
+    condition: Condition, grid: Grid, axis: int, upper: int, order: Order
+) -> Trace | None:
     side = f"{'upper' if upper else 'lower'} side of axis {axis}"
     if isinstance(condition, Outflow):
         return None
@@ -144,8 +154,14 @@ def _trace(condition: Condition, grid: Grid, axis: int, upper: int, order: Order
     elif isinstance(condition, Neumann):
         row, value = _difference(grid, axis, upper, order), condition.derivative
     elif isinstance(condition, Robin):
-        a, b = (_number(x, name, side) for x, name in ((condition.a, "a"), (condition.b, "b")))
-        row, value = (b * _difference(grid, axis, upper, order)).at[0].add(a), condition.value
+        a, b = (
+            _number(x, name, side)
+            for x, name in ((condition.a, "a"), (condition.b, "b"))
+        )
+        row, value = (
+            (b * _difference(grid, axis, upper, order)).at[0].add(a),
+            condition.value,
+        )
     else:
         raise ValueError(
             "expected Dirichlet, Neumann, Robin, Periodic, or Outflow (free) for an operator, got "
@@ -156,7 +172,12 @@ def _trace(condition: Condition, grid: Grid, axis: int, upper: int, order: Order
 
 def _difference(grid: Grid, axis: int, upper: int, order: Order) -> Float[Array, " _"]:
     if order == "spectral":
-        require(grid.is_uniform(axis), f"equal spacings on axis {axis}", "others", "use order=2")
+        require(
+            grid.is_uniform(axis),
+            f"equal spacings on axis {axis}",
+            "others",
+            "use order=2",
+        )
         row = spectral_derivative(grid.shape[axis]) / grid.spacings[axis]
         return -row if upper else row
     gaps = jnp.broadcast_to(grid.spacings[axis], (grid.shape[axis] - 1,))
@@ -166,9 +187,11 @@ def _difference(grid: Grid, axis: int, upper: int, order: Order) -> Float[Array,
 
 
 def spectral_derivative(n: int) -> Float[Array, " _"]:
-    """d_s with h u'(x_0) = Σ_s d_s u(x_s) for a trigonometric polynomial through n nodes.
+    """d_s with h u'(x_0) = Σ_s d_s u(x_s) for a trigonometric polynomial through n
+    nodes.
 
-    d_s = -(π/n) (-1)ˢ cot(π s / n) for even n (the Nyquist mode has no slope), 1 / sin for odd n.
+    d_s = -(π/n) (-1)ˢ cot(π s / n) for even n (the Nyquist mode has no slope), 1 / sin
+    for odd n.
 
     Source: Trefethen, Spectral methods in MATLAB (2000), eqs. 3.10 and exercise 3.2.
     """
@@ -179,16 +202,28 @@ def spectral_derivative(n: int) -> Float[Array, " _"]:
 
 def _number(x: Value, name: str, side: str) -> Array:
     value = _array(x, side)
-    require(value.ndim == 0, f"a number {name} in Robin", value.shape, f"one per side ({side})")
+    require(
+        value.ndim == 0,
+        f"a number {name} in Robin",
+        value.shape,
+        f"one per side ({side})",
+    )
     return value
 
 
 def _array(x: Value, side: str) -> Array:
-    require(not callable(x), f"an array on the {side}", "a function of time", "use boundary.at(t)")
+    require(
+        not callable(x),
+        f"an array on the {side}",
+        "a function of time",
+        "use boundary.at(t)",
+    )
     return jnp.asarray(x)
 
 
-def broadcast_value(value: Float[Array, "..."], face: Shape, name: str) -> Float[Array, "..."]:
+def broadcast_value(
+    value: Float[Array, "..."], face: Shape, name: str
+) -> Float[Array, "..."]:
     """A boundary value on its whole face, with a message that says which face."""
     try:
         return jnp.broadcast_to(value, face)
@@ -201,7 +236,9 @@ def broadcast_value(value: Float[Array, "..."], face: Shape, name: str) -> Float
 
 
 def sum_last(u: Float[Array, "*c k"], row: Float[Array, " k"]) -> Float[Array, "*c"]:
-    """Σ_s row_s u_s over the last axis; term by term while they are few, since these fuse."""
+    """Σ_s row_s u_s over the last axis; term by term while they are few, since these
+    fuse.
+    """
     if row.shape[0] > 5:
         return jnp.matmul(u, row, precision="highest")
     total = u[..., 0] * row[0]

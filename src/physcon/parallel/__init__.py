@@ -1,5 +1,6 @@
-"""Work divided among devices: the caller passes a `jax.sharding.Mesh`, `jax.shard_map` does the
-rest. Every result equals that of one device up to rounding, values and gradients alike.
+"""Work divided among devices: the caller passes a `jax.sharding.Mesh`, `jax.shard_map`
+does the rest. Every result equals that of one device up to rounding, values and
+gradients alike.
 """
 
 from physcon._mesh import shard as shard

@@ -1,7 +1,7 @@
 """Conditioning on a law of every cell, the cells divided among devices.
 
-Conjugate gradients: their matrix asks each neighbour for one layer of cells, their inner products
-are two all-reduces of one or two float64 numbers in each step.
+Conjugate gradients: their matrix asks each neighbour for one layer of cells, their
+inner products are two all-reduces of one or two float64 numbers in each step.
 """
 
 from typing import Any, NamedTuple
@@ -64,7 +64,8 @@ def condition_balance(
     max_steps: int = 2000,
     throw: bool = True,
 ) -> Balanced:
-    """Condition independent errors on a law of every cell, the cells divided among devices.
+    """Condition independent errors on a law of every cell, the cells divided among
+    devices.
 
     Args:
         means, stds: one array per field of the law, in its order (u, then the fluxes of each axis,
@@ -77,8 +78,9 @@ def condition_balance(
             ``boundary=((None, 0.0), ...)`` with mean and std 0 at the lower wall.
         rtol, max_steps: of conjugate gradients; see `ConjugateGradient`.
 
-    Raises: ValueError for other laws, or cells that the devices don't divide evenly; RuntimeError
-        under `throw`, outside of jit, if a value isn't finite or the tolerance isn't reached.
+    Raises: ValueError for other laws, or cells that the devices don't divide evenly;
+        RuntimeError under `throw`, outside of jit, if a value isn't finite or the
+        tolerance isn't reached.
     """
     cells = law.value.shape
     check_axes(mesh, axes, cells)
@@ -117,10 +119,14 @@ def _balance(
     mesh: Mesh,
     axes: Axes,
 ) -> Balanced:
-    parts: Any = law.operator.parts if isinstance(law.operator, Sum) else (law.operator,)
+    parts: Any = (
+        law.operator.parts if isinstance(law.operator, Sum) else (law.operator,)
+    )
     faces = [_Faces(part, mesh, axes) for part in parts]
 
-    def on_block(means: tuple, stds: tuple, areas: tuple, value: Array, noise: Array) -> tuple:
+    def on_block(
+        means: tuple, stds: tuple, areas: tuple, value: Array, noise: Array
+    ) -> tuple:
         means, stds, areas = (
             tuple(f.closed(x) for f, x in zip(faces, xs, strict=True))
             for xs in (means, stds, areas)
@@ -143,18 +149,25 @@ def _balance(
         tuple(f.blocks(x) for f, x in zip(faces, xs, strict=True))
         for xs in (means, stds, [part.area for part in parts])
     )
-    in_specs, out_specs = (blocks, blocks, blocks, cells, cells), (blocks, cells, P(), P())
+    in_specs, out_specs = (
+        (blocks, blocks, blocks, cells, cells),
+        (blocks, cells, P(), P()),
+    )
     found = by_device(on_block, mesh, in_specs, out_specs)
-    fields, multiplier, status, steps = found(means, stds, areas, law.value, law.noise())
+    fields, multiplier, status, steps = found(
+        means, stds, areas, law.value, law.noise()
+    )
     fields = tuple(f.whole(x) for f, x in zip(faces, fields, strict=True))
     return Balanced(fields, multiplier, status, steps)
 
 
 class _Faces:
-    """The faces of one `Difference`, as blocks of n + 1 faces for n cells; whole if not divided.
+    """The faces of one `Difference`, as blocks of n + 1 faces for n cells; whole if not
+    divided.
 
-    Where there are as many faces as cells (a torus, or one side of two) they are divided like the
-    cells: blocks of n, closed by the neighbour's nearest face. Else they are cut from whole arrays.
+    Where there are as many faces as cells (a torus, or one side of two) they are
+    divided like the cells: blocks of n, closed by the neighbour's nearest face. Else
+    they are cut from whole arrays.
     """
 
     def __init__(self, part: Difference, mesh: Mesh, axes: Axes):
@@ -172,7 +185,9 @@ class _Faces:
         n = cells // devices
         missing = int(not part.ends[0])
         size = part.in_shape[part.axis]
-        self.index = (np.arange(devices)[:, None] * n + np.arange(n + 1) - missing).reshape(-1)
+        self.index = (
+            np.arange(devices)[:, None] * n + np.arange(n + 1) - missing
+        ).reshape(-1)
         self.exists = (self.index >= 0) & (self.index < size)
         first = np.arange(size) + missing  # the block and place that give a face back
         block = np.minimum(first // n, devices - 1)
@@ -191,7 +206,9 @@ class _Faces:
             return x
         shape = [1] * x.ndim
         shape[self.part.axis] = -1
-        taken = jnp.take(x, np.clip(self.index, 0, x.shape[self.part.axis] - 1), self.part.axis)
+        taken = jnp.take(
+            x, np.clip(self.index, 0, x.shape[self.part.axis] - 1), self.part.axis
+        )
         return jnp.where(self.exists.reshape(shape), taken, 0)
 
     def whole(self, x: Array) -> Array:
@@ -199,13 +216,17 @@ class _Faces:
         return jnp.take(x, self.back, self.part.axis) if self.cut else x
 
     def closed(self, x: Array) -> Array:
-        """A block of as many faces as cells with the neighbour's face; zero where none is."""
+        """A block of as many faces as cells with the neighbour's face; zero where none
+        is.
+        """
         if self.name is None or self.cut:
             return x
         axis, n = self.part.axis, x.shape[self.part.axis]
         if self.lower:
             first = jax.lax.slice_in_dim(x, 0, 1, axis=axis)
-            return jnp.concatenate([x, shifted(first, self.name, -1, self.part.periodic)], axis)
+            return jnp.concatenate(
+                [x, shifted(first, self.name, -1, self.part.periodic)], axis
+            )
         last = jax.lax.slice_in_dim(x, n - 1, n, axis=axis)
         return jnp.concatenate([shifted(last, self.name, 1, closed=False), x], axis)
 

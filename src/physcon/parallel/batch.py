@@ -1,8 +1,9 @@
 """A batch, or the members of an ensemble, divided among devices.
 
-`jax.vmap` inside `jax.shard_map`: each device maps over its own share. Inference sends nothing;
-training sends one sum over devices of the loss and of its gradient. (A batch under plain jit gives
-the same numbers, but XLA may gather it, for Fourier transforms on jax 0.10 it does.)
+`jax.vmap` inside `jax.shard_map`: each device maps over its own share. Inference sends
+nothing; training sends one sum over devices of the loss and of its gradient. (A batch
+under plain jit gives the same numbers, but XLA may gather it, for Fourier transforms on
+jax 0.10 it does.)
 """
 
 import math
@@ -26,25 +27,32 @@ def vmap(
     mesh: Mesh,
     axis: str | tuple[str, ...],
 ) -> Callable[..., PyTree]:
-    """`jax.vmap` with the mapped axis divided among the devices of a mesh axis (or of several).
+    """`jax.vmap` with the mapped axis divided among the devices of a mesh axis (or of
+    several).
 
     Args:
         in_axes: per argument 0 (mapped, every array by its leading axis) or None (copied to every
             device). ``(None, 0)`` maps ``fn(network, sample)`` over samples; ``(0, None)`` maps
             ``fn(member, points)`` over the members of an ensemble.
 
-    Shapes: mapped arrays and all results ``(batch, ...)``, batch a multiple of the devices.
+    Shapes: mapped arrays and all results ``(batch, ...)``, batch a multiple of the
+        devices.
 
     Raises: ValueError for another batch.
     """
     require(
-        set(in_axes) <= {0, None} and 0 in in_axes, "0 or None per argument", in_axes, "map one"
+        set(in_axes) <= {0, None} and 0 in in_axes,
+        "0 or None per argument",
+        in_axes,
+        "map one",
     )
     specs = tuple(P(axis) if a == 0 else P() for a in in_axes)
 
     def mapped(*args: PyTree) -> PyTree:
         arrays, static = eqx.partition(args, eqx.is_array)
-        for leaf in jax.tree.leaves([x for x, a in zip(arrays, in_axes, strict=True) if a == 0]):
+        for leaf in jax.tree.leaves(
+            [x for x, a in zip(arrays, in_axes, strict=True) if a == 0]
+        ):
             check_even(leaf.shape[0], _devices(mesh, axis), "a batch")
 
         def on_share(*arrays: PyTree) -> PyTree:
@@ -59,7 +67,8 @@ def vmap(
 def mean_over_tasks(
     loss: Callable[..., Scalar], *, mesh: Mesh, axis: str | tuple[str, ...]
 ) -> Callable[[PyTree, PyTree, PRNGKeyArray], Scalar]:
-    """`physcon.models.losses.mean_over_tasks`, the tasks divided: the same value and gradient.
+    """`physcon.models.losses.mean_over_tasks`, the tasks divided: the same value and
+    gradient.
 
     Its gradient ends in one sum over devices; for `physcon.training.fit`.
     """
@@ -73,4 +82,6 @@ def mean_over_tasks(
 
 
 def _devices(mesh: Mesh, axis: str | tuple[str, ...]) -> int:
-    return math.prod(mesh.shape[name] for name in ((axis,) if isinstance(axis, str) else axis))
+    return math.prod(
+        mesh.shape[name] for name in ((axis,) if isinstance(axis, str) else axis)
+    )

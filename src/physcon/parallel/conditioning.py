@@ -1,7 +1,7 @@
 """Conditioning a field that is divided among devices on a few rows.
 
-Each device sums over its block what the rows see of the mean and of the covariance; one all-reduce
-of float64 numbers completes S and G μ, and the update of the block is local.
+Each device sums over its block what the rows see of the mean and of the covariance; one
+all-reduce of float64 numbers completes S and G μ, and the update of the block is local.
 """
 
 from typing import Any
@@ -33,24 +33,35 @@ from physcon.linear_map.divided import DividedLowRank, DividedRows
 
 
 def condition(
-    prior: Gaussian, constraint: LinearConstraint, *, mesh: Mesh, axes: Axes, throw: bool = True
+    prior: Gaussian,
+    constraint: LinearConstraint,
+    *,
+    mesh: Mesh,
+    axes: Axes,
+    throw: bool = True,
 ) -> Conditioned:
     """`physcon.condition` on a few rows, mean and errors divided as `axes` says.
 
-    The posterior's arrays lie on the mesh like the prior's; `variance` and `sample` are ordinary
-    functions of them.
+    The posterior's arrays lie on the mesh like the prior's; `variance` and `sample` are
+    ordinary functions of them.
 
     Args:
         prior: independent errors (`Diagonal`), an ensemble (`LowRank`), or their `Sum`.
         constraint: with `Rows`: `integral`, `sensors`, `stack`, ...
         axes: per axis of the field the mesh axis that divides it, or None.
 
-    Raises: ValueError for other maps, or a field that the devices don't divide evenly; RuntimeError
-        under `throw`, outside of jit, for NaN or rows that contradict each other.
+    Raises: ValueError for other maps, or a field that the devices don't divide evenly;
+        RuntimeError under `throw`, outside of jit, for NaN or rows that contradict each
+        other.
     """
     check_axes(mesh, axes, prior.mean.shape)
     rows = constraint.operator
-    require(isinstance(rows, Rows), "Rows", type(rows).__name__, "use condition_balance for a law")
+    require(
+        isinstance(rows, Rows),
+        "Rows",
+        type(rows).__name__,
+        "use condition_balance for a law",
+    )
     parts = prior.root.parts if isinstance(prior.root, Sum) else (prior.root,)
     require(
         all(isinstance(p, Diagonal | LowRank) for p in parts),
@@ -60,12 +71,19 @@ def condition(
     )
     found = _few_rows(prior, constraint, mesh, axes)
     if throw:
-        messages = {NOT_FINITE: NOT_FINITE_MESSAGE, CONTRADICTION: CONTRADICTION_MESSAGE}
+        messages = {
+            NOT_FINITE: NOT_FINITE_MESSAGE,
+            CONTRADICTION: CONTRADICTION_MESSAGE,
+        }
         raise_status(found["status"], messages)
     scale, whitener, order, log_det = found["gain"]
-    root = Downdate(prior.root, rows, scale, whitener, order, log_det, constraint.noise_std)
+    root = Downdate(
+        prior.root, rows, scale, whitener, order, log_det, constraint.noise_std
+    )
     posterior = Gaussian(found["mean"], root)
-    return Conditioned(posterior, found["log_evidence"], found["residual"], found["status"])
+    return Conditioned(
+        posterior, found["log_evidence"], found["residual"], found["status"]
+    )
 
 
 @eqx.filter_jit
@@ -79,9 +97,13 @@ def _few_rows(
         return P(None, *axes) if isinstance(x, Rows | LowRank) else P(*axes)
 
     def divided(part: Any) -> LinearMap:
-        return DividedLowRank(part.vectors, named) if isinstance(part, LowRank) else part
+        return (
+            DividedLowRank(part.vectors, named) if isinstance(part, LowRank) else part
+        )
 
-    def on_block(mean: Array, roots: tuple, rows: Array, value: Array, noise: Any) -> dict:
+    def on_block(
+        mean: Array, roots: tuple, rows: Array, value: Array, noise: Any
+    ) -> dict:
         parts = tuple(divided(part) for part in roots)
         own = Gaussian(mean, parts[0] if len(parts) == 1 else Sum(*parts))
         law = LinearConstraint(DividedRows(rows, named), value, noise)
@@ -101,4 +123,6 @@ def _few_rows(
     out = {"mean": P(*axes), "gain": whole, "log_evidence": whole, "residual": whole}
     in_specs = P(*axes), tuple(place(p) for p in roots), place(rows), whole, whole
     found = by_device(on_block, mesh, in_specs, out | {"status": whole})
-    return found(prior.mean, roots, rows.weights, constraint.value, constraint.noise_std)
+    return found(
+        prior.mean, roots, rows.weights, constraint.value, constraint.noise_std
+    )

@@ -1,14 +1,15 @@
-"""Finite volumes with the grid divided among devices: blocks that exchange their outermost cells.
+"""Finite volumes with the grid divided among devices: blocks that exchange their
+outermost cells.
 
-The functions of `physcon.fv` run on each block as they are. A block's side is a `Seam`: its ghost
-cells are the neighbour's cells (`ppermute`), on the outermost blocks the physical ones. The time
-step is common (`pmax`). Per tendency two messages cross each seam, as wide as the reconstruction's
-stencil.
+The functions of `physcon.fv` run on each block as they are. A block's side is a `Seam`:
+its ghost cells are the neighbour's cells (`ppermute`), on the outermost blocks the
+physical ones. The time step is common (`pmax`). Per tendency two messages cross each
+seam, as wide as the reconstruction's stencil.
 
-A law, source or event that holds arrays over the grid has a method ``on_block(cut)`` that returns
-it with each of them cut, as `physcon.fv.Advection` does; other sources, and Riemann solvers, must
-act point by point, which is checked. An implicit step along a divided axis gathers four numbers of
-each line and block.
+A law, source or event that holds arrays over the grid has a method ``on_block(cut)``
+that returns it with each of them cut, as `physcon.fv.Advection` does; other sources,
+and Riemann solvers, must act point by point, which is checked. An implicit step along a
+divided axis gathers four numbers of each line and block.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,8 +24,8 @@ from jax.sharding import PartitionSpec as P
 
 from physcon import fv
 from physcon._checks import require
-from physcon._linalg import cast
 from physcon._mesh import Axes, by_device, check_axes, raise_status
+from physcon._numerics.float64 import cast
 from physcon._typing import Array, ArrayLike, Float, PyTree
 from physcon.boundary import Boundary, Seam
 from physcon.fv.semidiscrete import DEFAULT, Source
@@ -50,8 +51,8 @@ def tendency(
         mesh: of devices; the caller's.
         axes: per grid axis the mesh axis that divides it, or None.
 
-    Raises: ValueError for a grid that the devices don't divide evenly, or blocks narrower than the
-        stencil.
+    Raises: ValueError for a grid that the devices don't divide evenly, or blocks
+        narrower than the stencil.
     """
     problem = fv.Problem(law, grid, boundary, scheme, source)
     t = jnp.asarray(t, u.dtype)
@@ -78,14 +79,18 @@ def solve(
     loop: str = "while",
     throw: bool = True,
 ) -> fv.Solution:
-    """`physcon.fv.solve` with the grid divided: the same steps, equal to it up to rounding.
+    """`physcon.fv.solve` with the grid divided: the same steps, equal to it up to
+    rounding.
 
     Args: `mesh` and `axes` as in `tendency`, all others as in `physcon.fv.solve`.
 
-    Raises: ValueError as `tendency`; RuntimeError under `throw`, outside of jit, for a failure.
+    Raises: ValueError as `tendency`; RuntimeError under `throw`, outside of jit, for a
+        failure.
     """
     problem = fv.Problem(law, grid, boundary, scheme, source)
-    clock = {"times": times, "start": start, "cfl": cfl} | ({} if dt is None else {"dt": dt})
+    clock = {"times": times, "start": start, "cfl": cfl} | (
+        {} if dt is None else {"dt": dt}
+    )
     clock = {name: jnp.asarray(x, u.dtype) for name, x in clock.items()}
     limits = {"max_steps": max_steps, "loop": loop, "stop": stop}
     out = P(None, None, *axes), P(), P(), P()
@@ -102,7 +107,9 @@ def solve(
     happened = None if event is None else fv.Event(*found[4])
     solution = fv.Solution(clock["times"], *found[:4], event=happened)
     if throw:
-        raise_status(solution.status, {k: m for k, m in fv.STATUS.items() if k not in (0, 5)})
+        raise_status(
+            solution.status, {k: m for k, m in fv.STATUS.items() if k not in (0, 5)}
+        )
     return solution
 
 
@@ -111,7 +118,9 @@ def _tendency(problem: fv.Problem, u: Array, t: Array) -> Array:
 
 
 def _solve(problem: fv.Problem, u: Array, **settings: Any) -> tuple[PyTree, ...]:
-    found = fv.solve(u, *problem.parts(), source=problem.source, throw=False, **settings)
+    found = fv.solve(
+        u, *problem.parts(), source=problem.source, throw=False, **settings
+    )
     results = found.u, found.steps, found.status, found.t
     if found.event is None:
         return results
@@ -131,14 +140,27 @@ def _divided(
 ) -> PyTree:
     """``fn(problem, u, **numbers, **settings)`` on every block."""
     grid, shape = problem.grid, problem.grid.shape
-    require(u.shape[1:] == shape, f"a state (channels, *{shape})", u.shape, "batch with jax.vmap")
+    require(
+        u.shape[1:] == shape,
+        f"a state (channels, *{shape})",
+        u.shape,
+        "batch with jax.vmap",
+    )
     check_axes(mesh, axes, shape)
-    axes = tuple(k if k and mesh.shape[k] > 1 else None for k in axes)  # no seam with itself
-    blocks = tuple(n // (mesh.shape[k] if k else 1) for n, k in zip(shape, axes, strict=True))
-    spacings = tuple(P(k) if h.ndim else P() for h, k in zip(grid.spacings, axes, strict=True))
+    axes = tuple(
+        k if k and mesh.shape[k] > 1 else None for k in axes
+    )  # no seam with itself
+    blocks = tuple(
+        n // (mesh.shape[k] if k else 1) for n, k in zip(shape, axes, strict=True)
+    )
+    spacings = tuple(
+        P(k) if h.ndim else P() for h, k in zip(grid.spacings, axes, strict=True)
+    )
     lengths = (grid.coordinates, grid.spacings), (tuple(P(k) for k in axes), spacings)
     law, _, boundary, scheme = problem.parts()
-    arrays, static = eqx.partition((law, boundary, scheme, problem.source, numbers), eqx.is_array)
+    arrays, static = eqx.partition(
+        (law, boundary, scheme, problem.source, numbers), eqx.is_array
+    )
 
     def on_block(u: Array, lengths: PyTree, arrays: PyTree) -> PyTree:
         law, boundary, scheme, source, numbers = eqx.combine(arrays, static)
@@ -150,17 +172,23 @@ def _divided(
         law, source, numbers = (_restricted(x, cut) for x in (law, source, numbers))
         if any(axes) and not _knows(scheme.riemann):
             _check_riemann(scheme.riemann, law, u)
-        return fn(fv.Problem(law, block, sides, scheme, source), u, **numbers, **settings)
+        return fn(
+            fv.Problem(law, block, sides, scheme, source), u, **numbers, **settings
+        )
 
     in_specs = P(None, *axes), lengths[1], P()
     return by_device(on_block, mesh, in_specs, out_specs)(u, lengths[0], arrays)
 
 
 def _check_riemann(riemann: Any, law: Any, u: Array) -> None:
-    """A flux that takes, say, the largest speed of all faces would take that of its block."""
+    """A flux that takes, say, the largest speed of all faces would take that of its
+    block.
+    """
     law = law.hyperbolic if isinstance(law, fv.Mixed) else law
     if isinstance(law, fv.Law):
-        faces = jax.ShapeDtypeStruct((u.shape[0], u.shape[1] + 1, *u.shape[2:]), u.dtype)
+        faces = jax.ShapeDtypeStruct(
+            (u.shape[0], u.shape[1] + 1, *u.shape[2:]), u.dtype
+        )
         flux: Any = partial(cast(law, u.dtype).numerical_flux, riemann)
         check_pointwise("a law with a Riemann solver", flux, faces, faces)
 
@@ -168,8 +196,8 @@ def _check_riemann(riemann: Any, law: Any, u: Array) -> None:
 class _Cut:
     """This device's part of an array over the whole grid, space axes last.
 
-    Along an axis of n cells the array has n entries, n + 1 (faces) or n + 2 (with a cell beyond
-    either side); the part has as many more than the block.
+    Along an axis of n cells the array has n entries, n + 1 (faces) or n + 2 (with a
+    cell beyond either side); the part has as many more than the block.
     """
 
     def __init__(self, whole: tuple[int, ...], block: tuple[int, ...], axes: Axes):
@@ -200,7 +228,9 @@ def _nodes(module: Any) -> list[Any]:
 
 def _restricted(module: Any, cut: _Cut) -> Any:
     """A law, source or event, with every part that knows how cut to this block."""
-    return jax.tree.map(lambda n: n.on_block(cut) if _knows(n) else n, module, is_leaf=_knows)
+    return jax.tree.map(
+        lambda n: n.on_block(cut) if _knows(n) else n, module, is_leaf=_knows
+    )
 
 
 def _seams(boundary: Boundary, cut: _Cut) -> Boundary:

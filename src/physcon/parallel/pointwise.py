@@ -1,7 +1,8 @@
 """Whether a function of a field acts point by point, read off its program.
 
-Only such a function may be handed the block of one device. The whole field's shape must pass
-through every operation: slices, sums, shifts and scans along space lose it or are named here.
+Only such a function may be handed the block of one device. The whole field's shape must
+pass through every operation: slices, sums, shifts and scans along space lose it or are
+named here.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,11 +14,21 @@ from physcon._checks import require
 from physcon._typing import Shape
 
 #: Parts of the names of operations that mix or tell apart the points of an axis.
-_MIXING = ("cum", "sort", "rev", "fft", "conv_general", "reduce_window", "_solve", "random_bits")
+_MIXING = (
+    "cum",
+    "sort",
+    "rev",
+    "fft",
+    "conv_general",
+    "reduce_window",
+    "_solve",
+    "random_bits",
+)
 
 
 def check_pointwise(what: str, fn: Callable[..., Any], u: Any, *rest: Any) -> None:
-    """Raise ValueError unless ``fn(u, *rest)`` acts point by point, as far as its program shows.
+    """Raise ValueError unless ``fn(u, *rest)`` acts point by point, as far as its
+    program shows.
 
     Arguments are arrays, or their shapes.
     """
@@ -54,9 +65,13 @@ def _equations(jaxpr: Any) -> Iterator[Any]:
 def _keeps(equation: Any, space: Shape) -> bool:
     """Whether each point of a result comes from the same point of the arguments."""
     name, params = equation.primitive.name, equation.params
-    shapes = [getattr(x.aval, "shape", ()) for x in (*equation.invars, *equation.outvars)]
+    shapes = [
+        getattr(x.aval, "shape", ()) for x in (*equation.invars, *equation.outvars)
+    ]
     inputs, outputs = shapes[: len(equation.invars)], shapes[len(equation.invars) :]
-    if name == "iota" or (name == "concatenate" and not any(_contains(s, space) for s in inputs)):
+    if name == "iota" or (
+        name == "concatenate" and not any(_contains(s, space) for s in inputs)
+    ):
         # Coordinates made from u.shape would be those of the block.
         return outputs[0][params["dimension"]] not in space
     if not any(_contains(shape, space) for shape in shapes):

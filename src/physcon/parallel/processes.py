@@ -10,7 +10,8 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-#: Processes that are done wait this long for the others; a lost one is noticed by its silence.
+#: Processes that are done wait this long for the others; a lost one is noticed by its
+#: silence.
 PATIENCE = 7 * 24 * 3600
 #: Seconds without a sign of life after which a process counts as ended.
 SILENCE = 30
@@ -19,9 +20,12 @@ _STATUS = re.compile("[A-Z_]+: ")
 
 
 def start(
-    coordinator: str | None = None, processes: int | None = None, process_id: int | None = None
+    coordinator: str | None = None,
+    processes: int | None = None,
+    process_id: int | None = None,
 ) -> None:
-    """Join this process to the others, before anything else of JAX runs (`jax.distributed`).
+    """Join this process to the others, before anything else of JAX runs
+    (`jax.distributed`).
 
     Args:
         coordinator: address of process 0, ``"host:port"``; it binds this one address.
@@ -42,13 +46,15 @@ def start(
 
 @contextmanager
 def ending_together() -> Iterator[None]:
-    """If another process has ended, or this one fails alone, end this one at once with the reason:
-    the others notice. Errors that all processes raise alike (of the input, of the numbers) pass.
+    """If another process has ended, or this one fails alone, end this one at once with
+    the reason: the others notice. Errors that all processes raise alike (of the input,
+    of the numbers) pass.
     """
     try:
         yield
     except (jax.errors.JaxRuntimeError, ValueError, OSError) as error:
-        # A lost connection is a ValueError where an array is fetched, as is a full disk in orbax.
+        # A lost connection is a ValueError where an array is fetched, as is a full disk
+        # in orbax.
         alike = isinstance(error, ValueError) and not _STATUS.match(str(error))
         if jax.process_count() == 1 or alike:
             raise

@@ -1,11 +1,14 @@
-"""Spectral convolution of a field that is divided among devices, and the FNO built on it.
+"""Spectral convolution of a field that is divided among devices, and the FNO built on
+it.
 
-The last axis is whole on every device (slabs: one axis divided; pencils in 3-D: two). From the last
-axis to the first: transform a whole axis and keep its low modes; a divided one is made whole by one
-`all_to_all`, which divides the kept modes of the next axis instead. The mixing of modes is local,
-and the way back is the same in reverse. Only kept modes are ever sent.
+The last axis is whole on every device (slabs: one axis divided; pencils in 3-D: two).
+From the last axis to the first: transform a whole axis and keep its low modes; a
+divided one is made whole by one `all_to_all`, which divides the kept modes of the next
+axis instead. The mixing of modes is local, and the way back is the same in reverse.
+Only kept modes are ever sent.
 
-Source: the transpose algorithm (Grama et al., Introduction to Parallel Computing, 2003, sec. 13.3).
+Source: the transpose algorithm (Grama et al., Introduction to Parallel Computing, 2003,
+sec. 13.3).
 """
 
 import dataclasses
@@ -26,12 +29,14 @@ from physcon.operators.spectral import Modes, Weights, check_modes, lowest, mix,
 def spectral_conv(
     weights: Weights, u: Float[Array, "c *x"], *, mesh: Mesh, axes: Axes
 ) -> Float[Array, "o *x"]:
-    """`physcon.operators.spectral_conv` with the field divided: equal to it up to rounding.
+    """`physcon.operators.spectral_conv` with the field divided: equal to it up to
+    rounding.
 
     Args:
         axes: per space axis the mesh axis that divides it; None for the last one.
 
-    Raises: ValueError for a divided last axis, or one that the devices don't divide evenly.
+    Raises: ValueError for a divided last axis, or one that the devices don't divide
+        evenly.
     """
     _check(u, mesh, axes)
     field = P(None, *axes)
@@ -42,14 +47,20 @@ def spectral_conv(
     return by_device(on_block, mesh, (P(), field), field)(weights, u)
 
 
-def fno(model: FNO, u: Float[Array, "i *x"], *, mesh: Mesh, axes: Axes) -> Float[Array, "o *x"]:
+def fno(
+    model: FNO, u: Float[Array, "i *x"], *, mesh: Mesh, axes: Axes
+) -> Float[Array, "o *x"]:
     """``model(u)`` with the field divided among devices, equal to it up to rounding.
 
-    Args: as in `spectral_conv`. Raises: the same, and ValueError for a model that pads its field.
+    Args: as in `spectral_conv`. Raises: the same, and ValueError for a model that pads
+        its field.
     """
     _check(u, mesh, axes)
     require(
-        not any(model.padding), "a model without padding", model.padding, "pad the field itself"
+        not any(model.padding),
+        "a model without padding",
+        model.padding,
+        "pad the field itself",
     )
     u = u if model.inputs is None else model.inputs.encode(u)
     u = with_coordinates(u) if model.coordinates else u
@@ -66,7 +77,12 @@ def fno(model: FNO, u: Float[Array, "i *x"], *, mesh: Mesh, axes: Axes) -> Float
 
 def _check(u: Array, mesh: Mesh, axes: Axes) -> None:
     check_axes(mesh, axes, u.shape[1:])
-    require(axes[-1] is None, "None for the last axis", axes, "divide the other axes: slab, pencil")
+    require(
+        axes[-1] is None,
+        "None for the last axis",
+        axes,
+        "divide the other axes: slab, pencil",
+    )
 
 
 def _convolve(weights: Weights, u: Array, axes: Axes) -> Array:
@@ -90,7 +106,9 @@ def _convolve(weights: Weights, u: Array, axes: Axes) -> Array:
 
 
 def _own_modes(weights: Array, axes: Axes) -> Array:
-    """The weights of this device's modes, of which axis k + 1 is divided as the field's axis k."""
+    """The weights of this device's modes, of which axis k + 1 is divided as the field's
+    axis k.
+    """
     for k, name in enumerate(axes[:-1]):
         if name is not None:
             axis = weights.ndim - len(axes) + k + 1
@@ -98,7 +116,9 @@ def _own_modes(weights: Array, axes: Axes) -> Array:
             extra = share * _devices(name) - weights.shape[axis]
             widths = [(0, extra if a == axis else 0) for a in range(weights.ndim)]
             start = jax.lax.axis_index(name) * share
-            weights = jax.lax.dynamic_slice_in_dim(jnp.pad(weights, widths), start, share, axis)
+            weights = jax.lax.dynamic_slice_in_dim(
+                jnp.pad(weights, widths), start, share, axis
+            )
     return weights
 
 

@@ -16,5 +16,6 @@ from physcon.problems.stefan import Stefan as Stefan
 
 #: The families of Hansen et al. (2023) by name.
 PROBLEMS: dict[str, type[Problem]] = {
-    family.settings.name: family for family in (Heat, PorousMedium, Stefan, Advection, Burgers)
+    family.settings.name: family
+    for family in (Heat, PorousMedium, Stefan, Advection, Burgers)
 }

@@ -1,11 +1,19 @@
-"""Linear advection u_t + a u_x = 0: a jump that moves with the flow and leaves the domain."""
+"""Linear advection u_t + a u_x = 0: a jump that moves with the flow and leaves the
+domain.
+"""
 
 from typing import ClassVar
 
 import jax.numpy as jnp
 
 from physcon._typing import Array, ArrayLike, Float, Scalar
-from physcon.problems.problem import Problem, Settings, checked_parameter, coordinates, nonnegative
+from physcon.problems.problem import (
+    Problem,
+    Settings,
+    checked_parameter,
+    coordinates,
+    nonnegative,
+)
 
 
 class Advection(Problem):
@@ -13,9 +21,11 @@ class Advection(Problem):
 
     Shapes: a scalar, a > 0 (speed).
 
-    Raises: ValueError for a outside (0, ∞); at run time for a traced a under ``throw=True``.
+    Raises: ValueError for a outside (0, ∞); at run time for a traced a under
+        ``throw=True``.
 
-    Source: Hansen et al. (2023), linear advection, a in [1, 5]; step and mass as in their code.
+    Source: Hansen et al. (2023), linear advection, a in [1, 5]; step and mass as in
+        their code.
 
     >>> Advection(a=1.0).solution(0.1, jnp.array([0.5, 0.7])).tolist()
     [1.0, 0.0]
@@ -48,10 +58,14 @@ class Advection(Problem):
         return jnp.minimum(x, self.front(t))
 
     def mass(self, t: ArrayLike) -> Float[Array, "..."]:
-        """min(1/2 + a t, 1): the inflow F(t, 0) = a until the jump leaves at t = 1 / (2 a)."""
+        """min(1/2 + a t, 1): the inflow F(t, 0) = a until the jump leaves at t = 1 / (2
+        a).
+        """
         return jnp.minimum(self.front(t), 1.0)
 
-    def flux(self, u: Float[Array, "*s"], u_x: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    def flux(
+        self, u: Float[Array, "*s"], u_x: Float[Array, "*s"]
+    ) -> Float[Array, "*s"]:
         """F = a u."""
         return self.a * u
 

@@ -1,4 +1,6 @@
-"""A rod insulated on the left and heated on the right: u_t = k u_xx with two Neumann conditions."""
+"""A rod insulated on the left and heated on the right: u_t = k u_xx with two Neumann
+conditions.
+"""
 
 import equinox as eqx
 import jax
@@ -12,17 +14,19 @@ _TERMS = 128
 
 
 class HeatedRod(eqx.Module):
-    """u_t = k u_xx on [0, 1], u_x(t, 0) = 0, u_x(t, 1) = U sin(π t), u(0, x) = cos(w π x).
+    """u_t = k u_xx on [0, 1], u_x(t, 0) = 0, u_x(t, 1) = U sin(π t), u(0, x) = cos(w π
+    x).
 
-    With g = U sin(π t) and P = x⁴/24 - x²/12, the remainder z = u - g x²/2 - (g'/k) P obeys
-    homogeneous conditions and z_t = k z_xx + (k g - g'/6) - (g''/k) P: its cosine coefficients are
-    known in closed form, λ_n = k n² π². They fall as n⁻⁶, beside those of the initial state, which
-    fall as n⁻² exp(-λ_n t): accurate for k t > 1e-4, not at t = 0.
+    With g = U sin(π t) and P = x⁴/24 - x²/12, the remainder z = u - g x²/2 - (g'/k) P
+    obeys homogeneous conditions and z_t = k z_xx + (k g - g'/6) - (g''/k) P: its cosine
+    coefficients are known in closed form, λ_n = k n² π². They fall as n⁻⁶, beside those
+    of the initial state, which fall as n⁻² exp(-λ_n t): accurate for k t > 1e-4, not at
+    t = 0.
 
     Shapes: all attributes are scalars.
 
-    Source: the example of Saad et al., ICLR 2023 (k = 0.01, U = 5, w in [2.01, 3.99]); solution
-    derived here.
+    Source: the example of Saad et al., ICLR 2023 (k = 0.01, U = 5, w in [2.01, 3.99]);
+    solution derived here.
     """
 
     w: Scalar
@@ -45,8 +49,14 @@ class HeatedRod(eqx.Module):
         """u(t, x) at one time."""
         n = jnp.arange(_TERMS, dtype=x.dtype)
         rate, u, k = self.k * (n * jnp.pi) ** 2, self.amplitude, self.k
-        cosine, sine, decay = jnp.cos(jnp.pi * t), jnp.sin(jnp.pi * t), jnp.exp(-rate * t)
-        start = 0.5 * (jnp.sinc(self.w - n) + jnp.sinc(self.w + n))  # ∫ cos(w π x) cos(n π x)
+        cosine, sine, decay = (
+            jnp.cos(jnp.pi * t),
+            jnp.sin(jnp.pi * t),
+            jnp.exp(-rate * t),
+        )
+        start = 0.5 * (
+            jnp.sinc(self.w - n) + jnp.sinc(self.w + n)
+        )  # ∫ cos(w π x) cos(n π x)
         sign = jnp.asarray((-1.0) ** np.arange(_TERMS), x.dtype)
         quartic = jnp.where(n == 0, -7 / 360, -sign / (jnp.maximum(n, 1) * jnp.pi) ** 4)
         # ∫ exp(-λ (t - s)) g''(s) ds
@@ -57,10 +67,14 @@ class HeatedRod(eqx.Module):
         z = z.at[1:].multiply(2.0)
         waves = jnp.cos(jnp.pi * x[:, None] * n[None, :])
         series = jnp.matmul(waves, z, precision="highest")
-        lifted = 0.5 * u * sine * x**2 + u * jnp.pi * cosine / k * (x**4 / 24 - x**2 / 12)
+        lifted = 0.5 * u * sine * x**2 + u * jnp.pi * cosine / k * (
+            x**4 / 24 - x**2 / 12
+        )
         return series + lifted
 
     def boundary(self, t: Float[Array, "*t"]) -> Boundary:
-        """The conditions at a time, or at a row of times (values along a trailing time axis)."""
+        """The conditions at a time, or at a row of times (values along a trailing time
+        axis).
+        """
         flux = self.amplitude * jnp.sin(jnp.pi * t)
         return Boundary((Neumann(jnp.zeros_like(flux)), Neumann(flux)))

@@ -5,21 +5,30 @@ from typing import ClassVar
 import jax.numpy as jnp
 
 from physcon._typing import Array, ArrayLike, Float, Scalar
-from physcon.problems.problem import Problem, Settings, checked_parameter, coordinates, nonnegative
+from physcon.problems.problem import (
+    Problem,
+    Settings,
+    checked_parameter,
+    coordinates,
+    nonnegative,
+)
 
 
 class Burgers(Problem):
-    """u_t + (u²/2)_x = 0 on [-1, 1], u(0, x) = -a x on [-1, 0] and 0 beyond, u(t, -1) = a.
+    """u_t + (u²/2)_x = 0 on [-1, 1], u(0, x) = -a x on [-1, 0] and 0 beyond, u(t, -1) =
+    a.
 
-    The ramp's foot stays at 0 and its head moves with speed a; they meet at t = 1/a, where the wave
-    of height a breaks into a shock of speed a/2. It leaves the domain at t = 3/a.
+    The ramp's foot stays at 0 and its head moves with speed a; they meet at t = 1/a,
+    where the wave of height a breaks into a shock of speed a/2. It leaves the domain at
+    t = 3/a.
 
     Shapes: a scalar, a > 0 (height of the wave).
 
-    Raises: ValueError for a outside (0, ∞); at run time for a traced a under ``throw=True``.
+    Raises: ValueError for a outside (0, ∞); at run time for a traced a under
+        ``throw=True``.
 
-    Source: Hansen et al. (2023), Burgers' equation, a in [1, 4]; LeVeque, Numerical Methods for
-    Conservation Laws (1992), ch. 3 (breaking time, shock speed).
+    Source: Hansen et al. (2023), Burgers' equation, a in [1, 4]; LeVeque, Numerical
+    Methods for Conservation Laws (1992), ch. 3 (breaking time, shock speed).
 
     >>> Burgers(a=1.0).solution(0.5, jnp.array([-0.75, -0.25, 0.25])).tolist()
     [1.0, 0.5, 0.0]
@@ -47,31 +56,39 @@ class Burgers(Problem):
         return 1 / self.a
 
     def solution(self, t: ArrayLike, x: ArrayLike) -> Float[Array, "..."]:
-        """Before breaking a clip(-x / (1 - a t), 0, 1); after it a for x <= s(t), else 0."""
+        """Before breaking a clip(-x / (1 - a t), 0, 1); after it a for x <= s(t), else
+        0.
+        """
         t, x = coordinates(t, x)
         width, broken = self._ramp(t)
         ramp = jnp.clip(-x / width, 0.0, 1.0)
         return self.a * jnp.where(broken, (x <= self.front(t)).astype(x.dtype), ramp)
 
     def primitive(self, t: ArrayLike, x: ArrayLike) -> Float[Array, "..."]:
-        """Plateau a (min(x, -w) + 1), plus a (w² - x²) / (2 w) on the ramp [-w, 0], w = 1 - a t.
+        """Plateau a (min(x, -w) + 1), plus a (w² - x²) / (2 w) on the ramp [-w, 0], w =
+        1 - a t.
 
         After breaking a (min(x, s) + 1).
         """
         t, x = coordinates(t, x)
         width, broken = self._ramp(t)
         on_ramp = jnp.clip(x, -width, 0.0)
-        ramp = jnp.minimum(x, -width) + 0.5 * (width + on_ramp) * (width - on_ramp) / width
+        ramp = (
+            jnp.minimum(x, -width) + 0.5 * (width + on_ramp) * (width - on_ramp) / width
+        )
         return self.a * (1 + jnp.where(broken, jnp.minimum(x, self.front(t)), ramp))
 
     def mass(self, t: ArrayLike) -> Float[Array, "..."]:
-        """min(a (1 + a t) / 2, 2 a): a/2 at first, inflow F(t, -1) = a²/2 until the shock leaves.
+        """min(a (1 + a t) / 2, 2 a): a/2 at first, inflow F(t, -1) = a²/2 until the
+        shock leaves.
 
         The published code has no such end: its mass is too large for a > 3, t > 3/a.
         """
         return jnp.minimum(0.5 * self.a * (1 + self.a * nonnegative(t)), 2 * self.a)
 
-    def flux(self, u: Float[Array, "*s"], u_x: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    def flux(
+        self, u: Float[Array, "*s"], u_x: Float[Array, "*s"]
+    ) -> Float[Array, "*s"]:
         """F = u² / 2."""
         return 0.5 * u**2
 

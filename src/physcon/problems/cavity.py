@@ -1,8 +1,10 @@
-"""Lid-driven cavity: ω_t + u·∇ω = ν Δω, -Δψ = ω, u = (ψ_y, -ψ_x), no slip on four walls.
+"""Lid-driven cavity: ω_t + u·∇ω = ν Δω, -Δψ = ω, u = (ψ_y, -ψ_x), no slip on four
+walls.
 
-Vorticity and stream function at the nodes of an n × n grid, central differences, wall vorticity by
-Thom's formula, the Poisson equation solved in its eigenvectors (sines), four-stage Runge-Kutta:
-second order in space. ψ = 0 on the walls; only the lid, at y = 1, moves.
+Vorticity and stream function at the nodes of an n × n grid, central differences, wall
+vorticity by Thom's formula, the Poisson equation solved in its eigenvectors (sines),
+four-stage Runge-Kutta: second order in space. ψ = 0 on the walls; only the lid, at y =
+1, moves.
 
 Source: E and Liu, J. Comput. Phys. 124 (1996) 368, sec. 2: Thom's formula with explicit
 Runge-Kutta steps.
@@ -22,11 +24,12 @@ _SWIRLS = 3
 
 
 class LidDrivenCavity(eqx.Module):
-    """Flow in the unit square below a lid with velocity U 16 x² (1 - x)²; Re = 1 / ν for U = 1.
+    """Flow in the unit square below a lid with velocity U 16 x² (1 - x)²; Re = 1 / ν
+    for U = 1.
 
-    It begins with ψ = U 16 x² (1 - x)² (y³ - y²) + Σ a_pq φ_p(x) φ_q(y), φ_p = sin(πx) sin(pπx),
-    which moves with the walls: nothing is singular, neither at the start nor in the corners, and
-    the initial vorticity knows the lid.
+    It begins with ψ = U 16 x² (1 - x)² (y³ - y²) + Σ a_pq φ_p(x) φ_q(y), φ_p = sin(πx)
+    sin(pπx), which moves with the walls: nothing is singular, neither at the start nor
+    in the corners, and the initial vorticity knows the lid.
 
     Shapes: lid and viscosity are scalars; swirls ``(p, q)``.
     """
@@ -37,7 +40,9 @@ class LidDrivenCavity(eqx.Module):
 
     @classmethod
     def sample(cls, key: PRNGKeyArray, viscosity: ArrayLike = 0.01):
-        """U uniform in [0.5, 1.5], a_pq ~ 0.2 N(0, (p² + q²)⁻²) (the article gives neither)."""
+        """U uniform in [0.5, 1.5], a_pq ~ 0.2 N(0, (p² + q²)⁻²) (the article gives
+        neither).
+        """
         lid_key, key = jax.random.split(key)
         swirls = swirl_std() * jax.random.normal(key, (_SWIRLS, _SWIRLS))
         lid = jax.random.uniform(lid_key, (), float, 0.5, 1.5)
@@ -47,14 +52,22 @@ class LidDrivenCavity(eqx.Module):
         """U 16 x² (1 - x)²."""
         return self.lid * 16 * (x * (1 - x)) ** 2
 
-    def stream(self, x: Float[Array, " n"], y: Float[Array, " m"]) -> Float[Array, "n m"]:
+    def stream(
+        self, x: Float[Array, " n"], y: Float[Array, " m"]
+    ) -> Float[Array, "n m"]:
         """ψ at t = 0."""
         p = jnp.pi * jnp.arange(1, _SWIRLS + 1, dtype=x.dtype)
-        in_x, in_y = (jnp.sin(jnp.pi * z)[None] * jnp.sin(p[:, None] * z[None]) for z in (x, y))
-        swirls = jnp.einsum("pi,pq,qj->ij", in_x, self.swirls, in_y, precision="highest")
+        in_x, in_y = (
+            jnp.sin(jnp.pi * z)[None] * jnp.sin(p[:, None] * z[None]) for z in (x, y)
+        )
+        swirls = jnp.einsum(
+            "pi,pq,qj->ij", in_x, self.swirls, in_y, precision="highest"
+        )
         return self.lid_velocity(x)[:, None] * (y**3 - y**2)[None] + swirls
 
-    def states(self, t: Scalar, number: int, nodes: int, refine: int = 2) -> Float[Array, "k n n"]:
+    def states(
+        self, t: Scalar, number: int, nodes: int, refine: int = 2
+    ) -> Float[Array, "k n n"]:
         """Vorticity at 0 and at `number` equal steps up to t, on ``(nodes, nodes)``.
 
         Args:
@@ -75,7 +88,9 @@ class LidDrivenCavity(eqx.Module):
 
 
 def swirl_std() -> Float[Array, "p q"]:
-    """Standard deviations of a sample's swirls, 0.2 / (p² + q²): all stir the vorticity alike."""
+    """Standard deviations of a sample's swirls, 0.2 / (p² + q²): all stir the vorticity
+    alike.
+    """
     p = jnp.arange(1.0, _SWIRLS + 1)
     return 0.2 / (p[:, None] ** 2 + p[None, :] ** 2)
 
@@ -87,13 +102,14 @@ def cavity_flow(
     interval: Scalar,
     number: int,
 ) -> Float[Array, "k n n"]:
-    """Vorticity at times 0, interval, .. number · interval in a cavity with n nodes a side.
+    """Vorticity at times 0, interval, .. number · interval in a cavity with n nodes a
+    side.
 
-    h² Σ' ω == -h Σ lid in every state (Σ' the trapezoid sum): the circulation around the walls,
-    exact for Thom's formula.
+    h² Σ' ω == -h Σ lid in every state (Σ' the trapezoid sum): the circulation around
+    the walls, exact for Thom's formula.
 
-    Shapes: inner ``(n - 2, n - 2)``, the initial vorticity inside; lid ``(n,)``, its velocity, zero
-    in the corners; result ``(number + 1, n, n)``.
+    Shapes: inner ``(n - 2, n - 2)``, the initial vorticity inside; lid ``(n,)``, its
+    velocity, zero in the corners; result ``(number + 1, n, n)``.
     """
     h = 1 / (lid.shape[0] - 1)
     speed = jnp.maximum(jnp.max(jnp.abs(lid)), _speed(inner, lid))
@@ -135,12 +151,16 @@ def stream_function(inner: Float[Array, "m m"]) -> Float[Array, "n n"]:
     sines, eigenvalues = _sines(inner.shape[0])
     s = jnp.asarray(sines, inner.dtype)
     modes = jnp.einsum("ij,jk,kl->il", s, inner, s, precision="highest")
-    modes = modes / jnp.asarray(eigenvalues[:, None] + eigenvalues[None, :], inner.dtype)
+    modes = modes / jnp.asarray(
+        eigenvalues[:, None] + eigenvalues[None, :], inner.dtype
+    )
     return jnp.pad(jnp.einsum("ij,jk,kl->il", s, modes, s, precision="highest"), 1)
 
 
 def vorticity(psi: Float[Array, "n n"], lid: Float[Array, " n"]) -> Float[Array, "n n"]:
-    """-Δ_h ψ inside; on a wall that moves with u, Thom's -2 (ψ_1 ± h u) / h²; 0 in the corners."""
+    """-Δ_h ψ inside; on a wall that moves with u, Thom's -2 (ψ_1 ± h u) / h²; 0 in the
+    corners.
+    """
     h = 1 / (psi.shape[0] - 1)
     w = jnp.pad(-_laplacian(psi, h), 1)
     near, moved = -2 / h**2 * psi, -2 / h * lid[1:-1]
@@ -148,7 +168,9 @@ def vorticity(psi: Float[Array, "n n"], lid: Float[Array, " n"]) -> Float[Array,
     return w.at[1:-1, 0].set(near[1:-1, 1]).at[1:-1, -1].set(near[1:-1, -2] + moved)
 
 
-def velocity(psi: Float[Array, "n n"], lid: Float[Array, " n"]) -> Float[Array, "2 n n"]:
+def velocity(
+    psi: Float[Array, "n n"], lid: Float[Array, " n"]
+) -> Float[Array, "2 n n"]:
     """(ψ_y, -ψ_x) inside, the walls' velocity on them."""
     psi_x, psi_y = _gradient(psi, 1 / (psi.shape[0] - 1))
     u = jnp.pad(jnp.stack([psi_y, -psi_x]), ((0, 0), (1, 1), (1, 1)))
@@ -160,7 +182,9 @@ def _speed(inner: Array, lid: Array) -> Scalar:
 
 
 def _gradient(f: Array, h: float) -> tuple[Array, Array]:
-    return (f[2:, 1:-1] - f[:-2, 1:-1]) / (2 * h), (f[1:-1, 2:] - f[1:-1, :-2]) / (2 * h)
+    return (f[2:, 1:-1] - f[:-2, 1:-1]) / (2 * h), (f[1:-1, 2:] - f[1:-1, :-2]) / (
+        2 * h
+    )
 
 
 def _laplacian(f: Array, h: float) -> Array:
@@ -170,7 +194,9 @@ def _laplacian(f: Array, h: float) -> Array:
 
 @lru_cache(maxsize=16)
 def _sines(m: int) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvectors, orthonormal and symmetric, and eigenvalues of -d²/dx² on m inner nodes."""
+    """Eigenvectors, orthonormal and symmetric, and eigenvalues of -d²/dx² on m inner
+    nodes.
+    """
     k = np.arange(1, m + 1)
     sines = np.sqrt(2 / (m + 1)) * np.sin(np.pi * np.outer(k, k) / (m + 1))
     return sines, (2 - 2 * np.cos(np.pi * k / (m + 1))) * (m + 1) ** 2

@@ -6,7 +6,13 @@ from typing import ClassVar
 import jax.numpy as jnp
 
 from physcon._typing import Array, ArrayLike, Float, Scalar
-from physcon.problems.problem import Problem, Settings, checked_parameter, coordinates, nonnegative
+from physcon.problems.problem import (
+    Problem,
+    Settings,
+    checked_parameter,
+    coordinates,
+    nonnegative,
+)
 
 
 class Heat(Problem):
@@ -14,10 +20,12 @@ class Heat(Problem):
 
     Shapes: k scalar, k > 0 (conductivity).
 
-    Raises: ValueError for k outside (0, ∞); at run time for a traced k under ``throw=True``.
+    Raises: ValueError for k outside (0, ∞); at run time for a traced k under
+        ``throw=True``.
 
-    Source: Hansen et al. (2023), the diffusion equation of the GPME family, k in [1, 5]. The
-    published code interpolates a 512-point spectral solution linearly; here it is exact.
+    Source: Hansen et al. (2023), the diffusion equation of the GPME family, k in [1,
+    5]. The published code interpolates a 512-point spectral solution linearly; here it
+    is exact.
 
     >>> float(Heat(k=2.0).mass(0.5))
     0.0
@@ -46,7 +54,9 @@ class Heat(Problem):
         return jnp.exp(-self.k * t) * jnp.sin(x)
 
     def primitive(self, t: ArrayLike, x: ArrayLike) -> Float[Array, "..."]:
-        """exp(-k t) (1 - cos x), written with the half angle: no cancellation near x = 0."""
+        """exp(-k t) (1 - cos x), written with the half angle: no cancellation near x =
+        0.
+        """
         t, x = coordinates(t, x)
         return 2 * jnp.exp(-self.k * t) * jnp.sin(0.5 * x) ** 2
 
@@ -54,6 +64,8 @@ class Heat(Problem):
         """0: the initial mass is 0, and what leaves at 2π enters at 0."""
         return jnp.zeros_like(nonnegative(t))
 
-    def flux(self, u: Float[Array, "*s"], u_x: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    def flux(
+        self, u: Float[Array, "*s"], u_x: Float[Array, "*s"]
+    ) -> Float[Array, "*s"]:
         """F = -k u_x."""
         return -self.k * u_x

@@ -1,7 +1,7 @@
 """The families' equations solved by finite volumes: a truth that needs no closed form.
 
-Laws, sides and initial averages are those of the family; nothing else of the exact solution is
-used, so that the two check each other.
+Laws, sides and initial averages are those of the family; nothing else of the exact
+solution is used, so that the two check each other.
 """
 
 from collections.abc import Callable, Sequence
@@ -37,10 +37,14 @@ class Numerical(NamedTuple):
     steps: int
 
     def at(self, k: int, x: np.ndarray) -> np.ndarray:
-        """Values at positions x at the k-th time, linear between centres and to the sides."""
+        """Values at positions x at the k-th time, linear between centres and to the
+        sides.
+        """
         u, (first, *_, last) = self.u[k], self.faces
         centres = [first, *(0.5 * (self.faces[1:] + self.faces[:-1])), last]
-        return np.interp(x, centres, [1.5 * u[0] - 0.5 * u[1], *u, 1.5 * u[-1] - 0.5 * u[-2]])
+        return np.interp(
+            x, centres, [1.5 * u[0] - 0.5 * u[1], *u, 1.5 * u[-1] - 0.5 * u[-2]]
+        )
 
     def mass(self, k: int) -> float:
         """Integral at the k-th time."""
@@ -63,9 +67,12 @@ def _heat(p: Heat) -> _Setup:
 
 
 def _porous_medium(p: PorousMedium) -> _Setup:
-    # The value at x = 0 is (m t)^(1/m); a negative trial time of an implicit stage is at rest.
+    # The value at x = 0 is (m t)^(1/m); a negative trial time of an implicit stage is
+    # at rest.
     inflow = Dirichlet(lambda t: jnp.maximum(p.m * t, 1e-30) ** (1 / p.m))
-    return _Setup(fv.PorousMedium(p.m), Boundary((inflow, Neumann(0.0))), _DIFFUSION, stiff=True)
+    return _Setup(
+        fv.PorousMedium(p.m), Boundary((inflow, Neumann(0.0))), _DIFFUSION, stiff=True
+    )
 
 
 def _stefan(p: Stefan) -> _Setup:
@@ -90,7 +97,9 @@ _SETUPS: dict[type[Problem], Callable] = {
 }
 
 
-def solve_numerically(problem: Problem, times: Sequence[float], cells: int) -> Numerical:
+def solve_numerically(
+    problem: Problem, times: Sequence[float], cells: int
+) -> Numerical:
     """Solve one member of a family on equal cells, from t = 0, in float64.
 
     Raises: ValueError for a family that has no finite-volume form here.
@@ -106,11 +115,20 @@ def solve_numerically(problem: Problem, times: Sequence[float], cells: int) -> N
         faces = np.linspace(lower, upper, cells + 1)
         u = problem.cell_averages(0.0, jnp.asarray(faces))[None]
         if stiff:
-            found = fv.solve_stiff(u, law, grid, boundary, times=times, rtol=1e-5, atol=1e-8)
+            found = fv.solve_stiff(
+                u, law, grid, boundary, times=times, rtol=1e-5, atol=1e-8
+            )
         else:
             diffusive = isinstance(law, fv.Diffusion)
             cfl = 0.9 if diffusive else 0.45
             found = fv.solve(
-                u, law, grid, boundary, scheme, times=times, cfl=cfl, max_steps=10_000_000
+                u,
+                law,
+                grid,
+                boundary,
+                scheme,
+                times=times,
+                cfl=cfl,
+                max_steps=10_000_000,
             )
         return Numerical(faces, np.asarray(found.u[:, 0]), int(found.steps))

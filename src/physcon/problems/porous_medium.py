@@ -5,7 +5,13 @@ from typing import ClassVar
 import jax.numpy as jnp
 
 from physcon._typing import Array, ArrayLike, Float, Scalar
-from physcon.problems.problem import Problem, Settings, checked_parameter, coordinates, nonnegative
+from physcon.problems.problem import (
+    Problem,
+    Settings,
+    checked_parameter,
+    coordinates,
+    nonnegative,
+)
 
 
 class PorousMedium(Problem):
@@ -13,10 +19,11 @@ class PorousMedium(Problem):
 
     Shapes: m scalar, m > 0 (degree).
 
-    Raises: ValueError for m outside (0, ∞); at run time for a traced m under ``throw=True``.
+    Raises: ValueError for m outside (0, ∞); at run time for a traced m under
+        ``throw=True``.
 
-    Source: Hansen et al. (2023), the porous medium equation of the GPME family, m in [1, 6];
-    the travelling wave is in Vázquez, The Porous Medium Equation (2007), ch. 4.
+    Source: Hansen et al. (2023), the porous medium equation of the GPME family, m in
+    [1, 6]; the travelling wave is in Vázquez, The Porous Medium Equation (2007), ch. 4.
 
     >>> PorousMedium(m=1.0).solution(0.5, jnp.array([0.0, 0.25, 0.75])).tolist()
     [0.5, 0.25, 0.0]
@@ -51,18 +58,21 @@ class PorousMedium(Problem):
         return (behind - ahead) / (self.m + 1)
 
     def mass(self, t: ArrayLike) -> Float[Array, "..."]:
-        """m^(1 + 1/m) t^(1 + 1/m) / (m + 1) for t <= 1, less what has passed x = 1 after that.
+        """m^(1 + 1/m) t^(1 + 1/m) / (m + 1) for t <= 1, less what has passed x = 1
+        after that.
 
-        Inflow: F(t, 0) = u(t, 0) = (m t)^(1/m), and the integral of (m τ)^(1/m) from 0 to t is
-        (m t)^(1 + 1/m) / (m + 1). From t = 1 the front is outside and F(t, 1) = u(t, 1) =
-        (m (t - 1))^(1/m) leaves: subtract the same integral over t - 1.
+        Inflow: F(t, 0) = u(t, 0) = (m t)^(1/m), and the integral of (m τ)^(1/m) from 0
+        to t is (m t)^(1 + 1/m) / (m + 1). From t = 1 the front is outside and F(t, 1) =
+        u(t, 1) = (m (t - 1))^(1/m) leaves: subtract the same integral over t - 1.
         """
         t = nonnegative(t)
         exponent = 1 + 1 / self.m
         entered, left = _power(self.m * t, exponent), _power(self.m * (t - 1), exponent)
         return (entered - left) / (self.m + 1)
 
-    def flux(self, u: Float[Array, "*s"], u_x: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    def flux(
+        self, u: Float[Array, "*s"], u_x: Float[Array, "*s"]
+    ) -> Float[Array, "*s"]:
         """F = -max(u, 0)^m u_x."""
         return -_power(u, self.m) * u_x
 

@@ -1,13 +1,15 @@
-"""What an equation with a known solution offers: values, averages, mass, front, residual.
+"""What an equation with a known solution offers: values, averages, mass, front,
+residual.
 
-A `Problem` is one member of a family u_t + F(u, u_x)_x = 0: it holds its parameter as an array
-leaf, so that a batch of functions is a vmap over problems, and every answer has a derivative with
-respect to the parameter.
+A `Problem` is one member of a family u_t + F(u, u_x)_x = 0: it holds its parameter as
+an array leaf, so that a batch of functions is a vmap over problems, and every answer
+has a derivative with respect to the parameter.
 
-Source: Hansen, Maddix, Alizadeh, Gupta, Mahoney, Learning Physical Models that Can Respect
-Conservation Laws (ICML 2023, arXiv 2302.11002), differential form u_t + ∇·F(u) = 0 of sec. 1 and
-the appendices on the equations. Solutions and masses are derived anew here: each docstring gives
-its derivation, on the bounded domain and also after a front has left it.
+Source: Hansen, Maddix, Alizadeh, Gupta, Mahoney, Learning Physical Models that Can
+Respect Conservation Laws (ICML 2023, arXiv 2302.11002), differential form u_t + ∇·F(u)
+= 0 of sec. 1 and the appendices on the equations. Solutions and masses are derived anew
+here: each docstring gives its derivation, on the bounded domain and also after a front
+has left it.
 """
 
 from abc import abstractmethod
@@ -20,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from physcon._checks import concrete, error_if, require, require_shape
-from physcon._linalg import float64_primal
+from physcon._numerics.float64 import float64_primal
 from physcon._typing import Array, ArrayLike, Float, Scalar
 
 
@@ -53,16 +55,19 @@ class Settings:
 class Problem(eqx.Module):
     """One equation u_t + F(u, u_x)_x = 0 on an interval, with its exact solution.
 
-    The family is described by the class attribute `settings`. Times are non-negative, and
-    arguments `t` and `x` broadcast against each other. Compile functions of a problem
-    (``jax.jit(lambda problem, t: problem.mass(t))``), not its bound methods, which JAX can't hash.
+    The family is described by the class attribute `settings`. Times are non-negative,
+    and arguments `t` and `x` broadcast against each other. Compile functions of a
+    problem (``jax.jit(lambda problem, t: problem.mass(t))``), not its bound methods,
+    which JAX can't hash.
     """
 
     settings: eqx.AbstractClassVar[Settings]
 
     @abstractmethod
     def __init__(self, parameter: ArrayLike, throw: bool = True):
-        """The member of the family with this parameter, checked as by `checked_parameter`."""
+        """The member of the family with this parameter, checked as by
+        `checked_parameter`.
+        """
 
     @abstractmethod
     def solution(self, t: ArrayLike, x: ArrayLike) -> Float[Array, "..."]:
@@ -77,11 +82,14 @@ class Problem(eqx.Module):
         """Integral of the exact solution over the domain, elementwise in t."""
 
     @abstractmethod
-    def flux(self, u: Float[Array, "*s"], u_x: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    def flux(
+        self, u: Float[Array, "*s"], u_x: Float[Array, "*s"]
+    ) -> Float[Array, "*s"]:
         """Physical flux F(u, u_x), positive along x."""
 
     def front(self, t: ArrayLike) -> Float[Array, "..."]:
-        """Position beyond which u = 0, elementwise in t; past the domain once it has left.
+        """Position beyond which u = 0, elementwise in t; past the domain once it has
+        left.
 
         Raises: ValueError for a smooth problem (``settings.has_front`` is False).
         """
@@ -95,16 +103,20 @@ class Problem(eqx.Module):
         """The value of the parameter, whatever its name."""
         return getattr(self, self.settings.parameter)
 
-    def cell_averages(self, t: ArrayLike, faces: Float[Array, " f"]) -> Float[Array, " f-1"]:
+    def cell_averages(
+        self, t: ArrayLike, faces: Float[Array, " f"]
+    ) -> Float[Array, " f-1"]:
         """Averages of the exact solution at one time over the cells between `faces`.
 
-        Their sum with the cell widths is the mass without any quadrature error, also with a front
-        inside a cell. Differences of `primitive` are formed in float64.
+        Their sum with the cell widths is the mass without any quadrature error, also
+        with a front inside a cell. Differences of `primitive` are formed in float64.
 
         Shapes: one time; f faces of f - 1 cells.
         """
         times = nonnegative(t)
-        require(times.ndim == 0, "one time", f"shape {times.shape}", "batch with jax.vmap")
+        require(
+            times.ndim == 0, "one time", f"shape {times.shape}", "batch with jax.vmap"
+        )
         leaves, structure = jax.tree.flatten(self)
         dtype = jnp.result_type(times, faces, *leaves)
         problem = jax.tree.unflatten(structure, [leaf.astype(dtype) for leaf in leaves])
@@ -113,22 +125,25 @@ class Problem(eqx.Module):
     def residual(
         self, u: Callable[[Scalar, Scalar], Scalar], t: Scalar, x: Scalar
     ) -> Float[Array, ""]:
-        """u_t + F(u, u_x)_x at one point, by forward-mode autodiff: the SoftC penalty's term.
+        """u_t + F(u, u_x)_x at one point, by forward-mode autodiff: the SoftC penalty's
+        term.
 
         Shapes: u maps two scalars to a scalar; t, x scalars: batch with `jax.vmap`.
 
-        Source: Hansen et al. (2023) penalise the mean square of this quantity at the prediction's
-        mean. Their code lets the derivatives also pass through the latent variable, which has seen
-        the target points: 7e-4 relative on their weights for m = 1. A coefficient that jumps,
-        k(u) = 1 for u >= p*, has the derivative zero there and here: the Stefan condition at the
-        front goes unseen by the penalty.
+        Source: Hansen et al. (2023) penalise the mean square of this quantity at the
+        prediction's mean. Their code lets the derivatives also pass through the latent
+        variable, which has seen the target points: 7e-4 relative on their weights for m
+        = 1. A coefficient that jumps, k(u) = 1 for u >= p*, has the derivative zero
+        there and here: the Stefan condition at the front goes unseen by the penalty.
         """
 
         def with_derivative(f: Callable, at: Scalar) -> tuple[Array, Array]:
             return jax.jvp(f, (at,), (jnp.ones_like(at),))
 
         _, u_t = with_derivative(lambda s: u(s, x), t)
-        _, flux_x = with_derivative(lambda y: self.flux(*with_derivative(lambda z: u(t, z), y)), x)
+        _, flux_x = with_derivative(
+            lambda y: self.flux(*with_derivative(lambda z: u(t, z), y)), x
+        )
         return u_t + flux_x
 
 
@@ -141,8 +156,8 @@ def _cell_averages(problem: Problem, t: Scalar, faces: Float[Array, " f"]) -> Ar
 def checked_parameter(value: ArrayLike, settings: Settings, throw: bool) -> Scalar:
     """`value` as an array, if inside the open interval `settings.valid`; else an error.
 
-    A known value is checked at once (ValueError, whatever `throw` is), a traced one at run time
-    and only under `throw`.
+    A known value is checked at once (ValueError, whatever `throw` is), a traced one at
+    run time and only under `throw`.
     """
     lower, upper = settings.valid
     name = settings.parameter
@@ -160,7 +175,9 @@ def checked_parameter(value: ArrayLike, settings: Settings, throw: bool) -> Scal
 
 
 def nonnegative(t: ArrayLike) -> Float[Array, "*s"]:
-    """`t` as an array; a known negative or NaN time is an error (traced ones are not looked at)."""
+    """`t` as an array; a known negative or NaN time is an error (traced ones are not
+    looked at).
+    """
     known = concrete(t)
     require(
         known is None or bool(np.all(known >= 0)),
@@ -171,7 +188,9 @@ def nonnegative(t: ArrayLike) -> Float[Array, "*s"]:
     return jnp.asarray(t, dtype=float)
 
 
-def coordinates(t: ArrayLike, x: ArrayLike) -> tuple[Float[Array, "*s"], Float[Array, "*s"]]:
+def coordinates(
+    t: ArrayLike, x: ArrayLike
+) -> tuple[Float[Array, "*s"], Float[Array, "*s"]]:
     """Times and positions as arrays of their common shape."""
     times, positions = jnp.broadcast_arrays(nonnegative(t), jnp.asarray(x, dtype=float))
     return times, positions

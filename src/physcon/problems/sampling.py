@@ -37,11 +37,14 @@ def training_problems(key: PRNGKeyArray, family: type[Problem], number: int) -> 
     """
     lower, upper = family.settings.training
     parameters = jax.random.uniform(key, (number,), float, lower, upper)
-    return jax.vmap(lambda p: family(p, throw=False))(parameters)  # in range by construction
+    return jax.vmap(lambda p: family(p, throw=False))(
+        parameters
+    )  # in range by construction
 
 
 def evaluation_problems(family: type[Problem], number: int) -> Problem:
-    """A batch of problems with the published test parameters in equal shares, one after the other.
+    """A batch of problems with the published test parameters in equal shares, one after
+    the other.
 
     Raises: ValueError if `number` is not a multiple of the number of test parameters.
     """
@@ -62,10 +65,11 @@ def sample_task(
     context: tuple[int, int] = (10, 10),
     target: tuple[int, int] = (10, 10),
 ) -> Task:
-    """Draw context and target points of one function, each on its own tensor grid (nt, nx).
+    """Draw context and target points of one function, each on its own tensor grid (nt,
+    nx).
 
-    Context times are stratified: one uniform draw in each of nt equal intervals. Target times and
-    all positions are sorted uniform draws, as in the published data.
+    Context times are stratified: one uniform draw in each of nt equal intervals. Target
+    times and all positions are sorted uniform draws, as in the published data.
     """
     t_range, x_range = problem.settings.t, problem.settings.x
     sizes = (*context, *target)
@@ -86,7 +90,8 @@ def sample_tasks(
 ) -> Task:
     """`sample_task` for every problem of a batch, each with its own points.
 
-    Shapes: problems with a parameter leaf ``(n,)``; all leaves of the result lead with n.
+    Shapes: problems with a parameter leaf ``(n,)``; all leaves of the result lead with
+        n.
 
     Raises: ValueError for a single problem.
     """
@@ -101,7 +106,9 @@ def sample_tasks(
     return jax.vmap(lambda k, p: sample_task(k, p, context, target))(keys, problems)
 
 
-def _scale(share: Float[Array, " n"], interval: tuple[float, float]) -> Float[Array, " n"]:
+def _scale(
+    share: Float[Array, " n"], interval: tuple[float, float]
+) -> Float[Array, " n"]:
     return interval[0] + (interval[1] - interval[0]) * share
 
 

@@ -6,25 +6,34 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import erf
 
-from physcon._linalg import in_float64
+from physcon._numerics.float64 import in_float64
 from physcon._typing import Array, ArrayLike, Float, Scalar
-from physcon.problems.problem import Problem, Settings, checked_parameter, coordinates, nonnegative
+from physcon.problems.problem import (
+    Problem,
+    Settings,
+    checked_parameter,
+    coordinates,
+    nonnegative,
+)
 
 SQRT_PI = 1.7724538509055159
 
 
 class Stefan(Problem):
-    """u_t = (k(u) u_x)_x on [0, 1], k = 1 where u >= p* and 0 elsewhere, u(0, x) = 0, u(t, 0) = 1.
+    """u_t = (k(u) u_x)_x on [0, 1], k = 1 where u >= p* and 0 elsewhere, u(0, x) = 0,
+    u(t, 0) = 1.
 
-    Behind the front s(t) = α √t the similarity solution of the heat equation falls from 1 to p*;
-    there it jumps to 0, where nothing diffuses.
+    Behind the front s(t) = α √t the similarity solution of the heat equation falls from
+    1 to p*; there it jumps to 0, where nothing diffuses.
 
     Shapes: p_star scalar, 0 < p* < 1 (the phase-change value).
 
-    Raises: ValueError for p* outside (0, 1); at run time for a traced p* under ``throw=True``.
+    Raises: ValueError for p* outside (0, 1); at run time for a traced p* under
+        ``throw=True``.
 
-    Source: Hansen et al. (2023), the Stefan equation of the GPME family, p* in [0.55, 0.7] (the
-    test value 0.5 is outside); Maddix, Sampaio, Gerritsen, J. Comput. Phys. 368 (2018) 277.
+    Source: Hansen et al. (2023), the Stefan equation of the GPME family, p* in [0.55,
+    0.7] (the test value 0.5 is outside); Maddix, Sampaio, Gerritsen, J. Comput. Phys.
+    368 (2018) 277.
 
     >>> problem = Stefan(p_star=0.6)
     >>> s = problem.front(0.05)
@@ -52,7 +61,8 @@ class Stefan(Problem):
     def alpha(self) -> Float[Array, "..."]:
         """α of the front s = α √t: p* ζ exp(ζ²) erf(ζ) = (1 - p*) / √π with ζ = α / 2.
 
-        It is the Rankine-Hugoniot condition s' p* = -u_x(s-) for the profile of `solution`.
+        It is the Rankine-Hugoniot condition s' p* = -u_x(s-) for the profile of
+        `solution`.
         """
         return 2 * front_constant(self.p_star)
 
@@ -68,24 +78,32 @@ class Stefan(Problem):
         return jnp.where(inside, 1 - self.amplitude * erf(0.5 * x / _root(t)), 0.0)
 
     def primitive(self, t: ArrayLike, x: ArrayLike) -> Float[Array, "..."]:
-        """x - 2 c √t (ξ erf ξ + (exp(-ξ²) - 1) / √π), ξ = x / (2 √t); constant past the front."""
+        """x - 2 c √t (ξ erf ξ + (exp(-ξ²) - 1) / √π), ξ = x / (2 √t); constant past the
+        front.
+        """
         t, x = coordinates(t, x)
         x = jnp.minimum(x, self.front(t))
         xi = 0.5 * x / _root(t)
-        return x - 2 * self.amplitude * _root(t) * (xi * erf(xi) + jnp.expm1(-(xi**2)) / SQRT_PI)
+        return x - 2 * self.amplitude * _root(t) * (
+            xi * erf(xi) + jnp.expm1(-(xi**2)) / SQRT_PI
+        )
 
     def mass(self, t: ArrayLike) -> Float[Array, "..."]:
-        """2 c √(t / π) while the front is inside the domain; what has passed x = 1 subtracted.
+        """2 c √(t / π) while the front is inside the domain; what has passed x = 1
+        subtracted.
 
-        Inflow: F(t, 0) = -u_x(t, 0) = c / √(π t), whose integral from 0 to t is 2 c √(t / π).
-        Once α √t > 1, the part from 1 to the front is outside: `primitive` at x = 1.
+        Inflow: F(t, 0) = -u_x(t, 0) = c / √(π t), whose integral from 0 to t is 2 c √(t
+        / π). Once α √t > 1, the part from 1 to the front is outside: `primitive` at x =
+        1.
         """
         t = nonnegative(t)
         inside = self.front(t) <= 1
         entered = jnp.where(t > 0, 2 * self.amplitude * _root(t) / SQRT_PI, 0.0)
         return jnp.where(inside, entered, self.primitive(t, jnp.ones_like(t)))
 
-    def flux(self, u: Float[Array, "*s"], u_x: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    def flux(
+        self, u: Float[Array, "*s"], u_x: Float[Array, "*s"]
+    ) -> Float[Array, "*s"]:
         """F = -k(u) u_x."""
         return jnp.where(u >= self.p_star, -u_x, 0.0)
 
@@ -102,11 +120,13 @@ def _root(t: Float[Array, "*s"]) -> Float[Array, "*s"]:
 
 @jax.custom_jvp
 def front_constant(p_star: Float[Array, "*s"]) -> Float[Array, "*s"]:
-    """ζ > 0 with p* ζ exp(ζ²) erf(ζ) = (1 - p*) / √π, to rounding, with all derivatives.
+    """ζ > 0 with p* ζ exp(ζ²) erf(ζ) = (1 - p*) / √π, to rounding, with all
+    derivatives.
 
-    Newton's method for h(y) = y + exp(2y) + ln erf(exp y) + ln(√π p* / (1 - p*)), ζ = exp y. h is
-    increasing and convex, and the start is the root of its left asymptote, which lies below h:
-    hence the iterates fall monotonically to the root from the right. In float64, rounded once.
+    Newton's method for h(y) = y + exp(2y) + ln erf(exp y) + ln(√π p* / (1 - p*)), ζ =
+    exp y. h is increasing and convex, and the start is the root of its left asymptote,
+    which lies below h: hence the iterates fall monotonically to the root from the
+    right. In float64, rounded once.
     """
     return in_float64(_newton)(p_star)
 

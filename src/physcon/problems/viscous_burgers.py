@@ -1,4 +1,6 @@
-"""Viscous Burgers equation u_t + u u_x = ν u_xx, solved by the Cole-Hopf transformation."""
+"""Viscous Burgers equation u_t + u u_x = ν u_xx, solved by the Cole-Hopf
+transformation.
+"""
 
 import equinox as eqx
 import jax
@@ -9,11 +11,13 @@ from physcon.boundary import Boundary, Dirichlet, Periodic
 
 
 class BurgersRiemann(eqx.Module):
-    """u(0, x) = u_L for x < 1/2, else u_R, on the line; seen on [0, 1] with its exact end values.
+    """u(0, x) = u_L for x < 1/2, else u_R, on the line; seen on [0, 1] with its exact
+    end values.
 
     Shapes: all attributes are scalars.
 
-    Source: Whitham, Linear and Nonlinear Waves (1974), sec. 4.4, with erfc's in logarithms.
+    Source: Whitham, Linear and Nonlinear Waves (1974), sec. 4.4, with erfc's in
+        logarithms.
     """
 
     u_left: Scalar
@@ -24,7 +28,9 @@ class BurgersRiemann(eqx.Module):
 
     @classmethod
     def sample(cls, key: PRNGKeyArray, viscosity: ArrayLike = 0.1):
-        """u_L uniform in [0.8, 1.2], u_R in [-0.2, 0.2]: a shock (the article gives neither)."""
+        """u_L uniform in [0.8, 1.2], u_R in [-0.2, 0.2]: a shock (the article gives
+        neither).
+        """
         draws = 0.4 * jax.random.uniform(key, (2,), float) + jnp.array([0.8, -0.2])
         return cls(draws[0], draws[1], jnp.asarray(viscosity, draws.dtype))
 
@@ -33,9 +39,11 @@ class BurgersRiemann(eqx.Module):
         return jnp.where(x < 0.5, self.u_left, self.u_right)
 
     def solution(self, t: Scalar, x: Float[Array, " n"]) -> Float[Array, " n"]:
-        """u_R + (u_L - u_R) / (1 + h exp((u_L - u_R) (ξ - c t) / 2ν)), t > 0, ξ = x - 1/2.
+        """u_R + (u_L - u_R) / (1 + h exp((u_L - u_R) (ξ - c t) / 2ν)), t > 0, ξ = x -
+        1/2.
 
-        h = erfc(-(ξ - u_R t) / √(4νt)) / erfc((ξ - u_L t) / √(4νt)), c = (u_L + u_R) / 2.
+        h = erfc(-(ξ - u_R t) / √(4νt)) / erfc((ξ - u_L t) / √(4νt)), c = (u_L + u_R) /
+        2.
         """
         xi, jump = x - 0.5, self.u_left - self.u_right
         width = jnp.sqrt(2 * self.viscosity * t)
@@ -46,7 +54,9 @@ class BurgersRiemann(eqx.Module):
         return self.u_right + jump * jax.nn.sigmoid(-exponent)
 
     def boundary(self, t: Float[Array, "*t"]) -> Boundary:
-        """The conditions at a time, or at a row of times (values along a trailing time axis)."""
+        """The conditions at a time, or at a row of times (values along a trailing time
+        axis).
+        """
         ends = jax.vmap(lambda t: self.solution(t, jnp.asarray(self.domain, t.dtype)))
         values = ends(jnp.reshape(t, (-1,))).reshape(*t.shape, 2)
         return Boundary((Dirichlet(values[..., 0]), Dirichlet(values[..., 1])))
@@ -55,12 +65,12 @@ class BurgersRiemann(eqx.Module):
 class BurgersPeriodic(eqx.Module):
     """Periodic on [0, 1] from a random initial state u_0 ~ N(0, 625 (-Δ + 25)⁻²).
 
-    Attributes:
-        coefficients: real pairs of the Fourier coefficients of u_0, modes 0 .. M-1, ``(2, M)``.
-        viscosity: scalar.
+    Attributes: coefficients: real pairs of the Fourier coefficients of u_0, modes 0 ..
+        M-1, ``(2, M)``. viscosity: scalar.
 
-    Source: Li et al., Fourier neural operator, ICLR 2021, sec. 5.1, for the distribution; Hopf,
-    Comm. Pure Appl. Math. 3 (1950) 201, eqs. 3 and 7, for the transformation.
+    Source: Li et al., Fourier neural operator, ICLR 2021, sec. 5.1, for the
+    distribution; Hopf, Comm. Pure Appl. Math. 3 (1950) 201, eqs. 3 and 7, for the
+    transformation.
     """
 
     coefficients: Float[Array, "2 m"]
@@ -85,10 +95,14 @@ class BurgersPeriodic(eqx.Module):
         waves = jnp.cos(phase) @ re - jnp.sin(phase) @ im
         return self.coefficients[0, 0] + 2 * waves
 
-    def solution(self, t: Scalar, x: Float[Array, " n"], points: int = 256) -> Float[Array, " n"]:
-        """u = c_0 - 2ν φ_x / φ with φ_t = ν φ_xx, φ(0) = exp(-∫(u_0 - c_0) / 2ν), moving with c_0.
+    def solution(
+        self, t: Scalar, x: Float[Array, " n"], points: int = 256
+    ) -> Float[Array, " n"]:
+        """u = c_0 - 2ν φ_x / φ with φ_t = ν φ_xx, φ(0) = exp(-∫(u_0 - c_0) / 2ν),
+        moving with c_0.
 
-        φ is smooth and positive: its heat equation is solved exactly in `points` Fourier modes.
+        φ is smooth and positive: its heat equation is solved exactly in `points`
+        Fourier modes.
         """
         grid = jnp.arange(points) / points
         m = jnp.arange(1, self.coefficients.shape[1])

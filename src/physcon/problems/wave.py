@@ -1,4 +1,6 @@
-"""Waves between walls that reflect them: u_tt = c² Δu with Neumann conditions on every side."""
+"""Waves between walls that reflect them: u_tt = c² Δu with Neumann conditions on every
+side.
+"""
 
 import equinox as eqx
 import jax
@@ -22,7 +24,9 @@ class StandingWaves(eqx.Module):
     speed: Scalar
 
     @classmethod
-    def sample(cls, key: PRNGKeyArray, speed: ArrayLike = 1.0, modes: int = 6, axes: int = 1):
+    def sample(
+        cls, key: PRNGKeyArray, speed: ArrayLike = 1.0, modes: int = 6, axes: int = 1
+    ):
         """a_n ~ N(0, |n|^(-2 axes)) for 1 <= n_d <= modes, no plane waves; mean zero."""
         n = jnp.arange(1, modes + 1, dtype=float)
         squares = sum(jnp.meshgrid(*[n**2] * axes, indexing="ij"))

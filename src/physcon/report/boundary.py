@@ -1,4 +1,6 @@
-"""The table of a boundary study: error of every method, and whether it beats overwriting."""
+"""The table of a boundary study: error of every method, and whether it beats
+overwriting.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -11,10 +13,10 @@ from physcon.report.tables import write_csv, write_texts
 class BoundaryRow:
     """One method: means over test functions and seeds.
 
-    Attributes:
-        relative_l2_std: standard deviation over seeds of the mean over functions.
-        boundary_error: root mean square of the residual of the conditions, in their own units.
-        against_overwrite: relative_l2 over that of the same network overwritten at the boundary.
+    Attributes: relative_l2_std: standard deviation over seeds of the mean over
+        functions. boundary_error: root mean square of the residual of the conditions,
+        in their own units. against_overwrite: relative_l2 over that of the same network
+        overwritten at the boundary.
     """
 
     method: str
@@ -27,18 +29,24 @@ class BoundaryRow:
 
 def boundary_table(rows: Sequence[BoundaryRow]) -> str:
     """The table as text, with a last line that says which forms overwriting beats."""
-    lines = [f"{'method':<12}{'relative L2':>20}  {'/ overwrite':>11}  {'boundary error':>14}"]
+    lines = [
+        f"{'method':<12}{'relative L2':>20}  {'/ overwrite':>11}  {'boundary error':>14}"
+    ]
     best = min(row.relative_l2 for row in rows)
     for row in rows:
         mark = "*" if row.relative_l2 == best else " "
         spread = f" ± {row.relative_l2_std:.5f}" if row.seeds > 1 else ""
         error = f"{row.relative_l2:.5f}{spread}{mark}"
         ratio = "" if row.against_overwrite is None else f"{row.against_overwrite:.2f}"
-        lines.append(f"{row.method:<12}{error:>20}  {ratio:>11}  {row.boundary_error:>14.1e}")
+        lines.append(
+            f"{row.method:<12}{error:>20}  {ratio:>11}  {row.boundary_error:>14.1e}"
+        )
     seeds = rows[0].seeds
     over = f"mean ± standard deviation over {seeds} seeds" if seeds > 1 else "one seed"
     lines += ["", f"{over}; * best"]
-    worse = [r.method for r in rows if r.method != "plain" and (r.against_overwrite or 0) > 1]
+    worse = [
+        r.method for r in rows if r.method != "plain" and (r.against_overwrite or 0) > 1
+    ]
     if worse:
         lines.append(f"not better than overwriting: {', '.join(worse)}")
     return "\n".join(lines)
@@ -47,5 +55,7 @@ def boundary_table(rows: Sequence[BoundaryRow]) -> str:
 def write_boundary_tables(folder: Path, rows: Sequence[BoundaryRow]) -> None:
     """``table.txt``, ``table.csv`` and ``table.json`` in `folder`."""
     names = [f.name for f in fields(BoundaryRow)]
-    write_csv(folder / "table.csv", names, [[getattr(r, n) for n in names] for r in rows])
+    write_csv(
+        folder / "table.csv", names, [[getattr(r, n) for n in names] for r in rows]
+    )
     write_texts(folder, rows, boundary_table(rows))

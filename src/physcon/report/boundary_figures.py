@@ -20,11 +20,16 @@ COLOURS = {
 
 
 def wall_figure(
-    path: Path, x: np.ndarray, truth: np.ndarray, predictions: Mapping[str, np.ndarray], title: str
+    path: Path,
+    x: np.ndarray,
+    truth: np.ndarray,
+    predictions: Mapping[str, np.ndarray],
+    title: str,
 ) -> None:
     """Profiles, and the error beside each wall: the insulator figure.
 
-    A slope that is right leaves the wall's error level; a value that is right starts it at zero.
+    A slope that is right leaves the wall's error level; a value that is right starts it
+    at zero.
     """
     figure = Figure(figsize=(11, 3.4), layout="constrained")
     whole, *walls = figure.subplots(1, 3, width_ratios=(3, 2, 2))
@@ -34,18 +39,30 @@ def wall_figure(
     whole.set(xlabel="position", ylabel="u")
     whole.legend(frameon=False, fontsize=8)
     near = max(6, x.size // 12)
-    sizes = [np.abs(u - truth)[np.r_[:near, -near:0]].max() for u in predictions.values()]
-    limit = 1.2 * float(np.sort(sizes)[max(0, len(sizes) - 2)])  # of all but the worst method
-    for axis, part, name in zip(walls, np.s_[:near, -near:], ("lower", "upper"), strict=True):
+    sizes = [
+        np.abs(u - truth)[np.r_[:near, -near:0]].max() for u in predictions.values()
+    ]
+    limit = 1.2 * float(
+        np.sort(sizes)[max(0, len(sizes) - 2)]
+    )  # of all but the worst method
+    for axis, part, name in zip(
+        walls, np.s_[:near, -near:], ("lower", "upper"), strict=True
+    ):
         axis.axhline(0, color="black", lw=3, alpha=0.35)
         for method, u in predictions.items():
-            axis.plot(x[part], (u - truth)[part], color=COLOURS[method], marker=".", lw=1)
-        axis.set(xlabel="position", title=f"error at the {name} wall", ylim=(-limit, limit))
+            axis.plot(
+                x[part], (u - truth)[part], color=COLOURS[method], marker=".", lw=1
+            )
+        axis.set(
+            xlabel="position", title=f"error at the {name} wall", ylim=(-limit, limit)
+        )
     figure.suptitle(title, fontsize=10)
     save_figure(figure, path)
 
 
-def error_figure(path: Path, t: np.ndarray, errors: Mapping[str, np.ndarray], title: str) -> None:
+def error_figure(
+    path: Path, t: np.ndarray, errors: Mapping[str, np.ndarray], title: str
+) -> None:
     """Relative L2 error of every method over time."""
     figure = Figure(figsize=(5, 3.4), layout="constrained")
     axis = figure.subplots()
@@ -71,7 +88,9 @@ def comparison_figure(
     def show(axis, u: np.ndarray, limit: float, colours: str):
         axis.set(xlabel="x", ylabel="y")
         axis.label_outer()
-        return axis.imshow(u.T, origin="lower", extent=box, vmin=-limit, vmax=limit, cmap=colours)
+        return axis.imshow(
+            u.T, origin="lower", extent=box, vmin=-limit, vmax=limit, cmap=colours
+        )
 
     image = show(panels[0, 0], truth, size, "RdBu_r")
     panels[0, 0].set_title("truth")

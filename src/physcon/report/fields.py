@@ -18,9 +18,14 @@ PROFILES = 6
 
 
 def fields_figure(
-    path: Path, coordinates: Sequence[np.ndarray], times: np.ndarray, fields: Fields, title: str
+    path: Path,
+    coordinates: Sequence[np.ndarray],
+    times: np.ndarray,
+    fields: Fields,
+    title: str,
 ) -> None:
-    """One panel per field: profiles at up to six times, or the last field of two dimensions.
+    """One panel per field: profiles at up to six times, or the last field of two
+    dimensions.
 
     Shapes: one or two coordinates ``(n,)``; fields ``(times, *x)``.
     """
@@ -32,9 +37,13 @@ def fields_figure(
         figure = Figure(figsize=(4.2 * len(fields), 3.4), layout="constrained")
         shown = np.unique(np.linspace(0, len(times) - 1, PROFILES).astype(int))
         colours = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, len(shown)))
-        for axis, (name, values) in zip(_panels(figure, fields), fields.items(), strict=True):
+        for axis, (name, values) in zip(
+            _panels(figure, fields), fields.items(), strict=True
+        ):
             for k, colour in zip(shown, colours, strict=True):
-                axis.plot(coordinates[0], values[k], color=colour, label=f"t = {times[k]:.3g}")
+                axis.plot(
+                    coordinates[0], values[k], color=colour, label=f"t = {times[k]:.3g}"
+                )
             axis.set(xlabel="x", ylabel=name)
         figure.axes[0].legend(frameon=False, fontsize=8)
     figure.suptitle(title, fontsize=10)
@@ -42,7 +51,11 @@ def fields_figure(
 
 
 def fields_animation(
-    path: Path, coordinates: Sequence[np.ndarray], times: np.ndarray, fields: Fields, title: str
+    path: Path,
+    coordinates: Sequence[np.ndarray],
+    times: np.ndarray,
+    fields: Fields,
+    title: str,
 ) -> None:
     """The same panels, one time after the other, as a GIF of ten frames per second."""
     frames = []
@@ -51,7 +64,9 @@ def fields_animation(
         if len(coordinates) == 2:
             _fields_2d(figure, coordinates, fields, k)
         else:
-            for axis, (name, values) in zip(_panels(figure, fields), fields.items(), strict=True):
+            for axis, (name, values) in zip(
+                _panels(figure, fields), fields.items(), strict=True
+            ):
                 axis.plot(coordinates[0], values[k], color="#0072B2")
                 axis.set(xlabel="x", ylabel=name, ylim=_range(values, 0.05))
         figure.suptitle(f"{title}, t = {t:.4g}", fontsize=10)
@@ -60,7 +75,14 @@ def fields_animation(
         frames.append(Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]))
     with atomic_path(path) as partial:
         first, *rest = frames
-        first.save(partial, format="GIF", save_all=True, append_images=rest, duration=100, loop=0)
+        first.save(
+            partial,
+            format="GIF",
+            save_all=True,
+            append_images=rest,
+            duration=100,
+            loop=0,
+        )
 
 
 def _panels(figure: Figure, fields: Fields) -> np.ndarray:
@@ -71,9 +93,13 @@ def _fields_2d(
     figure: Figure, coordinates: Sequence[np.ndarray], fields: Fields, index: int
 ) -> None:
     x, y = coordinates
-    for axis, (name, values) in zip(_panels(figure, fields), fields.items(), strict=True):
+    for axis, (name, values) in zip(
+        _panels(figure, fields), fields.items(), strict=True
+    ):
         low, high = _range(values)
-        drawn = axis.pcolormesh(x, y, values[index].T, vmin=low, vmax=high, rasterized=True)
+        drawn = axis.pcolormesh(
+            x, y, values[index].T, vmin=low, vmax=high, rasterized=True
+        )
         figure.colorbar(drawn, ax=axis, label=name)
         axis.set(xlabel="x", ylabel="y", aspect="equal")
 

@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 
 from physcon._files import atomic_path
 
-#: One colour and name per method, the same in all figures (colour-blind safe, Okabe and Ito).
+#: One colour and name per method, the same in all figures (colour-blind safe, Okabe and
+#: Ito).
 STYLE = {
     "unconstrained": ("#0072B2", "unconstrained"),
     "soft": ("#E69F00", "SoftC"),
@@ -20,9 +21,15 @@ _LINES = {"hard": (0, (1, 1)), "probconserv": "-", "diffusion": (0, (5, 3))}
 
 
 def mass_figure(
-    path: Path, t: np.ndarray, truth: np.ndarray, masses: Mapping[str, np.ndarray], title: str
+    path: Path,
+    t: np.ndarray,
+    truth: np.ndarray,
+    masses: Mapping[str, np.ndarray],
+    title: str,
 ) -> None:
-    """Total mass over time of every method against the true one: figure 1 of the article."""
+    """Total mass over time of every method against the true one: figure 1 of the
+    article.
+    """
     figure = Figure(figsize=(9, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2)
     left.plot(t, truth, color="black", lw=3, alpha=0.35, label="exact")
@@ -50,7 +57,9 @@ def profile_figure(
     axes = np.atleast_1d(figure.subplots(1, len(predictions), sharey=True))
     for axis, (method, (mean, std)) in zip(axes, predictions.items(), strict=True):
         colour, name = STYLE[method]
-        axis.fill_between(x, mean - 1.96 * std, mean + 1.96 * std, color=colour, alpha=0.25, lw=0)
+        axis.fill_between(
+            x, mean - 1.96 * std, mean + 1.96 * std, color=colour, alpha=0.25, lw=0
+        )
         axis.plot(x, mean, color=colour, label="mean, 95 %")
         axis.plot(x, truth, color="black", lw=1, ls="--", label="exact")
         axis.set(xlabel="position x", title=name)
@@ -61,7 +70,11 @@ def profile_figure(
 
 
 def shock_figure(
-    path: Path, positions: Mapping[str, np.ndarray], truth: float, spacing: float, title: str
+    path: Path,
+    positions: Mapping[str, np.ndarray],
+    truth: float,
+    spacing: float,
+    title: str,
 ) -> None:
     """Histograms of the shock position over posterior samples: figure 3 of the article."""
     figure = Figure(figsize=(3.0 * len(positions), 2.9), layout="constrained")
@@ -69,7 +82,8 @@ def shock_figure(
     found = [p for p in positions.values() if p.size]
     low = min([truth, *(np.quantile(p, 0.005) for p in found)])
     high = max([truth, *(np.quantile(p, 0.995) for p in found)])
-    # Bins of whole spacings with the nodes in their middles: no beats between bins and nodes.
+    # Bins of whole spacings with the nodes in their middles: no beats between bins and
+    # nodes.
     width = max(1, round((high - low) / spacing / 40)) * spacing
     first = (np.floor(low / spacing) - 4.5) * spacing
     bins = np.arange(first, high + 4 * spacing + width, width)
@@ -87,14 +101,18 @@ def shock_figure(
     save_figure(figure, path)
 
 
-def resolutions_figure(path: Path, fields: Mapping[str, np.ndarray], title: str) -> None:
+def resolutions_figure(
+    path: Path, fields: Mapping[str, np.ndarray], title: str
+) -> None:
     """Fields over the unit square side by side, on one colour scale; any resolutions."""
     figure = Figure(figsize=(3.2 * len(fields) + 0.8, 3.4), layout="constrained")
     axes = np.atleast_1d(figure.subplots(1, len(fields), sharex=True, sharey=True))
     low = min(u.min() for u in fields.values())
     high = max(u.max() for u in fields.values())
     for axis, (name, u) in zip(axes, fields.items(), strict=True):
-        shown = axis.imshow(u.T, origin="lower", extent=(0, 1, 0, 1), vmin=low, vmax=high)
+        shown = axis.imshow(
+            u.T, origin="lower", extent=(0, 1, 0, 1), vmin=low, vmax=high
+        )
         axis.set_title(name)
     figure.colorbar(shown, ax=axes, shrink=0.8)
     figure.suptitle(title, fontsize=10)
@@ -105,13 +123,21 @@ def training_figure(path: Path, losses: Mapping[str, np.ndarray]) -> None:
     """Training loss per step, with a running mean."""
     figure = Figure(figsize=(5, 3.2), layout="constrained")
     axis = figure.subplots()
-    for (name, loss), colour in zip(losses.items(), ("#0072B2", "#E69F00"), strict=False):
+    for (name, loss), colour in zip(
+        losses.items(), ("#0072B2", "#E69F00"), strict=False
+    ):
         window = max(1, loss.size // 100)
         smooth = np.convolve(loss, np.full(window, 1 / window), mode="valid")
         axis.plot(np.arange(loss.size), loss, color=colour, alpha=0.2, lw=0.5)
-        axis.plot(np.arange(smooth.size) + window // 2, smooth, color=colour, label=name)
-    lower, upper = (np.quantile(np.concatenate(list(losses.values())), q) for q in (0.0, 0.98))
-    axis.set(xlabel="step", ylabel="negative ELBO per task", ylim=(lower - 10, upper + 10))
+        axis.plot(
+            np.arange(smooth.size) + window // 2, smooth, color=colour, label=name
+        )
+    lower, upper = (
+        np.quantile(np.concatenate(list(losses.values())), q) for q in (0.0, 0.98)
+    )
+    axis.set(
+        xlabel="step", ylabel="negative ELBO per task", ylim=(lower - 10, upper + 10)
+    )
     axis.legend(frameon=False, fontsize=8)
     save_figure(figure, path)
 

@@ -16,7 +16,9 @@ def rows_text(rows: Sequence[Mapping[str, Any]]) -> str:
     """
     cells = [list(rows[0])]
     for row in rows:
-        cells.append([f"{v:.4g}" if isinstance(v, float) else str(v) for v in row.values()])
+        cells.append(
+            [f"{v:.4g}" if isinstance(v, float) else str(v) for v in row.values()]
+        )
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = [[c.rjust(w) for c, w in zip(line, widths, strict=True)] for line in cells]
     return "\n".join("  ".join(line) for line in lines)

@@ -22,7 +22,9 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class Row:
-    """One method on the test functions of one parameter: mean and standard error per score."""
+    """One method on the test functions of one parameter: mean and standard error per
+    score.
+    """
 
     parameter: float
     method: str
@@ -31,7 +33,9 @@ class Row:
     standard_error: dict[str, float]
 
 
-def summarize(parameters: np.ndarray, scores: Mapping[str, Mapping[str, np.ndarray]]) -> list[Row]:
+def summarize(
+    parameters: np.ndarray, scores: Mapping[str, Mapping[str, np.ndarray]]
+) -> list[Row]:
     """Rows per parameter and method.
 
     Shapes: parameters ``(functions,)``; scores[method][score] ``(functions,)``.
@@ -41,16 +45,25 @@ def summarize(parameters: np.ndarray, scores: Mapping[str, Mapping[str, np.ndarr
         chosen = parameters == p
         n = int(chosen.sum())
         for method, values in scores.items():
-            picked = {k: np.asarray(v, dtype=np.float64)[chosen] for k, v in values.items()}
+            picked = {
+                k: np.asarray(v, dtype=np.float64)[chosen] for k, v in values.items()
+            }
             mean = {k: float(v.mean()) for k, v in picked.items()}
-            error = {k: float(v.std(ddof=1) / n**0.5) if n > 1 else 0.0 for k, v in picked.items()}
+            error = {
+                k: float(v.std(ddof=1) / n**0.5) if n > 1 else 0.0
+                for k, v in picked.items()
+            }
             rows.append(Row(p, method, n, mean, error))
     return rows
 
 
 def table_text(rows: Sequence[Row], parameter: str) -> str:
-    """The table as text: mean ± standard error over functions, best proper scores marked."""
-    heads = [f"{name}{f' 1e{power}' if power else ''}" for name, power in COLUMNS.values()]
+    """The table as text: mean ± standard error over functions, best proper scores
+    marked.
+    """
+    heads = [
+        f"{name}{f' 1e{power}' if power else ''}" for name, power in COLUMNS.values()
+    ]
     width = 17
     lines = [f"{parameter:>8} {'method':<14}" + "".join(f"{h:>{width}}" for h in heads)]
     for group in dict.fromkeys(row.parameter for row in rows):
@@ -58,12 +71,16 @@ def table_text(rows: Sequence[Row], parameter: str) -> str:
         for row in members:
             cells = []
             for score, (_, power) in COLUMNS.items():
-                value, error = (d[score] / 10.0**power for d in (row.mean, row.standard_error))
+                value, error = (
+                    d[score] / 10.0**power for d in (row.mean, row.standard_error)
+                )
                 mark = "*" if _is_best(row, members, score) else " "
                 cells.append(f"{value:.3f} ± {error:.3f}{mark}".rjust(width))
             lines.append(f"{group:>8g} {row.method:<14}" + "".join(cells))
         lines.append("")
-    lines.append(f"mean ± standard error over {rows[0].functions} functions; * best of its group")
+    lines.append(
+        f"mean ± standard error over {rows[0].functions} functions; * best of its group"
+    )
     return "\n".join(lines)
 
 
@@ -91,7 +108,9 @@ def write_texts(folder: Path, rows: Sequence[Any], text: str) -> None:
     write_text(folder / "table.txt", text)
 
 
-def write_csv(path: Path, header: Sequence[str], lines: Sequence[Sequence[Any]]) -> None:
+def write_csv(
+    path: Path, header: Sequence[str], lines: Sequence[Sequence[Any]]
+) -> None:
     """A CSV file, whole or absent."""
     with atomic_write(path, "w") as file:
         writer = csv.writer(file)

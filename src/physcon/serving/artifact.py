@@ -1,11 +1,12 @@
-"""One file that holds a compiled-for-anywhere predictor: a line of JSON, then a JAX program.
+"""One file that holds a compiled-for-anywhere predictor: a line of JSON, then a JAX
+program.
 
-    physcon-artifact
-    {"version": 1, "sha256": ...}
-    {"inputs": {"mean": {"shape": ["b", 200], "dtype": "float32"}, ...}, "outputs": ..., "jax": ...}
-    <StableHLO, as serialised by jax.export>
+    physcon-artifact {"version": 1, "sha256": ...} {"inputs": {"mean": {"shape": ["b",
+    200], "dtype": "float32"}, ...}, "outputs": ..., "jax": ...} <StableHLO, as
+    serialised by jax.export>
 
-Weights and constraint are constants of the program. The checksum covers all that follows it.
+Weights and constraint are constants of the program. The checksum covers all that
+follows it.
 """
 
 import json
@@ -32,7 +33,8 @@ _AGAIN = "export the predictor again (physcon.export)"
 
 @dataclass(frozen=True)
 class Artifact:
-    """An exported predictor: ``artifact(mean=..., std=...) -> {"mean": ..., "status": ...}``.
+    """An exported predictor: ``artifact(mean=..., std=...) -> {"mean": ..., "status":
+    ...}``.
 
     Attributes:
         metadata: names, shapes ("b" is the batch) and dtypes of inputs and outputs; platforms;
@@ -68,12 +70,17 @@ class Artifact:
         if wanted.keys() != inputs.keys():
             wrong = [f"no {name!r}" for name in wanted if name not in inputs]
             wrong += [f"an unknown {name!r}" for name in inputs if name not in wanted]
-            require(False, f"inputs {', '.join(wanted)}", ", ".join(wrong), "rename them")
+            require(
+                False, f"inputs {', '.join(wanted)}", ", ".join(wrong), "rename them"
+            )
         sizes = {}
         for name, like in wanted.items():
             x, dtype = inputs[name], like["dtype"]
             # Not what JAX would make of it: float64 arrays aren't rounded in silence.
-            shape, given = np.shape(x), str(getattr(x, "dtype", None) or jnp.result_type(x))
+            shape, given = (
+                np.shape(x),
+                str(getattr(x, "dtype", None) or jnp.result_type(x)),
+            )
             if not _fits(shape, like["shape"]):
                 expected = f"{name} of shape {_shown(like['shape'])}"
                 remedy = "one artifact serves one resolution, any batch size"
@@ -83,7 +90,12 @@ class Artifact:
                 require(False, f"{name} of dtype {dtype}", given, remedy)
             if BATCH in like["shape"]:
                 sizes[name] = shape[like["shape"].index(BATCH)]
-        require(len(set(sizes.values())) <= 1, "one batch size", sizes, "match the first axes")
+        require(
+            len(set(sizes.values())) <= 1,
+            "one batch size",
+            sizes,
+            "match the first axes",
+        )
 
     def describe(self) -> str:
         """Inputs, outputs, platforms and versions, to be read."""
@@ -91,9 +103,13 @@ class Artifact:
         lines = [m["description"]] if m["description"] else []
         for kind in ("inputs", "outputs"):
             lines += [f"{kind}:"]
-            lines += [f"  {n}: {x['dtype']} {_shown(x['shape'])}" for n, x in m[kind].items()]
+            lines += [
+                f"  {n}: {x['dtype']} {_shown(x['shape'])}" for n, x in m[kind].items()
+            ]
         lines += [f"platforms: {', '.join(m['platforms'])}"]
-        return "\n".join([*lines, f"written by: physcon {m['physcon']}, jax {m['jax']}"])
+        return "\n".join(
+            [*lines, f"written by: physcon {m['physcon']}, jax {m['jax']}"]
+        )
 
 
 def save(path: str | os.PathLike, artifact: Artifact) -> None:
@@ -104,7 +120,8 @@ def save(path: str | os.PathLike, artifact: Artifact) -> None:
 
 
 def load_exported(path: str | os.PathLike) -> Artifact:
-    """The predictor in a file of `physcon.export`. Nothing is unpickled; no code is needed.
+    """The predictor in a file of `physcon.export`. Nothing is unpickled; no code is
+    needed.
 
     Raises:
         ValueError: no such file, not an artifact, cut off, damaged, or of a version of JAX whose
@@ -118,7 +135,9 @@ def load_exported(path: str | os.PathLike) -> Artifact:
     high = jax_export.maximum_supported_calling_convention_version
     if not low <= convention <= high:
         got = f"version {convention}, written by jax {metadata['jax']}"
-        expected = f"an artifact of calling convention {low} to {high} (jax {jax.__version__})"
+        expected = (
+            f"an artifact of calling convention {low} to {high} (jax {jax.__version__})"
+        )
         refuse(path, expected, got, f"install jax {metadata['jax']}, or {_AGAIN}")
     try:
         exported = jax_export.deserialize(bytearray(program))
@@ -132,7 +151,9 @@ def load_exported(path: str | os.PathLike) -> Artifact:
 
 
 def compile_cache(folder: str | os.PathLike) -> None:
-    """Keep compiled programs in `folder`, for later processes: sets JAX's configuration."""
+    """Keep compiled programs in `folder`, for later processes: sets JAX's
+    configuration.
+    """
     jax.config.update("jax_compilation_cache_dir", os.fspath(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
@@ -145,7 +166,9 @@ def _numbers(version: str) -> list[int]:
 def _fits(shape: tuple[int, ...], like: list) -> bool:
     """Whether a shape is the symbolic one, with one sample or more."""
     pairs = zip(shape, like, strict=False)
-    return len(shape) == len(like) and all(n == m or (m == BATCH and n > 0) for n, m in pairs)
+    return len(shape) == len(like) and all(
+        n == m or (m == BATCH and n > 0) for n, m in pairs
+    )
 
 
 def _shown(shape: list) -> str:

@@ -1,7 +1,9 @@
-"""The boundary studies: train every method on the same functions, score, tabulate, draw.
+"""The boundary studies: train every method on the same functions, score, tabulate,
+draw.
 
 Source: Saad et al., Guiding continuous operator learning through physics-based boundary
-constraints, ICLR 2023, section 4: one step in time from the initial state, and fields over time.
+constraints, ICLR 2023, section 4: one step in time from the initial state, and fields
+over time.
 """
 
 from collections.abc import Mapping
@@ -30,13 +32,14 @@ def run(
     progress: bool = True,
     mesh: Mesh | None = None,
 ) -> list[report.BoundaryRow]:
-    """The rows of the table; with a `folder`, checkpoints, tables and figures are kept there.
+    """The rows of the table; with a `folder`, checkpoints, tables and figures are kept
+    there.
 
     A method that does not exist for the problem's conditions is left out.
 
-    Args:
-        identity: the resolved settings as JSON values; a checkpoint of other settings is refused.
-        mesh: of one axis, whose devices share the training. Process 0 evaluates.
+    Args: identity: the resolved settings as JSON values; a checkpoint of other settings
+        is refused. mesh: of one axis, whose devices share the training. Process 0
+        evaluates.
 
     Returns: the rows of the table; none on other processes.
     """
@@ -69,7 +72,9 @@ def run(
         write_arrays(folder / "training.npz", losses, force=True)
         report.loss_figure(folder / "training.png", losses)
         truth = np.asarray(test.answer[0, 0])
-        write_arrays(folder / "predictions.npz", {"truth": truth, **predictions}, force=True)
+        write_arrays(
+            folder / "predictions.npz", {"truth": truth, **predictions}, force=True
+        )
         _figures(config, folder, truth, predictions)
         if config.times > 1:
             _over_time(config, folder, errors)
@@ -94,22 +99,35 @@ def table(errors: Mapping[Method, Errors]) -> list[report.BoundaryRow]:
 
 
 def _figures(
-    config: BoonConfig, folder: Path, truth: np.ndarray, predictions: Mapping[str, np.ndarray]
+    config: BoonConfig,
+    folder: Path,
+    truth: np.ndarray,
+    predictions: Mapping[str, np.ndarray],
 ) -> None:
-    """The first test function at the last time: its profile, or its field and a section."""
+    """The first test function at the last time: its profile, or its field and a
+    section.
+    """
     x = np.linspace(0.0, 1.0, config.nodes)
     if config.times > 1:
-        truth, predictions = truth[..., -1], {m: u[..., -1] for m, u in predictions.items()}
+        truth, predictions = (
+            truth[..., -1],
+            {m: u[..., -1] for m, u in predictions.items()},
+        )
     title = f"{config.problem}, t = {config.time:g}"
     if space_axes(config) == 2:
         report.comparison_figure(folder / "field.png", truth, predictions, title)
         middle = config.nodes // 2
-        truth, predictions = truth[middle], {m: u[middle] for m, u in predictions.items()}
+        truth, predictions = (
+            truth[middle],
+            {m: u[middle] for m, u in predictions.items()},
+        )
         title = f"{title}: section along y in the middle"
     report.wall_figure(folder / "profile.png", x, truth, predictions, title)
 
 
-def _over_time(config: BoonConfig, folder: Path, errors: Mapping[Method, Errors]) -> None:
+def _over_time(
+    config: BoonConfig, folder: Path, errors: Mapping[Method, Errors]
+) -> None:
     t = answer_times(config)
     curves = {str(m): np.asarray(e.over_time).mean((0, 1)) for m, e in errors.items()}
     report.error_figure(folder / "error_over_time.png", t, curves, config.problem)

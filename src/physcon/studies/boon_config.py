@@ -1,4 +1,5 @@
-"""Settings of a boundary study. The defaults are the published single step of the heated rod.
+"""Settings of a boundary study. The defaults are the published single step of the
+heated rod.
 
 Source: Saad et al., Guiding continuous operator learning through physics-based boundary
 constraints, ICLR 2023, section 4 and its appendix on the experiments.
@@ -7,8 +8,17 @@ constraints, ICLR 2023, section 4 and its appendix on the experiments.
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-Method: TypeAlias = Literal["plain", "overwrite", "lift-output", "lift", "eliminate", "basis"]
-METHODS: tuple[Method, ...] = ("plain", "overwrite", "lift-output", "lift", "eliminate", "basis")
+Method: TypeAlias = Literal[
+    "plain", "overwrite", "lift-output", "lift", "eliminate", "basis"
+]
+METHODS: tuple[Method, ...] = (
+    "plain",
+    "overwrite",
+    "lift-output",
+    "lift",
+    "eliminate",
+    "basis",
+)
 ProblemName: TypeAlias = Literal[
     "heat", "stokes", "burgers-riemann", "burgers-periodic", "wave", "wave-2d", "cavity"
 ]
@@ -16,7 +26,8 @@ ProblemName: TypeAlias = Literal[
 
 @dataclass(frozen=True)
 class BoonConfig:
-    """One study: a family of functions, what is asked of them, and the networks compared.
+    """One study: a family of functions, what is asked of them, and the networks
+    compared.
 
     Attributes:
         problem: key in `physcon.studies.boon_data.FAMILIES`.
@@ -61,8 +72,8 @@ class BoonConfig:
     save_every: int = 250
 
 
-#: What each preset changes of the defaults above, for a single step in one dimension; the
-#: configuration files add what their problem needs. `quick`: minutes on two cores.
+#: What each preset changes of the defaults above, for a single step in one dimension;
+#: the configuration files add what their problem needs. `quick`: minutes on two cores.
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": {},
     "quick": {

@@ -1,4 +1,6 @@
-"""Functions of the boundary studies: initial states, answers and the values on the walls."""
+"""Functions of the boundary studies: initial states, answers and the values on the
+walls.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -37,8 +39,9 @@ _AXES = {"wave-2d": 2, "cavity": 2}
 class Samples(eqx.Module):
     """Functions of one family, with their boundary values.
 
-    Shapes: u ``(n, 1, *x)``, answer ``(n, 1, *x)``, boundary leaves ``(n, ...)``; the last of the
-    axes x is time where the study has several times (the initial state is repeated along it).
+    Shapes: u ``(n, 1, *x)``, answer ``(n, 1, *x)``, boundary leaves ``(n, ...)``; the
+    last of the axes x is time where the study has several times (the initial state is
+    repeated along it).
     """
 
     u: Float[Array, "n 1 *x"]
@@ -61,7 +64,9 @@ def study_grid(config: BoonConfig) -> Grid:
     """Nodes in space, and in time where the answer has a time axis."""
     axes = space_axes(config)
     if config.times == 1:
-        return Grid.uniform((0.0,) * axes, (1.0,) * axes, (config.nodes,) * axes, "nodes")
+        return Grid.uniform(
+            (0.0,) * axes, (1.0,) * axes, (config.nodes,) * axes, "nodes"
+        )
     x = np.linspace(0.0, 1.0, config.nodes)
     return Grid.nodes(*[x] * axes, answer_times(config))
 
@@ -95,4 +100,8 @@ def _function(
         return states[0], states[1:], problem.boundary(walls)
     t = jnp.asarray(answer_times(config), x[0].dtype)
     states = jax.vmap(lambda t: problem.solution(t, *x))(t)
-    return problem.initial(*x), states, problem.boundary(t[0] if config.times == 1 else t)
+    return (
+        problem.initial(*x),
+        states,
+        problem.boundary(t[0] if config.times == 1 else t),
+    )

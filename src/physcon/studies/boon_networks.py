@@ -1,4 +1,6 @@
-"""The networks of the boundary studies: the same FNO plain, overwritten, and in each form."""
+"""The networks of the boundary studies: the same FNO plain, overwritten, and in each
+form.
+"""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,10 +35,9 @@ _FORMS: dict[Method, NetworkForm] = {
 class Errors(NamedTuple):
     """Of one function.
 
-    Attributes:
-        relative_l2: ‖u - answer‖ / ‖answer‖.
-        misfit: mean square of l(u) - α over all sides, in the units of the condition.
-        over_time: ‖u - answer‖ at each time, over the root mean square of ‖answer‖ in time.
+    Attributes: relative_l2: ‖u - answer‖ / ‖answer‖. misfit: mean square of l(u) - α
+        over all sides, in the units of the condition. over_time: ‖u - answer‖ at each
+        time, over the root mean square of ‖answer‖ in time.
     """
 
     relative_l2: Float[Array, "*s"]
@@ -50,13 +51,18 @@ def exists(method: Method, config: BoonConfig) -> bool:
 
 
 def network(
-    method: Method, config: BoonConfig, key: PRNGKeyArray, inputs: Normaliser, outputs: Normaliser
+    method: Method,
+    config: BoonConfig,
+    key: PRNGKeyArray,
+    inputs: Normaliser,
+    outputs: Normaliser,
 ) -> BoundaryFNO:
     """Random weights of one method; all methods but "basis" start from the same ones."""
     axes, timed = space_axes(config), config.times > 1
     modes = (config.modes,) * axes + (min(config.modes, config.times // 2),) * timed
     if method == "basis":
-        # Half waves for waves: the same range, and as many numbers as in complex weights.
+        # Half waves for waves: the same range, and as many numbers as in complex
+        # weights.
         points = (config.nodes,) * axes + (config.times,) * timed
         modes = tuple(min(2 * m, n - 2) for m, n in zip(modes, points, strict=True))
     pad = 0.0 if method == "basis" else config.padding
@@ -94,13 +100,17 @@ def trained(
 ) -> FitResult:
     """Networks of all seeds (leaves lead with the seed), each trained as if alone.
 
-    Adam acts on every number by itself, so the gradient of the sum of the losses trains all seeds.
-    A checkpoint ``<method>.checkpoint`` is kept in `folder`, if one is given. With a mesh the data
-    are divided among its devices.
+    Adam acts on every number by itself, so the gradient of the sum of the losses trains
+    all seeds. A checkpoint ``<method>.checkpoint`` is kept in `folder`, if one is
+    given. With a mesh the data are divided among its devices.
     """
     inputs, outputs = (whole(Normaliser.fit(x), mesh) for x in (data.u, data.answer))
-    # One by one, not under vmap: a dozen generators in one program take a minute to compile.
-    each = [network(method, config, jax.random.key(s), inputs, outputs) for s in config.seeds]
+    # One by one, not under vmap: a dozen generators in one program take a minute to
+    # compile.
+    each = [
+        network(method, config, jax.random.key(s), inputs, outputs)
+        for s in config.seeds
+    ]
     networks = jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
 
     def loss(networks: BoundaryFNO, sample: Samples, key: PRNGKeyArray) -> Scalar:
@@ -126,15 +136,20 @@ def trained(
     )
 
 
-def predict(net: BoundaryFNO, method: Method, sample: Samples, grid: Grid) -> Float[Array, "1 *x"]:
+def predict(
+    net: BoundaryFNO, method: Method, sample: Samples, grid: Grid
+) -> Float[Array, "1 *x"]:
     """The answer of a network to one function; a plain one ignores the walls."""
-    return net.fno(sample.u) if method == "plain" else net(sample.u, sample.boundary, grid)
+    return (
+        net.fno(sample.u) if method == "plain" else net(sample.u, sample.boundary, grid)
+    )
 
 
 def evaluated(
     networks: BoundaryFNO, method: Method, config: BoonConfig, grid: Grid, data: Samples
 ) -> tuple[Errors, Float[np.ndarray, "1 *x"]]:
-    """Errors of every seed and function, ``(seeds, functions, ...)``, and one prediction.
+    """Errors of every seed and function, ``(seeds, functions, ...)``, and one
+    prediction.
 
     The prediction is the first seed's for the first function.
     """
@@ -144,7 +159,8 @@ def evaluated(
         found = residuals(u, sample.boundary, grid, config.order)
         misfit = jnp.mean(jnp.stack([jnp.mean(r.value**2) for r in found]))
         wrong, size = (
-            jnp.sum((f**2).reshape(-1, config.times), 0) for f in (u - sample.answer, sample.answer)
+            jnp.sum((f**2).reshape(-1, config.times), 0)
+            for f in (u - sample.answer, sample.answer)
         )
         over_time = jnp.sqrt(wrong / jnp.mean(size))
         return Errors(relative_l2(u, sample.answer), misfit, over_time)

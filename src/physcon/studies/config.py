@@ -1,4 +1,5 @@
-"""Settings of a ProbConserv study. The defaults are the published ones (the `paper` preset).
+"""Settings of a ProbConserv study. The defaults are the published ones (the `paper`
+preset).
 
 Source: Hansen et al. (2023), section 4 and its appendices on the experiments.
 """
@@ -13,11 +14,10 @@ Method = Literal["unconstrained", "soft", "hard", "probconserv", "diffusion"]
 class TaskSettings:
     """Functions to learn from and to be tested on.
 
-    Attributes:
-        train: number of training functions, parameters uniform on the problem's training range.
-        per_parameter: number of test functions per test parameter.
-        context: observed times and positions per function (times stratified, positions sorted).
-        target: times and positions of the training targets.
+    Attributes: train: number of training functions, parameters uniform on the problem's
+        training range. per_parameter: number of test functions per test parameter.
+        context: observed times and positions per function (times stratified, positions
+        sorted). target: times and positions of the training targets.
     """
 
     train: int = 10_000
@@ -28,7 +28,9 @@ class TaskSettings:
 
 @dataclass(frozen=True)
 class NetworkSettings:
-    """The attentive neural process (Kim et al. 2019); `size` and `members` of a deep ensemble."""
+    """The attentive neural process (Kim et al. 2019); `size` and `members` of a deep
+    ensemble.
+    """
 
     size: int = 128
     members: int = 5
@@ -39,7 +41,8 @@ class NetworkSettings:
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """Adam on the evidence lower bound, or with another score in place of the likelihood.
+    """Adam on the evidence lower bound, or with another score in place of the
+    likelihood.
 
     Attributes:
         steps: gradient steps; published: 500 epochs of 10 000 / 250 = 40 steps.
@@ -72,15 +75,12 @@ class TrainingSettings:
 class EvaluationSettings:
     """Predictions on the dense grid, their constraint, and the scores.
 
-    Attributes:
-        nt, nx: nodes of the dense grid in time and space.
-        latent_samples: draws of the latent for the tables, each one constrained, then mixed.
-        dense_latent_samples: the same for the figures over all times.
-        dropout: leave dropout on at evaluation, as the published tables did.
-        rule: quadrature of the mass row.
-        noise_std: None: the mass holds exactly.
-        alpha: correlation of neighbours' errors in the artificial diffusion.
-        methods: rows of the tables.
+    Attributes: nt, nx: nodes of the dense grid in time and space. latent_samples: draws
+        of the latent for the tables, each one constrained, then mixed.
+        dense_latent_samples: the same for the figures over all times. dropout: leave
+        dropout on at evaluation, as the published tables did. rule: quadrature of the
+        mass row. noise_std: None: the mass holds exactly. alpha: correlation of
+        neighbours' errors in the artificial diffusion. methods: rows of the tables.
         shock_samples: draws of the posterior for the histogram of shock positions.
     """
 
@@ -92,7 +92,13 @@ class EvaluationSettings:
     rule: Literal["trapezoid", "simpson", "spline"] = "trapezoid"
     noise_std: float | None = None
     alpha: float = 0.9
-    methods: tuple[Method, ...] = ("unconstrained", "soft", "hard", "probconserv", "diffusion")
+    methods: tuple[Method, ...] = (
+        "unconstrained",
+        "soft",
+        "hard",
+        "probconserv",
+        "diffusion",
+    )
     shock_samples: int = 2000
 
 

@@ -47,7 +47,11 @@ def study_grid(problem: Problem, settings: EvaluationSettings) -> Grid:
 
 
 def posteriors(
-    function: Observed, t: Scalar, key: PRNGKeyArray, settings: EvaluationSettings, number: int
+    function: Observed,
+    t: Scalar,
+    key: PRNGKeyArray,
+    settings: EvaluationSettings,
+    number: int,
 ) -> dict[Method, Gaussian]:
     """Per method the posterior of each draw at one time: leaves lead with the draws.
 
@@ -73,7 +77,11 @@ def posteriors(
 
 @eqx.filter_jit
 def profiles(
-    models: Models, task: Task, t: Scalar, key: PRNGKeyArray, settings: EvaluationSettings
+    models: Models,
+    task: Task,
+    t: Scalar,
+    key: PRNGKeyArray,
+    settings: EvaluationSettings,
 ) -> dict[Method, Prediction]:
     """Mixture moments of every method at one time, with the draws that the tables use."""
     found = posteriors(observe(models, task), t, key, settings, settings.latent_samples)
@@ -109,8 +117,13 @@ def score(
     truth: Float[Array, " nx"],
     settings: EvaluationSettings,
 ) -> dict[Method, dict[str, Scalar]]:
-    """The scores of the published tables, and CRPS and coverage, for one function at one time."""
-    mass, weights = problem.mass(t), study_grid(problem, settings).weights(settings.rule)
+    """The scores of the published tables, and CRPS and coverage, for one function at
+    one time.
+    """
+    mass, weights = (
+        problem.mass(t),
+        study_grid(problem, settings).weights(settings.rule),
+    )
     return {
         method: {
             "conservation_error": metrics.conservation_error(mean, weights, mass),
@@ -125,11 +138,16 @@ def score(
 
 @eqx.filter_jit
 def shock_positions(
-    models: Models, task: Task, t: Scalar, key: PRNGKeyArray, settings: EvaluationSettings
+    models: Models,
+    task: Task,
+    t: Scalar,
+    key: PRNGKeyArray,
+    settings: EvaluationSettings,
 ) -> dict[Method, metrics.ShockPosition]:
     """Shock positions of posterior samples, spread evenly over the draws.
 
-    Samples are pathwise: a prior sample is drawn, then conditioned (no covariance is factorised).
+    Samples are pathwise: a prior sample is drawn, then conditioned (no covariance is
+    factorised).
     """
     x = study_grid(task.problem, settings).coordinates[0]
     found = posteriors(observe(models, task), t, key, settings, settings.latent_samples)
@@ -138,7 +156,9 @@ def shock_positions(
         number = draws.mean.shape[0]
         each = max(1, settings.shock_samples // number)
         keys = jax.random.split(jax.random.fold_in(key, 1), number)
-        found = jax.vmap(lambda g, key: derived.shock_positions(g, x, key, each))(draws, keys)
+        found = jax.vmap(lambda g, key: derived.shock_positions(g, x, key, each))(
+            draws, keys
+        )
         return jax.tree.map(jnp.ravel, found)
 
     return {method: positions(draws) for method, draws in found.items()}

@@ -40,10 +40,11 @@ def train(
     progress: bool,
     mesh: Mesh | None = None,
 ) -> Models:
-    """The trained models of a study; checkpoints, losses and their figure go to `folder`.
+    """The trained models of a study; checkpoints, losses and their figure go to
+    `folder`.
 
-    With a mesh its devices share the tasks: each holds its part of them, and trains on its part of
-    every batch. The models come back to every process whole.
+    With a mesh its devices share the tasks: each holds its part of them, and trains on
+    its part of every batch. The models come back to every process whole.
     """
     settings, network = config.training, config.network
     tasks = training_tasks(config, train_key, mesh)
@@ -71,7 +72,9 @@ def train(
     if config.model == "ensemble":
         members = make_ensemble(network_key, network.members, width=network.size)
         loss = partial(_members, config=config)
-        models = Models(Ensemble(trained("ensemble", loss, members, settings.steps)), None)
+        models = Models(
+            Ensemble(trained("ensemble", loss, members, settings.steps)), None
+        )
     else:
         untrained = ANP(
             size=network.size,
@@ -80,7 +83,9 @@ def train(
             dropout_rate=network.dropout_rate,
             key=network_key,
         )
-        plain = trained("anp", partial(_process, config=config), untrained, settings.steps)
+        plain = trained(
+            "anp", partial(_process, config=config), untrained, settings.steps
+        )
         soft = None
         if "soft" in config.evaluation.methods:
             loss = partial(_soft, weight=settings.soft_weight / settings.batch)
@@ -90,7 +95,8 @@ def train(
                 soft = trained("anp_soft", loss, plain, settings.soft_steps)
         dropout = config.evaluation.dropout
         models = Models(
-            NeuralProcess(plain, dropout), None if soft is None else NeuralProcess(soft, dropout)
+            NeuralProcess(plain, dropout),
+            None if soft is None else NeuralProcess(soft, dropout),
         )
     if is_writer():
         report.training_figure(folder / "training.png", losses)
@@ -99,7 +105,9 @@ def train(
 
 
 def training_tasks(config: StudyConfig, key: PRNGKeyArray, mesh: Mesh | None) -> Task:
-    """The functions to learn from; each device of a mesh draws its own part of the same ones."""
+    """The functions to learn from; each device of a mesh draws its own part of the same
+    ones.
+    """
     family, sizes = PROBLEMS[config.problem], config.tasks
 
     def draw(key: PRNGKeyArray) -> Task:
@@ -131,15 +139,17 @@ def _observed(task: Task) -> tuple[Observations, Observations]:
 
 
 def _score(config: StudyConfig, task: Task) -> Score:
-    """The settings' score; through the constraint: on the mass of each target time, its trapezoid
-    sum over the target positions.
+    """The settings' score; through the constraint: on the mass of each target time, its
+    trapezoid sum over the target positions.
     """
     rows, settings = None, config.training
     if settings.through_constraint:
         x = task.target.inputs[:, 1].reshape(config.tasks.target)
         rows = jax.vmap(lambda x: trapezoid(jnp.diff(x)))(x)
     noise_std = config.evaluation.noise_std or 1e-3
-    return make_score(settings.score, rows, noise_std=noise_std, crps_scale=settings.crps_scale)
+    return make_score(
+        settings.score, rows, noise_std=noise_std, crps_scale=settings.crps_scale
+    )
 
 
 def _members(
@@ -148,8 +158,12 @@ def _members(
     return ensemble_loss(members, *_observed(task), key, _score(config, task))
 
 
-def _process(network: ANP, task: Task, key: PRNGKeyArray, *, config: StudyConfig) -> Scalar:
-    return scored_loss(network, *_observed(task), key, score=_score(config, task), dropout=True)
+def _process(
+    network: ANP, task: Task, key: PRNGKeyArray, *, config: StudyConfig
+) -> Scalar:
+    return scored_loss(
+        network, *_observed(task), key, score=_score(config, task), dropout=True
+    )
 
 
 def _soft(network: ANP, task: Task, key: PRNGKeyArray, *, weight: float) -> Scalar:

@@ -10,8 +10,8 @@ from physcon._mesh import is_writer, wait_for_all
 
 
 def prepare_folder(folder: Path, settings: dict[str, Any], resume: bool) -> None:
-    """Create the run folder and keep the settings there; one that holds a run already is resumed,
-    if its settings are the same, or refused and left as it is.
+    """Create the run folder and keep the settings there; one that holds a run already
+    is resumed, if its settings are the same, or refused and left as it is.
     """
     kept = folder / "settings.json"
     occupied = folder.is_dir() and any(folder.iterdir())
@@ -25,7 +25,12 @@ def prepare_folder(folder: Path, settings: dict[str, Any], resume: bool) -> None
         old = json.loads(kept.read_text())
         names = [k for k in {**old, **settings} if old.get(k) != settings.get(k)]
         remedy = "resume with the settings that began it, or choose another --output"
-        require(not names, f"the settings in {kept}", f"others for {', '.join(names)}", remedy)
+        require(
+            not names,
+            f"the settings in {kept}",
+            f"others for {', '.join(names)}",
+            remedy,
+        )
     wait_for_all("every process has looked at the folder")
     if is_writer():
         folder.mkdir(parents=True, exist_ok=True)

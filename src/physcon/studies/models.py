@@ -1,7 +1,7 @@
 """The three probabilistic models of the article, each as prior draws at new points.
 
-Source: Hansen et al. (2023), step 1 of ProbConserv: a Gaussian process, a neural process, or an
-ensemble gives the mean and covariance that step 2 constrains.
+Source: Hansen et al. (2023), step 1 of ProbConserv: a Gaussian process, a neural
+process, or an ensemble gives the mean and covariance that step 2 constrains.
 """
 
 import abc
@@ -32,9 +32,15 @@ class Model(eqx.Module):
 
     @abc.abstractmethod
     def draws(
-        self, seen: PyTree, points: Float[Array, "n dim"], key: PRNGKeyArray, number: int
+        self,
+        seen: PyTree,
+        points: Float[Array, "n dim"],
+        key: PRNGKeyArray,
+        number: int,
     ) -> Gaussian:
-        """Equally probable Gaussians over the n points, with a leading axis on every leaf."""
+        """Equally probable Gaussians over the n points, with a leading axis on every
+        leaf.
+        """
 
 
 class NeuralProcess(Model):
@@ -54,7 +60,11 @@ class NeuralProcess(Model):
         return contexts
 
     def draws(
-        self, seen: Observations, points: Float[Array, "n dim"], key: PRNGKeyArray, number: int
+        self,
+        seen: Observations,
+        points: Float[Array, "n dim"],
+        key: PRNGKeyArray,
+        number: int,
     ) -> Gaussian:
         mean, std = predict_samples(
             self.network, seen, points, key, num_samples=number, dropout=self.dropout
@@ -63,7 +73,9 @@ class NeuralProcess(Model):
 
 
 class GaussianProcess(Model):
-    """One Gaussian with the full covariance; its kernel is fitted to each function's contexts."""
+    """One Gaussian with the full covariance; its kernel is fitted to each function's
+    contexts.
+    """
 
     methods: ClassVar[tuple[Method, ...]] = ("unconstrained", "hard", "probconserv")
 
@@ -91,9 +103,15 @@ class Ensemble(Model):
         return contexts
 
     def draws(
-        self, seen: Observations, points: Float[Array, "n dim"], key: PRNGKeyArray, number: int
+        self,
+        seen: Observations,
+        points: Float[Array, "n dim"],
+        key: PRNGKeyArray,
+        number: int,
     ) -> Gaussian:
-        return _alone(ensemble_prior(self.members, seen, points, shape=points.shape[:1]))
+        return _alone(
+            ensemble_prior(self.members, seen, points, shape=points.shape[:1])
+        )
 
 
 def _alone(gaussian: Gaussian) -> Gaussian:

@@ -1,10 +1,11 @@
 """An FNO on published data: trained on 16 points, tested there and on finer grids.
 
-The public answers live on 16 points. A finer grid holds these as a subset, so the same truth
-judges the network there; and on all points of it where an exact solution exists (Burgers), or a
-file of that resolution lies in the folder.
+The public answers live on 16 points. A finer grid holds these as a subset, so the same
+truth judges the network there; and on all points of it where an exact solution exists
+(Burgers), or a file of that resolution lies in the folder.
 
-Source: Li et al., Fourier neural operator, ICLR 2021, sec. 5 (zero-shot super-resolution).
+Source: Li et al., Fourier neural operator, ICLR 2021, sec. 5 (zero-shot
+super-resolution).
 """
 
 from collections.abc import Iterator
@@ -98,8 +99,8 @@ def run(
     Args:
         mesh: of one axis, whose devices share the training. Process 0 evaluates.
 
-    Returns: the rows of the table: relative L2 errors, mean over samples, per seed; none on other
-    processes.
+    Returns: the rows of the table: relative L2 errors, mean over samples, per seed;
+    none on other processes.
     """
     train = training_set(config, data)
     cases = list(trials(config, data)) if is_writer() else []
@@ -111,7 +112,9 @@ def run(
         return []
     rows = []
     for trial in cases:
-        errors = [relative_l2(predict(net, trial.inputs), trial) for net in networks.values()]
+        errors = [
+            relative_l2(predict(net, trial.inputs), trial) for net in networks.values()
+        ]
         rows.append({"grid": trial.grid, "truth": trial.truth, "relative_l2": errors})
     write_json(folder / "table.json", rows)
     write_text(folder / "table.txt", table_text(rows))
@@ -122,7 +125,9 @@ def run(
         f"FNO, {coarse.grid}": predict(net, coarse.inputs[:1])[0, 0],
         f"FNO, {fine.grid}": predict(net, fine.inputs[:1])[0, 0],
     }
-    report.resolutions_figure(folder / "fields.png", shown, f"{config.problem}, first test sample")
+    report.resolutions_figure(
+        folder / "fields.png", shown, f"{config.problem}, first test sample"
+    )
     return rows
 
 
@@ -133,7 +138,9 @@ def training_set(config: OperatorConfig, data: Path | None) -> Samples:
 
 
 def trials(config: OperatorConfig, data: Path | None) -> Iterator[Trial]:
-    """The public test set on every grid of the settings, then files of other resolutions."""
+    """The public test set on every grid of the settings, then files of other
+    resolutions.
+    """
     public = read_samples(data, config.problem, "test")
     for factor in config.refine:
         inputs = refined(public, config.problem, factor)
@@ -142,9 +149,14 @@ def trials(config: OperatorConfig, data: Path | None) -> Iterator[Trial]:
         if config.problem == "burgers":
             yield Trial(grid, "exact", inputs, burgers_solution(inputs), 1)
     for points in (32, 64, 128):
-        if data is not None and (data / f"{config.problem}_test_{points}.npz").is_file():
+        if (
+            data is not None
+            and (data / f"{config.problem}_test_{points}.npz").is_file()
+        ):
             inputs, answers = read_samples(data, config.problem, "test", points)
-            yield Trial("x".join(map(str, inputs.shape[2:])), "file", inputs, answers, 1)
+            yield Trial(
+                "x".join(map(str, inputs.shape[2:])), "file", inputs, answers, 1
+            )
 
 
 def network(config: OperatorConfig, key: PRNGKeyArray, train: Samples) -> FNO:
@@ -157,7 +169,10 @@ def network(config: OperatorConfig, key: PRNGKeyArray, train: Samples) -> FNO:
         config.modes,
         config.width,
         config.depth,
-        padding=(config.padding, 0.0 if config.problem == "burgers" else config.padding),
+        padding=(
+            config.padding,
+            0.0 if config.problem == "burgers" else config.padding,
+        ),
         coordinates=False,
         inputs=Normaliser.fit(inputs),
         outputs=Normaliser.fit(answers),
@@ -209,7 +224,9 @@ def predict(fno: FNO, inputs: Fields, batch: int = 50) -> Fields:
 def relative_l2(prediction: Fields, trial: Trial) -> float:
     """Mean over samples of ‖prediction - truth‖ / ‖truth‖ on the nodes of the truth."""
     on_nodes = jnp.asarray(prediction[:, :, :: trial.stride, :: trial.stride])
-    return float(jnp.mean(jax.vmap(metrics.relative_l2)(on_nodes, jnp.asarray(trial.answers))))
+    return float(
+        jnp.mean(jax.vmap(metrics.relative_l2)(on_nodes, jnp.asarray(trial.answers)))
+    )
 
 
 def table_text(rows: list[dict[str, Any]]) -> str:
@@ -218,6 +235,10 @@ def table_text(rows: list[dict[str, Any]]) -> str:
     for row in rows:
         errors = row["relative_l2"]
         spread = f"{min(errors):.4f} .. {max(errors):.4f}"
-        lines.append(f"{row['grid']:>10}  {row['truth']:<8}{np.mean(errors):>12.4f}   {spread}")
-    lines.append("truth: public, the data's own nodes; exact, all nodes; file, a finer test set")
+        lines.append(
+            f"{row['grid']:>10}  {row['truth']:<8}{np.mean(errors):>12.4f}   {spread}"
+        )
+    lines.append(
+        "truth: public, the data's own nodes; exact, all nodes; file, a finer test set"
+    )
     return "\n".join(lines)

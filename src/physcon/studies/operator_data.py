@@ -1,12 +1,14 @@
-"""Public operator data at their own and at finer resolutions: viscous Burgers and Darcy flow.
+"""Public operator data at their own and at finer resolutions: viscous Burgers and Darcy
+flow.
 
 Both come from the neuraloperator project (MIT licence) on 16 points an axis:
 
     burgers   u_0 on the circle [0, 1)  ->  u(t, x), t = 0, 1/16 .. 1    u_t + u u_x = 0.01 u_xx
     darcy     a two-valued permeability on [0, 1]²  ->  the pressure     -∇·(a ∇u) = 1, u = 0 around
 
-A network's input holds the field and the coordinates that its answer may depend on: t for Burgers,
-whose solutions move with x; both for Darcy. So it means the same on every grid.
+A network's input holds the field and the coordinates that its answer may depend on: t
+for Burgers, whose solutions move with x; both for Darcy. So it means the same on every
+grid.
 
 Source: Li et al., Fourier neural operator, ICLR 2021, sec. 5.1 and 5.2.
 """
@@ -41,7 +43,9 @@ class Samples(NamedTuple):
     answers: Fields
 
 
-def read_samples(folder: Path | None, problem: Problem, role: str, points: int = 16) -> Samples:
+def read_samples(
+    folder: Path | None, problem: Problem, role: str, points: int = 16
+) -> Samples:
     """``{problem}_{role}_{points}.npz`` of the folder.
 
     Raises:
@@ -49,7 +53,9 @@ def read_samples(folder: Path | None, problem: Problem, role: str, points: int =
             has to hold.
     """
     name = f"{problem}_{role}_{points}.npz"
-    remedy = f"it holds the arrays {_LAYOUT[problem]}, in NumPy's npz format without pickles"
+    remedy = (
+        f"it holds the arrays {_LAYOUT[problem]}, in NumPy's npz format without pickles"
+    )
     require(folder is not None, f"--data FOLDER with {name}", "no folder", remedy)
     path = Path(str(folder)) / name
     require(path.is_file(), f"a file {path}", "none", remedy)
@@ -57,14 +63,21 @@ def read_samples(folder: Path | None, problem: Problem, role: str, points: int =
     got = {key: arrays[key].shape for key in ("x", "y") if key in arrays}
     x, y = (got.get(key, ()) for key in ("x", "y"))
     fits = len(y) == 3 and (x == y if problem == "darcy" else x == (y[0], y[2]))
-    require(fits, f"{_LAYOUT[problem]}, in {path}", got or sorted(arrays), "see the module's text")
+    require(
+        fits,
+        f"{_LAYOUT[problem]}, in {path}",
+        got or sorted(arrays),
+        "see the module's text",
+    )
     return Samples(
         with_axes(np.asarray(arrays["x"], np.float32), problem, y[1:]),
         np.asarray(arrays["y"], np.float32)[:, None],
     )
 
 
-def with_axes(x: Float[np.ndarray, "n ..."], problem: Problem, space: tuple[int, int]) -> Fields:
+def with_axes(
+    x: Float[np.ndarray, "n ..."], problem: Problem, space: tuple[int, int]
+) -> Fields:
     """Fields and coordinates as the channels of an input on the grid of the answers."""
     first, second = np.meshgrid(*(np.linspace(0, 1, n) for n in space), indexing="ij")
     if problem == "burgers":
@@ -77,9 +90,10 @@ def with_axes(x: Float[np.ndarray, "n ..."], problem: Problem, space: tuple[int,
 def refined(samples: Samples, problem: Problem, factor: int) -> Fields:
     """The inputs on a grid `factor` times finer, which holds the nodes of the old one.
 
-    An initial state of Burgers' equation becomes its Fourier interpolant. A permeability takes the
-    value of the nearest node; where the factor is even some nodes lie in the middle and take the
-    lower one's, so interfaces move by half a fine cell.
+    An initial state of Burgers' equation becomes its Fourier interpolant. A
+    permeability takes the value of the nearest node; where the factor is even some
+    nodes lie in the middle and take the lower one's, so interfaces move by half a fine
+    cell.
     """
     field, (a, b) = samples.inputs[:, 0], samples.inputs.shape[2:]
     if problem == "burgers":
@@ -90,7 +104,9 @@ def refined(samples: Samples, problem: Problem, factor: int) -> Fields:
     return with_axes(field[:, rows][:, :, columns], problem, space)
 
 
-def fourier_interpolant(u: Float[np.ndarray, "n a"], points: int) -> Float[np.ndarray, "n b"]:
+def fourier_interpolant(
+    u: Float[np.ndarray, "n a"], points: int
+) -> Float[np.ndarray, "n b"]:
     """A periodic row's trigonometric interpolant on more points."""
     modes = np.fft.rfft(u, axis=-1)
     if u.shape[-1] % 2 == 0 and points > u.shape[-1]:
@@ -99,9 +115,11 @@ def fourier_interpolant(u: Float[np.ndarray, "n a"], points: int) -> Float[np.nd
 
 
 def burgers_solution(inputs: Fields, viscosity: float = 0.01) -> Fields:
-    """Exact answers (Cole and Hopf) for the initial states on the inputs' own grid, in float64.
+    """Exact answers (Cole and Hopf) for the initial states on the inputs' own grid, in
+    float64.
 
-    On the grid of the public data they differ from these by 1.3 % of their norm on average.
+    On the grid of the public data they differ from these by 1.3 % of their norm on
+    average.
     """
     times, points = inputs.shape[2:]
     modes = np.fft.rfft(inputs[:, 0, 0].astype(np.float64), axis=-1) / points

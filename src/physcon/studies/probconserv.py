@@ -1,7 +1,8 @@
 """The ProbConserv studies: learn a family of equations, predict, conserve, score, draw.
 
-Source: the experiments of Hansen et al. (2023) on the heat, porous medium, Stefan, advection and
-Burgers equations; figures in the article's order: mass over time, profiles, shock position.
+Source: the experiments of Hansen et al. (2023) on the heat, porous medium, Stefan,
+advection and Burgers equations; figures in the article's order: mass over time,
+profiles, shock position.
 """
 
 from pathlib import Path
@@ -70,21 +71,26 @@ def run(
             models = Models(NeuralProcess(load_torch_anp(weights), dropout), soft)
         elif config.model == "gp":
             require(
-                not config.training.through_constraint and config.training.score == "nll",
+                not config.training.through_constraint
+                and config.training.score == "nll",
                 "model: anp or ensemble with training.through_constraint or training.score",
                 "gp",
                 "a Gaussian process is fitted by its evidence",
             )
             models = Models(GaussianProcess(), None)
         else:
-            models = train(config, folder, train_key, network_key, identity, resume, progress, mesh)
+            models = train(
+                config, folder, train_key, network_key, identity, resume, progress, mesh
+            )
         models = jax.tree.map(
             lambda x: x.astype(config.dtype) if eqx.is_inexact_array(x) else x, models
         )
         if not is_writer():
             return []
         tasks = _test_tasks(config, test_key, test_tasks)
-        truth = true_profiles(config, np.asarray(tasks.problem.parameter).tolist(), folder)
+        truth = true_profiles(
+            config, np.asarray(tasks.problem.parameter).tolist(), folder
+        )
         rows = _tables(config, folder, models, tasks, truth, evaluation_key, progress)
         _figures(config, folder, models, tasks, truth, evaluation_key)
     return rows
@@ -97,11 +103,22 @@ def _test_tasks(config: StudyConfig, key: PRNGKeyArray, path: Path | None) -> Ta
         problems = evaluation_problems(family, number)
         return sample_tasks(key, problems, settings.context, settings.target)
     arrays = read_arrays(path)
-    names = [f"{kind}_{role}s" for role in ("context", "target") for kind in ("input", "output")]
+    names = [
+        f"{kind}_{role}s"
+        for role in ("context", "target")
+        for kind in ("input", "output")
+    ]
     missing = {"params", *names} - set(arrays)
-    require(not missing, "a file of test functions", f"none of {sorted(missing)}", "see --help")
+    require(
+        not missing,
+        "a file of test functions",
+        f"none of {sorted(missing)}",
+        "see --help",
+    )
     problems = jax.vmap(family)(jnp.asarray(arrays["params"][:, 0], dtype=float))
-    context_x, context_u, target_x, target_u = (jnp.asarray(arrays[n], dtype=float) for n in names)
+    context_x, context_u, target_x, target_u = (
+        jnp.asarray(arrays[n], dtype=float) for n in names
+    )
     return Task(problems, Points(context_x, context_u), Points(target_x, target_u))
 
 
@@ -118,13 +135,21 @@ def _tables(
     t = jnp.asarray(family.evaluation_time)
     parameters = np.asarray(tasks.problem.parameter)
     scores = []
-    for i in tqdm(range(parameters.size), disable=not progress, desc="evaluate", unit="function"):
+    for i in tqdm(
+        range(parameters.size), disable=not progress, desc="evaluate", unit="function"
+    ):
         task: PyTree = jax.tree.map(lambda leaf, i=i: leaf[i], tasks)
         prediction = profiles(models, task, t, jax.random.fold_in(key, i), settings)
         profile = jnp.asarray(truth[parameters[i].item()], config.dtype)
-        scores.append(jax.device_get(score(prediction, task.problem, t, profile, settings)))
-    stacked = _in_order(jax.tree.map(lambda *leaves: np.stack(leaves), *scores), settings)
-    arrays = {f"{method}/{name}": v for method, s in stacked.items() for name, v in s.items()}
+        scores.append(
+            jax.device_get(score(prediction, task.problem, t, profile, settings))
+        )
+    stacked = _in_order(
+        jax.tree.map(lambda *leaves: np.stack(leaves), *scores), settings
+    )
+    arrays = {
+        f"{method}/{name}": v for method, s in stacked.items() for name, v in s.items()
+    }
     write_arrays(folder / "scores.npz", {"parameter": parameters, **arrays}, force=True)
     rows = report.summarize(parameters, stacked)
     report.write_tables(folder, rows, family.parameter)
@@ -152,17 +177,31 @@ def _figures(
         name = f"{family.parameter}_{value:g}.png"
         found = _in_order(masses(models, task, times, own_key, settings), settings)
         mass = np.asarray(task.problem.mass(times))
-        report.mass_figure(folder / f"mass_{name}", np.asarray(times), mass, found, title)
+        report.mass_figure(
+            folder / f"mass_{name}", np.asarray(times), mass, found, title
+        )
         prediction = _in_order(profiles(models, task, t, own_key, settings), settings)
         at = f"{title}, t = {family.evaluation_time:g}"
-        report.profile_figure(folder / f"profile_{name}", x, truth[value], prediction, at)
+        report.profile_figure(
+            folder / f"profile_{name}", x, truth[value], prediction, at
+        )
         if family.has_front:
-            shocks = _in_order(shock_positions(models, task, t, own_key, settings), settings)
+            shocks = _in_order(
+                shock_positions(models, task, t, own_key, settings), settings
+            )
             positions = {m: np.asarray(s.position[s.found]) for m, s in shocks.items()}
             front = float(task.problem.front(t))
-            report.shock_figure(folder / f"shock_{name}", positions, front, x[1] - x[0], at)
+            report.shock_figure(
+                folder / f"shock_{name}", positions, front, x[1] - x[0], at
+            )
 
 
 def _in_order(found: dict[Method, Any], settings: EvaluationSettings) -> dict[str, Any]:
-    """On the host, and in the order of the settings (a dictionary leaves jit sorted by key)."""
-    return {method: jax.device_get(found[method]) for method in settings.methods if method in found}
+    """On the host, and in the order of the settings (a dictionary leaves jit sorted by
+    key).
+    """
+    return {
+        method: jax.device_get(found[method])
+        for method in settings.methods
+        if method in found
+    }

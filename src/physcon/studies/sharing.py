@@ -1,8 +1,9 @@
-"""What a study does for many functions, on one device or shared among those of a mesh: it trains on
-them, or solves a problem for each.
+"""What a study does for many functions, on one device or shared among those of a mesh:
+it trains on them, or solves a problem for each.
 
-A mesh has one axis here, over the devices of all processes. Each device holds an equal part of the
-functions and an equal part of every batch; what is found comes back whole to every process.
+A mesh has one axis here, over the devices of all processes. Each device holds an equal
+part of the functions and an equal part of every batch; what is found comes back whole
+to every process.
 """
 
 from collections.abc import Callable
@@ -34,11 +35,11 @@ def fit_tasks(
     mesh: Mesh | None = None,
     **options: Any,
 ) -> FitResult:
-    """`physcon.training.fit` on the mean of ``loss(params, task, key)`` over batches of tasks.
+    """`physcon.training.fit` on the mean of ``loss(params, task, key)`` over batches of
+    tasks.
 
-    Args:
-        tasks: whole, or with a mesh `divided` among its devices. The batches are the same.
-        options: further ones of `fit`.
+    Args: tasks: whole, or with a mesh `divided` among its devices. The batches are the
+        same. options: further ones of `fit`.
     """
     if mesh is None:
         mean = mean_over_tasks(loss)
@@ -46,12 +47,14 @@ def fit_tasks(
         mean = parallel.mean_over_tasks(loss, mesh=mesh, axis=mesh.axis_names)
     batches = Minibatches(tasks, batch, mesh)
     found = fit(mean, params, optimizer, batches, steps, key, mesh=mesh, **options)
-    return FitResult(whole(found.params, mesh), whole(found.opt_state, mesh), found.losses)
+    return FitResult(
+        whole(found.params, mesh), whole(found.opt_state, mesh), found.losses
+    )
 
 
 def adam(learning_rate: float, weight_decay: float, steps: int):
-    """Adam with L2 in the gradient, as torch's ``Adam(weight_decay=...)``; the rate falls to zero
-    along a cosine.
+    """Adam with L2 in the gradient, as torch's ``Adam(weight_decay=...)``; the rate
+    falls to zero along a cosine.
     """
     import optax
 
@@ -65,7 +68,9 @@ def every(
     mesh: Mesh | None = None,
     batch_size: int | None = None,
 ) -> PyTree:
-    """``fn(x)`` of every x, stacked: `jax.lax.map`. With a mesh the results stay `divided`."""
+    """``fn(x)`` of every x, stacked: `jax.lax.map`. With a mesh the results stay
+    `divided`.
+    """
 
     def run(xs: PyTree) -> PyTree:
         return jax.lax.map(fn, xs, batch_size=batch_size)
@@ -73,8 +78,11 @@ def every(
     if mesh is None:
         return jax.jit(run)(xs)
     xs, part, number = divided(xs, mesh), P(mesh.axis_names), _number(xs) // mesh.size
-    share = jax.tree.map(lambda x: jax.ShapeDtypeStruct((number, *x.shape[1:]), x.dtype), xs)
-    # Traced outside of the mesh: lineax compares shapes, and inside they carry the mesh.
+    share = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct((number, *x.shape[1:]), x.dtype), xs
+    )
+    # Traced outside of the mesh: lineax compares shapes, and inside they carry the
+    # mesh.
     program, like = jax.make_jaxpr(run, return_shape=True)(share)
 
     def own(xs: PyTree) -> PyTree:
@@ -91,8 +99,8 @@ def solved(
     mesh: Mesh | None = None,
     batch_size: int | None = None,
 ) -> PyTree:
-    """The same for any number of x, brought whole to every process (the last x is solved again
-    where the devices don't divide the number evenly).
+    """The same for any number of x, brought whole to every process (the last x is
+    solved again where the devices don't divide the number evenly).
     """
     if mesh is None:
         return every(fn, xs, None, batch_size)
@@ -103,7 +111,8 @@ def solved(
 
 
 def divided(tree: PyTree, mesh: Mesh | None) -> PyTree:
-    """Arrays that lead with the functions: each device of a mesh takes its equal part of them.
+    """Arrays that lead with the functions: each device of a mesh takes its equal part
+    of them.
 
     Raises: ValueError for a number of functions that the devices don't divide evenly.
     """

@@ -1,4 +1,6 @@
-"""What predictions are held against: the exact solution, or finite volumes on a converged mesh."""
+"""What predictions are held against: the exact solution, or finite volumes on a
+converged mesh.
+"""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -17,11 +19,14 @@ Truth = dict[float, np.ndarray]
 _COLUMNS = ("parameter", "cells", "steps", "change", "error", "mass_error")
 
 
-def true_profiles(config: StudyConfig, parameters: Iterable[float], folder: Path) -> Truth:
+def true_profiles(
+    config: StudyConfig, parameters: Iterable[float], folder: Path
+) -> Truth:
     """The solution at the evaluation time on the study's nodes, for every parameter.
 
-    With ``truth: fv`` it is solved on half the cells as well: the change between the two meshes,
-    the distance to the exact solution, and the error of the mass go to truth.json and truth.txt.
+    With ``truth: fv`` it is solved on half the cells as well: the change between the
+    two meshes, the distance to the exact solution, and the error of the mass go to
+    truth.json and truth.txt.
     """
     family = PROBLEMS[config.problem]
     t = family.settings.evaluation_time
@@ -37,20 +42,28 @@ def true_profiles(config: StudyConfig, parameters: Iterable[float], folder: Path
         for cells in (config.truth_cells // 2, config.truth_cells):
             found = solve_numerically(problem, [t], cells)
             values = found.at(0, x)
-            change = None if coarser is None else float(np.abs(values - coarser).mean() / size)
+            change = (
+                None
+                if coarser is None
+                else float(np.abs(values - coarser).mean() / size)
+            )
             error = float(np.abs(values - exact).mean() / size)
             misfit = found.mass(0) - float(problem.mass(t))
             row = (parameter, cells, found.steps, change, error, misfit)
             rows.append(dict(zip(_COLUMNS, row, strict=True)))
             truth[parameter] = coarser = values
     if rows:
-        write_json(folder / "truth.json", {"problem": config.problem, "time": t, "rows": rows})
+        write_json(
+            folder / "truth.json", {"problem": config.problem, "time": t, "rows": rows}
+        )
         write_text(folder / "truth.txt", _text(rows))
     return truth
 
 
 def _text(rows: list[dict[str, Any]]) -> str:
-    """Mesh convergence: relative L1 change from the coarser mesh, and error to the exact one."""
+    """Mesh convergence: relative L1 change from the coarser mesh, and error to the
+    exact one.
+    """
     columns: dict[str, Callable[[Any], str]] = {
         "parameter": lambda v: f"{v:g}",
         "cells": str,
@@ -60,5 +73,8 @@ def _text(rows: list[dict[str, Any]]) -> str:
         "mass_error": lambda v: f"{v:.1e}",
     }
     lines = ["".join(f"{name:>12}" for name in columns)]
-    lines += ["".join(f"{form(row[name]):>12}" for name, form in columns.items()) for row in rows]
+    lines += [
+        "".join(f"{form(row[name]):>12}" for name, form in columns.items())
+        for row in rows
+    ]
     return "\n".join(lines)

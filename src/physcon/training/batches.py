@@ -1,4 +1,6 @@
-"""Which tasks a step sees: a pure function of the key and the step, so that a run can resume."""
+"""Which tasks a step sees: a pure function of the key and the step, so that a run can
+resume.
+"""
 
 import equinox as eqx
 import jax
@@ -13,10 +15,12 @@ from physcon._typing import Array, Int, PRNGKeyArray, PyTree
 
 
 class Minibatches(eqx.Module):
-    """Batches of a fixed set, reshuffled every epoch; the incomplete last batch is left out.
+    """Batches of a fixed set, reshuffled every epoch; the incomplete last batch is left
+    out.
 
-    ``batches(key, step)`` draws without replacement within an epoch: the batches of one epoch are
-    disjoint. The data are array leaves, hence no constants of the compiled step.
+    ``batches(key, step)`` draws without replacement within an epoch: the batches of one
+    epoch are disjoint. The data are array leaves, hence no constants of the compiled
+    step.
 
     Attributes:
         data: a pytree of arrays with one common leading axis, the tasks.
@@ -31,7 +35,9 @@ class Minibatches(eqx.Module):
 
     def __check_init__(self):
         sizes = {np.shape(x)[:1] for x in jax.tree.leaves(self.data)}
-        require(len(sizes) == 1, "one common leading axis", sorted(sizes), "stack the tasks")
+        require(
+            len(sizes) == 1, "one common leading axis", sorted(sizes), "stack the tasks"
+        )
         (shape,) = sizes
         require(shape != (), "a leading axis of tasks", "a scalar", "stack the tasks")
         require(
@@ -47,7 +53,9 @@ class Minibatches(eqx.Module):
     def __call__(self, key: PRNGKeyArray, step: Int[Array, ""]) -> PyTree:
         tasks = jax.tree.leaves(self.data)[0].shape[0]
         per_epoch = tasks // self.batch_size
-        order = jax.random.permutation(jax.random.fold_in(key, step // per_epoch), tasks)
+        order = jax.random.permutation(
+            jax.random.fold_in(key, step // per_epoch), tasks
+        )
         start = (step % per_epoch) * self.batch_size
         index = jax.lax.dynamic_slice(order, (start,), (self.batch_size,))
         if self.mesh is None:
@@ -56,8 +64,8 @@ class Minibatches(eqx.Module):
 
 
 def _dealt(data: PyTree, index: Int[Array, " b"], mesh: Mesh) -> PyTree:
-    """Rows of divided arrays, dealt out in equal parts: each device gives the rows that it holds,
-    one reduce-scatter brings them to where the batch is wanted.
+    """Rows of divided arrays, dealt out in equal parts: each device gives the rows that
+    it holds, one reduce-scatter brings them to where the batch is wanted.
     """
     (name,) = mesh.axis_names
 

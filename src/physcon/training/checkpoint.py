@@ -1,11 +1,11 @@
 """One file that holds all of a training run: a line of JSON, then the arrays.
 
-    physcon-checkpoint
-    {"version": 1, "step": 1200, "identity": {...}, "identity_hash": ..., "jax": ..., "sha256": ...}
-    <eqx.tree_serialise_leaves>
+    physcon-checkpoint {"version": 1, "step": 1200, "identity": {...}, "identity_hash":
+    ..., "jax": ..., "sha256": ...} <eqx.tree_serialise_leaves>
 
-The file is written under a temporary name and then renamed. It is read without unpickling, and
-refused with a reason if it is cut off, of another format, or of another run.
+The file is written under a temporary name and then renamed. It is read without
+unpickling, and refused with a reason if it is cut off, of another format, or of another
+run.
 """
 
 import hashlib
@@ -27,7 +27,9 @@ VERSION = 1
 def save_checkpoint(
     path: str | os.PathLike, state: PyTree, step: int, identity: dict[str, Any]
 ) -> None:
-    """Write `state` after `step` steps of the run that `identity` describes (JSON values)."""
+    """Write `state` after `step` steps of the run that `identity` describes (JSON
+    values).
+    """
     payload = io.BytesIO()
     eqx.tree_serialise_leaves(payload, state)
     header = {
@@ -42,7 +44,8 @@ def save_checkpoint(
 def load_checkpoint(
     path: str | os.PathLike, like: Callable[[int], PyTree], identity: dict[str, Any]
 ) -> tuple[PyTree, int]:
-    """The state and its step. `like(step)` has the structure, shapes and dtypes expected.
+    """The state and its step. `like(step)` has the structure, shapes and dtypes
+    expected.
 
     Raises:
         ValueError: not a checkpoint, cut off or damaged, of another format version, or written by
@@ -60,7 +63,9 @@ def load_checkpoint(
 
 def identity_hash(identity: dict[str, Any]) -> str:
     """A short name of a run's settings: equal for equal JSON values."""
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[
+        :16
+    ]
 
 
 def _differences(expected: Any, got: Any, name: str = "") -> list[str]:
@@ -70,6 +75,12 @@ def _differences(expected: Any, got: Any, name: str = "") -> list[str]:
         out = []
         for key in sorted(expected.keys() | got.keys()):
             inner = f"{name}.{key}" if name else key
-            out += _differences(expected.get(key, "absent"), got.get(key, "absent"), inner)
+            out += _differences(
+                expected.get(key, "absent"), got.get(key, "absent"), inner
+            )
         return out
-    return [] if expected == got else [f"{name} is {got!r} in the file and {expected!r} here"]
+    return (
+        []
+        if expected == got
+        else [f"{name} is {got!r} in the file and {expected!r} here"]
+    )

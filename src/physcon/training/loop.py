@@ -1,4 +1,6 @@
-"""Gradient descent that can be killed at any moment and resumed to the bitwise same result."""
+"""Gradient descent that can be killed at any moment and resumed to the bitwise same
+result.
+"""
 
 import os
 from collections.abc import Callable
@@ -31,7 +33,9 @@ class Optimizer(Protocol):
 
 
 class FitResult(NamedTuple):
-    """Trained `params`, the optimizer's state, and the loss before each step ``(steps,)``."""
+    """Trained `params`, the optimizer's state, and the loss before each step
+    ``(steps,)``.
+    """
 
     params: PyTree
     opt_state: PyTree
@@ -64,8 +68,9 @@ def fit(
 ) -> FitResult:
     """Minimise ``loss_fn(params, batch, key)`` by `steps` steps of an optax optimizer.
 
-    The batch and the key of a step are pure functions of (`key`, step): a run of n + m steps
-    equals, bit for bit, one of n steps that is resumed for m more (same machine and versions).
+    The batch and the key of a step are pure functions of (`key`, step): a run of n + m
+    steps equals, bit for bit, one of n steps that is resumed for m more (same machine
+    and versions).
 
     Args:
         params: a pytree, e.g. an Equinox module; its floating-point arrays are trained, except in
@@ -80,14 +85,23 @@ def fit(
             included; `loss_fn` and `batches` divide the work. Process 0 writes the checkpoint, all
             of them read it: a run may resume on another number of devices or processes.
 
-    Raises:
-        ValueError: a checkpoint that is damaged, foreign, beyond `steps`, or not to be resumed.
-        FloatingPointError: the loss is not finite; the last checkpoint stays.
+    Raises: ValueError: a checkpoint that is damaged, foreign, beyond `steps`, or not to
+        be resumed. FloatingPointError: the loss is not finite; the last checkpoint
+        stays.
     """
     require(steps >= 0, "steps >= 0", steps, "count them from the start of the run")
-    require(chunk >= 1 and save_every >= 1, "chunk, save_every >= 1", (chunk, save_every), "use 1")
+    require(
+        chunk >= 1 and save_every >= 1,
+        "chunk, save_every >= 1",
+        (chunk, save_every),
+        "use 1",
+    )
     arrays, static = eqx.partition(params, _trained(params))
-    identity = {"config": config or {}, "seed": _seed(key), "parameters": _summary(arrays)}
+    identity = {
+        "config": config or {},
+        "seed": _seed(key),
+        "parameters": _summary(arrays),
+    }
     state, start = initial_state(arrays, optimizer), 0
     if checkpoint is not None and Path(checkpoint).exists():
         require(
@@ -100,7 +114,10 @@ def fit(
             checkpoint, lambda step: state._replace(losses=np.zeros(step)), identity
         )
         require(
-            start <= steps, f"a checkpoint of at most {steps} steps", start, "ask for more steps"
+            start <= steps,
+            f"a checkpoint of at most {steps} steps",
+            start,
+            "ask for more steps",
         )
 
     def placed(tree: PyTree) -> PyTree:
@@ -109,7 +126,9 @@ def fit(
     history = [np.asarray(state.losses)]
     state, key = placed(state._replace(losses=jnp.zeros(chunk))), placed(key)
     run = compiled_chunk(loss_fn, static, optimizer)
-    with tqdm(total=steps, initial=start, disable=not progress, unit="step", desc="train") as bar:
+    with tqdm(
+        total=steps, initial=start, disable=not progress, unit="step", desc="train"
+    ) as bar:
         while start < steps:
             stop = min(start + chunk, steps, (start // save_every + 1) * save_every)
             bounds = placed((jnp.asarray(start), jnp.asarray(stop)))
@@ -124,7 +143,9 @@ def fit(
             if checkpoint is not None and due and is_writer():
                 everything = state._replace(losses=np.concatenate(history))
                 save_checkpoint(checkpoint, everything, stop, identity)
-    return FitResult(eqx.combine(state.arrays, static), state.opt_state, np.concatenate(history))
+    return FitResult(
+        eqx.combine(state.arrays, static), state.opt_state, np.concatenate(history)
+    )
 
 
 def _trained(params: PyTree) -> PyTree:
@@ -134,27 +155,39 @@ def _trained(params: PyTree) -> PyTree:
         return getattr(type(node), "frozen", False) is True
 
     return jax.tree.map(
-        lambda node: not is_frozen(node) and eqx.is_inexact_array(node), params, is_leaf=is_frozen
+        lambda node: not is_frozen(node) and eqx.is_inexact_array(node),
+        params,
+        is_leaf=is_frozen,
     )
 
 
 def initial_state(arrays: PyTree, optimizer: Optimizer) -> TrainingState:
-    """The state before the first step; a copy, since the compiled loop donates its state."""
+    """The state before the first step; a copy, since the compiled loop donates its
+    state.
+    """
     arrays = jax.tree.map(jnp.copy, arrays)
     return TrainingState(arrays, optimizer.init(arrays), np.zeros(0))
 
 
 def compiled_chunk(loss_fn: Callable, static: PyTree, optimizer: Optimizer) -> Callable:
-    """``run((batches, key, start, stop), state) -> state``, with room for the losses in `state`."""
+    """``run((batches, key, start, stop), state) -> state``, with room for the losses in
+    `state`.
+    """
 
     def step_once(
-        batches: Callable, key: PRNGKeyArray, step: Array, state: TrainingState, start: Array
+        batches: Callable,
+        key: PRNGKeyArray,
+        step: Array,
+        state: TrainingState,
+        start: Array,
     ):
         batch_key, loss_key = jax.random.split(key)
         batch = batches(batch_key, step)
 
         def loss_of(arrays):
-            return loss_fn(eqx.combine(arrays, static), batch, jax.random.fold_in(loss_key, step))
+            return loss_fn(
+                eqx.combine(arrays, static), batch, jax.random.fold_in(loss_key, step)
+            )
 
         loss, gradient = jax.value_and_grad(loss_of)(state.arrays)
         updates, opt_state = optimizer.update(gradient, state.opt_state, state.arrays)
@@ -164,8 +197,8 @@ def compiled_chunk(loss_fn: Callable, static: PyTree, optimizer: Optimizer) -> C
     @eqx.filter_jit(donate="all-except-first")
     def run(inputs: tuple, state: TrainingState) -> TrainingState:
         batches, key, start, stop = inputs
-        # A loop whose bounds are data: one program for full and partial chunks, so that where a run
-        # was interrupted cannot change how a step is compiled.
+        # A loop whose bounds are data: one program for full and partial chunks, so that
+        # where a run was interrupted cannot change how a step is compiled.
         return jax.lax.fori_loop(
             start, stop, lambda step, s: step_once(batches, key, step, s, start), state
         )
@@ -183,7 +216,10 @@ def _require_finite(losses: np.ndarray, start: int) -> None:
 
 
 def _seed(key: PRNGKeyArray) -> list:
-    return [str(jax.random.key_impl(key)), *np.asarray(jax.random.key_data(key)).tolist()]
+    return [
+        str(jax.random.key_impl(key)),
+        *np.asarray(jax.random.key_data(key)).tolist(),
+    ]
 
 
 def _summary(arrays: PyTree) -> str:

@@ -1,1 +1,3 @@
-"""Inverse problems with known truths: gradients through solvers, operators and conditioning."""
+"""Inverse problems with known truths: gradients through solvers, operators and
+conditioning.
+"""

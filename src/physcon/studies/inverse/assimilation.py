@@ -1,20 +1,24 @@
-"""Data assimilation: an ensemble carried by the finite-volume solver, conditioned as data come in.
+"""Data assimilation: an ensemble carried by the finite-volume solver, conditioned as
+data come in.
 
-Inviscid Burgers equation on a circle: shocks form and merge, and the total is conserved. An
-ensemble Kalman filter alternates the solver with an update of every member by the sensors,
+Inviscid Burgers equation on a circle: shocks form and merge, and the total is
+conserved. An ensemble Kalman filter alternates the solver with an update of every
+member by the sensors,
 
     u_k  <-  mean of N(u_k, Σ) given  G u = y + ε_k,    ε_k noise of its own,
 
-where Σ is the covariance of the ensemble. With so few members Σ has spurious correlations between
-distant places; the usual remedy, *localisation* (Σ times a correlation that decays, entry by
-entry), destroys what the solver kept: the members lose mass at every update. Conditioning on one
-more, exact row, ∫u dx, gives it back, put where the ensemble is uncertain.
+where Σ is the covariance of the ensemble. With so few members Σ has spurious
+correlations between distant places; the usual remedy, *localisation* (Σ times a
+correlation that decays, entry by entry), destroys what the solver kept: the members
+lose mass at every update. Conditioning on one more, exact row, ∫u dx, gives it back,
+put where the ensemble is uncertain.
 
-Without localisation the update does conserve mass, because every member has the same one: the rows
-of Σ integrate to zero. It is shown too; its price is the error.
+Without localisation the update does conserve mass, because every member has the same
+one: the rows of Σ integrate to zero. It is shown too; its price is the error.
 
-Source: Evensen (2009), sec. 4.3 (perturbed observations); Houtekamer and Mitchell, Mon. Wea. Rev.
-129 (2001) 123 (localisation); Janjić et al., Mon. Wea. Rev. 142 (2014) 755 (what it does to mass).
+Source: Evensen (2009), sec. 4.3 (perturbed observations); Houtekamer and Mitchell, Mon.
+Wea. Rev. 129 (2001) 123 (localisation); Janjić et al., Mon. Wea. Rev. 142 (2014) 755
+(what it does to mass).
 """
 
 from dataclasses import dataclass
@@ -51,17 +55,12 @@ COLOURS = {
 class AssimilationConfig:
     """Twin experiments: a truth, an ensemble that does not know it, and sensors.
 
-    Attributes:
-        cells: of the circle [0, 1).
-        members: of the ensemble.
-        sensors: point sensors, evenly spread.
-        cycles, interval: updates, and the time between them.
-        noise_std: of a reading.
-        mean, std, length: of the initial fields, a periodic Gaussian process of given total.
-        localisation: length of the squared-exponential correlation.
-        inflation: of the members' distance to their mean at every update.
-        experiments: number of truths.
-        seed: of all random numbers.
+    Attributes: cells: of the circle [0, 1). members: of the ensemble. sensors: point
+        sensors, evenly spread. cycles, interval: updates, and the time between them.
+        noise_std: of a reading. mean, std, length: of the initial fields, a periodic
+        Gaussian process of given total. localisation: length of the squared-exponential
+        correlation. inflation: of the members' distance to their mean at every update.
+        experiments: number of truths. seed: of all random numbers.
     """
 
     cells: int = 128
@@ -100,17 +99,27 @@ def forecast(u: Float[Array, " n"], config: AssimilationConfig) -> Float[Array, 
 
 
 def initial(config: AssimilationConfig) -> Gaussian:
-    """Smooth random fields, all of the same total: a Gaussian process given its integral."""
+    """Smooth random fields, all of the same total: a Gaussian process given its
+    integral.
+    """
     grid = circle(config)
     mean = jnp.full(config.cells, config.mean)
     process = stationary(
-        mean, squared_exponential, grid, config.std, config.length, periodic=True, throw=False
+        mean,
+        squared_exponential,
+        grid,
+        config.std,
+        config.length,
+        periodic=True,
+        throw=False,
     )
     return condition(process, integral(grid, config.mean), throw=False).posterior
 
 
 def localisation(config: AssimilationConfig) -> Float[np.ndarray, "l n"]:
-    """Vectors v_l with Σ_l v_l v_lᵀ the correlation matrix on the circle, 1 on its diagonal."""
+    """Vectors v_l with Σ_l v_l v_lᵀ the correlation matrix on the circle, 1 on its
+    diagonal.
+    """
     x = np.arange(config.cells) / config.cells
     gap = np.abs(x[:, None] - x[None])
     gap = np.minimum(gap, 1 - gap) / config.localisation
@@ -121,7 +130,9 @@ def localisation(config: AssimilationConfig) -> Float[np.ndarray, "l n"]:
 
 
 def localised(root: LowRank, config: AssimilationConfig) -> LowRank:
-    """The root of (Σ_k a_k a_kᵀ) ∘ (Σ_l v_l v_lᵀ): all products a_k v_l, entry by entry."""
+    """The root of (Σ_k a_k a_kᵀ) ∘ (Σ_l v_l v_lᵀ): all products a_k v_l, entry by
+    entry.
+    """
     v = jnp.asarray(localisation(config), root.vectors.dtype)
     return LowRank((root.vectors[:, None] * v[None]).reshape(-1, config.cells))
 
@@ -132,7 +143,9 @@ def update(
     config: AssimilationConfig,
     method: str,
 ) -> Float[Array, "k n"]:
-    """Every member conditioned on its own perturbed readings, and on the mass where asked for."""
+    """Every member conditioned on its own perturbed readings, and on the mass where
+    asked for.
+    """
     grid = circle(config)
     centre = jnp.mean(members, axis=0, keepdims=True)
     members = centre + config.inflation * (members - centre)
@@ -146,7 +159,9 @@ def update(
         data = sensors(grid, places, read, config.noise_std)
         posterior = condition(Gaussian(member, root), data, throw=False).posterior
         if method == "localised, mass conserved":
-            posterior = condition(posterior, integral(grid, config.mean), throw=False).posterior
+            posterior = condition(
+                posterior, integral(grid, config.mean), throw=False
+            ).posterior
         return posterior.mean
 
     return jax.vmap(one)(members, readings)
@@ -168,7 +183,9 @@ def twin(key: PRNGKeyArray, config: AssimilationConfig) -> History:
         seen = 0.5 * (truth[step // 2 - 1 :: step] + truth[step // 2 :: step])
         one, other = jax.random.split(key)
         seen = seen + config.noise_std * jax.random.normal(one, seen.shape)
-        noise = config.noise_std * jax.random.normal(other, (config.members, *seen.shape))
+        noise = config.noise_std * jax.random.normal(
+            other, (config.members, *seen.shape)
+        )
         noise = noise - jnp.mean(noise, axis=0, keepdims=True)
         for method, members in ensembles.items():
             members = jax.vmap(lambda u: forecast(u, config))(members)
@@ -178,7 +195,9 @@ def twin(key: PRNGKeyArray, config: AssimilationConfig) -> History:
             }
         return (truth, ensembles), History(truth, ensembles)
 
-    return jax.lax.scan(cycle, (truth, ensembles), jax.random.split(keys[2], config.cycles))[1]
+    return jax.lax.scan(
+        cycle, (truth, ensembles), jax.random.split(keys[2], config.cycles)
+    )[1]
 
 
 def run(
@@ -191,8 +210,9 @@ def run(
 ) -> list[dict]:
     """All twin experiments; table and figure into `folder`.
 
-    Returns: a row per method: the largest mass error of any member at any update, root mean square
-    error of the ensemble mean with the standard error over experiments, and mean spread.
+    Returns: a row per method: the largest mass error of any member at any update, root
+    mean square error of the ensemble mean with the standard error over experiments, and
+    mean spread.
     """
     keys = jax.random.split(jax.random.key(config.seed), config.experiments)
     history = jax.device_get(solved(lambda key: twin(key, config), keys, mesh))
@@ -209,7 +229,9 @@ def run(
                 "largest_mass_error": float(np.abs(mass - config.mean).max()),
                 "final_mass_error": float(np.abs(mass[:, -1] - config.mean).mean()),
                 "rmse": float(error.mean()),
-                "rmse_se": float(error.std(ddof=1) / error.size**0.5) if error.size > 1 else 0.0,
+                "rmse_se": float(error.std(ddof=1) / error.size**0.5)
+                if error.size > 1
+                else 0.0,
                 "spread": float(spread.mean()),
             }
         )
@@ -234,8 +256,12 @@ def _figure(path: Path, config: AssimilationConfig, history: History) -> None:
         third.plot(times, error, color=colour, label=method)
     second.axhline(config.mean, color="k", lw=1, ls=":")
     first.set(xlabel="position x", ylabel="u", title="one experiment, last update")
-    second.set(xlabel="time t", ylabel="mass ∫u dx", title="members (thin) and their mean")
-    third.set(xlabel="time t", ylabel="root mean square error", title="mean over experiments")
+    second.set(
+        xlabel="time t", ylabel="mass ∫u dx", title="members (thin) and their mean"
+    )
+    third.set(
+        xlabel="time t", ylabel="root mean square error", title="mean over experiments"
+    )
     first.legend(frameon=False, fontsize=8)
     second.legend(frameon=False, fontsize=8)
     save_figure(figure, path)

@@ -1,20 +1,23 @@
-"""Inverse problem through a trained neural operator: a flow's beginning from a few sensors.
+"""Inverse problem through a trained neural operator: a flow's beginning from a few
+sensors.
 
-A BOON-FNO maps the initial vorticity of a lid-driven cavity to the vorticity over time, and meets
-the walls' vorticity, its boundary data, exactly. Unknown are the swirls θ of the initial state;
-known are noisy readings of the vorticity at some places and times, and the lid's speed. The walls'
-vorticity follows from θ like everything else: a quadratic surface in (θ, U) gives it.
+A BOON-FNO maps the initial vorticity of a lid-driven cavity to the vorticity over time,
+and meets the walls' vorticity, its boundary data, exactly. Unknown are the swirls θ of
+the initial state; known are noisy readings of the vorticity at some places and times,
+and the lid's speed. The walls' vorticity follows from θ like everything else: a
+quadratic surface in (θ, U) gives it.
 
-The network errs, and so does the surface. Their errors together on validation flows give a Gaussian
-around the prediction, mean and covariance. Physics says what the errors cannot do: no slip fixes
-the circulation and six more integrals of the vorticity at every time (`no_slip`), whatever θ is.
-Conditioned on them the field forgets the errors that would break them,
+The network errs, and so does the surface. Their errors together on validation flows
+give a Gaussian around the prediction, mean and covariance. Physics says what the errors
+cannot do: no slip fixes the circulation and six more integrals of the vorticity at
+every time (`no_slip`), whatever θ is. Conditioned on them the field forgets the errors
+that would break them,
 
     ω | θ  =  N(network(θ) + mean error, Σ) given G ω = b(U),
 
 and readings y = S ω + noise are Gaussian: `least_squares` on L⁻¹ (y - S E[ω | θ]) with
-L Lᵀ = S Cov[ω] Sᵀ + noise², the discrepancy of the network included, inflated by what further
-flows say: errors need not be Gaussian, nor alike for all flows.
+L Lᵀ = S Cov[ω] Sᵀ + noise², the discrepancy of the network included, inflated by what
+further flows say: errors need not be Gaussian, nor alike for all flows.
 """
 
 from functools import partial
@@ -78,7 +81,12 @@ def sensing(config: InverseCavityConfig) -> LinearConstraint:
     """Every sensor read at the same times; the readings still zero."""
     places = sensor_places(config)
     every, rest = divmod(config.times, config.readings)
-    require(rest == 0, f"readings that divide {config.times} times", config.readings, "change it")
+    require(
+        rest == 0,
+        f"readings that divide {config.times} times",
+        config.readings,
+        "change it",
+    )
     times = config.grid().coordinates[2][every - 1 :: every]
     at = jnp.repeat(times, config.sensors)[:, None]
     points = jnp.concatenate([jnp.tile(places, (times.size, 1)), at], axis=1)
@@ -86,7 +94,8 @@ def sensing(config: InverseCavityConfig) -> LinearConstraint:
 
 
 class Sight(eqx.Module):
-    """Of the field only S ω and G ω matter: the surrogate, seen by these k + m rows alone.
+    """Of the field only S ω and G ω matter: the surrogate, seen by these k + m rows
+    alone.
 
     Shapes: errors ``(v, k + m)``.
     """
@@ -117,22 +126,31 @@ def misfit(
 ) -> Float[Array, " k"]:
     """L⁻¹ (y - S E[ω | θ]), L Lᵀ = S Cov[ω] Sᵀ + noise²: white if θ is the truth.
 
-    What is seen, conditioned on the laws: equal to what is seen of the conditioned `field`.
+    What is seen, conditioned on the laws: equal to what is seen of the conditioned
+    `field`.
     """
     k, size = readings.size, seen.errors.shape[1]
     error = Gaussian.from_samples(seen.errors)
     mean = predict(seen.surrogate.network, seen.surrogate.surface, theta, lid, config)
     given = Gaussian(seen.rows.mv(mean) + error.mean, error.root)
     if laws != "none":
-        law = LinearConstraint(Rows(jnp.eye(size)[k:]), no_slip(lid, config, laws).value)
+        law = LinearConstraint(
+            Rows(jnp.eye(size)[k:]), no_slip(lid, config, laws).value
+        )
         given = condition(given, law, throw=False).posterior
     half = jax.vmap(given.root.rmv)(jnp.eye(k, size))
-    spread = jnp.matmul(half, half.T, precision="highest") + config.noise_std**2 * jnp.eye(k)
+    spread = jnp.matmul(
+        half, half.T, precision="highest"
+    ) + config.noise_std**2 * jnp.eye(k)
     missed = readings - given.mean[:k]
-    return jax.scipy.linalg.solve_triangular(jnp.linalg.cholesky(spread), missed, lower=True)
+    return jax.scipy.linalg.solve_triangular(
+        jnp.linalg.cholesky(spread), missed, lower=True
+    )
 
 
-def observed(key: PRNGKeyArray, those: Flows, config: InverseCavityConfig) -> Float[Array, "*s k"]:
+def observed(
+    key: PRNGKeyArray, those: Flows, config: InverseCavityConfig
+) -> Float[Array, "*s k"]:
     """Noisy readings of every flow."""
     exact = jax.vmap(sensing(config).operator.mv)(those.vorticity[..., 1:])
     return exact + config.noise_std * jax.random.normal(key, exact.shape)
@@ -141,9 +159,11 @@ def observed(key: PRNGKeyArray, those: Flows, config: InverseCavityConfig) -> Fl
 def inflation(
     seen: Sight, others: Flows, readings: Array, config: InverseCavityConfig, laws: Laws
 ) -> Scalar:
-    """Root mean square of the misfits at the truths of flows that the errors do not know.
+    """Root mean square of the misfits at the truths of flows that the errors do not
+    know.
 
-    It would be 1 if the errors were Gaussian, alike for all flows, and their covariance known.
+    It would be 1 if the errors were Gaussian, alike for all flows, and their covariance
+    known.
     """
 
     def one(pair: tuple[Flows, Array]) -> Scalar:
@@ -170,7 +190,9 @@ def estimate(
 
 
 class Found(NamedTuple):
-    """Of every test flow: θ and its deviations ``(k, 9)``, status, ω at the true θ, inflation."""
+    """Of every test flow: θ and its deviations ``(k, 9)``, status, ω at the true θ,
+    inflation.
+    """
 
     theta: Array
     std: Array
@@ -210,20 +232,29 @@ def run(
     mesh: Mesh | None = None,
     **command: Any,
 ) -> list[dict]:
-    """Train, then recover the swirls of every test flow; table and figure into `folder`.
+    """Train, then recover the swirls of every test flow; table and figure into
+    `folder`.
 
-    Returns: a row per method: relative L2 error of the prediction at the true input, its largest
-    error in the seven laws; root mean square error and posterior deviation of θ, in deviations of
-    the prior; coverage of the 95 % intervals; the inflation that they include.
+    Returns: a row per method: relative L2 error of the prediction at the true input,
+    its largest error in the seven laws; root mean square error and posterior deviation
+    of θ, in deviations of the prior; coverage of the 95 % intervals; the inflation that
+    they include.
     """
-    surrogate = trained_surrogate(config, mesh, folder=folder, progress=progress, **command)
+    surrogate = trained_surrogate(
+        config, mesh, folder=folder, progress=progress, **command
+    )
     keys = jax.random.split(jax.random.key(config.seed + 1), 4)
     held_out = flows(keys[0], config, config.held_out, mesh)
     test = flows(keys[1], config, config.test, mesh)
     if not is_writer():
         return []
-    before, readings = observed(keys[2], held_out, config), observed(keys[3], test, config)
-    broken = jax.jit(jax.vmap(lambda u, lid: no_slip(lid, config, "no slip").residual(u)))
+    before, readings = (
+        observed(keys[2], held_out, config),
+        observed(keys[3], test, config),
+    )
+    broken = jax.jit(
+        jax.vmap(lambda u, lid: no_slip(lid, config, "no slip").residual(u))
+    )
     exact = np.asarray(test.vorticity[..., 1:]).reshape(config.test, -1)
     scale = np.asarray(prior(config).std())
     table, shown = [], {}
@@ -254,7 +285,9 @@ def run(
 
 
 def _figure(path: Path, config: InverseCavityConfig, test: Flows, shown: dict) -> None:
-    """The first test flow: the initial vorticity, true and recovered, and θ with its intervals."""
+    """The first test flow: the initial vorticity, true and recovered, and θ with its
+    intervals.
+    """
     figure = Figure(figsize=(11, 3.4), layout="constrained")
     left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1, 1.6))
     truth, lid = jnp.asarray(test.theta[0]), jnp.asarray(test.lid[0])
@@ -276,7 +309,9 @@ def _figure(path: Path, config: InverseCavityConfig, test: Flows, shown: dict) -
             label=f"laws: {laws}",
         )  # fmt: skip
     right.axhline(0, color="k", lw=1, ls="--")
-    right.set_xticks(np.arange(9), [f"$a_{{{p}{q}}}$" for p in (1, 2, 3) for q in (1, 2, 3)])
+    right.set_xticks(
+        np.arange(9), [f"$a_{{{p}{q}}}$" for p in (1, 2, 3) for q in (1, 2, 3)]
+    )
     right.set(title="(estimate - truth) / prior deviation, 95 %")
     right.legend(frameon=False, fontsize=8, loc="lower left")
     save_figure(figure, path)

@@ -1,17 +1,19 @@
-"""The cavity of the inverse study: its settings, its flows, and what no slip says of each of them.
+"""The cavity of the inverse study: its settings, its flows, and what no slip says of
+each of them.
 
-A flow has a lid speed U, which is known, and nine swirls in its initial state, which are not. The
-walls do not slip. Seen in the vorticity alone that is no boundary value but a set of integrals: for
-every harmonic φ, by Green's identity with ψ = 0 and ψ_n = the walls' velocity,
+A flow has a lid speed U, which is known, and nine swirls in its initial state, which
+are not. The walls do not slip. Seen in the vorticity alone that is no boundary value
+but a set of integrals: for every harmonic φ, by Green's identity with ψ = 0 and ψ_n =
+the walls' velocity,
 
     ∫ω φ dA = -∫u φ dx along the lid.
 
-φ = 1 is Stokes' theorem, the circulation. The harmonic polynomials up to the third degree are
-harmonic for the five-point stencil too, and the trapezoid sums of the solver's states (Thom's
-formula on the walls) obey these seven laws to rounding.
+φ = 1 is Stokes' theorem, the circulation. The harmonic polynomials up to the third
+degree are harmonic for the five-point stencil too, and the trapezoid sums of the
+solver's states (Thom's formula on the walls) obey these seven laws to rounding.
 
-Source: Quartapelle and Valz-Gris, Int. J. Numer. Methods Fluids 1 (1981) 129 (projection
-conditions on the vorticity).
+Source: Quartapelle and Valz-Gris, Int. J. Numer. Methods Fluids 1 (1981) 129
+(projection conditions on the vorticity).
 """
 
 from dataclasses import dataclass
@@ -85,7 +87,9 @@ class InverseCavityConfig:
 
 
 class Flows(NamedTuple):
-    """Shapes: swirls θ ``(*s, 9)``, lid speeds U ``(*s)``, vorticity ``(*s, n, n, 1 + times)``."""
+    """Shapes: swirls θ ``(*s, 9)``, lid speeds U ``(*s)``, vorticity ``(*s, n, n, 1 +
+    times)``.
+    """
 
     theta: Float[Array, "*s 9"]
     lid: Float[Array, "*s"]
@@ -99,19 +103,28 @@ def prior(config: InverseCavityConfig) -> Gaussian:
 
 
 def flows(
-    key: PRNGKeyArray, config: InverseCavityConfig, number: int, mesh: Mesh | None = None
+    key: PRNGKeyArray,
+    config: InverseCavityConfig,
+    number: int,
+    mesh: Mesh | None = None,
 ) -> Flows:
-    """Random members of the family, from the solver, shared among the devices of a mesh."""
+    """Random members of the family, from the solver, shared among the devices of a
+    mesh.
+    """
 
     def one(key: PRNGKeyArray) -> Flows:
         cavity = LidDrivenCavity.sample(key, config.viscosity)
-        states = cavity.states(jnp.asarray(config.time), config.times, config.nodes, refine=1)
+        states = cavity.states(
+            jnp.asarray(config.time), config.times, config.nodes, refine=1
+        )
         return Flows(cavity.swirls.ravel(), cavity.lid, jnp.moveaxis(states, 0, -1))
 
     return solved(one, jax.random.split(key, number), mesh, batch_size=64)
 
 
-def cavity(theta: Float[Array, " 9"], lid: Scalar, config: InverseCavityConfig) -> LidDrivenCavity:
+def cavity(
+    theta: Float[Array, " 9"], lid: Scalar, config: InverseCavityConfig
+) -> LidDrivenCavity:
     """The flow's problem."""
     viscosity = jnp.asarray(config.viscosity, theta.dtype)
     return LidDrivenCavity(lid, theta.reshape(swirl_std().shape), viscosity)
@@ -126,7 +139,9 @@ def initial(
 
 
 def no_slip(lid: Scalar, config: InverseCavityConfig, laws: Laws) -> LinearConstraint:
-    """∫ω φ dA == -∫u φ dx at every time, for φ = 1 ("circulation") or all seven ("no slip")."""
+    """∫ω φ dA == -∫u φ dx at every time, for φ = 1 ("circulation") or all seven ("no
+    slip").
+    """
     z = config.grid().coordinates[0]
     x, y = jnp.meshgrid(z, z, indexing="ij")
     harmonic = [jnp.ones_like(x)]

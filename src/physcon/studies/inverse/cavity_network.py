@@ -1,4 +1,6 @@
-"""The network of the inverse cavity study: a BOON-FNO, the walls that it is given, their errors."""
+"""The network of the inverse cavity study: a BOON-FNO, the walls that it is given,
+their errors.
+"""
 
 from functools import partial
 from typing import Any
@@ -62,23 +64,31 @@ def predict(
 def trained_surrogate(
     config: InverseCavityConfig, mesh: Mesh | None = None, **options: Any
 ) -> Surrogate:
-    """Train as the boundary study does (`trained`, which takes the options), fit the surface, and
-    keep the errors on other flows.
+    """Train as the boundary study does (`trained`, which takes the options), fit the
+    surface, and keep the errors on other flows.
     """
     keys = jax.random.split(jax.random.key(config.seed), 3)
     seen = flows(keys[0], config, config.train, mesh)
     others = flows(keys[1], config, config.validation, mesh)
     on_walls = jax.vmap(walls)(seen.vorticity[..., 1:])
     start = jnp.broadcast_to(seen.vorticity[..., :1], seen.vorticity[..., 1:].shape)
-    data = Samples(start[:, None], seen.vorticity[:, None, ..., 1:], jax.vmap(boundary)(on_walls))
+    data = Samples(
+        start[:, None], seen.vorticity[:, None, ..., 1:], jax.vmap(boundary)(on_walls)
+    )
     data = divided(data, mesh)
-    fitted = trained("basis", config.network(), config.grid(), data, keys[2], mesh=mesh, **options)
-    network = jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, fitted.params)
+    fitted = trained(
+        "basis", config.network(), config.grid(), data, keys[2], mesh=mesh, **options
+    )
+    network = jax.tree.map(
+        lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, fitted.params
+    )
     features = jax.vmap(partial(quadratic, config=config))(seen.theta, seen.lid)
     surface = jnp.linalg.lstsq(features, on_walls.reshape(config.train, -1))[0]
     surface = surface.reshape(-1, *on_walls.shape[1:])
 
     def miss(flow: Flows) -> Array:
-        return flow.vorticity[..., 1:] - predict(network, surface, flow.theta, flow.lid, config)
+        return flow.vorticity[..., 1:] - predict(
+            network, surface, flow.theta, flow.lid, config
+        )
 
     return Surrogate(network, surface, solved(miss, others, mesh, batch_size=32))

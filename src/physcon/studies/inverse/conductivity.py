@@ -1,9 +1,11 @@
-"""Inverse heat conduction: k(x) in 64 cells, from thermometers along a rod that is heated.
+"""Inverse heat conduction: k(x) in 64 cells, from thermometers along a rod that is
+heated.
 
-u_t = (k(x) u_x)_x on [0, 1], heated at the left end, cooled at the right one. Unknown is log k in
-every cell, under a smooth Gaussian process; the model is backward Euler on finite volumes, its
-gradient an implicit adjoint: one transposed tridiagonal solve per step. The data come from a grid
-and steps four times finer, with noise: not from the model that is fitted.
+u_t = (k(x) u_x)_x on [0, 1], heated at the left end, cooled at the right one. Unknown
+is log k in every cell, under a smooth Gaussian process; the model is backward Euler on
+finite volumes, its gradient an implicit adjoint: one transposed tridiagonal solve per
+step. The data come from a grid and steps four times finer, with noise: not from the
+model that is fitted.
 """
 
 from dataclasses import dataclass
@@ -63,7 +65,9 @@ def heating(t: Scalar) -> Scalar:
     return 1 - jnp.exp(-8 * t)
 
 
-def temperatures(log_k: Float[Array, " n"], steps: int, time: float) -> Float[Array, "steps n"]:
+def temperatures(
+    log_k: Float[Array, " n"], steps: int, time: float
+) -> Float[Array, "steps n"]:
     """The cold rod, heated, after every implicit step."""
     grid = Grid.uniform(0.0, 1.0, log_k.size)
     ends = Boundary((Dirichlet(heating), Dirichlet(0.0)))
@@ -81,7 +85,9 @@ def temperatures(log_k: Float[Array, " n"], steps: int, time: float) -> Float[Ar
 def readings(
     log_k: Float[Array, " n"], config: ConductivityConfig, refinement: int = 1
 ) -> Float[Array, "t s"]:
-    """What the thermometers read; k on the model's cells, or on `refinement` times finer ones."""
+    """What the thermometers read; k on the model's cells, or on `refinement` times
+    finer ones.
+    """
     u = temperatures(log_k, config.steps * refinement, config.time)
     u = u.reshape(u.shape[0], config.cells, refinement).mean(axis=2)
     every = config.steps * refinement // config.readings
@@ -107,12 +113,18 @@ def misfit(
 
 def estimate(data: Float[Array, "t s"], config: ConductivityConfig) -> Estimate:
     """log k with its covariance, by Levenberg-Marquardt from the prior's mean."""
-    return least_squares(lambda theta: misfit(theta, data, config), prior(config), throw=False)
+    return least_squares(
+        lambda theta: misfit(theta, data, config), prior(config), throw=False
+    )
 
 
 def example(x: Float[Array, " n"]) -> Float[Array, " n"]:
-    """The truth in the figure: a poor conductor in the middle of a good one, and a trend."""
-    return -1.0 + 0.6 * jnp.sin(2 * jnp.pi * x) - 1.2 * jnp.exp(-(((x - 0.6) / 0.1) ** 2))
+    """The truth in the figure: a poor conductor in the middle of a good one, and a
+    trend.
+    """
+    return (
+        -1.0 + 0.6 * jnp.sin(2 * jnp.pi * x) - 1.2 * jnp.exp(-(((x - 0.6) / 0.1) ** 2))
+    )
 
 
 def run(
@@ -125,8 +137,9 @@ def run(
 ) -> list[dict]:
     """Recover every truth; table and figure into `folder`.
 
-    Returns: rows for the example and the draws of the prior: root mean square error of log k, the
-    posterior's own, the share of cells inside their 95 % band, misfit per reading (1 expected).
+    Returns: rows for the example and the draws of the prior: root mean square error of
+    log k, the posterior's own, the share of cells inside their 95 % band, misfit per
+    reading (1 expected).
     """
     fine = config.refinement
     x = Grid.uniform(0.0, 1.0, config.cells * fine).coordinates[0]
@@ -135,7 +148,9 @@ def run(
         [example(x)[None], prior(config, fine).sample(keys[0], (config.truths,))]
     )
 
-    def one(pair: tuple[Array, PRNGKeyArray]) -> tuple[Array, Array, Array, Array, Array]:
+    def one(
+        pair: tuple[Array, PRNGKeyArray],
+    ) -> tuple[Array, Array, Array, Array, Array]:
         log_k, key = pair
         data = readings(log_k, config, fine)
         data = data + config.noise_std * jax.random.normal(key, data.shape)
@@ -158,7 +173,10 @@ def run(
     layers = np.asarray(truth).reshape(-1, config.cells, fine)
     target = -np.log(np.mean(np.exp(-layers), axis=2))
     table = []
-    for name, chosen in {"example": slice(0, 1), "draws of the prior": slice(1, None)}.items():
+    for name, chosen in {
+        "example": slice(0, 1),
+        "draws of the prior": slice(1, None),
+    }.items():
         error = mean[chosen] - target[chosen]
         table.append(
             {
@@ -177,7 +195,11 @@ def run(
 
 
 def _figure(
-    path: Path, config: ConductivityConfig, target: np.ndarray, mean: np.ndarray, std: np.ndarray
+    path: Path,
+    config: ConductivityConfig,
+    target: np.ndarray,
+    mean: np.ndarray,
+    std: np.ndarray,
 ) -> None:
     figure = Figure(figsize=(8, 3.2), layout="constrained")
     x = np.asarray(Grid.uniform(0.0, 1.0, config.cells).coordinates[0])
@@ -185,11 +207,18 @@ def _figure(
     for axis, t, m, s, title in zip(
         axes, target, mean, std, ("example", "a draw of the prior"), strict=True
     ):
-        axis.fill_between(x, m - 1.96 * s, m + 1.96 * s, color="#D55E00", alpha=0.25, lw=0)
+        axis.fill_between(
+            x, m - 1.96 * s, m + 1.96 * s, color="#D55E00", alpha=0.25, lw=0
+        )
         axis.plot(x, m, color="#D55E00", label="posterior mean, 95 %")
         axis.plot(x, t, "k--", lw=1, label="truth")
         apart = config.cells // config.sensors
-        axis.plot(x[apart // 2 :: apart], np.full(config.sensors, mean.min() - 0.6), "k|", ms=6)
+        axis.plot(
+            x[apart // 2 :: apart],
+            np.full(config.sensors, mean.min() - 0.6),
+            "k|",
+            ms=6,
+        )
         axis.set(xlabel="position x (ticks: thermometers)", title=title)
     axes[0].set(ylabel="log conductivity")
     axes[0].legend(frameon=False, fontsize=8)

@@ -1,11 +1,13 @@
-"""Inverse porous medium: the exponent m and the history of the boundary, from interior sensors.
+"""Inverse porous medium: the exponent m and the history of the boundary, from interior
+sensors.
 
-u_t = (u^m u_x)_x on [0, 1], empty at first, filled from the left. Neither m nor u(t, 0) is known;
-sensors inside see the front pass. The model is finite volumes with `sdirk2`, the history is linear
-in √t between knots. Unknown are log m and the logarithms of the knots, so that every θ means
-something physical. The data are the exact travelling wave, u(t, 0) = (m t)^(1/m), with noise: not
-from the model that is fitted. Backward Euler delays fronts: with four times as many steps, and so
-twice the solves, its readings are still wrong by more than twice as much.
+u_t = (u^m u_x)_x on [0, 1], empty at first, filled from the left. Neither m nor u(t, 0)
+is known; sensors inside see the front pass. The model is finite volumes with `sdirk2`,
+the history is linear in √t between knots. Unknown are log m and the logarithms of the
+knots, so that every θ means something physical. The data are the exact travelling wave,
+u(t, 0) = (m t)^(1/m), with noise: not from the model that is fitted. Backward Euler
+delays fronts: with four times as many steps, and so twice the solves, its readings are
+still wrong by more than twice as much.
 """
 
 from dataclasses import dataclass
@@ -38,16 +40,12 @@ from physcon.studies.sharing import solved
 class PorousMediumConfig:
     """The study.
 
-    Attributes:
-        cells, steps: of the model.
-        time: of the experiment; readings at `readings` equal times up to it.
-        sensors: positions.
-        noise_std: of a reading.
+    Attributes: cells, steps: of the model. time: of the experiment; readings at
+        `readings` equal times up to it. sensors: positions. noise_std: of a reading.
         knots: of the boundary history, equally spaced in √t, after 0 at t = 0.
-        exponents: the truths.
-        repeats: data sets for every exponent.
-        seed: of the noise.
-        dtype: float64, because rounding in 400 nonlinear solves hides the last descents in float32.
+        exponents: the truths. repeats: data sets for every exponent. seed: of the
+        noise. dtype: float64, because rounding in 400 nonlinear solves hides the last
+        descents in float32.
     """
 
     cells: int = 100
@@ -75,7 +73,9 @@ class History(eqx.Module):
         return jnp.interp(jnp.sqrt(t / self.time), s, jnp.pad(self.values, (1, 0)))
 
 
-def fields(theta: Float[Array, " p"], config: PorousMediumConfig) -> Float[Array, "steps n"]:
+def fields(
+    theta: Float[Array, " p"], config: PorousMediumConfig
+) -> Float[Array, "steps n"]:
     """Cell averages after every step, given θ = (log m, log of the knots)."""
     grid = Grid.uniform(0.0, 1.0, config.cells)
     history = History(jnp.exp(theta[1:]), jnp.asarray(config.time))
@@ -91,7 +91,9 @@ def fields(theta: Float[Array, " p"], config: PorousMediumConfig) -> Float[Array
     return jax.lax.scan(step, empty, dt * jnp.arange(config.steps))[1]
 
 
-def readings(theta: Float[Array, " p"], config: PorousMediumConfig) -> Float[Array, "t s"]:
+def readings(
+    theta: Float[Array, " p"], config: PorousMediumConfig
+) -> Float[Array, "t s"]:
     """The model at the sensors and times of reading."""
     every = config.steps // config.readings
     x = Grid.uniform(0.0, 1.0, config.cells).coordinates[0]
@@ -133,7 +135,10 @@ def misfit(
 def estimate(data: Float[Array, "t s"], config: PorousMediumConfig) -> Estimate:
     """θ with its covariance; fronts that pass sensors make the way to it crooked."""
     return least_squares(
-        lambda theta: misfit(theta, data, config), prior(config), max_steps=200, throw=False
+        lambda theta: misfit(theta, data, config),
+        prior(config),
+        max_steps=200,
+        throw=False,
     )
 
 
@@ -147,9 +152,9 @@ def run(
 ) -> list[dict]:
     """Recover every exponent from every data set; table and figure into `folder`.
 
-    Returns: a row per exponent: mean estimate, its deviation over data sets and the posterior's,
-    coverage of the 95 % intervals of m and of the history, error of the history, misfit per
-    reading (1 expected).
+    Returns: a row per exponent: mean estimate, its deviation over data sets and the
+    posterior's, coverage of the 95 % intervals of m and of the history, error of the
+    history, misfit per reading (1 expected).
     """
     t = knot_times(config)
 
@@ -202,7 +207,9 @@ def _figure(path: Path, config: PorousMediumConfig, shown: dict) -> None:
         low, high = (np.exp(theta[1:] + s * 1.96 * std[1:]) for s in (-1, 1))
         middle = np.exp(theta[1:])
         error = (middle - low, high - middle)
-        axis.errorbar(t, middle, error, fmt="o", ms=3, color="#D55E00", label="knots, 95 %")
+        axis.errorbar(
+            t, middle, error, fmt="o", ms=3, color="#D55E00", label="knots, 95 %"
+        )
         axis.plot(fine, (m * fine) ** (1 / m), "k--", lw=1, label="truth")
         found, spread = np.exp(theta[0]), np.exp(theta[0]) * std[0]
         axis.set(xlabel="time t", title=f"m = {m:g}: found {found:.2f} ± {spread:.2f}")

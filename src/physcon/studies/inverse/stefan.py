@@ -1,21 +1,26 @@
-"""Inverse Stefan problem: the melting value p* from 20 noisy sensors, with and without the mass.
+"""Inverse Stefan problem: the melting value p* from 20 noisy sensors, with and without
+the mass.
 
-Model of the field at one time, given p*: the similarity solution plus a smooth discrepancy,
+Model of the field at one time, given p*: the similarity solution plus a smooth
+discrepancy,
 
     u = f(p*) + δ,   δ ~ GP(0, std² Matérn 5/2),
 
-what the equation leaves out (currents, inhomogeneity): local disturbances that are not known.
-Sensors read box averages of u with independent noise. The constraint: the heat that entered was
-metered, so ∫u dx is known exactly, whatever δ is; it says nothing of where the heat is. The
-likelihood of p* is the evidence of the rows with the field integrated out: S of `condition`.
+what the equation leaves out (currents, inhomogeneity): local disturbances that are not
+known. Sensors read box averages of u with independent noise. The constraint: the heat
+that entered was metered, so ∫u dx is known exactly, whatever δ is; it says nothing of
+where the heat is. The likelihood of p* is the evidence of the rows with the field
+integrated out: S of `condition`.
 
-Truths are drawn from the same model, so that 95 % intervals must cover 95 %: any miss would be that
-of the constraint, or of Laplace's approximation; beside it the posterior is integrated on a grid.
-Sensors much narrower than the posterior's spread of fronts make the likelihood kinked, wherever the
-front enters or leaves a box: there Laplace's intervals are too short, the integrated ones are not.
+Truths are drawn from the same model, so that 95 % intervals must cover 95 %: any miss
+would be that of the constraint, or of Laplace's approximation; beside it the posterior
+is integrated on a grid. Sensors much narrower than the posterior's spread of fronts
+make the likelihood kinked, wherever the front enters or leaves a box: there Laplace's
+intervals are too short, the integrated ones are not.
 
-What the mass adds depends on what is not known without it: the interval halves with the settings
-below, shrinks by 12 % with a discrepancy of 0.03, and by 6 % with a noise of 0.05.
+What the mass adds depends on what is not known without it: the interval halves with the
+settings below, shrinks by 12 % with a discrepancy of 0.03, and by 6 % with a noise of
+0.05.
 """
 
 from dataclasses import dataclass
@@ -31,7 +36,13 @@ from matplotlib.figure import Figure
 
 from physcon._mesh import is_writer
 from physcon._typing import Array, Float, PRNGKeyArray, Scalar
-from physcon.conditioning import Gaussian, LinearConstraint, integral, sensors, stationary
+from physcon.conditioning import (
+    Gaussian,
+    LinearConstraint,
+    integral,
+    sensors,
+    stationary,
+)
 from physcon.grid import Grid
 from physcon.inverse import Estimate, evidence, maximum_a_posteriori
 from physcon.kernels import matern52
@@ -78,7 +89,9 @@ class InverseStefanConfig:
 
 
 class Data(NamedTuple):
-    """A truth and what was observed of it: θ ``(1,)``, field ``(cells)``, readings, mass."""
+    """A truth and what was observed of it: θ ``(1,)``, field ``(cells)``, readings,
+    mass.
+    """
 
     theta: Float[Array, " 1"]
     field: Float[Array, " n"]
@@ -93,16 +106,25 @@ def p_star(theta: Float[Array, "*s"]) -> Float[Array, "*s"]:
 
 def parameter_prior(config: InverseStefanConfig) -> Gaussian:
     """Of the log-odds θ, ``(1,)``: half of it lies where p* is within 0.06 of 0.62."""
-    return Gaussian.diagonal(jnp.full(1, config.prior_mean), jnp.full(1, config.prior_std))
+    return Gaussian.diagonal(
+        jnp.full(1, config.prior_mean), jnp.full(1, config.prior_std)
+    )
 
 
 def field(theta: Float[Array, " 1"], config: InverseStefanConfig) -> Gaussian:
-    """u given θ: exact cell averages of the similarity solution, and the discrepancy's root."""
+    """u given θ: exact cell averages of the similarity solution, and the discrepancy's
+    root.
+    """
     grid = Grid.uniform(0.0, 1.0, config.cells)
     problem = Stefan(p_star(theta[0]), throw=False)
     mean = problem.cell_averages(config.time, grid.faces())
     return stationary(
-        mean, matern52, grid, config.discrepancy_std, config.discrepancy_length, throw=False
+        mean,
+        matern52,
+        grid,
+        config.discrepancy_std,
+        config.discrepancy_length,
+        throw=False,
     )
 
 
@@ -112,8 +134,12 @@ def rows(
     """The sensors, noisy; the metered mass, exact."""
     grid, k = Grid.uniform(0.0, 1.0, config.cells), config.sensors
     half = 0.5 * config.width
-    centres = jnp.asarray(np.linspace(half, config.reach - half, k), grid.spacings[0].dtype)
-    seen = sensors(grid, centres[:, None], readings, config.noise_std, width=config.width)
+    centres = jnp.asarray(
+        np.linspace(half, config.reach - half, k), grid.spacings[0].dtype
+    )
+    seen = sensors(
+        grid, centres[:, None], readings, config.noise_std, width=config.width
+    )
     return seen, integral(grid, mass)
 
 
@@ -128,7 +154,10 @@ def simulate(key: PRNGKeyArray, config: InverseStefanConfig) -> Data:
 
 
 def negative_log_likelihood(
-    theta: Float[Array, " 1"], data: Data, config: InverseStefanConfig, constrained: bool
+    theta: Float[Array, " 1"],
+    data: Data,
+    config: InverseStefanConfig,
+    constrained: bool,
 ) -> Scalar:
     """-log p(readings | p*), or -log p(readings, mass | p*)."""
     seen, law = rows(data.readings, data.mass, config)
@@ -157,10 +186,14 @@ class Interval(NamedTuple):
 def interval(centre: Array, lower: Array, upper: Array, truth: Array) -> Interval:
     """From numbers on the scale of θ."""
     inside = (lower <= truth) & (truth <= upper)
-    return Interval(p_star(lower), p_star(centre), p_star(upper), inside.astype(centre.dtype))
+    return Interval(
+        p_star(lower), p_star(centre), p_star(upper), inside.astype(centre.dtype)
+    )
 
 
-def laplace_interval(data: Data, config: InverseStefanConfig, constrained: bool) -> Interval:
+def laplace_interval(
+    data: Data, config: InverseStefanConfig, constrained: bool
+) -> Interval:
     """θ̂ ± 1.96 standard deviations, mapped to p*."""
     found = estimate(data, config, constrained)
     assert found.posterior is not None
@@ -169,8 +202,12 @@ def laplace_interval(data: Data, config: InverseStefanConfig, constrained: bool)
     return interval(theta, theta - half, theta + half, data.theta[0])
 
 
-def integrated_interval(data: Data, config: InverseStefanConfig, constrained: bool) -> Interval:
-    """Median and quantiles of the posterior itself, on a grid over five prior deviations."""
+def integrated_interval(
+    data: Data, config: InverseStefanConfig, constrained: bool
+) -> Interval:
+    """Median and quantiles of the posterior itself, on a grid over five prior
+    deviations.
+    """
     points = config.prior_mean + config.prior_std * jnp.linspace(-5.0, 5.0, 401)
 
     def log_posterior(theta: Scalar) -> Scalar:
@@ -196,7 +233,9 @@ def intervals(
     found = {}
     for method, constrained in METHODS.items():
         given = {"config": config, "constrained": constrained}
-        laplace = solved(partial(laplace_interval, **given), data, mesh, config.data_sets)
+        laplace = solved(
+            partial(laplace_interval, **given), data, mesh, config.data_sets
+        )
         integrated = solved(partial(integrated_interval, **given), data, mesh)
         found[method] = {"Laplace": laplace, "integrated": integrated}
     return jax.device_get(found)
@@ -210,10 +249,11 @@ def run(
     mesh: Mesh | None = None,
     **command: Any,
 ) -> list[dict]:
-    """Estimate p* for every data set, with and without the mass; table and figure into `folder`.
+    """Estimate p* for every data set, with and without the mass; table and figure into
+    `folder`.
 
-    Returns: a row per method and kind of interval: mean width, coverage with its standard error,
-    root mean square error of the centre.
+    Returns: a row per method and kind of interval: mean width, coverage with its
+    standard error, root mean square error of the centre.
     """
     data = simulated(config, mesh)
     found = intervals(data, config, mesh)
@@ -263,7 +303,14 @@ def _figure(path: Path, config: InverseStefanConfig, data: Data, found: dict) ->
         name = f"{method}: covers {100 * each.covers.mean():.1f} % of {size}"
         error = (middle - low, high - middle)
         right.errorbar(
-            shown + offset, middle, error, fmt=".", ms=3, lw=1.2, color=colour, label=name
+            shown + offset,
+            middle,
+            error,
+            fmt=".",
+            ms=3,
+            lw=1.2,
+            color=colour,
+            label=name,
         )
     right.plot(shown, truth[order], "k_", ms=8, label="truth")
     right.set(xlabel="data set, sorted", ylabel="p*", title="95 % intervals")

@@ -16,8 +16,8 @@ from physcon.studies.solver.equations import AXES
 def divided(cells: Sequence[int], parts: Sequence[int] = ()) -> Mesh:
     """A mesh with one axis per grid axis, over all processes if there are several.
 
-    Args:
-        parts: devices per axis; none: all devices, so that a block sends the fewest cells.
+    Args: parts: devices per axis; none: all devices, so that a block sends the fewest
+        cells.
 
     Raises: ValueError where the devices do not divide the grid evenly.
     """
@@ -43,8 +43,8 @@ def divided(cells: Sequence[int], parts: Sequence[int] = ()) -> Mesh:
 
 
 def even_parts(cells: Sequence[int], devices: int) -> tuple[int, ...]:
-    """Devices per axis that divide the grid evenly; blocks have the least surface inside, and of
-    those the least slender ones.
+    """Devices per axis that divide the grid evenly; blocks have the least surface
+    inside, and of those the least slender ones.
 
     >>> even_parts((128, 128), 8), even_parts((6, 100), 4), even_parts((9, 8), 2)
     ((4, 2), (1, 4), (1, 2))
@@ -65,7 +65,9 @@ def even_parts(cells: Sequence[int], devices: int) -> tuple[int, ...]:
 
     def cost(parts: tuple[int, ...]) -> tuple:
         block = [n // p for n, p in zip(cells, parts, strict=True)]
-        inside = [math.prod(block) // b for b, p in zip(block, parts, strict=True) if p > 1]
+        inside = [
+            math.prod(block) // b for b, p in zip(block, parts, strict=True) if p > 1
+        ]
         return sum(inside), -min(block), parts[::-1]
 
     return min(fitting, key=cost)

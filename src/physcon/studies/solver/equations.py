@@ -1,4 +1,6 @@
-"""The equations that `physcon solve` knows, with the names and units of their variables."""
+"""The equations that `physcon solve` knows, with the names and units of their
+variables.
+"""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -18,7 +20,8 @@ class Variable(NamedTuple):
 
 
 class Equation(NamedTuple):
-    """A law with its conserved variables, and the primitive ones that are not among them.
+    """A law with its conserved variables, and the primitive ones that are not among
+    them.
 
     Attributes:
         law: for `physcon.fv`.
@@ -90,7 +93,8 @@ Variables = tuple[Variable, ...]
 
 def _vector(name: str, long_name: str, units: str, dimensions: int) -> Variables:
     return tuple(
-        Variable(f"{name}_{axis}", f"{long_name} along {axis}", units) for axis in AXES[:dimensions]
+        Variable(f"{name}_{axis}", f"{long_name} along {axis}", units)
+        for axis in AXES[:dimensions]
     )
 
 

@@ -29,26 +29,25 @@ InitialName = Literal[
     "barenblatt",
     "file",
 ]
-SideKind = Literal["outflow", "reflective", "periodic", "dirichlet", "neumann", "robin", "flux"]
+SideKind = Literal[
+    "outflow", "reflective", "periodic", "dirichlet", "neumann", "robin", "flux"
+]
 
 
 @dataclass(frozen=True)
 class LawSettings:
-    """The equation. A parameter that it does not have is refused; None is its own default.
+    """The equation. A parameter that it does not have is refused; None is its own
+    default.
 
-    Attributes:
-        name: which one.
-        velocity: of advection, one number per axis.
-        free_speed, jam_density: of traffic.
-        mobility_ratio: of Buckley and Leverett's two-phase flow.
-        gravity: of shallow water.
-        bed: of shallow water: the last variable of a state is the height of the bed.
-        gamma: ratio of specific heats of the gas (Euler).
-        conductivity: of heat.
-        exponent: of the porous medium equation (pme), k = u^exponent.
-        threshold, above, below: of Stefan's problem, k = above where u >= threshold, else below.
-        face: mean of k at a face (pme, stefan), see `physcon.fv.diffusion`.
-        viscosity: of advection, burgers, traffic, buckley_leverett: adds viscosity u_xx.
+    Attributes: name: which one. velocity: of advection, one number per axis.
+        free_speed, jam_density: of traffic. mobility_ratio: of Buckley and Leverett's
+        two-phase flow. gravity: of shallow water. bed: of shallow water: the last
+        variable of a state is the height of the bed. gamma: ratio of specific heats of
+        the gas (Euler). conductivity: of heat. exponent: of the porous medium equation
+        (pme), k = u^exponent. threshold, above, below: of Stefan's problem, k = above
+        where u >= threshold, else below. face: mean of k at a face (pme, stefan), see
+        `physcon.fv.diffusion`. viscosity: of advection, burgers, traffic,
+        buckley_leverett: adds viscosity u_xx.
     """
 
     name: LawName = "burgers"
@@ -70,7 +69,9 @@ class LawSettings:
 
 @dataclass(frozen=True)
 class GridSettings:
-    """Equal cells on a box: one entry per axis, so their number is that of the dimensions."""
+    """Equal cells on a box: one entry per axis, so their number is that of the
+    dimensions.
+    """
 
     lower: Numbers = (0.0,)
     upper: Numbers = (1.0,)
@@ -143,9 +144,11 @@ class SchemeSettings:
 
 @dataclass(frozen=True)
 class InitialSettings:
-    """The initial state: a family of `physcon.studies.solver.initial`, and what it takes.
+    """The initial state: a family of `physcon.studies.solver.initial`, and what it
+    takes.
 
-    States are in primitive variables: (u), (depth, velocities), (density, velocities, pressure).
+    States are in primitive variables: (u), (depth, velocities), (density, velocities,
+    pressure).
 
     Attributes:
         name: uniform, riemann, dam_break, disc, blast, quadrants, gaussian, sine, random,

@@ -1,6 +1,8 @@
-"""Snapshots of a divided grid: every process writes the blocks of its own devices, by orbax.
+"""Snapshots of a divided grid: every process writes the blocks of its own devices, by
+orbax.
 
-A snapshot is a folder, whole or absent, and can be read by any number of processes and devices.
+A snapshot is a folder, whole or absent, and can be read by any number of processes and
+devices.
 """
 
 import os
@@ -15,7 +17,7 @@ from jax.sharding import PartitionSpec as P
 
 from physcon._mesh import agreed, is_writer, wait_for_all
 from physcon._typing import Array, PyTree
-from physcon.studies.solver.assemble import Setup
+from physcon.studies.solver._assemble import Setup
 from physcon.studies.solver.settings import SolveConfig
 from physcon.studies.solver.snapshots import snapshot
 
@@ -35,7 +37,11 @@ class Shards:
     """
 
     def __init__(self, config: SolveConfig, setup: Setup, folder: Path, mesh: Mesh):
-        self.config, self.setup, self.folder = config, setup, (folder / "shards").absolute()
+        self.config, self.setup, self.folder = (
+            config,
+            setup,
+            (folder / "shards").absolute(),
+        )
         self._sharding = NamedSharding(mesh, P(None, *mesh.axis_names))
         self._together = _checkpointer()
 
@@ -43,7 +49,9 @@ class Shards:
         """Make the folder; clear what a killed run left half-written."""
         if is_writer():
             self.folder.mkdir(exist_ok=True)
-            for left in self.folder.glob("[0-9]*.*"):  # orbax adds to the name until all is there
+            for left in self.folder.glob(
+                "[0-9]*.*"
+            ):  # orbax adds to the name until all is there
                 shutil.rmtree(left)
         wait_for_all("the folder of the shards is there")
 
@@ -65,20 +73,30 @@ class Shards:
         self._together.save(self._path(k), args=ocp.args.StandardSave(state))
 
     def load(self, k: int) -> tuple[Array, int]:
-        """State and steps of the k-th snapshot, bit by bit as saved, on the mesh of now."""
+        """State and steps of the k-th snapshot, bit by bit as saved, on the mesh of
+        now.
+        """
         state = self.setup.state
         u = jax.ShapeDtypeStruct(state.shape, state.dtype, sharding=self._sharding)
         found = self._restored(self._together, k, u)
         return found["u"], int(found["steps"])
 
     def dataset(self, k: int) -> xr.Dataset:
-        """The k-th snapshot as it goes to a file: whole, in the memory of this process's host."""
+        """The k-th snapshot as it goes to a file: whole, in the memory of this
+        process's host.
+        """
         state, own = self.setup.state, jax.process_index()
         alone = ocp.options.MultiprocessingOptions(own, {own}, f"process_{own}")
-        found = self._restored(_checkpointer(alone), k, np.empty(state.shape, state.dtype))
+        found = self._restored(
+            _checkpointer(alone), k, np.empty(state.shape, state.dtype)
+        )
         with jax.default_device(host()):
             return snapshot(
-                self.setup, self.config, found["u"], float(found["t"]), int(found["steps"])
+                self.setup,
+                self.config,
+                found["u"],
+                float(found["t"]),
+                int(found["steps"]),
             )
 
     def _restored(self, by: ocp.Checkpointer, k: int, u: PyTree) -> PyTree:
@@ -90,7 +108,8 @@ class Shards:
 
 
 def host() -> jax.Device:
-    """The device that sees the memory of the host, which may hold a field that no other does.
+    """The device that sees the memory of the host, which may hold a field that no other
+    does.
 
     Raises: ValueError where JAX was told to leave it out.
     """
@@ -103,7 +122,9 @@ def host() -> jax.Device:
         ) from error
 
 
-def _checkpointer(who: ocp.options.MultiprocessingOptions | None = None) -> ocp.Checkpointer:
+def _checkpointer(
+    who: ocp.options.MultiprocessingOptions | None = None,
+) -> ocp.Checkpointer:
     """Of arrays, for all processes or some of them."""
     who = who or ocp.options.MultiprocessingOptions()
     handler = ocp.StandardCheckpointHandler(multiprocessing_options=who)

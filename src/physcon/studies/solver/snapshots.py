@@ -12,7 +12,7 @@ from physcon import fv
 from physcon._files import atomic_path
 from physcon._typing import Array
 from physcon._version import __version__
-from physcon.studies.solver.assemble import Setup
+from physcon.studies.solver._assemble import Setup
 from physcon.studies.solver.equations import AXES
 from physcon.studies.solver.settings import SolveConfig
 
@@ -20,7 +20,8 @@ from physcon.studies.solver.settings import SolveConfig
 def snapshot(
     setup: Setup, config: SolveConfig, u: Array | np.ndarray, t: float, steps: int
 ) -> xr.Dataset:
-    """One state with its coordinates, the primitive variables that it implies, and its totals.
+    """One state with its coordinates, the primitive variables that it implies, and its
+    totals.
 
     Dimensions: t (one), x, and y. `total_<variable>` is the integral over the grid.
     """
@@ -48,7 +49,9 @@ def snapshot(
 
 
 class Files:
-    """The snapshots of a run on one device: a NetCDF file each, in a folder of their own."""
+    """The snapshots of a run on one device: a NetCDF file each, in a folder of their
+    own.
+    """
 
     def __init__(self, config: SolveConfig, setup: Setup, folder: Path):
         self.config, self.setup, self.folder = config, setup, folder / "snapshots"
@@ -74,7 +77,9 @@ class Files:
     def load(self, k: int) -> tuple[Array, int]:
         """State and steps of the k-th snapshot, bit by bit as saved."""
         data = read(self._path(k)).isel(t=0)
-        u = np.stack([data[variable.name].values for variable in self.setup.equation.conserved])
+        u = np.stack(
+            [data[variable.name].values for variable in self.setup.equation.conserved]
+        )
         return jnp.asarray(u), int(data["steps"])
 
     def dataset(self, k: int) -> xr.Dataset:
@@ -108,7 +113,9 @@ def combine(path: Path, snapshots: Iterable[xr.Dataset], number: int) -> None:
 
 
 def _lay_out(file: h5netcdf.File, data: xr.Dataset, number: int) -> None:
-    """Names, dimensions and attributes as in the first snapshot, with room for all times."""
+    """Names, dimensions and attributes as in the first snapshot, with room for all
+    times.
+    """
     file.attrs.update(data.attrs)
     file.dimensions = {**data.sizes, "t": number}
     for name, variable in data.variables.items():

@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import error_if, require
-from physcon._fourier import even_spectrum
-from physcon._linalg import float64_primal
+from physcon._numerics.float64 import float64_primal
+from physcon._numerics.fourier import even_spectrum
 from physcon._typing import Array, ArrayLike, Float
 from physcon.conditioning.gaussian import Gaussian
 from physcon.grid import Grid
@@ -26,8 +26,9 @@ def stationary(
 ) -> Gaussian:
     """N(mean, std k((x - y) / length) std) on a uniform grid, by circulant embedding.
 
-    Shapes: fields of the grid's shape ``(*x)``; `std` a scalar or ``(*x)`` (errors of varying size,
-    with one correlation); `length` a scalar or one per axis ``(dim,)``, in the grid's units.
+    Shapes: fields of the grid's shape ``(*x)``; `std` a scalar or ``(*x)`` (errors of
+    varying size, with one correlation); `length` a scalar or one per axis ``(dim,)``,
+    in the grid's units.
 
     Args:
         kernel: see `physcon.kernels`.
@@ -54,7 +55,9 @@ def stationary(
         "varying spacings",
         "use a dense covariance (Gaussian.from_covariance) on other grids",
     )
-    require(padding >= 2, "a padding of 2 or more", padding, "an embedding doubles the grid")
+    require(
+        padding >= 2, "a padding of 2 or more", padding, "an embedding doubles the grid"
+    )
     torus = tuple(n if periodic else _fast_size(padding * (n - 1)) for n in grid.shape)
     dtype = mean.dtype
     lengths = jnp.broadcast_to(jnp.asarray(length, dtype), (grid.ndim,))
@@ -78,7 +81,9 @@ def stationary(
 
 
 def _safe_root(values: Array) -> Array:
-    """√max(values, 0), with a zero derivative where a value is rounding of the largest one."""
+    """√max(values, 0), with a zero derivative where a value is rounding of the largest
+    one.
+    """
     floor = jnp.finfo(values.dtype).eps * jnp.max(values)
     resolved = values > floor
     root = jnp.sqrt(jnp.where(resolved, values, 1))

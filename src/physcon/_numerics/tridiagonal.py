@@ -1,9 +1,11 @@
-"""Symmetric tridiagonal systems along the first axis, many at once: T = L D Lᵀ by recursion.
+"""Symmetric tridiagonal systems along the first axis, many at once: T = L D Lᵀ by
+recursion.
 
-T has `diagonal` a ``(n, *lines)`` and `off` c ``(n - 1, *lines)`` next to it. Loops over n run in
-`lax.scan` on whole lines, so differentiation and batching are plain. No pivoting: for positive
-definite systems it isn't needed (Golub and Van Loan 2013, sec. 4.3.6). On accelerators, where every
-step of a loop is a kernel to start, the sweeps are prefix sums of log n levels (Blelloch 1990).
+T has `diagonal` a ``(n, *lines)`` and `off` c ``(n - 1, *lines)`` next to it. Loops
+over n run in `lax.scan` on whole lines, so differentiation and batching are plain. No
+pivoting: for positive definite systems it isn't needed (Golub and Van Loan 2013, sec.
+4.3.6). On accelerators, where every step of a loop is a kernel to start, the sweeps are
+prefix sums of log n levels (Blelloch 1990).
 """
 
 from collections.abc import Callable
@@ -22,10 +24,14 @@ class Factor(NamedTuple):
     ratios: Float[Array, "n-1 *lines"]
 
 
-def factorise(diagonal: Float[Array, "n *lines"], off: Float[Array, "k *lines"]) -> Factor:
+def factorise(
+    diagonal: Float[Array, "n *lines"], off: Float[Array, "k *lines"]
+) -> Factor:
     """D and L: d_0 = a_0, l_i = c_i / d_i, d_{i+1} = a_{i+1} - l_i c_i."""
 
-    def step(pivot: Array, ac: tuple[Array, Array]) -> tuple[Array, tuple[Array, Array]]:
+    def step(
+        pivot: Array, ac: tuple[Array, Array]
+    ) -> tuple[Array, tuple[Array, Array]]:
         a, c = ac
         ratio = c / pivot
         new = a - ratio * c
@@ -45,10 +51,14 @@ def solve(factor: Factor, rhs: Float[Array, "n *lines"]) -> Float[Array, "n *lin
 
         return solved
 
-    return jax.lax.platform_dependent(factor, rhs, cpu=by(_in_turn), default=by(_in_levels))
+    return jax.lax.platform_dependent(
+        factor, rhs, cpu=by(_in_turn), default=by(_in_levels)
+    )
 
 
-def _in_turn(ratios: Float[Array, "k *lines"], r: Float[Array, "n *lines"], reverse: bool) -> Array:
+def _in_turn(
+    ratios: Float[Array, "k *lines"], r: Float[Array, "n *lines"], reverse: bool
+) -> Array:
     """y_i = r_i - l_{i-1} y_{i-1}; reversed y_i = r_i - l_i y_{i+1}."""
 
     def step(y: Array, rl: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -66,7 +76,9 @@ def _in_levels(
 ) -> Array:
     """The same: maps y -> a y + b composed, (a, b) then (c, d) being (c a, c b + d)."""
 
-    def then(first: tuple[Array, Array], second: tuple[Array, Array]) -> tuple[Array, Array]:
+    def then(
+        first: tuple[Array, Array], second: tuple[Array, Array]
+    ) -> tuple[Array, Array]:
         return second[0] * first[0], second[0] * first[1] + second[1]
 
     nothing = jnp.zeros_like(r[:1])
@@ -74,7 +86,9 @@ def _in_levels(
     return jax.lax.associative_scan(then, (slopes, r), reverse=reverse)[1]
 
 
-def inverse_band(factor: Factor) -> tuple[Float[Array, "n *lines"], Float[Array, "n-1 *lines"]]:
+def inverse_band(
+    factor: Factor,
+) -> tuple[Float[Array, "n *lines"], Float[Array, "n-1 *lines"]]:
     """(diagonal, off-diagonal) of T⁻¹, the only entries that a tridiagonal trace needs.
 
         Z_nn = 1 / d_n     Z_{i,i+1} = -l_i Z_{i+1,i+1}     Z_ii = 1 / d_i - l_i Z_{i,i+1}
@@ -89,5 +103,7 @@ def inverse_band(factor: Factor) -> tuple[Float[Array, "n *lines"], Float[Array,
         return here, (here, off)
 
     last = 1 / factor.pivots[-1]
-    _, (diagonal, off) = jax.lax.scan(up, last, (factor.pivots[:-1], factor.ratios), reverse=True)
+    _, (diagonal, off) = jax.lax.scan(
+        up, last, (factor.pivots[:-1], factor.ratios), reverse=True
+    )
     return jnp.concatenate([diagonal, last[None]]), off

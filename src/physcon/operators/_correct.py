@@ -36,8 +36,8 @@ def correct(
 ) -> Kernel:
     """The kernel with its output corrected: l_r(correct(K)(x)) == α_r on every side r.
 
-    Shapes: kernel ``(in, *x) -> (out, *x)`` on the grid's nodes, linear (unchecked); values of the
-    boundary broadcast to ``(out, *face)``. Affine in x and in the values.
+    Shapes: kernel ``(in, *x) -> (out, *x)`` on the grid's nodes, linear (unchecked);
+    values of the boundary broadcast to ``(out, *face)``. Affine in x and in the values.
 
     Args:
         form: see the module. "eliminate" of an arbitrary kernel is for one dimension.
@@ -72,7 +72,8 @@ def corrected_spectral_conv(
     method: Method = "auto",
     throw: bool = True,
 ) -> Float[Array, "o *x"]:
-    """`correct` of a spectral convolution in closed form: one transform pair, as without it.
+    """`correct` of a spectral convolution in closed form: one transform pair, as
+    without it.
 
     In one dimension and for "lift" and "overwrite" equal to
     ``correct(partial(spectral_conv, weights), boundary, grid, form, order)(x)``.
@@ -92,7 +93,9 @@ def corrected_spectral_conv(
     return finish(y, boundary, grid, order, throw=throw)
 
 
-def eliminated_sides(rows: tuple[tuple[Trace, ...], ...], ndim: int) -> tuple[tuple[int, ...], ...]:
+def eliminated_sides(
+    rows: tuple[tuple[Trace, ...], ...], ndim: int
+) -> tuple[tuple[int, ...], ...]:
     """Per axis the sides that have a condition; a periodic axis has nothing to free."""
     free = ((),) * (ndim - len(rows))
     return tuple(tuple(int(t.upper) for t in r if not t.periodic) for r in rows) + free

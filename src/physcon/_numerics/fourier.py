@@ -1,6 +1,7 @@
 """Real Fourier transforms in the precision that a device has.
 
-TPUs emulate float64, but not its Fourier transforms: those are computed in float32 there.
+TPUs emulate float64, but not its Fourier transforms: those are computed in float32
+there.
 """
 
 from collections.abc import Callable
@@ -23,7 +24,9 @@ def rfft(x: Float[Array, "*l n"]) -> tuple[Float[Array, "*l k"], Float[Array, "*
 
 
 def filtered(factors: Float[Array, "*f"], x: Float[Array, "*x"]) -> Float[Array, "*x"]:
-    """The field with each mode of its real transform, over all axes, multiplied by a factor."""
+    """The field with each mode of its real transform, over all axes, multiplied by a
+    factor.
+    """
 
     def apply(factors: Array, x: Array) -> Array:
         return jnp.fft.irfftn(factors * jnp.fft.rfftn(x), x.shape)

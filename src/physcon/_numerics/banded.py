@@ -1,4 +1,5 @@
-"""Symmetric positive definite matrices of bandwidth two (pentadiagonal), in O(n): a scan each.
+"""Symmetric positive definite matrices of bandwidth two (pentadiagonal), in O(n): a
+scan each.
 
 No LAPACK call: under vmap every step of the scan handles the whole batch.
 """
@@ -14,7 +15,8 @@ from physcon._typing import Array, Float
 class Band(NamedTuple):
     """A lower triangle by diagonals, all of length n: entry i of each belongs to row i.
 
-    `first[i]` stands at (i, i - 1), `second[i]` at (i, i - 2); entries off the matrix are zero.
+    `first[i]` stands at (i, i - 1), `second[i]` at (i, i - 2); entries off the matrix
+    are zero.
     """
 
     diagonal: Float[Array, " n"]
@@ -23,9 +25,13 @@ class Band(NamedTuple):
 
 
 def normal_equations(stencil: Float[Array, "3 r"]) -> Band:
-    """1 + HᵀH for the rows H of a three-point stencil: row r holds stencil[:, r] at r, r+1, r+2."""
+    """1 + HᵀH for the rows H of a three-point stencil: row r holds stencil[:, r] at r,
+    r+1, r+2.
+    """
     a, b, c = stencil
-    diagonal = 1 + jnp.pad(a * a, (0, 2)) + jnp.pad(b * b, (1, 1)) + jnp.pad(c * c, (2, 0))
+    diagonal = (
+        1 + jnp.pad(a * a, (0, 2)) + jnp.pad(b * b, (1, 1)) + jnp.pad(c * c, (2, 0))
+    )
     first = jnp.pad(a * b, (1, 1)) + jnp.pad(b * c, (2, 0))
     return Band(diagonal, first, jnp.pad(a * c, (2, 0)))
 
@@ -34,13 +40,18 @@ def cholesky(matrix: Band) -> Band:
     """Lower factor C with C Cᵀ = matrix."""
 
     def step(above: tuple, row: Band) -> tuple[tuple, Band]:
-        (l1, m1), (l2, _) = above  # diagonal and first subdiagonal, one and two rows above
+        (l1, m1), (l2, _) = (
+            above  # diagonal and first subdiagonal, one and two rows above
+        )
         k = row.second / l2
         m = (row.first - k * m1) / l1
         diagonal = jnp.sqrt(row.diagonal - m * m - k * k)
         return ((diagonal, m), (l1, m1)), Band(diagonal, m, k)
 
-    one, zero = jnp.ones((), matrix.diagonal.dtype), jnp.zeros((), matrix.diagonal.dtype)
+    one, zero = (
+        jnp.ones((), matrix.diagonal.dtype),
+        jnp.zeros((), matrix.diagonal.dtype),
+    )
     return jax.lax.scan(step, ((one, zero), (one, zero)), matrix)[1]
 
 
@@ -71,7 +82,8 @@ def solve_upper(factor: Band, x: Float[Array, " n"]) -> Float[Array, " n"]:
 def inverse_diagonal(factor: Band) -> Float[Array, " n"]:
     """Diagonal of Z = (C Cᵀ)⁻¹, from the entries of Z within the band alone.
 
-    Source: Takahashi's equations, Z C = C⁻ᵀ (Erisman and Tinney, Comm. ACM 18 (1975) 177).
+    Source: Takahashi's equations, Z C = C⁻ᵀ (Erisman and Tinney, Comm. ACM 18 (1975)
+        177).
     """
 
     def step(z: tuple, c: Band) -> tuple[tuple, Array]:

@@ -1,8 +1,9 @@
-"""Bounds and conservation at once: the most probable field inside a box that obeys its laws.
+"""Bounds and conservation at once: the most probable field inside a box that obeys its
+laws.
 
-Positivity, a maximum principle, a volume fraction between 0 and 1. A bound that holds with equality
-is an observation without noise, so the answer is `condition` once more, restricted to the points
-that are free to move; `find_active_set` says which ones.
+Positivity, a maximum principle, a volume fraction between 0 and 1. A bound that holds
+with equality is an observation without noise, so the answer is `condition` once more,
+restricted to the points that are free to move; `find_active_set` says which ones.
 """
 
 from typing import NamedTuple
@@ -11,11 +12,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from physcon._checks import error_if, is_traced, require, require_given, require_same_field
-from physcon._linalg import in_float64, in_one_dtype
+from physcon._checks import (
+    error_if,
+    is_traced,
+    require,
+    require_given,
+    require_same_field,
+)
+from physcon._numerics.float64 import in_float64, in_one_dtype
 from physcon._typing import Array, ArrayLike, Bool, Float, Int
+from physcon.conditioning._condition import condition
 from physcon.conditioning.active_set import ActiveSet, Problem, find_active_set
-from physcon.conditioning.condition import condition
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.linear_map import Diagonal
@@ -52,19 +59,21 @@ def bounded(
     *,
     throw: bool = True,
 ) -> Bounded:
-    """The most probable field under `prior` that obeys `constraint` and lower <= u <= upper.
+    """The most probable field under `prior` that obeys `constraint` and lower <= u <=
+    upper.
 
         minimise Σ (u - μ)² / σ²   subject to   G u = b,   lower <= u <= upper
 
-    Shapes: fields ``(*x)``, m rows; bounds scalar or ``(*x)``, None or infinite where open. The
-    prior is diagonal; its points of zero variance stay, or move to the nearest bound. A constraint
-    with a `noise_std` is weighed against the prior instead of met. Cost O(m n) a step, some ten
-    steps. One sample; batch with `jax.vmap`.
+    Shapes: fields ``(*x)``, m rows; bounds scalar or ``(*x)``, None or infinite where
+    open. The prior is diagonal; its points of zero variance stay, or move to the
+    nearest bound. A constraint with a `noise_std` is weighed against the prior instead
+    of met. Cost O(m n) a step, some ten steps. One sample; batch with `jax.vmap`.
 
-    Where no bound is active this is `condition`. The mean is the exact minimiser, computed in
-    float64 and rounded once: bounds hold exactly and |G u - b| <= 4 eps (|G| |u| + |b|).
-    Derivatives in both modes are those of the conditioning that is left with the active set held
-    fixed: exact except where a point is just about to touch a bound (a kink).
+    Where no bound is active this is `condition`. The mean is the exact minimiser,
+    computed in float64 and rounded once: bounds hold exactly and |G u - b| <= 4 eps
+    (|G| |u| + |b|). Derivatives in both modes are those of the conditioning that is
+    left with the active set held fixed: exact except where a point is just about to
+    touch a bound (a kink).
 
     Raises:
         ValueError: shapes, a prior that is not diagonal; where the arguments have values already
@@ -84,7 +93,9 @@ def bounded(
     low, high = box(prior, lower, upper)
     noise_std = constraint.noise()
     rows = constraint.operator.rows()
-    problem = Problem(prior.mean, std**2, rows, constraint.value, noise_std**2, low, high)
+    problem = Problem(
+        prior.mean, std**2, rows, constraint.value, noise_std**2, low, high
+    )
     problem = jax.tree.map(jax.lax.stop_gradient, problem)
     if throw and not any(is_traced(x) for x in problem):
         _refuse_unreachable(problem)
@@ -92,12 +103,16 @@ def bounded(
 
     pinned = jnp.where(active.below, low, jnp.where(active.above, high, prior.mean))
     free_std = jnp.where(active.below | active.above, 0, std)
-    # A row that the free points can't change, or that other rows imply, is met already. As a noisy
-    # one it has no effect, and leaves the Gram matrix regular.
+    # A row that the free points can't change, or that other rows imply, is met already.
+    # As a noisy one it has no effect, and leaves the Gram matrix regular.
     noise_std = jnp.where(active.dependent & (noise_std == 0), 1, noise_std)
     law = LinearConstraint(constraint.operator, constraint.value, noise_std)
-    posterior = condition(Gaussian(pinned, Diagonal(free_std)), law, throw=False).posterior
-    inside = jnp.clip(posterior.mean, low, high)  # moves by rounding only: not differentiated
+    posterior = condition(
+        Gaussian(pinned, Diagonal(free_std)), law, throw=False
+    ).posterior
+    inside = jnp.clip(
+        posterior.mean, low, high
+    )  # moves by rounding only: not differentiated
     mean = posterior.mean + jax.lax.stop_gradient(inside - posterior.mean)
     for code, message in _MESSAGES.items():
         mean = error_if(mean, status == code, message, throw)
@@ -113,7 +128,8 @@ def reachable(
     lower: ArrayLike | None = None,
     upper: ArrayLike | None = None,
 ) -> tuple[Float[Array, " m"], Float[Array, " m"]]:
-    """Smallest and largest value of each row over the fields within the bounds, ``(m)`` each.
+    """Smallest and largest value of each row over the fields within the bounds, ``(m)``
+    each.
 
     Points of zero variance don't move.
 
@@ -174,18 +190,30 @@ def _search(problem: Problem) -> tuple[ActiveSet, Int[Array, ""]]:
 
 
 @jax.jit
-def _reach(problem: Problem) -> tuple[Float[Array, " m"], Float[Array, " m"], Bool[Array, " m"]]:
-    """Smallest and largest row values, and whether b lies outside by more than rounding."""
+def _reach(
+    problem: Problem,
+) -> tuple[Float[Array, " m"], Float[Array, " m"], Bool[Array, " m"]]:
+    """Smallest and largest row values, and whether b lies outside by more than
+    rounding.
+    """
     rows, space = problem.rows, tuple(range(1, problem.rows.ndim))
     moving = problem.variance > 0
     resting = jnp.clip(problem.mean, problem.lower, problem.upper)
-    low = jnp.where(rows == 0, 0, rows * jnp.where(moving, problem.lower, resting)[None])
-    high = jnp.where(rows == 0, 0, rows * jnp.where(moving, problem.upper, resting)[None])
+    low = jnp.where(
+        rows == 0, 0, rows * jnp.where(moving, problem.lower, resting)[None]
+    )
+    high = jnp.where(
+        rows == 0, 0, rows * jnp.where(moving, problem.upper, resting)[None]
+    )
     lowest = jnp.sum(jnp.minimum(low, high), axis=space)
     highest = jnp.sum(jnp.maximum(low, high), axis=space)
     b, eps = problem.value, _FLOAT32_EPS
-    least = lowest - eps * (jnp.sum(jnp.abs(jnp.minimum(low, high)), axis=space) + jnp.abs(b))
-    most = highest + eps * (jnp.sum(jnp.abs(jnp.maximum(low, high)), axis=space) + jnp.abs(b))
+    least = lowest - eps * (
+        jnp.sum(jnp.abs(jnp.minimum(low, high)), axis=space) + jnp.abs(b)
+    )
+    most = highest + eps * (
+        jnp.sum(jnp.abs(jnp.maximum(low, high)), axis=space) + jnp.abs(b)
+    )
     exact = problem.noise_variance == 0
     return lowest, highest, exact & ((b < least) | (b > most))
 
@@ -200,7 +228,8 @@ def _refuse_unreachable(problem: Problem) -> None:
         )
 
 
-#: Bounds and values are often sums in single precision: that much of a miss is rounding.
+#: Bounds and values are often sums in single precision: that much of a miss is
+#: rounding.
 _FLOAT32_EPS = 4 * float(np.finfo(np.float32).eps)
 _MESSAGES = {
     1: (

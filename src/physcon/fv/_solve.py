@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from physcon._checks import concrete, require
-from physcon._linalg import cast, floating
 from physcon._mesh import largest
+from physcon._numerics.float64 import cast, floating
 from physcon._typing import Array, ArrayLike, Float, Int, Scalar
 from physcon.boundary import Boundary
 from physcon.fv.diffusion import Mixed
@@ -20,7 +20,9 @@ from physcon.fv.law import Law
 from physcon.fv.semidiscrete import DEFAULT, Problem, Scheme, Source, rate
 from physcon.grid import Grid
 
-OK, NOT_FINITE, INADMISSIBLE, MAX_STEPS, STALLED, STOPPED = (np.int32(k) for k in range(6))
+OK, NOT_FINITE, INADMISSIBLE, MAX_STEPS, STALLED, STOPPED = (
+    np.int32(k) for k in range(6)
+)
 #: What the numbers in `Solution.status` mean.
 STATUS = {
     0: "finished",
@@ -36,13 +38,11 @@ STATUS = {
 class Solution(eqx.Module):
     """States at the saved times.
 
-    Attributes:
-        times: the saved times, ``(k,)``.
-        u: the states, ``(k, c, *x)``; NaN after a failure, or after the event that stopped it.
-        steps: time steps taken.
-        status: 0, or why it stopped: see `STATUS`.
-        t: the time reached: the last saved time, or the time of failure or of the event.
-        event: when the condition `event` of `solve` changed its sign.
+    Attributes: times: the saved times, ``(k,)``. u: the states, ``(k, c, *x)``; NaN
+        after a failure, or after the event that stopped it. steps: time steps taken.
+        status: 0, or why it stopped: see `STATUS`. t: the time reached: the last saved
+        time, or the time of failure or of the event. event: when the condition `event`
+        of `solve` changed its sign.
     """
 
     times: Float[Array, " k"]
@@ -99,9 +99,15 @@ def solve(
         throw: raise where the solution fails; otherwise look at `Solution.status`.
 
     Shapes: u ``(c, *x)`` on the grid; the result ``(k, c, *x)``.
-    Raises: ValueError for a state off the grid; at run time under `throw` for a failed status.
+    Raises: ValueError for a state off the grid; at run time under `throw` for a failed
+        status.
     """
-    require(loop in ("while", "checkpointed"), "'while' or 'checkpointed'", repr(loop), "choose")
+    require(
+        loop in ("while", "checkpointed"),
+        "'while' or 'checkpointed'",
+        repr(loop),
+        "choose",
+    )
     u = floating(u)
     times = increasing(times, u.dtype)
     start, cfl = jnp.asarray(start, u.dtype), jnp.asarray(cfl, u.dtype)
@@ -111,13 +117,17 @@ def solve(
     return raise_failure(solution) if throw else solution
 
 
-def increasing(times: ArrayLike | Sequence[ArrayLike], dtype: Any) -> Float[Array, " k"]:
+def increasing(
+    times: ArrayLike | Sequence[ArrayLike], dtype: Any
+) -> Float[Array, " k"]:
     """The times at which a solution is saved, checked as far as they have values."""
     times = jnp.asarray(times, dtype)
     require(times.ndim == 1, "a 1-D array of times", times.shape, "times=[t_end]")
     exact = concrete(times)
     if exact is not None:
-        require(bool((exact[1:] > exact[:-1]).all()), "increasing times", times, "sort them")
+        require(
+            bool((exact[1:] > exact[:-1]).all()), "increasing times", times, "sort them"
+        )
     return times
 
 
@@ -126,7 +136,9 @@ def raise_failure(solution: Solution) -> Solution:
     messages = [STATUS[k] for k in sorted(STATUS)][1:]
     status = solution.status
     failed = (status != OK) & (status != STOPPED)
-    saved = eqx.branched_error_if(solution.u, failed, jnp.maximum(status - 1, 0), messages)
+    saved = eqx.branched_error_if(
+        solution.u, failed, jnp.maximum(status - 1, 0), messages
+    )
     return eqx.tree_at(lambda s: s.u, solution, saved)
 
 
@@ -148,14 +160,16 @@ def _solve(
 
     def advance(state: _State, end: Array) -> _State:
         """One step, not beyond `end`."""
-        # max() passes NaN on: this one reduction finds the step and any inadmissible state.
+        # max() passes NaN on: this one reduction finds the step and any inadmissible
+        # state.
         crossed = largest(_rate_or_nan(problem, state.u, state.t), seams)
         size = cfl / crossed if dt is None else dt
         t = jnp.minimum(state.t + size, end)
         status = jnp.where(t > state.t, OK, STALLED)
         status = jnp.where(jnp.isfinite(crossed), status, NOT_FINITE)
         t = jnp.where(status == OK, t, state.t)
-        # The step as the clock sees it: rounded steps add up to the very times that are saved.
+        # The step as the clock sees it: rounded steps add up to the very times that are
+        # saved.
         u = step(problem, state.u, state.t, t - state.t)
         u, bracket = jnp.where(status == OK, u.astype(state.u.dtype), state.u), None
         if event is not None and state.bracket is not None:
@@ -174,7 +188,9 @@ def _solve(
         sound = jnp.isfinite(largest(_rate_or_nan(problem, state.u, state.t), seams))
         status = jnp.where(state.t < end, MAX_STEPS, OK)
         status = jnp.where(sound, status, NOT_FINITE)
-        state = state._replace(status=jnp.where(state.status == OK, status, state.status))
+        state = state._replace(
+            status=jnp.where(state.status == OK, status, state.status)
+        )
         return state, jnp.where(state.status == OK, state.u, jnp.nan)
 
     zero = jnp.zeros((), jnp.int32)
@@ -200,13 +216,18 @@ def _rate_or_nan(problem: Problem, u: Array, t: Array) -> Array:
     return jnp.where(holds, rate(u, limiting, grid, boundary, t), jnp.nan)
 
 
-def _while(pending: Callable, advance: Callable, state: _State, max_steps: int) -> _State:
+def _while(
+    pending: Callable, advance: Callable, state: _State, max_steps: int
+) -> _State:
     return jax.lax.while_loop(pending, advance, state)
 
 
-def _checkpointed(pending: Callable, advance: Callable, state: _State, max_steps: int) -> _State:
-    """The same loop as two nested scans of about sqrt(max_steps): only the states between chunks
-    are kept, those within a chunk are computed again when its gradient is due.
+def _checkpointed(
+    pending: Callable, advance: Callable, state: _State, max_steps: int
+) -> _State:
+    """The same loop as two nested scans of about sqrt(max_steps): only the states
+    between chunks are kept, those within a chunk are computed again when its gradient
+    is due.
     """
     length = math.isqrt(max(max_steps - 1, 0)) + 1
     stay = lambda s: s  # noqa: E731

@@ -12,7 +12,7 @@ import numpy as np
 from physcon import boundary as bc
 from physcon import fv
 from physcon._checks import require
-from physcon._linalg import cast
+from physcon._numerics.float64 import cast
 from physcon._typing import Array, Float
 from physcon.grid import Grid
 from physcon.io import read_arrays
@@ -22,7 +22,8 @@ from physcon.studies.solver.settings import SchemeSettings, SideSettings, SolveC
 
 #: Gauss points per axis in a cell: averages of smooth states are exact to order 8.
 GAUSS_POINTS = 4
-#: That many of them at a time: together they would take many times the memory of the averages.
+#: That many of them at a time: together they would take many times the memory of the
+#: averages.
 MOST_POINTS = 2**18
 
 _STEPS = {
@@ -38,7 +39,8 @@ _STEPS = {
 _RIEMANN = {f.__name__: f for f in (fv.rusanov, fv.hll, fv.hllc, fv.roe, fv.godunov)}
 
 
-#: The initial averages ``(c, *block)`` of a block of cells, given by its range on every axis.
+#: The initial averages ``(c, *block)`` of a block of cells, given by its range on every
+#: axis.
 Averages: TypeAlias = Callable[[tuple[slice, ...]], np.ndarray]
 
 
@@ -70,8 +72,15 @@ def assemble(config: SolveConfig) -> Setup:
 
     Raises: ValueError for settings that do not fit each other.
     """
-    require(config.end > config.start, "end > start", f"{config.start}, {config.end}", "swap them")
-    require(config.snapshots >= 1, "1 or more snapshots", config.snapshots, "ask for some")
+    require(
+        config.end > config.start,
+        "end > start",
+        f"{config.start}, {config.end}",
+        "swap them",
+    )
+    require(
+        config.snapshots >= 1, "1 or more snapshots", config.snapshots, "ask for some"
+    )
     g = config.grid
     sizes = {len(g.lower), len(g.upper), len(g.cells)}
     dimensions = len(g.cells)
@@ -84,10 +93,15 @@ def assemble(config: SolveConfig) -> Setup:
     grid = Grid.uniform(g.lower, g.upper, g.cells)
     found = equation(config.law, dimensions)
     problem = fv.Problem(
-        found.law, grid, _boundary(config, found, dimensions), _scheme(config.scheme, found.law)
+        found.law,
+        grid,
+        _boundary(config, found, dimensions),
+        _scheme(config.scheme, found.law),
     )
     averages = _averages(config, problem, found)
-    averages((slice(1),) * dimensions)  # one cell: whether the settings of the state fit
+    averages(
+        (slice(1),) * dimensions
+    )  # one cell: whether the settings of the state fit
     return Setup(cast(problem, config.dtype), found, averages)
 
 
@@ -118,9 +132,13 @@ def _scheme(settings: SchemeSettings, law: Any) -> fv.Scheme:
 def _boundary(config: SolveConfig, found: Equation, dimensions: int) -> bc.Boundary:
     s = config.sides
     pairs = [(s.left, s.right), (s.bottom, s.top)]
-    unused = [side for pair in pairs[dimensions:] for side in pair if side != SideSettings()]
+    unused = [
+        side for pair in pairs[dimensions:] for side in pair if side != SideSettings()
+    ]
     require(not unused, "left and right in 1-D", "bottom or top", "leave them out")
-    return bc.Boundary(*[(_side(a, found), _side(b, found)) for a, b in pairs[:dimensions]])
+    return bc.Boundary(
+        *[(_side(a, found), _side(b, found)) for a, b in pairs[:dimensions]]
+    )
 
 
 def _side(side: SideSettings, found: Equation) -> bc.Condition:
@@ -140,23 +158,33 @@ def _side(side: SideSettings, found: Equation) -> bc.Condition:
         return bc.Robin(side.a, side.b, value)
     if side.kind == "flux":
         return bc.Flux(value)
-    plain = {"outflow": bc.Outflow, "reflective": bc.Reflective, "periodic": bc.Periodic}
+    plain = {
+        "outflow": bc.Outflow,
+        "reflective": bc.Reflective,
+        "periodic": bc.Periodic,
+    }
     return plain[side.kind]()
 
 
 def _averages(config: SolveConfig, problem: fv.Problem, found: Equation) -> Averages:
     if config.initial.name == "file":
-        require(config.initial.path is not None, "initial.path", "none", "name the file")
+        require(
+            config.initial.path is not None, "initial.path", "none", "name the file"
+        )
         u = _from_file(Path(str(config.initial.path)), problem.grid, found)
         return lambda block: u[(slice(None), *block)].astype(config.dtype)
-    lower, upper = (np.asarray(bound) for bound in (config.grid.lower, config.grid.upper))
+    lower, upper = (
+        np.asarray(bound) for bound in (config.grid.lower, config.grid.upper)
+    )
     nodes, weights = np.polynomial.legendre.leggauss(GAUSS_POINTS)
 
     def slab(block: tuple[slice, ...]) -> np.ndarray:
         points = []
         for a, b, n, part in zip(lower, upper, problem.grid.shape, block, strict=True):
             h = (b - a) / n
-            points.append(a + h * (np.arange(n)[part, None] + 0.5 + 0.5 * nodes).ravel())
+            points.append(
+                a + h * (np.arange(n)[part, None] + 0.5 + 0.5 * nodes).ravel()
+            )
         x = np.stack(np.meshgrid(*points, indexing="ij"))
         rng = np.random.default_rng(config.seed)
         with jax.enable_x64(True):
@@ -170,11 +198,15 @@ def _averages(config: SolveConfig, problem: fv.Problem, found: Equation) -> Aver
         return u.astype(config.dtype)
 
     def averages(block: tuple[slice, ...]) -> np.ndarray:
-        rows, *rest = (range(n)[part] for n, part in zip(problem.grid.shape, block, strict=True))
+        rows, *rest = (
+            range(n)[part] for n, part in zip(problem.grid.shape, block, strict=True)
+        )
         row = GAUSS_POINTS ** len(block) * math.prod(len(r) for r in rest)
         thick = max(1, MOST_POINTS // row)
         cuts = [rows[k : k + thick] for k in range(0, len(rows), thick)]
-        return np.concatenate([slab((slice(c.start, c.stop), *block[1:])) for c in cuts], axis=1)
+        return np.concatenate(
+            [slab((slice(c.start, c.stop), *block[1:])) for c in cuts], axis=1
+        )
 
     return averages
 
@@ -185,15 +217,25 @@ def _conservative(law: Any, w: np.ndarray) -> Array:
 
 
 def _from_file(path: Path, grid: Grid, found: Equation) -> np.ndarray:
-    """The conserved variables by name; the last time, where there is a time axis in front."""
+    """The conserved variables by name; the last time, where there is a time axis in
+    front.
+    """
     arrays = read_arrays(path)
     names = [variable.name for variable in found.conserved]
     missing = ", ".join(set(names) - set(arrays))
-    require(not missing, f"arrays {', '.join(names)} in {path.name}", f"no {missing}", "name them")
+    require(
+        not missing,
+        f"arrays {', '.join(names)} in {path.name}",
+        f"no {missing}",
+        "name them",
+    )
     u = np.stack([arrays[name] for name in names])
     u = u[:, -1] if u.ndim == grid.ndim + 2 else u
     axes = ", ".join(AXES[: grid.ndim])
     require(
-        u.shape[1:] == grid.shape, f"arrays ({axes}) {grid.shape}", u.shape[1:], "set grid.cells"
+        u.shape[1:] == grid.shape,
+        f"arrays ({axes}) {grid.shape}",
+        u.shape[1:],
+        "set grid.cells",
     )
     return u

@@ -1,8 +1,9 @@
 """Long sums over float32 arrays with float64 results, a block at a time.
 
-Before a product in float64, XLA's CPU backend writes a converted copy of the whole array to memory:
-24 times what reading the array once costs (measured, 10⁸ numbers). Here blocks that stay in cache
-are converted, or multiplied in float32 and only then summed in float64. For values, not tangents.
+Before a product in float64, XLA's CPU backend writes a converted copy of the whole
+array to memory: 24 times what reading the array once costs (measured, 10⁸ numbers).
+Here blocks that stay in cache are converted, or multiplied in float32 and only then
+summed in float64. For values, not tangents.
 """
 
 from collections.abc import Callable
@@ -22,16 +23,22 @@ TOGETHER = 10
 def weigh_blocked(
     rows: Float[Array, "m n"], x: Float[Array, " n"], vectors: Float[Array, "r n"]
 ) -> tuple[Float[Array, " m"], Float[Array, " m"], Float[Array, "m r"]]:
-    """rows·x and |rows|·|x| to float64's rounding, rows·vectors to float32's in each block.
+    """rows·x and |rows|·|x| to float64's rounding, rows·vectors to float32's in each
+    block.
 
     Rounding errors of the blocks are independent, or at worst add up to that of one block:
     |error| <= BLOCK eps |rows|·|vectors| as a bound, below eps |rows|·|vectors| in practice.
     """
 
     def part(start: int | Array, size: int) -> tuple[Array, Array, Array]:
-        g, v = (jax.lax.dynamic_slice_in_dim(a, start, size, axis=1) for a in (rows, vectors))
+        g, v = (
+            jax.lax.dynamic_slice_in_dim(a, start, size, axis=1)
+            for a in (rows, vectors)
+        )
         y = jax.lax.dynamic_slice_in_dim(x, start, size).astype(float)
-        product = jnp.matmul(v, g.T, precision="highest").astype(float)  # 4 times as fast as g vᵀ
+        product = jnp.matmul(v, g.T, precision="highest").astype(
+            float
+        )  # 4 times as fast as g vᵀ
         g = g.astype(float)
         return g @ y, jnp.abs(g) @ jnp.abs(y), product
 
@@ -39,7 +46,9 @@ def weigh_blocked(
     return prediction, magnitude, product.T
 
 
-def inner_blocked(rows: Float[Array, "m n"], x: Float[Array, " n"]) -> Float[Array, " m"]:
+def inner_blocked(
+    rows: Float[Array, "m n"], x: Float[Array, " n"]
+) -> Float[Array, " m"]:
     """rows·x to float64's rounding; x in either precision."""
 
     def part(start: int | Array, size: int) -> Array:
@@ -49,7 +58,9 @@ def inner_blocked(rows: Float[Array, "m n"], x: Float[Array, " n"]) -> Float[Arr
     return _sum_of_blocks(part, x.size)
 
 
-def combine_blocked(z: Float[Array, " r"], vectors: Float[Array, "r n"]) -> Float[Array, " n"]:
+def combine_blocked(
+    z: Float[Array, " r"], vectors: Float[Array, "r n"]
+) -> Float[Array, " n"]:
     """Σ_k z_k vectors_k to float64's rounding."""
 
     def add(first: int | Array, count: int, total: Array) -> Array:
@@ -60,7 +71,9 @@ def combine_blocked(z: Float[Array, " r"], vectors: Float[Array, "r n"]) -> Floa
 
     whole, rest = divmod(z.size, TOGETHER)
     total = jnp.zeros(vectors.shape[1], float)
-    total = jax.lax.fori_loop(0, whole, lambda i, t: add(i * TOGETHER, TOGETHER, t), total)
+    total = jax.lax.fori_loop(
+        0, whole, lambda i, t: add(i * TOGETHER, TOGETHER, t), total
+    )
     return add(whole * TOGETHER, rest, total)
 
 
@@ -75,6 +88,8 @@ def _sum_of_blocks(part: Callable[[int | Array, int], PyTree], n: int) -> PyTree
     if whole:
         start = part(0, BLOCK)
         pieces.append(
-            jax.lax.fori_loop(1, whole, lambda i, t: add(t, part(i * BLOCK, BLOCK)), start)
+            jax.lax.fori_loop(
+                1, whole, lambda i, t: add(t, part(i * BLOCK, BLOCK)), start
+            )
         )
     return reduce(add, pieces)

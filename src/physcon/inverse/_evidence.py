@@ -1,4 +1,6 @@
-"""The evidence of laws and data for a prediction: what a model's parameters are judged by."""
+"""The evidence of laws and data for a prediction: what a model's parameters are judged
+by.
+"""
 
 from typing import NamedTuple
 
@@ -23,14 +25,17 @@ class Evidence(NamedTuple):
     status: Int[Array, ""]
 
 
-def evidence(prior: Gaussian, *constraints: LinearConstraint, throw: bool = True) -> Evidence:
+def evidence(
+    prior: Gaussian, *constraints: LinearConstraint, throw: bool = True
+) -> Evidence:
     """How well a prediction foretold sensors, laws and boundary values together.
 
         log p(b_1, b_2, ...) = log p(b_1) + log p(b_2 | b_1) + ...
 
-    As a function of whatever the prior depends on (parameters of the model behind the mean,
-    hyperparameters of the root), this is the log likelihood with the field integrated out. Exact
-    laws and noisy data mix; the order does not matter. Differentiable.
+    As a function of whatever the prior depends on (parameters of the model behind the
+    mean, hyperparameters of the root), this is the log likelihood with the field
+    integrated out. Exact laws and noisy data mix; the order does not matter.
+    Differentiable.
 
     Source: Rasmussen and Williams (2006), eq. 2.30 and sec. 5.4.1.
 
@@ -41,7 +46,12 @@ def evidence(prior: Gaussian, *constraints: LinearConstraint, throw: bool = True
     >>> bool(jnp.isclose(one.log_evidence, other.log_evidence))
     True
     """
-    require(len(constraints) >= 1, "one or more constraints", 0, "pass the data and the laws")
+    require(
+        len(constraints) >= 1,
+        "one or more constraints",
+        0,
+        "pass the data and the laws",
+    )
     total, status = jnp.zeros((), prior.mean.dtype), jnp.zeros((), jnp.int32)
     for constraint in constraints:
         step = condition(prior, constraint, throw=throw)

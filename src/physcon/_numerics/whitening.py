@@ -1,9 +1,10 @@
-"""Whitening of a small, possibly singular, Gram matrix: B with B S Bᵀ = 1 on the rows that count.
+"""Whitening of a small, possibly singular, Gram matrix: B with B S Bᵀ = 1 on the rows
+that count.
 
 A row that repeats others (or sees no variance) has no pivot left in a pivoted Cholesky
-factorisation, P S Pᵀ = L Lᵀ. With L₁ the factor of the kept rows and X the coefficients of the
-dropped ones in terms of them, L = [1; X] L₁, and B = L⁺ = L₁⁻¹ [1; X]⁺ P: repeated rows are merged
-by least squares. Then S⁺ = Bᵀ B.
+factorisation, P S Pᵀ = L Lᵀ. With L₁ the factor of the kept rows and X the coefficients
+of the dropped ones in terms of them, L = [1; X] L₁, and B = L⁺ = L₁⁻¹ [1; X]⁺ P:
+repeated rows are merged by least squares. Then S⁺ = Bᵀ B.
 
 Source: Higham, Accuracy and Stability of Numerical Algorithms (2002), sec. 10.3.
 """
@@ -14,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from physcon._linalg import cholesky, lower_inverse
+from physcon._numerics.small import cholesky, lower_inverse
 from physcon._typing import Array, Float
 
 
@@ -27,9 +28,11 @@ class Whitening(NamedTuple):
 
 
 def whitening(s: Float[Array, "m m"], tolerance: float) -> Whitening:
-    """Whitener of a symmetric matrix of unit scale; pivots up to `tolerance` count as zero.
+    """Whitener of a symmetric matrix of unit scale; pivots up to `tolerance` count as
+    zero.
 
-    No LAPACK call for up to three rows. Beyond, LAPACK's factor is taken if it is safely regular.
+    No LAPACK call for up to three rows. Beyond, LAPACK's factor is taken if it is
+    safely regular.
     """
     m = s.shape[0]
     if m == 1:
@@ -58,7 +61,9 @@ def _pivoted(s: Array, tolerance: float) -> tuple[Array, Array, Array]:
         rest, free = carry
         diagonal = jnp.where(free, jnp.sum(eye * rest, axis=1), -jnp.inf)
         largest = diagonal == jnp.max(diagonal)
-        chosen = largest & ~jnp.any(largest[None, :] & earlier, axis=1)  # the first of them
+        chosen = largest & ~jnp.any(
+            largest[None, :] & earlier, axis=1
+        )  # the first of them
         pivot = jnp.sum(jnp.where(chosen, diagonal, 0))
         kept = pivot > tolerance
         column = jnp.sum(jnp.where(chosen[None, :], rest, 0), axis=1)

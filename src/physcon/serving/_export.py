@@ -1,4 +1,6 @@
-"""A constrained predictor, weights and constraint included, as one file for every platform."""
+"""A constrained predictor, weights and constraint included, as one file for every
+platform.
+"""
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,7 +33,8 @@ def export(
     cite: Sequence[Any] = (),
     force: bool = False,
 ) -> Artifact:
-    """Write ``vmap(fn)``, for every batch size and platform, to a file; returned as loaded.
+    """Write ``vmap(fn)``, for every batch size and platform, to a file; returned as
+    loaded.
 
         def predict(u):  # one sample; weights and law are closed over
             prior = Gaussian.diagonal(*network(u))
@@ -39,9 +42,9 @@ def export(
 
         physcon.export(predict, "heat.physcon", {"u": jnp.zeros((2, 200))})
 
-    Run it by ``physcon predict heat.physcon input.npz -o output.npz``, or by `load_exported`, under
-    this version of JAX or a newer one. Sizes other than the batch are fixed. Source file names stay
-    in the program, for its error messages.
+    Run it by ``physcon predict heat.physcon input.npz -o output.npz``, or by
+    `load_exported`, under this version of JAX or a newer one. Sizes other than the
+    batch are fixed. Source file names stay in the program, for its error messages.
 
     Args:
         fn: called as ``fn(**inputs)`` with one sample; gives an array ("out"), or a pytree of
@@ -57,15 +60,29 @@ def export(
             (`eqx.error_if`, so everything under ``throw=True``; `jax.debug.print`).
     """
     require(
-        force or not Path(path).exists(), "a new file", f"{path} exists", "choose another, or force"
+        force or not Path(path).exists(),
+        "a new file",
+        f"{path} exists",
+        "choose another, or force",
     )
     by_name = isinstance(inputs, Mapping)
     require(
-        by_name, "inputs by name", type(inputs).__name__, 'e.g. {"u": u[0]}, one sample of each'
+        by_name,
+        "inputs by name",
+        type(inputs).__name__,
+        'e.g. {"u": u[0]}, one sample of each',
     )
     unknown = set(shared) - set(inputs)
-    require(not unknown, f"shared names out of {list(inputs)}", sorted(unknown), "rename them")
-    one = {n: jax.ShapeDtypeStruct(np.shape(x), jnp.result_type(x)) for n, x in inputs.items()}
+    require(
+        not unknown,
+        f"shared names out of {list(inputs)}",
+        sorted(unknown),
+        "rename them",
+    )
+    one = {
+        n: jax.ShapeDtypeStruct(np.shape(x), jnp.result_type(x))
+        for n, x in inputs.items()
+    }
 
     def named(given: dict[str, Any]) -> dict[str, Any]:
         return _named(fn(**given))
@@ -84,12 +101,16 @@ def export(
         n: x if n in shared else jax.ShapeDtypeStruct((batch, *x.shape), x.dtype)
         for n, x in one.items()
     }
-    batched = named if len(set(shared)) == len(inputs) else jax.vmap(named, in_axes=(axes,))
+    batched = (
+        named if len(set(shared)) == len(inputs) else jax.vmap(named, in_axes=(axes,))
+    )
 
     def run(*arrays: Array) -> dict[str, Any]:
         return batched(dict(zip(inputs, arrays, strict=True)))
 
-    program = jax_export.export(jax.jit(run), platforms=tuple(platforms))(*specs.values())
+    program = jax_export.export(jax.jit(run), platforms=tuple(platforms))(
+        *specs.values()
+    )
     outputs = jax.tree.unflatten(program.out_tree, program.out_avals)
     metadata = {
         "description": description,
@@ -107,14 +128,17 @@ def export(
 
 
 def host_callbacks(jaxpr: Any) -> Iterator[str]:
-    """Names of the primitives that call back to Python, in a jaxpr and all inside of it."""
+    """Names of the primitives that call back to Python, in a jaxpr and all inside of
+    it.
+    """
     jaxpr = jaxpr.jaxpr if isinstance(jaxpr, jax_core.ClosedJaxpr) else jaxpr
     for equation in jaxpr.eqns:
         name = equation.primitive.name
         if "callback" in name or name == "debug_print":
             yield name
         for leaf in jax.tree.leaves(
-            equation.params, is_leaf=lambda x: isinstance(x, jax_core.Jaxpr | jax_core.ClosedJaxpr)
+            equation.params,
+            is_leaf=lambda x: isinstance(x, jax_core.Jaxpr | jax_core.ClosedJaxpr),
         ):
             if isinstance(leaf, jax_core.Jaxpr | jax_core.ClosedJaxpr):
                 yield from host_callbacks(leaf)
@@ -124,8 +148,14 @@ def _named(out: PyTree) -> dict[str, Any]:
     """Arrays of a result by their paths."""
     leaves = jax.tree_util.tree_leaves_with_path(out)
     require(len(leaves) > 0, "arrays from the function", "none", "return them")
-    return {jax.tree_util.keystr(p, simple=True, separator=".") or "out": x for p, x in leaves}
+    return {
+        jax.tree_util.keystr(p, simple=True, separator=".") or "out": x
+        for p, x in leaves
+    }
 
 
 def _spec(x: Any) -> dict[str, Any]:
-    return {"shape": [n if isinstance(n, int) else str(n) for n in x.shape], "dtype": str(x.dtype)}
+    return {
+        "shape": [n if isinstance(n, int) else str(n) for n in x.shape],
+        "dtype": str(x.dtype),
+    }

@@ -1,8 +1,8 @@
 """Conditioning a Gaussian on linear constraints: the heart of physcon.
 
-Any prediction with an uncertainty is a Gaussian prior; a law of physics in integral form is a few
-rows G u = b; the posterior obeys it, moves the prediction where it is least certain, and is a
-Gaussian again.
+Any prediction with an uncertainty is a Gaussian prior; a law of physics in integral
+form is a few rows G u = b; the posterior obeys it, moves the prediction where it is
+least certain, and is a Gaussian again.
 """
 
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 
 from physcon._checks import error_if, require_given, require_same_field
-from physcon._linalg import float64_primal, in_one_dtype, join
+from physcon._numerics.float64 import float64_primal, in_one_dtype, join
 from physcon._typing import Array, Float, Int, Scalar
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.downdate import Downdate
@@ -66,12 +66,13 @@ def condition(
 
         μ' = μ + Σ Gᵀ S⁻¹ (b - G μ)      Σ' = Σ - Σ Gᵀ S⁻¹ G Σ      S = G Σ Gᵀ + N
 
-    Shapes: fields ``(*x)``, m rows; cost O(m n) for diagonal roots, memory O(m n), no n-by-n array.
-    One sample; batch with `jax.vmap`.
+    Shapes: fields ``(*x)``, m rows; cost O(m n) for diagonal roots, memory O(m n), no
+    n-by-n array. One sample; batch with `jax.vmap`.
 
-    The mean is computed in float64 and rounded once: |G μ' - b| <= eps (|G| |μ'| + |b|) in the
-    caller's precision. Differentiable in both modes in everything that is an array: mean, root,
-    operator, value, noise. Gradients carry the caller's precision times the condition number of S.
+    The mean is computed in float64 and rounded once: |G μ' - b| <= eps (|G| |μ'| + |b|)
+    in the caller's precision. Differentiable in both modes in everything that is an
+    array: mean, root, operator, value, noise. Gradients carry the caller's precision
+    times the condition number of S.
 
     Args:
         solver: None: by the operator: a small Gram matrix for a few rows; `Tridiagonal` or
@@ -83,8 +84,8 @@ def condition(
             named with what they miss (`Conditioned.status`). ``throw=False`` returns the status
             instead, and its program holds no host callback, so it can be exported.
 
-    Source: Hansen et al. (2023), eq. 9 and the limit in sec. 4.1; Rasmussen and Williams (2006),
-    eq. A.6.
+    Source: Hansen et al. (2023), eq. 9 and the limit in sec. 4.1; Rasmussen and
+    Williams (2006), eq. A.6.
 
     >>> from physcon.conditioning.constraint import integral
     >>> prior = Gaussian.diagonal(jnp.array([1.0, 1.0]), jnp.array([1.0, 2.0]))
@@ -102,7 +103,9 @@ def condition(
         solver = structured_solver(prior.root, constraint.operator, eps)
     if solver is not None:
         return _condition_many(prior, constraint, noise_std, solver, throw)
-    gain = solve(prior.mean, prior.root, constraint.operator, constraint.value, noise_std)
+    gain = solve(
+        prior.mean, prior.root, constraint.operator, constraint.value, noise_std
+    )
     status = status_of(gain)
     mean = checked(gain.mean, gain, status) if throw else gain.mean
     root = Downdate(
@@ -133,7 +136,9 @@ def _condition_many(
 ) -> Conditioned:
     """`condition` without a Gram matrix."""
     operator = constraint.operator
-    solution = solve_many(solver, prior.mean, prior.root, operator, constraint.value, noise_std)
+    solution = solve_many(
+        solver, prior.mean, prior.root, operator, constraint.value, noise_std
+    )
     finite = jnp.all(jnp.isfinite(solution.mean))
     status = jnp.where(
         finite,
@@ -142,14 +147,18 @@ def _condition_many(
     )
     mean = error_if(solution.mean, status == NOT_FINITE, NOT_FINITE_MESSAGE, throw)
     mean = error_if(mean, status == NOT_SOLVED, NOT_SOLVED_MESSAGE, throw)
-    posterior = Gaussian(mean, Innovation(prior.root, operator, constraint.noise_std, solver))
+    posterior = Gaussian(
+        mean, Innovation(prior.root, operator, constraint.noise_std, solver)
+    )
     log_det = _log_det(solver, prior.root, operator, noise_std)
     missing = constraint.residual(prior.mean)
     log_evidence = None
     if log_det is not None:
         distance = jnp.sum(missing * solution.multiplier)
         log_evidence = -0.5 * (distance + log_det + missing.size * jnp.log(2 * jnp.pi))
-    return Conditioned(posterior, log_evidence, constraint.residual(mean), status, solution.steps)
+    return Conditioned(
+        posterior, log_evidence, constraint.residual(mean), status, solution.steps
+    )
 
 
 @float64_primal

@@ -18,14 +18,16 @@ from physcon._checks import require
 from physcon._files import write_text
 from physcon._mesh import agreed, is_writer
 from physcon._typing import Array
-from physcon.studies.solver.assemble import Setup, assemble
+from physcon.studies.solver._assemble import Setup, assemble
 from physcon.studies.solver.settings import SolveConfig
 from physcon.studies.solver.snapshots import Files, combine
 
 
 @runtime_checkable
 class Snapshots(Protocol):
-    """Where the snapshots of a run are kept, whole or absent: `Files`, or `Shards` on a mesh."""
+    """Where the snapshots of a run are kept, whole or absent: `Files`, or `Shards` on a
+    mesh.
+    """
 
     folder: Path
 
@@ -40,8 +42,8 @@ class Snapshots(Protocol):
 def checked(config: SolveConfig, mesh: Mesh | None = None) -> Setup:
     """The assembled problem, its sides and shapes tried out on an abstract solution.
 
-    Raises: ValueError for settings that do not fit, before anything is written; ImportError for a
-        mesh without orbax.
+    Raises: ValueError for settings that do not fit, before anything is written;
+        ImportError for a mesh without orbax.
     """
     if mesh is not None:
         from physcon.studies.solver.shards import host
@@ -50,7 +52,9 @@ def checked(config: SolveConfig, mesh: Mesh | None = None) -> Setup:
     with jax.enable_x64(config.dtype == "float64"):
         setup = assemble(config)
         span = np.array([config.start, config.end], config.dtype)
-        jax.eval_shape(lambda u: _interval(config, setup, mesh, u, span)[0], setup.state)
+        jax.eval_shape(
+            lambda u: _interval(config, setup, mesh, u, span)[0], setup.state
+        )
     return setup
 
 
@@ -61,11 +65,12 @@ def run(
     progress: bool = True,
     mesh: Mesh | None = None,
 ) -> None:
-    """Solve and write `solution.nc`, the totals as table.txt, and figures into `folder`.
+    """Solve and write `solution.nc`, the totals as table.txt, and figures into
+    `folder`.
 
-    What is there already is kept. Every snapshot is whole or absent, until all are there and in the
-    one file. Each interval starts from the state of the snapshot before it: a resumed run takes the
-    very same steps.
+    What is there already is kept. Every snapshot is whole or absent, until all are
+    there and in the one file. Each interval starts from the state of the snapshot
+    before it: a resumed run takes the very same steps.
 
     Args:
         mesh: of devices that divide the grid, one axis per grid axis; those of several processes,
@@ -100,11 +105,15 @@ def totals_text(data: xr.Dataset) -> str:
     return "\n".join(lines)
 
 
-def _kept(config: SolveConfig, setup: Setup, folder: Path, mesh: Mesh | None) -> Snapshots:
+def _kept(
+    config: SolveConfig, setup: Setup, folder: Path, mesh: Mesh | None
+) -> Snapshots:
     of_one_device, of_a_mesh = folder / "snapshots", folder / "shards"
     if mesh is None:
         divided, ones = "a run that was on one device", " 1" * len(config.grid.cells)
-        require(not of_a_mesh.is_dir(), divided, f"{of_a_mesh}", f"resume with --mesh{ones}")
+        require(
+            not of_a_mesh.is_dir(), divided, f"{of_a_mesh}", f"resume with --mesh{ones}"
+        )
         return Files(config, setup, folder)
     require(
         not of_one_device.is_dir(),
@@ -123,12 +132,18 @@ def _interval(
     """From one snapshot to the next, whose times are `span`."""
     scheme = config.scheme
     limits = {"cfl": scheme.cfl, "dt": scheme.dt, "max_steps": scheme.max_steps}
-    return advance((setup.problem, {"start": span[0], "times": span[1:]} | limits, mesh), u)
+    return advance(
+        (setup.problem, {"start": span[0], "times": span[1:]} | limits, mesh), u
+    )
 
 
 @eqx.filter_jit(donate="all-except-first")
-def advance(inputs: tuple[fv.Problem, dict[str, Any], Mesh | None], u: Array) -> tuple[Array, ...]:
-    """The state after an interval, in the memory of `u`; time, steps and status with it."""
+def advance(
+    inputs: tuple[fv.Problem, dict[str, Any], Mesh | None], u: Array
+) -> tuple[Array, ...]:
+    """The state after an interval, in the memory of `u`; time, steps and status with
+    it.
+    """
     problem, clock, mesh = inputs
     solve: Any = fv.solve
     if mesh is not None:
@@ -138,20 +153,30 @@ def advance(inputs: tuple[fv.Problem, dict[str, Any], Mesh | None], u: Array) ->
 
 
 def _step_through(
-    config: SolveConfig, setup: Setup, kept: Snapshots, mesh: Mesh | None, progress: bool
+    config: SolveConfig,
+    setup: Setup,
+    kept: Snapshots,
+    mesh: Mesh | None,
+    progress: bool,
 ) -> None:
     """Save the snapshots that are not there yet."""
     kept.prepare()
-    times = np.linspace(config.start, config.end, config.snapshots + 1).astype(config.dtype)
+    times = np.linspace(config.start, config.end, config.snapshots + 1).astype(
+        config.dtype
+    )
     if not kept.saved():
         kept.save(0, kept.initial(), float(times[0]), 0)
     done = kept.saved() - 1
     u, steps = kept.load(done)
-    bar = tqdm(total=len(times) - 1, initial=done, disable=not progress, unit="snapshot")
+    bar = tqdm(
+        total=len(times) - 1, initial=done, disable=not progress, unit="snapshot"
+    )
     with bar:
         for k in range(done + 1, len(times)):
             began = time.perf_counter()
-            u, t, taken, failed = _interval(config, setup, mesh, u, times[k - 1 : k + 1])
+            u, t, taken, failed = _interval(
+                config, setup, mesh, u, times[k - 1 : k + 1]
+            )
             if failed:
                 raise FloatingPointError(
                     f"at t = {float(t):.6g}: {fv.STATUS[int(failed)]}; "
@@ -161,7 +186,9 @@ def _step_through(
             kept.save(k, u, float(times[k]), steps)
             seconds = time.perf_counter() - began
             rate = int(taken) * setup.problem.grid.size / seconds
-            bar.set_postfix_str(f"t = {times[k]:.4g}, {steps} steps, {rate:.2g} cell steps/s")
+            bar.set_postfix_str(
+                f"t = {times[k]:.4g}, {steps} steps, {rate:.2g} cell steps/s"
+            )
             bar.update()
 
 
@@ -171,9 +198,13 @@ def _draw(config: SolveConfig, setup: Setup, data: xr.Dataset, folder: Path) -> 
     names = [variable.name for variable in setup.equation.primitive]
     fields = {name: np.asarray(data[name].values) for name in names}
     title = str(data.attrs["title"])
-    coordinates = [np.asarray(data[axis].values) for axis in ("x", "y") if axis in data.coords]
+    coordinates = [
+        np.asarray(data[axis].values) for axis in ("x", "y") if axis in data.coords
+    ]
     times = np.asarray(data["t"].values)
     if config.figure:
         report.fields_figure(folder / "solution.png", coordinates, times, fields, title)
     if config.animation:
-        report.fields_animation(folder / "solution.gif", coordinates, times, fields, title)
+        report.fields_animation(
+            folder / "solution.gif", coordinates, times, fields, title
+        )

@@ -1,0 +1,1 @@
+"""Arithmetic below every component: local float64, products, factors, transforms."""
