@@ -171,9 +171,10 @@ def training(devices: int, batch: int) -> dict:
 
     mean_loss = parallel.mean_over_tasks(loss, mesh=mesh, axis="x")
     key = struct(mesh, (2,), dtype=jnp.uint32)
-    step = lambda model, u, key: jax.grad(mean_loss)(
-        model, u, jax.random.wrap_key_data(key)
-    )
+
+    def step(model, u, key):
+        return jax.grad(mean_loss)(model, u, jax.random.wrap_key_data(key))
+
     shapes = jax.tree.map(lambda x: struct(mesh, x.shape), model)
     return counts(step, shapes, struct(mesh, (batch, 1, 64), "x"), key)
 

@@ -82,9 +82,8 @@ def _(primals: tuple, tangents: tuple) -> tuple[Solution, Solution]:
         d_multiplier, _ = solver.inverse(root, operator, noise_std)(missing)
         d_mean = a + root.mv(root.rmv(operator.rmv(d_multiplier)))
         no_steps = np.zeros(solution.steps.shape, jax.dtypes.float0)
-        tangent = Solution(
-            d_mean, d_multiplier, jnp.zeros_like(solution.unmet), no_steps
-        )  # type: ignore[arg-type]
+        unmoved = jnp.zeros_like(solution.unmet)
+        tangent = Solution(d_mean, d_multiplier, unmoved, no_steps)  # type: ignore
     return solution, tangent
 
 

@@ -1,0 +1,141 @@
+"""How a computation ended: one enumeration for every result of the package.
+
+`settle` attaches the outcome to everything that a result holds, so that no part of a
+failed result can be used unseen, neither a value nor a derivative, inside or outside of
+jit.
+"""
+
+from collections.abc import Mapping
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from physcon._typing import Array, Bool, Int, PyTree
+
+
+class Outcome(eqx.Enumeration):
+    """How a computation ended, in order of severity. See docs/outcomes.md.
+
+    `good`, `redundant` and `stopped` are successes, everything else is a failure: an
+    error under ``throw=True``; under ``throw=False`` the result is what its docstring
+    says, and its derivatives are NaN.
+    """
+
+    good = "The result is what was asked for."
+    redundant = (
+        "Some rows repeat others, or see only points of zero variance; all are met."
+    )
+    stopped = "The solution was stopped by its event, as requested."
+    few_moves = (
+        "The sampler made too few useful moves for its draws to be trusted; "
+        "take more steps, or fewer rows."
+    )
+    max_steps = "The maximum number of steps was reached; raise max_steps."
+    not_solved = "An iterative solver did not reach its tolerance."
+    stalled = "The time step fell below the resolution of the time."
+    not_convex = "The objective is not convex at the point that was found."
+    unreachable = "A value lies outside of what the bounds allow."
+    contradiction = "Rows contradict each other, or what the prior is certain of."
+    disordered = "A lower bound lies above its upper bound."
+    inadmissible = "A positive quantity (density, pressure, depth) became negative."
+    not_finite = "A NaN or an infinity came in or out."
+
+
+#: Outcomes that count as success.
+SUCCESSES = (Outcome.good, Outcome.redundant, Outcome.stopped)
+_TEXT = {name: Outcome[item] for name, item in Outcome._name_to_item.items()}
+
+
+def severity(outcome: Outcome) -> Int[Array, "*batch"]:
+    """The rank of an outcome: 0 for `good`, larger is worse."""
+    return jnp.asarray(outcome._value)
+
+
+def worse(first: Outcome, second: Outcome) -> Outcome:
+    """The more severe of two outcomes; elementwise under `jax.vmap`."""
+    return Outcome.where(severity(first) >= severity(second), first, second)
+
+
+def failed(outcome: Outcome) -> Bool[Array, "*batch"]:
+    """Whether an outcome is none of `SUCCESSES`."""
+    rank = severity(outcome)
+    return ~jnp.any(jnp.stack([rank == severity(o) for o in SUCCESSES]), axis=0)
+
+
+def choose(*cases: tuple[Bool[Array, ""], Outcome]) -> Outcome:
+    """The outcome of the first case that holds, else `good`.
+
+    >>> choose((jnp.array(False), Outcome.redundant)) == Outcome.good
+    Array(True, dtype=bool)
+    """
+    found = Outcome.good
+    for holds, outcome in reversed(cases):
+        found = Outcome.where(jnp.asarray(holds), outcome, found)
+    return found
+
+
+def code(outcome: Outcome, codes: Mapping[str, int]) -> Int[Array, "*batch"]:
+    """The integer that version 0.1 used for an outcome in one kind of result.
+
+    Args:
+        codes: name of an outcome -> integer; any other name gets the code of
+            `not_finite`.
+    """
+    table = [codes.get(name, codes["not_finite"]) for name in _TEXT]
+    return jnp.asarray(table, jnp.int32)[severity(outcome)]
+
+
+def settle(
+    tree: PyTree,
+    outcome: Outcome,
+    throw: bool,
+    messages: Mapping[str, str] | None = None,
+) -> PyTree:
+    """`tree` with a check of `outcome` attached to each of its floating-point arrays.
+
+    Args:
+        throw: True: using any array of the result, or any derivative of it, raises at
+            run time if the outcome is a failure. False: no check and no callback;
+            values stay as they are, and derivatives are NaN after a failure.
+        messages: name of an outcome -> the sentence to raise; the default is that of
+            `Outcome`.
+
+    Raises:
+        RuntimeError: at run time under ``throw=True``.
+    """
+    wrong = failed(outcome)
+    slope = jnp.where(wrong, jnp.nan, 1.0)
+    if throw:
+        sentences = [(messages or {}).get(name, text) for name, text in _TEXT.items()]
+        slope = eqx.branched_error_if(slope, wrong, severity(outcome), sentences)
+    guard = _checked if throw else _unchecked
+
+    def attach(x: Array) -> Array:
+        return guard(x, slope.astype(x.dtype)) if eqx.is_inexact_array(x) else x
+
+    return jax.tree.map(attach, tree)
+
+
+@jax.custom_jvp
+def _checked(x: Array, slope: Array) -> Array:
+    """x, computed only after the check behind `slope` has run."""
+    return x * slope
+
+
+@_checked.defjvp
+def _(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+    x, slope = primals
+    return _checked(x, slope), tangents[0] * slope
+
+
+@jax.custom_jvp
+def _unchecked(x: Array, slope: Array) -> Array:
+    """x; its tangent is multiplied by `slope`, which is NaN after a failure."""
+    return x
+
+
+@_unchecked.defjvp
+def _(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+    x, slope = primals
+    return _unchecked(x, slope), tangents[0] * slope
