@@ -1,0 +1,47 @@
+"""Functions that stay finite, with finite derivatives, where the textbook form does not.
+
+`jnp.where(x > 0, jnp.sqrt(x), 0)` has a NaN derivative at zero, because both branches are
+differentiated. Each function here replaces the argument before it computes.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from physcon._typing import Array, Float
+
+
+def sqrt(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    """√x for x > 0, and 0 elsewhere; the derivative is zero where x <= 0."""
+    positive = x > 0
+    return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, 1)), 0)
+
+
+def log(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    """log x for x > 0, and 0 elsewhere; the derivative is zero where x <= 0."""
+    return jnp.log(jnp.where(x > 0, x, 1))
+
+
+def power(x: Float[Array, "*s"], exponent: Array | float) -> Float[Array, "*s"]:
+    """x to a real exponent for x > 0, and 0 elsewhere; derivatives are zero there."""
+    positive = x > 0
+    return jnp.where(positive, jnp.where(positive, x, 1) ** exponent, 0)
+
+
+def divide(a: Float[Array, "*s"], b: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    """a / b, and 0 where b is zero; derivatives are zero there."""
+    nonzero = b != 0
+    return jnp.where(nonzero, a / jnp.where(nonzero, b, 1), 0)
+
+
+def power_of_two(size: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    """The power of two next to |size|, or 1 where that is zero or not finite.
+
+    Dividing by it changes no bit of a mantissa, so that a computation on scaled numbers
+    is the same in every unit. It is constant in derivatives. The result and its
+    reciprocal are normal numbers.
+    """
+    size = jnp.abs(jax.lax.stop_gradient(size))
+    usable = (size > 0) & jnp.isfinite(size)
+    _, exponent = jnp.frexp(jnp.where(usable, size, 1))
+    limit = -jnp.finfo(size.dtype).minexp - 2
+    return jnp.ldexp(jnp.ones_like(size), jnp.clip(exponent - 1, -limit, limit))
