@@ -29,9 +29,8 @@ import jax
 import numpy as np
 
 from _record import record
-from physcon.studies.operator import (
-    PRESETS,
-    OperatorConfig,
+from physcon.studies.operators.settings import PRESETS, OperatorConfig
+from physcon.studies.operators.study import (
     predict,
     relative_l2,
     trained,

@@ -16,9 +16,9 @@ from matplotlib.figure import Figure
 
 from physcon import Boundary, Neumann
 from physcon.operators import residuals
-from physcon.studies.boon_config import BoonConfig
-from physcon.studies.boon_data import samples, study_grid
-from physcon.studies.boon_networks import evaluated, trained
+from physcon.studies.boon.data import samples, study_grid
+from physcon.studies.boon.networks import evaluated, trained
+from physcon.studies.boon.settings import BoonConfig
 
 config = BoonConfig(
     problem="heat",

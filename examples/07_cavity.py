@@ -14,10 +14,10 @@ import numpy as np
 
 from physcon import report
 from physcon.problems.cavity import cavity_flow, stream_function, velocity
-from physcon.studies.boon import table
-from physcon.studies.boon_config import BoonConfig
-from physcon.studies.boon_data import samples, study_grid
-from physcon.studies.boon_networks import evaluated, trained
+from physcon.studies.boon.data import samples, study_grid
+from physcon.studies.boon.networks import evaluated, trained
+from physcon.studies.boon.settings import BoonConfig
+from physcon.studies.boon.study import table
 
 # %% [markdown] ## The solver beside a published table A uniform lid at Re = 100 from
 # rest to its steady state; Ghia, Ghia and Shin (1982) give the horizontal velocity on

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from physcon.operators.enforce import residuals
-from physcon.studies.boon import run
-from physcon.studies.boon_config import BoonConfig
-from physcon.studies.boon_data import samples, study_grid
-from physcon.studies.boon_networks import exists
+from physcon.studies.boon.data import samples, study_grid
+from physcon.studies.boon.networks import exists
+from physcon.studies.boon.settings import BoonConfig
+from physcon.studies.boon.study import run
 
 TINY = BoonConfig(
     problem="stokes", nodes=17, time=1.0, train=12, test=4, modes=4, width=4, depth=1, batch=4,

@@ -12,7 +12,7 @@ from physcon import fv
 from physcon.boundary import Boundary, Dirichlet
 from physcon.grid import Grid
 from physcon.operators import Normaliser
-from physcon.studies import boon_networks
+from physcon.studies.boon import networks as boon_networks
 from physcon.studies.inverse import (
     assimilation,
     cavity,

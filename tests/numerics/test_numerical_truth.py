@@ -10,8 +10,8 @@ import pytest
 
 from physcon.problems import PROBLEMS
 from physcon.problems.numerical import solve_numerically
-from physcon.studies.config import EvaluationSettings, StudyConfig
-from physcon.studies.truth import true_profiles
+from physcon.studies.probconserv.settings import EvaluationSettings, StudyConfig
+from physcon.studies.probconserv.truth import true_profiles
 
 #: Parameter, and the least observed order in L1: 2 for smooth u, 1 with a shock, 2/3
 #: for a contact by MUSCL (LeVeque 2002, sec. 8.7: a contact spreads over n^(1/3)

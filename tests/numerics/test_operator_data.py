@@ -9,7 +9,7 @@ import pytest
 
 from physcon.cli import main
 from physcon.io import write_arrays
-from physcon.studies.operator_data import (
+from physcon.studies.operators.data import (
     Samples,
     burgers_solution,
     fourier_interpolant,

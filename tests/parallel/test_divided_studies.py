@@ -15,16 +15,18 @@ from meshes import LINE, collectives
 
 import physcon as pc
 from physcon.operators import spectral
-from physcon.studies import boon_networks, fitting, operator
-from physcon.studies.boon_config import BoonConfig
-from physcon.studies.boon_data import samples, study_grid
-from physcon.studies.config import (
+from physcon.studies.boon import networks as boon_networks
+from physcon.studies.boon.data import samples, study_grid
+from physcon.studies.boon.settings import BoonConfig
+from physcon.studies.operators import study as operator
+from physcon.studies.operators.data import Samples
+from physcon.studies.probconserv import fitting
+from physcon.studies.probconserv.settings import (
     NetworkSettings,
     StudyConfig,
     TaskSettings,
     TrainingSettings,
 )
-from physcon.studies.operator_data import Samples
 from physcon.studies.sharing import divided, solved
 from physcon.training import loop
 

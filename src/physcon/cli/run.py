@@ -50,9 +50,9 @@ def _inverse(name: str, config: str) -> Study:
 
 STUDIES = {
     "probconserv": Study(
-        "physcon.studies.config",
+        "physcon.studies.probconserv.settings",
         "StudyConfig",
-        "physcon.studies.probconserv",
+        "physcon.studies.probconserv.study",
         {
             "weights": "trained ANP (.npz): no training",
             "soft_weights": "the same for SoftC",
@@ -60,13 +60,13 @@ STUDIES = {
         },
     ),
     "operator": Study(
-        "physcon.studies.operator",
+        "physcon.studies.operators.settings",
         "OperatorConfig",
-        "physcon.studies.operator",
+        "physcon.studies.operators.study",
         {"data": "folder of the public data (.npz)"},
     ),
     "boon": Study(
-        "physcon.studies.boon_config", "BoonConfig", "physcon.studies.boon", {}
+        "physcon.studies.boon.settings", "BoonConfig", "physcon.studies.boon.study", {}
     ),
     "inverse_assimilation": _inverse("assimilation", "AssimilationConfig"),
     "inverse_cavity": Study(

@@ -1,4 +1,4 @@
 """Published studies, one module each: data, model, constraint, scores, figures."""
 
-from physcon.studies.config import PRESETS as PRESETS
-from physcon.studies.config import StudyConfig as StudyConfig
+from physcon.studies.probconserv.settings import PRESETS as PRESETS
+from physcon.studies.probconserv.settings import StudyConfig as StudyConfig

@@ -30,8 +30,8 @@ from physcon.grid import Grid
 from physcon.linear_map import Rows
 from physcon.problems.cavity import LidDrivenCavity, swirl_std, vorticity
 from physcon.quadrature import trapezoid
-from physcon.studies.boon_config import BoonConfig
-from physcon.studies.boon_data import study_grid
+from physcon.studies.boon.data import study_grid
+from physcon.studies.boon.settings import BoonConfig
 from physcon.studies.sharing import solved
 
 #: Which laws a prediction is conditioned on.

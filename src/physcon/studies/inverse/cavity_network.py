@@ -13,8 +13,8 @@ from jax.sharding import Mesh
 
 from physcon._typing import Array, Float, Scalar
 from physcon.operators import BoundaryFNO
-from physcon.studies.boon_data import Samples
-from physcon.studies.boon_networks import trained
+from physcon.studies.boon.data import Samples
+from physcon.studies.boon.networks import trained
 from physcon.studies.inverse.cavity_flows import (
     Flows,
     InverseCavityConfig,

@@ -20,7 +20,7 @@ from physcon.problems.cavity import LidDrivenCavity
 from physcon.problems.stokes import StokesSecond
 from physcon.problems.viscous_burgers import BurgersPeriodic, BurgersRiemann
 from physcon.problems.wave import StandingWaves
-from physcon.studies.boon_config import BoonConfig
+from physcon.studies.boon.settings import BoonConfig
 from physcon.studies.sharing import every
 
 #: A random member of each family; all live on the unit interval or square.

@@ -18,9 +18,9 @@ from physcon import report
 from physcon._mesh import is_writer
 from physcon.io import write_arrays
 from physcon.operators import BoundaryFNO
-from physcon.studies.boon_config import BoonConfig, Method
-from physcon.studies.boon_data import answer_times, samples, space_axes, study_grid
-from physcon.studies.boon_networks import Errors, evaluated, exists, trained
+from physcon.studies.boon.data import answer_times, samples, space_axes, study_grid
+from physcon.studies.boon.networks import Errors, evaluated, exists, trained
+from physcon.studies.boon.settings import BoonConfig, Method
 
 
 def run(

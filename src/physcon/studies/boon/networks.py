@@ -17,8 +17,8 @@ from physcon.metrics import relative_l2
 from physcon.operators.boon import BoundaryFNO, NetworkForm
 from physcon.operators.enforce import residuals
 from physcon.operators.fno import Normaliser
-from physcon.studies.boon_config import BoonConfig, Method
-from physcon.studies.boon_data import Samples, space_axes
+from physcon.studies.boon.data import Samples, space_axes
+from physcon.studies.boon.settings import BoonConfig, Method
 from physcon.studies.sharing import adam, fit_tasks, whole
 from physcon.training import FitResult
 

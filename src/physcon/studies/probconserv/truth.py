@@ -11,8 +11,8 @@ import numpy as np
 from physcon._files import write_json, write_text
 from physcon.problems import PROBLEMS
 from physcon.problems.numerical import solve_numerically
-from physcon.studies.config import StudyConfig
-from physcon.studies.evaluate import study_grid
+from physcon.studies.probconserv.evaluate import study_grid
+from physcon.studies.probconserv.settings import StudyConfig
 
 #: Profiles at the evaluation time, by parameter.
 Truth = dict[float, np.ndarray]

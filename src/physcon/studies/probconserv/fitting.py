@@ -22,9 +22,9 @@ from physcon.models.predictor import Observations
 from physcon.models.scores import Score, make_score
 from physcon.problems import PROBLEMS, Task, sample_tasks, training_problems
 from physcon.quadrature import trapezoid
-from physcon.studies.config import StudyConfig, TrainingSettings
-from physcon.studies.evaluate import Models
-from physcon.studies.models import Ensemble, NeuralProcess
+from physcon.studies.probconserv.evaluate import Models
+from physcon.studies.probconserv.models import Ensemble, NeuralProcess
+from physcon.studies.probconserv.settings import StudyConfig, TrainingSettings
 from physcon.studies.sharing import fit_tasks
 
 Loss = Callable[..., Scalar]

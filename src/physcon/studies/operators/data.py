@@ -14,7 +14,7 @@ Source: Li et al., Fourier neural operator, ICLR 2021, sec. 5.1 and 5.2.
 """
 
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -24,8 +24,8 @@ from physcon._checks import require
 from physcon._typing import Float
 from physcon.io import read_arrays
 from physcon.problems.viscous_burgers import BurgersPeriodic
+from physcon.studies.operators.settings import Problem
 
-Problem: TypeAlias = Literal["burgers", "darcy"]
 #: Samples, channels, two axes.
 Fields: TypeAlias = Float[np.ndarray, "_ _ _ _"]
 

@@ -13,8 +13,8 @@ from physcon.conditioning import METHODS, Gaussian, derived, integral, prob_cons
 from physcon.grid import Grid
 from physcon.models.predictor import Observations, Prediction
 from physcon.problems import Problem, Task
-from physcon.studies.config import EvaluationSettings, Method
-from physcon.studies.models import Model, moments, points_at
+from physcon.studies.probconserv.models import Model, moments, points_at
+from physcon.studies.probconserv.settings import EvaluationSettings, Method
 
 
 class Models(NamedTuple):

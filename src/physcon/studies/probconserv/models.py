@@ -18,7 +18,7 @@ from physcon.models.anp import ANP, predict_samples
 from physcon.models.ensemble import SetRegressor, ensemble_prior
 from physcon.models.gp import Hyperparameters, gp_fit, gp_posterior
 from physcon.models.predictor import Observations, Prediction, mixture_moments
-from physcon.studies.config import Method
+from physcon.studies.probconserv.settings import Method
 
 
 class Model(eqx.Module):

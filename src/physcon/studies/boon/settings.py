@@ -30,7 +30,7 @@ class BoonConfig:
     compared.
 
     Attributes:
-        problem: key in `physcon.studies.boon_data.FAMILIES`.
+        problem: key in `physcon.studies.boon.data.FAMILIES`.
         nodes: points on every axis of space, both ends included.
         start, time, times: with ``times == 1`` the answer is the state at `time`; with more, the
             states at so many equal steps after `start` up to `time`.

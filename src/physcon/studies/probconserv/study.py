@@ -21,11 +21,17 @@ from physcon._mesh import is_writer
 from physcon._typing import PRNGKeyArray, PyTree
 from physcon.io import load_torch_anp, read_arrays, write_arrays
 from physcon.problems import PROBLEMS, Points, Task, evaluation_problems, sample_tasks
-from physcon.studies.config import EvaluationSettings, Method, StudyConfig
-from physcon.studies.evaluate import Models, masses, profiles, score, shock_positions
-from physcon.studies.fitting import train
-from physcon.studies.models import GaussianProcess, NeuralProcess
-from physcon.studies.truth import Truth, true_profiles
+from physcon.studies.probconserv.evaluate import (
+    Models,
+    masses,
+    profiles,
+    score,
+    shock_positions,
+)
+from physcon.studies.probconserv.fitting import train
+from physcon.studies.probconserv.models import GaussianProcess, NeuralProcess
+from physcon.studies.probconserv.settings import EvaluationSettings, Method, StudyConfig
+from physcon.studies.probconserv.truth import Truth, true_profiles
 
 
 def run(

@@ -1,0 +1,1 @@
+"""The BOON article: neural operators that meet their boundary conditions."""

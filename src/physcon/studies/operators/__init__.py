@@ -1,0 +1,1 @@
+"""Neural operators on public data, tested on finer grids than they were trained on."""

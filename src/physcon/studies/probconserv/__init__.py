@@ -1,0 +1,1 @@
+"""The ProbConserv article: learn a family of equations, predict, conserve, score."""
