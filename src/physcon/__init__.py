@@ -1,72 +1,138 @@
 """physcon: make the predictions of any model obey the physics.
 
 Pure functions on arrays, for use inside jit, vmap and grad: conservation laws, boundary
-conditions and bounds as linear-Gaussian conditioning. The names below load with `jax`
-and `equinox` only; submodules that need more (diffrax, optax, matplotlib) load on first
-use.
+conditions and bounds as linear-Gaussian conditioning. Importing this module loads `jax`
+and `equinox` only. Packages such as `physcon.fv` load on first use, and those that need
+an extra (`pip install 'physcon[report]'`) name it if it is missing.
 """
 
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from physcon._citation import citation as citation
-from physcon._version import __version__ as __version__
-from physcon.boundary import Boundary as Boundary
-from physcon.boundary import Dirichlet as Dirichlet
-from physcon.boundary import Flux as Flux
-from physcon.boundary import Neumann as Neumann
-from physcon.boundary import Outflow as Outflow
-from physcon.boundary import Periodic as Periodic
-from physcon.boundary import Reflective as Reflective
-from physcon.boundary import Robin as Robin
-from physcon.conditioning import Bounded as Bounded
-from physcon.conditioning import Conditioned as Conditioned
-from physcon.conditioning import Gaussian as Gaussian
-from physcon.conditioning import LinearConstraint as LinearConstraint
-from physcon.conditioning import Monotone as Monotone
-from physcon.conditioning import Nonlinear as Nonlinear
-from physcon.conditioning import NonlinearConstraint as NonlinearConstraint
-from physcon.conditioning import balance as balance
-from physcon.conditioning import boundary_values as boundary_values
-from physcon.conditioning import bounded as bounded
-from physcon.conditioning import condition as condition
-from physcon.conditioning import condition_nonlinear as condition_nonlinear
-from physcon.conditioning import diffuse as diffuse
-from physcon.conditioning import divergence_free as divergence_free
-from physcon.conditioning import from_fn as from_fn
-from physcon.conditioning import hard_c as hard_c
-from physcon.conditioning import integral as integral
-from physcon.conditioning import marginal_moments as marginal_moments
-from physcon.conditioning import monotone as monotone
-from physcon.conditioning import prob_conserv as prob_conserv
-from physcon.conditioning import reachable as reachable
-from physcon.conditioning import sample_bounded as sample_bounded
-from physcon.conditioning import second_difference as second_difference
-from physcon.conditioning import sensors as sensors
-from physcon.conditioning import stack as stack
-from physcon.conditioning import stationary as stationary
-from physcon.grid import Grid as Grid
-from physcon.linear_map import Diagonal as Diagonal
-from physcon.linear_map import LinearMap as LinearMap
-from physcon.linear_map import LowRank as LowRank
-from physcon.linear_map import Rows as Rows
+from physcon._citation import citation
+from physcon._status import Outcome
+from physcon._version import __version__
+from physcon.boundary import (
+    Boundary,
+    Dirichlet,
+    Flux,
+    Neumann,
+    Outflow,
+    Periodic,
+    Reflective,
+    Robin,
+)
+from physcon.conditioning import (
+    Bounded,
+    Conditioned,
+    ConjugateGradient,
+    Gaussian,
+    LinearConstraint,
+    Monotone,
+    Nonlinear,
+    NonlinearConstraint,
+    Tridiagonal,
+    balance,
+    boundary_values,
+    bounded,
+    condition,
+    condition_nonlinear,
+    diffuse,
+    divergence_free,
+    from_fn,
+    hard_c,
+    integral,
+    join_fields,
+    marginal_moments,
+    monotone,
+    prob_conserv,
+    reachable,
+    sample_bounded,
+    second_difference,
+    sensors,
+    stack,
+    stationary,
+)
+from physcon.grid import Grid
+from physcon.linear_map import Diagonal, Kronecker, LinearMap, LowRank, Rows
+
+if TYPE_CHECKING:
+    from physcon.serving import export, load_exported
+
+__all__ = [
+    "Boundary",
+    "Bounded",
+    "Conditioned",
+    "ConjugateGradient",
+    "Diagonal",
+    "Dirichlet",
+    "Flux",
+    "Gaussian",
+    "Grid",
+    "Kronecker",
+    "LinearConstraint",
+    "LinearMap",
+    "LowRank",
+    "Monotone",
+    "Neumann",
+    "Nonlinear",
+    "NonlinearConstraint",
+    "Outcome",
+    "Outflow",
+    "Periodic",
+    "Reflective",
+    "Robin",
+    "Rows",
+    "Tridiagonal",
+    "__version__",
+    "balance",
+    "boundary_values",
+    "bounded",
+    "citation",
+    "condition",
+    "condition_nonlinear",
+    "diffuse",
+    "divergence_free",
+    "export",
+    "from_fn",
+    "hard_c",
+    "integral",
+    "join_fields",
+    "load_exported",
+    "marginal_moments",
+    "monotone",
+    "prob_conserv",
+    "reachable",
+    "sample_bounded",
+    "second_difference",
+    "sensors",
+    "stack",
+    "stationary",
+]
 
 _LAZY = (
+    "boundary",
+    "conditioning",
     "fv",
+    "grid",
     "inverse",
     "io",
+    "kernels",
+    "linear_map",
     "metrics",
     "models",
     "operators",
     "parallel",
     "problems",
+    "quadrature",
     "report",
     "serving",
     "studies",
     "training",
 )
-_OPTIONAL = ("flax", "torch")  # need the package of that name
+#: Parts that need the package of the same name.
+_OPTIONAL = ("flax", "torch")
 _LAZY_FUNCTIONS = {"export": "serving", "load_exported": "serving"}
 
 
@@ -79,4 +145,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_LAZY, *_LAZY_FUNCTIONS, *filter(find_spec, _OPTIONAL)])
+    return sorted([*__all__, *_LAZY, *filter(find_spec, _OPTIONAL)])

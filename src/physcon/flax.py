@@ -18,14 +18,11 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import require
+from physcon._extras import needs
 from physcon._typing import Array, PRNGKeyArray, PyTree
 
-try:
+with needs("flax"):
     from flax import linen, nnx
-except ImportError as error:
-    raise ImportError(
-        "physcon.flax: expected Flax (0.12.8 or newer), got none; pip install 'physcon[flax]'"
-    ) from error
 
 
 class Constant(nnx.Variable):

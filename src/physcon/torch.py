@@ -18,14 +18,11 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import require
+from physcon._extras import needs
 from physcon._typing import Array, PyTree
 
-try:
+with needs("torch"):
     import torch
-except ImportError as error:
-    raise ImportError(
-        "physcon.torch: expected PyTorch (2.1 or newer), got none; pip install torch"
-    ) from error
 
 
 def wrap(fn: Callable[..., PyTree]) -> Callable[..., PyTree]:

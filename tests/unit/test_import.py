@@ -22,7 +22,8 @@ for name in ("flax", "torch"):  # as if not installed
     try:
         getattr(physcon, name)
     except ImportError as error:
-        assert f"physcon.{name}: expected" in str(error) and "pip install" in str(error)
+        assert f"expected the package {name}" in str(error)
+        assert f"run pip install 'physcon[{name}]'" in str(error)
     else:
         raise AssertionError(f"physcon.{name} was found")
 try:

@@ -2,11 +2,19 @@
 unpickling.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from physcon.io.predictions import read_arrays as read_arrays
-from physcon.io.predictions import read_dimensions as read_dimensions
-from physcon.io.predictions import write_arrays as write_arrays
+from physcon.io.predictions import read_arrays, read_dimensions, write_arrays
+
+if TYPE_CHECKING:
+    from physcon.io.weights import load_torch_anp
+
+__all__ = [
+    "load_torch_anp",
+    "read_arrays",
+    "read_dimensions",
+    "write_arrays",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -18,4 +26,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), "load_torch_anp"])
+    return sorted(__all__)

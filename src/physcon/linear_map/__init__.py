@@ -2,17 +2,31 @@
 structure.
 """
 
-from physcon.linear_map.basic import ROUNDING as ROUNDING
-from physcon.linear_map.basic import Diagonal as Diagonal
-from physcon.linear_map.basic import LinearMap as LinearMap
-from physcon.linear_map.basic import Rows as Rows
-from physcon.linear_map.circulant import Circulant as Circulant
-from physcon.linear_map.combine import BlockDiagonal as BlockDiagonal
-from physcon.linear_map.combine import Compose as Compose
-from physcon.linear_map.combine import Kronecker as Kronecker
-from physcon.linear_map.combine import Sum as Sum
-from physcon.linear_map.combine import split_fields as split_fields
-from physcon.linear_map.dense import Dense as Dense
-from physcon.linear_map.dense import LowRank as LowRank
-from physcon.linear_map.stencil import Difference as Difference
-from physcon.linear_map.stencil import Stencil as Stencil
+from physcon.linear_map.basic import ROUNDING, Diagonal, LinearMap, Rows
+from physcon.linear_map.circulant import Circulant
+from physcon.linear_map.combine import (
+    BlockDiagonal,
+    Compose,
+    Kronecker,
+    Sum,
+    split_fields,
+)
+from physcon.linear_map.dense import Dense, LowRank
+from physcon.linear_map.stencil import Difference, Stencil
+
+__all__ = [
+    "ROUNDING",
+    "BlockDiagonal",
+    "Circulant",
+    "Compose",
+    "Dense",
+    "Diagonal",
+    "Difference",
+    "Kronecker",
+    "LinearMap",
+    "LowRank",
+    "Rows",
+    "Stencil",
+    "Sum",
+    "split_fields",
+]

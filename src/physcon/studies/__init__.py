@@ -1,4 +1,8 @@
-"""Published studies, one module each: data, model, constraint, scores, figures."""
+"""Published studies, one folder each: data, model, constraint, scores, figures."""
 
-from physcon.studies.probconserv.settings import PRESETS as PRESETS
-from physcon.studies.probconserv.settings import StudyConfig as StudyConfig
+from physcon.studies.probconserv.settings import PRESETS, StudyConfig
+
+__all__ = [
+    "PRESETS",
+    "StudyConfig",
+]
