@@ -1,0 +1,21 @@
+"""Control volumes of any shape: unstructured meshes, their faces and boundary patches."""
+
+from physcon.mesh.build import from_cells as from_cells
+from physcon.mesh.checks import Quality as Quality
+from physcon.mesh.checks import quality as quality
+from physcon.mesh.shapes import from_grid as from_grid
+from physcon.mesh.shapes import triangles as triangles
+from physcon.mesh.spherical import cubed_sphere as cubed_sphere
+from physcon.mesh.spherical import from_sphere as from_sphere
+from physcon.mesh.topology import Mesh as Mesh
+
+__all__ = [
+    "Mesh",
+    "Quality",
+    "cubed_sphere",
+    "from_cells",
+    "from_grid",
+    "from_sphere",
+    "quality",
+    "triangles",
+]
