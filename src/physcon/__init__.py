@@ -120,6 +120,7 @@ _LAZY = (
     "io",
     "kernels",
     "linear_map",
+    "mesh",
     "metrics",
     "models",
     "operators",
