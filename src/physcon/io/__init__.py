@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 from physcon.io.predictions import read_arrays, read_dimensions, write_arrays
 
 if TYPE_CHECKING:
+    from physcon.io.meshes import read_mesh, write_mesh
     from physcon.io.weights import load_torch_anp
 
 __all__ = [
     "load_torch_anp",
     "read_arrays",
     "read_dimensions",
+    "read_mesh",
     "write_arrays",
+    "write_mesh",
 ]
 
 
@@ -22,6 +25,10 @@ def __getattr__(name: str) -> Any:
         from physcon.io.weights import load_torch_anp
 
         return load_torch_anp
+    if name in ("read_mesh", "write_mesh"):
+        from physcon.io import meshes
+
+        return getattr(meshes, name)
     raise AttributeError(f"module 'physcon.io' has no attribute {name!r}")
 
 
