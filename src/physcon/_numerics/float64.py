@@ -1,23 +1,27 @@
 """Float64 where it matters, inside a float32 program.
 
 Rounding to float32 spoils two things only: the Gram matrix of nearly dependent rows,
-and the residual of a constraint, a small difference of large sums. Both are *values*; a
-tangent needs no more than the caller's precision. Hence one decorator,
-`float64_primal`: the value of a function is computed in float64 and rounded once at the
-end, its derivative is that of the same formula in the caller's dtype. No global flag,
-no host callback; it composes with jit, vmap, jvp, vjp, scan, remat.
+and the residual of a constraint, which is a small difference of large sums. Both are
+*values*; a tangent needs no more than the caller's precision. `float64_primal` therefore
+computes the value of a function in float64 and rounds it once at the end, and takes its
+derivative from the same formula in the caller's dtype.
+
+There is no global flag and no host callback. The mechanism is one primitive that holds
+a program traced in float64. It has a rule for each transformation of JAX, so jit, vmap,
+jvp, vjp, transposition, scan, while, cond and remat compose in any order.
 """
 
-from collections.abc import Callable
-from functools import wraps
+from collections.abc import Callable, Sequence
+from functools import partial, wraps
 from typing import Any, NamedTuple, TypeVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax.custom_batching import custom_vmap
+from jax.extend.core import ClosedJaxpr, Primitive, jaxpr_as_fun
+from jax.interpreters import ad, batching, mlir
 
-from physcon._checks import inexact_leaves
+from physcon._checks import inexact_leaves, is_traced
 from physcon._typing import Array, ArrayLike, Float, PyTree
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -33,9 +37,9 @@ def cast(tree: PyTree, dtype: Any) -> PyTree:
 def in_one_dtype(*trees: PyTree) -> tuple[Any, ...]:
     """The pytrees with all floating-point arrays in the widest of their dtypes.
 
-    A float32 prediction meets a float64 grid where JAX_ENABLE_X64 is set, a bfloat16
-    one a float32 grid anywhere: both are promoted, as in ``prediction *
-    grid.volumes()``.
+    A float32 prediction meets a float64 grid if JAX_ENABLE_X64 is set, and a bfloat16
+    prediction meets a float32 grid by default. Both are promoted, as they are in
+    ``prediction * grid.volumes()``.
     """
     leaves = inexact_leaves(trees)
     return cast(trees, jnp.result_type(*leaves)) if leaves else trees
@@ -50,60 +54,197 @@ def floating(x: ArrayLike) -> Array:
 def in_float64(fn: Callable[..., PyTree]) -> Callable[..., PyTree]:
     """`fn` evaluated in float64; arguments and results keep the caller's dtype.
 
-    Not differentiable by itself: see `float64_primal`. The batching rule hands the
-    batch axis to the core, so that no float64 operation is ever batched outside of the
-    float64 context.
+    Derivatives and transposes are those of `fn` in the caller's dtype. Arguments are
+    pytrees of arrays. Arrays of an outer transformation that `fn` closes over are
+    allowed, but are constants in derivatives.
     """
 
     def call(*args: PyTree) -> PyTree:
         dtype = jnp.result_type(*inexact_leaves(args))
         if dtype == jnp.float64:
             return fn(*args)
-
-        @custom_vmap
-        def core(*args: PyTree) -> PyTree:
-            with jax.enable_x64(True):
-                return cast(fn(*cast(args, jnp.float64)), dtype)
-
-        @core.def_vmap
-        def _(axis_size: Any, batched: Any, *args: PyTree) -> tuple[PyTree, PyTree]:
-            axes = jax.tree.map(lambda b: 0 if b else None, batched)
-            out = in_float64(jax.vmap(fn, in_axes=tuple(axes), axis_size=axis_size))(
-                *args
-            )
-            return out, jax.tree.map(lambda _: True, out)
-
-        return core(*args)
+        return _call(lambda *a: cast(fn(*cast(a, jnp.float64)), dtype), fn, args)
 
     return call
 
 
 def float64_primal(fn: F) -> F:
-    """Decorator: the value in float64, rounded once; the tangent by plain autodiff of
-    `fn`.
+    """Decorator: the value in float64, rounded once; the tangent by autodiff of `fn`.
 
-    Arguments are pytrees of arrays, promoted to one floating dtype. Products inside the
-    tangent use `jax.lax.Precision.HIGHEST`. Inside an already-float64 computation it is
-    the identity. The value is one compiled program even outside of jit, so that its
-    float64 intermediates take no memory.
+    Arguments are pytrees of arrays, which are promoted to one floating dtype. Products
+    inside the tangent use `jax.lax.Precision.HIGHEST`. Inside a float64 computation the
+    decorator changes nothing. The value is one compiled program even outside of jit, so
+    that its float64 intermediates take no memory.
     """
+
+    @partial(jax.jit, static_argnums=0)
+    def widened(dtype: Any, *args: PyTree) -> PyTree:
+        return cast(fn(*cast(args, jnp.float64)), dtype)
+
     compiled = jax.jit(fn)
-
-    @jax.custom_jvp
-    def core(*args: PyTree) -> PyTree:
-        return in_float64(compiled)(*args)
-
-    @core.defjvp
-    def _(primals: tuple, tangents: tuple) -> tuple[PyTree, PyTree]:
-        with jax.default_matmul_precision("highest"):
-            _, tangent = jax.jvp(fn, primals, tangents)
-        return core(*primals), tangent
 
     @wraps(fn)
     def call(*args: PyTree) -> PyTree:
-        return core(*in_one_dtype(*args))
+        args = in_one_dtype(*args)
+        dtype = jnp.result_type(*inexact_leaves(args))
+        if dtype == jnp.float64:
+            return compiled(*args)
+        return _call(partial(widened, dtype), fn, args)
 
     return call  # type: ignore[return-value]
+
+
+def _call(
+    wide: Callable[..., PyTree], fn: Callable[..., PyTree], args: tuple[PyTree, ...]
+) -> PyTree:
+    """Bind the primitive: `wide` traced under x64 is the value, `fn` the derivative."""
+    leaves, tree = jax.tree.flatten(args)
+    leaves = [jnp.asarray(x) for x in leaves]
+    narrow_integers = jnp.result_type(int) == jnp.int32
+
+    def value(*leaves: Array) -> PyTree:
+        out = wide(*tree.unflatten(leaves))
+        return jax.tree.map(_narrow, out) if narrow_integers else out
+
+    with jax.enable_x64(True):
+        jaxpr, shapes = jax.make_jaxpr(value, return_shape=True)(*leaves)
+    outer = [x for x in jaxpr.consts if is_traced(x)]
+    if outer:
+        jaxpr = _with_constants_as_arguments(jaxpr, outer, leaves)
+
+    def narrow(*operands: Array) -> list[Array]:
+        return jax.tree.leaves(fn(*tree.unflatten(operands[len(outer) :])))
+
+    found = float64_p.bind(
+        *outer, *leaves, jaxpr=jaxpr, narrow=narrow, constants=len(outer)
+    )
+    return jax.tree.unflatten(jax.tree.structure(shapes), found)
+
+
+def _narrow(x: Array) -> Array:
+    """64-bit integers exist in the float64 context only."""
+    return x.astype(jnp.int32) if x.dtype == jnp.int64 else x
+
+
+def _with_constants_as_arguments(
+    jaxpr: ClosedJaxpr, outer: list[Array], leaves: list[Array]
+) -> ClosedJaxpr:
+    """The program with its traced constants as the first arguments."""
+
+    def run(*operands: Array) -> list[Array]:
+        given = iter(operands[: len(outer)])
+        consts = [next(given) if is_traced(x) else x for x in jaxpr.consts]
+        closed = ClosedJaxpr(jaxpr.jaxpr, consts)
+        return jaxpr_as_fun(closed)(*operands[len(outer) :])
+
+    with jax.enable_x64(True):
+        return jax.make_jaxpr(run)(*outer, *leaves)
+
+
+# The primitive: `jaxpr` takes and returns arrays of the caller's dtypes, and computes in
+# float64; `narrow` is the same function in the caller's dtype. The first `constants`
+# operands are arrays that the function closed over.
+float64_p = Primitive("float64")
+float64_p.multiple_results = True
+
+
+@float64_p.def_impl
+def _(*args: Array, jaxpr: ClosedJaxpr, **_: Any) -> Sequence[Array]:
+    with jax.enable_x64(True):
+        return jaxpr_as_fun(jaxpr)(*args)
+
+
+@float64_p.def_abstract_eval
+def _(*_: Any, jaxpr: ClosedJaxpr, **__: Any) -> Sequence[Any]:
+    return jaxpr.out_avals
+
+
+def _batch(
+    args: Sequence[Any],
+    axes: Sequence[int | None],
+    *,
+    jaxpr: ClosedJaxpr,
+    narrow: Callable[..., list[Array]],
+    constants: int,
+) -> tuple[Sequence[Array], Sequence[int]]:
+    """The program is batched inside the float64 context, where all its dtypes exist."""
+    with jax.enable_x64(True):
+        batched = jax.make_jaxpr(jax.vmap(jaxpr_as_fun(jaxpr), tuple(axes)))(*args)
+    out = float64_p.bind(
+        *args,
+        jaxpr=batched,
+        narrow=jax.vmap(narrow, tuple(axes)),
+        constants=constants,
+    )
+    return out, [0] * len(out)
+
+
+def _jvp(
+    primals: Sequence[Any],
+    tangents: Sequence[Any],
+    *,
+    jaxpr: ClosedJaxpr,
+    narrow: Callable[..., list[Array]],
+    constants: int,
+) -> tuple[Sequence[Array], Sequence[Any]]:
+    moving = [i for i, t in enumerate(tangents) if type(t) is not ad.Zero]
+    if any(i < constants for i in moving):
+        raise NotImplementedError(
+            "a float64 function closes over an array that is being differentiated; "
+            "pass the array as an argument"
+        )
+    out = float64_p.bind(*primals, jaxpr=jaxpr, narrow=narrow, constants=constants)
+    with jax.default_matmul_precision("highest"):
+        _, moved = jax.jvp(
+            _of(narrow, primals, moving),
+            tuple(primals[i] for i in moving),
+            tuple(tangents[i] for i in moving),
+        )
+    still = [ad.Zero(aval.to_tangent_aval()) for aval in jaxpr.out_avals]
+    is_float0 = [t.dtype == jax.dtypes.float0 for t in moved]
+    pairs = zip(is_float0, still, moved, strict=True)
+    return out, [zero if skip else t for skip, zero, t in pairs]
+
+
+def _transpose(
+    cotangents: Sequence[Any],
+    *args: Any,
+    jaxpr: ClosedJaxpr,
+    narrow: Callable[..., list[Array]],
+    constants: int,
+) -> Sequence[Any]:
+    linear = [i for i, x in enumerate(args) if ad.is_undefined_primal(x)]
+    shapes = [
+        jax.ShapeDtypeStruct(args[i].aval.shape, args[i].aval.dtype) for i in linear
+    ]
+    with jax.default_matmul_precision("highest"):
+        back = jax.linear_transpose(_of(narrow, args, linear), *shapes)
+        found = back([ad.instantiate_zeros(ct) for ct in cotangents])
+    out: list[Any] = [None] * len(args)
+    for i, x in zip(linear, found, strict=True):
+        out[i] = x
+    return out
+
+
+def _of(
+    fn: Callable[..., list[Array]], operands: Sequence[Any], chosen: Sequence[int]
+) -> Callable[..., list[Array]]:
+    """`fn` as a function of the chosen operands alone."""
+
+    def call(*some: Array) -> list[Array]:
+        given = dict(zip(chosen, some, strict=True))
+        return fn(*(given.get(i, x) for i, x in enumerate(operands)))
+
+    return call
+
+
+mlir.register_lowering(
+    float64_p,
+    mlir.lower_fun(lambda *args, jaxpr, **_: jaxpr_as_fun(jaxpr)(*args)),
+)
+batching.primitive_batchers[float64_p] = _batch
+ad.primitive_jvps[float64_p] = _jvp
+ad.primitive_transposes[float64_p] = _transpose
 
 
 class Pair(NamedTuple):
