@@ -29,8 +29,10 @@ def temperature(t):
 truth = jax.vmap(temperature)(times)
 mass = 1.0
 
-# %% [markdown] ## What a model says It is sure on the left and unsure around x = 0.7,
-# and its errors are of the size it claims.
+# %% [markdown]
+# ## What a model says
+# It is sure on the left and unsure around x = 0.7, and its errors are of the size it
+# claims.
 
 # %%
 std = jnp.broadcast_to(0.01 + 0.3 * jnp.exp(-(((x - 0.7) / 0.12) ** 2)), truth.shape)
@@ -38,9 +40,10 @@ bias, noise = jax.random.normal(jax.random.key(0), (2, *truth.shape))
 smooth_bias = jnp.mean(bias, axis=1, keepdims=True) + 0.8
 mean = truth + std * (smooth_bias + 0.2 * noise)
 
-# %% [markdown] ## One call inside jit, batched by vmap `condition` acts on one field;
-# `vmap` makes it act on all times. Nothing is iterated: it is the Bayesian update of a
-# Gaussian on one linear observation without noise.
+# %% [markdown]
+# ## One call inside jit, batched by vmap
+# `condition` acts on one field; `vmap` makes it act on all times. Nothing is iterated:
+# it is the Bayesian update of a Gaussian on one linear observation without noise.
 
 
 # %%
@@ -61,9 +64,10 @@ print(f"rms error            {rms(mean):.4f} -> {rms(new_mean):.4f}")
 assert error(new_mean) < 1e-6
 assert rms(new_mean) < 0.5 * rms(mean)
 
-# %% [markdown] The correction went where the model was unsure, in proportion to the
-# variance; the left half, of which the model was certain, did not move. The new band is
-# narrower there, and every sample of the posterior conserves mass too.
+# %% [markdown]
+# The correction went where the model was unsure, in proportion to the variance; the
+# left half, of which the model was certain, did not move. The new band is narrower
+# there, and every sample of the posterior conserves mass too.
 
 # %%
 prior = pc.Gaussian.diagonal(mean[5], std[5])

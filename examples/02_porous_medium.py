@@ -30,10 +30,11 @@ for m in (1.0, 3.0, 6.0):
     print(f"{m:4g}   {by_nodes:+.2e}                 {by_cells:+.2e}")
     assert abs(by_cells) < 1e-6
 
-# %% [markdown] ## Three ways to condition the same predictions A simulated model is
-# wrong near the front, by as much as it says. It is conditioned (a) on an exact
-# trapezoid row, (b) on a trapezoid row with a noise of the size of the quadrature
-# error, and (c) on the exact row of cell averages.
+# %% [markdown]
+# ## Three ways to condition the same predictions
+# A simulated model is wrong near the front, by as much as it says. It is conditioned
+# (a) on an exact trapezoid row, (b) on a trapezoid row with a noise of the size of the
+# quadrature error, and (c) on the exact row of cell averages.
 
 # %%
 problem = pc.problems.PorousMedium(6.0)
@@ -83,9 +84,10 @@ for name, gain in zip(names, gains.T, strict=True):
     print(f"{name}: squared error reduced by {100 * gain.mean():+.2f} % on average")
 assert gains[:, 2].mean() > gains[:, 1].mean() > gains[:, 0].mean()
 
-# %% [markdown] With cell averages the error can only shrink, in the metric of the
-# prior's covariance, whatever the prediction (Pythagoras: |u - mean'|^2 = |u - mean|^2
-# - (b - G mean)^2 / S).
+# %% [markdown]
+# With cell averages the error can only shrink, in the metric of the prior's covariance,
+# whatever the prediction (Pythagoras: |u - mean'|^2 = |u - mean|^2 - (b - G mean)^2 /
+# S).
 
 # %%
 figure = Figure(figsize=(6, 3), layout="constrained")

@@ -6,10 +6,9 @@
 # mass is then measured, **once**, at t = 0.1. What that says about the other times
 # depends on the covariance alone:
 #
-# - *diagonal*: errors are independent, the measurement says nothing about any other
-# time; - *Gaussian process*: errors are alike nearby (scale · Matérn correlation ·
-# scale); - *ensemble*: errors look like the differences between members, here: like a
-# shifted front.
+# - *diagonal*: errors are independent, the measurement says nothing about any other time;
+# - *Gaussian process*: errors are alike nearby (scale · Matérn correlation · scale);
+# - *ensemble*: errors look like the differences between members, here: like a shifted front.
 #
 # All three have the same mean, and (within 0.02) the same standard deviations.
 
@@ -56,8 +55,9 @@ priors = {
 for name, prior in priors.items():
     np.testing.assert_allclose(prior.std(), std, rtol=1e-3, err_msg=name)
 
-# %% [markdown] One row, one call. Everything is scored on 300 unseen speeds, over the
-# later times only.
+# %% [markdown]
+# One row, one call. Everything is scored on 300 unseen speeds, over the later times
+# only.
 
 
 # %%
@@ -94,11 +94,12 @@ for name, prior in priors.items():
 assert table["ensemble"][0] < table["Gaussian process"][0] < table["diagonal"][0]
 assert table["ensemble"][1] < table["Gaussian process"][1] < table["diagonal"][1]
 
-# %% [markdown] The picture at t = 0.24, more than twice the time of the measurement,
-# for a fast front (a = 1.35): the diagonal prior has not moved; the Gaussian process
-# has forgotten almost all; the ensemble has shifted its front by the right amount, and
-# is surer of it. It overshoots above 1: a Gaussian over fields knows no bounds (they
-# are another constraint, see the example on bounds).
+# %% [markdown]
+# The picture at t = 0.24, more than twice the time of the measurement, for a fast front
+# (a = 1.35): the diagonal prior has not moved; the Gaussian process has forgotten
+# almost all; the ensemble has shifted its front by the right amount, and is surer of
+# it. It overshoots above 1: a Gaussian over fields knows no bounds (they are another
+# constraint, see the example on bounds).
 
 # %%
 truth = solve(1.35)

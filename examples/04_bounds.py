@@ -31,8 +31,10 @@ def front(t):
 truth = jax.vmap(front)(times)
 mass = grid.integrate(truth)
 
-# %% [markdown] ## A model that rings at the front Its standard deviation says where it
-# is unsure; its mean leaves [0, 1] and misses the total.
+# %% [markdown]
+# ## A model that rings at the front
+# Its standard deviation says where it is unsure; its mean leaves [0, 1] and misses the
+# total.
 
 # %%
 distance = x[None] - times[:, None] - 0.02

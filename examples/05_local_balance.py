@@ -26,9 +26,10 @@ grid = pc.Grid.uniform(0.0, 1.0, 120)
 times = jnp.linspace(0.0, 0.25, 61)
 problem = pc.problems.Advection(1.5)
 
-# %% [markdown] The exact solution in the form that the balance speaks of: cell
-# averages, and fluxes averaged over a window, which follow from the primitive P(t, x) =
-# ∫ u dx: F = inflow - ΔP / Δt.
+# %% [markdown]
+# The exact solution in the form that the balance speaks of: cell averages, and fluxes
+# averaged over a window, which follow from the primitive P(t, x) = ∫ u dx: F = inflow -
+# ΔP / Δt.
 
 # %%
 u = jax.vmap(lambda t: problem.cell_averages(t, grid.faces()))(times)
@@ -58,9 +59,10 @@ flux_prior = pc.Gaussian.diagonal(
 )
 joint = join_fields(prior, flux_prior)
 
-# %% [markdown] Three ways: as predicted; one exact mass per time; the balance of all
-# 7200 cells and windows. The last is one call as well: conjugate gradients with a fast
-# cosine and sine transform as preconditioner, no matrix anywhere.
+# %% [markdown]
+# Three ways: as predicted; one exact mass per time; the balance of all 7200 cells and
+# windows. The last is one call as well: conjugate gradients with a fast cosine and sine
+# transform as preconditioner, no matrix anywhere.
 
 
 # %%
@@ -104,8 +106,9 @@ print(f"{int(found.steps)} steps of conjugate gradients")
 assert errors["balance in each cell"][0] < 0.5 * errors["one mass per time"][0]
 assert errors["balance in each cell"][2] < 1e-6
 
-# %% [markdown] The balance leaves less uncertainty, too: the mass to the left of x =
-# 0.7 at the last time, as a distribution, before and after.
+# %% [markdown]
+# The balance leaves less uncertainty, too: the mass to the left of x = 0.7 at the last
+# time, as a distribution, before and after.
 
 # %%
 left = jnp.zeros(u.shape).at[-1].set(jnp.where(x < 0.7, grid.weights(), 0.0))

@@ -37,9 +37,11 @@ train, test = (
     samples(test_key, config, config.test),
 )
 
-# %% [markdown] ## Three networks of one size Plain; with its boundary nodes
-# overwritten; and in cosines, which have no slope at the walls, with the flux lifted
-# onto them in every layer. The same data, batches and steps.
+# %% [markdown]
+# ## Three networks of one size
+# Plain; with its boundary nodes overwritten; and in cosines, which have no slope at the
+# walls, with the flux lifted onto them in every layer. The same data, batches and
+# steps.
 
 # %%
 networks = {}
@@ -81,10 +83,11 @@ whole.legend()
 Path("out").mkdir(exist_ok=True)
 figure.savefig("out/06_boon_heat.png", dpi=120)
 
-# %% [markdown] ## Another flux, the same program Boundary values are arguments: a new
-# one does not recompile, predictions obey it, and have a gradient with respect to it.
-# (All training data had the same U: that the wall's slope is right says nothing yet of
-# the interior.)
+# %% [markdown]
+# ## Another flux, the same program
+# Boundary values are arguments: a new one does not recompile, predictions obey it, and
+# have a gradient with respect to it. (All training data had the same U: that the wall's
+# slope is right says nothing yet of the interior.)
 
 # %%
 

@@ -19,10 +19,12 @@ from physcon.studies.boon.networks import evaluated, trained
 from physcon.studies.boon.settings import BoonConfig
 from physcon.studies.boon.study import table
 
-# %% [markdown] ## The solver beside a published table A uniform lid at Re = 100 from
-# rest to its steady state; Ghia, Ghia and Shin (1982) give the horizontal velocity on
-# the vertical centre line. The circulation of every state is that of the lid, to
-# rounding: with Thom's wall vorticity Stokes' theorem holds on the mesh.
+# %% [markdown]
+# ## The solver beside a published table
+# A uniform lid at Re = 100 from rest to its steady state; Ghia, Ghia and Shin (1982)
+# give the horizontal velocity on the vertical centre line. The circulation of every
+# state is that of the lid, to rounding: with Thom's wall vorticity Stokes' theorem
+# holds on the mesh.
 
 # %%
 n = 33
@@ -46,9 +48,11 @@ circulation = weights @ np.asarray(states[-1], float) @ weights
 print(f"circulation {circulation:.6f}, of the lid {-float(lid.sum()) / (n - 1):.6f}")
 assert abs(circulation + float(lid.sum()) / (n - 1)) < 1e-5
 
-# %% [markdown] ## Two networks The same one with the walls overwritten, and with the
-# walls' vorticity lifted smoothly into every layer. Same data, batches and steps;
-# `physcon run configs/boon_cavity.yaml` is the longer version.
+# %% [markdown]
+# ## Two networks
+# The same one with the walls overwritten, and with the walls' vorticity lifted smoothly
+# into every layer. Same data, batches and steps; `physcon run configs/boon_cavity.yaml`
+# is the longer version.
 
 # %%
 config = BoonConfig(

@@ -45,8 +45,9 @@ results = {
     for name, scheme in schemes.items()
 }
 
-# %% [markdown] Between shock and fan the exact solution has pressure 0.30313 and speed
-# 0.92745, whatever the density does across the contact (Toro 2009, table 4.2).
+# %% [markdown]
+# Between shock and fan the exact solution has pressure 0.30313 and speed 0.92745,
+# whatever the density does across the contact (Toro 2009, table 4.2).
 
 # %%
 for name, result in results.items():
@@ -60,10 +61,11 @@ for name, result in results.items():
         grid.integrate(result.u[-1])[::2], grid.integrate(start)[::2], 2e-6
     )
 
-# %% [markdown] ## Which pressure makes the gas that fast? The whole solve has a
-# derivative. In forward mode it runs through the fast loop; for reverse mode pass
-# ``loop="checkpointed"``. Newton's method finds the pressure that drives the contact at
-# 1.1.
+# %% [markdown]
+# ## Which pressure makes the gas that fast?
+# The whole solve has a derivative. In forward mode it runs through the fast loop; for
+# reverse mode pass ``loop="checkpointed"``. Newton's method finds the pressure that
+# drives the contact at 1.1.
 
 
 # %%

@@ -86,8 +86,9 @@ for _ in range(150):
     losses.append(float(loss))
 print(f"mean squared misfit {losses[0]:.1e} -> {losses[-1]:.1e}")
 
-# %% [markdown] The flux is found up to a constant, which no snapshot can tell. On waves
-# that it has never seen it predicts, and conserves.
+# %% [markdown]
+# The flux is found up to a constant, which no snapshot can tell. On waves that it has
+# never seen it predicts, and conserves.
 
 # %%
 fresh = jax.vmap(waves)(jax.random.split(jax.random.key(7), 4))

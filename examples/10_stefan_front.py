@@ -33,11 +33,12 @@ for face in ("harmonic", "arithmetic", "integral", "shock"):
         fv.solve(cold, law, grid, boundary, times=times, cfl=0.9).u[:, 0]
     )
 
-# %% [markdown] ## Against the similarity solution (Neumann 1860) The harmonic mean is
-# zero where either k is: the front is locked at the wall. The arithmetic mean lets it
-# go but overshoots each time it enters a cell. The integral mean is monotone, yet
-# climbs in steps. The shock-based face finds the front inside its cell, and follows the
-# exact curve.
+# %% [markdown]
+# ## Against the similarity solution (Neumann 1860)
+# The harmonic mean is zero where either k is: the front is locked at the wall. The
+# arithmetic mean lets it go but overshoots each time it enters a cell. The integral
+# mean is monotone, yet climbs in steps. The shock-based face finds the front inside its
+# cell, and follows the exact curve.
 
 
 # %%

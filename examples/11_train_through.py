@@ -32,10 +32,11 @@ key = jax.random.key(0)
 problems = training_problems(key, Stefan, 2000)
 tasks = sample_tasks(key, problems, context=(10, 10), target=(TIMES, POINTS))
 
-# %% [markdown] ## One score, before or after the law A task's targets are 4 times with
-# 25 points each. Each time has one row, the trapezoid sum over its points, whose value
-# is that of the true profile. `make_score` with these rows is the score of what
-# `condition` makes of the prediction.
+# %% [markdown]
+# ## One score, before or after the law
+# A task's targets are 4 times with 25 points each. Each time has one row, the trapezoid
+# sum over its points, whose value is that of the true profile. `make_score` with these
+# rows is the score of what `condition` makes of the prediction.
 
 
 # %%
@@ -112,9 +113,10 @@ for name, network in networks.items():
         f"{s['CRPS']:>10.5f}"
     )
 
-# %% [markdown] Trained through the law, the network leaves the total to it: its own
-# mass error grows, since the loss no longer sees it. Whether the conditioned prediction
-# is better for it is another matter: one seed of one small model doesn't tell.
+# %% [markdown]
+# Trained through the law, the network leaves the total to it: its own mass error grows,
+# since the loss no longer sees it. Whether the conditioned prediction is better for it
+# is another matter: one seed of one small model doesn't tell.
 # `benchmarks/bench_through_constraint.py` repeats this with `physcon run
 # --training.score crps|nll --training.through_constraint true`, over seeds and
 # problems: neither training wins everywhere.

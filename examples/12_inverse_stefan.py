@@ -22,9 +22,11 @@ grid = pc.Grid.uniform(0.0, 1.0, 100)
 time, noise, width = 0.05, 0.2, 0.15
 places = jnp.linspace(width / 2, 0.5 - width / 2, 20)[:, None]
 
-# %% [markdown] ## A model of the field, given p* The similarity solution, and around it
-# a smooth Gaussian process for what the equation leaves out. The parameter is the
-# log-odds θ, so that p* = 1 / (1 + exp(-θ)) stays inside (0, 1).
+# %% [markdown]
+# ## A model of the field, given p*
+# The similarity solution, and around it a smooth Gaussian process for what the equation
+# leaves out. The parameter is the log-odds θ, so that p* = 1 / (1 + exp(-θ)) stays
+# inside (0, 1).
 
 
 # %%
@@ -48,11 +50,12 @@ def experiment(key):
     return theta, u, noisy, grid.integrate(u)
 
 
-# %% [markdown] ## The likelihood of p* is the evidence of what was measured `evidence`
-# conditions the field on one constraint after the other, and adds up how well each was
-# foretold. With or without the mass is with or without one constraint. The rest is JAX:
-# the most probable θ by BFGS, its uncertainty from the curvature there, all of it in a
-# `vmap`.
+# %% [markdown]
+# ## The likelihood of p* is the evidence of what was measured
+# `evidence` conditions the field on one constraint after the other, and adds up how
+# well each was foretold. With or without the mass is with or without one constraint.
+# The rest is JAX: the most probable θ by BFGS, its uncertainty from the curvature
+# there, all of it in a `vmap`.
 
 
 # %%

@@ -51,8 +51,10 @@ def conserved(network, u):
     return pc.condition(pc.Gaussian.diagonal(*network(u)), law, throw=False).posterior
 
 
-# %% [markdown] ## Training in Flax `condition` is a function of arrays: it stands in
-# the loss like any other line. For comparison the same network without it.
+# %% [markdown]
+# ## Training in Flax
+# `condition` is a function of arrays: it stands in the loss like any other line. For
+# comparison the same network without it.
 
 # %%
 
@@ -86,9 +88,10 @@ def train(through):
 u, later = pairs(jax.random.key(1), 1024)
 plain, network = train(False), train(True)
 
-# %% [markdown] ## One file `FromNNX` makes the network a pytree that closes over its
-# weights. The artifact takes batches of any size; under `throw=False` nothing in it
-# calls back to Python.
+# %% [markdown]
+# ## One file
+# `FromNNX` makes the network a pytree that closes over its weights. The artifact takes
+# batches of any size; under `throw=False` nothing in it calls back to Python.
 
 # %%
 model = pc.flax.FromNNX(network)
@@ -110,8 +113,10 @@ artifact = pc.export(
 )
 print(artifact.describe())
 
-# %% [markdown] ## Run without this program The same as `physcon predict out/rod.physcon
-# out/rod_in.npz -o out/rod_out.npz` in a shell.
+# %% [markdown]
+# ## Run without this program
+# The same as `physcon predict out/rod.physcon out/rod_in.npz -o out/rod_out.npz` in a
+# shell.
 
 # %%
 test, truth = (np.asarray(part) for part in pairs(jax.random.key(2), 50))
