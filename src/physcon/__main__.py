@@ -1,5 +1,18 @@
-"""`python -m physcon`."""
+"""The `physcon` command, also as `python -m physcon`."""
 
-from physcon.cli import main
+import sys
 
-main()
+
+def main() -> None:
+    """Run the command line; a package that is missing ends it with one sentence."""
+    try:
+        from physcon.cli import main as run
+    except ImportError as error:
+        if not isinstance(error.__cause__, ImportError):
+            raise
+        sys.exit(f"physcon: {error}")
+    run()
+
+
+if __name__ == "__main__":
+    main()

@@ -7,10 +7,13 @@ A command is a module here with HELP (one line), `parser(arguments)` and
 import sys
 from collections.abc import Sequence
 
-from jsonargparse import ArgumentParser
-
+from physcon._extras import needs
 from physcon._version import __version__
-from physcon.cli import constrain, info, predict, report, run, solve
+
+with needs("cli"):
+    from jsonargparse import ArgumentParser
+
+    from physcon.cli import constrain, info, predict, report, run, solve
 
 COMMANDS = {
     "constrain": constrain,
@@ -78,6 +81,13 @@ def _message(error: Exception) -> str | None:
     programmers. A missing package is named, with its extra, in an error raised from the
     import's own.
     """
+    if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith(
+        "physcon"
+    ):
+        return (
+            f"expected the package {error.name}, which is not installed; "
+            "run pip install 'physcon[all]'"
+        )
     if isinstance(error, ImportError):
         return str(error) if isinstance(error.__cause__, ImportError) else None
     if not isinstance(error, RuntimeError):

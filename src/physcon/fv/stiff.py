@@ -9,7 +9,6 @@ J couple neighbours only: J is never formed beyond its three diagonals.
 from collections.abc import Sequence
 from typing import Any, Literal
 
-import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -17,6 +16,7 @@ import lineax as lx
 import optimistix as optx
 
 from physcon._checks import require
+from physcon._extras import needs
 from physcon._numerics.float64 import cast
 from physcon._typing import Array, ArrayLike, Float
 from physcon.boundary import Boundary
@@ -35,6 +35,9 @@ from physcon.fv.semidiscrete import DEFAULT, Problem, Scheme, Source, rate
 from physcon.fv.splitting import parts
 from physcon.fv.tridiagonal import Bands, bands, solve_bands
 from physcon.grid import Grid
+
+with needs("stiff"):
+    import diffrax
 
 _IMPLICIT = {3: diffrax.Kvaerno3, 4: diffrax.Kvaerno4, 5: diffrax.Kvaerno5}
 _ADDITIVE = {3: diffrax.KenCarp3, 4: diffrax.KenCarp4, 5: diffrax.KenCarp5}

@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
+from physcon._extras import needs
 from physcon.report.figures import save_figure
+
+with needs("report"):
+    from matplotlib.figure import Figure
 
 #: One colour per method, the same in all figures (colour-blind safe, Okabe and Ito).
 COLOURS = {

@@ -3,14 +3,17 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import matplotlib
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from PIL import Image
 
+from physcon._extras import needs
 from physcon._files import atomic_path
 from physcon.report.figures import save_figure
+
+with needs("report"):
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from PIL import Image
 
 Fields = Mapping[str, np.ndarray]
 #: Profiles in one figure at most.

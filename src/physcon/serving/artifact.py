@@ -13,6 +13,7 @@ import json
 import os
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
 from typing import Any
 
 import jax
@@ -21,6 +22,7 @@ import numpy as np
 from jax import export as jax_export
 
 from physcon._checks import require
+from physcon._extras import needs
 from physcon._files import read_sealed, refuse, write_sealed
 from physcon._typing import Array, ArrayLike
 
@@ -114,6 +116,8 @@ class Artifact:
 
 def save(path: str | os.PathLike, artifact: Artifact) -> None:
     """Write an artifact, whole or not at all."""
+    with needs("serve"):
+        import_module("flatbuffers")
     metadata = json.dumps(artifact.metadata).encode()
     payload = metadata + b"\n" + bytes(artifact.program.serialize())
     write_sealed(path, "artifact", VERSION, {}, payload)
@@ -127,6 +131,8 @@ def load_exported(path: str | os.PathLike) -> Artifact:
         ValueError: no such file, not an artifact, cut off, damaged, or of a version of JAX whose
             programs this one doesn't read.
     """
+    with needs("serve"):
+        import_module("flatbuffers")
     _, payload = read_sealed(path, "artifact", VERSION, _AGAIN)
     line, _, program = payload.partition(b"\n")
     metadata = json.loads(line)

@@ -13,12 +13,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
-from tqdm import tqdm
 
 from physcon._checks import require
+from physcon._extras import needs
 from physcon._mesh import is_writer, shard
 from physcon._typing import Array, Float, PRNGKeyArray, PyTree, Scalar
 from physcon.training.checkpoint import load_checkpoint, save_checkpoint
+
+with needs("train"):
+    from tqdm import tqdm
 
 
 @runtime_checkable

@@ -15,19 +15,15 @@ import xarray as xr
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from physcon._extras import needs
 from physcon._mesh import agreed, is_writer, wait_for_all
 from physcon._typing import Array, PyTree
 from physcon.studies.solver._assemble import Setup
 from physcon.studies.solver.settings import SolveConfig
 from physcon.studies.solver.snapshots import snapshot
 
-try:
+with needs("distributed"):
     import orbax.checkpoint as ocp
-except ImportError as error:
-    raise ImportError(
-        "expected orbax-checkpoint (0.12 or newer) for a divided grid, got none; "
-        "pip install 'physcon[distributed]'"
-    ) from error
 
 
 class Shards:
