@@ -1,5 +1,6 @@
-"""Shared fixtures. Rank promotion raises, shapes and types are checked at run time in
-src.
+"""Shared fixtures and settings of all tests.
+
+Rank promotion raises, and shapes and types are checked at run time in all of physcon.
 """
 
 import os
@@ -38,13 +39,27 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 settings.register_profile("physcon", deadline=None, max_examples=25, derandomize=True)
 settings.load_profile("physcon")
 
+#: Folders whose tests are `quick`: all of them, doctests included, take two minutes.
+QUICK = ("src", "tests/unit")
+
 REFERENCES = Path(__file__).resolve().parents[2] / "shared" / "refs"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """Mark the quick tests: `pytest -n auto -m quick`."""
+    quick = [config.rootpath / folder for folder in QUICK]
+    for item in items:
+        if any(item.path.is_relative_to(folder) for folder in quick):
+            item.add_marker(pytest.mark.quick)
 
 
 @pytest.fixture(autouse=True, scope="module")
 def few_programs():
-    """Compiled programs go before they fill a process's memory maps: Linux allows 65
-    530, beyond which LLVM crashes. A serial run of the suite would get there.
+    """Free compiled programs before they fill the process's memory maps.
+
+    Linux allows 65 530 of them, beyond which LLVM crashes; a serial run of the suite
+    would get there.
     """
     yield
     maps = Path("/proc/self/maps")
