@@ -1,8 +1,10 @@
-"""Files that are whole or absent, never half-written."""
+"""Files that are either complete or absent, never half-written."""
 
 import hashlib
 import json
 import os
+import secrets
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,13 +13,17 @@ from typing import IO, Any, NoReturn
 
 @contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
-    """A temporary path beside `path`; it takes that name once complete and on the disk.
+    """Yield a temporary path next to `path`, and rename it to `path` at the end.
 
-    A reader sees the old file or the new one. After an exception the old file stands;
-    after a kill at most ``<name>.partial`` is left, which the next write replaces.
+    A reader sees the old file or the complete new one. The temporary file has a random
+    name and is created exclusively, so that two writers never share one and a symbolic
+    link is never followed. After an exception the old file is unchanged. A killed
+    process can leave one ``<name>.*.partial``, which the next write on the same
+    machine removes.
     """
     path = Path(path)
-    partial = path.with_name(path.name + ".partial")
+    _remove_leftovers(path)
+    partial = _new_partial(path)
     try:
         yield partial
         with partial.open("rb") as file:
@@ -28,21 +34,58 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         raise
 
 
+def _new_partial(path: Path) -> Path:
+    """Create an empty file with a random name that says who owns it."""
+    owner = f"{_machine()}-{os.getpid()}"
+    token = secrets.token_hex(8)
+    partial = path.with_name(f"{path.name[:180]}.{owner}-{token}.partial")
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0)
+    os.close(os.open(partial, flags, 0o666))
+    return partial
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove temporary files of `path` whose process no longer runs."""
+    start = f"{path.name[:180]}.{_machine()}-"
+    if not path.parent.is_dir():
+        return
+    for name in os.listdir(path.parent):
+        if name.startswith(start) and name.endswith(".partial"):
+            owner = name[len(start) :].partition("-")[0]
+            if owner.isdigit() and not _is_running(int(owner)):
+                path.with_name(name).unlink(missing_ok=True)
+
+
+def _machine() -> str:
+    """Eight digits that identify this machine, for folders that several share."""
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it belongs to another user
+        return True
+    return True
+
+
 @contextmanager
 def atomic_write(path: str | os.PathLike, mode: str = "wb") -> Iterator[IO[Any]]:
-    """An open temporary file that becomes `path` once complete, see `atomic_path`."""
+    """Yield an open temporary file that becomes `path` at the end: `atomic_path`."""
     with atomic_path(path) as partial, partial.open(mode) as file:
         yield file
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
-    """A text file, whole or absent, that ends with a newline."""
+    """Write a text file that ends with a newline, completely or not at all."""
     with atomic_write(path, "w") as file:
         file.write(text.rstrip("\n") + "\n")
 
 
 def write_json(path: str | os.PathLike, content: Any) -> None:
-    """JSON, whole or absent."""
+    """Write a JSON file, completely or not at all."""
     write_text(path, json.dumps(content, indent=2))
 
 
@@ -53,10 +96,10 @@ def write_sealed(
     header: dict[str, Any],
     payload: bytes,
 ) -> None:
-    """Three parts, whole or absent: ``physcon-<kind>``, a line of JSON, the payload's
-    bytes.
+    """Write a line ``physcon-<kind>``, a line of JSON, and the bytes of the payload.
 
-    The JSON line is `header` with the format's version and the payload's SHA-256.
+    The JSON line holds `header`, the version of the format, and the SHA-256 of the
+    payload.
     """
     line = {"version": version, **header, "sha256": hashlib.sha256(payload).hexdigest()}
     with atomic_write(path) as file:
@@ -67,10 +110,10 @@ def write_sealed(
 def read_sealed(
     path: str | os.PathLike, kind: str, version: int, remedy: str
 ) -> tuple[dict[str, Any], bytes]:
-    """Header and payload of a file of `write_sealed`.
+    """Return header and payload of a file written by `write_sealed`.
 
     Raises:
-        ValueError: absent, of another kind or format version, cut off, or damaged.
+        ValueError: the file is absent, of another kind or version, or damaged.
     """
     if not Path(path).is_file():
         refuse(path, f"a physcon {kind}", "no file", "check the path")
@@ -101,7 +144,7 @@ def read_sealed(
 
 
 def refuse(path: str | os.PathLike, expected: str, got: str, remedy: str) -> NoReturn:
-    """Raise `ValueError` about a file."""
+    """Raise a `ValueError` that names the file."""
     raise ValueError(f"expected {expected} at {path}, got {got}; {remedy}")
 
 
