@@ -14,6 +14,7 @@ with needs("cli"):
     from jsonargparse import ArgumentParser
 
     from physcon.cli import constrain, info, predict, report, run, solve
+    from physcon.cli.settings import accept_negative_numbers, with_one_list
 
 COMMANDS = {
     "constrain": constrain,
@@ -44,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(
             f"physcon {arguments[0]}: expected a settings file, got none; {remedy}"
         )
+    arguments = with_one_list(arguments, "--names.coordinates")
     parser = ArgumentParser(
         prog="physcon", description=_ABOUT, version=f"physcon {__version__}"
     )
@@ -53,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     asked = arguments[:1] if arguments[:1] and arguments[0] in COMMANDS else COMMANDS
     for name in asked:
         command = COMMANDS[name]
-        commands.add_subcommand(name, command.parser(arguments), help=command.HELP)
+        options = accept_negative_numbers(command.parser(arguments))
+        commands.add_subcommand(name, options, help=command.HELP)
     chosen = parser.parse_args(arguments)
     try:
         COMMANDS[chosen.subcommand].main(chosen[chosen.subcommand])

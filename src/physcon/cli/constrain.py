@@ -10,15 +10,16 @@ from physcon.cli.settings import from_options
 HELP = "make predictions conservative"
 _DESCRIPTION = """Make the predictions of any model conserve an integral, and obey bounds.
 
-Reads mean and std (or variance, or an ensemble of samples) with coordinates from an .npz, .h5 or
-.nc file, conditions every time on the law, and writes the same layout. Example:
+Reads mean and std (or variance, or an ensemble of samples) with coordinates from an
+.npz, .h5 or .nc file, conditions every time on the law, and writes the same layout.
+Nothing but the named arrays is changed. Example:
 
   physcon constrain predictions.npz -o conserved.npz --integral mass --lower 0
 """
 
 
 def parser(arguments: Sequence[str]) -> ArgumentParser:
-    """Files, the law, and the names of the arrays."""
+    """Return the parser of the command: files, the law, and the names of arrays."""
     from physcon.constrain import Law, Names
 
     constrain = ArgumentParser(description=_DESCRIPTION)
@@ -35,7 +36,7 @@ def parser(arguments: Sequence[str]) -> ArgumentParser:
 
 
 def main(options: Namespace) -> None:
-    """Write the output file, and print what changed."""
+    """Write the output file and print the report."""
     from physcon.constrain import Law, Names, constrain_file
 
     law, names = from_options(Law, options), from_options(Names, options.names)

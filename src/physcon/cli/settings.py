@@ -1,15 +1,16 @@
 """Settings of a command as frozen dataclasses."""
 
 import dataclasses
+import re
 from typing import Any, TypeVar
 
-from jsonargparse import Namespace
+from jsonargparse import ArgumentParser, Namespace
 
 Settings = TypeVar("Settings")
 
 
 def from_options(kind: type[Settings], options: Namespace) -> Settings:
-    """A (nested) dataclass from the namespace of jsonargparse that holds its fields."""
+    """Return a (nested) dataclass from the namespace that holds its fields."""
     values: dict[str, Any] = {}
     for f in dataclasses.fields(kind):  # type: ignore[arg-type]
         value = options[f.name]
@@ -18,3 +19,33 @@ def from_options(kind: type[Settings], options: Namespace) -> Settings:
             from_options(nested, value) if isinstance(value, Namespace) else value
         )
     return kind(**values)
+
+
+def accept_negative_numbers(parser: ArgumentParser) -> ArgumentParser:
+    """Let ``--option -1e-3`` pass a negative number, as ``--option=-1e-3`` does.
+
+    Python's parser does so for ``-0.001`` only, before version 3.14.
+    """
+    number = re.compile(r"^-(\d[\d_]*\.?\d*|\.\d+)([eE][-+]?\d+)?$|^-(inf|nan|\.inf)$")
+    parser._negative_number_matcher = number  # type: ignore[attr-defined]
+    return parser
+
+
+def with_one_list(arguments: list[str], option: str) -> list[str]:
+    """Join the words after an option, as in ``--names.coordinates x y``, to one.
+
+    A file that is named before the options is needed: otherwise the last word could be
+    the file.
+    """
+    if option not in arguments or arguments.index(option) < 2:
+        return arguments
+    if arguments[1].startswith("-"):
+        return arguments
+    start = arguments.index(option) + 1
+    stop = start
+    while stop < len(arguments) and not arguments[stop].startswith("-"):
+        stop += 1
+    words = arguments[start:stop]
+    if len(words) < 2:
+        return arguments
+    return [*arguments[:start], ",".join(words), *arguments[stop:]]

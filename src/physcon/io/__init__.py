@@ -1,16 +1,23 @@
-"""Files: predictions (npz, HDF5, NetCDF) and weights of published networks. No
-unpickling.
+"""Files of predictions (npz, HDF5, NetCDF) and weights of published networks.
+
+Nothing is unpickled.
 """
 
 from typing import TYPE_CHECKING, Any
 
-from physcon.io.predictions import read_arrays, read_dimensions, write_arrays
+from physcon.io.predictions import (
+    array_names,
+    read_arrays,
+    read_dimensions,
+    write_arrays,
+)
 
 if TYPE_CHECKING:
     from physcon.io.meshes import read_mesh, write_mesh
     from physcon.io.weights import load_torch_anp
 
 __all__ = [
+    "array_names",
     "load_torch_anp",
     "read_arrays",
     "read_dimensions",

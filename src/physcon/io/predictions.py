@@ -4,8 +4,14 @@ Nothing is unpickled, and no half-written file is left behind: a file is written
 temporary name and renamed when it is complete.
 """
 
+import errno
+import lzma
 import shutil
-from collections.abc import Callable
+import struct
+import tokenize
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -14,41 +20,76 @@ import numpy as np
 
 from physcon._checks import require
 from physcon._files import atomic_path
+from physcon.io import _hdf5, _netcdf, _npz
+from physcon.io._dtypes import describe, is_number
 
 Arrays = dict[str, np.ndarray]
 
+_FORMATS: dict[str, Any] = {
+    ".npz": _npz,
+    ".h5": _hdf5,
+    ".hdf5": _hdf5,
+    ".he5": _hdf5,
+    ".nc": _netcdf,
+    ".nc4": _netcdf,
+    ".cdf": _netcdf,
+}
+#: Errors of the machine, not of the content of a file.
+_NOT_THE_FILE = (errno.EACCES, errno.EPERM, errno.EAGAIN, errno.EMFILE, errno.EISDIR)
+#: What readers raise on a file that is damaged, or that is not what its ending says.
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    TypeError,
+    EOFError,
+    KeyError,
+    RuntimeError,
+    NotImplementedError,
+    OverflowError,
+    MemoryError,
+    BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    tokenize.TokenError,
+)
 
-def read_arrays(path: str | Path) -> Arrays:
-    """All numeric (and boolean) arrays of a file, by name (HDF5 groups joined with
-    "/").
+
+def read_arrays(path: str | Path, names: Iterable[str] | None = None) -> Arrays:
+    """Return arrays of numbers of a file, by name; HDF5 groups are joined with "/".
+
+    Packed integers are unpacked and missing values become NaN, by the conventions of
+    NetCDF. Times and durations are returned as the numbers that the file stores.
+
+    Args:
+        path: a file that ends with .npz, .h5, .hdf5, .he5, .nc, .nc4 or .cdf.
+        names: the arrays to read, where the file has them; default: all of them. Only
+            these are read, so that other parts of the file may be of any kind.
 
     Raises:
-        ValueError: no such file, another ending than .npz .h5 .hdf5 .nc, or a file that can't be
-            read as what its ending says (truncated, pickled, foreign).
+        ValueError: there is no such file, its ending is unknown, it can't be read as
+            its ending says, or a named array does not hold numbers.
     """
     path = Path(path)
-    require(path.is_file(), "a file", f"no file at {path}", "check the path")
-    reader = _format(path)[0]
-    try:
-        arrays = reader(path)
-    except (OSError, ValueError, EOFError, KeyError, BadZipFile) as error:
-        raise ValueError(
-            f"expected a readable {path.suffix} file, got {path.name}: {error}; it may be "
-            "truncated, of another format, or hold pickled objects: save plain arrays"
-        ) from error
-    return {name: a for name, a in arrays.items() if _is_numeric(a)}
+    wanted = None if names is None else list(dict.fromkeys(names))
+    with _reading(path) as form:
+        return form.read(path, wanted)
 
 
-def read_dimensions(path: str | Path) -> dict[str, tuple[str, ...]]:
-    """Names of the axes of a NetCDF file's arrays; no names in the other formats."""
-    if Path(path).suffix != ".nc":
-        return {}
-    import xarray as xr
+def array_names(path: str | Path) -> list[str]:
+    """Return the names of all arrays of a file, without reading them."""
+    path = Path(path)
+    with _reading(path) as form:
+        return form.names(path)
 
-    with xr.open_dataset(path, engine="h5netcdf") as data:
-        return {
-            str(name): tuple(map(str, v.dims)) for name, v in data.variables.items()
-        }
+
+def read_dimensions(
+    path: str | Path, names: Iterable[str] | None = None
+) -> dict[str, tuple[str, ...]]:
+    """Return the names of the axes of arrays, where the file has such names."""
+    path = Path(path)
+    with _reading(path) as form:
+        return form.dimensions(path, form.names(path) if names is None else names)
 
 
 def write_arrays(
@@ -57,137 +98,100 @@ def write_arrays(
     like: str | Path | None = None,
     force: bool = False,
 ) -> None:
-    """Write arrays by name; with `like`, everything else is carried over from that
-    file.
+    """Write arrays by name; with `like`, the rest of that file is kept bit for bit.
 
-    Carried over: other arrays, HDF5 groups and attributes, NetCDF dimensions and
-    coordinates.
+    A file `like` is copied and the named arrays are overwritten in it. They keep the
+    type, byte order, compression and chunks that they have there, except that numbers
+    packed as integers are written as floating-point numbers. An array that `like` keeps
+    in other files (external storage, external links, virtual datasets) becomes a plain
+    array of the output: no file except the output is changed.
 
-    Raises: ValueError: `path` exists and not `force`; unknown ending; `like` of another
-        format.
+    Raises:
+        ValueError: `path` exists and `force` is False, its ending is unknown, `like`
+            is of another format, or an array has another shape there.
     """
     path = Path(path)
     require(
         force or not path.exists(),
         "a new file",
         f"{path} exists",
-        "choose another, or --force",
+        "choose another name, or replace the file by --force",
     )
     require(
-        path.parent.is_dir(), "an existing folder", f"{path.parent}", "create it first"
+        path.parent.is_dir(),
+        "an existing folder",
+        f"{path.parent}",
+        "create the folder first",
     )
-    writer = _format(path)[1]
+    form = _format(path)
     for name, array in arrays.items():
         require(
-            _is_numeric(array),
+            is_number(array.dtype),
             f"numbers in {name!r}",
-            str(array.dtype),
-            "nothing is pickled",
+            describe(array.dtype),
+            "convert the array to numbers: nothing is pickled",
         )
     if like is not None:
-        same = _format(Path(like))[1] is writer
         require(
-            same,
+            _format(Path(like)) is form,
             f"the ending {Path(like).suffix}",
             path.suffix,
-            "keep the input's format",
+            "keep the format of the input",
         )
+    _check_space(path, arrays, None if like is None else Path(like))
     with atomic_path(path) as temporary:
-        writer(temporary, arrays, None if like is None else Path(like))
+        form.write(temporary, arrays, None if like is None else Path(like))
 
 
-def _is_numeric(array: np.ndarray) -> bool:
-    return np.issubdtype(array.dtype, np.number) or array.dtype == np.bool_
+@contextmanager
+def _reading(path: Path) -> Iterator[Any]:
+    """Yield the module for the file's format; errors become one sentence."""
+    require(path.is_file(), "a file", f"no file at {path}", "check the path")
+    form = _format(path)
+    try:
+        yield form
+    except _UNREADABLE as error:
+        raise ValueError(
+            f"expected a readable {path.suffix} file, got {path.name}: {_reason(error)}"
+        ) from error
 
 
-def _read_npz(path: Path) -> Arrays:
-    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, MemoryError):
+        return f"it does not fit in the memory ({text}): split the file"
+    if isinstance(error, OSError) and error.errno in _NOT_THE_FILE:
+        return text
+    if isinstance(error, ValueError) and "allow_pickle" in text:
+        return "it holds pickled objects, which can run code: save plain arrays"
+    if isinstance(error, ValueError) and "EOF" not in text:
+        return text
+    if isinstance(error, NotImplementedError):
+        return f"it is compressed in a way that Python does not read ({text})"
+    return f"it is truncated, damaged or of another format ({text})"
 
 
-def _write_npz(path: Path, arrays: Arrays, like: Path | None) -> None:
-    kept = _read_npz(like) if like else {}
-    with path.open("wb") as file:
-        np.savez(file, **{**kept, **arrays})  # type: ignore[arg-type]
-
-
-def _read_hdf5(path: Path) -> Arrays:
-    import h5py
-
-    arrays: Arrays = {}
-
-    def collect(name: str, item: object) -> None:
-        if isinstance(item, h5py.Dataset):
-            arrays[name] = np.asarray(item[()])
-
-    with h5py.File(path, "r") as file:
-        file.visititems(collect)
-    return arrays
-
-
-def _write_hdf5(path: Path, arrays: Arrays, like: Path | None) -> None:
-    import h5py
-
-    if like:
-        shutil.copyfile(like, path)
-    with h5py.File(path, "a" if like else "w") as file:
-        for name, array in arrays.items():
-            old: Any = file.get(name)
-            if old is None or (old.shape == array.shape and old.dtype != array.dtype):
-                # Written anew: in place, a dataset of integers would round.
-                attributes = {} if old is None else dict(old.attrs)
-                file.pop(name, None)
-                file[name] = array
-                file[name].attrs.update(attributes)
-            else:
-                old[...] = array
-
-
-def _read_netcdf(path: Path) -> Arrays:
-    import xarray as xr
-
-    with xr.open_dataset(path, engine="h5netcdf") as data:
-        return {str(name): np.asarray(v.values) for name, v in data.variables.items()}
-
-
-def _write_netcdf(path: Path, arrays: Arrays, like: Path | None) -> None:
-    import xarray as xr
-
-    data = xr.load_dataset(like, engine="h5netcdf") if like else xr.Dataset()
-    for name, array in arrays.items():
-        if name in data:
-            data[name] = data[name].copy(data=array)
-            for packing in (
-                "dtype",
-                "scale_factor",
-                "add_offset",
-                "_FillValue",
-                "missing_value",
-            ):
-                data[name].encoding.pop(
-                    packing, None
-                )  # packed as integers they would be rounded
-        else:
-            shaped = [v.dims for v in data.variables.values() if v.shape == array.shape]
-            dims = (
-                shaped[0] if shaped else tuple(f"{name}_{k}" for k in range(array.ndim))
-            )
-            data[name] = (dims, array)
-    data.to_netcdf(path, engine="h5netcdf")
-
-
-_Format = tuple[Callable[[Path], Arrays], Callable[[Path, Arrays, Path | None], None]]
-_FORMATS: dict[str, _Format] = {
-    ".npz": (_read_npz, _write_npz),
-    ".h5": (_read_hdf5, _write_hdf5),
-    ".hdf5": (_read_hdf5, _write_hdf5),
-    ".nc": (_read_netcdf, _write_netcdf),
-}
-
-
-def _format(path: Path) -> _Format:
-    known = ", ".join(_FORMATS)
+def _check_space(path: Path, arrays: Arrays, like: Path | None) -> None:
+    needed = sum(a.nbytes for a in arrays.values())
+    needed += 0 if like is None else like.stat().st_size
+    free = shutil.disk_usage(path.parent).free
+    if like is not None and like.suffix.lower() == ".npz":
+        return  # compressed members may need far less
     require(
-        path.suffix in _FORMATS, f"one of {known}", f"{path.name!r}", "convert the file"
+        0.5 * needed <= free,
+        f"about {needed / 1e6:.3g} MB of free space in {path.parent}",
+        f"{free / 1e6:.3g} MB",
+        "remove files there or choose another folder",
     )
-    return _FORMATS[path.suffix]
+
+
+def _format(path: Path) -> Any:
+    known = ", ".join(_FORMATS)
+    ending = path.suffix.lower()
+    require(
+        ending in _FORMATS,
+        f"one of {known}",
+        f"{path.name!r}",
+        "convert the file to one of these formats",
+    )
+    return _FORMATS[ending]
