@@ -1,9 +1,13 @@
-"""Tensor-product grids in one to three dimensions, and what an array on them integrates
-to.
+"""Tensor-product grids in one to three dimensions, and integrals of arrays on them.
 
 An array holds either *cell averages* (finite volumes: the sum over cells of volume
 times average is the integral, exactly) or *nodal values* (point values: an integral is
-a quadrature and has an error). Which of the two is a property of the grid.
+a quadrature and has an error). The grid says which of the two it is.
+
+Positions may be large compared with the spacing: metres in a national map projection,
+seconds since 1970. Rounded to float32 such positions coincide. All arithmetic on
+positions is therefore done here, on the gaps between points, which are differences of
+float64 input.
 """
 
 from typing import Literal, cast
@@ -14,7 +18,7 @@ import numpy as np
 
 from physcon._checks import concrete, is_traced, require
 from physcon._numerics.float64 import float64_primal
-from physcon._typing import Array, ArrayLike, Float
+from physcon._typing import Array, ArrayLike, Float, Scalar
 from physcon.quadrature import RULES, Rule
 
 Location = Literal["cells", "nodes"]
@@ -24,15 +28,20 @@ class Grid(eqx.Module):
     """A tensor-product grid; build it by `Grid.uniform`, `Grid.cells` or `Grid.nodes`.
 
     Attributes:
-        coordinates: per axis the cell centres or the nodes, ``(n,)``.
-        spacings: per axis a scalar if uniform; else the cell widths ``(n,)`` ("cells") or the gaps
-            between nodes ``(n - 1,)`` ("nodes"). Array leaves: a changed domain never recompiles.
+        coordinates: per axis the cell centres or the nodes, ``(n,)``, for evaluating
+            functions. Don't subtract them: use `gaps` and `offsets`.
+        spacings: per axis a scalar if uniform; else the cell widths ``(n,)`` ("cells")
+            or the gaps between nodes ``(n - 1,)`` ("nodes"). Array leaves: a changed
+            domain never recompiles.
         location: ``"cells"`` (cell averages) or ``"nodes"`` (point values).
+        origin: per axis the lower end of the domain as a float64 number in two parts,
+            ``(2,)``: the rounded position and the rest. None: from the coordinates.
     """
 
     coordinates: tuple[Float[Array, " _"], ...]
     spacings: tuple[Float[Array, "..."], ...]
     location: Location = eqx.field(static=True)
+    origin: tuple[Float[Array, " 2"], ...] | None = None
 
     @classmethod
     def uniform(
@@ -42,10 +51,9 @@ class Grid(eqx.Module):
         shape: int | tuple[int, ...],
         location: Location = "cells",
     ) -> "Grid":
-        """`shape` equal cells on the box [lower, upper], or nodes that include both
-        ends.
+        """`shape` equal cells on the box [lower, upper], or nodes including both ends.
 
-        A scalar bound is that of all axes.
+        A scalar bound applies to all axes.
 
         >>> Grid.uniform(0.0, 1.0, 4).coordinates[0].tolist()
         [0.125, 0.375, 0.625, 0.875]
@@ -55,7 +63,7 @@ class Grid(eqx.Module):
         sizes = np.atleast_1d(np.asarray(shape, dtype=int))
         _check_location(location)
         _check_sizes(tuple(sizes.tolist()), location)
-        coordinates, spacings = [], []
+        coordinates, spacings, origin = [], [], []
         for n, a, b in zip(
             sizes.tolist(),
             _per_axis(lower, sizes.size),
@@ -66,12 +74,12 @@ class Grid(eqx.Module):
                 require(bool(a < b), "lower < upper", f"[{a}, {b}]", "swap the bounds")
             intervals = n if location == "cells" else n - 1
             start, stop = (0.5, n - 0.5) if location == "cells" else (0.0, n - 1.0)
-            # NumPy's float64 until the one rounding at the end, where the bounds are
-            # not traced.
+            # In NumPy's float64 until the one rounding at the end, unless traced.
             fraction = np.linspace(start, stop, n) / intervals
             coordinates.append(jnp.asarray(a + (b - a) * fraction, dtype=float))
             spacings.append(jnp.asarray((b - a) / intervals, dtype=float))
-        return cls(tuple(coordinates), tuple(spacings), location)
+            origin.append(two_parts(a))
+        return cls(tuple(coordinates), tuple(spacings), location, tuple(origin))
 
     @classmethod
     def cells(cls, *faces: ArrayLike) -> "Grid":
@@ -85,7 +93,7 @@ class Grid(eqx.Module):
 
     @classmethod
     def _from_points(cls, points: tuple[ArrayLike, ...], location: Location) -> "Grid":
-        coordinates, spacings = [], []
+        coordinates, spacings, origin = [], [], []
         for p in points:
             require(
                 np.ndim(p) == 1,
@@ -93,12 +101,10 @@ class Grid(eqx.Module):
                 f"ndim {np.ndim(p)}",
                 "pass each axis",
             )
-            exact = concrete(p)  # differences of float64 input are taken in float64
-            if exact is None:
-                p = jnp.asarray(p)
-                mid, gaps = 0.5 * (p[1:] + p[:-1]), p[1:] - p[:-1]
-            else:
-                mid, gaps = 0.5 * (exact[1:] + exact[:-1]), np.diff(exact)
+            p = jnp.asarray(p) if is_traced(p) else np.asarray(p, np.float64)
+            mid = p[:-1] + 0.5 * (p[1:] - p[:-1])
+            gaps = p[1:] - p[:-1]
+            if not is_traced(gaps):
                 require(
                     bool(np.all(gaps > 0)),
                     "strictly increasing positions without NaN",
@@ -109,7 +115,8 @@ class Grid(eqx.Module):
                 jnp.asarray(mid if location == "cells" else p, dtype=float)
             )
             spacings.append(jnp.asarray(gaps, dtype=float))
-        grid = cls(tuple(coordinates), tuple(spacings), location)
+            origin.append(two_parts(p[0]))
+        grid = cls(tuple(coordinates), tuple(spacings), location, tuple(origin))
         _check_sizes(grid.shape, location)
         return grid
 
@@ -140,25 +147,68 @@ class Grid(eqx.Module):
 
     def faces(self, axis: int = 0) -> Float[Array, " _"]:
         """Face positions of an axis (of the control volumes, for nodes)."""
-        lower = self.coordinates[axis][0]
+        high, low = self.lower_end(axis)
+        inner = jnp.pad(_cumulative(self.widths(axis)), (1, 0))
+        return high + (low + inner)
+
+    def gaps(self, axis: int = 0) -> Float[Array, " _"]:
+        """Distances between neighbouring points (cell centres or nodes), ``(n - 1,)``.
+
+        >>> Grid.cells([0.0, 1.0, 3.0]).gaps().tolist()
+        [1.5]
+        """
         if self.location == "cells":
-            lower = lower - 0.5 * self.widths(axis)[0]
-        inner = jnp.cumsum(self.widths(axis))
-        return jnp.concatenate([lower[None], lower + inner])
+            widths = self.widths(axis)
+            return 0.5 * (widths[1:] + widths[:-1])
+        return jnp.broadcast_to(self.spacings[axis], (self.shape[axis] - 1,))
+
+    def offsets(self, axis: int = 0) -> Float[Array, " n"]:
+        """Distances of the points from the lower end of the domain.
+
+        Sums of the gaps: accurate at any distance of the domain from zero.
+
+        >>> Grid.uniform(4.5e6, 4.5e6 + 1.0, 4).offsets().tolist()
+        [0.125, 0.375, 0.625, 0.875]
+        """
+        return _cumulative(jnp.append(self.margin(axis), self.gaps(axis)))
+
+    def margin(self, axis: int = 0, end: int = 0) -> Scalar:
+        """Distance of the outermost point from its end of the domain (end 0 or -1)."""
+        if self.location == "nodes":
+            return jnp.zeros((), self.spacings[axis].dtype)
+        return 0.5 * self.widths(axis)[end]
+
+    def relative(self, positions: ArrayLike, axis: int = 0) -> Float[Array, "*s"]:
+        """Positions measured from the lower end of the domain.
+
+        Differences of float64 input (NumPy arrays, Python numbers) are exact to the
+        rounding of the result.
+
+        >>> Grid.uniform(4.5e6, 4.5e6 + 1.0, 4).relative(4.5e6 + 0.1).item()
+        0.10000000149011612
+        """
+        return _difference(two_parts(positions), self.lower_end(axis))
+
+    def lower_end(self, axis: int = 0) -> Float[Array, " 2"]:
+        """The lower end of the domain as a float64 number in two parts, see `origin`."""
+        if self.origin is None:
+            lower = self.coordinates[axis][0] - self.margin(axis)
+            return jnp.stack([lower, jnp.zeros_like(lower)])
+        return self.origin[axis]
 
     def mesh(self) -> tuple[Float[Array, "*x"], ...]:
-        """Coordinates as full arrays of the grid's shape, ``indexing="ij"``."""
+        """Coordinates as full arrays of the grid's shape, with ``indexing="ij"``."""
         return tuple(jnp.meshgrid(*self.coordinates, indexing="ij"))
 
     def weights(self, rule: Rule | None = None) -> Float[Array, "*x"]:
-        """Quadrature weights: what the array represents, times these, sums to the
-        integral.
+        """Quadrature weights: the sum of weights times values is the integral.
 
-        Shapes: the grid's shape; outer product over the axes.
+        Shapes: the grid's shape; the outer product over the axes.
 
         Args:
-            rule: cells: ``"midpoint"`` only, the cell volumes, exact. Nodes: ``"trapezoid"``
-                (default), ``"simpson"`` or ``"spline"``: see `physcon.quadrature`.
+            rule: for cells ``"midpoint"`` only, the cell volumes, which is exact; for
+                nodes ``"trapezoid"`` (default), ``"simpson"`` or ``"spline"``, see
+                `physcon.quadrature`.
         """
         if rule is None:
             rule = "midpoint" if self.location == "cells" else "trapezoid"
@@ -212,8 +262,33 @@ def _weighted_sum(u: Float[Array, "*c_x"], w: Float[Array, "*x"]) -> Float[Array
     )
 
 
+@float64_primal
+def _cumulative(gaps: Float[Array, " n"]) -> Float[Array, " n"]:
+    return jnp.cumsum(gaps)
+
+
+@float64_primal
+def _difference(a: Float[Array, "2 *s"], b: Float[Array, " 2"]) -> Float[Array, "*s"]:
+    return difference(a, b)
+
+
+def difference(a: Float[Array, "2 *s"], b: Float[Array, " 2"]) -> Float[Array, "*s"]:
+    """a - b of positions in two parts; call it in float64."""
+    return (a[0] - b[0]) + (a[1] - b[1])
+
+
+def two_parts(position: ArrayLike) -> Float[Array, "2 *s"]:
+    """A float64 position as the sum of two numbers of the default dtype."""
+    exact = concrete(position)
+    if exact is None:
+        position = jnp.asarray(position, dtype=float)
+        return jnp.stack([position, jnp.zeros_like(position)])
+    high = np.asarray(exact, jnp.zeros(()).dtype)
+    return jnp.asarray(np.stack([high, exact - high]), dtype=float)
+
+
 def _per_axis(bound: ArrayLike | tuple[ArrayLike, ...], axes: int) -> tuple:
-    """One bound per axis; a scalar is that of all axes."""
+    """One bound per axis; a scalar applies to all axes."""
     given = tuple(bound) if np.ndim(bound) else (bound,) * axes  # type: ignore[arg-type]
     require(
         len(given) == axes,

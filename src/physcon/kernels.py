@@ -3,19 +3,49 @@
 from collections.abc import Callable
 from typing import TypeAlias
 
+import jax
 import jax.numpy as jnp
 
+from physcon._numerics import safe
 from physcon._typing import Array, Float
 
-#: Correlation at a squared scaled distance, 1 at 0. The square, because it is smooth at
-#: 0.
+#: Correlation at a squared scaled distance, 1 at 0. The square is smooth at 0.
 Kernel: TypeAlias = Callable[[Float[Array, "*s"]], Float[Array, "*s"]]
 
 
-def _distance(squared: Float[Array, "*s"]) -> Float[Array, "*s"]:
-    """√squared with zero derivative at 0, where plain autodiff gives NaN."""
-    positive = squared > 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, squared, 1)), 0)
+# Matérn kernels as functions of q = r². As functions of r they have even power series up
+# to the order in which they are smooth, so their derivatives in q exist at zero; autodiff
+# through r = √q does not find them. With e(q) = exp(-r):
+#     d/dq (1 + r + q/3) e = -(1 + r) e / 6      d/dq (1 + r) e = -e / 2
+
+
+def _exponential(q: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    """exp(-r): a kink at zero, where the derivative is taken as zero."""
+    return jnp.exp(-safe.sqrt(q))
+
+
+@jax.custom_jvp
+def _once_smooth(q: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    """(1 + r) exp(-r)."""
+    r = safe.sqrt(q)
+    return (1 + r) * jnp.exp(-r)
+
+
+@_once_smooth.defjvp
+def _(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+    return _once_smooth(*primals), -_exponential(*primals) / 2 * tangents[0]
+
+
+@jax.custom_jvp
+def _twice_smooth(q: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    """(1 + r + q/3) exp(-r)."""
+    r = safe.sqrt(q)
+    return (1 + r + q / 3) * jnp.exp(-r)
+
+
+@_twice_smooth.defjvp
+def _(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+    return _twice_smooth(*primals), -_once_smooth(*primals) / 6 * tangents[0]
 
 
 def matern12(squared: Float[Array, "*s"]) -> Float[Array, "*s"]:
@@ -26,7 +56,7 @@ def matern12(squared: Float[Array, "*s"]) -> Float[Array, "*s"]:
     >>> matern12(jnp.zeros(())).item()
     1.0
     """
-    return jnp.exp(-_distance(squared))
+    return _exponential(squared)
 
 
 def matern32(squared: Float[Array, "*s"]) -> Float[Array, "*s"]:
@@ -34,8 +64,7 @@ def matern32(squared: Float[Array, "*s"]) -> Float[Array, "*s"]:
 
     Source: Rasmussen and Williams (2006), eq. 4.17.
     """
-    r = _distance(3 * squared)
-    return (1 + r) * jnp.exp(-r)
+    return _once_smooth(3 * squared)
 
 
 def matern52(squared: Float[Array, "*s"]) -> Float[Array, "*s"]:
@@ -43,13 +72,13 @@ def matern52(squared: Float[Array, "*s"]) -> Float[Array, "*s"]:
 
     Source: Rasmussen and Williams (2006), eq. 4.17.
     """
-    r = _distance(5 * squared)
-    return (1 + r + 5 * squared / 3) * jnp.exp(-r)
+    return _twice_smooth(5 * squared)
 
 
 def squared_exponential(squared: Float[Array, "*s"]) -> Float[Array, "*s"]:
-    """exp(-r² / 2): analytic paths; its matrices are singular to rounding. Prefer a
-    Matérn.
+    """exp(-r² / 2): analytic paths.
+
+    Its matrices are singular to rounding: prefer a Matérn kernel.
 
     Source: Rasmussen and Williams (2006), eq. 4.9.
     """
@@ -63,9 +92,9 @@ def covariance(
     std: Float[Array, ""],
     length: Float[Array, "*dim"],
 ) -> Float[Array, "n m"]:
-    """std² k(|x_i - y_j|² / length²), one length or one per coordinate.
+    """std² k(|x_i - y_j|² / length²), with one length or one per coordinate.
 
-    Differences are taken before the squares: no cancellation for close points.
+    Differences are taken before the squares, so close points lose no digits.
     """
     gaps = x[:, None, :] - y[None, :, :]
     gaps = gaps / jnp.broadcast_to(length, gaps.shape)

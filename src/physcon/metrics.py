@@ -1,11 +1,15 @@
-"""Scores of probabilistic predictions, and what they miss of the physics.
+"""Scores of probabilistic predictions, and their errors in conserved quantities.
 
-Predictions are means and standard deviations (> 0) per point, or samples; scores are
-means over all points of one prediction, so `jax.vmap` gives one score per function. The
-proper scores are smooth in mean and std, hence also losses.
+Predictions are means and standard deviations per point, or samples. Scores are means
+over all points of one prediction, so `jax.vmap` gives one score for each function. The
+proper scores are smooth in mean and std, so they can be used as losses.
+
+A standard deviation of zero says that a value is certain, as after conditioning on a
+boundary value. The value is met if it equals the truth to rounding. All scores are
+defined there, as limits or as stated.
 """
 
-from math import pi, sqrt
+from math import log, pi, sqrt
 
 import equinox as eqx
 import jax
@@ -13,12 +17,13 @@ import jax.numpy as jnp
 from jax.scipy.special import erfinv, ndtr
 
 from physcon._checks import require, require_shape
+from physcon._numerics import safe
 from physcon._numerics.float64 import float64_primal
 from physcon._typing import Array, ArrayLike, Bool, Float, Scalar
 
 
 def mean_squared_error(mean: Float[Array, "*x"], truth: Float[Array, "*x"]) -> Scalar:
-    """Mean over points of (mean - truth)²."""
+    """Mean over points of (mean - truth)², in the square of the field's unit."""
     require_shape(truth, mean.shape, "truth")
     return jnp.mean((mean - truth) ** 2)
 
@@ -26,49 +31,62 @@ def mean_squared_error(mean: Float[Array, "*x"], truth: Float[Array, "*x"]) -> S
 def relative_l2(mean: Float[Array, "*x"], truth: Float[Array, "*x"]) -> Scalar:
     """‖mean - truth‖ / ‖truth‖ over all points."""
     require_shape(truth, mean.shape, "truth")
-    return jnp.linalg.norm(mean - truth) / jnp.linalg.norm(truth)
+    return _norm(mean - truth) / _norm(truth)
 
 
 def gaussian_log_likelihood(
     mean: Float[Array, "*x"], std: Float[Array, "*x"], truth: Float[Array, "*x"]
 ) -> Scalar:
-    """Mean over points of ln N(truth; mean, std²): marginal, correlations are not
-    scored.
+    """Mean over points of ln N(truth; mean, std²).
+
+    The likelihood is marginal: correlations are not scored. A certain point has
+    probability one: it adds 0 if it is met, and -inf if it is missed.
 
     Source: the LL of Hansen et al. (2023), tables of results.
     """
     z = standardized(mean, std, truth)
-    return jnp.mean(-0.5 * z**2 - jnp.log(std) - 0.5 * jnp.log(2 * pi))
+    certain = std == 0
+    log_scale = jnp.where(certain, 0, safe.log(std) + 0.5 * log(2 * pi))
+    log_scale = jnp.where(std >= 0, log_scale, jnp.nan)
+    return jnp.mean(-0.5 * z**2 - log_scale)
 
 
 def gaussian_crps(
     mean: Float[Array, "*x"], std: Float[Array, "*x"], truth: Float[Array, "*x"]
 ) -> Scalar:
-    """Continuous ranked probability score of N(mean, std²), mean over points; less is
-    better.
+    """Continuous ranked probability score of N(mean, std²), mean over points.
 
-    σ (z (2 Φ(z) - 1) + 2 φ(z) - 1/√π), z = (truth - mean) / σ, in the units of the
-    truth.
+    Less is better. In the units of the truth, with e = truth - mean and z = e / σ:
+
+        e (2 Φ(z) - 1) + σ (2 φ(z) - 1/√π),
+
+    which is |e| for a certain point.
 
     Source: Gneiting and Raftery, J. Am. Stat. Assoc. 102 (2007) 359, sec. 4.2.
     """
-    z = standardized(mean, std, truth)
+    require_shape(std, mean.shape, "std")
+    require_shape(truth, mean.shape, "truth")
+    error = truth - mean
+    # Beyond 40 standard deviations Φ is 0 or 1 to rounding of float64.
+    far = jnp.abs(error) >= 40 * std
+    z = jnp.where(far, 40 * jnp.sign(error), error / jnp.where(far, 1, std))
     density = jnp.exp(-0.5 * z**2) / sqrt(2 * pi)
-    return jnp.mean(std * (z * (2 * ndtr(z) - 1) + 2 * density - 1 / sqrt(pi)))
+    score = error * (2 * ndtr(z) - 1) + std * (2 * density - 1 / sqrt(pi))
+    return jnp.mean(jnp.where(std >= 0, score, jnp.nan))
 
 
 def energy_score(
     samples: Float[Array, "s *x"], truth: Float[Array, "*x"], fair: bool = True
 ) -> Scalar:
-    """E|X - truth| - E|X - X'| / 2 with the Euclidean norm of whole fields; less is
-    better.
+    """E|X - truth| - E|X - X'| / 2 with the Euclidean norm of whole fields.
 
-    Shapes: s samples of a field. Memory is that of the samples: pairs are visited row
-        by row.
+    Less is better. Shapes: s samples of a field. Pairs are visited row by row, so no
+    array larger than the samples is formed.
 
     Args:
-        fair: average over the s (s - 1) pairs of different samples, unbiased in s; else over all s²
-            pairs, the score of the empirical distribution itself.
+        fair: average over the s (s - 1) pairs of different samples, which is unbiased
+            in s; otherwise over all s² pairs, which gives the score of the empirical
+            distribution itself.
 
     Raises: ValueError for fewer than two samples.
 
@@ -89,7 +107,10 @@ def interval_coverage(
     truth: Float[Array, "*x"],
     level: float = 0.95,
 ) -> Scalar:
-    """Share of points whose truth lies in the central interval of the given level."""
+    """Share of points whose truth lies in the central interval of the given level.
+
+    A certain point is covered if it is met.
+    """
     z = standardized(mean, std, truth)
     return jnp.mean((jnp.abs(z) <= _quantile(level)).astype(z.dtype))
 
@@ -102,8 +123,10 @@ def interval_width(std: Float[Array, "*x"], level: float = 0.95) -> Scalar:
 def probability_integral_transform(
     mean: Float[Array, "*x"], std: Float[Array, "*x"], truth: Float[Array, "*x"]
 ) -> Float[Array, "*x"]:
-    """Φ((truth - mean) / std) per point: uniform on [0, 1] if the prediction is
-    calibrated.
+    """Φ((truth - mean) / std) per point.
+
+    Uniform on [0, 1] if the prediction is calibrated. A certain point that is met has
+    the value 1/2.
     """
     return ndtr(standardized(mean, std, truth))
 
@@ -111,9 +134,9 @@ def probability_integral_transform(
 def conservation_error(
     mean: Float[Array, "*x"], weights: Float[Array, "*x"], mass: ArrayLike
 ) -> Scalar:
-    """Σ weights · mean - mass, summed in float64: what a mass row misses.
+    """Σ weights · mean - mass, summed in float64: the error in a conserved total.
 
-    Shapes: one time; weights as given by `Grid.weights`.
+    Shapes: one time; weights as returned by `Grid.weights`.
     """
     require_shape(weights, mean.shape, "weights")
     return _excess(mean, weights.astype(mean.dtype), jnp.asarray(mass, mean.dtype))
@@ -123,8 +146,8 @@ class ShockPosition(eqx.Module):
     """Where a profile first falls to a threshold.
 
     Attributes:
-        position: that coordinate; the last coordinate where there is none.
-        found: whether there is one.
+        position: the coordinate; the last coordinate if there is no crossing.
+        found: whether there is a crossing.
     """
 
     position: Float[Array, "..."]
@@ -142,8 +165,9 @@ def shock_position(
     Shapes: one profile, x increasing; batch over samples with `jax.vmap`.
 
     Args:
-        interpolate: the crossing of the straight line from the point before, which is within the
-            interval and differentiable in u; else the coordinate itself, as published.
+        interpolate: True: the crossing of the straight line from the previous point,
+            which lies within the interval and is differentiable in u. False: the
+            coordinate of the point itself, as published.
 
     Source: the downstream task of Hansen et al. (2023). Their code multiplies the index
     by a spacing of 1/n on n points, and takes index 0 where no point is below.
@@ -165,8 +189,7 @@ def shock_position(
 def shock_position_error(
     shocks: ShockPosition, truth: ArrayLike
 ) -> tuple[Scalar, Scalar]:
-    """Mean distance of the found positions from the true one, and the share that was
-    found.
+    """Mean distance of the found positions from the true one, and the share found.
 
     Shapes: shocks of a batch of samples ``(s,)``, one true position. The distance is
     infinite where no sample has a shock.
@@ -182,10 +205,19 @@ def shock_position_error(
 def standardized(
     mean: Float[Array, "*x"], std: Float[Array, "*x"], truth: Float[Array, "*x"]
 ) -> Float[Array, "*x"]:
-    """(truth - mean) / std per point; the three shapes must agree."""
+    """(truth - mean) / std per point; the three shapes must agree.
+
+    At certain points 0 if the truth is met to rounding, and otherwise ±infinity.
+    """
     require_shape(std, mean.shape, "std")
     require_shape(truth, mean.shape, "truth")
-    return (truth - mean) / std
+    error = truth - mean
+    rounding = 4 * float(jnp.finfo(error.dtype).eps)
+    met = jnp.abs(error) <= rounding * jnp.maximum(jnp.abs(truth), jnp.abs(mean))
+    at_certain = jnp.where(met, 0, jnp.where(error > 0, jnp.inf, -jnp.inf))
+    at_certain = jnp.where(jnp.isnan(error), jnp.nan, at_certain)
+    certain = std == 0
+    return jnp.where(certain, at_certain, error / jnp.where(certain, 1, std))
 
 
 def _quantile(level: float) -> Scalar:
@@ -197,9 +229,13 @@ def _distances(
     rows: Float[Array, "s n"], point: Float[Array, " n"]
 ) -> Float[Array, " s"]:
     """Euclidean distances, with the derivative 0 where two points coincide."""
-    squared = jnp.sum((rows - point[None]) ** 2, axis=1)
-    apart = squared > 0
-    return jnp.where(apart, jnp.sqrt(jnp.where(apart, squared, 1.0)), 0.0)
+    return jax.vmap(_norm)(rows - point[None])
+
+
+def _norm(x: Float[Array, "*x"]) -> Scalar:
+    """Euclidean norm whose squares neither over- nor underflow."""
+    unit = safe.power_of_two(jnp.max(jnp.abs(x), initial=0))
+    return unit * safe.sqrt(jnp.sum((x / unit) ** 2))
 
 
 @float64_primal

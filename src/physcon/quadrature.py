@@ -1,20 +1,35 @@
-"""One-dimensional quadrature rules on given points, as weights that sum nodal values.
+"""One-dimensional quadrature rules on given points, as weights of nodal values.
 
-All are linear in the values and depend on the gaps only, so each is one row of a
+All rules are linear in the values and depend on the gaps only, so each is one row of a
 conservation law. Order of the error for smooth integrands: trapezoid 2, Simpson 4 on
 equal gaps (3 on unequal ones), spline 4.
 """
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Literal
 
 import jax
 import jax.numpy as jnp
 
 from physcon._checks import require
+from physcon._numerics.safe import power_of_two
 from physcon._typing import Array, Float
 
 Rule = Literal["midpoint", "trapezoid", "simpson", "spline"]
+
+
+def _in_units_of_the_largest_gap(
+    rule: Callable[[Array], Array],
+) -> Callable[[Array], Array]:
+    """Weights have the unit of a length: no power of a gap over- or underflows."""
+
+    @wraps(rule)
+    def scaled(gaps: Float[Array, " g"]) -> Float[Array, " g+1"]:
+        unit = power_of_two(jnp.max(gaps, initial=0))
+        return unit * rule(gaps / unit)
+
+    return scaled
 
 
 def midpoint(gaps: Float[Array, " n"]) -> Float[Array, " n"]:
@@ -27,12 +42,15 @@ def trapezoid(gaps: Float[Array, " g"]) -> Float[Array, " g+1"]:
     return 0.5 * (jnp.pad(gaps, (1, 0)) + jnp.pad(gaps, (0, 1)))
 
 
+@_in_units_of_the_largest_gap
 def simpson(gaps: Float[Array, " g"]) -> Float[Array, " g+1"]:
-    """Composite Simpson rule for unequal gaps; an odd last interval takes a parabola's
-    share.
+    """Composite Simpson rule for unequal gaps.
 
-    Source: the parabola through three points of gaps h0, h1, integrated over both of
-    them, and over the last one only (Cartwright, J. Math. Sci. Math. Educ. 12 (2017),
+    If the number of intervals is odd, the last one takes the integral of the parabola
+    through the last three points.
+
+    Source: the parabola through three points with gaps h0 and h1, integrated over both
+    gaps, and over the second one only (Cartwright, J. Math. Sci. Math. Educ. 12 (2017),
     eqs. 3 and 8).
     """
     intervals = gaps.shape[0]
@@ -62,6 +80,7 @@ def simpson(gaps: Float[Array, " g"]) -> Float[Array, " g+1"]:
     return weights
 
 
+@_in_units_of_the_largest_gap
 def spline(gaps: Float[Array, " g"]) -> Float[Array, " g+1"]:
     """Integral of the not-a-knot cubic spline through the nodal values.
 

@@ -205,3 +205,60 @@ def test_shapes_that_would_broadcast_are_refused(monkeypatch):
         metrics.interval_width(jnp.ones(3), 95)
     with pytest.raises(ValueError, match="expected 2 or more samples, got 1"):
         metrics.energy_score(jnp.zeros((1, 4)), jnp.zeros(4))
+
+
+CERTAIN = jnp.array([1.0, 2.0, 0.5]), jnp.array([0.0, 0.0, 0.1])
+SCORES = {
+    "log likelihood": metrics.gaussian_log_likelihood,
+    "crps": metrics.gaussian_crps,
+}
+
+
+def test_scores_of_certain_points_that_are_met():
+    """A boundary value met exactly: no error, probability one, covered."""
+    mean, std = CERTAIN
+    truth = jnp.array([1.0, 2.0 + 4e-7, 0.6])  # the second to rounding
+    alone = (mean[2:], std[2:], truth[2:])
+    assert float(metrics.interval_coverage(mean, std, truth)) == 1.0
+    pit = metrics.probability_integral_transform(mean, std, truth)
+    np.testing.assert_allclose(pit[:2], 0.5)
+    for score in SCORES.values():
+        found, expected = score(mean, std, truth), score(*alone) / 3
+        np.testing.assert_allclose(found, expected, rtol=1e-4)
+        gradients = jax.grad(score, (0, 1, 2))(mean, std, truth)
+        assert all(np.all(np.isfinite(g)) for g in gradients)
+
+
+def test_scores_of_certain_points_that_are_missed():
+    mean, std, truth = jnp.array([1.0, 2.0]), jnp.zeros(2), jnp.array([1.5, 1.0])
+    assert float(metrics.gaussian_crps(mean, std, truth)) == 0.75
+    assert float(metrics.interval_coverage(mean, std, truth)) == 0.0
+    assert float(metrics.gaussian_log_likelihood(mean, std, truth)) == -np.inf
+    pit = metrics.probability_integral_transform(mean, std, truth)
+    assert pit.tolist() == [1.0, 0.0]
+    assert np.isnan(metrics.gaussian_crps(mean, -jnp.ones(2), truth))
+    assert np.isnan(metrics.gaussian_log_likelihood(mean, -jnp.ones(2), truth))
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_scores_do_not_depend_on_the_units(rng, scale):
+    mean, truth, std = (jnp.asarray(rng.uniform(0.5, 1.5, 8)) for _ in range(3))
+    samples = jnp.asarray(rng.normal(size=(5, 8)))
+
+    def scores(s):
+        prediction = s * mean, s * std, s * truth
+        return jnp.stack(
+            [
+                metrics.relative_l2(s * mean, s * truth),
+                metrics.gaussian_crps(*prediction) / s,
+                metrics.gaussian_log_likelihood(*prediction) + jnp.log(s),
+                metrics.interval_coverage(*prediction),
+                metrics.energy_score(s * samples, s * truth) / s,
+            ]
+        )
+
+    one = jnp.float32(1.0)
+    np.testing.assert_allclose(scores(scale * one), scores(one), rtol=3e-5)
+    slope = jax.grad(lambda u: metrics.relative_l2(scale * u, scale * truth))(mean)
+    expected = jax.grad(lambda u: metrics.relative_l2(u, truth))(mean)
+    np.testing.assert_allclose(slope, expected, rtol=1e-5)

@@ -1,4 +1,4 @@
-"""Rows that see the field at places: boundary conditions and sensors."""
+"""Rows for values at given places: boundary conditions and sensors."""
 
 import math
 
@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import concrete, require
-from physcon._numerics.float64 import floating
+from physcon._numerics.float64 import float64_primal, floating
 from physcon._typing import Array, ArrayLike, Float, Scalar
 from physcon.boundary import (
     Boundary,
@@ -18,7 +18,7 @@ from physcon.boundary import (
     Robin,
 )
 from physcon.conditioning.constraint import LinearConstraint
-from physcon.grid import Grid
+from physcon.grid import Grid, difference, two_parts
 from physcon.linear_map import Rows
 
 
@@ -31,20 +31,20 @@ def boundary_values(
 ) -> LinearConstraint:
     """The field obeys its boundary conditions: one row per boundary point and side.
 
-    Value and derivative at the side are those of the polynomial through the `order` + 1
-    nearest points, so derivatives have an error of that order; a Dirichlet value on
-    nodes is the node itself, on cells it is extrapolated to the face (cell averages
-    count as values at the centres, which is right up to order 2). A side under
+    The value and the derivative at a side are taken from the polynomial through the
+    `order` + 1 nearest points, so derivatives have an error of that order. A Dirichlet
+    value on nodes is the node itself; on cells it is extrapolated to the face (cell
+    averages count as values at the centres, which is right up to order 2). A side under
     `Outflow` is free. A periodic axis has equal values at its two ends. A corner node
-    gets the rows of both axes: equal ones are merged by `condition`, contradicting ones
-    refused.
+    gets the rows of both axes: `condition` merges equal rows and refuses contradicting
+    ones.
 
-    Shapes: scalar fields of the grid's shape; values broadcast to the side. Dense rows:
-    n numbers for each boundary point.
+    Shapes: scalar fields of the grid's shape; values broadcast to the side. The rows
+    are dense: n numbers for each boundary point.
 
     Raises:
-        ValueError: Flux or Reflective (no row on values), Outflow on all sides, functions of time,
-            too few points, other number of axes.
+        ValueError: Flux or Reflective (which say nothing about values), Outflow on all
+            sides, functions of time, too few points, or another number of axes.
 
     >>> grid = Grid.uniform(0.0, 1.0, 3, location="nodes")
     >>> law = boundary_values(grid, Boundary((Dirichlet(1.0), Neumann(0.0))))
@@ -110,29 +110,31 @@ def _row(condition: Condition, value: Array, slope: Array) -> tuple[Array, Array
             )
             return a * value + b * slope, jnp.asarray(condition.value)
     raise ValueError(
-        f"expected Dirichlet, Neumann, Robin, Periodic or Outflow (free), got "
-        f"{type(condition).__name__}; a flux is a row of `balance`, Reflective is for ghost cells"
+        "expected Dirichlet, Neumann, Robin, Periodic or Outflow (free), got "
+        f"{type(condition).__name__}; use `balance` for a flux, and Neumann(0) for "
+        "Reflective, which is for ghost cells"
     )
 
 
 def _side(grid: Grid, axis: int, end: int, order: int) -> tuple[Array, Array]:
-    """Weights along the axis of the value and of the derivative at a side (end 0 or
-    -1).
+    """Weights of the value and of the derivative at a side (end 0 or -1).
+
+    Positions are distances from the side, which are sums of a few gaps.
     """
-    x = grid.coordinates[axis]
-    require(
-        1 <= order < x.size,
-        f"1 <= order < {x.size}, the points",
-        order,
-        "lower the order",
+    n = grid.shape[axis]
+    require(1 <= order < n, f"1 <= order < {n}, the points", order, "lower the order")
+    gaps = grid.gaps(axis)
+    gaps = gaps[:order] if end == 0 else gaps[n - 1 - order :][::-1]
+    distance = jnp.cumsum(jnp.append(grid.margin(axis, end), gaps))
+    here = jnp.zeros_like(distance[0])
+    value, slope = jax.jvp(
+        lambda p: _lagrange(distance, p), (here,), (jnp.ones_like(here),)
     )
-    place = grid.faces(axis)[end] if grid.location == "cells" else x[end]
-    nearest = slice(0, order + 1) if end == 0 else slice(x.size - order - 1, x.size)
-    found = jax.jvp(
-        lambda p: _lagrange(x[nearest], p), (place,), (jnp.ones_like(place),)
-    )
-    value, slope = (jnp.zeros_like(x).at[nearest].set(w) for w in found)
-    return value, slope
+    points = jnp.arange(order + 1)
+    zero = jnp.zeros(n, distance.dtype)
+    if end == 0:
+        return zero.at[points].set(value), zero.at[points].set(slope)
+    return zero.at[n - 1 - points].set(value), zero.at[n - 1 - points].set(-slope)
 
 
 def _lagrange(positions: Float[Array, " q"], x: Scalar) -> Float[Array, " q"]:
@@ -146,7 +148,7 @@ def _lagrange(positions: Float[Array, " q"], x: Scalar) -> Float[Array, " q"]:
 def _along_face(
     line: Float[Array, " n"], axis: int, face: tuple[int, ...]
 ) -> Float[Array, "m *x"]:
-    """The line's weights at each point of the face, one row each."""
+    """The weights of one line at each point of the face, one row for each point."""
     basis = jnp.eye(math.prod(face), dtype=line.dtype).reshape(-1, *face)
     shape = [1] * (len(face) + 2)
     shape[axis + 1] = line.size
@@ -161,60 +163,66 @@ def sensors(
     *,
     width: ArrayLike | None = None,
 ) -> LinearConstraint:
-    """What k sensors read: the field at their positions, or its average over a box
-    around each.
+    """Readings of k sensors: the field at a position, or its average over a box.
 
     A point reading is the multilinear interpolant between nodes or cell centres
-    (constant beyond the last centre); a box average integrates what the array
+    (constant beyond the last centre). A box average integrates what the array
     represents, exactly: the multilinear interpolant for nodes, the piecewise constant
-    one for cell averages.
+    function for cell averages.
 
     Shapes: positions ``(k, d)`` for d axes, or ``(k)`` for one; values ``(k)``;
-    noise_std scalar or ``(k)``; width scalar or ``(d)``. Dense rows: n numbers for each
-    sensor. Differentiable in positions, almost everywhere.
+    noise_std scalar or ``(k)``; width scalar or ``(d)``. The rows are dense: n numbers
+    for each sensor. They are differentiable in the positions almost everywhere.
+
+    Positions far from zero (map coordinates in metres) should come as NumPy float64:
+    they are subtracted from the grid's positions before they are rounded.
 
     Raises:
-        ValueError: positions (boxes) outside of the domain; where they are traced, the rows are
-            NaN, which `condition` reports.
+        ValueError: positions or boxes outside of the domain. Where positions are
+            traced, the rows are NaN instead, which `condition` reports.
 
     >>> grid = Grid.uniform(0.0, 1.0, 3, location="nodes")
     >>> sensors(grid, jnp.array([[0.25]]), jnp.array([7.0])).operator.rows().tolist()
     [[0.5, 0.5, 0.0]]
     """
-    positions = floating(positions)
-    positions = positions[:, None] if positions.ndim == 1 == grid.ndim else positions
+    exact = concrete(positions)
+    at = floating(positions) if exact is None else exact
+    at = at[:, None] if at.ndim == 1 == grid.ndim else at
     values = floating(values)
     require(
-        positions.ndim == 2 and positions.shape[1] == grid.ndim,
+        at.ndim == 2 and at.shape[1] == grid.ndim,
         f"positions of shape (k, {grid.ndim})",
-        positions.shape,
-        "one row per sensor, one column per axis",
+        at.shape,
+        "pass one row per sensor and one column per axis",
     )
     half = 0.5 * jnp.broadcast_to(
-        jnp.asarray(0.0 if width is None else width), (grid.ndim,)
+        jnp.asarray(0.0 if width is None else width), grid.ndim
     )
-    rows = jnp.ones((positions.shape[0],) + (1,) * grid.ndim)
+    rows = jnp.ones((at.shape[0],) + (1,) * grid.ndim)
     for axis in range(grid.ndim):
-        faces = grid.faces(axis)
-        low, high = positions[:, axis] - half[axis], positions[:, axis] + half[axis]
-        slack = 1e-6 * (faces[-1] - faces[0])
-        inside = (low >= faces[0] - slack) & (high <= faces[-1] + slack)
+        place = grid.relative(at[:, axis], axis)
+        length = jnp.sum(grid.widths(axis))
+        slack = 1e-6 * length
+        inside = (place - half[axis] >= -slack) & (place + half[axis] <= length + slack)
         known = concrete(inside)
+        faces = grid.faces(axis)
         require(
             known is None or bool(known.all()),
             f"positions (boxes) within [{faces[0]}, {faces[-1]}] on axis {axis}",
-            positions[:, axis],
+            at[:, axis],
             "drop the sensors outside, or extend the grid",
         )
-        if width is None:
-            line = _hats(grid.coordinates[axis], positions[:, axis])
-        else:
-            box = (high - low)[:, None]
-            line = (_primitive(grid, axis, high) - _primitive(grid, axis, low)) / box
-        line = jnp.where(inside[:, None], line, jnp.nan)
-        rows = rows * line.reshape(
-            (-1,) + (1,) * axis + (grid.shape[axis],) + (1,) * (grid.ndim - axis - 1)
+        line = _line(
+            two_parts(at[:, axis]),
+            grid.lower_end(axis),
+            grid.margin(axis),
+            grid.gaps(axis),
+            grid.widths(axis) if grid.location == "cells" else None,
+            None if width is None else half[axis],
         )
+        line = jnp.where(inside[:, None], line, jnp.nan)
+        others = (1,) * (grid.ndim - axis - 1)
+        rows = rows * line.reshape(-1, *(1,) * axis, grid.shape[axis], *others)
     noise = (
         None
         if noise_std is None
@@ -223,23 +231,59 @@ def sensors(
     return LinearConstraint(Rows(rows), values, noise)
 
 
-def _hats(x: Float[Array, " n"], p: Float[Array, " k"]) -> Float[Array, "k n"]:
-    """Piecewise linear interpolation weights."""
-    return jax.vmap(lambda unit: jnp.interp(p, x, unit), out_axes=1)(
-        jnp.eye(x.size, dtype=x.dtype)
-    )
+@float64_primal
+def _line(
+    position: Float[Array, "2 k"],
+    lower_end: Float[Array, " 2"],
+    margin: Scalar,
+    gaps: Float[Array, " g"],
+    widths: Float[Array, " n"] | None,
+    half: Scalar | None,
+) -> Float[Array, "k n"]:
+    """Weights along one axis of point readings, or of averages over boxes.
 
-
-def _primitive(grid: Grid, axis: int, p: Float[Array, " k"]) -> Float[Array, "k n"]:
-    """Integral from the lower end to p of each point's share in what the array
-    represents.
+    Args:
+        margin: distance of the first point from the lower end of the domain.
+        widths: of cells; None for nodes.
+        half: half of the width of a box; None for point readings.
     """
-    if grid.location == "cells":
-        return jnp.clip(
-            p[:, None] - grid.faces(axis)[None, :-1], 0, grid.widths(axis)[None]
-        )
-    x = grid.coordinates[axis]
-    gaps = (x[1:] - x[:-1])[None]
-    s = jnp.clip(p[:, None] - x[None, :-1], 0, gaps)
-    right = s**2 / (2 * gaps)
+    p = difference(position, lower_end)
+    if half is None:
+        return _hats(p, margin, gaps)
+    primitive = (
+        (lambda p: _primitive_of_nodes(p, gaps))
+        if widths is None
+        else (lambda p: _primitive_of_cells(p, widths))
+    )
+    return (primitive(p + half) - primitive(p - half)) / (2 * half)
+
+
+def _hats(
+    p: Float[Array, " k"], margin: Scalar, gaps: Float[Array, " g"]
+) -> Float[Array, "k n"]:
+    """Piecewise linear interpolation weights, constant beyond the outermost points."""
+    left = margin + _starts(gaps)
+    share = jnp.clip((p[:, None] - left[None]) / gaps[None], 0, 1)
+    from_left = jnp.pad(share, ((0, 0), (1, 0)), constant_values=1)
+    return from_left - jnp.pad(share, ((0, 0), (0, 1)))
+
+
+def _primitive_of_cells(
+    p: Float[Array, " k"], widths: Float[Array, " n"]
+) -> Float[Array, "k n"]:
+    """Integral from the lower end to p of each cell's indicator function."""
+    return jnp.clip(p[:, None] - _starts(widths)[None], 0, widths[None])
+
+
+def _primitive_of_nodes(
+    p: Float[Array, " k"], gaps: Float[Array, " g"]
+) -> Float[Array, "k g+1"]:
+    """Integral from the lower end to p of each node's hat function."""
+    s = jnp.clip(p[:, None] - _starts(gaps)[None], 0, gaps[None])
+    right = s * (s / (2 * gaps[None]))
     return jnp.pad(s - right, ((0, 0), (0, 1))) + jnp.pad(right, ((0, 0), (1, 0)))
+
+
+def _starts(gaps: Float[Array, " g"]) -> Float[Array, " g"]:
+    """Where each interval starts, measured from the first one."""
+    return jnp.cumsum(gaps) - gaps

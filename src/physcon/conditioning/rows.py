@@ -100,11 +100,11 @@ def second_difference(
             domain.ndim,
             "vmap over the other axes",
         )
-        x = domain.coordinates[0]
+        gaps = domain.gaps()
         operator = (
-            three_point(_second_derivative(x))
-            if x.size >= 3
-            else unit_difference(x.size)
+            three_point(_second_derivative(gaps))
+            if gaps.size >= 2
+            else unit_difference(gaps.size + 1)
         )
     else:
         operator = unit_difference(domain)
@@ -132,8 +132,9 @@ def three_point(coefficients: Float[Array, "3 r"]) -> Stencil:
     return Stencil(coefficients, ((0,), (1,), (2,)), (coefficients.shape[1] + 2,))
 
 
-def _second_derivative(x: Float[Array, " n"]) -> Float[Array, "3 n-2"]:
+def _second_derivative(gaps: Float[Array, " g"]) -> Float[Array, "3 g-1"]:
     """Twice the divided difference: exact for quadratics."""
-    left, right = x[1:-1] - x[:-2], x[2:] - x[1:-1]
+    left = gaps[:-1]
+    right = gaps[1:]
     both = left + right
-    return jnp.stack([2 / (left * both), -2 / (left * right), 2 / (right * both)])
+    return jnp.stack([2 / left / both, -2 / left / right, 2 / right / both])
