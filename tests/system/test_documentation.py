@@ -23,9 +23,8 @@ PAGES = {
 NEEDS = {"docs/coming_from/pytorch.md": "torch"}
 #: Pages that are being rewritten.
 LATER = {
-    f"docs/{page}.md"
-    for page in ("finite_volumes", "operators", "serving", "inverse", "scaling")
-} | {"docs/coming_from/numpy.md"}
+    f"docs/{page}.md" for page in ("finite_volumes", "operators", "serving", "scaling")
+}
 
 
 @pytest.mark.parametrize("page", [page for page, blocks in PAGES.items() if blocks])
