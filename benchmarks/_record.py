@@ -1,6 +1,4 @@
-"""What all benchmarks share: interleaved timing, and a JSON file that says where it
-ran.
-"""
+"""What all benchmarks share: interleaved timing, and a JSON file with its environment."""
 
 import datetime
 import json
@@ -16,16 +14,19 @@ from typing import Any
 
 import jax
 
+import _history
+
+RESULTS = Path(__file__).parent / "results"
+
 
 def interleaved(
     fns: dict[str, Callable[[], Any]], repeats: int = 5, seconds: float = 5.0
 ) -> dict[str, dict[str, float]]:
-    """Seconds of each function: the first call (which compiles) and the median of the
-    others.
+    """Seconds of each function: the first call, which compiles, and the median call.
 
-    Every round calls all functions one after another, so that a noisy machine is noisy
-    for all: ratios of the medians can be trusted where the times cannot. The rounds
-    after the first end early, but not before the third, once they have taken `seconds`
+    Every round calls all functions one after another, so that other load on the machine
+    affects all of them. Ratios of the medians are therefore reliable where the times are
+    not. The rounds end early, but not before the third, once they have taken `seconds`
     for each function.
     """
     times: dict[str, list[float]] = {name: [] for name in fns}
@@ -69,14 +70,22 @@ def environment() -> dict[str, Any]:
 
 
 def record(name: str, results: Any, path: str | os.PathLike) -> None:
-    """Write ``{"benchmark": name, "environment": ..., "results": ...}`` as JSON."""
-    write({"benchmark": name, "environment": environment(), "results": results}, path)
+    """Write ``{"benchmark": name, "environment": ..., "results": ...}`` as JSON.
+
+    A result of a commit without local changes also adds a line to the history, unless
+    it is a trial: with small sizes, or written to another folder.
+    """
+    content = {"benchmark": name, "environment": environment(), "results": results}
+    write(content, path)
+    path = Path(path).resolve()
+    commit = content["environment"]["commit"] or "+"
+    trial = path.parent != RESULTS or "quick" in path.stem
+    if not trial and not commit.endswith("+"):
+        _history.append(content)
 
 
 def write(content: Any, path: str | os.PathLike) -> None:
-    """Write JSON under a temporary name, then rename: a killed run leaves no half of a
-    file.
-    """
+    """Write JSON under a temporary name, then rename it."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     new = Path(path).with_suffix(".tmp")
     new.write_text(json.dumps(content, indent=2) + "\n")
@@ -84,16 +93,17 @@ def write(content: Any, path: str | os.PathLike) -> None:
 
 
 def _commit() -> str | None:
-    """Commit of the repository that holds this file, "+" appended if there are changes."""
-    here = Path(__file__).parent
+    """The commit of this repository; "+" is appended if the code has local changes."""
 
     def git(*args: str) -> str:
+        root = Path(__file__).parents[1]
         return subprocess.run(
-            ["git", *args], cwd=here, capture_output=True, text=True, check=True
+            ["git", *args], cwd=root, capture_output=True, text=True, check=True
         ).stdout.strip()
 
     try:
-        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain") else "")
+        changed = git("status", "--porcelain", "--", "src", "benchmarks/*.py")
+        return git("rev-parse", "HEAD") + ("+" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return None
 

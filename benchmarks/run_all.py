@@ -1,13 +1,12 @@
 """Every benchmark one after another, each in a process of its own, into one file.
 
     python benchmarks/run_all.py [--quick] [--device cpu|gpu|tpu] [--only roofline]
-    python benchmarks/run_all.py --data FOLDER --torch-python PYTHON  # for what needs
-    these
+    python benchmarks/run_all.py --data FOLDER --torch-python PYTHON  # two need these
 
-Whatever comes of a benchmark is written before the next one starts: its results, its
-seconds and arguments; or the end of its messages if it failed; or, if it took too long,
-what it had written until then; or why it was left out. `--resume` keeps the finished
-ones of a run that was stopped; with `--only`, the others stay in the file as they are.
+The record of a benchmark is written before the next one starts: its results, arguments
+and seconds; or the end of its messages if it failed; or, if it took too long, what it had
+written until then; or why it was not run. `--resume` keeps the finished benchmarks of an
+interrupted run. With `--only`, the records of the others stay as they are.
 """
 
 import argparse
@@ -27,13 +26,12 @@ UNFINISHED = {"left_out", "failed", "timed_out_after_s"}
 
 #: The option of this command without which a benchmark has nothing to do.
 NEEDS = {"bench_operator_data": "data"}
-#: Options of this command that a benchmark has too.
+#: Options of this command that a benchmark also has.
 TAKES = {
     "bench_operators": ("torch_python",),
     "bench_operator_data": ("data", "torch_python"),
 }
-#: Where the default arguments would take an hour; and what shows in minutes whether all
-#: works.
+#: Arguments where the defaults would take an hour, and small sizes for a trial run.
 ARGUMENTS = {"bench_through_constraint": "--seeds 0"}
 QUICK = {
     "bench_anp": "--cases 32:64 --samples 10",
@@ -55,7 +53,7 @@ QUICK = {
 def benchmark(
     command: list[str], output: Path, device: str, timeout: float
 ) -> dict[str, Any]:
-    """What a benchmark wrote, or why it wrote nothing."""
+    """The record of a benchmark: what it wrote, or why it wrote nothing."""
     start = time.monotonic()
     output.unlink(missing_ok=True)
     with subprocess.Popen(
@@ -84,7 +82,7 @@ def benchmark(
 
 
 def arguments_of(name: str, args: argparse.Namespace) -> list[str]:
-    """Sizes, and the options of this command that the benchmark has too."""
+    """Sizes, and the options of this command that the benchmark also has."""
     words = (QUICK if args.quick else ARGUMENTS).get(name, "").split()
     for option in TAKES.get(name, ()):
         if getattr(args, option):
@@ -111,9 +109,8 @@ def main() -> None:
     )
     parser.add_argument("--output", type=Path, default=None)
     args = parser.parse_args()
-    signal.signal(
-        signal.SIGTERM, lambda *_: sys.exit(143)
-    )  # by way of `finally`, as Ctrl-C does
+    # Leave through `finally`, as an interrupt does.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     name = f"run_all-{args.device}{'-quick' if args.quick else ''}.json"
     output = args.output or HERE / "results" / name
     before = json.loads(output.read_text()) if output.exists() else {"results": {}}
@@ -137,8 +134,7 @@ def main() -> None:
         results[path.stem] = found
         print(next((k for k in UNFINISHED if k in found), "done"), end=" ")
         print(f"{found.get('seconds', 0.0):.0f} s", flush=True)
-        # This process asks for no device: the environment is that of the last one that
-        # did.
+        # This process uses no device; the last benchmark's environment is recorded.
         environment = found.get("environment", environment)
         write(
             {"benchmark": "run_all", "environment": environment, "results": results},

@@ -1,5 +1,6 @@
-"""Sphinx: `sphinx-build -W docs build/docs`. Every example and every code cell is
-executed.
+"""Settings of Sphinx: `python -m sphinx -W docs build/docs`.
+
+Every example and every code cell is executed.
 """
 
 import shutil
@@ -8,8 +9,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import architecture
 import performance
 
+import history
 import reference
 from physcon import __version__
 
@@ -35,26 +38,28 @@ nb_merge_streams = True
 
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
+# PyTorch is documented whether or not it is installed.
+autodoc_mock_imports = ["torch"]
+toc_object_entries = False
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 napoleon_attr_annotations = False
 napoleon_use_rtype = False
 napoleon_custom_sections = [("Shapes", "notes_style"), ("Units", "notes_style")]
 
-# Pages that are made: `generated/` is written anew and not kept in git.
+# Pages that are generated; `generated/` is written anew and not kept in git.
 _HERE = Path(__file__).parent
 _OUT = _HERE / "generated"
+_BENCHMARKS = _HERE.parent / "benchmarks"
 shutil.rmtree(_OUT, ignore_errors=True)
 (_OUT / "api").mkdir(parents=True)
 reference.write_pages(_OUT / "api")
-(_OUT / "performance.md").write_text(
-    performance.page(_HERE.parent / "benchmarks" / "results")
-)
+architecture.write_figure(_OUT / "floors.svg", _HERE.parent / "pyproject.toml")
+_drawn = history.write_figures(_BENCHMARKS / "history", _OUT)
+(_OUT / "performance.md").write_text(performance.page(_BENCHMARKS / "results", _drawn))
 shutil.copytree(_HERE.parent / "examples", _OUT / "gallery")
 
 
 def setup(app):
-    """Docstrings are plain text with doctests: characters that reST would read are
-    escaped.
-    """
+    """Docstrings are plain text with doctests; escape characters that reST would read."""
     app.connect("autodoc-process-docstring", reference.escape, priority=100)

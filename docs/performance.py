@@ -5,14 +5,22 @@ from pathlib import Path
 from typing import Any
 
 
-def page(results: Path) -> str:
-    """A section per file, a row (or column) per record, as measured."""
+def page(results: Path, history: list[str]) -> str:
+    """A figure per history, then a section per file, with a row or column per record."""
     lines = [
         "# Performance",
         "",
-        "Made from the JSON files that `benchmarks/bench_*.py` wrote, not typed by hand. Ratios",
-        "compare within one run: same work, same dtype, interleaved. Times are in seconds.",
+        "This page is generated from the JSON files that `benchmarks/bench_*.py` write.",
+        "Ratios compare times from one run, with the same work and dtype, interleaved.",
+        "Times are in seconds.",
+        "",
+        "## Ratios over time",
+        "",
+        "Each run of a benchmark adds a line of ratios to `benchmarks/history`. A plus",
+        "sign marks a commit with local changes.",
     ]
+    for name in history:
+        lines += ["", f"![Ratios of {name} at each commit](history_{name}.png)"]
     for path in sorted(results.glob("*.json")):
         content = json.loads(path.read_text())
         lines += ["", f"## {path.stem}", "", _sentence(content.get("environment", {}))]
@@ -21,9 +29,7 @@ def page(results: Path) -> str:
 
 
 def _tables(results: Any, title: str = "") -> list[str]:
-    """Records with names in common side by side in one table; others one after the
-    other.
-    """
+    """Records that share names in one table, other records one after another."""
     head = ["", f"### {title}"] if title else []
     pairs = (
         [(_label(r, i), r) for i, r in enumerate(results)]
@@ -47,9 +53,7 @@ def _tables(results: Any, title: str = "") -> list[str]:
 
 
 def _table(records: list[dict[str, Any]]) -> list[str]:
-    """A row per record; a column per record where there are few records of many
-    numbers.
-    """
+    """A row per record, or a column per record if a few records have many numbers."""
     names = list(dict.fromkeys(name for record in records for name in record))
     grid = [names, *([_cell(record.get(name)) for name in names] for record in records)]
     if len(names) > 10 and len(records) <= 8:
@@ -81,9 +85,7 @@ def _label(record: dict[str, Any], index: int) -> str:
 
 
 def _flat(record: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested scalars with joined names; short lists as text, long ones (curves) left
-    out.
-    """
+    """Nested scalars with joined names and short lists; long lists are omitted."""
     out = {}
     for key, value in record.items():
         if isinstance(value, dict):

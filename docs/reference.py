@@ -1,5 +1,4 @@
-"""The API reference: complete by construction, since it lists what the public modules
-export.
+"""The API reference, generated from what the public modules export.
 
 An exported name without a docstring ends the build.
 """
@@ -11,55 +10,73 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-MODULES = (
-    "physcon",
-    "physcon.conditioning",
-    "physcon.linear_map",
-    "physcon.grid",
-    "physcon.boundary",
-    "physcon.kernels",
-    "physcon.quadrature",
-    "physcon.metrics",
-    "physcon.fv",
-    "physcon.fv.limiter",
-    "physcon.inverse",
-    "physcon.operators",
-    "physcon.problems",
-    "physcon.models",
-    "physcon.models.gp",
-    "physcon.models.ensemble",
-    "physcon.parallel",
-    "physcon.training",
-    "physcon.serving",
-    "physcon.flax",
-    "physcon.io",
-    "physcon.report",
-)
+from sphinx.ext.autodoc.mock import mock
+
+#: The public modules by subject, in the order of the index.
+SUBJECTS = {
+    "Conditioning": (
+        "physcon",
+        "physcon.conditioning",
+        "physcon.linear_map",
+        "physcon.kernels",
+        "physcon.metrics",
+    ),
+    "Where fields live": ("physcon.grid", "physcon.mesh", "physcon.boundary"),
+    "Finite volumes": ("physcon.fv", "physcon.fv.limiter", "physcon.problems"),
+    "Neural operators": ("physcon.operators", "physcon.operators.published"),
+    "Models and training": (
+        "physcon.models",
+        "physcon.models.gp",
+        "physcon.models.ensemble",
+        "physcon.training",
+        "physcon.inverse",
+    ),
+    "Files and other frameworks": (
+        "physcon.io",
+        "physcon.serving",
+        "physcon.flax",
+        "physcon.torch",
+    ),
+    "Many devices": ("physcon.parallel",),
+    "Studies and reports": ("physcon.studies", "physcon.report"),
+    "Numerical integration": ("physcon.quadrature",),
+}
+MODULES = tuple(name for names in SUBJECTS.values() for name in names)
 
 
 def write_pages(folder: Path) -> None:
-    """A page per module."""
-    for name in MODULES:
-        (folder / f"{name}.rst").write_text(_module_page(import_module(name)))
+    """An index by subject, and a page per module."""
+    lines = ["API reference", "=" * 13, ""]
+    for subject, names in SUBJECTS.items():
+        lines += [subject, "-" * len(subject), ""]
+        for name in names:
+            module = _imported(name)
+            (folder / f"{name}.rst").write_text(_module_page(module))
+            lines.append(f":doc:`{name}`\n    {_first_sentence(module)}")
+        lines += ["", ".. toctree::", "   :hidden:", ""]
+        lines += [*(f"   {name}" for name in names), ""]
+    (folder / "index.rst").write_text("\n".join(lines) + "\n")
 
 
 def public(module: ModuleType) -> dict[str, Any]:
-    """Functions and classes that a module exports, each once: those of physcon's own."""
-    own = "physcon" if hasattr(module, "__path__") else module.__name__
-    names = sorted((n for n in dir(module) if not n.startswith("_")), key=str.lower)
-    exported = {name: getattr(module, name) for name in names}
-    return {
-        name: thing
-        for name, thing in exported.items()
-        if callable(thing) and getattr(thing, "__module__", "").startswith(own)
-    }
+    """The names that a module exports, without its submodules."""
+    exported = getattr(module, "__all__", None)
+    if exported is None:
+        exported = [
+            name
+            for name in dir(module)
+            if getattr(getattr(module, name), "__module__", None) == module.__name__
+        ]
+    names = sorted((n for n in exported if not n.startswith("_")), key=str.lower)
+    found = {name: getattr(module, name) for name in names}
+    return {name: x for name, x in found.items() if not inspect.ismodule(x)}
 
 
 def undocumented(module: ModuleType) -> list[str]:
     """Exported names, and public methods of exported classes, that lack a docstring."""
     missing = []
     for name, thing in public(module).items():
-        if not inspect.getdoc(thing):
+        if callable(thing) and not inspect.getdoc(thing):
             missing.append(name)
         methods = vars(thing).items() if inspect.isclass(thing) else ()
         for method, function in methods:
@@ -69,43 +86,77 @@ def undocumented(module: ModuleType) -> list[str]:
     return missing
 
 
+def _imported(name: str) -> ModuleType:
+    """A module; PyTorch need not be installed."""
+    try:
+        return import_module(name)
+    except ImportError:
+        with mock(["torch"]):
+            return import_module(name)
+
+
 def _module_page(module: ModuleType) -> str:
+    """A table of the names with their first sentence, then the names in full."""
     missing = undocumented(module)
     if missing:
         raise SystemExit(f"{module.__name__}: no docstring for {', '.join(missing)}")
     title = module.__name__
     lines = [title, "=" * len(title), "", f".. automodule:: {title}"]
-    lines += ["", f".. currentmodule:: {title}"]
-    # `physcon` re-exports what the pages of its parts describe: it lists, they tell.
-    for name, thing in public(module).items():
-        if module.__name__ == "physcon" and thing.__module__ != "physcon":
-            part = next(
-                (p for p in MODULES[1:] if name in public(import_module(p))), None
-            )
-            lines += [
-                "",
-                f"- :py:obj:`{name} <{part}.{name}>`" if part else f"- ``{name}``",
-            ]
-        elif inspect.isclass(thing):
+    lines += ["", f".. currentmodule:: {title}", ""]
+    things = public(module)
+    lines += [
+        f":py:obj:`{name} <{_home(module, name)}>`\n    {_first_sentence(thing)}"
+        for name, thing in things.items()
+    ]
+    # `physcon` exports names that the pages of its parts describe in full.
+    told = [name for name in things if _home(module, name) == f"{title}.{name}"]
+    for name in told:
+        thing = things[name]
+        if inspect.isclass(thing):
             lines += ["", f".. autoclass:: {name}", "   :members:"]
-        else:
+        elif inspect.isroutine(thing) or callable(thing):
             lines += ["", f".. autofunction:: {name}"]
+        else:
+            lines += ["", f".. autodata:: {name}"]
     return "\n".join(lines) + "\n"
+
+
+def _home(module: ModuleType, name: str) -> str:
+    """Where a name is described: for what `physcon` exports, the page of its part."""
+    if module.__name__ == "physcon":
+        for part in MODULES[1:]:
+            if name in public(_imported(part)):
+                return f"{part}.{name}"
+    return f"{module.__name__}.{name}"
+
+
+def _first_sentence(thing: Any) -> str:
+    """The first sentence of a docstring, on one line and safe in reST."""
+    documented = callable(thing) or inspect.ismodule(thing)
+    text = (inspect.getdoc(thing) or "") if documented else f"A {type(thing).__name__}."
+    paragraph = " ".join(text.partition("\n\n")[0].split())
+    sentence = re.split(r"(?<=[.:]) (?=[A-Z`])", paragraph)[0].rstrip(":")
+    return _escaped(sentence)
 
 
 _QUOTED = re.compile(r"(``.*?``|`[^`]+`)")
 
 
+def _escaped(line: str) -> str:
+    """Escape `*`, `|` and `_` outside of quotes."""
+    parts = _QUOTED.split(line)
+    parts[::2] = [
+        re.sub(r"([*|])|(?<=\w)_(?=\s|$|\W)", r"\\\g<0>", p) for p in parts[::2]
+    ]
+    return "".join(parts)
+
+
 def escape(app, what, name, thing, options, lines: list[str]) -> None:
-    """Escape `*`, `|` and `_` outside of quotes and doctests."""
+    """Escape a docstring outside of quotes and doctests."""
     inside_doctest = False
     for i, line in enumerate(lines):
         inside_doctest = line.lstrip().startswith(">>>") or (
             inside_doctest and bool(line.strip())
         )
         if not inside_doctest:
-            parts = _QUOTED.split(line)
-            parts[::2] = [
-                re.sub(r"([*|])|(?<=\w)_(?=\s|$|\W)", r"\\\g<0>", p) for p in parts[::2]
-            ]
-            lines[i] = "".join(parts)
+            lines[i] = _escaped(line)

@@ -149,7 +149,7 @@ float64_p.multiple_results = True
 
 
 @float64_p.def_impl
-def _(*args: Array, jaxpr: ClosedJaxpr, **_: Any) -> Sequence[Array]:
+def _(*args: Any, jaxpr: ClosedJaxpr, **_: Any) -> Sequence[Array]:
     with jax.enable_x64(True):
         return jaxpr_as_fun(jaxpr)(*args)
 
