@@ -117,7 +117,7 @@ def _module_page(module: ModuleType) -> str:
         elif inspect.isroutine(thing) or callable(thing):
             lines += ["", f".. autofunction:: {name}"]
         else:
-            lines += ["", f".. autodata:: {name}"]
+            lines += ["", f".. py:data:: {name}", "", f"   {_first_sentence(thing)}"]
     return "\n".join(lines) + "\n"
 
 
@@ -133,10 +133,17 @@ def _home(module: ModuleType, name: str) -> str:
 def _first_sentence(thing: Any) -> str:
     """The first sentence of a docstring, on one line and safe in reST."""
     documented = callable(thing) or inspect.ismodule(thing)
-    text = (inspect.getdoc(thing) or "") if documented else f"A {type(thing).__name__}."
+    text = (inspect.getdoc(thing) or "") if documented else _described(thing)
     paragraph = " ".join(text.partition("\n\n")[0].split())
     sentence = re.split(r"(?<=[.:]) (?=[A-Z`])", paragraph)[0].rstrip(":")
     return _escaped(sentence)
+
+
+def _described(constant: Any) -> str:
+    """A constant in words: the keys of a mapping, else its value."""
+    if isinstance(constant, dict):
+        return f"A mapping with the keys {', '.join(map(repr, constant))}."
+    return f"The constant {constant!r}."
 
 
 _QUOTED = re.compile(r"(``.*?``|`[^`]+`)")
