@@ -6,6 +6,7 @@ them. Code cells (`{code-cell}`) are executed by the build of the documentation.
 
 import re
 from pathlib import Path
+from pkgutil import resolve_name
 
 import numpy as np
 import pytest
@@ -22,9 +23,7 @@ PAGES = {
 #: Pages whose programs need a package that is not part of the test extra.
 NEEDS = {"docs/coming_from/pytorch.md": "torch"}
 #: Pages that are being rewritten.
-LATER = {
-    f"docs/{page}.md" for page in ("finite_volumes", "operators", "serving", "scaling")
-}
+LATER = {f"docs/{page}.md" for page in ("finite_volumes", "operators", "serving")}
 
 
 @pytest.mark.parametrize("page", [page for page, blocks in PAGES.items() if blocks])
@@ -55,3 +54,21 @@ def test_command_of_the_readme(tmp_path, monkeypatch):
     found = np.load("conserved.npz")["mean"]
     assert np.abs(found.mean(axis=1) - mass).max() < 1e-12
     assert found.min() >= 0
+
+
+def test_files_that_the_architecture_page_names_exist():
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    named = re.findall(r"`([\w/]+\.py)`", page)
+    assert len(named) > 15
+    package = ROOT / "src" / "physcon"
+    assert not [name for name in named if not (package / name).exists()]
+
+
+@pytest.mark.parametrize(
+    "page", sorted((ROOT / "docs").glob("*.md")), ids=lambda p: p.stem
+)
+def test_links_to_the_reference_lead_somewhere(page):
+    for target in re.findall(
+        r"\{py:\w+\}`[^`]*?<?~?(physcon[\w.]+)>?`", page.read_text()
+    ):
+        assert resolve_name(target) is not None
