@@ -1,10 +1,10 @@
 # %% [markdown]
 # # 1. Make predictions conserve mass
 #
-# Any model that gives a mean and a standard deviation can be made to obey an integral
-# law after the fact. Here heat diffuses in an insulated rod, so its total is known for
-# all times; a model's predictions (simulated below, noisy and biased where the model is
-# unsure) miss it by some percent.
+# A model that gives a mean and a standard deviation can be made to obey an integral law
+# afterwards. Here heat diffuses in an insulated rod, so its total is known at all
+# times. The predictions, which are simulated below with noise and a bias where the
+# model is uncertain, miss the total by a few percent.
 
 # %%
 from pathlib import Path
@@ -30,9 +30,10 @@ truth = jax.vmap(temperature)(times)
 mass = 1.0
 
 # %% [markdown]
-# ## What a model says
-# It is sure on the left and unsure around x = 0.7, and its errors are of the size it
-# claims.
+# ## The prediction
+#
+# The model is certain on the left and uncertain around x = 0.7. Its errors have the
+# size that it claims.
 
 # %%
 std = jnp.broadcast_to(0.01 + 0.3 * jnp.exp(-(((x - 0.7) / 0.12) ** 2)), truth.shape)
@@ -42,8 +43,10 @@ mean = truth + std * (smooth_bias + 0.2 * noise)
 
 # %% [markdown]
 # ## One call inside jit, batched by vmap
-# `condition` acts on one field; `vmap` makes it act on all times. Nothing is iterated:
-# it is the Bayesian update of a Gaussian on one linear observation without noise.
+#
+# `condition` acts on one field, and `vmap` applies it to all times. Nothing is
+# iterated: this is the Bayesian update of a Gaussian on one linear observation without
+# noise.
 
 
 # %%
@@ -65,9 +68,9 @@ assert error(new_mean) < 1e-6
 assert rms(new_mean) < 0.5 * rms(mean)
 
 # %% [markdown]
-# The correction went where the model was unsure, in proportion to the variance; the
-# left half, of which the model was certain, did not move. The new band is narrower
-# there, and every sample of the posterior conserves mass too.
+# The correction is proportional to the variance. It is largest where the model was
+# uncertain; the left half, where the model was certain, did not change. The new band is
+# narrower, and every sample of the posterior conserves mass.
 
 # %%
 prior = pc.Gaussian.diagonal(mean[5], std[5])

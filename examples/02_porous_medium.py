@@ -1,11 +1,11 @@
 # %% [markdown]
 # # 2. What a mass row must integrate
 #
-# The porous medium equation u_t = (u^m u_x)_x has a front that moves at finite speed,
-# and a known total mass. A constraint is only as good as its row: the row must
-# integrate what the array holds. For nodal values the trapezoid sum of the *exact*
-# solution differs from the true mass, most at m = 6 with its vertical front; a row that
-# ignores that pulls predictions away from the truth.
+# The porous medium equation u_t = (u^m u_x)_x has a front that moves at a finite speed,
+# and a known total mass. A constraint is only as accurate as its row, which must
+# integrate what the array holds. For values at nodes, the trapezoid sum of the *exact*
+# solution differs from the true mass, most of all at m = 6, where the front is
+# vertical. A row that ignores this pulls predictions away from the truth.
 
 # %%
 from pathlib import Path
@@ -32,9 +32,10 @@ for m in (1.0, 3.0, 6.0):
 
 # %% [markdown]
 # ## Three ways to condition the same predictions
-# A simulated model is wrong near the front, by as much as it says. It is conditioned
-# (a) on an exact trapezoid row, (b) on a trapezoid row with a noise of the size of the
-# quadrature error, and (c) on the exact row of cell averages.
+#
+# A simulated model is wrong near the front by as much as it says. Its predictions are
+# conditioned (a) on an exact trapezoid row, (b) on a trapezoid row whose noise has the
+# size of the quadrature error, and (c) on the exact row for cell averages.
 
 # %%
 problem = pc.problems.PorousMedium(6.0)
@@ -85,9 +86,9 @@ for name, gain in zip(names, gains.T, strict=True):
 assert gains[:, 2].mean() > gains[:, 1].mean() > gains[:, 0].mean()
 
 # %% [markdown]
-# With cell averages the error can only shrink, in the metric of the prior's covariance,
-# whatever the prediction (Pythagoras: |u - mean'|^2 = |u - mean|^2 - (b - G mean)^2 /
-# S).
+# With cell averages, conditioning can only reduce the error, measured in the metric of
+# the prior covariance, for any prediction. This is Pythagoras' theorem: |u - mean'|^2 =
+# |u - mean|^2 - (b - G mean)^2 / S.
 
 # %%
 figure = Figure(figsize=(6, 3), layout="constrained")

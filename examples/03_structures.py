@@ -1,16 +1,17 @@
 # %% [markdown]
-# # 3. What correlation buys
+# # 3. The value of correlation
 #
-# A jump moves with an uncertain speed: u_t + a u_x = 0, a = 1 ± 0.25. A model predicts
-# the whole field u(t, x) by its mean and its marginal standard deviations. The total
-# mass is then measured, **once**, at t = 0.1. What that says about the other times
-# depends on the covariance alone:
+# A jump moves with an uncertain speed: u_t + a u_x = 0 with a = 1 ± 0.25. A model
+# predicts the whole field u(t, x) by its mean and its pointwise standard deviations.
+# The total mass is then measured **once**, at t = 0.1. What this tells about other
+# times depends only on the covariance:
 #
-# - *diagonal*: errors are independent, the measurement says nothing about any other time;
-# - *Gaussian process*: errors are alike nearby (scale · Matérn correlation · scale);
-# - *ensemble*: errors look like the differences between members, here: like a shifted front.
+# - *diagonal*: the errors are independent, so the measurement tells nothing about other
+#   times;
+# - *Gaussian process*: nearby errors are similar (scale · Matérn correlation · scale);
+# - *ensemble*: errors look like differences between members, here like a shifted front.
 #
-# All three have the same mean, and (within 0.02) the same standard deviations.
+# All three have the same mean and, within 0.02, the same standard deviations.
 
 # %%
 from pathlib import Path
@@ -56,8 +57,8 @@ for name, prior in priors.items():
     np.testing.assert_allclose(prior.std(), std, rtol=1e-3, err_msg=name)
 
 # %% [markdown]
-# One row, one call. Everything is scored on 300 unseen speeds, over the later times
-# only.
+# Each is conditioned by one call on one row. The scores use 300 further speeds and only
+# the later times.
 
 
 # %%
@@ -95,11 +96,11 @@ assert table["ensemble"][0] < table["Gaussian process"][0] < table["diagonal"][0
 assert table["ensemble"][1] < table["Gaussian process"][1] < table["diagonal"][1]
 
 # %% [markdown]
-# The picture at t = 0.24, more than twice the time of the measurement, for a fast front
-# (a = 1.35): the diagonal prior has not moved; the Gaussian process has forgotten
-# almost all; the ensemble has shifted its front by the right amount, and is surer of
-# it. It overshoots above 1: a Gaussian over fields knows no bounds (they are another
-# constraint, see the example on bounds).
+# The figure shows t = 0.24, more than twice the time of the measurement, for a fast
+# front (a = 1.35). The diagonal prior has not changed. The Gaussian process has
+# forgotten almost everything. The ensemble has shifted its front by the right amount
+# and is more certain of it. It overshoots above 1, because a Gaussian has no bounds;
+# the next example adds them.
 
 # %%
 truth = solve(1.35)

@@ -1,11 +1,12 @@
 # %% [markdown]
-# # 4. Bounds and conservation at once
+# # 4. Bounds and conservation together
 #
-# A concentration lies between 0 and 1, its total is known, and its profile falls away
-# from the source. A model that knows none of this predicts overshoots at a sharp front.
-# Conditioning on the total alone keeps the overshoots; clipping alone changes the
-# total. `bounded` finds the most probable field that obeys both, `monotone` one that is
-# ordered too, and `sample_bounded` the fields that are left possible.
+# A concentration lies between 0 and 1, its total is known, and its profile decreases
+# with the distance from the source. A model that does not know this overshoots at a
+# sharp front. Conditioning on the total alone keeps the overshoots, and clipping alone
+# changes the total. `bounded` finds the most probable field that obeys both, `monotone`
+# one that also decreases, and `sample_bounded` draws from the fields that remain
+# possible.
 
 # %%
 from pathlib import Path
@@ -32,9 +33,10 @@ truth = jax.vmap(front)(times)
 mass = grid.integrate(truth)
 
 # %% [markdown]
-# ## A model that rings at the front
-# Its standard deviation says where it is unsure; its mean leaves [0, 1] and misses the
-# total.
+# ## A model that oscillates at the front
+#
+# Its standard deviation is large where it is uncertain. Its mean leaves [0, 1] and
+# misses the total.
 
 # %%
 distance = x[None] - times[:, None] - 0.02
@@ -45,7 +47,8 @@ mean = truth + ringing - 0.4 * std + 0.3 * std * noise
 
 # %% [markdown]
 # ## Three ways to obey, batched over time
-# The same call inside `jit` and `vmap`; the derivative of each is available, too.
+#
+# All three are called inside `jit` and `vmap`, and each has a derivative.
 
 
 # %%
@@ -78,7 +81,9 @@ for name, u in (rows | {"monotone": ordered}).items():
 
 # %% [markdown]
 # ## What remains possible
-# Every draw of the truncated Gaussian is a field within bounds, with the right total.
+#
+# Every sample of the truncated Gaussian is a field within the bounds with the right
+# total.
 
 # %%
 at = 4

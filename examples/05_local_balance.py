@@ -1,14 +1,15 @@
 # %% [markdown]
-# # 5. Local balance: every cell keeps its books
+# # 5. Local balance in every cell
 #
-# One mass per time is one number for a whole field. A finite-volume balance is one law
-# per cell and time window,
+# The mass at a given time is one number for a whole field. A finite-volume balance is
+# one law for each cell and time window,
 #
 #     |cell| (u^{n+1} - u^n) + Δt (F_right - F_left) = 0,
 #
-# and says *where* mass may go. Here field and fluxes are both uncertain: a model
-# predicts both, with errors, and conditioning on the balance makes them fit together.
-# What leaves a cell enters its neighbour, so the global law follows.
+# and determines *where* mass can go. Here the field and the fluxes are both uncertain:
+# a model predicts both, with errors, and conditioning on the balance makes them
+# consistent. What leaves a cell enters its neighbour, so the local laws imply the
+# global one.
 
 # %%
 from pathlib import Path
@@ -27,9 +28,9 @@ times = jnp.linspace(0.0, 0.25, 61)
 problem = pc.problems.Advection(1.5)
 
 # %% [markdown]
-# The exact solution in the form that the balance speaks of: cell averages, and fluxes
-# averaged over a window, which follow from the primitive P(t, x) = ∫ u dx: F = inflow -
-# ΔP / Δt.
+# The exact solution is needed in the form of the balance: cell averages, and fluxes
+# averaged over a time window. Both follow from the primitive P(t, x) = ∫ u dx, with F =
+# inflow - ΔP / Δt.
 
 # %%
 u = jax.vmap(lambda t: problem.cell_averages(t, grid.faces()))(times)
@@ -45,7 +46,8 @@ print(
 )
 
 # %% [markdown]
-# A model that is unsure near the jump, in the field and, less so, in the fluxes.
+# The model is uncertain near the jump, in the field and, to a lesser degree, in the
+# fluxes.
 
 # %%
 x, faces = grid.coordinates[0], grid.faces()[1:]
@@ -60,9 +62,10 @@ flux_prior = pc.Gaussian.diagonal(
 joint = join_fields(prior, flux_prior)
 
 # %% [markdown]
-# Three ways: as predicted; one exact mass per time; the balance of all 7200 cells and
-# windows. The last is one call as well: conjugate gradients with a fast cosine and sine
-# transform as preconditioner, no matrix anywhere.
+# The prediction is compared with two posteriors: one given the exact mass at each time,
+# and one given the balance of all 7200 cells and windows. The latter is also one call.
+# It uses conjugate gradients with a fast cosine and sine transform as preconditioner,
+# and no matrix.
 
 
 # %%
@@ -107,8 +110,8 @@ assert errors["balance in each cell"][0] < 0.5 * errors["one mass per time"][0]
 assert errors["balance in each cell"][2] < 1e-6
 
 # %% [markdown]
-# The balance leaves less uncertainty, too: the mass to the left of x = 0.7 at the last
-# time, as a distribution, before and after.
+# The balance also reduces the uncertainty. The figure shows the distribution of the
+# mass to the left of x = 0.7 at the last time, before and after.
 
 # %%
 left = jnp.zeros(u.shape).at[-1].set(jnp.where(x < 0.7, grid.weights(), 0.0))

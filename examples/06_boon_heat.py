@@ -1,10 +1,11 @@
 # %% [markdown]
-# # 6. An operator that knows its walls
+# # 6. An operator that obeys its boundary conditions
 #
 # A rod is insulated on the left and heated on the right: u_t = k u_xx with u_x = 0 and
 # u_x = U sin(π t) at its ends. A Fourier neural operator learns the map from the
-# initial state to the state at t = 0.5. Trained alone, it knows the walls only as well
-# as it knows anything else. Corrected, it obeys them to rounding, for any weights.
+# initial state to the state at t = 0.5. Without a correction it satisfies the boundary
+# conditions only approximately. With the correction it satisfies them to rounding, for
+# any weights.
 
 # %%
 from pathlib import Path
@@ -39,9 +40,10 @@ train, test = (
 
 # %% [markdown]
 # ## Three networks of one size
-# Plain; with its boundary nodes overwritten; and in cosines, which have no slope at the
-# walls, with the flux lifted onto them in every layer. The same data, batches and
-# steps.
+#
+# The first network is plain, the second has its boundary nodes overwritten. The third
+# works with cosines, which have no slope at the walls, and lifts the flux onto them in
+# every layer. Data, batches and steps are the same.
 
 # %%
 networks = {}
@@ -56,7 +58,8 @@ for method in ("plain", "overwrite", "basis"):
 
 # %% [markdown]
 # ## At the insulated wall
-# The slope there is zero in the data. The plain network's is not.
+#
+# The slope is zero in the data, but not in the output of the plain network.
 
 # %%
 sample = jax.tree.map(lambda a: a[0], test)
@@ -85,9 +88,11 @@ figure.savefig("out/06_boon_heat.png", dpi=120)
 
 # %% [markdown]
 # ## Another flux, the same program
-# Boundary values are arguments: a new one does not recompile, predictions obey it, and
-# have a gradient with respect to it. (All training data had the same U: that the wall's
-# slope is right says nothing yet of the interior.)
+#
+# Boundary values are arguments. A new value does not recompile the program, the
+# predictions obey it, and they have a gradient with respect to it. All training data
+# had the same U, however, so a correct slope at the wall does not imply a correct
+# interior.
 
 # %%
 

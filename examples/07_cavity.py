@@ -2,8 +2,9 @@
 # # 7. A lid-driven cavity, learned and solved
 #
 # A lid drags the fluid in a square box: ω_t + u·∇ω = ν Δω with no slip on four walls.
-# physcon solves it (vorticity and stream function); an operator learns the vorticity at
-# all times from the initial one, with the walls' vorticity as boundary data.
+# physcon solves the equation in vorticity and stream function. An operator learns the
+# vorticity at all times from the initial one, with the vorticity of the walls as
+# boundary data.
 
 # %%
 from pathlib import Path
@@ -20,11 +21,12 @@ from physcon.studies.boon.settings import BoonConfig
 from physcon.studies.boon.study import table
 
 # %% [markdown]
-# ## The solver beside a published table
-# A uniform lid at Re = 100 from rest to its steady state; Ghia, Ghia and Shin (1982)
-# give the horizontal velocity on the vertical centre line. The circulation of every
-# state is that of the lid, to rounding: with Thom's wall vorticity Stokes' theorem
-# holds on the mesh.
+# ## The solver compared with a published table
+#
+# A uniform lid at Re = 100 drives the fluid from rest to a steady state. Ghia, Ghia and
+# Shin (1982) tabulate the horizontal velocity on the vertical centre line. The
+# circulation of every state equals that of the lid to rounding, because with Thom's
+# formula for the wall vorticity Stokes' theorem holds on the mesh.
 
 # %%
 n = 33
@@ -50,9 +52,10 @@ assert abs(circulation + float(lid.sum()) / (n - 1)) < 1e-5
 
 # %% [markdown]
 # ## Two networks
-# The same one with the walls overwritten, and with the walls' vorticity lifted smoothly
-# into every layer. Same data, batches and steps; `physcon run configs/boon_cavity.yaml`
-# is the longer version.
+#
+# One network has its walls overwritten. In the other the vorticity of the walls is
+# lifted smoothly into every layer. Data, batches and steps are the same. `physcon run
+# configs/boon_cavity.yaml` is the longer version.
 
 # %%
 config = BoonConfig(
@@ -75,7 +78,7 @@ for row in table(errors):
     assert row.boundary_error == 0.0
 
 # %% [markdown]
-# ## Vorticity at t = 1, beside the truth and with its error
+# ## Vorticity at t = 1, with the truth and the error
 
 # %%
 Path("out").mkdir(exist_ok=True)

@@ -1,10 +1,10 @@
 # %% [markdown]
-# # 8. A shock tube, and its gradient
+# # 8. A shock tube and its gradient
 #
-# A membrane separates gas of high and of low pressure. When it breaks, a shock runs
-# into the thin gas, a contact follows, and a fan opens into the dense gas (Sod 1978).
-# The finite-volume solver takes a law, a grid, boundary conditions and a scheme:
-# reconstruction, Riemann solver, time step.
+# A membrane separates gas of high pressure from gas of low pressure. When it breaks, a
+# shock runs into the thin gas, a contact discontinuity follows, and a rarefaction opens
+# into the dense gas (Sod 1978). The finite-volume solver takes a law, a grid, boundary
+# conditions and a scheme: reconstruction, Riemann solver and time step.
 
 # %%
 from pathlib import Path
@@ -46,8 +46,8 @@ results = {
 }
 
 # %% [markdown]
-# Between shock and fan the exact solution has pressure 0.30313 and speed 0.92745,
-# whatever the density does across the contact (Toro 2009, table 4.2).
+# Between shock and rarefaction the exact solution has the pressure 0.30313 and the
+# speed 0.92745 on both sides of the contact (Toro 2009, table 4.2).
 
 # %%
 for name, result in results.items():
@@ -63,9 +63,10 @@ for name, result in results.items():
 
 # %% [markdown]
 # ## Which pressure makes the gas that fast?
-# The whole solve has a derivative. In forward mode it runs through the fast loop; for
-# reverse mode pass ``loop="checkpointed"``. Newton's method finds the pressure that
-# drives the contact at 1.1.
+#
+# The whole solution has a derivative. Forward mode differentiates the fast loop; for
+# reverse mode pass `loop="checkpointed"`. Newton's method finds the pressure at which
+# the contact moves with the speed 1.1.
 
 
 # %%

@@ -1,10 +1,10 @@
 # %% [markdown]
-# # 9. Learn a flux, keep the conservation
+# # 9. Learn a flux and keep conservation
 #
-# Snapshots of traffic-like waves are known, their flux law is not. A small network
-# takes its place: it maps u to F(u). The scheme around it is finite-volume: whatever
-# the network says, what leaves one cell enters the next: the total is kept to rounding,
-# before, during and after training.
+# Snapshots of traffic-like waves are known, but their flux law is not. A small network
+# replaces it by mapping u to F(u). The scheme around it is a finite-volume scheme: for
+# any network, what leaves one cell enters the next. The total is therefore kept to
+# rounding, before, during and after training.
 
 # %%
 from pathlib import Path
@@ -87,8 +87,8 @@ for _ in range(150):
 print(f"mean squared misfit {losses[0]:.1e} -> {losses[-1]:.1e}")
 
 # %% [markdown]
-# The flux is found up to a constant, which no snapshot can tell. On waves that it has
-# never seen it predicts, and conserves.
+# The flux is found up to a constant, which no snapshot determines. On waves that were
+# not in the training data the model predicts, and conserves.
 
 # %%
 fresh = jax.vmap(waves)(jax.random.split(jax.random.key(7), 4))

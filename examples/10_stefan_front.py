@@ -1,10 +1,10 @@
 # %% [markdown]
-# # 10. A melting front that does not stumble
+# # 10. A melting front that moves smoothly
 #
-# u_t = (k(u) u_x)_x with k = 1 above u* = 1/2 and 0 below: heat enters from the left
-# and melts its way into the cold solid, to x = α sqrt(t). On a grid the front sits
-# inside one cell for many steps. How the face between two cells averages k decides what
-# a sensor at a fixed place sees.
+# In u_t = (k(u) u_x)_x with k = 1 above u* = 1/2 and 0 below, heat enters from the left
+# and melts the cold solid up to x = α sqrt(t). On a grid the front stays inside one
+# cell for many steps. The way in which the face between two cells averages k determines
+# what a sensor at a fixed place measures.
 
 # %%
 from pathlib import Path
@@ -34,11 +34,12 @@ for face in ("harmonic", "arithmetic", "integral", "shock"):
     )
 
 # %% [markdown]
-# ## Against the similarity solution (Neumann 1860)
-# The harmonic mean is zero where either k is: the front is locked at the wall. The
-# arithmetic mean lets it go but overshoots each time it enters a cell. The integral
-# mean is monotone, yet climbs in steps. The shock-based face finds the front inside its
-# cell, and follows the exact curve.
+# ## Comparison with the similarity solution (Neumann 1860)
+#
+# The harmonic mean vanishes where either k does, so the front cannot leave the wall.
+# The arithmetic mean releases it, but overshoots each time the front enters a cell. The
+# integral mean is monotone but rises in steps. The shock-based face finds the front
+# inside its cell and follows the exact curve.
 
 
 # %%

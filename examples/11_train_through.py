@@ -1,11 +1,11 @@
 # %% [markdown]
 # # 11. Training through the constraint
 #
-# `condition` can be put behind a trained model, or into its loss: the network then
-# learns what is left to say once the total is known. A small set network predicts a
-# melting front from 100 observations. It is trained twice on the CRPS: of its own
-# prediction, and of the conditioned one. Both are conditioned when they are used, so
-# both conserve.
+# `condition` can be applied after training, or be a part of the loss. In the second
+# case the network learns what remains uncertain once the total is known. A small set
+# network predicts a melting front from 100 observations. It is trained twice on the
+# CRPS, once of its own prediction and once of the conditioned one. Both networks are
+# conditioned when they are used, so both conserve.
 
 # %%
 from functools import partial
@@ -34,9 +34,10 @@ tasks = sample_tasks(key, problems, context=(10, 10), target=(TIMES, POINTS))
 
 # %% [markdown]
 # ## One score, before or after the law
-# A task's targets are 4 times with 25 points each. Each time has one row, the trapezoid
-# sum over its points, whose value is that of the true profile. `make_score` with these
-# rows is the score of what `condition` makes of the prediction.
+#
+# The targets of a task are 4 times with 25 points each. Each time has one row, the
+# trapezoid sum over its points, whose value is that of the true profile. `make_score`
+# with these rows scores the conditioned prediction.
 
 
 # %%
@@ -114,12 +115,12 @@ for name, network in networks.items():
     )
 
 # %% [markdown]
-# Trained through the law, the network leaves the total to it: its own mass error grows,
-# since the loss no longer sees it. Whether the conditioned prediction is better for it
-# is another matter: one seed of one small model doesn't tell.
-# `benchmarks/bench_through_constraint.py` repeats this with `physcon run
+# A network trained through the law leaves the total to the law. Its own mass error
+# grows, because the loss does not depend on it. Whether the conditioned prediction is
+# better cannot be decided from one seed of one small model.
+# `benchmarks/bench_through_constraint.py` repeats the comparison with `physcon run
 # --training.score crps|nll --training.through_constraint true`, over seeds and
-# problems: neither training wins everywhere.
+# problems: neither way of training is best everywhere.
 
 # %%
 figure = Figure(figsize=(8, 3.2), layout="constrained")

@@ -1,9 +1,10 @@
 # %% [markdown]
-# # 12. What the mass says of a material
+# # 12. What the mass says about a material
 #
-# A front melts its way into a solid. Twenty noisy thermometers see it at one time;
-# wanted is the melting value p*, with an honest uncertainty. The heat that entered was
-# metered: the field's mass is known. What does that one number add?
+# A front melts its way into a solid. Twenty noisy thermometers measure the temperature
+# at one time. We want the melting value p* and its uncertainty. The heat that entered
+# was measured too, so the mass of the field is known. How much does this one number
+# add?
 
 # %%
 from pathlib import Path
@@ -24,9 +25,10 @@ places = jnp.linspace(width / 2, 0.5 - width / 2, 20)[:, None]
 
 # %% [markdown]
 # ## A model of the field, given p*
-# The similarity solution, and around it a smooth Gaussian process for what the equation
-# leaves out. The parameter is the log-odds θ, so that p* = 1 / (1 + exp(-θ)) stays
-# inside (0, 1).
+#
+# The mean is the similarity solution. A smooth Gaussian process around it represents
+# what the equation neglects. The parameter is the log-odds θ, so that p* = 1 / (1 +
+# exp(-θ)) stays inside (0, 1).
 
 
 # %%
@@ -51,11 +53,12 @@ def experiment(key):
 
 
 # %% [markdown]
-# ## The likelihood of p* is the evidence of what was measured
-# `evidence` conditions the field on one constraint after the other, and adds up how
-# well each was foretold. With or without the mass is with or without one constraint.
-# The rest is JAX: the most probable θ by BFGS, its uncertainty from the curvature
-# there, all of it in a `vmap`.
+# ## The likelihood of p* is the evidence of the measurements
+#
+# `evidence` conditions the field on one constraint after another and adds up how well
+# each was predicted. Including the mass means including one more constraint. The rest
+# is JAX: BFGS finds the most probable θ, the curvature gives its uncertainty, and
+# `vmap` does this for all data sets.
 
 
 # %%
@@ -90,7 +93,7 @@ for name, with_mass in {"20 sensors": False, "20 sensors and the mass": True}.it
     assert covers.sum() > 88  # 95 ± 3 deviations of a binomial count
 
 # %% [markdown]
-# The mass halves the interval, and the intervals still hold what they promise.
+# The mass halves the interval, and the intervals keep their coverage.
 
 # %%
 widths = [np.mean(high - low) for low, _, high in rows.values()]

@@ -1,10 +1,10 @@
 # %% [markdown]
-# # 13. A Flax network that conserves, served as one file
+# # 13. A Flax network that conserves, exported as one file
 #
 # A Flax NNX network predicts a temperature profile from an earlier one. The rod is
-# insulated: its heat content is known, the integral of the input. The network trains in
-# its own Flax loop, through the constraint; then network and constraint together become
-# one file for CPU, GPU and TPU.
+# insulated, so its heat content is known: it is the integral of the input. The network
+# is trained in a Flax loop, through the constraint. Then network and constraint
+# together are exported to one file for CPU, GPU and TPU.
 
 # %%
 from functools import partial
@@ -53,8 +53,9 @@ def conserved(network, u):
 
 # %% [markdown]
 # ## Training in Flax
-# `condition` is a function of arrays: it stands in the loss like any other line. For
-# comparison the same network without it.
+#
+# `condition` is a function of arrays and is used in the loss like any other. The same
+# network is also trained without it, for comparison.
 
 # %%
 
@@ -90,8 +91,9 @@ plain, network = train(False), train(True)
 
 # %% [markdown]
 # ## One file
-# `FromNNX` makes the network a pytree that closes over its weights. The artifact takes
-# batches of any size; under `throw=False` nothing in it calls back to Python.
+#
+# `FromNNX` turns the network into a pytree that contains its weights. The exported
+# program takes batches of any size. With `throw=False` it never calls back to Python.
 
 # %%
 model = pc.flax.FromNNX(network)
@@ -115,8 +117,9 @@ print(artifact.describe())
 
 # %% [markdown]
 # ## Run without this program
-# The same as `physcon predict out/rod.physcon out/rod_in.npz -o out/rod_out.npz` in a
-# shell.
+#
+# This is the same as `physcon predict out/rod.physcon out/rod_in.npz -o
+# out/rod_out.npz` in a shell.
 
 # %%
 test, truth = (np.asarray(part) for part in pairs(jax.random.key(2), 50))
