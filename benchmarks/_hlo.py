@@ -78,7 +78,7 @@ def traffic(text: str) -> Traffic:
 
 
 def size_of(type_text: str) -> int:
-    """Bytes of a type in main memory, padding included; of a tuple, of all its parts."""
+    """Bytes of a type in main memory with padding; for a tuple, of all its parts."""
     total = 0
     for dtype, dims, layout in _ARRAY.findall(type_text):
         if "S(1)" in layout or dtype not in BYTES:

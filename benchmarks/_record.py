@@ -1,4 +1,4 @@
-"""What all benchmarks share: interleaved timing, and a JSON file with its environment."""
+"""Interleaved timing, and JSON files that record the environment of a benchmark."""
 
 import datetime
 import json
@@ -25,9 +25,9 @@ def interleaved(
     """Seconds of each function: the first call, which compiles, and the median call.
 
     Every round calls all functions one after another, so that other load on the machine
-    affects all of them. Ratios of the medians are therefore reliable where the times are
-    not. The rounds end early, but not before the third, once they have taken `seconds`
-    for each function.
+    affects all of them. Ratios of the medians are therefore reliable where the times
+    are not. The rounds end early, but not before the third, once they have taken
+    `seconds` for each function.
     """
     times: dict[str, list[float]] = {name: [] for name in fns}
     for done in range(1 + repeats):

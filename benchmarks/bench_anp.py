@@ -98,7 +98,8 @@ def main() -> None:
         fns[f"predict 201x201 size {size}"] = prediction(size, args.samples)
     results = interleaved(fns, args.repeats)
     for name, result in results.items():
-        line = f"{name:28s} run {result['run_s']:8.3f} s   compile {result['compile_s']:6.2f} s"
+        run, compiling = result["run_s"], result["compile_s"]
+        line = f"{name:28s} run {run:8.3f} s   compile {compiling:6.2f} s"
         if name.startswith("train"):
             result["steps_per_s"] = args.steps / result["run_s"]
             line += f"   {result['steps_per_s']:8.3f} steps/s"

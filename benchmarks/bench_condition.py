@@ -165,9 +165,8 @@ def main() -> None:
             found = bench(size, args.repeats)
             results.append(found)
             row = ", ".join(f"{k} {v:.2f}" for k, v in found["ratio to copy"].items())
-            print(
-                f"{size}: {found['seconds']['forward'] * 1e3:.2f} ms; ratios to copy: {row}"
-            )
+            milliseconds = found["seconds"]["forward"] * 1e3
+            print(f"{size}: {milliseconds:.2f} ms; ratios to copy: {row}")
     record("condition", results, args.output)
 
 

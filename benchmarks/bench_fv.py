@@ -118,7 +118,7 @@ def cases(cells, side):
 def ours(
     problem, scheme: str, end: float, cfl: float
 ) -> tuple[Callable[[], int], float]:
-    """A closure that runs one solve and returns its cell steps; and the compile time."""
+    """A function that runs one solve and returns its cell steps; the compile time."""
     u, law, grid, boundary = problem
 
     @jax.jit

@@ -35,7 +35,7 @@ def conserved(grid, mean, variance, mass):
 
 
 def neural_process(batch: int, samples: int):
-    """{name: function without arguments} of the ANP, without and with the constraint."""
+    """Functions without arguments by name: the ANP without and with the constraint."""
     model = ANP(size=128, key=jax.random.key(0))
     grid = pc.Grid.uniform(0.0, 1.0, POINTS, location="nodes")
     times = jnp.linspace(0.0, 1.0, TIMES)

@@ -40,7 +40,7 @@ from physcon.studies.operators.study import (
 
 
 def ours(config, seed, train, cases):
-    """Train and predict with physcon; compilation is part of the time, and told apart."""
+    """Train and predict with physcon; the time of compilation is reported too."""
     start = time.perf_counter()
     jax.block_until_ready(
         jax.tree.leaves(trained(replace(config, epochs=1), seed, train, progress=False))

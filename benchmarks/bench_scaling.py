@@ -40,13 +40,14 @@ _BYTES = {
     "c128": 16,
 }
 _COLLECTIVE = re.compile(
-    r"= (\(.*?\)|\S+) (all-gather|all-reduce|all-to-all|collective-permute|reduce-scatter)"
+    r"= (\(.*?\)|\S+) "
+    r"(all-gather|all-reduce|all-to-all|collective-permute|reduce-scatter)"
     r"(?:-start)?\("
 )
 
 
 def counts(fn: Callable, *args: Any) -> dict[str, dict[str, int]]:
-    """Per kind of collective: how often it stands in the program, bytes of its result."""
+    """Per kind of collective: their number, and the bytes of their results."""
     text = jax.jit(fn).lower(*args).compile().as_text()
     found: dict[str, dict[str, int]] = {}
     for shapes, kind in _COLLECTIVE.findall(text):

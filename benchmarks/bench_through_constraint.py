@@ -130,9 +130,8 @@ def main() -> None:
     results = {problem: summary(tables) for problem, tables in runs.items()}
     for problem, by_parameter in results.items():
         for parameter, methods in by_parameter.items():
-            print(
-                f"\n{problem}, {parameter}, conditioned; mean ± standard error over seeds"
-            )
+            print(f"\n{problem}, {parameter}, conditioned")
+            print("mean ± standard error over seeds")
             for objective in OBJECTIVES:
                 cells = (
                     f"{s} {v['mean']:.4g} ± {v['standard_error']:.1g}"

@@ -1,7 +1,8 @@
 """What the compilers of accelerators make of the central programs; nothing runs, no
 device needed.
 
-    pip install jax-cuda12-plugin jax-cuda12-pjrt nvidia-cuda-nvcc-cu12   # or: pip install libtpu
+    pip install jax-cuda12-plugin jax-cuda12-pjrt nvidia-cuda-nvcc-cu12   # for cuda
+    pip install libtpu                                                    # for tpu
     python benchmarks/compiled.py --target cuda|tpu [--only PART] [--output ...]
 
 Compiled ahead of time for an NVIDIA H100, or for one core of a TPU v5e: per program the
@@ -60,8 +61,9 @@ def versions(target: str) -> dict[str, str]:
             found[name] = version(name)
         except PackageNotFoundError:
             raise SystemExit(
-                f"expected {name} for --target {target}, not found; pip install "
-                f"{' '.join(PACKAGES[target])}, of the version of jax where the name says jax"
+                f"expected {name} for --target {target}, which is not installed; "
+                f"run pip install {' '.join(PACKAGES[target])}, with the version of "
+                "jax for each package whose name contains jax"
             ) from None
     return found
 

@@ -4,9 +4,9 @@
     python benchmarks/run_all.py --data FOLDER --torch-python PYTHON  # two need these
 
 The record of a benchmark is written before the next one starts: its results, arguments
-and seconds; or the end of its messages if it failed; or, if it took too long, what it had
-written until then; or why it was not run. `--resume` keeps the finished benchmarks of an
-interrupted run. With `--only`, the records of the others stay as they are.
+and seconds; or the end of its messages if it failed; or, if it took too long, what it
+had written until then; or why it was not run. `--resume` keeps the finished benchmarks
+of an interrupted run. With `--only`, the records of the others stay as they are.
 """
 
 import argparse

@@ -61,5 +61,5 @@ shutil.copytree(_HERE.parent / "examples", _OUT / "gallery")
 
 
 def setup(app):
-    """Docstrings are plain text with doctests; escape characters that reST would read."""
+    """Escape characters of reST, because docstrings are plain text with doctests."""
     app.connect("autodoc-process-docstring", reference.escape, priority=100)

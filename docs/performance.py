@@ -6,11 +6,11 @@ from typing import Any
 
 
 def page(results: Path, history: list[str]) -> str:
-    """A figure per history, then a section per file, with a row or column per record."""
+    """A figure per history, then a section per file, a row or column per record."""
     lines = [
         "# Performance",
         "",
-        "This page is generated from the JSON files that `benchmarks/bench_*.py` write.",
+        "This page is generated from the files that `benchmarks/bench_*.py` write.",
         "Ratios compare times from one run, with the same work and dtype, interleaved.",
         "Times are in seconds.",
         "",

@@ -42,7 +42,8 @@ law = balance(
 flux = flux[:, 1:]
 exact = jnp.concatenate([u.reshape(-1), flux.reshape(-1)])
 print(
-    f"largest imbalance of the exact solution: {jnp.max(jnp.abs(law.residual(exact))):.1e}"
+    "largest imbalance of the exact solution: "
+    f"{jnp.max(jnp.abs(law.residual(exact))):.1e}"
 )
 
 # %% [markdown]
@@ -85,7 +86,7 @@ massive = by_mass(prior.mean, std)
 
 
 def errors_of(field, fluxes):
-    """RMSE of u and of F, the largest balance error of a cell and of the whole domain."""
+    """RMSE of u and F; the largest balance error of a cell, and of the domain."""
     missed = law.residual(jnp.concatenate([field.reshape(-1), fluxes.reshape(-1)]))
     return [
         float(jnp.sqrt(jnp.mean((field - u) ** 2))),
@@ -119,7 +120,8 @@ row = jnp.concatenate([left.reshape(-1), jnp.zeros(flux.size)])[None]
 for name, distribution in (("before", joint), ("after", found.posterior)):
     part = pc.conditioning.linear_image(distribution, pc.Rows(row))
     print(
-        f"{name}: {part.mean[0]:.4f} ± {part.std()[0]:.4f} (exact {jnp.sum(left * u):.4f})"
+        f"{name}: {part.mean[0]:.4f} ± {part.std()[0]:.4f} "
+        f"(exact {jnp.sum(left * u):.4f})"
     )
 
 # %%

@@ -107,5 +107,7 @@ def wall_temperature(flux):
 with_gradient = jax.value_and_grad(wall_temperature, has_aux=True)
 for flux in (4.0, 5.0, 6.0):
     (value, misfit), slope = with_gradient(jnp.asarray(flux))
-    print(f"flux {flux}: u(0.5, 1) = {float(value):.4f}, derivative {float(slope):+.4f}, "
-          f"slope error {float(misfit):+.1e}")  # fmt: skip
+    print(
+        f"flux {flux}: u(0.5, 1) = {float(value):.4f}, "
+        f"derivative {float(slope):+.4f}, slope error {float(misfit):+.1e}"
+    )

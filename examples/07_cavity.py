@@ -59,9 +59,21 @@ assert abs(circulation + float(lid.sum()) / (n - 1)) < 1e-5
 
 # %%
 config = BoonConfig(
-    problem="cavity", nodes=21, time=1.0, times=4, train=40, test=10, modes=5, width=10, depth=3,
-    batch=5, steps=300, learning_rate=4e-3, seeds=(0,), methods=("overwrite", "lift"),
-)  # fmt: skip
+    problem="cavity",
+    nodes=21,
+    time=1.0,
+    times=4,
+    train=40,
+    test=10,
+    modes=5,
+    width=10,
+    depth=3,
+    batch=5,
+    steps=300,
+    learning_rate=4e-3,
+    seeds=(0,),
+    methods=("overwrite", "lift"),
+)
 grid = study_grid(config)
 keys = jax.random.split(jax.random.key(0), 3)
 train, test = (

@@ -53,7 +53,8 @@ results = {
 for name, result in results.items():
     density, speed, pressure = np.asarray(law.primitive(result.u[-1]))
     print(
-        f"{name:18s} {int(result.steps)} steps, p* = {pressure[70]:.4f}, u* = {speed[70]:.4f}"
+        f"{name:18s} {int(result.steps)} steps, "
+        f"p* = {pressure[70]:.4f}, u* = {speed[70]:.4f}"
     )
     assert abs(pressure[70] - 0.30313) < 0.005
     # Nothing has reached the ends: mass and energy are those of the start.
@@ -84,7 +85,8 @@ pressure = jnp.asarray(1.0)
 for _ in range(4):
     speed, slope = jax.jvp(star_speed, (pressure,), (jnp.ones(()),))
     print(
-        f"p = {float(pressure):.4f}  u* = {float(speed):.4f}  du*/dp = {float(slope):.4f}"
+        f"p = {float(pressure):.4f}  u* = {float(speed):.4f}  "
+        f"du*/dp = {float(slope):.4f}"
     )
     pressure = pressure + (1.1 - speed) / slope
 assert abs(float(star_speed(pressure)) - 1.1) < 1e-3

@@ -51,9 +51,17 @@ def simulate(law, starts):
 
     def one(u):
         return fv.solve(
-            u, law, grid, boundary, scheme, times=times,
-            dt=0.005, max_steps=12, loop="checkpointed", throw=False,
-        ).u  # fmt: skip
+            u,
+            law,
+            grid,
+            boundary,
+            scheme,
+            times=times,
+            dt=0.005,
+            max_steps=12,
+            loop="checkpointed",
+            throw=False,
+        ).u
 
     return jax.vmap(one)(starts)
 

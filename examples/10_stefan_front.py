@@ -60,7 +60,8 @@ late = (
 )  # the front has left the sensor's cell
 
 print(
-    "mean         error at the sensor   total variation over the exact one   front position"
+    "mean         error at the sensor   total variation over the exact one   "
+    "front position"
 )
 errors, front = {}, alpha * np.sqrt(times[-1])
 for face, u in saved.items():
@@ -69,7 +70,8 @@ for face, u in saved.items():
     excess = np.abs(np.diff(history)).sum() / np.ptp(exact[late])
     reached = np.sum(u[-1] > threshold / 2) / cells
     print(
-        f"{face:12s} {errors[face]:.1e} {excess:27.3f} {reached:31.3f} (exact {front:.3f})"
+        f"{face:12s} {errors[face]:.1e} {excess:27.3f} {reached:31.3f} "
+        f"(exact {front:.3f})"
     )
 assert (
     errors["shock"]

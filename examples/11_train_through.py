@@ -110,7 +110,8 @@ for name, network in networks.items():
     s = {k: float(v.mean()) for k, v in scores.items()}
     assert s["mass"] < 1e-6
     print(
-        f"{name:<12}{s['own mass']:>12.4f}{s['mass']:>10.0e}{s['MSE']:>10.5f}{s['NLL']:>9.3f}"
+        f"{name:<12}{s['own mass']:>12.4f}{s['mass']:>10.0e}"
+        f"{s['MSE']:>10.5f}{s['NLL']:>9.3f}"
         f"{s['CRPS']:>10.5f}"
     )
 

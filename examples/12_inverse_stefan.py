@@ -87,7 +87,8 @@ for name, with_mass in {"20 sensors": False, "20 sensors and the mass": True}.it
     covers = (low < p_star) & (p_star < high)
     rows[name] = low, middle, high
     print(
-        f"{name:24s} interval {np.mean(high - low):.3f} wide, holds {covers.sum()} of 100 truths"
+        f"{name:24s} interval {np.mean(high - low):.3f} wide, "
+        f"contains {covers.sum()} of 100 truths"
     )
     assert (status == 0).all()
     assert covers.sum() > 88  # 95 ± 3 deviations of a binomial count

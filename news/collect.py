@@ -1,4 +1,4 @@
-"""Move the fragments of this folder to CHANGELOG.md: `python news/collect.py VERSION`."""
+"""Move the fragments to CHANGELOG.md: `python news/collect.py VERSION`."""
 
 import sys
 from pathlib import Path
@@ -15,7 +15,8 @@ def section(folder: Path, version: str) -> str:
     """The section of the changelog for a version.
 
     Raises:
-        ValueError: a file does not begin with "- ", or has a line that continues no entry.
+        ValueError: a file does not begin with "- ", or has a line that continues no
+            entry.
     """
     parts = [f"## {version}\n"]
     for file in fragments(folder):

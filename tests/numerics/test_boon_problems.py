@@ -1,4 +1,4 @@
-"""Solutions of the boundary studies: the equation, the conditions, the initial state."""
+"""Solutions of the boundary studies: equation, conditions and initial state."""
 
 import jax
 import jax.numpy as jnp
@@ -93,8 +93,12 @@ def test_heated_rod_gains_the_heat_that_enters(x64):
     """d/dt ∫u = k U sin(π t): the mean grows by k U (1 - cos π t) / π."""
     rod = HeatedRod.sample(jax.random.key(0))
     grid = Grid.uniform(0.0, 1.0, 2001, "nodes")
-    mean = [float(grid.integrate(rod.solution(jnp.asarray(t), grid.coordinates[0]), "simpson"))
-            for t in (0.2, 1.3)]  # fmt: skip
+    mean = [
+        float(
+            grid.integrate(rod.solution(jnp.asarray(t), grid.coordinates[0]), "simpson")
+        )
+        for t in (0.2, 1.3)
+    ]
     gain = (
         float(rod.k * rod.amplitude)
         * (np.cos(np.pi * 0.2) - np.cos(np.pi * 1.3))
@@ -135,8 +139,10 @@ def test_waves_in_the_plane(x64):
     def residual_and_slopes(t, x, y):
         second = [jax.grad(jax.grad(u, i), i)(t, x, y) for i in range(3)]
         walls = jnp.array([0.0, 1.0])
-        slopes = [jax.vmap(lambda w: jax.grad(u, 1)(t, w, y))(walls),
-                  jax.vmap(lambda w: jax.grad(u, 2)(t, x, w))(walls)]  # fmt: skip
+        slopes = [
+            jax.vmap(lambda w: jax.grad(u, 1)(t, w, y))(walls),
+            jax.vmap(lambda w: jax.grad(u, 2)(t, x, w))(walls),
+        ]
         return (
             second[0] - 1.5**2 * (second[1] + second[2]),
             second[0],

@@ -127,7 +127,7 @@ TABLE = [
 @pytest.mark.parametrize(("n", "dtype", "form"), TABLE)
 @pytest.mark.parametrize("name", CONDITIONS)
 def test_exact_for_each_condition(name, n, dtype, form, rng):
-    """|l(u) - α| <= 4 eps (Σ|c||u| + |α|) on one axis, values varying along the face."""
+    """|l(u) - α| <= 4 eps (Σ|c||u| + |α|) on one axis; values vary along the face."""
     with jax.enable_x64(dtype == "float64"):
         axis = n - 1
         grid = Grid.uniform((0.0,) * n, (1.0, 2.0, 0.5)[:n], SPACE[n], "nodes")
@@ -145,7 +145,7 @@ def test_exact_for_each_condition(name, n, dtype, form, rng):
 
 @pytest.mark.parametrize("order", [1, 2, 3, 4])
 def test_stencils_of_every_order_on_unequal_gaps(order, rng):
-    """A polynomial of the stencil's degree that meets the condition is left as it is."""
+    """A polynomial of the stencil's degree that meets the condition is unchanged."""
     x = np.cumsum(rng.uniform(0.5, 1.5, size=10)) / 10
     grid = Grid.nodes(x)
     p = np.polynomial.Polynomial(rng.normal(size=order + 1))
@@ -397,7 +397,7 @@ def test_faces_depend_on_themselves_alone_for_the_last_eliminated_axis(box_kerne
 
 
 def test_elimination_trains_in_float32(box_kernel, rng):
-    """Gradient of a batch, as in training, float64 inside: that of the float64 program."""
+    """The gradient of a batch, as in training, equals that of the float64 program."""
     from physcon.operators.elimination import eliminated_spectral_conv
 
     u, seed = rng.normal(size=(2, 2, 2, *BOX))
@@ -497,7 +497,7 @@ def test_batch_of_boundary_values_and_no_recompilation(rng):
 
 
 def test_time_varying_values():
-    """A function of time, at a row of times, is the value along a trailing time axis."""
+    """A function of time at a row of times is the value along a trailing time axis."""
     grid = NODES[2]
     t = grid.coordinates[1]
     boundary = Boundary((Dirichlet(jnp.sin), Neumann(0.0))).at(t)

@@ -19,10 +19,34 @@ from physcon.problems.cavity import (
 
 # Ghia, Ghia and Shin, J. Comput. Phys. 48 (1982) 387, tables I and III, Re = 100, 129 x
 # 129.
-GHIA_Y = [.0547, .0703, .1016, .1719, .2813, .4531, .5, .6172, .7344, .8516, .9531,
-          .9766]  # fmt: skip
-GHIA_U = [-.03717, -.04775, -.06434, -.10150, -.15662, -.21090, -.20581, -.13641, .00332, .23151,
-          .68717, .84123]  # fmt: skip
+GHIA_Y = [
+    0.0547,
+    0.0703,
+    0.1016,
+    0.1719,
+    0.2813,
+    0.4531,
+    0.5,
+    0.6172,
+    0.7344,
+    0.8516,
+    0.9531,
+    0.9766,
+]
+GHIA_U = [
+    -0.03717,
+    -0.04775,
+    -0.06434,
+    -0.10150,
+    -0.15662,
+    -0.21090,
+    -0.20581,
+    -0.13641,
+    0.00332,
+    0.23151,
+    0.68717,
+    0.84123,
+]
 GHIA_STREAM = -0.103423
 
 
@@ -60,7 +84,7 @@ def test_steady_state_of_ghia(steady):
 
 
 def test_circulation_is_that_of_the_lid(steady):
-    """∫ω = -∫u dx over the lid (Stokes), in every state to rounding, whatever the mesh."""
+    """∫ω = -∫u dx over the lid (Stokes) in every state to rounding, on any mesh."""
     states, lid = steady
     expected = -float(lid.sum()) / (lid.shape[0] - 1)
     np.testing.assert_allclose(circulation(states), expected, rtol=2e-6)
@@ -85,7 +109,7 @@ def test_energy_balance(x64):
 
 
 def test_second_order_in_the_mesh():
-    """Differences between 17, 33 and 65 nodes a side fall as h²; the walls' values too."""
+    """Differences between 17, 33 and 65 nodes a side fall as h², also at the walls."""
     problem = LidDrivenCavity.sample(jax.random.key(2))
     states = [
         np.asarray(

@@ -1,4 +1,4 @@
-"""The training loop: exact descent, and a result that does not depend on interruptions."""
+"""The training loop: exact descent, and results that survive interruptions."""
 
 import equinox as eqx
 import jax

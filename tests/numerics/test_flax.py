@@ -1,4 +1,4 @@
-"""Equinox modules in Flax and Flax models in physcon: the same numbers, trained or not."""
+"""Equinox modules in Flax and Flax models in physcon give the same numbers."""
 
 import equinox as eqx
 import jax

@@ -1,4 +1,4 @@
-"""`monotone`: isotonic regression with bounds and a conserved integral, against scipy."""
+"""`monotone`: isotonic regression with bounds and an integral, against scipy."""
 
 import jax
 import jax.numpy as jnp

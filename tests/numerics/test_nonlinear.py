@@ -33,7 +33,7 @@ circle = jax.jit(on_circle)
 
 @pytest.mark.parametrize("distance", [0.05, 0.5, 1.5, 5.0, 50.0])
 def test_nearest_point_of_a_circle(distance):
-    """u = μ / |μ| from inside and outside; curvature = |1 - |μ||, exactly (see below)."""
+    """u = μ / |μ| from inside and outside; the curvature is |1 - |μ|| (see below)."""
     direction = jnp.array([0.6, 0.8])
     got = circle(distance * direction, jnp.ones(1))
     assert int(got.status) == 0

@@ -57,9 +57,14 @@ def test_trained_head_learns_where_the_noise_is():
     steps = 400
     rate = optax.cosine_decay_schedule(2e-2, steps)
     model = fit(
-        loss, OperatorRegressor(fno(KEY)), optax.adam(rate), Minibatches(data, 50), steps, KEY,
+        loss,
+        OperatorRegressor(fno(KEY)),
+        optax.adam(rate),
+        Minibatches(data, 50),
+        steps,
+        KEY,
         progress=False,
-    ).params  # fmt: skip
+    ).params
     mean, std = eqx.filter_jit(lambda m, u: jax.vmap(m)(u))(model, data["u"][:50])
     assert float(jnp.std(mean - 2 * data["u"][:50])) < 0.1
     assert np.abs(np.mean(std, axis=(0, 1)) / s - 1).max() < 0.25

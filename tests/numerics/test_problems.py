@@ -48,7 +48,7 @@ def span(interval, n):
 
 @lru_cache
 def probe(family):
-    """Everything a problem says at one time and 64 positions, compiled once per family."""
+    """All functions of a problem at one time and 64 positions, compiled once."""
 
     def at_point(p, t, x):
         problem = family(p, throw=False)

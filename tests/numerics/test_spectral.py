@@ -143,7 +143,7 @@ def test_resolution_transfer_of_a_band_limited_field(method, rng):
 
 
 def test_dft_of_a_long_axis_keeps_its_digits():
-    """Phases are reduced in integers: e^{-2πi jm/n} has modulus and period to rounding."""
+    """Phases are reduced in integers: e^{-2πi jm/n} has modulus 1 and period n."""
     wave = dft(2**20, 4, True)
     np.testing.assert_allclose(wave[2**18, 1], -1j, atol=1e-15)
     np.testing.assert_allclose(wave[3 * 2**18, 3], -1j, atol=1e-15)

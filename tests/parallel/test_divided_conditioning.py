@@ -117,7 +117,7 @@ def closed_box():
 
 @on_every_mesh
 def test_a_law_of_every_cell_gathers_no_field(mesh, axes, closed_box):
-    """As many faces as cells: they are divided like these, values and gradients alike."""
+    """As many faces as cells: they are divided like the cells, with gradients."""
     args, ((_, means), slope) = closed_box
 
     def many(means, stds, law):

@@ -260,7 +260,7 @@ def test_a_ring_of_few_devices(devices, rng):
 
 
 def test_a_front_arrives_at_a_sensor_on_one_of_the_devices():
-    """Found by all of them; the time's derivative by the level is that of one device."""
+    """All find it; the time has the same derivative by the level as on one device."""
     grid, sides = pc.Grid.uniform(0.0, 1.0, 8), pc.Boundary(pc.Outflow())
     u = jnp.where(grid.coordinates[0] < 0.3, 2.0, 0.5)[None]
     first = fv.Scheme(fv.Constant(), step=fv.forward_euler)

@@ -1,4 +1,4 @@
-"""Laws of conditioning, over every prior x constraint of tests/helpers.py, in float64."""
+"""Laws of conditioning for every prior and constraint of helpers.py, in float64."""
 
 import equinox as eqx
 import jax

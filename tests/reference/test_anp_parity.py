@@ -1,4 +1,4 @@
-"""The published network with its published weights (PyTorch, run by its authors' code)."""
+"""The published network with its published weights, run by its authors' code."""
 
 import jax
 import jax.numpy as jnp

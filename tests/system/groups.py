@@ -68,7 +68,7 @@ class Group:
 
 
 def shared(program, command):
-    """`command` on the command line of every process, with what joins it to the others."""
+    """The command line of every process: `command`, and how to join the others."""
     return lambda address, number, k: [
         *program, *command, "--distributed",
         "--coordinator", address, "--processes", str(number), "--process_id", str(k),

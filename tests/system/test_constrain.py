@@ -166,7 +166,7 @@ def test_refuses_to_replace_an_output_without_force(tmp_path, predictions):
 
 
 def test_integers_in_hdf5_are_not_rounded_to_again(tmp_path, predictions):
-    """Temperatures stored as whole hundredths: the conserved ones are no whole numbers."""
+    """Temperatures stored as whole hundredths: conserved ones are not whole numbers."""
     whole = predictions | {"mean": np.round(100 * predictions["mean"]).astype(np.int32)}
     out = run(tmp_path, whole, "--integral", "mass", ending=".h5")
     total, scale = trapezoid_error(out, out["mean"])

@@ -73,7 +73,8 @@ def test_another_process_gives_the_same_without_the_code(
     code = (
         "import sys; from physcon.cli import main; main(sys.argv[1:]);"
         "parts = {'operators', 'training', 'studies', 'fv'};"
-        "found = {f'physcon.{p}' for p in parts} & set(sys.modules); assert not found, found"
+        "found = {f'physcon.{p}' for p in parts} & set(sys.modules); "
+        "assert not found, found"
     )
     command = [sys.executable, "-W", "error", "-c", code, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)

@@ -41,8 +41,10 @@ def loss(w, task, key):
 hold(float(pause))
 with processes.ending_together():
     mean_loss = parallel.mean_over_tasks(loss, mesh=mesh, axis="batch")
-    out = fit(mean_loss, jnp.ones(3), optax.adam(0.01), Minibatches(data, 16, mesh), 200,
-              jax.random.key(1), chunk=5, checkpoint=checkpoint, save_every=5, resume=True,
+    batches = Minibatches(data, 16, mesh)
+    out = fit(mean_loss, jnp.ones(3), optax.adam(0.01), batches, 200,
+              jax.random.key(1), chunk=5, checkpoint=checkpoint, save_every=5,
+              resume=True,
               progress=False, mesh=mesh)
 if jax.process_index() == 0:
     np.savez(output, w=out.params, losses=out.losses)
@@ -63,8 +65,15 @@ main(sys.argv[1:])
 
 def training(checkpoint, output, pause=0.0):
     return lambda address, number, k: [
-        "-c", TRAIN, address, str(number), str(k), str(checkpoint), str(output), str(pause)
-    ]  # fmt: skip
+        "-c",
+        TRAIN,
+        address,
+        str(number),
+        str(k),
+        str(checkpoint),
+        str(output),
+        str(pause),
+    ]
 
 
 @pytest.mark.parametrize("victim", [3, 0], ids=["a worker", "the coordinator"])
@@ -107,7 +116,8 @@ def test_a_boundary_study_begun_by_two_processes_is_finished_by_one(tmp_path):
         tmp_path / name for name in ("stokes.yaml", "together", "alone")
     )
     config.write_text(
-        "{study: boon, problem: stokes, nodes: 9, train: 8, test: 2, modes: 2, width: 4, depth: 1,"
+        "{study: boon, problem: stokes, nodes: 9, train: 8, test: 2, "
+        "modes: 2, width: 4, depth: 1,"
         " batch: 4, steps: 40, save_every: 10, methods: [lift], seeds: [0]}"
     )
 

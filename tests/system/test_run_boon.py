@@ -8,16 +8,26 @@ from physcon.cli import main
 from physcon.io import read_arrays
 
 SMALL = [
-    "--nodes=9", "--train=8", "--test=3", "--modes=2", "--width=4", "--depth=1", "--batch=4",
-    "--steps=6", "--save_every=3", "--seeds=[0]", '--methods=["overwrite","basis"]',
-]  # fmt: skip
+    "--nodes=9",
+    "--train=8",
+    "--test=3",
+    "--modes=2",
+    "--width=4",
+    "--depth=1",
+    "--batch=4",
+    "--steps=6",
+    "--save_every=3",
+    "--seeds=[0]",
+    '--methods=["overwrite","basis"]',
+]
 
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
     path = tmp_path_factory.mktemp("config") / "boon_waves.yaml"
     path.write_text(
-        "study: boon\nproblem: wave-2d\ntime: 0.4\npresets:\n  quick: {times: 4, order: 2}\n"
+        "study: boon\nproblem: wave-2d\ntime: 0.4\n"
+        "presets:\n  quick: {times: 4, order: 2}\n"
     )
     return path
 
@@ -63,7 +73,7 @@ def test_folder_holds_settings_and_figures(finished):
 def test_a_run_stopped_after_training_resumes_to_the_same_result(
     finished, config, tmp_path
 ):
-    """The networks are read, not trained again; tables and losses come out as before."""
+    """The networks are read, not trained again; tables and losses stay the same."""
     folder = tmp_path / "cut"
     folder.mkdir()
     kept = ("settings.json", "overwrite.checkpoint", "basis.checkpoint")

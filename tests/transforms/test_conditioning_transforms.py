@@ -44,7 +44,7 @@ def dot(a, b):
 
 @pytest.mark.parametrize(("root", "law"), PAIRS)
 def test_jvp_equals_vjp_equals_differences(root, law, rng, x64):
-    """In mean, root, operator, value and noise; second order: differences of the jvp."""
+    """In mean, root, operator, value and noise; second order by differences."""
     args = gaussian(rng, root), CONSTRAINTS[law](rng)
     direction = random_like(args, rng)
     if (

@@ -234,7 +234,8 @@ TABLE: dict[str, Callable[[Any], Any]] = {
     "conditioning.Tridiagonal": lambda x: pc.condition(
         pc.Gaussian.diagonal(x.reshape(2, 4), jnp.ones((2, 4))), block(x), throw=False
     ),
-    "conditioning.Downdate, conditioning.covariance_apply, conditioning.covariance_block, "
+    "conditioning.Downdate, conditioning.covariance_apply, "
+    "conditioning.covariance_block, "
     "conditioning.covariance_columns, conditioning.linear_image, conditioning.total, "
     "conditioning.values_at, conditioning.quantile": lambda x: derived(posterior(x)),
     "conditioning.isotonic_blocks": lambda x: conditioning.isotonic_blocks(
@@ -341,12 +342,14 @@ TABLE: dict[str, Callable[[Any], Any]] = {
         x.reshape(2, 4), jnp.ones((2, 4))
     ),
     "metrics.mean_squared_error, metrics.relative_l2, metrics.gaussian_log_likelihood, "
-    "metrics.gaussian_crps, metrics.standardized, metrics.energy_score, metrics.interval_coverage, "
+    "metrics.gaussian_crps, metrics.standardized, metrics.energy_score, "
+    "metrics.interval_coverage, "
     "metrics.interval_width, metrics.probability_integral_transform, "
     "metrics.conservation_error, metrics.shock_position, "
     "metrics.shock_position_error": every_metric,
     "linear_map.Circulant, linear_map.Sum, linear_map.Compose, linear_map.Kronecker, "
-    "linear_map.BlockDiagonal, linear_map.Dense, linear_map.Difference, linear_map.Stencil, "
+    "linear_map.BlockDiagonal, linear_map.Dense, linear_map.Difference, "
+    "linear_map.Stencil, "
     "linear_map.split_fields": every_map,
     # Operators
     "operators.FNO": lambda x: FNO(x[None]),

@@ -33,7 +33,7 @@ def conserve(mean, std, law):
 
 
 def conserve_in_torch(mean, std):
-    """μ' = μ + v g (b - g·μ) / (g·v g),  v' = v - (v g)² / (g·v g), written in PyTorch."""
+    """μ' = μ + v g (b - g·μ) / (g·v g) and v' = v - (v g)² / (g·v g) in PyTorch."""
     g = torch.tensor(np.asarray(GRID.weights()))
     vg = std**2 * g
     s = (vg * g).sum(-1, keepdim=True)

@@ -96,34 +96,113 @@ def test_weno_tables_are_the_published_ones():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: tendency(jnp.ones(8), Burgers(), GRID, Boundary(Periodic())), "channels first"),
-        (lambda: tendency(jnp.ones((1, 7)), Burgers(), GRID, Boundary(Periodic())), "a state"),
-        (lambda: tendency(jnp.ones((3, 8)), Burgers(), GRID, Boundary(Periodic()),
-                          Scheme(MUSCL(), godunov)), "use hllc or roe for systems"),
-        (lambda: tendency(ONES, Burgers(), GRID, Boundary(Periodic()), Scheme(MUSCL(), hllc)),
-         "use hll, rusanov"),
-        (lambda: tendency(ONES, Burgers(), GRID, Boundary(Periodic()), Scheme(lambda *a: a)),
-         "attribute `ghosts`"),
-        (lambda: tendency(ONES[:, :2], Burgers(), Grid.uniform(0.0, 1.0, 2), Boundary(Periodic()),
-                          Scheme(WENO())), "at least 3 cells"),
-        (lambda: tendency(ONES, Burgers(), Grid.cells(np.arange(9.0) ** 2), Boundary(Outflow()),
-                          Scheme(WENO())), "use MUSCL"),
-        (lambda: solve(ONES, Burgers(), GRID, Boundary(Periodic(), Periodic()), times=[1.0]),
-         "conditions for 1 axes"),
-        (lambda: solve(ONES, Burgers(), GRID, Boundary(Periodic()), times=[1.0, 0.5]),
-         "increasing times"),
-        (lambda: solve(ONES, Burgers(), GRID, Boundary(Periodic()), times=1.0), "1-D array"),
-        (lambda: solve(ONES, Heat(), GRID, Boundary(Periodic()), Scheme(step=implicit_euler),
-                       times=[1.0], dt=0.1), "no periodic axis"),
-        (lambda: solve(ONES, Heat(), GRID, Boundary(Outflow()), Scheme(step=muscl_hancock),
-                       times=[1.0]), "use ssp_rk2"),
+        (
+            lambda: tendency(jnp.ones(8), Burgers(), GRID, Boundary(Periodic())),
+            "channels first",
+        ),
+        (
+            lambda: tendency(jnp.ones((1, 7)), Burgers(), GRID, Boundary(Periodic())),
+            "a state",
+        ),
+        (
+            lambda: tendency(
+                jnp.ones((3, 8)),
+                Burgers(),
+                GRID,
+                Boundary(Periodic()),
+                Scheme(MUSCL(), godunov),
+            ),
+            "use hllc or roe for systems",
+        ),
+        (
+            lambda: tendency(
+                ONES, Burgers(), GRID, Boundary(Periodic()), Scheme(MUSCL(), hllc)
+            ),
+            "use hll, rusanov",
+        ),
+        (
+            lambda: tendency(
+                ONES, Burgers(), GRID, Boundary(Periodic()), Scheme(lambda *a: a)
+            ),
+            "attribute `ghosts`",
+        ),
+        (
+            lambda: tendency(
+                ONES[:, :2],
+                Burgers(),
+                Grid.uniform(0.0, 1.0, 2),
+                Boundary(Periodic()),
+                Scheme(WENO()),
+            ),
+            "at least 3 cells",
+        ),
+        (
+            lambda: tendency(
+                ONES,
+                Burgers(),
+                Grid.cells(np.arange(9.0) ** 2),
+                Boundary(Outflow()),
+                Scheme(WENO()),
+            ),
+            "use MUSCL",
+        ),
+        (
+            lambda: solve(
+                ONES, Burgers(), GRID, Boundary(Periodic(), Periodic()), times=[1.0]
+            ),
+            "conditions for 1 axes",
+        ),
+        (
+            lambda: solve(
+                ONES, Burgers(), GRID, Boundary(Periodic()), times=[1.0, 0.5]
+            ),
+            "increasing times",
+        ),
+        (
+            lambda: solve(ONES, Burgers(), GRID, Boundary(Periodic()), times=1.0),
+            "1-D array",
+        ),
+        (
+            lambda: solve(
+                ONES,
+                Heat(),
+                GRID,
+                Boundary(Periodic()),
+                Scheme(step=implicit_euler),
+                times=[1.0],
+                dt=0.1,
+            ),
+            "no periodic axis",
+        ),
+        (
+            lambda: solve(
+                ONES,
+                Heat(),
+                GRID,
+                Boundary(Outflow()),
+                Scheme(step=muscl_hancock),
+                times=[1.0],
+            ),
+            "use ssp_rk2",
+        ),
         (lambda: Scheme(MUSCL), "functions in a Scheme.*MUSCL\\(\\), hllc"),
         (lambda: Scheme(riemann="hllc"), "functions in a Scheme, got 'hllc'"),
-        (lambda: tendency(jnp.ones((3, 8)), Euler(), GRID, Boundary(Periodic()),
-                          source=lambda u, t: u[0]), r"source\(u, t\) of shape \(3, 8\)"),
-        (lambda: tendency(ONES, Stefan(face="shock"), GRID, Boundary(Periodic())), "integral mean"),
+        (
+            lambda: tendency(
+                jnp.ones((3, 8)),
+                Euler(),
+                GRID,
+                Boundary(Periodic()),
+                source=lambda u, t: u[0],
+            ),
+            r"source\(u, t\) of shape \(3, 8\)",
+        ),
+        (
+            lambda: tendency(ONES, Stefan(face="shock"), GRID, Boundary(Periodic())),
+            "integral mean",
+        ),
     ],
-)  # fmt: skip
+)
 def test_mistakes_are_explained(call, message):
     with pytest.raises(ValueError, match=message):
         call()
@@ -196,9 +275,13 @@ def test_negative_pressure_too_few_steps_and_a_stalled_clock():
 def test_saved_times_are_met_exactly_and_a_source_acts():
     times = [0.1, 0.25, 0.3]
     out = solve(
-        jnp.zeros((1, 8)), Advection(0.5), GRID, Boundary(Periodic()), times=times,
+        jnp.zeros((1, 8)),
+        Advection(0.5),
+        GRID,
+        Boundary(Periodic()),
+        times=times,
         source=lambda u, t: jnp.ones_like(u) * 2 * t,
-    )  # fmt: skip
+    )
     np.testing.assert_allclose(np.asarray(out.u[:, 0, 0]), np.square(times), rtol=1e-5)
     assert float(out.t) == np.float32(0.3)
 
