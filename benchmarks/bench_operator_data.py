@@ -37,17 +37,20 @@ from physcon.studies.operators.study import (
     training_set,
     trials,
 )
+from physcon.studies.session import Session
+
+QUIET = Session(progress=False)
 
 
 def ours(config, seed, train, cases):
     """Train and predict with physcon; the time of compilation is reported too."""
     start = time.perf_counter()
     jax.block_until_ready(
-        jax.tree.leaves(trained(replace(config, epochs=1), seed, train, progress=False))
+        jax.tree.leaves(trained(replace(config, epochs=1), seed, train, QUIET))
     )
     short = time.perf_counter() - start
     start = time.perf_counter()
-    fno = trained(config, seed, train, progress=False)
+    fno = trained(config, seed, train, QUIET)
     jax.block_until_ready(jax.tree.leaves(fno))
     seconds = time.perf_counter() - start
     epoch = max(0.0, seconds - short) / max(1, config.epochs - 1)

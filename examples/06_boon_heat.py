@@ -20,6 +20,7 @@ from physcon.operators import residuals
 from physcon.studies.boon.data import samples, study_grid
 from physcon.studies.boon.networks import evaluated, trained
 from physcon.studies.boon.settings import BoonConfig
+from physcon.studies.session import Session
 
 config = BoonConfig(
     problem="heat",
@@ -49,7 +50,9 @@ train, test = (
 networks = {}
 print("method       relative L2   boundary residual (rms of u_x - flux)")
 for method in ("plain", "overwrite", "basis"):
-    stacked = trained(method, config, grid, train, order_key, progress=False).params
+    stacked = trained(
+        method, config, grid, train, order_key, Session(progress=False)
+    ).params
     errors, _ = evaluated(stacked, method, config, grid, test)
     networks[method] = jax.tree.map(lambda a: a[0] if eqx.is_array(a) else a, stacked)
     error, misfit = errors.relative_l2.mean(), errors.misfit.mean() ** 0.5

@@ -19,6 +19,7 @@ from physcon.studies.boon.data import samples, study_grid
 from physcon.studies.boon.networks import evaluated, trained
 from physcon.studies.boon.settings import BoonConfig
 from physcon.studies.boon.study import table
+from physcon.studies.session import Session
 
 # %% [markdown]
 # ## The solver compared with a published table
@@ -82,7 +83,7 @@ train, test = (
 )
 errors, predictions = {}, {}
 for method in config.methods:
-    result = trained(method, config, grid, train, keys[2], progress=False)
+    result = trained(method, config, grid, train, keys[2], Session(progress=False))
     errors[method], u = evaluated(result.params, method, config, grid, test)
     predictions[method] = u[0, ..., -1]
 print(report.boundary_table(table(errors)))

@@ -159,7 +159,7 @@ def raise_status(status: Int[Array, ""], messages: dict[int, str]) -> None:
 
 
 def is_writer() -> bool:
-    """Whether this process writes files: the first one, of however many."""
+    """Whether this process writes the files of a run: the first process does."""
     return jax.process_index() == 0
 
 
@@ -172,11 +172,34 @@ def wait_for_all(name: str) -> None:
 
 
 def agreed(value: int) -> int:
-    """What process 0 says, in every process: a network file system shows each its own
-    time.
+    """The value of process 0, on every process.
+
+    A network file system can show each process another state of a folder.
     """
     if jax.process_count() == 1:
         return value
     from jax.experimental.multihost_utils import broadcast_one_to_all
 
     return int(broadcast_one_to_all(np.int32(value)))
+
+
+def by_writer(action: Callable[[], None]) -> None:
+    """Run `action` on process 0; every process raises the error that it raises."""
+    if jax.process_count() == 1:
+        action()
+        return
+    from jax.experimental.multihost_utils import broadcast_one_to_all
+
+    error, message = None, b""
+    if is_writer():
+        try:
+            action()
+        except (ValueError, OSError) as raised:
+            error = raised
+            message = str(raised).encode()[:4000]
+    padded = np.frombuffer(message.ljust(4000, b"\0"), np.uint8)
+    told = bytes(np.asarray(broadcast_one_to_all(padded))).rstrip(b"\0").decode()
+    if error is not None:
+        raise error
+    if told:
+        raise ValueError(told)

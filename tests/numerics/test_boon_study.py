@@ -14,7 +14,9 @@ from physcon.studies.boon.data import samples, study_grid
 from physcon.studies.boon.networks import exists
 from physcon.studies.boon.settings import BoonConfig
 from physcon.studies.boon.study import run
+from physcon.studies.session import Session
 
+QUIET = Session(progress=False)
 TINY = BoonConfig(
     problem="stokes", nodes=17, time=1.0, train=12, test=4, modes=4, width=4, depth=1, batch=4,
     steps=12, learning_rate=1e-2, methods=("plain", "lift"), seeds=(0, 1),
@@ -23,8 +25,8 @@ TINY = BoonConfig(
 
 def test_seeds_side_by_side_train_as_if_alone():
     """The spread of two seeds at once is that of each alone; lifted ones are exact."""
-    plain, lift = run(TINY, progress=False)
-    (alone,) = run(replace(TINY, methods=("lift",), seeds=(1,)), progress=False)
+    plain, lift = run(TINY, QUIET)
+    (alone,) = run(replace(TINY, methods=("lift",), seeds=(1,)), QUIET)
     assert (lift.method, lift.seeds, alone.seeds) == ("lift", 2, 1)
     # Of two numbers the standard deviation is the distance of each from their mean.
     distance = abs(alone.relative_l2 - lift.relative_l2)

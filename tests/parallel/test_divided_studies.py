@@ -20,6 +20,7 @@ from physcon.studies.boon.data import samples, study_grid
 from physcon.studies.boon.settings import BoonConfig
 from physcon.studies.operators import study as operator
 from physcon.studies.operators.data import Samples
+from physcon.studies.operators.settings import OperatorConfig
 from physcon.studies.probconserv import fitting
 from physcon.studies.probconserv.settings import (
     NetworkSettings,
@@ -27,6 +28,7 @@ from physcon.studies.probconserv.settings import (
     TaskSettings,
     TrainingSettings,
 )
+from physcon.studies.session import Session
 from physcon.studies.sharing import divided, solved
 from physcon.training import loop
 
@@ -34,7 +36,7 @@ BOON = BoonConfig(
     problem="stokes", nodes=9, train=16, modes=3, width=4, depth=1, batch=8, steps=4,
     seeds=(1,), weight_decay=0.1,
 )  # fmt: skip
-OPERATOR = operator.OperatorConfig(modes=(2, 2), width=4, depth=1, epochs=2, batch=8)
+OPERATOR = OperatorConfig(modes=(2, 2), width=4, depth=1, epochs=2, batch=8)
 
 STEFAN = StudyConfig(
     problem="stefan",
@@ -54,8 +56,7 @@ def boundary_networks(mesh=None):
         study_grid(BOON),
         data,
         jax.random.key(1),
-        progress=False,
-        mesh=mesh,
+        Session(progress=False, mesh=mesh),
     )
     return found.params
 
@@ -64,14 +65,15 @@ def darcy_network(mesh=None):
     """A plain FNO in the plane, on data that a file might hold."""
     u = np.random.default_rng(0).normal(size=(16, 4, 8, 6)).astype(np.float32)
     train = Samples(u[:, :3], u[:, 3:] + u.mean(axis=1, keepdims=True))
-    return operator.trained(OPERATOR, 0, train, progress=False, mesh=mesh)
+    return operator.trained(OPERATOR, 0, train, Session(progress=False, mesh=mesh))
 
 
 def stefan_ensemble(mesh=None):
     """Deep ensembles of a ProbConserv study; each device draws its own functions."""
     keys = jax.random.split(jax.random.key(2))
     with TemporaryDirectory() as folder:
-        models = fitting.train(STEFAN, Path(folder), *keys, {}, False, False, mesh)
+        session = Session(folder=Path(folder), progress=False, mesh=mesh)
+        models = fitting.train(STEFAN, keys[0], [keys[1]], session)
     return eqx.filter(models, eqx.is_array)
 
 

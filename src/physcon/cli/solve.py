@@ -1,7 +1,5 @@
 """`physcon solve`: one equation, from settings to a file and a figure."""
 
-import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +7,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from physcon.cli import distributed
 from physcon.cli.info import provenance
-from physcon.cli.settings import from_options
+from physcon.cli.ranges import judged, show_ranges
 
 HELP = "solve one equation by finite volumes"
 _DESCRIPTION = """Solve a conservation law or a diffusion equation from an initial state.
@@ -39,7 +37,7 @@ def parser(arguments: Sequence[str]) -> ArgumentParser:
     )
     solve.add_argument("--output", type=Path, default=None, help="run folder")
     solve.add_argument(
-        "--resume", action="store_true", help="go on with the run in that folder"
+        "--resume", action="store_true", help="continue the run in that folder"
     )
     solve.add_argument(
         "--mesh",
@@ -51,32 +49,38 @@ def parser(arguments: Sequence[str]) -> ArgumentParser:
     distributed.add_options(solve, "the grid")
     solve.add_argument("--quiet", action="store_true", help="no progress bar")
     solve.add_class_arguments(SolveConfig)
+    show_ranges(solve, SolveConfig)
     return solve
 
 
 def main(options: Namespace) -> None:
     """Solve, write, draw, and print the conserved totals."""
-    from physcon._files import write_json
     from physcon._mesh import is_writer
     from physcon.parallel import processes
-    from physcon.studies.folder import prepare_folder
+    from physcon.studies.folder import run_folder
+    from physcon.studies.session import Session, identity
     from physcon.studies.solver._run import checked, run
     from physcon.studies.solver.division import divided
     from physcon.studies.solver.settings import SolveConfig
 
-    config = from_options(SolveConfig, options)
-    whole = not distributed.joined(options) and options.mesh is None
-    mesh = None if whole else divided(config.grid.cells, options.mesh or ())
+    config = judged(SolveConfig, options)
+    alone = not distributed.joined(options) and options.mesh is None
+    mesh = None if alone else divided(config.grid.cells, options.mesh or ())
     setup = checked(config, mesh)
     folder = options.output or Path("runs") / f"{config.law.name}-{config.initial.name}"
-    identity = json.loads(json.dumps(dataclasses.asdict(config)))
-    with processes.ending_together():
-        prepare_folder(folder, identity, options.resume)
-        if is_writer():
-            write_json(folder / "provenance.json", provenance() | {"seed": config.seed})
-        run(
-            config, setup, folder, progress=not options.quiet and is_writer(), mesh=mesh
-        )
+    session = Session(
+        folder=folder,
+        identity=identity(config),
+        resume=options.resume,
+        progress=not options.quiet and is_writer(),
+        mesh=mesh,
+    )
+    about = provenance() | {"seed": config.seed}
+    with (
+        processes.ending_together(),
+        run_folder(folder, session.identity, about, options.resume),
+    ):
+        run(config, setup, session)
     if is_writer():
         print((folder / "table.txt").read_text(), end="")
         print(f"solution and figures: {folder}")

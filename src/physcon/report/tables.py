@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,25 @@ COLUMNS = {
 }
 
 
+#: Score -> 1 where smaller is better, -1 where larger is. Others have no best end.
+BEST = {"log_likelihood": -1, "mean_squared_error": 1, "crps": 1}
+
+
 @dataclass(frozen=True)
 class Row:
-    """One method on the test functions of one parameter: mean and standard error per
-    score.
+    """The scores of one method on the test functions of one parameter.
+
+    Attributes:
+        parameter: of the test functions.
+        method: name of the method.
+        functions: number of test functions.
+        mean: per score, over functions and networks.
+        standard_error: per score, over functions.
+        networks: number of networks, trained alike from different random numbers.
+        spread: per score, the standard deviation over networks of the mean over
+            functions.
+        better: per score that has a best end, the number of networks in which the
+            method is better than the unconstrained prediction.
     """
 
     parameter: float
@@ -31,73 +46,124 @@ class Row:
     functions: int
     mean: dict[str, float]
     standard_error: dict[str, float]
+    networks: int = 1
+    spread: dict[str, float] = field(default_factory=dict)
+    better: dict[str, int] = field(default_factory=dict)
 
 
 def summarize(
     parameters: np.ndarray, scores: Mapping[str, Mapping[str, np.ndarray]]
 ) -> list[Row]:
-    """Rows per parameter and method.
+    """Return a row per parameter and method.
 
-    Shapes: parameters ``(functions,)``; scores[method][score] ``(functions,)``.
+    Shapes: parameters ``(functions,)``; scores[method][score] ``(networks,
+    functions)``, or ``(functions,)`` of one network.
     """
     rows = []
     for p in dict.fromkeys(parameters.tolist()):
         chosen = parameters == p
-        n = int(chosen.sum())
-        for method, values in scores.items():
-            picked = {
-                k: np.asarray(v, dtype=np.float64)[chosen] for k, v in values.items()
+        picked = {
+            method: {
+                name: np.atleast_2d(np.asarray(v, dtype=np.float64))[:, chosen]
+                for name, v in values.items()
             }
-            mean = {k: float(v.mean()) for k, v in picked.items()}
-            error = {
-                k: float(v.std(ddof=1) / n**0.5) if n > 1 else 0.0
-                for k, v in picked.items()
-            }
-            rows.append(Row(p, method, n, mean, error))
+            for method, values in scores.items()
+        }
+        plain = picked.get("unconstrained", {})
+        for method, values in picked.items():
+            rows.append(_row(p, method, values, plain))
     return rows
 
 
+def _row(
+    parameter: float,
+    method: str,
+    values: Mapping[str, np.ndarray],
+    plain: Mapping[str, np.ndarray],
+) -> Row:
+    """The row of scores ``(networks, functions)``; `plain`: the unconstrained ones."""
+    networks, functions = next(iter(values.values())).shape
+    error, spread, better = {}, {}, {}
+    for name, v in values.items():
+        of_functions, of_networks = v.mean(axis=0), v.mean(axis=1)
+        error[name] = _deviation(of_functions) / functions**0.5
+        spread[name] = _deviation(of_networks)
+        if name in BEST and method != "unconstrained" and name in plain:
+            gain = BEST[name] * (plain[name].mean(axis=1) - of_networks)
+            better[name] = int(np.sum(gain > 0))
+    mean = {name: float(v.mean()) for name, v in values.items()}
+    return Row(parameter, method, functions, mean, error, networks, spread, better)
+
+
+def _deviation(values: np.ndarray) -> float:
+    return float(values.std(ddof=1)) if values.size > 1 else 0.0
+
+
 def table_text(rows: Sequence[Row], parameter: str) -> str:
-    """The table as text: mean ± standard error over functions, best proper scores
-    marked.
+    """The table as text, with the best proper scores marked.
+
+    The number after ± is the spread over networks, or the standard error over functions
+    where there is one network.
     """
     heads = [
         f"{name}{f' 1e{power}' if power else ''}" for name, power in COLUMNS.values()
     ]
     width = 17
     lines = [f"{parameter:>8} {'method':<14}" + "".join(f"{h:>{width}}" for h in heads)]
+    several = rows[0].networks > 1
     for group in dict.fromkeys(row.parameter for row in rows):
         members = [row for row in rows if row.parameter == group]
         for row in members:
             cells = []
             for score, (_, power) in COLUMNS.items():
-                value, error = (
-                    d[score] / 10.0**power for d in (row.mean, row.standard_error)
-                )
+                uncertainty = (row.spread if several else row.standard_error)[score]
+                value = row.mean[score] / 10.0**power
+                error = uncertainty / 10.0**power
                 mark = "*" if _is_best(row, members, score) else " "
                 cells.append(f"{value:.3f} ± {error:.3f}{mark}".rjust(width))
             lines.append(f"{group:>8g} {row.method:<14}" + "".join(cells))
         lines.append("")
+    functions = f"{rows[0].functions} functions"
+    if not several:
+        lines.append(f"mean ± standard error over {functions}; * best of its group")
+        return "\n".join(lines)
     lines.append(
-        f"mean ± standard error over {rows[0].functions} functions; * best of its group"
+        f"mean over {functions} and {rows[0].networks} networks ± standard deviation "
+        "over networks; * best of its group"
     )
-    return "\n".join(lines)
+    return "\n".join([*lines, *_comparisons(rows, parameter)])
+
+
+def _comparisons(rows: Sequence[Row], parameter: str) -> list[str]:
+    """In how many networks each method beats the unconstrained prediction."""
+    compared = [row for row in rows if row.better]
+    if not compared:
+        return []
+    lines = ["", "networks in which a method is better than unconstrained:"]
+    for row in compared:
+        counts = ", ".join(
+            f"{COLUMNS[score][0]} {number} of {row.networks}"
+            for score, number in row.better.items()
+        )
+        lines.append(f"{parameter} = {row.parameter:g}, {row.method}: {counts}")
+    return lines
 
 
 def _is_best(row: Row, members: Sequence[Row], score: str) -> bool:
-    sign = {"log_likelihood": -1, "mean_squared_error": 1, "crps": 1}.get(score)
+    sign = BEST.get(score)
     return sign is not None and row is min(members, key=lambda r: sign * r.mean[score])
 
 
 def write_tables(folder: Path, rows: Sequence[Row], parameter: str) -> None:
     """``table.txt``, ``table.csv`` and ``table.json`` in `folder`."""
-    header = [
-        parameter, "method", "functions", *(f"{s}{e}" for s in COLUMNS for e in ("", "_se"))
-    ]  # fmt: skip
+    endings = ("", "_se", "_spread")
+    scores = [f"{score}{ending}" for score in COLUMNS for ending in endings]
+    header = [parameter, "method", "functions", "networks", *scores]
     lines = []
     for row in rows:
-        values = [d[s] for s in COLUMNS for d in (row.mean, row.standard_error)]
-        lines.append([row.parameter, row.method, row.functions, *values])
+        columns = (row.mean, row.standard_error, row.spread)
+        values = [column[score] for score in COLUMNS for column in columns]
+        lines.append([row.parameter, row.method, row.functions, row.networks, *values])
     write_csv(folder / "table.csv", header, lines)
     write_texts(folder, rows, table_text(rows, parameter))
 

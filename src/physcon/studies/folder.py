@@ -1,37 +1,143 @@
-"""The folder of a run: its settings are kept in it, and another run's are refused."""
+"""The folder of a run: locked while the run works, with the settings that began it."""
 
 import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from physcon._checks import require
 from physcon._files import write_json
-from physcon._mesh import is_writer, wait_for_all
+from physcon._mesh import by_writer, is_writer
+
+try:
+    import fcntl
+except ImportError:  # Windows: run folders are not locked there
+    fcntl = None
+
+LOCK = ".lock"
+SETTINGS = "settings.json"
+PROVENANCE = "provenance.json"
 
 
-def prepare_folder(folder: Path, settings: dict[str, Any], resume: bool) -> None:
-    """Create the run folder and keep the settings there; one that holds a run already
-    is resumed, if its settings are the same, or refused and left as it is.
+@contextmanager
+def run_folder(
+    folder: Path, settings: dict[str, Any], provenance: dict[str, Any], resume: bool
+) -> Iterator[None]:
+    """Hold a run folder for this run alone, and keep its settings there.
+
+    Every process of a run enters it; process 0 writes. A folder that was new, and holds
+    nothing but settings when an error ends the run, is removed again.
+
+    Args:
+        folder: the run folder; made if it does not exist.
+        settings: the resolved settings, as JSON values.
+        provenance: what runs (versions, commit, device), written next to the settings.
+        resume: accept a folder that holds a run with the same settings.
+
+    Raises: ValueError for a folder that another process holds, that holds files and is
+        not to be resumed, or whose run has other settings. It is left as it was.
     """
-    kept = folder / "settings.json"
-    occupied = folder.is_dir() and any(folder.iterdir())
+    new = not folder.exists()
+    lock = None
+
+    def begin() -> None:
+        nonlocal lock
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = _locked(folder)
+        _check_empty_or_same(folder, settings, resume)
+        write_json(folder / SETTINGS, settings)
+        write_json(folder / PROVENANCE, provenance)
+
+    try:
+        by_writer(begin)
+        yield
+    except BaseException:
+        if is_writer() and new:
+            _remove_if_nothing_was_done(folder)
+        raise
+    finally:
+        if lock is not None:
+            _unlock(folder, lock)
+            if new:
+                with suppress(OSError):  # it holds files, or it is gone
+                    folder.rmdir()
+
+
+def _check_empty_or_same(folder: Path, settings: dict[str, Any], resume: bool) -> None:
+    occupied = any(path.name != LOCK for path in folder.iterdir())
     require(
         resume or not occupied,
         "a new run folder",
         f"{folder} holds files",
-        "add --resume to go on with that run, or choose another --output",
+        "add --resume to continue the run in it, or choose another --output",
     )
-    if kept.is_file():
-        old = json.loads(kept.read_text())
-        names = [k for k in {**old, **settings} if old.get(k) != settings.get(k)]
-        remedy = "resume with the settings that began it, or choose another --output"
-        require(
-            not names,
-            f"the settings in {kept}",
-            f"others for {', '.join(names)}",
-            remedy,
-        )
-    wait_for_all("every process has looked at the folder")
-    if is_writer():
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(kept, settings)
+    kept = folder / SETTINGS
+    if not kept.is_file():
+        return
+    try:
+        old = dict(json.loads(kept.read_text()))
+    except (ValueError, TypeError):
+        raise ValueError(
+            f"expected the settings of a run in {kept}, got a file that is not a JSON "
+            "object; choose another --output"
+        ) from None
+    names = [k for k in {**old, **settings} if old.get(k) != settings.get(k)]
+    require(
+        not names,
+        f"the settings in {kept}",
+        f"others for {', '.join(names)}",
+        "resume with the settings that began it, or choose another --output",
+    )
+
+
+def _remove_if_nothing_was_done(folder: Path) -> None:
+    with suppress(OSError):
+        if {path.name for path in folder.iterdir()} <= {SETTINGS, PROVENANCE, LOCK}:
+            for name in (SETTINGS, PROVENANCE):
+                (folder / name).unlink(missing_ok=True)
+
+
+def _locked(folder: Path) -> int:
+    """Lock the folder until `_unlock`, or until this process ends in any way."""
+    path = folder / LOCK
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        if fcntl is None:
+            return descriptor
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(descriptor, 1000).decode(errors="replace").strip()
+            os.close(descriptor)
+            raise ValueError(
+                f"expected a run folder that no other process uses, got {folder}, held "
+                f"by {holder or 'another process'}; wait until it ends, or choose "
+                "another --output"
+            ) from None
+        except OSError:  # a file system without locks
+            return descriptor
+        if _is_at(path, descriptor):
+            break
+        os.close(descriptor)  # its holder removed it at that moment
+    began = datetime.now(UTC).isoformat(timespec="seconds")
+    text = f"process {os.getpid()} on {socket.gethostname()} since {began}\n"
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, text.encode())
+    return descriptor
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def _unlock(folder: Path, descriptor: int) -> None:
+    with suppress(OSError):
+        (folder / LOCK).unlink()
+    os.close(descriptor)

@@ -1,9 +1,9 @@
-"""What a study does for many functions, on one device or shared among those of a mesh:
-it trains on them, or solves a problem for each.
+"""Work on many functions, on one device or shared among the devices of a mesh: a study
+trains on all of them, or solves a problem for each.
 
-A mesh has one axis here, over the devices of all processes. Each device holds an equal
-part of the functions and an equal part of every batch; what is found comes back whole
-to every process.
+The mesh has one axis, over the devices of all processes. Each device holds an equal
+part of the functions and an equal part of every batch; results come back whole to every
+process.
 """
 
 from collections.abc import Callable
@@ -12,15 +12,19 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.extend.core import jaxpr_as_fun
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from physcon import parallel
-from physcon._mesh import by_device, check_even, shard
+from physcon._mesh import by_device, check_even, is_writer, shard
 from physcon._typing import PRNGKeyArray, PyTree, Scalar
 from physcon.models.losses import mean_over_tasks
+from physcon.studies.session import Session
 from physcon.training import FitResult, Minibatches, fit
+from physcon.training.checkpoint import load_checkpoint, save_checkpoint
+from physcon.training.progress import progress_bar
 
 
 def fit_tasks(
@@ -31,30 +35,36 @@ def fit_tasks(
     batch: int,
     steps: int,
     key: PRNGKeyArray,
+    session: Session,
+    name: str,
     *,
-    mesh: Mesh | None = None,
-    **options: Any,
+    save_every: int,
 ) -> FitResult:
-    """`physcon.training.fit` on the mean of ``loss(params, task, key)`` over batches of
-    tasks.
+    """Minimise the mean of ``loss(params, task, key)`` over batches of tasks.
 
-    Args: tasks: whole, or with a mesh `divided` among its devices. The batches are the
-        same. options: further ones of `fit`.
+    Args:
+        tasks: with a leading axis; whole, or `divided` among the devices of a mesh. The
+            batches are the same in both cases.
+        session: says where the checkpoint goes and whether it is resumed.
+        name: of the network; its checkpoint is ``<name>.checkpoint``.
+        save_every: steps between checkpoints.
     """
+    mesh = session.mesh
     if mesh is None:
         mean = mean_over_tasks(loss)
     else:
         mean = parallel.mean_over_tasks(loss, mesh=mesh, axis=mesh.axis_names)
     batches = Minibatches(tasks, batch, mesh)
-    found = fit(mean, params, optimizer, batches, steps, key, mesh=mesh, **options)
-    return FitResult(
-        whole(found.params, mesh), whole(found.opt_state, mesh), found.losses
-    )
+    options = session.checkpoint(name) | {"save_every": save_every, "mesh": mesh}
+    found = fit(mean, params, optimizer, batches, steps, key, **options)
+    trained = whole(found.params, mesh)
+    return FitResult(trained, whole(found.opt_state, mesh), found.losses)
 
 
 def adam(learning_rate: float, weight_decay: float, steps: int):
-    """Adam with L2 in the gradient, as torch's ``Adam(weight_decay=...)``; the rate
-    falls to zero along a cosine.
+    """Adam with L2 in the gradient, as torch's ``Adam(weight_decay=...)``.
+
+    The rate falls to zero along a cosine.
     """
     import optax
 
@@ -68,16 +78,96 @@ def every(
     mesh: Mesh | None = None,
     batch_size: int | None = None,
 ) -> PyTree:
-    """``fn(x)`` of every x, stacked: `jax.lax.map`. With a mesh the results stay
-    `divided`.
+    """Stack ``fn(x)`` of every x as `jax.lax.map` does.
+
+    With a mesh the number of x must be a multiple of the number of devices, and the
+    results stay `divided`.
     """
+    return _mapped(fn, xs, mesh, batch_size)(divided(xs, mesh))
+
+
+def solved(
+    fn: Callable[[PyTree], PyTree],
+    xs: PyTree,
+    mesh: Mesh | None = None,
+    batch_size: int | None = None,
+) -> PyTree:
+    """Stack ``fn(x)`` of any number of x, whole on every process.
+
+    Where the devices do not divide the number evenly, the last x is solved again.
+    """
+    number = _number(xs)
+    size = number + -number % (1 if mesh is None else mesh.size)
+    if size == number:
+        return whole(every(fn, xs, mesh, batch_size), mesh)
+    found = every(fn, _part(xs, 0, size), mesh, batch_size)
+    return jax.tree.map(lambda x: x[:number], whole(found, mesh))
+
+
+def solved_in_parts(
+    fn: Callable[[PyTree], PyTree],
+    xs: PyTree,
+    session: Session,
+    name: str,
+    *,
+    parts: int = 10,
+    batch_size: int | None = None,
+) -> PyTree:
+    """`solved`, a part of the problems at a time: with progress, and resumable.
+
+    After every part the results so far go to ``<name>.checkpoint``. All parts have the
+    same size, so that one compiled program serves all, and a resumed run has the bits
+    of an uninterrupted one.
+
+    Args:
+        session: gives folder, settings, progress bar and devices.
+        name: of the checkpoint.
+        parts: number of parts.
+        batch_size: problems solved together, see `jax.lax.map`.
+    """
+    mesh, number = session.mesh, _number(xs)
+    size = -(-number // parts)
+    size += -size % (1 if mesh is None else mesh.size)
+    program = _mapped(fn, _part(xs, 0, size), mesh, batch_size)
+    options = session.checkpoint(name)
+    path, identity = options["checkpoint"], options["config"]
+    found = _empty(fn, xs)
+    if path is not None and session.resume and path.is_file():
+        found, _ = load_checkpoint(path, lambda k: _empty(fn, xs, k), identity)
+    done = _number(found)
+    with progress_bar(
+        number, done, enabled=session.progress, unit="problem", title=name
+    ) as bar:
+        while done < number:
+            part = whole(program(divided(_part(xs, done, size), mesh)), mesh)
+            new = min(size, number - done)
+            found = jax.tree.map(
+                lambda a, b, n=new: np.concatenate([a, np.asarray(b)[:n]]), found, part
+            )
+            done += new
+            if path is not None and is_writer():
+                save_checkpoint(path, found, done, identity)
+            bar.update(new)
+    return found
+
+
+def _mapped(
+    fn: Callable[[PyTree], PyTree],
+    xs: PyTree,
+    mesh: Mesh | None,
+    batch_size: int | None,
+) -> Callable[[PyTree], PyTree]:
+    """The compiled program of `every` for problems shaped like `xs`."""
+
+    number = _number(xs) // (1 if mesh is None else mesh.size)
+    together = None if batch_size is None else min(batch_size, number)
 
     def run(xs: PyTree) -> PyTree:
-        return jax.lax.map(fn, xs, batch_size=batch_size)
+        return jax.lax.map(fn, xs, batch_size=together)
 
     if mesh is None:
-        return jax.jit(run)(xs)
-    xs, part, number = divided(xs, mesh), P(mesh.axis_names), _number(xs) // mesh.size
+        return jax.jit(run)
+    part = P(mesh.axis_names)
     share = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct((number, *x.shape[1:]), x.dtype), xs
     )
@@ -90,29 +180,24 @@ def every(
             jax.tree.structure(like), jaxpr_as_fun(program)(*jax.tree.leaves(xs))
         )
 
-    return jax.jit(by_device(own, mesh, part, part))(xs)
+    return jax.jit(by_device(own, mesh, part, part))
 
 
-def solved(
-    fn: Callable[[PyTree], PyTree],
-    xs: PyTree,
-    mesh: Mesh | None = None,
-    batch_size: int | None = None,
-) -> PyTree:
-    """The same for any number of x, brought whole to every process (the last x is
-    solved again where the devices don't divide the number evenly).
-    """
-    if mesh is None:
-        return every(fn, xs, None, batch_size)
-    n = _number(xs)
-    filled = jnp.minimum(jnp.arange(n + -n % mesh.size), n - 1)
-    found = every(fn, jax.tree.map(lambda x: x[filled], xs), mesh, batch_size)
-    return jax.tree.map(lambda x: x[:n], whole(found, mesh))
+def _part(xs: PyTree, start: int, size: int) -> PyTree:
+    """Problems from `start` on; beyond the end the last one is repeated."""
+    index = np.minimum(np.arange(start, start + size), _number(xs) - 1)
+    return jax.tree.map(lambda x: x[index], xs)
+
+
+def _empty(fn: Callable[[PyTree], PyTree], xs: PyTree, number: int = 0) -> PyTree:
+    """Arrays with room for the results of `number` problems."""
+    one = jax.tree.map(lambda x: jax.eval_shape(lambda x: x[0], x), xs)
+    like = jax.eval_shape(fn, one)
+    return jax.tree.map(lambda x: np.zeros((number, *x.shape), x.dtype), like)
 
 
 def divided(tree: PyTree, mesh: Mesh | None) -> PyTree:
-    """Arrays that lead with the functions: each device of a mesh takes its equal part
-    of them.
+    """Arrays with a leading axis of functions, an equal part on each device of a mesh.
 
     Raises: ValueError for a number of functions that the devices don't divide evenly.
     """
@@ -123,7 +208,7 @@ def divided(tree: PyTree, mesh: Mesh | None) -> PyTree:
 
 
 def whole(tree: PyTree, mesh: Mesh | None) -> PyTree:
-    """The arrays of a mesh whole on this process."""
+    """The arrays of a mesh, whole on this process."""
     if mesh is None:
         return tree
     arrays, rest = eqx.partition(tree, eqx.is_array)

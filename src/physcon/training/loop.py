@@ -15,13 +15,10 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from physcon._checks import require
-from physcon._extras import needs
 from physcon._mesh import is_writer, shard
 from physcon._typing import Array, Float, PRNGKeyArray, PyTree, Scalar
 from physcon.training.checkpoint import load_checkpoint, save_checkpoint
-
-with needs("train"):
-    from tqdm import tqdm
+from physcon.training.progress import progress_bar
 
 
 @runtime_checkable
@@ -129,8 +126,8 @@ def fit(
     history = [np.asarray(state.losses)]
     state, key = placed(state._replace(losses=jnp.zeros(chunk))), placed(key)
     run = compiled_chunk(loss_fn, static, optimizer)
-    with tqdm(
-        total=steps, initial=start, disable=not progress, unit="step", desc="train"
+    with progress_bar(
+        steps, start, enabled=progress, unit="step", title="train"
     ) as bar:
         while start < steps:
             stop = min(start + chunk, steps, (start // save_every + 1) * save_every)

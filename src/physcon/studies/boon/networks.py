@@ -2,14 +2,12 @@
 form.
 """
 
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
 
 from physcon._typing import Array, Float, PRNGKeyArray, PyTree, Scalar
 from physcon.grid import Grid
@@ -19,6 +17,7 @@ from physcon.operators.enforce import residuals
 from physcon.operators.fno import Normaliser
 from physcon.studies.boon.data import Samples, space_axes
 from physcon.studies.boon.settings import BoonConfig, Method
+from physcon.studies.session import Session
 from physcon.studies.sharing import adam, fit_tasks, whole
 from physcon.training import FitResult
 
@@ -91,20 +90,17 @@ def trained(
     grid: Grid,
     data: Samples,
     key: PRNGKeyArray,
-    *,
-    folder: Path | None = None,
-    identity: dict[str, Any] | None = None,
-    resume: bool = False,
-    progress: bool = True,
-    mesh: Mesh | None = None,
+    session: Session = Session(),
 ) -> FitResult:
-    """Networks of all seeds (leaves lead with the seed), each trained as if alone.
+    """Train the networks of all seeds side by side, each as if alone.
 
     Adam acts on every number by itself, so the gradient of the sum of the losses trains
-    all seeds. A checkpoint ``<method>.checkpoint`` is kept in `folder`, if one is
-    given. With a mesh the data are divided among its devices.
+    all seeds. The leaves of the result have a leading axis of seeds. A checkpoint
+    ``<method>.checkpoint`` is kept in the session's folder. With a mesh the data are
+    divided among its devices.
     """
-    inputs, outputs = (whole(Normaliser.fit(x), mesh) for x in (data.u, data.answer))
+    inputs = whole(Normaliser.fit(data.u), session.mesh)
+    outputs = whole(Normaliser.fit(data.answer), session.mesh)
     # One by one, not under vmap: a dozen generators in one program take a minute to
     # compile.
     each = [
@@ -127,12 +123,9 @@ def trained(
         config.batch,
         config.steps,
         key,
-        checkpoint=None if folder is None else folder / f"{method}.checkpoint",
+        session.of(config),
+        method,
         save_every=config.save_every,
-        resume=resume,
-        config={**(identity or {}), "method": method},
-        progress=progress,
-        mesh=mesh,
     )
 
 

@@ -8,6 +8,10 @@ constraints, ICLR 2023, section 4 and its appendix on the experiments.
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from physcon._checks import require
+from physcon.studies.catalogue import study
+from physcon.studies.ranges import judge, seed, setting
+
 Method: TypeAlias = Literal[
     "plain", "overwrite", "lift-output", "lift", "eliminate", "basis"
 ]
@@ -23,56 +27,7 @@ ProblemName: TypeAlias = Literal[
     "heat", "stokes", "burgers-riemann", "burgers-periodic", "wave", "wave-2d", "cavity"
 ]
 
-
-@dataclass(frozen=True)
-class BoonConfig:
-    """One study: a family of functions, what is asked of them, and the networks
-    compared.
-
-    Attributes:
-        problem: key in `physcon.studies.boon.data.FAMILIES`.
-        nodes: points on every axis of space, both ends included.
-        start, time, times: with ``times == 1`` the answer is the state at `time`; with more, the
-            states at so many equal steps after `start` up to `time`.
-        train, test: number of functions.
-        modes, width, depth, batch: of the network and its training; modes on every axis of space,
-            and on the time axis as many, but at most half of `times`. Bases keep two half waves
-            for each mode: the same range of wave numbers, and as many weights.
-        padding: zeros appended to each axis, as a fraction of it, for every Fourier method alike
-            (none on periodic axes; bases need none).
-        steps: gradient steps; published: 500 epochs of 500 / 20 = 25.
-        learning_rate, weight_decay: of Adam; the rate falls to zero along a cosine.
-        order: of the one-sided differences.
-        reach: of the lift, as a fraction of the axis.
-        methods, seeds: what is compared; seeds are initial weights, trained side by side.
-        data_seed: of the functions and the order of the batches.
-        save_every: steps between checkpoints.
-    """
-
-    problem: ProblemName = "heat"
-    nodes: int = 500
-    start: float = 0.0
-    time: float = 0.5
-    times: int = 1
-    train: int = 500
-    test: int = 100
-    modes: int = 16
-    width: int = 64
-    depth: int = 4
-    batch: int = 20
-    padding: float = 0.25
-    steps: int = 12_500
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-4
-    order: int = 3
-    reach: float = 0.1
-    methods: tuple[Method, ...] = METHODS
-    seeds: tuple[int, ...] = (0, 1, 2)
-    data_seed: int = 0
-    save_every: int = 250
-
-
-#: What each preset changes of the defaults above, for a single step in one dimension;
+#: What each preset changes of the defaults below, for a single step in one dimension;
 #: the configuration files add what their problem needs. `quick`: minutes on two cores.
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": {},
@@ -88,3 +43,76 @@ PRESETS: dict[str, dict[str, Any]] = {
         "seeds": (0, 1),
     },
 }
+
+
+@study("boon", "physcon.studies.boon.study", PRESETS)
+@dataclass(frozen=True)
+class BoonConfig:
+    """A family of functions, the question about them, and the networks compared.
+
+    Attributes:
+        problem: family of functions, a key of `physcon.studies.boon.data.FAMILIES`.
+        nodes: points on every axis of space, both ends included.
+        start: time from which the states of the answer are counted.
+        time: last time of the answer.
+        times: number of states in the answer: 1 is the state at `time`, more are the
+            states at equal steps after `start` up to `time`.
+        train: number of training functions.
+        test: number of test functions.
+        modes: Fourier modes on every axis of space, and on the time axis as many, but
+            at most half of `times`. Bases keep two half waves for each mode: the same
+            range of wave numbers, and as many weights.
+        width: channels of the network.
+        depth: blocks of the network.
+        batch: functions per gradient step.
+        padding: zeros appended to each axis, as a fraction of it, for every Fourier
+            method alike (none on periodic axes; bases need none).
+        steps: gradient steps; published: 500 epochs of 500 / 20 = 25 steps.
+        learning_rate: peak rate of Adam; it falls to zero along a cosine.
+        weight_decay: L2 penalty in the gradient.
+        order: order of the one-sided differences at the boundary.
+        reach: extent of the lift, as a fraction of the axis.
+        methods: the networks that are compared.
+        seeds: seeds of the initial weights; the networks are trained side by side.
+        data_seed: seed of the functions and of the order of the batches.
+        save_every: steps between checkpoints.
+    """
+
+    problem: ProblemName = "heat"
+    nodes: int = setting(500, at_least=5)
+    start: float = setting(0.0, at_least=0)
+    time: float = setting(0.5, above=0)
+    times: int = setting(1, at_least=1)
+    train: int = setting(500, at_least=1)
+    test: int = setting(100, at_least=1)
+    modes: int = setting(16, at_least=1)
+    width: int = setting(64, at_least=1)
+    depth: int = setting(4, at_least=1)
+    batch: int = setting(20, at_least=1)
+    padding: float = setting(0.25, at_least=0)
+    steps: int = setting(12_500, at_least=1)
+    learning_rate: float = setting(1e-3, above=0)
+    weight_decay: float = setting(1e-4, at_least=0)
+    order: int = setting(3, at_least=1)
+    reach: float = setting(0.1, above=0, at_most=1)
+    methods: tuple[Method, ...] = setting(METHODS, entries=1, unique=True)
+    seeds: tuple[int, ...] = setting(
+        (0, 1, 2), entries=1, unique=True, at_least=0, below=2**32
+    )
+    data_seed: int = seed()
+    save_every: int = setting(250, at_least=1)
+
+    def __post_init__(self):
+        judge(self)
+        require(
+            self.start < self.time,
+            f"start before time = {self.time}",
+            self.start,
+            "lower start",
+        )
+        require(
+            self.batch <= self.train,
+            f"a batch of at most {self.train} functions (train)",
+            self.batch,
+            "lower batch, or raise train",
+        )

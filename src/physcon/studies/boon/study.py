@@ -8,11 +8,9 @@ over time.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import Mesh
 
 from physcon import report
 from physcon._mesh import is_writer
@@ -21,41 +19,30 @@ from physcon.operators import BoundaryFNO
 from physcon.studies.boon.data import answer_times, samples, space_axes, study_grid
 from physcon.studies.boon.networks import Errors, evaluated, exists, trained
 from physcon.studies.boon.settings import BoonConfig, Method
+from physcon.studies.session import Session
 
 
 def run(
     config: BoonConfig,
-    folder: Path | None = None,
-    *,
-    identity: dict[str, Any] | None = None,
-    resume: bool = False,
-    progress: bool = True,
-    mesh: Mesh | None = None,
+    session: Session = Session(),
 ) -> list[report.BoundaryRow]:
-    """The rows of the table; with a `folder`, checkpoints, tables and figures are kept
-    there.
+    """Train and score every method that exists for the problem's conditions.
 
-    A method that does not exist for the problem's conditions is left out.
-
-    Args: identity: the resolved settings as JSON values; a checkpoint of other settings
-        is refused. mesh: of one axis, whose devices share the training. Process 0
-        evaluates.
+    Checkpoints, tables and figures go to the session's folder, if it has one. The
+    devices of its mesh share the training; process 0 evaluates.
 
     Returns: the rows of the table; none on other processes.
     """
+    session = session.of(config)
     grid = study_grid(config)
     keys = jax.random.split(jax.random.key(config.data_seed), 3)
-    train = samples(keys[0], config, config.train, mesh)
+    train = samples(keys[0], config, config.train, session.mesh)
     networks: dict[Method, BoundaryFNO] = {}
     losses: dict[str, np.ndarray] = {}
     methods: list[Method] = [m for m in config.methods if exists(m, config)]
     for method in methods:
-        if progress:
-            print(f"{config.problem}: {method}", flush=True)
-        found = trained(
-            method, config, grid, train, keys[2],
-            folder=folder, identity=identity, resume=resume, progress=progress, mesh=mesh,
-        )  # fmt: skip
+        session.say(f"{config.problem}: {method}")
+        found = trained(method, config, grid, train, keys[2], session)
         networks[method] = found.params
         losses[method] = np.asarray(found.losses) / len(config.seeds)
     if not is_writer():
@@ -67,18 +54,30 @@ def run(
         errors[method], u = evaluated(network, method, config, grid, test)
         predictions[method] = u[0]
     rows = table(errors)
-    if folder is not None:
-        report.write_boundary_tables(folder, rows)
-        write_arrays(folder / "training.npz", losses, force=True)
-        report.loss_figure(folder / "training.png", losses)
+    if session.folder is not None:
         truth = np.asarray(test.answer[0, 0])
-        write_arrays(
-            folder / "predictions.npz", {"truth": truth, **predictions}, force=True
-        )
-        _figures(config, folder, truth, predictions)
-        if config.times > 1:
-            _over_time(config, folder, errors)
+        _write(config, session.folder, rows, losses, truth, predictions, errors)
     return rows
+
+
+def _write(
+    config: BoonConfig,
+    folder: Path,
+    rows: list[report.BoundaryRow],
+    losses: dict[str, np.ndarray],
+    truth: np.ndarray,
+    predictions: Mapping[str, np.ndarray],
+    errors: Mapping[Method, Errors],
+) -> None:
+    """Tables, arrays and figures."""
+    report.write_boundary_tables(folder, rows)
+    write_arrays(folder / "training.npz", losses, force=True)
+    report.loss_figure(folder / "training.png", losses)
+    arrays = {"truth": truth, **predictions}
+    write_arrays(folder / "predictions.npz", arrays, force=True)
+    _figures(config, folder, truth, predictions)
+    if config.times > 1:
+        _over_time(config, folder, errors)
 
 
 def table(errors: Mapping[Method, Errors]) -> list[report.BoundaryRow]:

@@ -21,14 +21,12 @@ Wea. Rev. 129 (2001) 123 (localisation); Janjić et al., Mon. Wea. Rev. 142 (201
 (what it does to mass).
 """
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
 from matplotlib.figure import Figure
 
 from physcon import fv
@@ -42,40 +40,15 @@ from physcon.linear_map import LowRank
 from physcon.report import write_rows
 from physcon.report.figures import save_figure
 from physcon.studies.inverse.scores import root_mean_square
-from physcon.studies.sharing import solved
+from physcon.studies.inverse.settings import AssimilationConfig
+from physcon.studies.session import Session
+from physcon.studies.sharing import solved_in_parts
 
 COLOURS = {
     "ensemble Kalman": "#999999",
     "localised": "#0072B2",
     "localised, mass conserved": "#D55E00",
 }
-
-
-@dataclass(frozen=True)
-class AssimilationConfig:
-    """Twin experiments: a truth, an ensemble that does not know it, and sensors.
-
-    Attributes: cells: of the circle [0, 1). members: of the ensemble. sensors: point
-        sensors, evenly spread. cycles, interval: updates, and the time between them.
-        noise_std: of a reading. mean, std, length: of the initial fields, a periodic
-        Gaussian process of given total. localisation: length of the squared-exponential
-        correlation. inflation: of the members' distance to their mean at every update.
-        experiments: number of truths. seed: of all random numbers.
-    """
-
-    cells: int = 128
-    members: int = 10
-    sensors: int = 8
-    cycles: int = 20
-    interval: float = 0.05
-    noise_std: float = 0.1
-    mean: float = 0.5
-    std: float = 0.4
-    length: float = 0.1
-    localisation: float = 0.1
-    inflation: float = 1.05
-    experiments: int = 20
-    seed: int = 0
 
 
 class History(NamedTuple):
@@ -202,20 +175,19 @@ def twin(key: PRNGKeyArray, config: AssimilationConfig) -> History:
 
 def run(
     config: AssimilationConfig,
-    folder: Path,
-    *,
-    progress: bool = True,
-    mesh: Mesh | None = None,
-    **command: Any,
+    session: Session = Session(),
 ) -> list[dict]:
-    """All twin experiments; table and figure into `folder`.
+    """All twin experiments; table and figure into the session's
+    folder.
 
     Returns: a row per method: the largest mass error of any member at any update, root
     mean square error of the ensemble mean with the standard error over experiments, and
     mean spread.
     """
     keys = jax.random.split(jax.random.key(config.seed), config.experiments)
-    history = jax.device_get(solved(lambda key: twin(key, config), keys, mesh))
+    history = solved_in_parts(
+        lambda key: twin(key, config), keys, session.of(config), "experiments"
+    )
     if not is_writer():
         return []
     table = []
@@ -235,8 +207,9 @@ def run(
                 "spread": float(spread.mean()),
             }
         )
-    write_rows(folder, table)
-    _figure(folder / "assimilation.png", config, history)
+    if session.folder is not None:
+        write_rows(session.folder, table)
+        _figure(session.folder / "assimilation.png", config, history)
     return table
 
 

@@ -22,16 +22,14 @@ further flows say: errors need not be Gaussian, nor alike for all flows.
 
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
 from matplotlib.figure import Figure
 
-from physcon._checks import require
 from physcon._mesh import is_writer
 from physcon._typing import Array, Float, PRNGKeyArray, Scalar
 from physcon.conditioning import Gaussian, LinearConstraint, condition, sensors
@@ -41,15 +39,17 @@ from physcon.report import write_rows
 from physcon.report.figures import save_figure
 from physcon.studies.inverse.cavity_flows import (
     Flows,
-    InverseCavityConfig,
     Laws,
     flows,
+    grid,
     initial,
     no_slip,
     prior,
 )
 from physcon.studies.inverse.cavity_network import Surrogate, predict, trained_surrogate
 from physcon.studies.inverse.scores import root_mean_square
+from physcon.studies.inverse.settings import InverseCavityConfig
+from physcon.studies.session import Session
 
 METHODS: tuple[Laws, ...] = get_args(Laws)
 COLOURS = dict(zip(METHODS, ("#0072B2", "#009E73", "#D55E00"), strict=True))
@@ -80,17 +80,11 @@ def sensor_places(config: InverseCavityConfig) -> Float[Array, "s 2"]:
 def sensing(config: InverseCavityConfig) -> LinearConstraint:
     """Every sensor read at the same times; the readings still zero."""
     places = sensor_places(config)
-    every, rest = divmod(config.times, config.readings)
-    require(
-        rest == 0,
-        f"readings that divide {config.times} times",
-        config.readings,
-        "change it",
-    )
-    times = config.grid().coordinates[2][every - 1 :: every]
+    every = config.times // config.readings
+    times = grid(config).coordinates[2][every - 1 :: every]
     at = jnp.repeat(times, config.sensors)[:, None]
     points = jnp.concatenate([jnp.tile(places, (times.size, 1)), at], axis=1)
-    return sensors(config.grid(), points, jnp.zeros(points.shape[0]), config.noise_std)
+    return sensors(grid(config), points, jnp.zeros(points.shape[0]), config.noise_std)
 
 
 class Sight(eqx.Module):
@@ -226,32 +220,25 @@ def recovered(
 
 def run(
     config: InverseCavityConfig,
-    folder: Path,
-    *,
-    progress: bool = True,
-    mesh: Mesh | None = None,
-    **command: Any,
+    session: Session = Session(),
 ) -> list[dict]:
-    """Train, then recover the swirls of every test flow; table and figure into
-    `folder`.
+    """Train, then recover the swirls of every test flow; table and figure into the
+    session's folder.
 
     Returns: a row per method: relative L2 error of the prediction at the true input,
     its largest error in the seven laws; root mean square error and posterior deviation
     of θ, in deviations of the prior; coverage of the 95 % intervals; the inflation that
     they include.
     """
-    surrogate = trained_surrogate(
-        config, mesh, folder=folder, progress=progress, **command
-    )
+    session = session.of(config)
+    surrogate = trained_surrogate(config, session)
     keys = jax.random.split(jax.random.key(config.seed + 1), 4)
-    held_out = flows(keys[0], config, config.held_out, mesh)
-    test = flows(keys[1], config, config.test, mesh)
+    held_out = flows(keys[0], config, config.held_out, session.mesh)
+    test = flows(keys[1], config, config.test, session.mesh)
     if not is_writer():
         return []
-    before, readings = (
-        observed(keys[2], held_out, config),
-        observed(keys[3], test, config),
-    )
+    before = observed(keys[2], held_out, config)
+    readings = observed(keys[3], test, config)
     broken = jax.jit(
         jax.vmap(lambda u, lid: no_slip(lid, config, "no slip").residual(u))
     )
@@ -259,8 +246,7 @@ def run(
     scale = np.asarray(prior(config).std())
     table, shown = [], {}
     for laws in METHODS:
-        if progress:
-            print(f"laws: {laws}", flush=True)
+        session.say(f"laws: {laws}")
         solve = eqx.filter_jit(partial(recovered, config=config, laws=laws))
         found = jax.device_get(solve(surrogate, test, readings, (held_out, before)))
         miss = found.theta - np.asarray(test.theta)
@@ -279,8 +265,11 @@ def run(
             }
         )
         shown[laws] = found
-    write_rows(folder, table)
-    _figure(folder / "inverse_cavity.png", config, jax.device_get(test), shown)
+    if session.folder is not None:
+        write_rows(session.folder, table)
+        _figure(
+            session.folder / "inverse_cavity.png", config, jax.device_get(test), shown
+        )
     return table
 
 

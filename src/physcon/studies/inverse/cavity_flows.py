@@ -16,7 +16,6 @@ Source: Quartapelle and Valz-Gris, Int. J. Numer. Methods Fluids 1 (1981) 129
 (projection conditions on the vorticity).
 """
 
-from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
 import jax
@@ -31,59 +30,16 @@ from physcon.linear_map import Rows
 from physcon.problems.cavity import LidDrivenCavity, swirl_std, vorticity
 from physcon.quadrature import trapezoid
 from physcon.studies.boon.data import study_grid
-from physcon.studies.boon.settings import BoonConfig
+from physcon.studies.inverse.settings import InverseCavityConfig
 from physcon.studies.sharing import solved
 
 #: Which laws a prediction is conditioned on.
 Laws: TypeAlias = Literal["none", "circulation", "no slip"]
 
 
-@dataclass(frozen=True)
-class InverseCavityConfig:
-    """The study.
-
-    Attributes:
-        nodes: of each side; `times` equal steps up to `time`.
-        viscosity: Re = 1 / viscosity at U = 1.
-        sensors: inside, at random places, the same for every flow.
-        readings: each sensor reads at so many of the times, evenly spread; the last is one.
-        noise_std: of a reading; the vorticity's own deviation is 2 to 3.
-        train, validation, held_out, test: number of flows: for the weights, for the covariance of
-            their errors, for its inflation, to recover.
-        modes, width, depth, batch, steps, learning_rate: as in `BoonConfig`.
-        seed: of all random numbers.
-    """
-
-    nodes: int = 17
-    time: float = 1.0
-    times: int = 6
-    viscosity: float = 0.01
-    sensors: int = 20
-    readings: int = 2
-    noise_std: float = 0.1
-    train: int = 800
-    validation: int = 600
-    held_out: int = 100
-    test: int = 60
-    modes: int = 5
-    width: int = 12
-    depth: int = 3
-    batch: int = 8
-    steps: int = 2000
-    learning_rate: float = 4e-3
-    seed: int = 0
-
-    def network(self) -> BoonConfig:
-        """Of the boundary study that the network is taken from."""
-        return BoonConfig(
-            "cavity", self.nodes, 0.0, self.time, self.times, modes=self.modes, width=self.width,
-            depth=self.depth, batch=self.batch, steps=self.steps,
-            learning_rate=self.learning_rate, seeds=(self.seed,),
-        )  # fmt: skip
-
-    def grid(self) -> Grid:
-        """Nodes in (x, y, t); t > 0."""
-        return study_grid(self.network())
+def grid(config: InverseCavityConfig) -> Grid:
+    """Nodes in (x, y, t); t > 0."""
+    return study_grid(config.network())
 
 
 class Flows(NamedTuple):
@@ -134,7 +90,7 @@ def initial(
     theta: Float[Array, " 9"], lid: Scalar, config: InverseCavityConfig
 ) -> Float[Array, "n n"]:
     """Vorticity at t = 0."""
-    x, problem = config.grid().coordinates[0], cavity(theta, lid, config)
+    x, problem = grid(config).coordinates[0], cavity(theta, lid, config)
     return vorticity(problem.stream(x, x), problem.lid_velocity(x))
 
 
@@ -142,7 +98,7 @@ def no_slip(lid: Scalar, config: InverseCavityConfig, laws: Laws) -> LinearConst
     """∫ω φ dA == -∫u φ dx at every time, for φ = 1 ("circulation") or all seven ("no
     slip").
     """
-    z = config.grid().coordinates[0]
+    z = grid(config).coordinates[0]
     x, y = jnp.meshgrid(z, z, indexing="ij")
     harmonic = [jnp.ones_like(x)]
     if laws == "no slip":
@@ -153,7 +109,7 @@ def no_slip(lid: Scalar, config: InverseCavityConfig, laws: Laws) -> LinearConst
     rows = jnp.stack(harmonic) * jnp.outer(weights, weights)[None]
     at = jnp.eye(config.times, dtype=rows.dtype)
     rows = jnp.einsum("rxy,st->srxyt", rows, at, precision="highest")
-    rows = rows.reshape(-1, *config.grid().shape)
+    rows = rows.reshape(-1, *grid(config).shape)
     return LinearConstraint(Rows(rows), jnp.tile(value, config.times))
 
 

@@ -3,13 +3,11 @@ their errors.
 """
 
 from functools import partial
-from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
 
 from physcon._typing import Array, Float, Scalar
 from physcon.operators import BoundaryFNO
@@ -17,13 +15,15 @@ from physcon.studies.boon.data import Samples
 from physcon.studies.boon.networks import trained
 from physcon.studies.inverse.cavity_flows import (
     Flows,
-    InverseCavityConfig,
     boundary,
     flows,
+    grid,
     initial,
     prior,
     walls,
 )
+from physcon.studies.inverse.settings import InverseCavityConfig
+from physcon.studies.session import Session
 from physcon.studies.sharing import divided, solved
 
 
@@ -55,18 +55,17 @@ def predict(
     config: InverseCavityConfig,
 ) -> Float[Array, "n n t"]:
     """The network's vorticity over time, with the walls' from the surface."""
-    grid = config.grid()
+    nodes = grid(config)
     given = jnp.tensordot(quadratic(theta, lid, config), surface, 1)
-    start = jnp.broadcast_to(initial(theta, lid, config)[..., None], grid.shape)
-    return network(start[None], boundary(given), grid)[0]
+    start = jnp.broadcast_to(initial(theta, lid, config)[..., None], nodes.shape)
+    return network(start[None], boundary(given), nodes)[0]
 
 
-def trained_surrogate(
-    config: InverseCavityConfig, mesh: Mesh | None = None, **options: Any
-) -> Surrogate:
-    """Train as the boundary study does (`trained`, which takes the options), fit the
-    surface, and keep the errors on other flows.
+def trained_surrogate(config: InverseCavityConfig, session: Session) -> Surrogate:
+    """Train as the boundary study does, fit the surface, and keep the errors on other
+    flows.
     """
+    mesh = session.mesh
     keys = jax.random.split(jax.random.key(config.seed), 3)
     seen = flows(keys[0], config, config.train, mesh)
     others = flows(keys[1], config, config.validation, mesh)
@@ -76,9 +75,7 @@ def trained_surrogate(
         start[:, None], seen.vorticity[:, None, ..., 1:], jax.vmap(boundary)(on_walls)
     )
     data = divided(data, mesh)
-    fitted = trained(
-        "basis", config.network(), config.grid(), data, keys[2], mesh=mesh, **options
-    )
+    fitted = trained("basis", config.network(), grid(config), data, keys[2], session)
     network = jax.tree.map(
         lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, fitted.params
     )

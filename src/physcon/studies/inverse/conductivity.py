@@ -8,14 +8,11 @@ step. The data come from a grid and steps four times finer, with noise: not from
 model that is fitted.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
 from matplotlib.figure import Figure
 
 from physcon import fv
@@ -29,35 +26,9 @@ from physcon.kernels import covariance, matern52
 from physcon.report import write_rows
 from physcon.report.figures import save_figure
 from physcon.studies.inverse.scores import root_mean_square
-from physcon.studies.sharing import solved
-
-
-@dataclass(frozen=True)
-class ConductivityConfig:
-    """The study.
-
-    Attributes:
-        cells, steps: of the fitted model; `refinement` times as many make the data.
-        time: of the experiment; readings at `readings` equal times up to it.
-        sensors: thermometers, each the average of one cell, evenly spread.
-        noise_std: of a reading; the hot end is at 1.
-        log_mean, log_std, length: of the Gaussian process prior of log k.
-        truths: drawn from the prior, beside the one that is drawn in the figure.
-        seed: of all random numbers.
-    """
-
-    cells: int = 64
-    steps: int = 100
-    refinement: int = 4
-    time: float = 2.0
-    sensors: int = 16
-    readings: int = 20
-    noise_std: float = 0.005
-    log_mean: float = -1.0
-    log_std: float = 0.7
-    length: float = 0.2
-    truths: int = 20
-    seed: int = 0
+from physcon.studies.inverse.settings import ConductivityConfig
+from physcon.studies.session import Session
+from physcon.studies.sharing import solved_in_parts
 
 
 def heating(t: Scalar) -> Scalar:
@@ -129,13 +100,10 @@ def example(x: Float[Array, " n"]) -> Float[Array, " n"]:
 
 def run(
     config: ConductivityConfig,
-    folder: Path,
-    *,
-    progress: bool = True,
-    mesh: Mesh | None = None,
-    **command: Any,
+    session: Session = Session(),
 ) -> list[dict]:
-    """Recover every truth; table and figure into `folder`.
+    """Recover every truth; table and figure into the session's
+    folder.
 
     Returns: rows for the example and the draws of the prior: root mean square error of
     log k, the posterior's own, the share of cells inside their 95 % band, misfit per
@@ -166,7 +134,9 @@ def run(
         )
 
     each = jax.random.split(keys[1], truth.shape[0])
-    mean, std, square, steps, status = jax.device_get(solved(one, (truth, each), mesh))
+    mean, std, square, steps, status = solved_in_parts(
+        one, (truth, each), session.of(config), "truths"
+    )
     if not is_writer():
         return []
     # What a cell's k stands for is the resistance of its layers: their harmonic mean.
@@ -189,8 +159,11 @@ def run(
                 "failed": int(np.sum(status[chosen] != 0)),
             }
         )
-    write_rows(folder, table)
-    _figure(folder / "conductivity.png", config, target[:2], mean[:2], std[:2])
+    if session.folder is not None:
+        write_rows(session.folder, table)
+        _figure(
+            session.folder / "conductivity.png", config, target[:2], mean[:2], std[:2]
+        )
     return table
 
 

@@ -10,15 +10,12 @@ delays fronts: with four times as many steps, and so twice the solves, its readi
 still wrong by more than twice as much.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
 from matplotlib.figure import Figure
 
 from physcon import fv
@@ -33,32 +30,9 @@ from physcon.problems import PorousMedium
 from physcon.report import write_rows
 from physcon.report.figures import save_figure
 from physcon.studies.inverse.scores import root_mean_square
-from physcon.studies.sharing import solved
-
-
-@dataclass(frozen=True)
-class PorousMediumConfig:
-    """The study.
-
-    Attributes: cells, steps: of the model. time: of the experiment; readings at
-        `readings` equal times up to it. sensors: positions. noise_std: of a reading.
-        knots: of the boundary history, equally spaced in √t, after 0 at t = 0.
-        exponents: the truths. repeats: data sets for every exponent. seed: of the
-        noise. dtype: float64, because rounding in 400 nonlinear solves hides the last
-        descents in float32.
-    """
-
-    cells: int = 100
-    steps: int = 200
-    time: float = 1.0
-    readings: int = 20
-    sensors: tuple[float, ...] = (0.105, 0.255, 0.405, 0.555)
-    noise_std: float = 0.02
-    knots: int = 8
-    exponents: tuple[float, ...] = (1.5, 2.0, 3.0)
-    repeats: int = 5
-    seed: int = 0
-    dtype: Literal["float32", "float64"] = "float64"
+from physcon.studies.inverse.settings import PorousMediumConfig
+from physcon.studies.session import Session
+from physcon.studies.sharing import solved_in_parts
 
 
 class History(eqx.Module):
@@ -144,13 +118,10 @@ def estimate(data: Float[Array, "t s"], config: PorousMediumConfig) -> Estimate:
 
 def run(
     config: PorousMediumConfig,
-    folder: Path,
-    *,
-    progress: bool = True,
-    mesh: Mesh | None = None,
-    **command: Any,
+    session: Session = Session(),
 ) -> list[dict]:
-    """Recover every exponent from every data set; table and figure into `folder`.
+    """Recover every exponent from every data set; table and figure into the session's
+    folder.
 
     Returns: a row per exponent: mean estimate, its deviation over data sets and the
     posterior's, coverage of the 95 % intervals of m and of the history, error of the
@@ -171,7 +142,7 @@ def run(
         keys = jax.random.split(jax.random.key(config.seed), config.repeats)
         every_m = jnp.repeat(jnp.asarray(config.exponents, dtype=float), config.repeats)
         pairs = (every_m, jnp.tile(keys, len(config.exponents)))
-        found = jax.device_get(solved(one, pairs, mesh))
+        found = solved_in_parts(one, pairs, session.of(config), "data_sets")
     if not is_writer():
         return []
     table, shown = [], {}
@@ -194,8 +165,9 @@ def run(
             }
         )
         shown[m] = theta[0], std[0]
-    write_rows(folder, table)
-    _figure(folder / "porous_medium.png", config, shown)
+    if session.folder is not None:
+        write_rows(session.folder, table)
+        _figure(session.folder / "porous_medium.png", config, shown)
     return table
 
 

@@ -23,10 +23,9 @@ settings below, shrinks by 12 % with a discrepancy of 0.03, and by 6 % with a no
 0.05.
 """
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -50,42 +49,14 @@ from physcon.problems import Stefan
 from physcon.report import write_rows
 from physcon.report.figures import save_figure
 from physcon.studies.inverse.scores import root_mean_square
-from physcon.studies.sharing import solved
+from physcon.studies.inverse.settings import InverseStefanConfig
+from physcon.studies.session import Session
+from physcon.studies.sharing import solved, solved_in_parts
 
 #: "sensors and mass" is constrained.
 METHODS = {"sensors": False, "sensors and mass": True}
 COLOURS = {"sensors": "#0072B2", "sensors and mass": "#D55E00"}
 NORMAL_975 = 1.959964
-
-
-@dataclass(frozen=True)
-class InverseStefanConfig:
-    """The study; lengths in units of the domain, temperatures in units of the hot side.
-
-    Attributes:
-        cells: of the grid on [0, 1].
-        sensors, reach, width: box averages of this width, centres spread evenly so that the boxes
-            lie within [0, reach]. They overlap: a front at a point would jump past point sensors.
-        time: of the readings.
-        noise_std: of a reading.
-        discrepancy_std, discrepancy_length: of the Gaussian process δ.
-        prior_mean, prior_std: of the log-odds θ = log(p* / (1 - p*)).
-        data_sets: simulated truths with their readings.
-        seed: of all random numbers.
-    """
-
-    cells: int = 200
-    sensors: int = 20
-    reach: float = 0.5
-    width: float = 0.15
-    time: float = 0.05
-    noise_std: float = 0.2
-    discrepancy_std: float = 0.01
-    discrepancy_length: float = 0.1
-    prior_mean: float = 0.5
-    prior_std: float = 0.4
-    data_sets: int = 400
-    seed: int = 0
 
 
 class Data(NamedTuple):
@@ -227,36 +198,42 @@ def simulated(config: InverseStefanConfig, mesh: Mesh | None = None) -> Data:
 
 
 def intervals(
-    data: Data, config: InverseStefanConfig, mesh: Mesh | None = None
+    data: Data,
+    config: InverseStefanConfig,
+    session: Session = Session(progress=False),
 ) -> dict[str, dict[str, Interval]]:
     """method -> {"Laplace", "integrated"} -> intervals of all data sets."""
     found = {}
     for method, constrained in METHODS.items():
         given = {"config": config, "constrained": constrained}
-        laplace = solved(
-            partial(laplace_interval, **given), data, mesh, config.data_sets
+        name = method.replace(" ", "_")
+        laplace = solved_in_parts(
+            partial(laplace_interval, **given),
+            data,
+            session,
+            f"laplace_{name}",
+            parts=2,
+            batch_size=config.data_sets,
         )
-        integrated = solved(partial(integrated_interval, **given), data, mesh)
+        integrated = solved_in_parts(
+            partial(integrated_interval, **given), data, session, f"integrated_{name}"
+        )
         found[method] = {"Laplace": laplace, "integrated": integrated}
-    return jax.device_get(found)
+    return found
 
 
 def run(
     config: InverseStefanConfig,
-    folder: Path,
-    *,
-    progress: bool = True,
-    mesh: Mesh | None = None,
-    **command: Any,
+    session: Session = Session(),
 ) -> list[dict]:
-    """Estimate p* for every data set, with and without the mass; table and figure into
-    `folder`.
+    """Estimate p* for every data set, with and without the mass; table and figure into the
+    session's folder.
 
     Returns: a row per method and kind of interval: mean width, coverage with its
     standard error, root mean square error of the centre.
     """
-    data = simulated(config, mesh)
-    found = intervals(data, config, mesh)
+    data = simulated(config, session.mesh)
+    found = intervals(data, config, session.of(config))
     if not is_writer():
         return []
     truth = np.asarray(p_star(data.theta[:, 0]))
@@ -275,8 +252,11 @@ def run(
                     "data_sets": truth.size,
                 }
             )
-    write_rows(folder, table)
-    _figure(folder / "inverse_stefan.png", config, jax.device_get(data), found)
+    if session.folder is not None:
+        write_rows(session.folder, table)
+        _figure(
+            session.folder / "inverse_stefan.png", config, jax.device_get(data), found
+        )
     return table
 
 

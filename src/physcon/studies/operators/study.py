@@ -9,7 +9,6 @@ super-resolution).
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +16,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
 
 from physcon import metrics, report
 from physcon._files import write_json, write_text
@@ -32,6 +30,7 @@ from physcon.studies.operators.data import (
     refined,
 )
 from physcon.studies.operators.settings import OperatorConfig
+from physcon.studies.session import Session
 from physcon.studies.sharing import adam, divided, fit_tasks
 
 
@@ -45,51 +44,57 @@ class Trial(NamedTuple):
     stride: int
 
 
-def run(
-    config: OperatorConfig,
-    folder: Path,
-    *,
-    data: Path | None,
-    identity: dict[str, Any],
-    resume: bool = False,
-    progress: bool = True,
-    mesh: Mesh | None = None,
-) -> list[dict[str, Any]]:
-    """Train, test on every grid, and write table and figure into `folder`.
+def inputs(config: OperatorConfig, data: Path | None) -> dict[str, Any]:
+    """Read the public data, before anything is written.
 
-    Args:
-        mesh: of one axis, whose devices share the training. Process 0 evaluates.
+    Raises: ValueError for files that are absent or hold something else.
+    """
+    return {"train": training_set(config, data), "trials": list(trials(config, data))}
+
+
+def run(
+    config: OperatorConfig, session: Session, *, train: Samples, trials: list[Trial]
+) -> list[dict[str, Any]]:
+    """Train, test on every grid, and write table and figure into the session's folder.
+
+    The devices of the session's mesh share the training; process 0 evaluates.
 
     Returns: the rows of the table: relative L2 errors, mean over samples, per seed;
     none on other processes.
     """
-    train = training_set(config, data)
-    cases = list(trials(config, data)) if is_writer() else []
-    networks = {
-        seed: trained(config, seed, train, folder, identity, resume, progress, mesh)
-        for seed in config.seeds
-    }
+    networks = {seed: trained(config, seed, train, session) for seed in config.seeds}
     if not is_writer():
         return []
     rows = []
-    for trial in cases:
+    for trial in trials:
         errors = [
             relative_l2(predict(net, trial.inputs), trial) for net in networks.values()
         ]
         rows.append({"grid": trial.grid, "truth": trial.truth, "relative_l2": errors})
+    if session.folder is not None:
+        _write(config, session.folder, rows, next(iter(networks.values())), trials)
+    return rows
+
+
+def _write(
+    config: OperatorConfig,
+    folder: Path,
+    rows: list[dict[str, Any]],
+    network: FNO,
+    trials: list[Trial],
+) -> None:
+    """The table, and a figure of the first test sample."""
     write_json(folder / "table.json", rows)
     write_text(folder / "table.txt", table_text(rows))
-    coarse, fine = cases[0], max(cases, key=lambda case: case.inputs.shape[-1])
-    net = next(iter(networks.values()))
+    coarse = trials[0]
+    fine = max(trials, key=lambda trial: trial.inputs.shape[-1])
     shown = {
         f"truth, {coarse.grid}": coarse.answers[0, 0],
-        f"FNO, {coarse.grid}": predict(net, coarse.inputs[:1])[0, 0],
-        f"FNO, {fine.grid}": predict(net, fine.inputs[:1])[0, 0],
+        f"FNO, {coarse.grid}": predict(network, coarse.inputs[:1])[0, 0],
+        f"FNO, {fine.grid}": predict(network, fine.inputs[:1])[0, 0],
     }
-    report.resolutions_figure(
-        folder / "fields.png", shown, f"{config.problem}, first test sample"
-    )
-    return rows
+    title = f"{config.problem}, first test sample"
+    report.resolutions_figure(folder / "fields.png", shown, title)
 
 
 def training_set(config: OperatorConfig, data: Path | None) -> Samples:
@@ -144,11 +149,7 @@ def trained(
     config: OperatorConfig,
     seed: int,
     train: Samples,
-    folder: Path | None = None,
-    identity: dict[str, Any] | None = None,
-    resume: bool = False,
-    progress: bool = True,
-    mesh: Mesh | None = None,
+    session: Session = Session(),
 ) -> FNO:
     """The network of one seed, on the mean relative L2 error of its batches."""
 
@@ -158,21 +159,19 @@ def trained(
 
     weights, order = jax.random.split(jax.random.key(seed))
     steps = config.epochs * (train.inputs.shape[0] // config.batch)
-    return fit_tasks(
+    result = fit_tasks(
         loss,
         network(config, weights, train),
         adam(config.learning_rate, config.weight_decay, steps),
-        divided(train, mesh),
+        divided(train, session.mesh),
         config.batch,
         steps,
         order,
-        checkpoint=None if folder is None else folder / f"fno_{seed}.checkpoint",
+        session.of(config),
+        f"fno_{seed}",
         save_every=config.save_every,
-        resume=resume,
-        config={**(identity or asdict(config)), "seed": seed},
-        progress=progress,
-        mesh=mesh,
-    ).params
+    )
+    return result.params
 
 
 def predict(fno: FNO, inputs: Fields, batch: int = 50) -> Fields:

@@ -1,10 +1,11 @@
 """Training of a study's models: on the article's objectives, resumable."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,8 +13,8 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from physcon import report
-from physcon._mesh import check_even, is_writer, shard
-from physcon._typing import PRNGKeyArray, Scalar
+from physcon._mesh import check_even, shard
+from physcon._typing import PRNGKeyArray, PyTree, Scalar
 from physcon.io import write_arrays
 from physcon.models.anp import ANP
 from physcon.models.ensemble import SetRegressor, ensemble_loss, make_ensemble
@@ -25,6 +26,7 @@ from physcon.quadrature import trapezoid
 from physcon.studies.probconserv.evaluate import Models
 from physcon.studies.probconserv.models import Ensemble, NeuralProcess
 from physcon.studies.probconserv.settings import StudyConfig, TrainingSettings
+from physcon.studies.session import Session
 from physcon.studies.sharing import fit_tasks
 
 Loss = Callable[..., Scalar]
@@ -32,83 +34,100 @@ Loss = Callable[..., Scalar]
 
 def train(
     config: StudyConfig,
-    folder: Path,
     train_key: PRNGKeyArray,
-    network_key: PRNGKeyArray,
-    identity: dict[str, Any],
-    resume: bool,
-    progress: bool,
-    mesh: Mesh | None = None,
-) -> Models:
-    """The trained models of a study; checkpoints, losses and their figure go to
-    `folder`.
+    network_keys: Sequence[PRNGKeyArray],
+    session: Session,
+) -> list[Models]:
+    """Train the models of a study, one for each key, side by side.
 
-    With a mesh its devices share the tasks: each holds its part of them, and trains on
-    its part of every batch. The models come back to every process whole.
+    They share the training functions and the batches; initial weights, latent draws and
+    dropout differ. Checkpoints, losses and their figure go to the session's folder. The
+    devices of its mesh share the tasks: each holds its part of them, and trains on its
+    part of every batch. The models come back to every process whole.
     """
-    settings, network = config.training, config.network
-    tasks = training_tasks(config, train_key, mesh)
+    settings = config.training
+    tasks = training_tasks(config, train_key, session.mesh)
     losses: dict[str, np.ndarray] = {}
+    repeats = len(network_keys)
 
-    def trained(name: str, loss: Loss, start: Any, steps: int) -> Any:
+    def trained(name: str, loss: Loss, start: PyTree, steps: int, rate: float) -> Any:
         result = fit_tasks(
-            loss,
+            _side_by_side(loss),
             start,
-            _optimizer(settings, steps),
+            _each_alone(_optimizer(settings, steps, rate)),
             tasks,
             settings.batch,
             steps,
             train_key,
-            checkpoint=folder / f"{name}.checkpoint",
+            session,
+            name,
             save_every=settings.save_every,
-            resume=resume,
-            config={**identity, "network": name},
-            progress=progress,
-            mesh=mesh,
         )
-        losses[name] = result.losses
+        losses[name] = result.losses / repeats
         return result.params
 
     if config.model == "ensemble":
-        members = make_ensemble(network_key, network.members, width=network.size)
+        width, number = config.network.size, config.network.members
+        each = [make_ensemble(key, number, width=width) for key in network_keys]
         loss = partial(_members, config=config)
-        models = Models(
-            Ensemble(trained("ensemble", loss, members, settings.steps)), None
+        members = trained(
+            "ensemble", loss, _stacked(each), settings.steps, settings.learning_rate
         )
+        models = [Models(Ensemble(m), None) for m in _unstacked(members, repeats)]
     else:
-        untrained = ANP(
-            size=network.size,
-            heads=network.heads,
-            layers=network.layers,
-            dropout_rate=network.dropout_rate,
-            key=network_key,
-        )
-        plain = trained(
-            "anp", partial(_process, config=config), untrained, settings.steps
-        )
-        soft = None
-        if "soft" in config.evaluation.methods:
-            loss = partial(_soft, weight=settings.soft_weight / settings.batch)
-            if settings.soft_steps is None:
-                soft = trained("anp_soft", loss, untrained, settings.steps)
-            else:
-                soft = trained("anp_soft", loss, plain, settings.soft_steps)
-        dropout = config.evaluation.dropout
-        models = Models(
-            NeuralProcess(plain, dropout),
-            None if soft is None else NeuralProcess(soft, dropout),
-        )
-    if is_writer():
-        report.training_figure(folder / "training.png", losses)
-        write_arrays(folder / "training.npz", losses, force=True)
+        models = _neural_processes(config, network_keys, trained)
+    if session.output is not None:
+        _write_losses(session.output, losses)
     return models
 
 
+def _neural_processes(
+    config: StudyConfig, network_keys: Sequence[PRNGKeyArray], trained: Callable
+) -> list[Models]:
+    """The neural process and, where a method asks for it, the one of SoftC."""
+    settings = config.training
+    network = config.network
+    repeats = len(network_keys)
+    untrained = _stacked(
+        [
+            ANP(
+                size=network.size,
+                heads=network.heads,
+                layers=network.layers,
+                dropout_rate=network.dropout_rate,
+                key=key,
+            )
+            for key in network_keys
+        ]
+    )
+    rate = settings.learning_rate
+    loss = partial(_process, config=config)
+    plain = trained("anp", loss, untrained, settings.steps, rate)
+    dropout = config.evaluation.dropout
+    processes = _unstacked(plain, repeats)
+    if "soft" not in config.evaluation.methods:
+        return [Models(NeuralProcess(p, dropout), None) for p in processes]
+    loss = partial(_soft, weight=settings.soft_weight / settings.batch)
+    if settings.soft_steps is None:
+        soft = trained("anp_soft", loss, untrained, settings.steps, rate)
+    else:
+        # Adam starts without moments: at the full rate its first steps damage the
+        # trained network.
+        gentle = settings.soft_rate * rate
+        soft = trained("anp_soft", loss, plain, settings.soft_steps, gentle)
+    return [
+        Models(NeuralProcess(p, dropout), NeuralProcess(s, dropout))
+        for p, s in zip(processes, _unstacked(soft, repeats), strict=True)
+    ]
+
+
 def training_tasks(config: StudyConfig, key: PRNGKeyArray, mesh: Mesh | None) -> Task:
-    """The functions to learn from; each device of a mesh draws its own part of the same
-    ones.
+    """The functions to learn from.
+
+    Each device of a mesh draws its own part of the same functions.
     """
-    family, sizes = PROBLEMS[config.problem], config.tasks
+    family = PROBLEMS[config.problem]
+    sizes = config.tasks
 
     def draw(key: PRNGKeyArray) -> Task:
         problems = training_problems(jax.random.fold_in(key, 0), family, sizes.train)
@@ -121,28 +140,77 @@ def training_tasks(config: StudyConfig, key: PRNGKeyArray, mesh: Mesh | None) ->
     return jax.jit(draw, out_shardings=divided)(shard(key, mesh, P()))
 
 
-def _optimizer(settings: TrainingSettings, steps: int):
+def _optimizer(settings: TrainingSettings, steps: int, rate: float) -> Any:
     import optax
 
+    chain = []
+    if settings.clip is not None:
+        chain.append(optax.clip_by_global_norm(settings.clip))
     if settings.schedule == "constant":
-        return optax.adam(settings.learning_rate)
+        return optax.chain(*chain, optax.adam(rate))
     warm_up = max(1, min(100, steps // 10))
-    peak, decay = settings.learning_rate, max(steps, warm_up + 1)
-    schedule = optax.warmup_cosine_decay_schedule(0.0, peak, warm_up, decay)
-    return optax.chain(optax.clip_by_global_norm(100.0), optax.adam(schedule))
+    decay = max(steps, warm_up + 1)
+    schedule = optax.warmup_cosine_decay_schedule(0.0, rate, warm_up, decay)
+    return optax.chain(*chain, optax.adam(schedule))
 
 
-def _observed(task: Task) -> tuple[Observations, Observations]:
-    return Observations(task.context.inputs, task.context.outputs), Observations(
-        task.target.inputs, task.target.outputs
+def _stacked(models: list) -> PyTree:
+    """One module of several: every array has a leading axis of models."""
+    arrays = [eqx.filter(model, eqx.is_array) for model in models]
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *arrays)
+    return eqx.combine(stacked, models[0])
+
+
+def _unstacked(models: PyTree, number: int) -> list:
+    def at(index: int) -> PyTree:
+        return jax.tree.map(lambda x: x[index] if eqx.is_array(x) else x, models)
+
+    return [at(index) for index in range(number)]
+
+
+def _side_by_side(loss: Loss) -> Loss:
+    """The sum over stacked networks of the loss of one task, each with its own key."""
+
+    def total(networks: PyTree, task: Task, key: PRNGKeyArray) -> Scalar:
+        number = jax.tree.leaves(eqx.filter(networks, eqx.is_array))[0].shape[0]
+        keys = jax.random.split(key, number)
+        one = eqx.filter_vmap(loss, in_axes=(eqx.if_array(0), None, 0))
+        return jnp.sum(one(networks, task, keys))
+
+    return total
+
+
+def _each_alone(optimizer: Any) -> Any:
+    """An optimizer that treats stacked networks as if each were trained alone.
+
+    Without it, clipping would act on the norm of all gradients together.
+    """
+    import optax
+
+    return optax.GradientTransformation(
+        jax.vmap(optimizer.init), jax.vmap(optimizer.update)
     )
 
 
+def _write_losses(folder: Path, losses: dict[str, np.ndarray]) -> None:
+    report.training_figure(folder / "training.png", losses)
+    write_arrays(folder / "training.npz", losses, force=True)
+
+
+def _observed(task: Task) -> tuple[Observations, Observations]:
+    context = Observations(task.context.inputs, task.context.outputs)
+    target = Observations(task.target.inputs, task.target.outputs)
+    return context, target
+
+
 def _score(config: StudyConfig, task: Task) -> Score:
-    """The settings' score; through the constraint: on the mass of each target time, its
-    trapezoid sum over the target positions.
+    """The score of the settings.
+
+    Through the constraint it is conditioned on the mass of each target time, whose row
+    is a trapezoid sum over the target positions.
     """
-    rows, settings = None, config.training
+    settings = config.training
+    rows = None
     if settings.through_constraint:
         x = task.target.inputs[:, 1].reshape(config.tasks.target)
         rows = jax.vmap(lambda x: trapezoid(jnp.diff(x)))(x)
@@ -161,9 +229,8 @@ def _members(
 def _process(
     network: ANP, task: Task, key: PRNGKeyArray, *, config: StudyConfig
 ) -> Scalar:
-    return scored_loss(
-        network, *_observed(task), key, score=_score(config, task), dropout=True
-    )
+    score = _score(config, task)
+    return scored_loss(network, *_observed(task), key, score=score, dropout=True)
 
 
 def _soft(network: ANP, task: Task, key: PRNGKeyArray, *, weight: float) -> Scalar:

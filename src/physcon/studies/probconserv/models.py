@@ -18,7 +18,7 @@ from physcon.models.anp import ANP, predict_samples
 from physcon.models.ensemble import SetRegressor, ensemble_prior
 from physcon.models.gp import Hyperparameters, gp_fit, gp_posterior
 from physcon.models.predictor import Observations, Prediction, mixture_moments
-from physcon.studies.probconserv.settings import Method
+from physcon.studies.probconserv.settings import APPLICABLE, Method
 
 
 class Model(eqx.Module):
@@ -48,13 +48,7 @@ class NeuralProcess(Model):
 
     network: ANP
     dropout: bool = eqx.field(static=True)
-    methods: ClassVar[tuple[Method, ...]] = (
-        "unconstrained",
-        "soft",
-        "hard",
-        "probconserv",
-        "diffusion",
-    )
+    methods: ClassVar[tuple[Method, ...]] = APPLICABLE["anp"]
 
     def observe(self, contexts: Observations) -> Observations:
         return contexts
@@ -77,7 +71,7 @@ class GaussianProcess(Model):
     contexts.
     """
 
-    methods: ClassVar[tuple[Method, ...]] = ("unconstrained", "hard", "probconserv")
+    methods: ClassVar[tuple[Method, ...]] = APPLICABLE["gp"]
 
     def observe(self, contexts: Observations) -> tuple[Observations, Hyperparameters]:
         return contexts, gp_fit(contexts)
@@ -97,7 +91,7 @@ class Ensemble(Model):
     """One Gaussian: low-rank covariance between members plus their own errors."""
 
     members: SetRegressor
-    methods: ClassVar[tuple[Method, ...]] = ("unconstrained", "hard", "probconserv")
+    methods: ClassVar[tuple[Method, ...]] = APPLICABLE["ensemble"]
 
     def observe(self, contexts: Observations) -> Observations:
         return contexts

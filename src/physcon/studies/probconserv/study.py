@@ -12,14 +12,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
-from tqdm import tqdm
 
 from physcon import report
 from physcon._checks import require
 from physcon._mesh import is_writer
 from physcon._typing import PRNGKeyArray, PyTree
 from physcon.io import load_torch_anp, read_arrays, write_arrays
+from physcon.models.anp import ANP
 from physcon.problems import PROBLEMS, Points, Task, evaluation_problems, sample_tasks
 from physcon.studies.probconserv.evaluate import (
     Models,
@@ -27,138 +26,190 @@ from physcon.studies.probconserv.evaluate import (
     profiles,
     score,
     shock_positions,
+    study_grid,
 )
 from physcon.studies.probconserv.fitting import train
 from physcon.studies.probconserv.models import GaussianProcess, NeuralProcess
-from physcon.studies.probconserv.settings import EvaluationSettings, Method, StudyConfig
+from physcon.studies.probconserv.settings import (
+    EvaluationSettings,
+    Method,
+    StudyConfig,
+)
 from physcon.studies.probconserv.truth import Truth, true_profiles
+from physcon.studies.session import Session
+from physcon.training.progress import progress_bar
+
+
+def inputs(
+    config: StudyConfig,
+    weights: Path | None,
+    soft_weights: Path | None,
+    test_tasks: Path | None,
+) -> dict[str, Any]:
+    """Read the files of a study and check them, before anything is written.
+
+    Args:
+        weights: a published PyTorch state dict (.npz) that replaces the training.
+        soft_weights: the same for SoftC; without it the SoftC row is left out.
+        test_tasks: published test functions (.npz with input_contexts, output_contexts,
+            input_targets, output_targets, params) that replace newly sampled ones.
+
+    Raises: ValueError for files or settings that do not fit.
+    """
+    with jax.enable_x64(config.dtype == "float64"):
+        family = PROBLEMS[config.problem]
+        first = family(family.settings.test[0])
+        study_grid(first, config.evaluation).weights(config.evaluation.rule)
+    published = weights is not None or soft_weights is not None
+    require(
+        not published or config.model == "anp",
+        "model anp with --weights",
+        config.model,
+        "leave the option out: published weights are those of a neural process",
+    )
+    require(
+        weights is not None or soft_weights is None,
+        "--weights with --soft_weights",
+        "--soft_weights alone",
+        "add --weights FILE",
+    )
+    return {
+        "weights": None if weights is None else load_torch_anp(weights),
+        "soft_weights": None if soft_weights is None else load_torch_anp(soft_weights),
+        "test_tasks": None if test_tasks is None else _read_tasks(test_tasks),
+    }
 
 
 def run(
     config: StudyConfig,
-    folder: Path,
+    session: Session,
     *,
-    identity: dict[str, Any],
-    weights: Path | None = None,
-    soft_weights: Path | None = None,
-    test_tasks: Path | None = None,
-    resume: bool = False,
-    progress: bool = True,
-    mesh: Mesh | None = None,
+    weights: ANP | None = None,
+    soft_weights: ANP | None = None,
+    test_tasks: dict[str, np.ndarray] | None = None,
 ) -> list[report.Row]:
-    """Train (or load), evaluate, and write tables and figures into `folder`.
+    """Train (or take the weights), evaluate, and write tables and figures.
 
     Args:
-        identity: the resolved settings as JSON values; a checkpoint of other settings is refused.
-        weights, soft_weights: published PyTorch state dicts (.npz) instead of training; without
-            `soft_weights` the SoftC row is left out then.
-        test_tasks: published test functions (.npz: input_contexts, output_contexts, input_targets,
-            output_targets, params) instead of newly sampled ones.
-        mesh: of one axis ``"batch"``, whose devices share the training. Process 0 evaluates.
+        config: the settings.
+        session: its folder receives the files; the devices of its mesh share the
+            training, and process 0 evaluates.
+        weights, soft_weights, test_tasks: see `inputs`.
 
     Returns: the rows of the table; none on other processes.
     """
+    session = session.of(config)
     with jax.enable_x64(config.dtype == "float64"):
         train_key, test_key, network_key, evaluation_key = jax.random.split(
             jax.random.key(config.seed), 4
         )
-        published = weights is not None or soft_weights is not None
-        require(
-            not published or config.model == "anp",
-            "model: anp with --weights",
-            config.model,
-            "published weights are those of the neural process",
-        )
-        dropout = config.evaluation.dropout
         if weights is not None:
-            soft = None
-            if soft_weights is not None:
-                soft = NeuralProcess(load_torch_anp(soft_weights), dropout)
-            models = Models(NeuralProcess(load_torch_anp(weights), dropout), soft)
+            each = [_published(config, weights, soft_weights)]
         elif config.model == "gp":
-            require(
-                not config.training.through_constraint
-                and config.training.score == "nll",
-                "model: anp or ensemble with training.through_constraint or training.score",
-                "gp",
-                "a Gaussian process is fitted by its evidence",
-            )
-            models = Models(GaussianProcess(), None)
+            each = [Models(GaussianProcess(), None)]
         else:
-            models = train(
-                config, folder, train_key, network_key, identity, resume, progress, mesh
-            )
-        models = jax.tree.map(
-            lambda x: x.astype(config.dtype) if eqx.is_inexact_array(x) else x, models
-        )
+            keys = [network_key]
+            for k in range(1, config.repeats):
+                keys.append(jax.random.fold_in(network_key, k))
+            each = train(config, train_key, keys, session)
         if not is_writer():
             return []
+        each = [_cast(models, config.dtype) for models in each]
         tasks = _test_tasks(config, test_key, test_tasks)
-        truth = true_profiles(
-            config, np.asarray(tasks.problem.parameter).tolist(), folder
-        )
-        rows = _tables(config, folder, models, tasks, truth, evaluation_key, progress)
-        _figures(config, folder, models, tasks, truth, evaluation_key)
+        folder = session.output
+        parameters = np.asarray(tasks.problem.parameter).tolist()
+        truth = true_profiles(config, parameters, folder)
+        rows = _tables(config, each, tasks, truth, evaluation_key, session)
+        if folder is not None:
+            _figures(config, folder, each[0], tasks, truth, evaluation_key)
     return rows
 
 
-def _test_tasks(config: StudyConfig, key: PRNGKeyArray, path: Path | None) -> Task:
-    family, settings = PROBLEMS[config.problem], config.tasks
-    if path is None:
+def _published(config: StudyConfig, weights: ANP, soft_weights: ANP | None) -> Models:
+    dropout = config.evaluation.dropout
+    soft = None if soft_weights is None else NeuralProcess(soft_weights, dropout)
+    return Models(NeuralProcess(weights, dropout), soft)
+
+
+def _cast(models: Models, dtype: str) -> Models:
+    return jax.tree.map(
+        lambda x: x.astype(dtype) if eqx.is_inexact_array(x) else x, models
+    )
+
+
+_NAMES = tuple(
+    f"{kind}_{role}s" for role in ("context", "target") for kind in ("input", "output")
+)
+
+
+def _read_tasks(path: Path) -> dict[str, np.ndarray]:
+    arrays = read_arrays(path)
+    missing = {"params", *_NAMES} - set(arrays)
+    require(
+        not missing,
+        f"test functions with the arrays params, {', '.join(_NAMES)} in {path}",
+        f"none of {', '.join(sorted(missing))}",
+        "add the missing arrays",
+    )
+    return arrays
+
+
+def _test_tasks(
+    config: StudyConfig, key: PRNGKeyArray, arrays: dict[str, np.ndarray] | None
+) -> Task:
+    family = PROBLEMS[config.problem]
+    settings = config.tasks
+    if arrays is None:
         number = settings.per_parameter * len(family.settings.test)
         problems = evaluation_problems(family, number)
         return sample_tasks(key, problems, settings.context, settings.target)
-    arrays = read_arrays(path)
-    names = [
-        f"{kind}_{role}s"
-        for role in ("context", "target")
-        for kind in ("input", "output")
-    ]
-    missing = {"params", *names} - set(arrays)
-    require(
-        not missing,
-        "a file of test functions",
-        f"none of {sorted(missing)}",
-        "see --help",
-    )
     problems = jax.vmap(family)(jnp.asarray(arrays["params"][:, 0], dtype=float))
     context_x, context_u, target_x, target_u = (
-        jnp.asarray(arrays[n], dtype=float) for n in names
+        jnp.asarray(arrays[n], dtype=float) for n in _NAMES
     )
     return Task(problems, Points(context_x, context_u), Points(target_x, target_u))
 
 
 def _tables(
     config: StudyConfig,
-    folder: Path,
-    models: Models,
+    each: list[Models],
     tasks: Task,
     truth: Truth,
     key: PRNGKeyArray,
-    progress: bool,
+    session: Session,
 ) -> list[report.Row]:
-    settings, family = config.evaluation, PROBLEMS[config.problem].settings
+    """Score every network on every test function: (networks, functions) arrays."""
+    settings = config.evaluation
+    family = PROBLEMS[config.problem].settings
     t = jnp.asarray(family.evaluation_time)
     parameters = np.asarray(tasks.problem.parameter)
-    scores = []
-    for i in tqdm(
-        range(parameters.size), disable=not progress, desc="evaluate", unit="function"
-    ):
-        task: PyTree = jax.tree.map(lambda leaf, i=i: leaf[i], tasks)
-        prediction = profiles(models, task, t, jax.random.fold_in(key, i), settings)
-        profile = jnp.asarray(truth[parameters[i].item()], config.dtype)
-        scores.append(
-            jax.device_get(score(prediction, task.problem, t, profile, settings))
-        )
-    stacked = _in_order(
-        jax.tree.map(lambda *leaves: np.stack(leaves), *scores), settings
-    )
-    arrays = {
-        f"{method}/{name}": v for method, s in stacked.items() for name, v in s.items()
-    }
-    write_arrays(folder / "scores.npz", {"parameter": parameters, **arrays}, force=True)
+    per_network = []
+    with progress_bar(
+        len(each) * parameters.size,
+        enabled=session.progress,
+        unit="function",
+        title="evaluate",
+    ) as bar:
+        for models in each:
+            scores = []
+            for i in range(parameters.size):
+                task: PyTree = jax.tree.map(lambda leaf, i=i: leaf[i], tasks)
+                own_key = jax.random.fold_in(key, i)
+                prediction = profiles(models, task, t, own_key, settings)
+                exact = jnp.asarray(truth[parameters[i].item()], config.dtype)
+                found = score(prediction, task.problem, t, exact, settings)
+                scores.append(jax.device_get(found))
+                bar.update()
+            per_network.append(jax.tree.map(lambda *x: np.stack(x), *scores))
+    stacked = jax.tree.map(lambda *x: np.stack(x), *per_network)
+    stacked = _in_order(stacked, settings)
     rows = report.summarize(parameters, stacked)
-    report.write_tables(folder, rows, family.parameter)
+    if session.output is not None:
+        kept = stacked if len(each) > 1 else jax.tree.map(lambda x: x[0], stacked)
+        arrays = {f"{m}/{name}": v for m, s in kept.items() for name, v in s.items()}
+        arrays = {"parameter": parameters, **arrays}
+        write_arrays(session.output / "scores.npz", arrays, force=True)
+        report.write_tables(session.output, rows, family.parameter)
     return rows
 
 
@@ -170,8 +221,9 @@ def _figures(
     truth: Truth,
     key: PRNGKeyArray,
 ) -> None:
-    """For the first test function of every parameter."""
-    settings, family = config.evaluation, PROBLEMS[config.problem].settings
+    """Draw the first test function of every parameter."""
+    settings = config.evaluation
+    family = PROBLEMS[config.problem].settings
     t = jnp.asarray(family.evaluation_time)
     times = jnp.linspace(*family.t, settings.nt)
     x = np.linspace(*family.x, settings.nx)
@@ -203,8 +255,9 @@ def _figures(
 
 
 def _in_order(found: dict[Method, Any], settings: EvaluationSettings) -> dict[str, Any]:
-    """On the host, and in the order of the settings (a dictionary leaves jit sorted by
-    key).
+    """Bring results to the host, in the order of the settings.
+
+    A dictionary leaves jit sorted by key.
     """
     return {
         method: jax.device_get(found[method])

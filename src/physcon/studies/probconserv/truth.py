@@ -20,7 +20,7 @@ _COLUMNS = ("parameter", "cells", "steps", "change", "error", "mass_error")
 
 
 def true_profiles(
-    config: StudyConfig, parameters: Iterable[float], folder: Path
+    config: StudyConfig, parameters: Iterable[float], folder: Path | None
 ) -> Truth:
     """The solution at the evaluation time on the study's nodes, for every parameter.
 
@@ -52,7 +52,7 @@ def true_profiles(
             row = (parameter, cells, found.steps, change, error, misfit)
             rows.append(dict(zip(_COLUMNS, row, strict=True)))
             truth[parameter] = coarser = values
-    if rows:
+    if rows and folder is not None:
         write_json(
             folder / "truth.json", {"problem": config.problem, "time": t, "rows": rows}
         )

@@ -11,16 +11,17 @@ import jax
 import numpy as np
 import xarray as xr
 from jax.sharding import Mesh
-from tqdm import tqdm
 
 from physcon import fv, parallel, report
 from physcon._checks import require
 from physcon._files import write_text
 from physcon._mesh import agreed, is_writer
 from physcon._typing import Array
+from physcon.studies.session import Session
 from physcon.studies.solver._assemble import Setup, assemble
 from physcon.studies.solver.settings import SolveConfig
 from physcon.studies.solver.snapshots import Files, combine
+from physcon.training.progress import progress_bar
 
 
 @runtime_checkable
@@ -32,7 +33,7 @@ class Snapshots(Protocol):
     folder: Path
 
     def prepare(self) -> None: ...
-    def saved(self) -> int: ...
+    def saved(self, times: np.ndarray) -> int: ...
     def initial(self) -> Array: ...
     def save(self, k: int, u: Array, t: float, steps: int) -> None: ...
     def load(self, k: int) -> tuple[Array, int]: ...
@@ -58,40 +59,53 @@ def checked(config: SolveConfig, mesh: Mesh | None = None) -> Setup:
     return setup
 
 
-def run(
-    config: SolveConfig,
-    setup: Setup,
-    folder: Path,
-    progress: bool = True,
-    mesh: Mesh | None = None,
-) -> None:
-    """Solve and write `solution.nc`, the totals as table.txt, and figures into
-    `folder`.
+def run(config: SolveConfig, setup: Setup, session: Session) -> None:
+    """Solve and write `solution.nc`, the totals as table.txt, and figures.
 
-    What is there already is kept. Every snapshot is whole or absent, until all are
-    there and in the one file. Each interval starts from the state of the snapshot
-    before it: a resumed run takes the very same steps.
+    Snapshots that are in the session's folder already are kept. Every snapshot is
+    complete or absent, until all are there and in the one file. Each interval starts
+    from the state of the snapshot before it: a resumed run takes the same steps.
 
     Args:
-        mesh: of devices that divide the grid, one axis per grid axis; those of several processes,
-            if need be, which all call this function. Process 0 writes the files at the end.
+        config: the settings.
+        setup: the assembled problem, see `checked`.
+        session: its mesh divides the grid, one mesh axis per grid axis. All processes
+            of the mesh call this function; process 0 writes the files at the end.
 
     Raises: FloatingPointError where the solution fails, with the time and a remedy.
     """
+    folder = session.folder
+    require(folder is not None, "a session with a folder", None, "pass Session(folder)")
+    assert folder is not None
     whole = folder / "solution.nc"
     with jax.enable_x64(config.dtype == "float64"):
-        kept = _kept(config, setup, folder, mesh)
+        kept = _kept(config, setup, folder, session)
         if not agreed(whole.is_file()):
-            _step_through(config, setup, kept, mesh, progress)
+            _step_through(config, setup, kept, session)
         if not is_writer():
             return
         if not whole.is_file():
             number = config.snapshots + 1
             combine(whole, (kept.dataset(k) for k in range(number)), number)
         shutil.rmtree(kept.folder, ignore_errors=True)
-        with xr.open_dataset(whole, engine="h5netcdf") as data:
+        with _opened(whole) as data:
             write_text(folder / "table.txt", totals_text(data))
             _draw(config, setup, data, folder)
+
+
+def _opened(path: Path) -> xr.Dataset:
+    """The finished solution.
+
+    Raises: ValueError for a file that cannot be read.
+    """
+    try:
+        return xr.open_dataset(path, engine="h5netcdf")
+    except (OSError, KeyError, ValueError) as error:
+        reason = str(error).splitlines()[0][:200]
+        raise ValueError(
+            f"expected a finished solution in {path}, got a file that cannot be read "
+            f"({reason}); remove it to solve again"
+        ) from error
 
 
 def totals_text(data: xr.Dataset) -> str:
@@ -106,15 +120,20 @@ def totals_text(data: xr.Dataset) -> str:
 
 
 def _kept(
-    config: SolveConfig, setup: Setup, folder: Path, mesh: Mesh | None
+    config: SolveConfig, setup: Setup, folder: Path, session: Session
 ) -> Snapshots:
-    of_one_device, of_a_mesh = folder / "snapshots", folder / "shards"
-    if mesh is None:
-        divided, ones = "a run that was on one device", " 1" * len(config.grid.cells)
+    of_one_device = folder / "snapshots"
+    of_a_mesh = folder / "shards"
+    identity = session.of(config).identity
+    if session.mesh is None:
+        ones = " 1" * len(config.grid.cells)
         require(
-            not of_a_mesh.is_dir(), divided, f"{of_a_mesh}", f"resume with --mesh{ones}"
+            not of_a_mesh.is_dir(),
+            "a run that was on one device",
+            f"{of_a_mesh}",
+            f"resume with --mesh{ones}",
         )
-        return Files(config, setup, folder)
+        return Files(config, setup, folder, identity)
     require(
         not of_one_device.is_dir(),
         "a run that was divided",
@@ -123,7 +142,7 @@ def _kept(
     )
     from physcon.studies.solver.shards import Shards
 
-    return Shards(config, setup, folder, mesh)
+    return Shards(config, setup, folder, identity, session.mesh)
 
 
 def _interval(
@@ -153,24 +172,20 @@ def advance(
 
 
 def _step_through(
-    config: SolveConfig,
-    setup: Setup,
-    kept: Snapshots,
-    mesh: Mesh | None,
-    progress: bool,
+    config: SolveConfig, setup: Setup, kept: Snapshots, session: Session
 ) -> None:
     """Save the snapshots that are not there yet."""
+    mesh = session.mesh
     kept.prepare()
     times = np.linspace(config.start, config.end, config.snapshots + 1).astype(
         config.dtype
     )
-    if not kept.saved():
+    done = kept.saved(times) - 1
+    if done < 0:
         kept.save(0, kept.initial(), float(times[0]), 0)
-    done = kept.saved() - 1
+        done = 0
     u, steps = kept.load(done)
-    bar = tqdm(
-        total=len(times) - 1, initial=done, disable=not progress, unit="snapshot"
-    )
+    bar = progress_bar(len(times) - 1, done, enabled=session.progress, unit="snapshot")
     with bar:
         for k in range(done + 1, len(times)):
             began = time.perf_counter()

@@ -3,6 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from physcon._checks import require
+from physcon.studies.ranges import judge, seed, setting
+
 Numbers = tuple[float, ...]
 LawName = Literal[
     "advection",
@@ -32,73 +35,129 @@ InitialName = Literal[
 SideKind = Literal[
     "outflow", "reflective", "periodic", "dirichlet", "neumann", "robin", "flux"
 ]
+StepName = Literal[
+    "euler",
+    "ssp_rk2",
+    "ssp_rk3",
+    "ssp_rk43",
+    "hancock",
+    "implicit_euler",
+    "sdirk2",
+    "strang",
+]
+#: Steps without a limit of stability, which need a fixed dt.
+IMPLICIT: tuple[StepName, ...] = ("implicit_euler", "sdirk2")
+#: Largest stable CFL number, in units of that of forward Euler: the SSP coefficient.
+LARGEST_CFL: dict[StepName, float] = {"ssp_rk43": 2.0}
 
 
 @dataclass(frozen=True)
 class LawSettings:
-    """The equation. A parameter that it does not have is refused; None is its own
-    default.
+    """The equation. A parameter that it does not have is refused.
 
-    Attributes: name: which one. velocity: of advection, one number per axis.
-        free_speed, jam_density: of traffic. mobility_ratio: of Buckley and Leverett's
-        two-phase flow. gravity: of shallow water. bed: of shallow water: the last
-        variable of a state is the height of the bed. gamma: ratio of specific heats of
-        the gas (Euler). conductivity: of heat. exponent: of the porous medium equation
-        (pme), k = u^exponent. threshold, above, below: of Stefan's problem, k = above
-        where u >= threshold, else below. face: mean of k at a face (pme, stefan), see
-        `physcon.fv.diffusion`. viscosity: of advection, burgers, traffic,
-        buckley_leverett: adds viscosity u_xx.
+    A parameter that is None takes the default of the equation.
+
+    Attributes:
+        name: which equation.
+        velocity: of advection, one number per axis.
+        free_speed: of traffic, the speed of a single vehicle.
+        jam_density: of traffic, the density at which vehicles stand.
+        mobility_ratio: of Buckley and Leverett's two-phase flow.
+        gravity: of shallow water.
+        bed: of shallow water: the last variable of a state is the height of the bed.
+        gamma: ratio of specific heats of the gas (Euler).
+        conductivity: of heat.
+        exponent: of the porous medium equation (pme), k = u^exponent.
+        threshold: of Stefan's problem: k = above where u >= threshold, else below.
+        above: conductivity of Stefan's problem above the threshold.
+        below: conductivity of Stefan's problem below the threshold.
+        face: mean of k at a face (pme, stefan), see `physcon.fv.diffusion`.
+        viscosity: of advection, burgers, traffic and buckley_leverett: adds
+            viscosity u_xx.
     """
 
     name: LawName = "burgers"
     velocity: Numbers | None = None
-    free_speed: float | None = None
-    jam_density: float | None = None
-    mobility_ratio: float | None = None
-    gravity: float | None = None
+    free_speed: float | None = setting(None, above=0)
+    jam_density: float | None = setting(None, above=0)
+    mobility_ratio: float | None = setting(None, above=0)
+    gravity: float | None = setting(None, above=0)
     bed: bool | None = None
-    gamma: float | None = None
-    conductivity: float | None = None
-    exponent: float | None = None
+    gamma: float | None = setting(None, above=1)
+    conductivity: float | None = setting(None, at_least=0)
+    exponent: float | None = setting(None, above=0)
     threshold: float | None = None
-    above: float | None = None
-    below: float | None = None
+    above: float | None = setting(None, at_least=0)
+    below: float | None = setting(None, at_least=0)
     face: Literal["integral", "arithmetic", "harmonic", "shock"] | None = None
-    viscosity: float | None = None
+    viscosity: float | None = setting(None, at_least=0)
+
+    def __post_init__(self):
+        judge(self)
 
 
 @dataclass(frozen=True)
 class GridSettings:
-    """Equal cells on a box: one entry per axis, so their number is that of the
-    dimensions.
+    """Equal cells on a box: one entry per axis, so their number is the dimension.
+
+    Attributes:
+        lower: lower end of every axis.
+        upper: upper end of every axis.
+        cells: number of cells on every axis.
     """
 
-    lower: Numbers = (0.0,)
-    upper: Numbers = (1.0,)
-    cells: tuple[int, ...] = (200,)
+    lower: Numbers = setting((0.0,), entries=1)
+    upper: Numbers = setting((1.0,), entries=1)
+    cells: tuple[int, ...] = setting((200,), at_least=1, entries=1)
+
+    def __post_init__(self):
+        judge(self)
+        require(
+            all(a < b for a, b in zip(self.lower, self.upper, strict=False)),
+            "grid.lower below grid.upper on every axis",
+            f"{self.lower} and {self.upper}",
+            "change one of them",
+        )
 
 
 @dataclass(frozen=True)
 class SideSettings:
-    """What holds on one side.
+    """The condition on one side.
 
     Attributes:
         kind: the condition; periodic on both sides of an axis or on neither.
-        value: dirichlet: the state in the variables of `initial`; neumann: the derivative along
-            the axis, flux: the flux, robin: the right side, per conserved variable. One number
-            stands for all variables.
-        a, b: of robin, a u + b ∂u/∂x = value.
+        value: dirichlet: the state in the variables of `initial`; neumann: the
+            derivative along the axis, flux: the flux, robin: the right side, per
+            conserved variable. One number stands for all variables.
+        a: of robin, a u + b ∂u/∂x = value.
+        b: of robin, see `a`.
     """
 
     kind: SideKind = "outflow"
-    value: Numbers = (0.0,)
+    value: Numbers = setting((0.0,), entries=1)
     a: float = 1.0
     b: float = 1.0
+
+    def __post_init__(self):
+        judge(self)
+        require(
+            self.kind != "robin" or self.a != 0 or self.b != 0,
+            "a or b different from 0 on a robin side",
+            "a = b = 0",
+            "set one of them",
+        )
 
 
 @dataclass(frozen=True)
 class SidesSettings:
-    """All sides; bottom and top are those of the second axis."""
+    """All sides of the box.
+
+    Attributes:
+        left: lower end of the first axis.
+        right: upper end of the first axis.
+        bottom: lower end of the second axis.
+        top: upper end of the second axis.
+    """
 
     left: SideSettings = field(default_factory=SideSettings)
     right: SideSettings = field(default_factory=SideSettings)
@@ -113,13 +172,14 @@ class SchemeSettings:
     Attributes:
         reconstruction: of the face states.
         limiter: of muscl.
-        variables: what is reconstructed.
+        variables: the variables that are reconstructed.
         positive: keep density, pressure, depth positive (`physcon.fv.Positive`).
         riemann: None: hllc for gas and water, godunov for scalar laws.
         step: strang splits advection and diffusion; implicit steps are for diffusion.
-        cfl: cells (and diffusive limits) crossed per step.
+        cfl: cells (and diffusive limits) crossed per step; at most 1, or 2 with
+            ssp_rk43.
         dt: fixed step instead of the CFL number; needed by the implicit steps.
-        max_steps: between two snapshots.
+        max_steps: largest number of steps between two snapshots.
     """
 
     reconstruction: Literal["constant", "muscl", "weno3", "weno5", "weno7"] = "muscl"
@@ -127,43 +187,48 @@ class SchemeSettings:
     variables: Literal["primitive", "conservative", "characteristic"] = "primitive"
     positive: bool = False
     riemann: Literal["rusanov", "hll", "hllc", "roe", "godunov"] | None = None
-    step: Literal[
-        "euler",
-        "ssp_rk2",
-        "ssp_rk3",
-        "ssp_rk43",
-        "hancock",
-        "implicit_euler",
-        "sdirk2",
-        "strang",
-    ] = "ssp_rk3"
-    cfl: float = 0.45
-    dt: float | None = None
-    max_steps: int = 100_000
+    step: StepName = "ssp_rk3"
+    cfl: float = setting(0.45, above=0)
+    dt: float | None = setting(None, above=0)
+    max_steps: int = setting(100_000, at_least=1)
+
+    def __post_init__(self):
+        judge(self)
+        largest = LARGEST_CFL.get(self.step, 1.0)
+        require(
+            self.step in IMPLICIT or self.cfl <= largest,
+            f"a scheme.cfl of at most {largest:g} with {self.step}",
+            self.cfl,
+            "lower it: larger steps are unstable",
+        )
 
 
 @dataclass(frozen=True)
 class InitialSettings:
-    """The initial state: a family of `physcon.studies.solver.initial`, and what it
-    takes.
+    """The initial state: a family of `physcon.studies.solver.initial`, and its options.
 
     States are in primitive variables: (u), (depth, velocities), (density, velocities,
     pressure).
 
     Attributes:
-        name: uniform, riemann, dam_break, disc, blast, quadrants, gaussian, sine, random,
-            shock_entropy, barenblatt, or file.
+        name: uniform, riemann, dam_break, disc, blast, quadrants, gaussian, sine,
+            random, shock_entropy, barenblatt, or file.
         state: of uniform; the background of gaussian, sine and random.
-        left, right: states of riemann; depths of dam_break.
-        position: where they meet on the first axis; the corner of quadrants, one per axis.
-        inside, outside: states of disc; pressures of blast.
-        radius, centre: of disc and blast.
+        left: left state of riemann; left depth of dam_break.
+        right: right state of riemann; right depth of dam_break.
+        position: where they meet on the first axis; the corner of quadrants, one number
+            per axis.
+        inside: state inside of disc; pressure inside of blast.
+        outside: state outside of disc; pressure outside of blast.
+        radius: of disc and blast.
+        centre: of disc, blast, gaussian and barenblatt.
         states: of quadrants: upper right, upper left, lower left, lower right.
         amplitude: added to `state`, per variable, by gaussian, sine and random.
         width: of gaussian (standard deviation).
         waves: of sine, whole periods per axis; of random, the largest number.
         time: of barenblatt, since the point source.
-        path: of file: .npz, .h5 or .nc with the conserved variables by name, on this grid.
+        path: of file: .npz, .h5 or .nc with the conserved variables by name, on this
+            grid.
     """
 
     name: InitialName = "riemann"
@@ -173,14 +238,17 @@ class InitialSettings:
     position: Numbers | None = None
     inside: Numbers | None = None
     outside: Numbers | None = None
-    radius: float | None = None
+    radius: float | None = setting(None, above=0)
     centre: Numbers | None = None
     states: tuple[Numbers, Numbers, Numbers, Numbers] | None = None
     amplitude: Numbers | None = None
-    width: float | None = None
-    waves: tuple[int, ...] | None = None
-    time: float | None = None
+    width: float | None = setting(None, above=0)
+    waves: tuple[int, ...] | None = setting(None, at_least=0)
+    time: float | None = setting(None, above=0)
     path: str | None = None
+
+    def __post_init__(self):
+        judge(self)
 
 
 @dataclass(frozen=True)
@@ -188,10 +256,19 @@ class SolveConfig:
     """One solution of one equation.
 
     Attributes:
-        start, end: times.
-        snapshots: equal intervals between them; the initial state is kept as well.
+        law: the equation.
+        grid: the cells.
+        sides: the boundary conditions.
+        scheme: the method.
+        initial: the initial state.
+        start: first time.
+        end: last time.
+        snapshots: number of equal intervals between them; the initial state is kept as
+            well.
+        dtype: floating-point type.
         seed: of random initial states.
-        figure, animation: what is drawn at the end.
+        figure: draw the solution at the end.
+        animation: draw the solution over time at the end.
     """
 
     law: LawSettings = field(default_factory=LawSettings)
@@ -201,8 +278,23 @@ class SolveConfig:
     initial: InitialSettings = field(default_factory=InitialSettings)
     start: float = 0.0
     end: float = 1.0
-    snapshots: int = 10
+    snapshots: int = setting(10, at_least=1)
     dtype: Literal["float32", "float64"] = "float32"
-    seed: int = 0
+    seed: int = seed()
     figure: bool = True
     animation: bool = False
+
+    def __post_init__(self):
+        judge(self)
+        require(
+            self.end > self.start,
+            f"end > start = {self.start}",
+            self.end,
+            "raise end, or lower start",
+        )
+        require(
+            self.scheme.step not in IMPLICIT or self.scheme.dt is not None,
+            f"scheme.dt with {self.scheme.step}",
+            "none",
+            "set it: an implicit step has no limit of stability to choose it by",
+        )

@@ -1,13 +1,16 @@
 """Snapshots of a divided grid: every process writes the blocks of its own devices, by
 orbax.
 
-A snapshot is a folder, whole or absent, and can be read by any number of processes and
-devices.
+A snapshot is a folder that any number of processes and devices can read. Process 0 adds
+a file of checksums last; a folder without it, or with others, is written again.
 """
 
+import hashlib
+import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -16,44 +19,92 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from physcon._extras import needs
+from physcon._files import write_json
 from physcon._mesh import agreed, is_writer, wait_for_all
 from physcon._typing import Array, PyTree
 from physcon.studies.solver._assemble import Setup
 from physcon.studies.solver.settings import SolveConfig
-from physcon.studies.solver.snapshots import snapshot
+from physcon.studies.solver.snapshots import snapshot, warn
+from physcon.training.checkpoint import identity_hash
 
 with needs("distributed"):
     import orbax.checkpoint as ocp
 
 
-class Shards:
-    """The snapshots of a run whose grid is divided, in a folder of their own.
+#: The file of checksums in the folder of a snapshot.
+_SEAL = "physcon.json"
 
-    All processes call every method together, but for `dataset`.
+
+class Shards:
+    """The snapshots of a run whose grid is divided, in their own folder.
+
+    All processes call every method together, except `dataset`.
+
+    Args:
+        config: the settings of the run.
+        setup: what is solved.
+        folder: the run folder.
+        identity: the settings as JSON values; snapshots of others are not used.
+        mesh: of the devices that divide the grid.
     """
 
-    def __init__(self, config: SolveConfig, setup: Setup, folder: Path, mesh: Mesh):
-        self.config, self.setup, self.folder = (
-            config,
-            setup,
-            (folder / "shards").absolute(),
-        )
+    def __init__(
+        self,
+        config: SolveConfig,
+        setup: Setup,
+        folder: Path,
+        identity: dict[str, Any],
+        mesh: Mesh,
+    ):
+        self.config = config
+        self.setup = setup
+        self.folder = (folder / "shards").absolute()
+        self._run = identity_hash(identity)
         self._sharding = NamedSharding(mesh, P(None, *mesh.axis_names))
         self._together = _checkpointer()
 
     def prepare(self) -> None:
-        """Make the folder; clear what a killed run left half-written."""
+        """Make the folder, and remove what a killed run left half-written."""
         if is_writer():
             self.folder.mkdir(exist_ok=True)
-            for left in self.folder.glob(
-                "[0-9]*.*"
-            ):  # orbax adds to the name until all is there
+            # orbax adds to the name until all is there.
+            for left in self.folder.glob("[0-9]*.*"):
                 shutil.rmtree(left)
         wait_for_all("the folder of the shards is there")
 
-    def saved(self) -> int:
-        """How many snapshots there are, one after the other from the initial state."""
-        return agreed(sum(path.name.isdigit() for path in self.folder.iterdir()))
+    def saved(self, times: np.ndarray) -> int:
+        """Number of intact snapshots of this run at the first of the `times`.
+
+        The first one that is damaged, or does not belong to this run, is named on
+        standard error and removed with those after it.
+        """
+        number = 0
+        if is_writer():
+            number = self._intact(times)
+            for path in self.folder.iterdir():
+                if path.name.isdigit() and int(path.name) >= number:
+                    shutil.rmtree(path)
+        return agreed(number)
+
+    def _intact(self, times: np.ndarray) -> int:
+        for k, t in enumerate(times.tolist()):
+            path = self._path(k)
+            if not path.is_dir():
+                return k
+            expected = {"run": self._run, "t": t, "sha256": _checksums(path)}
+            try:
+                found = json.loads((path / _SEAL).read_text())
+            except (OSError, ValueError):
+                found = None
+            if found != expected:
+                got = "none" if found is None else "others"
+                warn(
+                    f"expected the checksums of an intact snapshot of this run at "
+                    f"t = {float(t):g} in {path}, got {got}; continuing from the "
+                    "snapshot before it"
+                )
+                return k
+        return len(times)
 
     def initial(self) -> Array:
         """The state at the start; every block is made where it stays."""
@@ -65,8 +116,12 @@ class Shards:
 
     def save(self, k: int, u: Array, t: float, steps: int) -> None:
         """Write the k-th snapshot."""
+        path = self._path(k)
         state = {"u": u, "t": t, "steps": steps}
-        self._together.save(self._path(k), args=ocp.args.StandardSave(state))
+        self._together.save(path, args=ocp.args.StandardSave(state))
+        if is_writer():
+            seal = {"run": self._run, "t": t, "sha256": _checksums(path)}
+            write_json(path / _SEAL, seal)
 
     def load(self, k: int) -> tuple[Array, int]:
         """State and steps of the k-th snapshot, bit by bit as saved, on the mesh of
@@ -101,6 +156,15 @@ class Shards:
 
     def _path(self, k: int) -> Path:
         return self.folder / f"{k:05d}"
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    """The SHA-256 of every file of a snapshot but that of the checksums."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != _SEAL
+    }
 
 
 def host() -> jax.Device:

@@ -1,7 +1,16 @@
-"""Snapshots of a solution in NetCDF files that xarray opens, each one whole or absent."""
+"""Snapshots of a solution in NetCDF files that xarray opens, each complete or absent.
 
-from collections.abc import Iterable
+A snapshot ends with a line of its checksum, behind the end of the NetCDF data, where
+readers of NetCDF don't look.
+"""
+
+import hashlib
+import io
+import json
+import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import h5netcdf
 import jax.numpy as jnp
@@ -9,12 +18,18 @@ import numpy as np
 import xarray as xr
 
 from physcon import fv
-from physcon._files import atomic_path
+from physcon._checks import require
+from physcon._files import atomic_path, atomic_write
 from physcon._typing import Array
 from physcon._version import __version__
 from physcon.studies.solver._assemble import Setup
 from physcon.studies.solver.equations import AXES
 from physcon.studies.solver.settings import SolveConfig
+from physcon.training.checkpoint import identity_hash
+
+_MARK = b"\nphyscon-snapshot "
+#: Name of the attribute that says to which run a snapshot belongs.
+_RUN = "physcon_run"
 
 
 def snapshot(
@@ -28,7 +43,8 @@ def snapshot(
     problem, equation = setup.problem, setup.equation
     axes = AXES[: problem.grid.ndim]
     law = equation.law
-    state, totals = np.asarray(u), np.asarray(problem.grid.integrate(jnp.asarray(u)))
+    state = np.asarray(u)
+    totals = np.asarray(problem.grid.integrate(jnp.asarray(u)))
     w = np.asarray(law.primitive(jnp.asarray(u))) if isinstance(law, fv.Law) else state
     data = xr.Dataset(attrs=_attributes(setup, config))
     for name, x in zip(axes, problem.grid.coordinates, strict=True):
@@ -49,22 +65,44 @@ def snapshot(
 
 
 class Files:
-    """The snapshots of a run on one device: a NetCDF file each, in a folder of their
-    own.
+    """The snapshots of a run on one device: one NetCDF file each, in their own folder.
+
+    Args:
+        config: the settings of the run.
+        setup: what is solved.
+        folder: the run folder.
+        identity: the settings as JSON values; snapshots of others are not used.
     """
 
-    def __init__(self, config: SolveConfig, setup: Setup, folder: Path):
-        self.config, self.setup, self.folder = config, setup, folder / "snapshots"
+    def __init__(
+        self, config: SolveConfig, setup: Setup, folder: Path, identity: dict[str, Any]
+    ):
+        self.config = config
+        self.setup = setup
+        self.folder = folder / "snapshots"
+        self._run = identity_hash(identity)
 
     def prepare(self) -> None:
-        """Make the folder; clear what a killed run left half-written."""
+        """Make the folder, and remove what a killed run left half-written."""
         self.folder.mkdir(exist_ok=True)
         for left in self.folder.glob("*.partial"):
             left.unlink()
 
-    def saved(self) -> int:
-        """How many snapshots there are, one after the other from the initial state."""
-        return sum(1 for _ in self.folder.glob("*.nc"))
+    def saved(self, times: np.ndarray) -> int:
+        """Number of intact snapshots of this run at the first of the `times`.
+
+        The first one that is damaged, or does not belong to this run, is named on
+        standard error; the run continues from the one before it.
+        """
+        for k, t in enumerate(times.tolist()):
+            if not self._path(k).is_file():
+                return k
+            try:
+                self._read(k, t)
+            except ValueError as error:
+                warn(f"{error}; continuing from the snapshot before it")
+                return k
+        return len(times)
 
     def initial(self) -> Array:
         """The state at the start."""
@@ -72,11 +110,13 @@ class Files:
 
     def save(self, k: int, u: Array, t: float, steps: int) -> None:
         """Write the k-th snapshot."""
-        write(self._path(k), snapshot(self.setup, self.config, u, t, steps))
+        data = snapshot(self.setup, self.config, u, t, steps)
+        data.attrs[_RUN] = self._run
+        write(self._path(k), data)
 
     def load(self, k: int) -> tuple[Array, int]:
         """State and steps of the k-th snapshot, bit by bit as saved."""
-        data = read(self._path(k)).isel(t=0)
+        data = self.dataset(k).isel(t=0)
         u = np.stack(
             [data[variable.name].values for variable in self.setup.equation.conserved]
         )
@@ -84,32 +124,149 @@ class Files:
 
     def dataset(self, k: int) -> xr.Dataset:
         """The k-th snapshot as it goes to a file."""
-        return read(self._path(k))
+        data = self._read(k)
+        del data.attrs[_RUN]
+        return data
+
+    def _read(self, k: int, t: float | None = None) -> xr.Dataset:
+        path = self._path(k)
+        data = read(path)
+        require(
+            data.attrs.get(_RUN) == self._run,
+            f"a snapshot of this run in {path}",
+            "one of another run",
+            "remove it",
+        )
+        found = data["t"].values.tolist()
+        require(
+            t is None or found == [t],
+            f"the state at t = {t} in {path}",
+            f"one at {found}",
+            "remove it",
+        )
+        return data
 
     def _path(self, k: int) -> Path:
         return self.folder / f"{k:05d}.nc"
 
 
+def warn(text: str) -> None:
+    """Print a line on standard error, if it is open."""
+    if sys.stderr is not None:
+        print(f"physcon solve: {text}", file=sys.stderr, flush=True)
+
+
 def write(path: Path, data: xr.Dataset) -> None:
-    """NetCDF-4 by h5netcdf, whole or absent."""
-    with atomic_path(path) as partial:
-        data.to_netcdf(partial, engine="h5netcdf")
+    """Write one snapshot with its checksum, completely or not at all."""
+    content = io.BytesIO()
+    _store(content, iter([data]), 1)
+    payload = content.getvalue()
+    line = json.dumps({"sha256": hashlib.sha256(payload).hexdigest()})
+    with atomic_write(path) as file:
+        file.write(payload)
+        file.write(_MARK + line.encode() + b"\n")
 
 
 def read(path: Path) -> xr.Dataset:
-    """A file of this module, in memory."""
-    return xr.load_dataset(path, engine="h5netcdf")
+    """Read a snapshot into memory.
+
+    Raises: ValueError for a file that is absent, damaged, or not a snapshot.
+    """
+    require(path.is_file(), f"a snapshot {path}", "no file", "resume the run again")
+    payload, mark, line = path.read_bytes().rpartition(_MARK)
+    require(
+        bool(mark),
+        f"a snapshot in {path}",
+        "a file without a checksum at its end (cut off, or another file)",
+        "remove it",
+    )
+    digest = json.dumps({"sha256": hashlib.sha256(payload).hexdigest()}).encode()
+    require(
+        line == digest + b"\n",
+        f"an intact snapshot in {path}",
+        "one whose checksum is wrong (damaged)",
+        "remove it",
+    )
+    return xr.load_dataset(io.BytesIO(payload), engine="h5netcdf")
 
 
 def combine(path: Path, snapshots: Iterable[xr.Dataset], number: int) -> None:
-    """All snapshots in one file along t, whole or absent; one at a time in memory."""
-    with atomic_path(path) as partial, h5netcdf.File(partial, "w") as file:
+    """Write all snapshots to one file along t, completely or not at all.
+
+    One snapshot at a time is in memory.
+    """
+    with atomic_path(path) as partial, partial.open("w+b", buffering=0) as file:
+        patient = _Patient(file)
+        _store(patient, iter(snapshots), number)
+        patient.check()
+
+
+class _Patient(io.RawIOBase):
+    """A file for HDF5, which ends the process where a write fails (a full disk).
+
+    Here a failed write looks like a good one, and `check` raises its error once HDF5
+    has closed the file.
+    """
+
+    def __init__(self, file: io.FileIO):
+        self._file = file
+        self._error: OSError | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        return self._file.readinto(buffer)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def truncate(self, size: int | None = None) -> int:
+        return self._trial(lambda: self._file.truncate(size), size or 0)
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+
+        def all_of_it() -> int:
+            written = 0
+            while written < len(view):
+                written += self._file.write(view[written:]) or 0
+            return written
+
+        return self._trial(all_of_it, len(view))
+
+    def _trial(self, action: Any, otherwise: int) -> int:
+        if self._error is None:
+            try:
+                return action()
+            except OSError as error:
+                self._error = error
+        return otherwise
+
+    def check(self) -> None:
+        """Raise the first error of a write."""
+        if self._error is not None:
+            raise self._error
+
+
+def _store(file: Any, snapshots: Iterator[xr.Dataset], number: int) -> None:
+    """Write snapshots along t into an open file as NetCDF-4."""
+    with h5netcdf.File(file, "w") as to:
         for k, data in enumerate(snapshots):
             if k == 0:
-                _lay_out(file, data, number)
+                _lay_out(to, data, number)
             for name, variable in data.variables.items():
                 if "t" in variable.dims:
-                    file.variables[name][k] = variable.values[0]
+                    to.variables[str(name)][k] = variable.values[0]
 
 
 def _lay_out(file: h5netcdf.File, data: xr.Dataset, number: int) -> None:
@@ -126,7 +283,8 @@ def _lay_out(file: h5netcdf.File, data: xr.Dataset, number: int) -> None:
 
 
 def _attributes(setup: Setup, config: SolveConfig) -> dict[str, str]:
-    scheme, riemann = config.scheme, setup.problem.scheme.riemann.func.__name__  # type: ignore[attr-defined]
+    scheme = config.scheme
+    riemann = setup.problem.scheme.riemann.func.__name__  # type: ignore[attr-defined]
     return {
         "title": f"{config.law.name} from {config.initial.name}",
         "law": config.law.name,

@@ -1,0 +1,118 @@
+"""Ranges of settings, stated next to each field and judged before anything starts.
+
+A settings class writes ``steps: int = setting(100, at_least=1)`` and calls `judge` in
+its ``__post_init__``. `complaints` judges values that have no class yet, so that a
+command can name all wrong settings at once.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+
+class Range(NamedTuple):
+    """The values that a number, or every entry of a tuple of numbers, may take."""
+
+    at_least: float | None = None
+    above: float | None = None
+    at_most: float | None = None
+    below: float | None = None
+    entries: int | None = None
+    unique: bool = False
+
+    def __str__(self) -> str:
+        """The range in words, for help texts and messages."""
+        limits = [
+            f"{words} {value}"
+            for words, value in (
+                ("at least", self.at_least),
+                ("above", self.above),
+                ("at most", self.at_most),
+                ("below", self.below),
+            )
+            if value is not None
+        ]
+        if self.entries is not None:
+            plural = "entry" if self.entries == 1 else "entries"
+            limits.append(f"at least {self.entries} {plural}")
+        if self.unique:
+            limits.append("no entry twice")
+        return ", ".join(limits) or "a finite number"
+
+    def holds(self, value: Any) -> bool:
+        """Whether `value` lies in the range. None means that nothing is set."""
+        if value is None:
+            return True
+        if isinstance(value, tuple | list):
+            repeated = self.unique and len(set(value)) < len(value)
+            few = self.entries is not None and len(value) < self.entries
+            return not (repeated or few) and all(map(self.holds, value))
+        if isinstance(value, str | bool):
+            return True
+        return (
+            (isinstance(value, int) or math.isfinite(value))
+            and (self.at_least is None or value >= self.at_least)
+            and (self.above is None or value > self.above)
+            and (self.at_most is None or value <= self.at_most)
+            and (self.below is None or value < self.below)
+        )
+
+
+def setting(default: Any, **limits: Any) -> Any:
+    """A dataclass field with a default and the limits of a `Range`."""
+    return dataclasses.field(default=default, metadata={"range": Range(**limits)})
+
+
+def seed() -> Any:
+    """A dataclass field for a seed: JAX's keys hold 32 bits of it."""
+    return setting(0, at_least=0, below=2**32)
+
+
+def judge(settings: Any) -> None:
+    """Raise ValueError unless every field of `settings` lies in its range."""
+    values = {f.name: getattr(settings, f.name) for f in dataclasses.fields(settings)}
+    refuse(complaints(type(settings), values))
+
+
+def refuse(found: Iterator[str]) -> None:
+    """Raise ValueError with all complaints in one sentence, if there are any."""
+    wrong = list(found)
+    if wrong:
+        raise ValueError(
+            f"expected settings within their ranges, got {'; '.join(wrong)}; "
+            "change them on the command line or in the settings file"
+        )
+
+
+def complaints(
+    kind: type, values: Mapping[str, Any], prefix: str = ""
+) -> Iterator[str]:
+    """Yield a clause for every value out of its range.
+
+    Args:
+        kind: the settings class, whose fields may be settings classes themselves.
+        values: by field name; those of a nested class are a mapping, or an instance.
+        prefix: put before every name.
+    """
+    for field in dataclasses.fields(kind):
+        value = values[field.name]
+        if isinstance(field.type, type) and dataclasses.is_dataclass(field.type):
+            if isinstance(value, Mapping):
+                yield from complaints(field.type, value, f"{prefix}{field.name}.")
+            continue
+        allowed = field.metadata.get("range", Range())
+        if not allowed.holds(value):
+            yield f"{prefix}{field.name} = {value} ({allowed})"
+
+
+def divides(settings: Any, part: str, whole: str) -> None:
+    """Raise ValueError unless one setting divides another without a remainder."""
+    number, of = getattr(settings, part), getattr(settings, whole)
+    if of % number:
+        fitting = [n for n in range(1, of + 1) if of % n == 0]
+        near = min(fitting, key=lambda n: abs(n - number))
+        raise ValueError(
+            f"expected {part} to divide {whole} = {of}, got {part} = {number}; "
+            f"set {part} to {near}, or change {whole}"
+        )
