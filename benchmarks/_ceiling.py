@@ -1,6 +1,4 @@
-"""What a device can do at most: bandwidth of a large copy, rate of a large matrix
-product.
-"""
+"""Limits of a device: the bandwidth of a large copy, the rate of a matrix product."""
 
 import jax
 import jax.numpy as jnp

@@ -43,7 +43,7 @@ def c_loop(
         number,
         number,
     ]
-    # The C loop's first axis is the one of columns, ours that of rows.
+    # The first axis is columns in the C loop and rows here.
     order = [0, 2, 1, 3] if dimensions == 2 else [0, 1, 2]
     start = np.ascontiguousarray(u[order])
     state, final = start.copy(), np.empty_like(u)

@@ -1,4 +1,4 @@
-"""What a gradient, a batch and a second core cost: the other half of bench_fv.py."""
+"""The cost of a gradient, a batch and a second core: the second half of bench_fv.py."""
 
 import json
 import os

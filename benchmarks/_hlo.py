@@ -1,10 +1,10 @@
-"""Kernels and memory traffic of a compiled program, read off its optimised text.
+"""Kernels and memory traffic of a compiled program, from its optimised text.
 
-Every instruction that is left after fusion is a kernel: it reads its operands from
-memory and writes its results there. Of an operand that a fusion only slices, the slices
-count; what a compiler placed in memory on the chip (``S(1)`` in a TPU program) doesn't.
-Arrays count with the padding of their tiles. Loops count as often as their text says,
-or once where it doesn't say.
+Every instruction that remains after fusion is a kernel: it reads its operands from
+memory and writes its results there. If a fusion only slices an operand, the slices
+count. Arrays that the compiler placed in memory on the chip (``S(1)`` in a TPU program)
+do not count. The padding of tiles counts. A loop counts as often as its text says, or
+once if it does not say.
 """
 
 import math

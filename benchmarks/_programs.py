@@ -1,8 +1,8 @@
-"""The central programs as functions of shapes, at sizes that fill an accelerator.
+"""The main programs as functions of shapes, at sizes that fill an accelerator.
 
-`least` is what a program must move: its inputs read once, its results written once; for
-networks the features between layers as well, as in bench_roofline.py. None where there
-is no such number.
+`least` is what a program must move: its inputs read once and its results written once,
+and for networks the features between layers as well, as in bench_roofline.py. It is
+None if there is no such number.
 """
 
 import math

@@ -1,10 +1,10 @@
-"""Attentive neural process: training steps per second, and one dense prediction.
+"""Attentive neural process: training steps per second and one dense prediction.
 
     python benchmarks/bench_anp.py --output out/bench_anp.json
     python benchmarks/bench_anp.py --cases 250:128 32:64 --samples 100
 
-A case is BATCH:SIZE, tasks per step and width; every task has 100 contexts and 100
-targets. The training step is timed as `fit` runs it, inside its compiled loop of
+A case is BATCH:SIZE, the tasks per step and the width. Every task has 100 contexts and
+100 targets. The training step is timed as `fit` runs it, inside its compiled loop of
 `--steps` steps.
 """
 

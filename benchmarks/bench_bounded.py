@@ -1,15 +1,14 @@
-"""Bounds with conservation: a million points, batches against public QP solvers,
-monotone profiles.
+"""Bounds with conservation: a million points, batches of QPs, monotone profiles.
 
     python benchmarks/bench_bounded.py --output benchmarks/results/bench_bounded.json
 
-Competitors take part if they are installed (`pip install qpax jaxopt pinet-hcnn`, in an
-environment of their own: they ask for other versions). All solve the same instances in
-the same process, in the same precision, compiled, from a cold start, to the same
-tolerance, interleaved: float32 to 1e-5 and float64 to 1e-8; on a smaller batch, since
-they keep n-by-n matrices (pinet: m-by-n). What a tolerance means is each solver's own,
-so every result states by how much it violates its equalities (relative to |G| |u| +
-|b|, in float64) and its bounds, and how far its objective lies from ours.
+Public QP solvers are compared if they are installed (`pip install qpax jaxopt
+pinet-hcnn`, in a separate environment because they need other versions). All solve the
+same instances in the same process and precision, compiled, from a cold start, to the
+same tolerance, interleaved: float32 to 1e-5 and float64 to 1e-8. Their batch is smaller
+because they store n-by-n matrices (pinet: m-by-n). Each solver defines its tolerance
+differently, so every result reports the violation of the equalities (relative to
+|G| |u| + |b|, in float64) and of the bounds, and the difference of the objective.
 """
 
 import argparse

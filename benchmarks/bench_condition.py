@@ -1,12 +1,12 @@
-"""The mass update against copying its arrays, and against the textbook's dense formula.
+"""The mass update compared with copying its arrays and with the dense formula.
 
     python benchmarks/bench_condition.py [--repeats 5] [--max-points 10000000]
 
-Each time is the median of interleaved calls in one process. "call" includes what the
-operating system takes for fresh output pages, which dominates for large arrays;
-"chained" repeats the step inside one program (`fori_loop`), where buffers are reused:
-the arithmetic and the memory traffic. Errors: conservation, judged in float64, relative
-to |G| |u| + |b|.
+Each time is the median of interleaved calls in one process. "call" includes the time of
+the operating system for new output pages, which dominates for large arrays. "chained"
+repeats the step inside one program (`fori_loop`), where buffers are reused, and
+measures arithmetic and memory traffic. Conservation errors are evaluated in float64,
+relative to |G| |u| + |b|.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def update(mean, std, mass, weights):
 
 
 def gradient(mean, std, mass, weights, mean_slope, variance_slope):
-    """The update, and the slopes of its inputs given those of its outputs."""
+    """The update, and the slopes of its inputs given the slopes of its outputs."""
     out, pull = jax.vjp(lambda *a: update(*a, weights), mean, std, mass)
     return out, pull((mean_slope, variance_slope))
 

@@ -1,17 +1,16 @@
-"""Finite-volume throughput: million cell steps per second, with the CFL reduction in
-every step.
+"""Finite-volume throughput in million cell steps per second.
 
-    python benchmarks/bench_fv.py --output out/bench_fv.json [--repeats 5] [--cells
-    10000]
+    python benchmarks/bench_fv.py --output out/bench_fv.json [--repeats 5]
 
-Compile time stands beside, and a hand-written C loop of the same MUSCL-HLLC scheme
-(euler_muscl.c, compiled on the spot, its result compared with ours). Then: the gradient
-of 500 steps over the solve, a vmap over 64 problems over 64 solves, and 2-D runs on one
-core and on two. Where clawpack is importable (`pip install clawpack`, which needs
-gfortran) its SharpClaw and classic solvers run the same problems, in float64, as a
-whole solve with its own CFL control, interleaved with ours; where it is not, the file
-says so. Run it on a quiet machine, pinned to one core (`taskset -c 0`): the file
-records the load. The runs on two cores move themselves to the second.
+The CFL reduction is part of every step, and the compile time is reported. A
+hand-written C loop of the same MUSCL-HLLC scheme (euler_muscl.c, compiled on the spot)
+runs for comparison, and its result is compared with ours. Then follow the gradient of
+500 steps relative to the solve, a vmap over 64 problems relative to 64 solves, and 2-D
+runs on one core and on two. If clawpack can be imported (`pip install clawpack`, which
+needs gfortran), its SharpClaw and classic solvers run the same problems in float64, as
+whole solves with their own CFL control, interleaved with ours; otherwise the file says
+so. Run this on a quiet machine, pinned to one core (`taskset -c 0`); the file records
+the load. The runs on two cores use the second core by themselves.
 """
 
 import argparse

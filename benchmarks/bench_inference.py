@@ -1,14 +1,12 @@
-"""Batch inference, compiled: samples per second, and the share that the constraint
-costs.
+"""Compiled batch inference: samples per second, and the share of the constraint.
 
-    python benchmarks/bench_inference.py --output
-    benchmarks/results/bench_inference.json
+    python benchmarks/bench_inference.py --output FILE.json
 
-ANP: mean and std of a field on 10 times and 201 points from 100 observations, each time
+ANP: mean and std of a field at 10 times and 201 points from 100 observations, each time
 conditioned on its mass. BOON-FNO: mean and variance on 1024 nodes with exact boundary
-values, conditioned on the mass. One sample is one field. Shares are of medians of
-interleaved calls in one run; "exported" is the constrained BOON-FNO through a file of
-`physcon.export`.
+values, conditioned on the mass. One sample is one field. Shares are ratios of medians
+of interleaved calls in one run. "exported" is the constrained BOON-FNO through a file
+of `physcon.export`.
 """
 
 import argparse

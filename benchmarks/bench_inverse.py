@@ -1,9 +1,11 @@
-"""What a gradient through the implicit solver costs, in forward solves.
+"""The cost of a gradient through the implicit solver, in forward solves.
 
-Heat with one conductivity per cell (64 unknowns and more), backward Euler, 100 steps:
-the time of value and gradient of the misfit over that of the model alone, beside
-forward differences (one solve per unknown) as the alternative. Run: python
-benchmarks/bench_inverse.py --output FILE.json
+    python benchmarks/bench_inverse.py --output FILE.json
+
+The problem is heat conduction with one conductivity per cell (64 unknowns and more), by
+100 steps of backward Euler. The time of value and gradient of the misfit is divided by
+that of the model alone. Forward differences, with one solve per unknown, are the
+alternative.
 """
 
 import argparse

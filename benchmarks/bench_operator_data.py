@@ -1,18 +1,17 @@
-"""Accuracy and training time on public data, beside neuraloperator's FNO of equal size
-and budget.
+"""Accuracy and training time on public data, compared with neuraloperator's FNO.
 
     python benchmarks/bench_operator_data.py --data FOLDER --torch-python PYTHON
 
-PYTHON has torch and neuraloperator. Both networks: the same inputs, modes, width,
+PYTHON has torch and neuraloperator. Both networks have the same inputs, modes, width,
 depth, fraction of padding, normalisation, loss (relative L2), Adam, schedule, number of
-steps and batches, float32, and the same threads; each library's own initial weights and
-shuffling. They train in turn, seed by seed, and the same function scores both on every
-test grid.
+steps and batches, dtype (float32) and threads. Each library uses its own initial
+weights and shuffling. They are trained in turn, seed by seed, and the same function
+scores both on every test grid.
 
-neuraloperator 2.0 keeps other modes on axes of odd than of even (padded) length: its
-convolution of a band-limited field on 21 and on 42 points differs by more than its
-size, on 21 and 63 by rounding. Its errors on grids whose padded parity is not that of
-the training grid show it.
+neuraloperator 2.0 keeps other modes on axes of odd padded length than on axes of even
+length. Its convolution of a band-limited field on 21 and on 42 points differs by more
+than its size, but on 21 and 63 points only by rounding. Its errors on grids whose
+padded parity differs from the training grid show this.
 """
 
 import argparse

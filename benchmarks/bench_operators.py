@@ -1,18 +1,16 @@
-"""Neural operators: the price of a boundary correction, both spectral paths, and
-neuraloperator.
+"""Neural operators: the cost of a boundary correction, spectral paths, neuraloperator.
 
-    python benchmarks/bench_operators.py --output out/bench_operators.json python
-    benchmarks/bench_operators.py --torch-python PYTHON  # one with torch,
-    neuraloperator
+    python benchmarks/bench_operators.py --output out/bench_operators.json
+    python benchmarks/bench_operators.py --torch-python PYTHON
 
-Ratios are of medians of interleaved calls in one run. "training" is the time of one of
-ten steps of gradient descent: for physcon inside one compiled loop, as
-`physcon.training.fit` runs them, so that the pages of its buffers are touched for the
-first time once and not in every step.
+PYTHON has torch and neuraloperator. Ratios are of medians of interleaved calls in one
+run. "training" is the time of one of ten steps of gradient descent. For physcon these
+run inside one compiled loop, as in `physcon.training.fit`, so that the pages of its
+buffers are touched for the first time once and not in every step.
 
-The comparison with neuraloperator's FNO (PyTorch) runs that network in a worker process
-of the given interpreter: same cores, same number of threads, float32, the same modes,
-width, depth and batch, one call of each in turn.
+neuraloperator's FNO (PyTorch) runs in a worker process of the given interpreter with
+the same cores, number of threads, dtype (float32), modes, width, depth and batch, one
+call of each in turn.
 """
 
 import argparse

@@ -1,16 +1,16 @@
-"""How near the central programs come to the device's limits.
+"""How close the main programs come to the limits of the device.
 
     python benchmarks/bench_roofline.py [--repeats 5]
 
-Conditioning, finite volumes and an FNO, each with the bytes and operations that it
-needs at least (inputs read once, results written once; the products of its matrices and
-the usual 5 N log2 N of its transforms), its time, and the share of the time that a copy
-or a matrix product of that size takes on the same device. Conditioning reads its inputs
-twice: no result can be written before the sums over all of them are known, and no cache
-holds them until then. "share_of_single_copy" compares a call with a call, fresh pages
-for the results included: on a CPU the fair one of both bandwidths. The operations of
-finite volumes, and the bytes that a program moves if every fusion reads its inputs from
-memory, are those that XLA counts in it.
+The programs are conditioning, finite volumes and an FNO. For each, the file has the
+bytes and operations that it needs at least (inputs read once, results written once; the
+products of its matrices, and the usual 5 N log2 N of its transforms), its time, and the
+share of the time that a copy or a matrix product of that size takes on the same device.
+Conditioning reads its inputs twice, because no result can be written before the sums
+over all of them are known and no cache holds them until then. "share_of_single_copy"
+compares one call with one call, including new pages for the results; on a CPU this is
+the fair comparison. The operations of finite volumes, and the bytes that a program
+moves if every fusion reads its inputs from memory, are counted by XLA.
 """
 
 import argparse

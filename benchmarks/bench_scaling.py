@@ -1,14 +1,13 @@
-"""What is sent, how often, and how much memory it takes: from compiled programs, no
-clock.
+"""Messages, bytes and memory of divided programs, counted in the compiled programs.
 
     python benchmarks/bench_scaling.py [--devices 64] [--output ...]
 
-Every program is compiled for 1, 2, 4, ... virtual devices from shapes alone: nothing
-runs and no array is made, so the counts hold on any machine. Per device: messages and
-bytes sent by each kind of collective in one step (one iteration, for conjugate
-gradients); for `condition` also the bytes of arguments, results and temporaries, up to
-10⁹ unknowns. Weak scaling keeps the work of a device, strong scaling the whole;
-docs/scaling.md turns the counts into times by a stated model.
+Every program is compiled for 1, 2, 4, ... virtual devices from shapes alone. Nothing
+runs and no array is made, so the counts hold on any machine. Per device they are the
+messages and bytes that each kind of collective sends in one step (one iteration for
+conjugate gradients) and, for `condition`, the bytes of arguments, results and
+temporaries for up to 10⁹ unknowns. Weak scaling keeps the work per device, strong
+scaling the total work. docs/scaling.md turns the counts into times by a stated model.
 """
 
 import argparse

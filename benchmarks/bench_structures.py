@@ -1,11 +1,9 @@
-"""Conditioning with every covariance structure: time against the least work it could
-do.
+"""Conditioning with every covariance structure, compared with the least work.
 
-    python benchmarks/bench_structures.py --output
-    benchmarks/results/bench_structures.json
+    python benchmarks/bench_structures.py --output FILE.json
 
-Each case is timed beside its own reference in one interleaved run; residuals are judged
-in float64, in units of eps (|G| |u| + |b|).
+Each case and its reference are timed in one interleaved run. Residuals are evaluated in
+float64, in units of eps (|G| |u| + |b|).
 """
 
 import argparse

@@ -1,15 +1,14 @@
-"""Training through the constraint against conditioning afterwards, by likelihood and by
-CRPS.
+"""Training through the constraint compared with conditioning afterwards.
 
     python benchmarks/bench_through_constraint.py [--model anp] [--seeds 0 1 2]
 
-Four predictors per problem and seed, alike in everything but the objective: the score
-(negative log likelihood or CRPS) of the network's own prediction, or of what
-`condition` makes of it. Each is the quick study, `physcon run configs/PROBLEM.yaml
---model MODEL --training.score SCORE --training.through_constraint BOOL`, and all are
-conditioned on the mass when they are used, so that all conserve. The finished runs are
-kept in a folder: the command goes on where it was stopped. On one core a run takes 45 s
-for the ensemble and two minutes for the neural process.
+Four predictors per problem and seed differ only in the objective: the score (negative
+log likelihood or CRPS) of the network's own prediction, or of the conditioned one. Each
+is the quick study, `physcon run configs/PROBLEM.yaml --model MODEL --training.score
+SCORE --training.through_constraint BOOL`. All are conditioned on the mass when they are
+used, so all conserve. Finished runs are kept in a folder, and the command continues
+after an interruption. On one core a run takes 45 s for the ensemble and two minutes for
+the neural process.
 """
 
 import argparse

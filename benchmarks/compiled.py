@@ -1,15 +1,15 @@
-"""What the compilers of accelerators make of the central programs; nothing runs, no
-device needed.
+"""Kernels and memory traffic of the main programs, compiled for an absent accelerator.
 
     pip install jax-cuda12-plugin jax-cuda12-pjrt nvidia-cuda-nvcc-cu12   # for cuda
     pip install libtpu                                                    # for tpu
     python benchmarks/compiled.py --target cuda|tpu [--only PART] [--output ...]
 
-Compiled ahead of time for an NVIDIA H100, or for one core of a TPU v5e: per program the
-kernels, the bytes that they read and write (`_hlo.py`), and the ceiling that these set
-on the share of the copy bandwidth: least bytes over bytes moved. A program can be
-slower than its ceiling (arithmetic, kernel starts, uneven access), never faster. The
-GPU's kernels are chosen without trying them out.
+The programs are compiled ahead of time for an NVIDIA H100 or for one core of a TPU v5e;
+nothing runs, and no device is needed. Per program the file has the kernels, the bytes
+that they read and write (`_hlo.py`), and the resulting bound on the share of the copy
+bandwidth: least bytes over bytes moved. A program can be slower than this bound
+(arithmetic, kernel starts, uneven access), never faster. The compiler chooses the GPU's
+kernels without trying them.
 """
 
 import argparse

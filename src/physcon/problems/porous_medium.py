@@ -2,8 +2,7 @@
 
 from typing import ClassVar
 
-import jax.numpy as jnp
-
+from physcon._numerics.safe import power
 from physcon._typing import Array, ArrayLike, Float, Scalar
 from physcon.problems.problem import (
     Problem,
@@ -48,13 +47,13 @@ class PorousMedium(Problem):
     def solution(self, t: ArrayLike, x: ArrayLike) -> Float[Array, "..."]:
         """u = (m max(t - x, 0))^(1/m): u^(m-1) u_x = -1, hence F = u and u_t = -u_x."""
         t, x = coordinates(t, x)
-        return _power(self.m * (t - x), 1 / self.m)
+        return power(self.m * (t - x), 1 / self.m)
 
     def primitive(self, t: ArrayLike, x: ArrayLike) -> Float[Array, "..."]:
         """((m t)^(1 + 1/m) - (m max(t - x, 0))^(1 + 1/m)) / (m + 1)."""
         t, x = coordinates(t, x)
         exponent = 1 + 1 / self.m
-        behind, ahead = _power(self.m * t, exponent), _power(self.m * (t - x), exponent)
+        behind, ahead = power(self.m * t, exponent), power(self.m * (t - x), exponent)
         return (behind - ahead) / (self.m + 1)
 
     def mass(self, t: ArrayLike) -> Float[Array, "..."]:
@@ -67,21 +66,15 @@ class PorousMedium(Problem):
         """
         t = nonnegative(t)
         exponent = 1 + 1 / self.m
-        entered, left = _power(self.m * t, exponent), _power(self.m * (t - 1), exponent)
+        entered, left = power(self.m * t, exponent), power(self.m * (t - 1), exponent)
         return (entered - left) / (self.m + 1)
 
     def flux(
         self, u: Float[Array, "*s"], u_x: Float[Array, "*s"]
     ) -> Float[Array, "*s"]:
         """F = -max(u, 0)^m u_x."""
-        return -_power(u, self.m) * u_x
+        return -power(u, self.m) * u_x
 
     def front(self, t: ArrayLike) -> Float[Array, "..."]:
         """x = t: the speed is F / u = 1."""
         return nonnegative(t)
-
-
-def _power(base: Float[Array, "*s"], exponent: Scalar) -> Float[Array, "*s"]:
-    """max(base, 0)^exponent with all derivatives 0, not NaN, where base <= 0."""
-    positive = base > 0
-    return jnp.where(positive, jnp.where(positive, base, 1.0) ** exponent, 0.0)
