@@ -12,6 +12,8 @@ from typing import Any
 
 from sphinx.ext.autodoc.mock import mock
 
+from physcon.studies.catalogue import studies
+
 #: The public modules by subject, in the order of the index.
 SUBJECTS = {
     "Conditioning": (
@@ -53,8 +55,12 @@ def write_pages(folder: Path) -> None:
             module = _imported(name)
             (folder / f"{name}.rst").write_text(_module_page(module))
             lines.append(f":doc:`{name}`\n    {_first_sentence(module)}")
+        if subject == "Studies and reports":
+            lines.append(":doc:`studies`\n    The settings of every study.")
         lines += ["", ".. toctree::", "   :hidden:", ""]
         lines += [*(f"   {name}" for name in names), ""]
+    lines += ["", ".. toctree::", "   :hidden:", "", "   studies", ""]
+    (folder / "studies.rst").write_text(_studies_page())
     (folder / "index.rst").write_text("\n".join(lines) + "\n")
 
 
@@ -118,6 +124,21 @@ def _module_page(module: ModuleType) -> str:
             lines += ["", f".. autofunction:: {name}"]
         else:
             lines += ["", f".. py:data:: {name}", "", f"   {_first_sentence(thing)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _studies_page() -> str:
+    """The settings of every study that `physcon run` knows."""
+    title = "Settings of the studies"
+    lines = [title, "=" * len(title), ""]
+    lines.append("What a settings file, or an option of ``physcon run``, can change.")
+    for name, study in studies().items():
+        settings = study.settings
+        lines += ["", name, "-" * len(name), ""]
+        lines.append(_first_sentence(import_module(study.module)))
+        lines.append(f"Presets: {', '.join(study.presets)}.")
+        lines += ["", f".. autoclass:: {settings.__module__}.{settings.__name__}"]
+        lines += ["   :members:", "   :undoc-members:"]
     return "\n".join(lines) + "\n"
 
 
