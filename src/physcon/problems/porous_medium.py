@@ -24,6 +24,7 @@ class PorousMedium(Problem):
     Source: Hansen et al. (2023), the porous medium equation of the GPME family, m in
     [1, 6]; the travelling wave is in Vázquez, The Porous Medium Equation (2007), ch. 4.
 
+    >>> import jax.numpy as jnp
     >>> PorousMedium(m=1.0).solution(0.5, jnp.array([0.0, 0.25, 0.75])).tolist()
     [0.5, 0.25, 0.0]
     """
