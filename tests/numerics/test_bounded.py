@@ -9,6 +9,7 @@ import pytest
 import scipy.optimize
 
 from physcon import Gaussian, LinearConstraint, Rows, condition, integral
+from physcon._status import Outcome
 from physcon.conditioning import bounded, reachable
 
 EPS = float(np.finfo(np.float32).eps)
@@ -355,3 +356,123 @@ def test_a_wall_value_of_zero_is_met(rng, upper):
     assert abs(float(got.mean[0])) < 1e-15
     assert float(got.mean[-1]) == 1.0
     np.testing.assert_array_equal(got.mean[1:-1], jnp.minimum(mean, upper)[1:-1])
+
+
+@pytest.mark.parametrize("width", [1.0, 1e-2, 1e-6, 1e-7])
+def test_several_rows_in_a_narrow_box_far_from_the_mean(width):
+    """Hardly any point is free there; every feasible problem is solved to rounding."""
+    rng = np.random.default_rng(42)
+    cases = 60
+    rows = np.abs(rng.normal(size=(cases, 3, 6)))
+    mean = rng.normal(size=(cases, 6))
+    value = np.einsum("kij,kj->ki", rows, rng.uniform(0, width, (cases, 6)))
+    arrays = [jnp.asarray(x, jnp.float32) for x in (mean, rows, value)]
+    box = jnp.zeros(6), jnp.full(6, width)
+    got = jax.jit(jax.vmap(lambda m, g, b: project(m, jnp.full(6, 0.3), g, b, *box)))(
+        *arrays
+    )
+    assert not np.any(got.status)
+    mean, rows, value = (np.asarray(x, float) for x in arrays)
+    for k in range(cases):
+        u = np.asarray(got.mean[k], float)
+        assert np.all((u >= 0) & (u <= np.float32(width)))
+        assert residual(rows[k], u, value[k]).max() <= 4 * EPS
+        λ = np.asarray(got.multiplier[k], float)
+        y = mean[k] + 0.3**2 * (λ @ rows[k])
+        scale = np.abs(mean[k]) + 0.3**2 * (np.abs(λ) @ rows[k])
+        apart = np.abs(u - np.clip(y, 0, np.float32(width)))
+        assert np.all(apart <= 4 * EPS * scale)
+
+
+@pytest.mark.parametrize(("n", "m", "upper"), [(5, 3, 1.0), (60, 12, 1.0)])
+def test_float64_optimality_conditions(n, m, upper, x64):
+    eps = np.finfo(np.float64).eps
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        mean, std, rows, _ = (
+            np.asarray(x, np.float64) for x in problem(rng, n, m, signed=True)
+        )
+        value = rows @ rng.uniform(0, upper, n)
+        got = jitted(*map(jnp.asarray, (mean, std, rows, value)), 0.0, upper)
+        assert int(got.status) == 0
+        u, λ = np.asarray(got.mean), np.asarray(got.multiplier)
+        size = np.abs(rows) @ np.abs(u) + np.abs(value)
+        assert np.all(np.abs(rows @ u - value) <= 4 * eps * size)
+        apart = np.abs(u - np.clip(mean + std**2 * (rows.T @ λ), 0.0, upper))
+        scale = np.abs(mean) + std**2 * (np.abs(rows).T @ np.abs(λ))
+        assert np.all(apart <= 100 * eps * scale)
+
+
+def test_thirty_decades_of_variance(rng):
+    """Solved, or said to be not solved: never wrong with a good outcome."""
+    n, m, solved = 60, 3, 0
+    for _ in range(8):
+        rows, mean = rng.normal(size=(m, n)), rng.normal(size=n)
+        std = 10 ** rng.uniform(-15, 0, n)
+        value = rows @ rng.uniform(0, 1, n)
+        mean, std, rows, value = (
+            jnp.asarray(x, jnp.float32) for x in (mean, std, rows, value)
+        )
+        got = jitted(mean, std, rows, value)
+        assert np.all((got.mean >= 0) & (got.mean <= 1))
+        good = int(got.status) == 0
+        solved += good
+        assert not good or residual(rows, got.mean, value).max() <= 4 * EPS
+    assert solved >= 6
+
+
+def test_the_field_stays_inside_whatever_the_outcome(rng):
+    """Out of reach, contradicting, and with NaN among the values."""
+    mean, std, rows, value = problem(rng, 60, 3, signed=True)
+    lower, upper = (
+        jnp.asarray(rng.uniform(-1, 0.1, 60)),
+        jnp.asarray(rng.uniform(0.2, 1, 60)),
+    )
+    far = value + 100
+    two = jnp.concatenate([rows[:2], rows[:1] + rows[1:2]])
+    at_odds = jnp.append(value[:2], value[0] + value[1] + 0.5)
+    for g, b, outcome in (
+        (rows, far, Outcome.unreachable),
+        (two, at_odds, Outcome.contradiction),
+        (rows, value.at[0].set(jnp.nan), Outcome.not_finite),
+    ):
+        got = jitted(mean, std, g, b, lower, upper)
+        assert bool(got.outcome == outcome)
+        inside = (got.mean >= lower) & (got.mean <= upper)
+        assert np.all(inside | np.isnan(got.mean))
+
+
+def test_no_part_of_a_failed_result_can_be_used(rng):
+    """Under jit the error hangs on every array; without throw derivatives are NaN."""
+    mean, std, rows, value = problem(rng, 60, 3, signed=True)
+
+    def part(name, throw):
+        def run(value):
+            got = project(mean, std, rows, value, throw=throw)
+            std_of = lambda r: r.posterior.std()  # noqa: E731
+            return std_of(got) if name == "std" else getattr(got, name)
+
+        return run
+
+    for name in ("std", "multiplier"):
+        with pytest.raises(Exception, match="out of reach"):
+            jax.block_until_ready(jax.jit(part(name, True))(value + 100))
+    slope = jax.jit(jax.grad(lambda v: jnp.sum(part("mean", False)(v))))(value + 100)
+    assert np.all(np.isnan(slope))
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_extreme_units(rng, scale):
+    """Number densities and charges: the same field in every unit, with its outcome."""
+    mean, std, rows, value = problem(rng, 60, 3, signed=True)
+    expected = jitted(mean, std, rows, value)
+    scaled = jitted(scale * mean, scale * std, rows, scale * value, 0.0, scale)
+    assert int(scaled.status) == 0
+    np.testing.assert_allclose(scaled.mean / scale, expected.mean, atol=2e-6)
+    np.testing.assert_array_equal(scaled.active, expected.active)
+    for found, want in zip(
+        jax.tree.leaves(scaled.posterior.root.root.diagonal),
+        jax.tree.leaves(expected.posterior.root.root.diagonal),
+        strict=True,
+    ):
+        np.testing.assert_allclose(found / scale, want, rtol=1e-6)

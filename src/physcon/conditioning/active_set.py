@@ -1,12 +1,11 @@
-"""Which points of a bounded field sit on their bounds: the dual of a projection onto
-laws in a box.
+"""Newton's method for the dual of a projection onto rows in a box.
 
     minimise Σ (u - μ)² / (2 V)   subject to   G u + N λ = b,   l <= u <= h
 
 has the solution u(λ) = clip(μ + V Gᵀ λ, l, h), where the multipliers λ make F(λ) = G
 u(λ) + N λ - b vanish. F is the gradient of a convex, piecewise quadratic function, so
-Newton's method on it with an exact line search converges from everywhere, in a handful
-of steps.
+Newton's method on it with an exact line search converges in a handful of steps, unless
+the box is so narrow that almost no point is free: see `interior_point` for that.
 
 Source: one row is the continuous quadratic knapsack (Cominetti, Mascarenhas and Silva,
 Math. Prog. Comput. 6 (2014) 151); several: semismooth Newton on the dual (Qi and Sun,
@@ -19,42 +18,25 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from physcon._numerics.products import combine, gram, inner
-from physcon._typing import Array, Bool, Float, Int, Scalar
-
-
-class Problem(NamedTuple):
-    """A bounded projection; every array of one dtype."""
-
-    mean: Float[Array, "*x"]
-    variance: Float[Array, "*x"]
-    rows: Float[Array, "m *x"]
-    value: Float[Array, " m"]
-    noise_variance: Float[Array, " m"]
-    lower: Float[Array, "*x"]
-    upper: Float[Array, "*x"]
-
-
-class ActiveSet(NamedTuple):
-    """Where the solution sits on its bounds, and what holds it there."""
-
-    below: Bool[Array, "*x"]
-    above: Bool[Array, "*x"]
-    multiplier: Float[Array, " m"]
-    dependent: Bool[Array, " m"]
-    converged: Bool[Array, ""]
-    iterations: Int[Array, ""]
+from physcon._numerics.products import combine, inner
+from physcon._typing import Array, Bool, Int, Scalar
+from physcon.conditioning.optimality import (
+    Problem,
+    Proposal,
+    gram_of,
+    proposal_of,
+    row_scale,
+)
 
 
 def nondecreasing_root(
     fn: Callable[[Scalar], tuple[Scalar, Scalar, Scalar]], start: Scalar, reach: Scalar
 ) -> Scalar:
-    """t with fn(t) = 0 for a nondecreasing, piecewise linear function: safeguarded
-    Newton.
+    """t with fn(t) = 0 for a nondecreasing, piecewise linear function.
 
     `fn` returns value, slope, and the size below which a value counts as zero. Newton's
-    step is taken where it stays inside the bracket and the value halves; else the
-    bracket is bisected, or, while a side is open, left by twice the last `reach`.
+    step is taken if it stays inside the bracket and the value has halved; otherwise the
+    bracket is bisected or, while one side is open, extended by twice the last `reach`.
     """
     rounding = 4 * jnp.finfo(start.dtype).eps
 
@@ -100,13 +82,17 @@ def nondecreasing_root(
     ).t
 
 
-def find_active_set(problem: Problem) -> ActiveSet:
-    """Solve F(λ) = 0 by Newton's method in multipliers of unit row variance, λ = d ν."""
+def find_active_set(problem: Problem, tolerance: float) -> Proposal:
+    """Solve F(λ) = 0 by Newton's method in multipliers of unit row variance, λ = d ν.
+
+    Args:
+        tolerance: relative error of the rows at which a stalled iteration ends: that of
+            the caller's rounding, by which the values of repeated rows may differ.
+    """
     mean, variance, rows, value, noise, lower, upper = problem
-    space = tuple(range(1, rows.ndim))
-    total = jnp.sum(variance[None] * rows**2, axis=space) + noise
-    d = jnp.where(total > 0, total, 1) ** -0.5
+    d = row_scale(problem)
     size = jnp.abs(rows)
+    several = value.size > 1  # one row is solved by its first line search
 
     def field(v: Array) -> tuple[Array, Array]:
         """Solution of the multipliers v, and where it is free to move."""
@@ -114,17 +100,10 @@ def find_active_set(problem: Problem) -> ActiveSet:
         return jnp.clip(y, lower, upper), (lower < y) & (y < upper)
 
     def misfit(v: Array, u: Array, free: Array) -> tuple[Array, Array]:
-        """(d F, size of the terms of d F). A point that moves is a sum with its mean."""
-        bound = inner(size, jnp.abs(u) + jnp.where(free, jnp.abs(mean), 0)) + jnp.abs(
-            value
-        )
-        return d * (inner(rows, u) + noise * d * v - value), d * (
-            bound + noise * jnp.abs(d * v)
-        )
-
-    def jacobian(free: Array) -> Array:
-        moving = jnp.where(free, jnp.sqrt(variance), 0)[None] * rows
-        return d[:, None] * (gram(moving) + jnp.diag(noise)) * d[None]
+        """(d F, size of the terms of d F); a point that moves is a sum with its mean."""
+        bound = inner(size, jnp.abs(u) + jnp.where(free, jnp.abs(mean), 0))
+        terms = d * (bound + jnp.abs(value) + noise * jnp.abs(d * v))
+        return d * (inner(rows, u) + noise * d * v - value), terms
 
     def newton_step(state: tuple) -> tuple:
         v, _, count, last = state
@@ -134,21 +113,16 @@ def find_active_set(problem: Problem) -> ActiveSet:
         # Regularised in proportion to the error: points on their bounds may hide a row
         # entirely.
         shift = jnp.clip(_SHIFT * jnp.sqrt(jnp.sum(f**2)), 1e-12, _SHIFT)
-        factor = jnp.linalg.cholesky(
-            jacobian(free) + shift * jnp.eye(f.size, dtype=f.dtype)
-        )
+        s = gram_of(problem, d, jnp.where(free, variance, 0))
+        factor = jnp.linalg.cholesky(s + shift * jnp.eye(f.size, dtype=f.dtype))
         step = -jax.scipy.linalg.cho_solve((factor, True), f)
         along = combine(d * step, rows)
-        several = float(f.size > 1)  # one row is solved by its first line search
         coarse = 0.1 * several * jnp.abs(jnp.sum(step * f))
-        proximal = (
-            several * shift * jnp.sum(step**2)
-        )  # no escape along rows that contradict
+        # No escape along rows that contradict each other:
+        proximal = several * shift * jnp.sum(step**2)
 
         def slope_along(t: Scalar) -> tuple[Scalar, Scalar, Scalar]:
-            """Of the dual function, at v + t step: (d/dt, d²/dt², rounding of the
-            former).
-            """
+            """Slope and curvature of the dual function at v + t step, and rounding."""
             y = u_start + t * (variance * along)
             u = jnp.clip(y, lower, upper)
             free = (lower < y) & (y < upper)
@@ -158,11 +132,8 @@ def find_active_set(problem: Problem) -> ActiveSet:
             axes = tuple(range(y.ndim))
             total, curvature, magnitude = jax.lax.reduce(terms, zeros, _add, axes)
             penalty = noise * d * d
-            first = (
-                total
-                + jnp.sum(step * (penalty * (v + t * step) - d * value))
-                + t * proximal
-            )
+            pull = jnp.sum(step * (penalty * (v + t * step) - d * value))
+            first = total + pull + t * proximal
             magnitude = magnitude + jnp.sum(jnp.abs(step * d * value))
             second = curvature + jnp.sum(penalty * step**2) + proximal
             return first, second, jnp.maximum(_ROUNDING * magnitude, coarse)
@@ -172,40 +143,15 @@ def find_active_set(problem: Problem) -> ActiveSet:
         t = nondecreasing_root(slope_along, one, one)
         # Repeated rows whose values differ by rounding leave an error that no step
         # reduces.
-        done = (error <= _ROUNDING) | ((error <= _TOLERANCE) & (error > 0.5 * last))
-        done = done | ~jnp.isfinite(error)
+        stalled = (error <= tolerance) & (error > 0.5 * last)
+        done = (error <= _ROUNDING) | stalled | ~jnp.isfinite(error)
         return jnp.where(done, v, v + t * step), done, count + 1, error
 
-    start = (
-        jnp.zeros_like(value),
-        jnp.array(False),
-        jnp.int32(0),
-        jnp.array(jnp.inf, mean.dtype),
-    )
+    infinite = jnp.array(jnp.inf, mean.dtype)
+    start = (jnp.zeros_like(value), jnp.array(False), jnp.int32(0), infinite)
     running = lambda s: ~s[1] & (s[2] < _NEWTON_STEPS)  # noqa: E731
-    v, _, count, _ = jax.lax.while_loop(running, newton_step, start)
-    u, free = field(v)
-    f, terms = misfit(v, u, free)
-    y = mean + variance * combine(d * v, rows)
-    return ActiveSet(
-        below=(y < lower) | (lower == upper),
-        above=y > upper,
-        multiplier=d * v,
-        dependent=_dependent(
-            jacobian(free | ((y == lower) | (y == upper)) & (lower < upper))
-        ),
-        converged=jnp.all(jnp.abs(f) <= _TOLERANCE * terms),
-        iterations=count,
-    )
-
-
-def _dependent(s: Float[Array, "m m"]) -> Bool[Array, " m"]:
-    """Rows of a Gram matrix that the earlier ones already imply."""
-    diagonal = jnp.diag(s)
-    scale = jnp.where(diagonal > 0, diagonal, 1) ** -0.5
-    eye = jnp.eye(s.shape[0], dtype=s.dtype)
-    factor = jnp.linalg.cholesky(scale[:, None] * s * scale[None] + 1e-11 * eye)
-    return ~(jnp.diag(factor) ** 2 > 1e-9)
+    v, *_ = jax.lax.while_loop(running, newton_step, start)
+    return proposal_of(problem, d * v)
 
 
 def _add(a: tuple[Array, ...], b: tuple[Array, ...]) -> tuple[Array, ...]:
@@ -215,7 +161,5 @@ def _add(a: tuple[Array, ...], b: tuple[Array, ...]) -> tuple[Array, ...]:
 _LINE_STEPS = 200
 _NEWTON_STEPS = 60
 _SHIFT = 1e-3
-#: Relative to the sum of absolute terms, in float64: zero; and met to the rounding of
-#: float32.
+#: Relative to the sum of absolute terms, in float64.
 _ROUNDING = 1e-13
-_TOLERANCE = 5e-7
