@@ -1,4 +1,4 @@
-"""The command line: `physcon constrain | predict | run | solve | report | info`.
+"""The command line: `physcon audit | constrain | predict | run | solve | report | info`.
 
 A command is a module here with HELP (one line), `parser(arguments)` and
 `main(options)`.
@@ -13,10 +13,11 @@ from physcon._version import __version__
 with needs("cli"):
     from jsonargparse import ArgumentParser
 
-    from physcon.cli import constrain, info, predict, report, run, solve
+    from physcon.cli import audit, constrain, info, predict, report, run, solve
     from physcon.cli.settings import accept_negative_numbers, with_one_list
 
 COMMANDS = {
+    "audit": audit,
     "constrain": constrain,
     "predict": predict,
     "run": run,

@@ -1,33 +1,62 @@
-"""`physcon constrain`: conserve the predictions in a file."""
+"""`physcon constrain`: make the predictions in a file obey laws."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
+from physcon.cli.audit import add_options
 from physcon.cli.settings import from_options
 
 HELP = "make predictions conservative"
-_DESCRIPTION = """Make the predictions of any model conserve an integral, and obey bounds.
+_DESCRIPTION = """Make the predictions in a file obey laws, and write the same layout.
 
-Reads mean and std (or variance, or an ensemble of samples) with coordinates from an
-.npz, .h5 or .nc file, conditions every time on the law, and writes the same layout.
-Nothing but the named arrays is changed. Example:
+With LAWS, a YAML file or one law as text, the file is a NetCDF file or a Zarr store
+with named dimensions:
+
+  physcon constrain sst.nc "mean: {of: sst, equals: 15}" --spread uniform -o out.nc
+  physcon constrain run.zarr laws.yaml -o fixed.zarr
+
+The short form is for one integral, and for .npz and .h5 files as well. It reads mean
+and std (or variance, or an ensemble of samples) with coordinates:
 
   physcon constrain predictions.npz -o conserved.npz --integral mass --lower 0
+
+Nothing but the named arrays is changed.
 """
 
 
 def parser(arguments: Sequence[str]) -> ArgumentParser:
-    """Return the parser of the command: files, the law, and the names of arrays."""
+    """Return the parser of the command: files, laws, and the names of arrays."""
     from physcon.constrain import Law, Names
 
     constrain = ArgumentParser(description=_DESCRIPTION)
     constrain.add_argument("predictions", type=Path, help="the model's predictions")
     constrain.add_argument(
+        "laws", type=str, nargs="?", help="YAML file of laws, or one law as text"
+    )
+    constrain.add_argument(
         "-o", "--output", type=Path, required=True, help="file to write"
     )
-    constrain.add_class_arguments(Law)
+    constrain.add_argument(
+        "--spread",
+        type=str,
+        default=None,
+        help="with LAWS, how uncertain variables are: a number, 10%%, the name of a "
+        "variable, or a metric: uniform, proportional, thickness or residual",
+    )
+    add_options(constrain)
+    constrain.add_argument(
+        "--report", type=Path, default=None, help="with LAWS, write the report as JSON"
+    )
+    constrain.add_argument(
+        "--integral",
+        type=str,
+        default=None,
+        help="the conserved total: a number, or the name of an array of the file with "
+        "one value per time (or per other batch entry)",
+    )
+    constrain.add_class_arguments(Law, skip={"integral"})
     constrain.add_class_arguments(Names, "names")
     constrain.add_argument(
         "--force", action="store_true", help="replace an existing output"
@@ -37,10 +66,47 @@ def parser(arguments: Sequence[str]) -> ArgumentParser:
 
 def main(options: Namespace) -> None:
     """Write the output file and print the report."""
+    from physcon._checks import require
     from physcon.constrain import Law, Names, constrain_file
 
+    both = (options.laws is not None) + (options.integral is not None)
+    require(
+        both == 1,
+        "either LAWS or --integral",
+        "both" if both else "neither",
+        "see physcon constrain --help",
+    )
+    if options.laws is not None:
+        _constrain_dataset(options)
+        return
+    require(
+        options.spread is None and options.report is None,
+        "LAWS for --spread and --report",
+        "--integral",
+        "write the law as text: 'total: {of: NAME, equals: VALUE}'",
+    )
     law, names = from_options(Law, options), from_options(Names, options.names)
     print(
         constrain_file(options.predictions, options.output, law, names, options.force)
     )
+    print(f"written: {options.output}")
+
+
+def _constrain_dataset(options: Namespace) -> None:
+    from physcon._files import write_text
+    from physcon.datasets import laws
+    from physcon.datasets._files import constrain_dataset_file
+
+    found = laws(
+        options.laws,
+        spread=options.spread,
+        coordinates=options.coordinates,
+        radius=options.radius,
+    )
+    report = constrain_dataset_file(
+        options.predictions, options.output, found, options.force
+    )
+    if options.report is not None:
+        write_text(options.report, report.to_json())
+    print(report)
     print(f"written: {options.output}")

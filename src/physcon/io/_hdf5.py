@@ -51,6 +51,16 @@ def names(path: Path) -> list[str]:
         return [n for n in found if not _is_bare_dimension(file[n])]
 
 
+def odd_names(path: Path) -> list[str]:
+    """Return the names of datasets that are no numbers."""
+    every = names(path)
+    with needs("data"):
+        import h5py
+    with h5py.File(path, "r") as file:
+        items: dict[str, Any] = {name: file[name] for name in every}
+        return [name for name, item in items.items() if not is_number(item.dtype)]
+
+
 def dimensions(path: Path, wanted: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Return the names of the axes of those datasets that have dimension scales."""
     with needs("data"):

@@ -18,6 +18,11 @@ def names(path: Path) -> list[str]:
     return _by_content(path).names(path)
 
 
+def odd_names(path: Path) -> list[str]:
+    """Return the names of variables that are no numbers."""
+    return _by_content(path).odd_names(path)
+
+
 def dimensions(path: Path, wanted: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Return the names of the axes of variables."""
     return _by_content(path).dimensions(path, wanted)

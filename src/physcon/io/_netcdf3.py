@@ -28,6 +28,11 @@ def names(path: Path) -> list[str]:
         return list(file.variables)
 
 
+def odd_names(path: Path) -> list[str]:
+    """Return nothing: text is harmless in this format."""
+    return []
+
+
 def dimensions(path: Path, wanted: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Return the names of the axes of variables."""
     with _opened(path) as file:

@@ -18,6 +18,11 @@ def names(path: Path) -> list[str]:
         return [_name(member) for member in archive.namelist()]
 
 
+def odd_names(path: Path) -> list[str]:
+    """Return nothing: members are read one by one."""
+    return []
+
+
 def dimensions(path: Path, wanted: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Return nothing: axes have no names in this format."""
     return {}

@@ -83,6 +83,13 @@ def array_names(path: str | Path) -> list[str]:
         return form.names(path)
 
 
+def odd_names(path: str | Path) -> list[str]:
+    """Return the names of arrays that are no numbers: text, records, references."""
+    path = Path(path)
+    with _reading(path) as form:
+        return form.odd_names(path)
+
+
 def read_dimensions(
     path: str | Path, names: Iterable[str] | None = None
 ) -> dict[str, tuple[str, ...]]:

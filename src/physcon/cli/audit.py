@@ -1,0 +1,48 @@
+"""`physcon audit`: how far a dataset is from obeying laws."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from jsonargparse import ArgumentParser, Namespace
+
+HELP = "say which laws a dataset violates, and by how much"
+_DESCRIPTION = """Say which laws a NetCDF file or Zarr store violates; nothing is changed.
+
+LAWS is a YAML file, or one law as text. Examples:
+
+  physcon audit winds.nc "mean: {of: uwnd, equals: 0}"
+  physcon audit run.zarr laws.yaml --json
+"""
+
+
+def parser(arguments: Sequence[str]) -> ArgumentParser:
+    """Return the parser of the command."""
+    audit = ArgumentParser(description=_DESCRIPTION)
+    audit.add_argument("data", type=Path, help="NetCDF file or Zarr store")
+    audit.add_argument("laws", type=str, help="YAML file of laws, or one law as text")
+    add_options(audit)
+    audit.add_argument("--json", action="store_true", help="print the report as JSON")
+    return audit
+
+
+def add_options(command: ArgumentParser) -> None:
+    """Add the options that say where the fields of a dataset live."""
+    command.add_argument(
+        "--coordinates",
+        type=str,
+        default=None,
+        help="what coordinates without bounds hold: centres, nodes or faces",
+    )
+    command.add_argument(
+        "--radius", type=float, default=None, help="radius of the sphere in metres"
+    )
+
+
+def main(options: Namespace) -> None:
+    """Print the report."""
+    from physcon.datasets import laws
+    from physcon.datasets._files import audit_file
+
+    found = laws(options.laws, coordinates=options.coordinates, radius=options.radius)
+    report = audit_file(options.data, found)
+    print(report.to_json() if options.json else report)

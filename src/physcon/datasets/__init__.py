@@ -1,0 +1,49 @@
+"""Laws about the named variables of xarray datasets: audit them, and constrain them.
+
+>>> import numpy as np, xarray as xr
+>>> import physcon.datasets as pcd
+>>> lat = xr.Variable("lat", [-60.0, 0.0, 60.0], {"units": "degrees_north"})
+>>> lon = xr.Variable("lon", [0.0, 120.0, 240.0], {"units": "degrees_east"})
+>>> data = xr.Dataset({"tas": (("lat", "lon"), np.full((3, 3), 280.0))})
+>>> data = data.assign_coords(lat=lat, lon=lon)
+>>> fixed = pcd.constrain(data, "mean: {of: tas, equals: 288}", spread="uniform")
+>>> bool(np.allclose(fixed.tas, 288))
+True
+"""
+
+from physcon.datasets._accessor import PhysconAccessor
+from physcon.datasets._constrain import audit, constrain
+from physcon.datasets._laws import (
+    Between,
+    BlockMean,
+    Budget,
+    Laws,
+    Mean,
+    Order,
+    Sum,
+    Term,
+    Total,
+    Values,
+    laws,
+)
+from physcon.datasets._report import LawReport, Report, VariableReport
+
+__all__ = [
+    "Between",
+    "BlockMean",
+    "Budget",
+    "LawReport",
+    "Laws",
+    "Mean",
+    "Order",
+    "PhysconAccessor",
+    "Report",
+    "Sum",
+    "Term",
+    "Total",
+    "Values",
+    "VariableReport",
+    "audit",
+    "constrain",
+    "laws",
+]

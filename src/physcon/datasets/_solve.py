@@ -1,0 +1,231 @@
+"""Condition many named values on sparse rows, equalities and inequalities at once.
+
+Minimise ½ Σ ((u - mean) / std)² subject to ``G u = b`` (with noise), ``G u <= b`` and
+bounds. The dual function has one multiplier per row, is concave, and has a continuous,
+piecewise linear gradient, so that Newton's method with a line search finds the maximum.
+Each step solves the system ``G Σ Gᵀ + N`` of the values that are not at a bound.
+
+All arithmetic is in float64. Values are scaled by their std, and rows to length one, so
+that units do not matter.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from physcon._extras import needs
+
+with needs("data"):
+    import scipy.sparse as sp
+    from scipy.sparse.linalg import splu
+
+_EPS = np.finfo(np.float64).eps
+_STEPS = 200
+_MET = 1e-11  # relative to the terms of a row
+_SHIFT = 1e-11  # relative, so that redundant rows can be factorised
+_MOST_ROWS = 4096  # for standard deviations of rows that share values
+
+
+class Rows(NamedTuple):
+    """Linear laws: ``matrix @ u = value``, or ``<= value`` where `upper_only`.
+
+    Attributes:
+        matrix: sparse, ``(rows, values)``.
+        value: right-hand sides.
+        std: their standard deviations; zero where exact.
+        upper_only: which rows are inequalities.
+    """
+
+    matrix: Any
+    value: np.ndarray
+    std: np.ndarray
+    upper_only: np.ndarray
+
+
+class Solved(NamedTuple):
+    """The constrained values.
+
+    Attributes:
+        values: ``(values,)``.
+        unmet: violation of each row, relative to the size of its terms.
+        chi_squared: squared correction in units of std, summed.
+        good: which rows are met to rounding.
+    """
+
+    values: np.ndarray
+    unmet: np.ndarray
+    chi_squared: float
+    good: np.ndarray
+
+
+class _Scaled(NamedTuple):
+    """Rows over values in units of their std, scaled to length one."""
+
+    a: Any
+    length: np.ndarray
+    noise: np.ndarray
+    live: np.ndarray
+
+
+def solve(
+    mean: np.ndarray, std: np.ndarray, lower: np.ndarray, upper: np.ndarray, rows: Rows
+) -> Solved:
+    """Return the most probable values that obey the rows and the bounds.
+
+    Values with a std of zero are certain. A row that only sees certain values can't be
+    met by a correction: `good` says whether they meet it already.
+    """
+    scaled = _scaled(rows, std)
+    moved = std > 0
+    safe = np.where(moved, std, 1.0)
+    low = np.where(moved, (lower - mean) / safe, 0.0)
+    high = np.where(moved, (upper - mean) / safe, 0.0)
+    ends = (np.where(moved, lower, mean), np.where(moved, upper, mean))
+    dual = np.zeros(len(rows.value))
+    one_sided = rows.upper_only
+    u = mean
+    # The right-hand side is formed again from the corrected values, which removes the
+    # rounding of large means: two or three rounds reach the last bit.
+    offset = (rows.value - rows.matrix @ mean) / scaled.length
+    for _ in range(4):
+        dual, z = _maximise(scaled, offset, low, high, one_sided, dual)
+        u = np.where(z <= low, ends[0], np.where(z >= high, ends[1], mean + std * z))
+        u = np.clip(u, *ends)
+        wrong = (rows.value - rows.matrix @ u) / scaled.length - scaled.noise * dual
+        met = np.where(one_sided, np.minimum(wrong, 0.0) * (dual <= 0), wrong)
+        met = np.where(one_sided & (dual < 0), wrong, met)
+        size = sizes(rows, u) / scaled.length
+        if np.all(np.abs(met) <= 4 * _EPS * size):
+            break
+        offset = offset + np.where(np.isfinite(met), met, 0.0)
+    residual = rows.value - rows.matrix @ u
+    unmet = np.where(one_sided, np.minimum(residual, 0.0), residual)
+    unmet = unmet - np.where(rows.std > 0, scaled.noise * dual * scaled.length, 0.0)
+    size = sizes(rows, u)
+    relative = np.abs(unmet) / np.where(size > 0, size, 1.0)
+    change = np.where(moved, (u - mean) / safe, 0.0)
+    return Solved(u, relative, float(change @ change), relative <= _MET)
+
+
+def variance_left(std: np.ndarray, rows: Rows) -> np.ndarray | None:
+    """Return the share of each variance that equalities leave, or None if too costly."""
+    scaled = _scaled(rows, std)
+    keep = scaled.live & ~rows.upper_only
+    a = scaled.a[keep]
+    s = (a @ a.T + sp.diags(scaled.noise[keep])).tocsc()
+    if (s - sp.diags(s.diagonal())).nnz == 0:
+        removed = a.multiply(a).T @ (1 / s.diagonal())
+    elif a.shape[0] <= _MOST_ROWS:
+        inverse = np.linalg.pinv(s.toarray(), hermitian=True)
+        removed = np.asarray(a.multiply(sp.csr_matrix(inverse) @ a).sum(0)).ravel()
+    else:
+        return None
+    return np.clip(1 - removed, 0.0, 1.0)
+
+
+def _scaled(rows: Rows, std: np.ndarray) -> _Scaled:
+    """Scale values by their std and rows to length one, without squaring units."""
+    a = (rows.matrix @ sp.diags(std)).tocsr()
+    largest = np.asarray(abs(a).max(axis=1).todense()).ravel()
+    largest = np.maximum(largest, rows.std)
+    live = largest > 0
+    first = np.where(live, largest, 1.0)
+    a = sp.diags(1 / first) @ a
+    noise = (rows.std / first) ** 2
+    length = np.sqrt(np.asarray(a.multiply(a).sum(1)).ravel() + noise)
+    length = np.where(live, length, 1.0)
+    a = (sp.diags(1 / length) @ a).tocsr()
+    return _Scaled(a, length * first, noise / length**2, live)
+
+
+def sizes(rows: Rows, u: np.ndarray) -> np.ndarray:
+    """Return the size of the terms of each row, the scale of its rounding errors."""
+    return abs(rows.matrix) @ np.abs(u) + np.abs(rows.value)
+
+
+def _maximise(
+    scaled: _Scaled,
+    offset: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
+    one_sided: np.ndarray,
+    dual: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Maximise the dual function; return multipliers and scaled corrections."""
+    a, noise, live = scaled.a, scaled.noise, scaled.live
+    at = a.T.tocsr()
+
+    def state(dual: np.ndarray) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
+        pull = at @ dual
+        z = np.clip(pull, low, high)
+        gradient = np.where(live, offset - a @ z - noise * dual, 0.0)
+        value = dual @ gradient + 0.5 * (z @ z) + 0.5 * (dual * noise) @ dual
+        return float(value), gradient, z, (pull > low) & (pull < high)
+
+    value, gradient, z, free = state(dual)
+    # Rounding errors of a row's terms; below them nothing is gained.
+    rounding = 4 * _EPS * (np.abs(offset) + np.sqrt(np.diff(a.indptr) + 1.0))
+    least = np.inf
+    stalled = 0
+    for _ in range(_STEPS):
+        wrong = _wrong(dual, gradient, one_sided)
+        worst = float(np.max(np.abs(wrong) / rounding, initial=0.0))
+        stalled = 0 if worst < 0.5 * least else stalled + 1
+        least = min(least, worst)
+        if worst <= 1 or (stalled >= 3 and worst < 30) or stalled >= 60:
+            break
+        use = live & (~one_sided | (dual + gradient < 0))
+        step = np.where(one_sided, -dual, 0.0)
+        step[use] = _newton(a[use], free, noise[use], gradient[use])
+        norm = float(np.linalg.norm(wrong))
+        accepted = False
+        size = 1.0
+        for _ in range(60):
+            trial = dual + size * step
+            trial = np.where(one_sided, np.minimum(trial, 0.0), trial)
+            new = state(trial)
+            gain = float(gradient @ (trial - dual))
+            # Where the value is too large to show the gain, the gradient decides.
+            blind = gain <= 64 * _EPS * (abs(value) + abs(new[0]))
+            if blind:
+                rest = _wrong(trial, new[1], one_sided)
+                accepted = float(np.linalg.norm(rest)) < norm
+            else:
+                accepted = new[0] >= value + 1e-4 * gain
+            if accepted:
+                break
+            size *= 0.5
+        if not accepted:
+            break
+        dual = trial
+        value, gradient, z, free = new
+    return dual, z
+
+
+def _wrong(dual: np.ndarray, gradient: np.ndarray, one_sided: np.ndarray) -> np.ndarray:
+    """Return by how much the conditions for a maximum fail, for each row."""
+    to = dual + gradient
+    return dual - np.where(one_sided, np.minimum(0.0, to), to)
+
+
+def _newton(a: Any, free: np.ndarray, noise: np.ndarray, r: np.ndarray) -> np.ndarray:
+    """Solve (A A^T + N) d = r over the free values; redundant rows do no harm."""
+    part = a @ sp.diags(free.astype(np.float64))
+    s = (part @ part.T + sp.diags(noise)).tocsc()
+    diagonal = s.diagonal()
+    # A row whose values are all at a bound gets a long step, which frees some of them.
+    scale = 1 / np.sqrt(np.where(diagonal > 1e-26, diagonal, 1e-10))
+    r = scale * r
+    if (s - sp.diags(diagonal)).nnz == 0:
+        return scale * r
+    s = (sp.diags(scale) @ s @ sp.diags(scale)).tocsc()
+    factor = splu(
+        (s + _SHIFT * sp.eye(len(diagonal))).tocsc(),
+        permc_spec="MMD_AT_PLUS_A",
+        diag_pivot_thresh=0.0,
+        options={"SymmetricMode": True},
+    )
+    d = factor.solve(r)
+    for _ in range(3):
+        d = d + factor.solve(r - s @ d)
+    return scale * d

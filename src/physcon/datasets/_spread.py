@@ -1,0 +1,175 @@
+"""How uncertain each variable is: the metric in which a correction is the least."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from physcon._checks import require
+from physcon._extras import needs
+from physcon.datasets._laws import BlockMean, Laws, Total, Values, names_of
+from physcon.datasets._where import cell_sizes, is_member, space_dims
+
+with needs("data"):
+    import xarray as xr
+
+METRICS = ("uniform", "proportional", "thickness", "residual")
+_REMEDY = (
+    "say how uncertain it is (spread: 10%, 0.5, the name of a variable, "
+    "{ensemble: member}), or name a metric: uniform, proportional or thickness"
+)
+
+
+def spreads(data: Any, laws: Laws, names: list[str]) -> dict[str, Any]:
+    """Return the standard deviation of every variable, as a DataArray of its dims.
+
+    Variables without an entry are certain, if others have one.
+    """
+    given = laws.spread
+    if (
+        isinstance(given, Mapping)
+        and set(given) <= {"ensemble", "metric", "std"}
+        and given
+    ):
+        given = _for_all(laws, given)
+    elif not isinstance(given, Mapping):
+        require(given is not None, "a spread", "none", _REMEDY)
+        given = _for_all(laws, given)
+    changeable = [n for law in laws.laws for n in names_of(law)]
+    for name in given:
+        require(
+            name in changeable,
+            f"a spread of the variables {sorted(set(changeable))}",
+            repr(name),
+            "correct the name",
+        )
+    only_values = all(isinstance(law, Values) for law in laws.laws)
+    require(
+        bool(given) or only_values,
+        f"a spread of {sorted(set(changeable))}",
+        "none",
+        _REMEDY,
+    )
+    found: dict[str, Any] = {}
+    fixed = {
+        t.of
+        for law in laws.laws
+        for part in ("of", "inflow", "outflow")
+        for t in _terms(getattr(law, part, ()))
+        if t.given
+    }
+    for name in names:
+        zero = xr.zeros_like(_plain(data[name]))
+        if name in given and name not in fixed:
+            std = _spread(data, name, given[name], laws)
+            std = std.broadcast_like(zero).transpose(*zero.dims)
+            bad = int((std < 0).sum())
+            require(bad == 0, f"a spread >= 0 of {name!r}", f"{bad} < 0", "correct it")
+            known = std.where(~np.isnan(_plain(data[name])), 0.0)
+            bad = int((~np.isfinite(known)).sum())
+            require(
+                bad == 0,
+                f"a spread of {name!r} at every point with a value",
+                f"{bad} NaN or infinite",
+                "fill it, by zero where the value is certain",
+            )
+            zero = known
+        found[name] = zero
+    return found
+
+
+def is_metric(laws: Laws, name: str) -> bool:
+    """Whether the spread of a variable is a metric, which has no size of its own."""
+    given = laws.spread
+    if isinstance(given, Mapping):
+        given = given.get(name, given.get("metric"))
+    given = given.get("metric") if isinstance(given, Mapping) else given
+    return isinstance(given, str) and given.strip() in METRICS
+
+
+def _terms(entries: Any) -> tuple:
+    return tuple(t for t in entries if hasattr(t, "given")) if entries else ()
+
+
+def _for_all(laws: Laws, given: Any) -> dict[str, Any]:
+    """One entry for all variables that laws are about, except known references."""
+    return {name: given for law in laws.laws for name in names_of(law)}
+
+
+def _spread(data: Any, name: str, given: Any, laws: Laws) -> Any:
+    array = _plain(data[name])
+    if isinstance(given, Mapping):
+        require(len(given) == 1, "one kind of spread", dict(given), _REMEDY)
+        (kind, value), *_ = given.items()
+        if kind == "ensemble":
+            return _ensemble(data, name, str(value))
+        require(kind in ("metric", "std"), "ensemble, metric or std", kind, _REMEDY)
+        given = value
+    if isinstance(given, bool):
+        require(False, f"a spread of {name!r}", given, _REMEDY)
+    if isinstance(given, int | float):
+        return xr.full_like(array, float(given))
+    text = str(given).strip()
+    if text in METRICS:
+        return _metric(data, name, text, laws)
+    if text.endswith("%"):
+        share = float(text[:-1]) / 100
+        require(share >= 0, "a percentage >= 0", text, _REMEDY)
+        return share * np.abs(array)
+    if text in data.variables:
+        return _plain(data[text])
+    if text == "ensemble":
+        return _ensemble(data, name, None)
+    try:
+        return xr.full_like(array, float(text))
+    except ValueError:
+        pass
+    message = f"a spread of {name!r}: a number, a percentage, a variable or a metric"
+    require(False, message, repr(given), _REMEDY)
+    raise AssertionError
+
+
+def _ensemble(data: Any, name: str, member: str | None) -> Any:
+    dims = tuple(map(str, data[name].dims))
+    if member is None:
+        known = [d for d in dims if is_member(d)]
+        require(len(known) == 1, "one dimension of members", dims, "name it")
+        member = known[0]
+    require(
+        member in dims and data.sizes[member] >= 2,
+        f"two or more members along {member!r}",
+        dims,
+        "name the dimension of the members: {ensemble: NAME}",
+    )
+    array = _plain(data[name])
+    return array.std(member, ddof=1).broadcast_like(array)
+
+
+def _metric(data: Any, name: str, kind: str, laws: Laws) -> Any:
+    """Return stds for which the least correction is that of a named fixer.
+
+    A correction is proportional to variance times weight. Hence a variance of 1/weight
+    gives the same offset everywhere, |value|/weight a common factor, and an equal
+    variance gives offsets proportional to the weight.
+    """
+    array = _plain(data[name])
+    if kind in ("thickness", "residual"):
+        return xr.ones_like(array)
+    weights: Any = xr.ones_like(array)
+    for law in laws.laws:
+        if isinstance(law, Total) and law.of == name:
+            over = tuple(law.over or space_dims(data, name))
+            weights = cell_sizes(data, name, over, law.weights, laws)
+            break
+        if isinstance(law, BlockMean) and law.of == name:
+            weights = cell_sizes(data, name, space_dims(data, name), law.weights, laws)
+            break
+    weights = weights / float(weights.max())
+    weights = weights.broadcast_like(array).transpose(*array.dims)
+    safe = weights.where(weights > 0, 1.0)
+    variance = xr.ones_like(array) if kind == "uniform" else np.abs(array)
+    return np.sqrt((variance / safe).where(weights > 0, 0.0))
+
+
+def _plain(array: Any) -> Any:
+    return xr.DataArray(array.values.astype(np.float64), dims=array.dims)
