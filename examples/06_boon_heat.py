@@ -75,17 +75,19 @@ for name, u in predictions.items():
     errors = [float(side.value[0]) for side in (left, right)]
     print(f"{name:6s} slope error left {errors[0]:+.1e}, right {errors[1]:+.1e}")
 
-figure = Figure(figsize=(7, 3), layout="constrained")
+figure = Figure(figsize=(8, 3), layout="constrained")
 whole, wall = figure.subplots(1, 2)
 x = grid.coordinates[0]
-for axes, part in ((whole, slice(None)), (wall, slice(0, 8))):
-    axes.plot(x[part], sample.answer[0, part], "k--", label="exact")
-    for name, u in predictions.items():
-        axes.plot(x[part], u[0, part], label=name)
-    axes.set_xlabel("x")
-whole.set_ylabel("u(0.5, x)")
-wall.set_title("at the insulator")
-whole.legend()
+whole.plot(x, sample.answer[0], "k--", label="exact")
+for name, u in predictions.items():
+    whole.plot(x, u[0], label=name)
+    slope = jnp.diff(u[0]) / jnp.diff(x)
+    exact = jnp.diff(sample.answer[0]) / jnp.diff(x)
+    wall.plot(x[:8], (slope - exact)[:8], ".-", label=name)
+wall.axhline(0, color="k", ls="--", lw=1)
+whole.set(xlabel="x", ylabel="u(0.5, x)")
+wall.set(xlabel="x", ylabel="error of the slope", title="at the insulated wall")
+whole.legend(frameon=False, loc="lower left", fontsize=8)
 Path("out").mkdir(exist_ok=True)
 figure.savefig("out/06_boon_heat.png", dpi=120)
 

@@ -97,5 +97,5 @@ for row in table(errors):
 Path("out").mkdir(exist_ok=True)
 truth = np.asarray(test.answer[0, 0, ..., -1])
 report.comparison_figure(
-    Path("out/07_cavity.png"), truth, predictions, "cavity, vorticity at t = 1"
+    Path("out/07_cavity.png"), truth, predictions, "cavity, t = 1", "vorticity"
 )

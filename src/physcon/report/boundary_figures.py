@@ -77,9 +77,17 @@ def error_figure(
 
 
 def comparison_figure(
-    path: Path, truth: np.ndarray, predictions: Mapping[str, np.ndarray], title: str
+    path: Path,
+    truth: np.ndarray,
+    predictions: Mapping[str, np.ndarray],
+    title: str,
+    quantity: str = "u",
 ) -> None:
-    """A field in the plane beside every prediction (above) and its error (below)."""
+    """A field in the plane and its predictions (above) with their errors (below).
+
+    Args:
+        quantity: the name of the field, for the colour bars.
+    """
     columns = len(predictions) + 1
     figure = Figure(figsize=(2.6 * columns, 5), layout="constrained")
     panels = figure.subplots(2, columns, squeeze=False)
@@ -98,15 +106,15 @@ def comparison_figure(
     image = show(panels[0, 0], truth, size, "RdBu_r")
     panels[0, 0].set_title("truth")
     panels[1, 0].axis("off")
-    bars = [(image, panels[0, :])]
+    bars = [(image, panels[0, :], quantity)]
     for column, (method, u) in enumerate(predictions.items(), start=1):
         show(panels[0, column], u, size, "RdBu_r")
         panels[0, column].set_title(method)
         image = show(panels[1, column], u - truth, wrong, "PuOr_r")
         panels[1, column].set_title("error", fontsize=9)
-    bars.append((image, panels[1, :]))
-    for image, row in bars:
-        figure.colorbar(image, ax=list(row), shrink=0.8)
+    bars.append((image, panels[1, :], f"error of {quantity}"))
+    for image, row, label in bars:
+        figure.colorbar(image, ax=list(row), shrink=0.8, label=label)
     figure.suptitle(title, fontsize=10)
     save_figure(figure, path)
 

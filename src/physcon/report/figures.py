@@ -105,9 +105,9 @@ def shock_figure(
 
 
 def resolutions_figure(
-    path: Path, fields: Mapping[str, np.ndarray], title: str
+    path: Path, fields: Mapping[str, np.ndarray], title: str, quantity: str = "u"
 ) -> None:
-    """Fields over the unit square side by side, on one colour scale; any resolutions."""
+    """Fields on the unit square on one colour scale, at any resolutions."""
     figure = Figure(figsize=(3.2 * len(fields) + 0.8, 3.4), layout="constrained")
     axes = np.atleast_1d(figure.subplots(1, len(fields), sharex=True, sharey=True))
     low = min(u.min() for u in fields.values())
@@ -117,7 +117,7 @@ def resolutions_figure(
             u.T, origin="lower", extent=(0, 1, 0, 1), vmin=low, vmax=high
         )
         axis.set_title(name)
-    figure.colorbar(shown, ax=axes, shrink=0.8)
+    figure.colorbar(shown, ax=axes, shrink=0.8, label=quantity)
     figure.suptitle(title, fontsize=10)
     save_figure(figure, path)
 

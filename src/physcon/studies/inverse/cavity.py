@@ -289,7 +289,7 @@ def _figure(path: Path, config: InverseCavityConfig, test: Flows, shown: dict) -
         )
         axes.set(title=f"vorticity, t = 0: {title}", xlabel="x", ylabel="y")
     middle.plot(places[:, 0], places[:, 1], "k.", ms=4)
-    figure.colorbar(drawn, ax=middle)
+    figure.colorbar(drawn, ax=middle, label="vorticity")
     scale = np.asarray(prior(config).std())
     for shift, (laws, found) in zip((-0.2, 0.0, 0.2), shown.items(), strict=True):
         error, half = found.theta[0] - test.theta[0], 1.96 * found.std[0]
