@@ -23,7 +23,13 @@ SUBJECTS = {
         "physcon.kernels",
         "physcon.metrics",
     ),
-    "Where fields live": ("physcon.grid", "physcon.mesh", "physcon.boundary"),
+    "Datasets": ("physcon.datasets",),
+    "Where fields live": (
+        "physcon.grid",
+        "physcon.sphere",
+        "physcon.mesh",
+        "physcon.boundary",
+    ),
     "Finite volumes": ("physcon.fv", "physcon.fv.limiter", "physcon.problems"),
     "Neural operators": ("physcon.operators", "physcon.operators.published"),
     "Models and training": (

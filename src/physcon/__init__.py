@@ -114,6 +114,7 @@ __all__ = [
 _LAZY = (
     "boundary",
     "conditioning",
+    "datasets",
     "fv",
     "grid",
     "inverse",
@@ -129,6 +130,7 @@ _LAZY = (
     "quadrature",
     "report",
     "serving",
+    "sphere",
     "studies",
     "training",
 )

@@ -44,7 +44,7 @@ def test_the_readme_has_a_program_for_each_way_in():
 
 def test_command_of_the_readme(tmp_path, monkeypatch):
     readme = (ROOT / "README.md").read_text()
-    (command,) = re.findall(r"^physcon (constrain .*)$", readme, re.M)
+    (command,) = re.findall(r"^physcon (constrain .*npz.*)$", readme, re.M)
     monkeypatch.chdir(tmp_path)
     mean = np.full((3, 20), 0.5)
     mass = np.array([0.4, 0.5, 0.6])
