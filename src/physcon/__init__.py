@@ -24,9 +24,11 @@ from physcon.boundary import (
     Robin,
 )
 from physcon.conditioning import (
+    Auto,
     Bounded,
     Conditioned,
     ConjugateGradient,
+    DenseGram,
     Gaussian,
     LinearConstraint,
     Monotone,
@@ -55,16 +57,18 @@ from physcon.conditioning import (
     stationary,
 )
 from physcon.grid import Grid
-from physcon.linear_map import Diagonal, Kronecker, LinearMap, LowRank, Rows
+from physcon.linear_map import Diagonal, Kronecker, LinearMap, LowRank, Root, Rows
 
 if TYPE_CHECKING:
     from physcon.serving import export, load_exported
 
 __all__ = [
+    "Auto",
     "Boundary",
     "Bounded",
     "Conditioned",
     "ConjugateGradient",
+    "DenseGram",
     "Diagonal",
     "Dirichlet",
     "Flux",
@@ -83,6 +87,7 @@ __all__ = [
     "Periodic",
     "Reflective",
     "Robin",
+    "Root",
     "Rows",
     "Tridiagonal",
     "__version__",

@@ -5,12 +5,14 @@ failed result can be used unseen, neither a value nor a derivative, inside or ou
 jit.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from physcon._checks import is_traced
 from physcon._typing import Array, Bool, Int, PyTree
 
 
@@ -86,11 +88,18 @@ def code(outcome: Outcome, codes: Mapping[str, int]) -> Int[Array, "*batch"]:
     return jnp.asarray(table, jnp.int32)[severity(outcome)]
 
 
+class Indexed(NamedTuple):
+    """Sentences for one outcome, of which an array chooses one, such as a row's."""
+
+    sentences: Sequence[str]
+    index: Int[Array, ""]
+
+
 def settle(
     tree: PyTree,
     outcome: Outcome,
     throw: bool,
-    messages: Mapping[str, str] | None = None,
+    messages: Mapping[str, str | Indexed] | None = None,
 ) -> PyTree:
     """`tree` with a check of `outcome` attached to each of its floating-point arrays.
 
@@ -98,23 +107,49 @@ def settle(
         throw: True: using any array of the result, or any derivative of it, raises at
             run time if the outcome is a failure. False: no check and no callback;
             values stay as they are, and derivatives are NaN after a failure.
-        messages: name of an outcome -> the sentence to raise; the default is that of
-            `Outcome`.
+        messages: name of an outcome -> the sentence to raise, or `Indexed` ones; the
+            default is the text of `Outcome`.
 
     Raises:
-        RuntimeError: at run time under ``throw=True``.
+        RuntimeError: at once where the outcome is known, which is outside of jit; else
+            at run time, under ``throw=True``.
     """
     wrong = failed(outcome)
+    if not is_traced(wrong) and not bool(jnp.any(wrong)):
+        return tree
     slope = jnp.where(wrong, jnp.nan, 1.0)
     if throw:
-        sentences = [(messages or {}).get(name, text) for name, text in _TEXT.items()]
-        slope = eqx.branched_error_if(slope, wrong, severity(outcome), sentences)
+        sentences, which = _numbered(outcome, messages or {})
+        if not is_traced(wrong) and not is_traced(which):
+            raise RuntimeError(sentences[int(jnp.max(jnp.where(wrong, which, 0)))])
+        slope = eqx.branched_error_if(slope, wrong, which, sentences)
     guard = _checked if throw else _unchecked
 
     def attach(x: Array) -> Array:
         return guard(x, slope.astype(x.dtype)) if eqx.is_inexact_array(x) else x
 
     return jax.tree.map(attach, tree)
+
+
+def _numbered(
+    outcome: Outcome, messages: Mapping[str, str | Indexed]
+) -> tuple[list[str], Int[Array, "*batch"]]:
+    """All sentences in one list, and the number of the one that applies.
+
+    Successes keep number 0, since a batch raises the sentence of the largest number.
+    """
+    sentences: list[str] = []
+    rank = severity(outcome)
+    which = jnp.zeros_like(rank)
+    for name, text in _TEXT.items():
+        message = messages.get(name, text)
+        one = isinstance(message, str)
+        choice = Indexed([message], jnp.int32(0)) if one else message
+        number = len(sentences) + choice.index
+        item = severity(Outcome._name_to_item[name])
+        which = jnp.where(rank == item, number, which)
+        sentences += choice.sentences
+    return sentences, jnp.where(failed(outcome), which, 0)
 
 
 @jax.custom_jvp

@@ -1,5 +1,4 @@
-"""Symmetric tridiagonal systems along the first axis, many at once: T = L D Lᵀ by
-recursion.
+"""Symmetric tridiagonal systems along the first axis, many at once: T = L D Lᵀ.
 
 T has `diagonal` a ``(n, *lines)`` and `off` c ``(n - 1, *lines)`` next to it. Loops
 over n run in `lax.scan` on whole lines, so differentiation and batching are plain. No
@@ -24,21 +23,35 @@ class Factor(NamedTuple):
     ratios: Float[Array, "n-1 *lines"]
 
 
+#: Stands for an infinite pivot; a finite one can be split into float32 parts.
+INFINITE = 2.0**100
+
+
 def factorise(
-    diagonal: Float[Array, "n *lines"], off: Float[Array, "k *lines"]
+    diagonal: Float[Array, "n *lines"],
+    off: Float[Array, "k *lines"],
+    tolerance: float = -1.0,
 ) -> Factor:
-    """D and L: d_0 = a_0, l_i = c_i / d_i, d_{i+1} = a_{i+1} - l_i c_i."""
+    """D and L: d_0 = a_0, l_i = c_i / d_i, d_{i+1} = a_{i+1} - l_i c_i.
+
+    A pivot up to `tolerance` counts as zero: its row is redundant, gets the pivot
+    `INFINITE`, and so a solution of zero.
+    """
+
+    def usable(pivot: Array) -> Array:
+        return jnp.where(pivot <= tolerance, INFINITE, pivot)
 
     def step(
         pivot: Array, ac: tuple[Array, Array]
     ) -> tuple[Array, tuple[Array, Array]]:
         a, c = ac
         ratio = c / pivot
-        new = a - ratio * c
+        new = usable(a - ratio * c)
         return new, (new, ratio)
 
-    _, (pivots, ratios) = jax.lax.scan(step, diagonal[0], (diagonal[1:], off))
-    return Factor(jnp.concatenate([diagonal[:1], pivots]), ratios)
+    first = usable(diagonal[:1])
+    _, (pivots, ratios) = jax.lax.scan(step, first[0], (diagonal[1:], off))
+    return Factor(jnp.concatenate([first, pivots]), ratios)
 
 
 def solve(factor: Factor, rhs: Float[Array, "n *lines"]) -> Float[Array, "n *lines"]:

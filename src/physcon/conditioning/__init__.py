@@ -17,8 +17,9 @@ from physcon.conditioning.derived import (
     total,
     values_at,
 )
-from physcon.conditioning.downdate import Downdate
+from physcon.conditioning.downdate import Downdate, DowndatedRoot
 from physcon.conditioning.gaussian import Gaussian
+from physcon.conditioning.matheron import MatheronRoot
 from physcon.conditioning.nonlinear import (
     Nonlinear,
     NonlinearConstraint,
@@ -29,7 +30,7 @@ from physcon.conditioning.observations import boundary_values, sensors
 from physcon.conditioning.probconserv import METHODS, hard_c, prob_conserv
 from physcon.conditioning.rows import from_fn, second_difference, stack
 from physcon.conditioning.smoothing import diffuse
-from physcon.conditioning.solvers import ConjugateGradient, Tridiagonal
+from physcon.conditioning.solvers import Auto, ConjugateGradient, DenseGram, Factor, Solver, Tridiagonal
 from physcon.conditioning.truncated import (
     marginal_moments,
     sample_bounded,
@@ -38,15 +39,21 @@ from physcon.conditioning.truncated import (
 
 __all__ = [
     "METHODS",
+    "Auto",
     "Bounded",
     "Conditioned",
     "ConjugateGradient",
+    "DenseGram",
     "Downdate",
+    "DowndatedRoot",
+    "Factor",
     "Gaussian",
     "LinearConstraint",
+    "MatheronRoot",
     "Monotone",
     "Nonlinear",
     "NonlinearConstraint",
+    "Solver",
     "Tridiagonal",
     "balance",
     "boundary_values",

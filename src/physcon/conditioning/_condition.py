@@ -7,28 +7,18 @@ least certain, and is a Gaussian again.
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 
-from physcon._checks import error_if, require_given, require_same_field
-from physcon._numerics.float64 import float64_primal, in_one_dtype, join
+from physcon._checks import require_given, require_same_field
+from physcon._numerics.float64 import in_one_dtype
+from physcon._status import Outcome, code, settle
 from physcon._typing import Array, Float, Int, Scalar
 from physcon.conditioning.constraint import LinearConstraint
-from physcon.conditioning.downdate import Downdate
-from physcon.conditioning.gain import solve
 from physcon.conditioning.gaussian import Gaussian
-from physcon.conditioning.many_rows import Innovation
-from physcon.conditioning.many_rows import solve as solve_many
-from physcon.conditioning.solvers import Solver, structured_solver
-from physcon.conditioning.status import (
-    GOOD,
-    NOT_FINITE,
-    NOT_FINITE_MESSAGE,
-    NOT_SOLVED,
-    NOT_SOLVED_MESSAGE,
-    checked,
-    status_of,
-)
-from physcon.linear_map import LinearMap
+from physcon.conditioning.solvers import Auto, Solver
+from physcon.conditioning.solvers.implicit import Update, update
+from physcon.conditioning.status import CODES, excess, judged, messages
 
 
 class Conditioned(NamedTuple):
@@ -36,23 +26,32 @@ class Conditioned(NamedTuple):
 
     Attributes:
         posterior: the Gaussian given the constraint.
-        log_evidence: log N(b; G μ, S): how well the prior predicted the value, scalar. None where
-            an iterative solver doesn't know det S.
+        log_evidence: log N(b; G μ, S), scalar: how well the prior predicted the value.
+            None where the solver doesn't compute det S.
         residual: b - G μ' of the posterior mean, one per row, summed in float64.
-        status: 0 independent rows, all met; 1 a NaN or infinity came in: all of the result is NaN;
-            2 redundant rows (copies or sums of others, or rows that see only points of zero
-            variance), all met: the answer is that without them; 3 rows that contradict each other
-            or what the prior is certain of: the answer meets them in the sense of least squares,
-            each row in units of its prior standard deviation; 4 an iterative solver didn't reach
-            its tolerance.
-        steps: of an iterative solver.
+        outcome: an `Outcome`. `good`: independent rows, all met. `redundant`: some rows
+            are copies or sums of others, or see only points of zero variance; all are
+            met, and the answer is the one without them. `contradiction`: rows
+            contradict each other or what the prior is certain of; the answer meets them
+            in the sense of least squares, each row in units of its prior standard
+            deviation. `not_solved`: the residual is above the tolerance of the solver.
+            `not_finite`: a NaN or an infinity came in; the whole result is NaN.
+        steps: number of steps of an iterative solver.
     """
 
     posterior: Gaussian
     log_evidence: Scalar | None
     residual: Float[Array, "*y"]
-    status: Int[Array, ""]
+    outcome: Outcome
     steps: Int[Array, ""] | int = 0
+
+    @property
+    def status(self) -> Int[Array, "*batch"]:
+        """The outcome as the integer of version 0.1.
+
+        0 good, 1 not_finite, 2 redundant, 3 contradiction, 4 not_solved.
+        """
+        return code(self.outcome, CODES)
 
 
 def condition(
@@ -75,14 +74,16 @@ def condition(
     times the condition number of S.
 
     Args:
-        solver: None: by the operator: a small Gram matrix for a few rows; `Tridiagonal` or
-            `ConjugateGradient` for laws with a row per cell (`balance`, `divergence_free`).
+        solver: how the Gram matrix S is factored; None or `Auto()` chooses by the
+            structure: `DenseGram` for a few rows, `Tridiagonal` or `ConjugateGradient`
+            for laws with a row per cell (`balance`, `divergence_free`).
+        throw: False returns the outcome instead of raising; the program then holds no
+            host callback, so it can be exported.
 
     Raises:
         ValueError: shapes that don't match, while tracing.
-        RuntimeError: at run time under ``throw=True``: NaN, or rows that contradict each other,
-            named with what they miss (`Conditioned.status`). ``throw=False`` returns the status
-            instead, and its program holds no host callback, so it can be exported.
+        RuntimeError: at run time under ``throw=True``, for a failure that
+            `Conditioned.outcome` lists; rows that contradict each other are named.
 
     Source: Hansen et al. (2023), eq. 9 and the limit in sec. 4.1; Rasmussen and
     Williams (2006), eq. A.6.
@@ -93,76 +94,39 @@ def condition(
     >>> posterior.mean.tolist()  # the missing 5 go where the variance is: 1 to 4
     [2.0, 5.0]
     """
+    prior, law = matched(prior, constraint)
+    solver = (solver or Auto()).choose(prior, law)
+    new = update(solver, prior, law)
+    residual = law.residual(new.mean)
+    frozen = jax.lax.stop_gradient((prior, law, new, residual))
+    roundings = excess(solver, *frozen)
+    outcome = judged(new, roundings, prior.mean.size)
+    sentences = messages(roundings, residual)
+    # What a posterior root computes with: the factor, or the operator to make it from.
+    held = law.operator if new.factor is None else new.factor
+    parts = (new.mean, held, log_evidence(new, law), residual)
+    mean, held, evidence, residual = settle(parts, outcome, throw, sentences)
+    if new.factor is None:
+        law = LinearConstraint(held, law.value, law.noise_std)
+        held = None
+    posterior = Gaussian(mean, solver.posterior_root(prior, law, held))
+    return Conditioned(posterior, evidence, residual, outcome, new.steps)
+
+
+def matched(
+    prior: Gaussian, law: LinearConstraint
+) -> tuple[Gaussian, LinearConstraint]:
+    """Prior and constraint in one dtype, or an error if they don't fit each other."""
     require_given(prior, Gaussian, "prior")
-    require_given(constraint, LinearConstraint, "constraint")
-    prior, constraint = in_one_dtype(prior, constraint)
-    require_same_field(prior.mean.shape, tuple(constraint.operator.in_shape))
-    noise_std = constraint.noise()
-    if solver is None:
-        eps = float(jnp.finfo(prior.mean.dtype).eps)
-        solver = structured_solver(prior.root, constraint.operator, eps)
-    if solver is not None:
-        return _condition_many(prior, constraint, noise_std, solver, throw)
-    gain = solve(
-        prior.mean, prior.root, constraint.operator, constraint.value, noise_std
-    )
-    status = status_of(gain)
-    mean = checked(gain.mean, gain, status) if throw else gain.mean
-    root = Downdate(
-        prior.root,
-        constraint.operator,
-        gain.scale,
-        gain.whitener,
-        gain.order,
-        gain.log_det,
-        constraint.noise_std,
-        gain.whitened,
-    )
-    posterior = Gaussian(mean, root)
-    scaled = gain.scale * constraint.residual(prior.mean)
-    whitened = jnp.matmul(join(gain.whitener), scaled, precision="highest")
-    rank = jnp.sum(root.kept())
-    distance = jnp.sum(whitened**2)
-    log_evidence = -0.5 * (distance + gain.log_det + rank * jnp.log(2 * jnp.pi))
-    return Conditioned(posterior, log_evidence, constraint.residual(mean), status)
+    require_given(law, LinearConstraint, "constraint")
+    require_same_field(prior.mean.shape, tuple(law.operator.in_shape))
+    return in_one_dtype(prior, law)
 
 
-def _condition_many(
-    prior: Gaussian,
-    constraint: LinearConstraint,
-    noise_std: Float[Array, "*y"],
-    solver: Solver,
-    throw: bool,
-) -> Conditioned:
-    """`condition` without a Gram matrix."""
-    operator = constraint.operator
-    solution = solve_many(
-        solver, prior.mean, prior.root, operator, constraint.value, noise_std
-    )
-    finite = jnp.all(jnp.isfinite(solution.mean))
-    status = jnp.where(
-        finite,
-        jnp.where(solution.unmet <= max(10 * solver.rtol, 1e-5), GOOD, NOT_SOLVED),
-        NOT_FINITE,
-    )
-    mean = error_if(solution.mean, status == NOT_FINITE, NOT_FINITE_MESSAGE, throw)
-    mean = error_if(mean, status == NOT_SOLVED, NOT_SOLVED_MESSAGE, throw)
-    posterior = Gaussian(
-        mean, Innovation(prior.root, operator, constraint.noise_std, solver)
-    )
-    log_det = _log_det(solver, prior.root, operator, noise_std)
-    missing = constraint.residual(prior.mean)
-    log_evidence = None
-    if log_det is not None:
-        distance = jnp.sum(missing * solution.multiplier)
-        log_evidence = -0.5 * (distance + log_det + missing.size * jnp.log(2 * jnp.pi))
-    return Conditioned(
-        posterior, log_evidence, constraint.residual(mean), status, solution.steps
-    )
-
-
-@float64_primal
-def _log_det(
-    solver: Solver, root: LinearMap, operator: LinearMap, noise_std: Array
-) -> Scalar | None:
-    return solver.log_det(root, operator, noise_std)
+def log_evidence(new: Update, law: LinearConstraint) -> Scalar | None:
+    """log N(b; G μ, S) over the independent rows, if the solver knows det S."""
+    factor = None if new.factor is None else new.factor.tree()
+    if factor is None or factor.log_det is None:
+        return None
+    rank = jnp.asarray(factor.rank(law.value.size), new.distance.dtype)
+    return -0.5 * (new.distance + factor.log_det + rank * jnp.log(2 * jnp.pi))

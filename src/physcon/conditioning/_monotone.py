@@ -20,7 +20,7 @@ from physcon.conditioning._condition import condition
 from physcon.conditioning.active_set import nondecreasing_root
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
-from physcon.linear_map import LinearMap
+from physcon.linear_map import Root
 
 
 class Monotone(NamedTuple):
@@ -42,7 +42,7 @@ class Monotone(NamedTuple):
     status: Int[Array, ""]
 
 
-class Blocks(LinearMap):
+class Blocks(Root):
     """One latent variable a block: ``mv(z)_i = scale[k] z[k]`` with k = index[i]."""
 
     scale: Float[Array, " n"]

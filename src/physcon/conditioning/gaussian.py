@@ -12,7 +12,8 @@ from physcon._checks import error_if, require, require_shape
 from physcon._numerics.float64 import float64_primal, floating, in_one_dtype
 from physcon._numerics.products import along_rows, gram
 from physcon._typing import Array, ArrayLike, Float, PRNGKeyArray, Scalar
-from physcon.linear_map import Dense, Diagonal, LinearMap, LowRank, Sum
+from physcon.linear_map import Dense, Diagonal, LowRank, Root, Sum
+from physcon.linear_map.basic import as_root
 
 
 class Gaussian(eqx.Module):
@@ -24,7 +25,7 @@ class Gaussian(eqx.Module):
     """
 
     mean: Float[Array, "*x"]
-    root: LinearMap
+    root: Root = eqx.field(converter=as_root)
 
     def __check_init__(self) -> None:
         require(
@@ -227,22 +228,22 @@ _NOT_POSITIVE = (
 
 
 @float64_primal
-def _variance(root: LinearMap) -> Array:
+def _variance(root: Root) -> Array:
     return root.gram_diagonal()
 
 
 @float64_primal
-def _covariance(root: LinearMap) -> Array:
+def _covariance(root: Root) -> Array:
     return gram(root.rows())
 
 
 @float64_primal
-def _affine(mean: Array, root: LinearMap, z: Array) -> Array:
+def _affine(mean: Array, root: Root, z: Array) -> Array:
     return mean + root.mv(z)
 
 
 @float64_primal
-def _log_prob(mean: Array, root: LinearMap, u: Array) -> Array:
+def _log_prob(mean: Array, root: Root, u: Array) -> Array:
     distance = root.mahalanobis(u - mean, jnp.abs(u) + jnp.abs(mean))
     rank = root.covariance_root_rank()
     return -0.5 * (distance + rank * jnp.log(2 * jnp.pi)) - root.log_volume()

@@ -14,10 +14,10 @@ from physcon._numerics.float64 import float64_primal
 from physcon._typing import Array, ArrayLike, Float, Shape
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.rows import unit_difference
-from physcon.linear_map import Diagonal, LinearMap, Stencil
+from physcon.linear_map import Diagonal, Root, Stencil
 
 
-class Smoothed(LinearMap):
+class Smoothed(Root):
     """Root of (Σ⁻¹ + Gᵀ N⁻¹ G)⁻¹ for diagonal Σ = s², N = σ² and three-point rows G.
 
     In units of s the precision is 1 + HᵀH with H = σ⁻¹ G s, which is pentadiagonal, = C

@@ -1,69 +1,128 @@
-"""What can go wrong in a conditioning, as a status code and as an error that names the
-rows.
-"""
+"""How a conditioning ended, judged by the residual of the mean that is returned."""
 
-import equinox as eqx
+from collections.abc import Mapping
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from physcon._checks import concrete
-from physcon._typing import Array, Bool, Float, Int
-from physcon.conditioning.gain import Gain
+from physcon._numerics.float64 import in_float64
+from physcon._status import Indexed, Outcome, choose, worse
+from physcon._typing import Array, Float
+from physcon.conditioning.constraint import LinearConstraint
+from physcon.conditioning.gaussian import Gaussian
+from physcon.conditioning.solvers.implicit import Update
+from physcon.conditioning.solvers.interface import Solver
 
-GOOD, NOT_FINITE, REDUNDANT_ROWS, CONTRADICTION, NOT_SOLVED = range(5)
+#: The integers of version 0.1, `Conditioned.status`.
+CODES = {
+    "good": 0,
+    "not_finite": 1,
+    "redundant": 2,
+    "contradiction": 3,
+    "not_solved": 4,
+}
+#: Rows up to which the message of a contradiction can name one inside of jit.
+NAMED = 256
 
 
-def status_of(gain: Gain) -> Int[Array, ""]:
-    """The status documented at `physcon.Conditioned`."""
-    redundant = jnp.any(jnp.all(gain.whitener.high == 0, axis=1))
-    status = jnp.where(redundant, REDUNDANT_ROWS, GOOD)
-    status = jnp.where(redundant & jnp.any(_missed(gain)), CONTRADICTION, status)
-    return jnp.where(jnp.all(jnp.isfinite(gain.multiplier)), status, NOT_FINITE)
+def excess(
+    solver: Solver,
+    prior: Gaussian,
+    law: LinearConstraint,
+    new: Update,
+    residual: Float[Array, "*y"],
+) -> Float[Array, "*y"]:
+    """|b - G μ' - N λ| of the rounded mean, in roundings of |G| |μ'| + |b|.
 
+    An iterative solver's tolerance is subtracted first.
 
-def _missed(gain: Gain) -> Bool[Array, " m"]:
-    """Rows that the answer misses by more than rounding of the input."""
-    rounding = max(16 * float(jnp.finfo(gain.mean.dtype).eps), 1e-11)
-    return jnp.abs(gain.unmet) > rounding * gain.rounding
-
-
-def checked(
-    mean: Float[Array, "*x"], gain: Gain, status: Int[Array, ""]
-) -> Float[Array, "*x"]:
-    """`mean`, or a run-time error. Outside of jit the message gives all rows with their
-    residuals, inside (where a message cannot hold numbers) the row that misses most.
+    Args:
+        residual: b - G μ' of the posterior mean.
     """
-    unmet = concrete(gain.unmet)
-    if unmet is not None and int(status) == CONTRADICTION:
-        missed = np.flatnonzero(np.asarray(_missed(gain)))
-        raise RuntimeError(
-            _contradiction(", ".join(f"{r} (b - G u = {unmet[r]:.3g})" for r in missed))
-        )
-    excess = jnp.where(_missed(gain), jnp.abs(gain.unmet) / gain.rounding, 0)
-    worst = jnp.argmax(excess)
-    messages = [NOT_FINITE_MESSAGE] + [
-        _contradiction(f"{r}") for r in range(excess.size)
-    ]
-    which = jnp.where(status == NOT_FINITE, 0, 1 + worst)
-    wrong = (status == NOT_FINITE) | (status == CONTRADICTION)
-    return eqx.branched_error_if(mean, wrong, which, messages)
+    unmet = jnp.abs(residual)
+    if law.noise_std is not None:
+        unmet = jnp.abs(residual - law.noise_std * (law.noise_std * new.multiplier))
+    size = in_float64(_size)(law, new.mean)
+    unmet = jnp.maximum(unmet - solver.tolerance(prior, law), 0)
+    unmet = jnp.where(jnp.isfinite(residual), unmet, jnp.inf)
+    eps = jnp.finfo(residual.dtype).eps
+    return jnp.where(unmet > 0, unmet / jnp.where(size > 0, eps * size, 1), 0)
+
+
+@jax.jit
+def _size(law: LinearConstraint, mean: Float[Array, "*x"]) -> Float[Array, "*y"]:
+    return law.operator.magnitude(mean) + jnp.abs(law.value)
+
+
+def judged(new: Update, roundings: Float[Array, "*y"], points: int) -> Outcome:
+    """The outcome of a conditioning.
+
+    Args:
+        roundings: from `excess`.
+        points: size of the field, over which float64 rows are summed in float64.
+    """
+    eps = float(jnp.finfo(roundings.dtype).eps)
+    single = roundings.dtype == jnp.float32
+    promise = 16 if single else 16 + points**0.5
+    redundant = new.outcome == Outcome.redundant
+    most = jnp.max(roundings, initial=0)
+    found = choose(
+        (~jnp.all(jnp.isfinite(new.multiplier)), Outcome.not_finite),
+        (redundant & (most > max(16, 1e-11 / eps)), Outcome.contradiction),
+        (most > promise, Outcome.not_solved),
+    )
+    return worse(found, new.outcome)
+
+
+def messages(
+    roundings: Float[Array, "*y"], residual: Float[Array, "*y"]
+) -> Mapping[str, str | Indexed]:
+    """The sentences to raise.
+
+    Outside of jit a contradiction lists all rows with their residuals; inside, where a
+    message cannot hold numbers, it names the row that is missed most.
+    """
+    contradiction: str | Indexed = CONTRADICTION_MESSAGE
+    known, excesses = concrete(residual), concrete(roundings)
+    if known is not None and excesses is not None:
+        limit = max(16, 1e-11 / float(jnp.finfo(residual.dtype).eps))
+        missed = np.flatnonzero(excesses.ravel() > limit)
+        flat = known.ravel()
+        rows = [f"{r} (b - G u = {flat[r]:.3g})" for r in missed[:10]]
+        more = f" and {missed.size - 10} more" if missed.size > 10 else ""
+        contradiction = _contradiction(", ".join(rows) + more)
+    elif residual.size <= NAMED:
+        sentences = [_contradiction(f"{r}") for r in range(residual.size)]
+        contradiction = Indexed(sentences, jnp.argmax(roundings.reshape(-1)))
+    return {**MESSAGES, "contradiction": contradiction}
 
 
 def _contradiction(rows: str) -> str:
     return (
-        f"condition: expected rows that can all be met, got a contradiction in row(s) {rows}: they "
-        "repeat other rows, or see only points of zero variance, with another value; correct the "
-        "values, give the constraint a noise_std, or take the least-squares answer: throw=False"
+        "condition: expected rows that can all be met, got a contradiction in row(s) "
+        f"{rows}: they repeat other rows, or see only points of zero variance, with "
+        "another value; correct the values, pass a noise_std to the constraint, or "
+        "pass throw=False to get the least-squares answer"
     )
 
 
 CONTRADICTION_MESSAGE = _contradiction("unnamed")
 NOT_FINITE_MESSAGE = (
-    "condition: expected a finite mean, root, operator and value, got NaN or infinity; NaN never "
-    "means 'missing': give missing points zero weight in the constraint and a finite mean"
+    "condition: expected a finite mean, root, operator and value, got NaN or infinity; "
+    "NaN never means 'missing': give missing points zero weight in the constraint and "
+    "a finite mean"
 )
 NOT_SOLVED_MESSAGE = (
-    "condition: expected an iterative solver to reach its tolerance, got no further within "
-    "max_steps; raise ConjugateGradient.max_steps or rtol, give the constraint a noise_std, or "
-    "check that the laws don't contradict each other and that every cell sees some variance"
+    "condition: expected rows met to rounding, got a residual above the tolerance of "
+    "the solver; raise ConjugateGradient.max_steps or rtol, pass a noise_std to the "
+    "constraint, or check that the laws don't contradict each other, that no two rows "
+    "are nearly parallel, and that every row sees some variance"
 )
+#: The sentences where no row can be named.
+MESSAGES = {
+    "contradiction": CONTRADICTION_MESSAGE,
+    "not_finite": NOT_FINITE_MESSAGE,
+    "not_solved": NOT_SOLVED_MESSAGE,
+}

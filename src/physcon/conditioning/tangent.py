@@ -6,13 +6,14 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from physcon._numerics import krylov
 from physcon._numerics.products import combine, gram, inner
 from physcon._numerics.small import cholesky, lower_inverse
 from physcon._typing import Array, Float
 
 
 class Frame(NamedTuple):
-    """The tangent plane of the surface at z, and curvature along it."""
+    """The tangent plane of the surface at z, and the curvature along it."""
 
     rows: Float[Array, "m *z"]  # W
     whitener: Float[Array, "m m"]  # L⁻¹, W Wᵀ = L Lᵀ
@@ -20,11 +21,11 @@ class Frame(NamedTuple):
     multiplier: Float[Array, " m"]
 
     def normal(self, f: Array) -> Array:
-        """Shortest x with W x = f."""
+        """The shortest x with W x = f."""
         return combine(_gram_solve(self.whitener, f), self.rows)
 
     def tangential(self, x: Array) -> Array:
-        """Projection onto the plane W x = 0; twice, against cancellation."""
+        """Project x onto the plane W x = 0; twice, against cancellation."""
         for _ in range(2):
             x = x - self.normal(inner(self.rows, x))
         return x
@@ -53,24 +54,6 @@ def frame_at(g: Callable[[Array], Array], z: Array, pull: Array) -> Frame:
 def conjugate_gradients(
     apply: Callable[[Array], Array], force: Array, steps: int
 ) -> Array:
-    """x with apply(x) = force, symmetric; stops at negative curvature, with a downhill
-    x.
-    """
-    enough = (10 * jnp.finfo(force.dtype).eps) ** 2 * jnp.sum(force**2)
-
-    def body(s: tuple) -> tuple:
-        x, r, p, rr, count, _ = s
-        ap = apply(p)
-        bend = jnp.sum(p * ap)
-        convex = bend > 0
-        alpha = jnp.where(
-            convex, rr / jnp.where(convex, bend, 1), jnp.where(count == 0, 1, 0)
-        )
-        r = r - alpha * ap
-        following = jnp.sum(r**2)
-        done = ~convex | (following <= enough)
-        return x + alpha * p, r, r + following / rr * p, following, count + 1, done
-
-    rr = jnp.sum(force**2)
-    start = (jnp.zeros_like(force), force, force, rr, jnp.int32(0), rr == 0)
-    return jax.lax.while_loop(lambda s: ~s[5] & (s[4] < steps), body, start)[0]
+    """Solve apply(x) = force to rounding; at negative curvature, a descent direction."""
+    rtol = 10 * float(jnp.finfo(force.dtype).eps)
+    return krylov.conjugate_gradients(apply, force, rtol=rtol, max_steps=steps).last

@@ -1,14 +1,14 @@
-"""The evidence of laws and data for a prediction: what a model's parameters are judged
-by.
-"""
+"""The evidence of laws and data for a prediction, by which parameters are estimated."""
 
 from typing import NamedTuple
 
 import jax.numpy as jnp
 
 from physcon._checks import require
+from physcon._status import Outcome, code, worse
 from physcon._typing import Array, Int, Scalar
 from physcon.conditioning import Gaussian, LinearConstraint, condition
+from physcon.conditioning.status import CODES
 
 
 class Evidence(NamedTuple):
@@ -17,24 +17,29 @@ class Evidence(NamedTuple):
     Attributes:
         log_evidence: log density of all values under the prior, scalar.
         posterior: the field given all of them.
-        status: the worst of `physcon.Conditioned.status`.
+        outcome: the most severe `physcon.Conditioned.outcome` of all constraints.
     """
 
     log_evidence: Scalar
     posterior: Gaussian
-    status: Int[Array, ""]
+    outcome: Outcome
+
+    @property
+    def status(self) -> Int[Array, "*batch"]:
+        """The outcome as the integer of version 0.1; see `physcon.Conditioned.status`."""
+        return code(self.outcome, CODES)
 
 
 def evidence(
     prior: Gaussian, *constraints: LinearConstraint, throw: bool = True
 ) -> Evidence:
-    """How well a prediction foretold sensors, laws and boundary values together.
+    """How well a prediction agrees with sensors, laws and boundary values together.
 
         log p(b_1, b_2, ...) = log p(b_1) + log p(b_2 | b_1) + ...
 
-    As a function of whatever the prior depends on (parameters of the model behind the
-    mean, hyperparameters of the root), this is the log likelihood with the field
-    integrated out. Exact laws and noisy data mix; the order does not matter.
+    As a function of the parameters of the prior (of the model that predicts the mean,
+    or hyperparameters of the root), this is the log likelihood with the field
+    integrated out. Exact laws and noisy data can be mixed; the order does not matter.
     Differentiable.
 
     Source: Rasmussen and Williams (2006), eq. 2.30 and sec. 5.4.1.
@@ -52,16 +57,17 @@ def evidence(
         0,
         "pass the data and the laws",
     )
-    total, status = jnp.zeros((), prior.mean.dtype), jnp.zeros((), jnp.int32)
+    total = jnp.zeros((), prior.mean.dtype)
+    outcome = Outcome.good
     for constraint in constraints:
         step = condition(prior, constraint, throw=throw)
         if step.log_evidence is None:
             raise ValueError(
-                "expected constraints with an evidence, got one solved by conjugate gradients, "
-                "whose det S is not known; use few rows (integral, sensors, from_fn), or condition "
-                "the prior on it beforehand"
+                "expected constraints with an evidence, got one solved by conjugate "
+                "gradients, which don't compute det S; use few rows (integral, sensors, "
+                "from_fn), or condition the prior on it beforehand"
             )
         total = total + step.log_evidence
-        status = jnp.maximum(status, step.status)
+        outcome = worse(outcome, step.outcome)
         prior = step.posterior
-    return Evidence(total, prior, status)
+    return Evidence(total, prior, outcome)

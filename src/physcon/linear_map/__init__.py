@@ -1,8 +1,6 @@
-"""Linear maps between arrays: observation operators and covariance roots, one class a
-structure.
-"""
+"""Linear maps between arrays: observation operators, and roots of covariances."""
 
-from physcon.linear_map.basic import ROUNDING, Diagonal, LinearMap, Rows
+from physcon.linear_map.basic import ROUNDING, Diagonal, LinearMap, Root, Rows
 from physcon.linear_map.circulant import Circulant
 from physcon.linear_map.combine import (
     BlockDiagonal,
@@ -25,6 +23,7 @@ __all__ = [
     "Kronecker",
     "LinearMap",
     "LowRank",
+    "Root",
     "Rows",
     "Stencil",
     "Sum",

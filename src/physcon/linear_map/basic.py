@@ -1,11 +1,12 @@
-"""Linear maps between arrays: observation operators G and covariance roots alike.
+"""Linear maps between arrays: observation operators G and covariance roots R.
 
-A map knows `mv` (apply) and `rmv` (apply the transpose) on arrays of any shape, so
+A map has `mv` (apply) and `rmv` (apply the transpose) on arrays of any shape, so that
 fields need no flattening. Leaves are arrays only: jit, vmap and grad work on a map as
 on any array.
 """
 
 import abc
+import math
 
 import equinox as eqx
 import jax
@@ -17,7 +18,11 @@ from physcon._typing import Array, Float, PyTree, Shape
 
 
 class LinearMap(eqx.Module):
-    """A linear map A from arrays of `in_shape` to arrays of `out_shape`."""
+    """A linear map A from arrays of `in_shape` to arrays of `out_shape`.
+
+    These four members make an observation operator. The root of a covariance needs a
+    few more: see `Root`.
+    """
 
     @property
     @abc.abstractmethod
@@ -38,43 +43,54 @@ class LinearMap(eqx.Module):
         """Aᵀ y."""
 
     def rows(self) -> Float[Array, "m *x"]:
-        """The map as an array ``(m, *in_shape)``, m the size of the output: for a few
-        rows only.
-        """
-        size = 1
-        for n in self.out_shape:
-            size *= n
-        basis = jnp.eye(size).reshape(size, *self.out_shape)
+        """A as an array ``(m, *in_shape)``, m the size of the output; for small m."""
+        m = size(self.out_shape)
+        basis = jnp.eye(m).reshape(m, *self.out_shape)
         return jax.vmap(self.rmv)(basis)
 
-    def gram_diagonal(self) -> Array:
-        """diag(A Aᵀ): the variances, if A is the root of a covariance. Overridden where
-        cheap.
+    def magnitude(self, x: Array) -> Array:
+        """|A| |x|, with which rounding errors of A x are compared.
+
+        The default, for maps whose entries are not known, is the largest |A |x||.
         """
-        size = 1
-        for n in self.out_shape:
-            size *= n
+        largest = jnp.max(jnp.abs(self.mv(jnp.abs(x))), initial=0)
+        return jnp.broadcast_to(largest, self.out_shape)
+
+
+class DividedMap(LinearMap):
+    """An operator whose field is divided among devices, inside `jax.shard_map`."""
+
+    @abc.abstractmethod
+    def total(self, x: PyTree) -> PyTree:
+        """Sums over this device's block, added up over all devices."""
+
+
+def total(operator: LinearMap, x: PyTree) -> PyTree:
+    """Sums over the operator's field, complete where the field is divided."""
+    return operator.total(x) if isinstance(operator, DividedMap) else x
+
+
+class Root(LinearMap):
+    """A map A that can be the root of a covariance, A Aᵀ.
+
+    Every method has a default; a subclass overrides what its structure makes cheap. A
+    density needs `covariance_root_rank`, `solve` and `log_volume`.
+    """
+
+    def gram_diagonal(self) -> Array:
+        """diag(A Aᵀ), the variances. The default applies `rmv` once per point."""
+        n = size(self.out_shape)
 
         def norm(i: Array) -> Array:
-            row = self.rmv(
-                (jnp.arange(size) == i).astype(float).reshape(self.out_shape)
-            )
-            return jnp.sum(row**2)
+            unit = (jnp.arange(n) == i).astype(float).reshape(self.out_shape)
+            return jnp.sum(self.rmv(unit) ** 2)
 
-        # In blocks, so that the rows never stand in memory together.
-        norms = jax.lax.map(norm, jnp.arange(size), batch_size=min(size, 64))
+        # In blocks, so that the rows are never all in memory at once.
+        norms = jax.lax.map(norm, jnp.arange(n), batch_size=min(n, 64))
         return norms.reshape(self.out_shape)
 
-    def total(self, x: PyTree) -> PyTree:
-        """Sums over the field, complete: added up over devices where the field is
-        divided.
-        """
-        return x
-
-    def undiminished(self) -> "LinearMap":
-        """The map before any subtraction: for the root of a posterior, the root of its
-        prior.
-        """
+    def undiminished(self) -> "Root":
+        """For the root of a posterior the root of its prior, else the map itself."""
         return self
 
     def covariance_root_rank(self) -> int | Array:
@@ -82,9 +98,7 @@ class LinearMap(eqx.Module):
         raise NotImplementedError(f"the rank of {type(self).__name__} is not known")
 
     def tangential(self, rows: Float[Array, "m *x"]) -> Float[Array, "m *x"]:
-        """The part of each row along the support of N(0, A Aᵀ): all, unless the map
-        says less.
-        """
+        """Project each row onto the support of N(0, A Aᵀ); the default is all space."""
         return rows
 
     def solve(self, y: Array) -> Array:
@@ -92,26 +106,62 @@ class LinearMap(eqx.Module):
         raise NotImplementedError(f"{type(self).__name__} has no cheap inverse")
 
     def mahalanobis(self, e: Array, scale: Array) -> Array:
-        """eᵀ (A Aᵀ)⁺ e; infinite if e leaves the range of A by more than rounding of
-        `scale`.
+        """eᵀ (A Aᵀ)⁺ e; infinite where e leaves the range of A.
+
+        Args:
+            scale: |e - Pe| up to rounding of this counts as inside the range.
         """
         return jnp.sum(self.solve(e) ** 2)
 
     def log_volume(self) -> Array:
         """½ log of the pseudo-determinant of A Aᵀ."""
         raise NotImplementedError(
-            f"{type(self).__name__} has no density; ask for samples instead"
+            f"{type(self).__name__} has no density; draw samples instead"
         )
+
+
+class RootOf(Root):
+    """Any linear map as the root of a covariance."""
+
+    map: LinearMap
+
+    @property
+    def in_shape(self) -> Shape:
+        return self.map.in_shape
+
+    @property
+    def out_shape(self) -> Shape:
+        return self.map.out_shape
+
+    def mv(self, x: Array) -> Array:
+        return self.map.mv(x)
+
+    def rmv(self, y: Array) -> Array:
+        return self.map.rmv(y)
+
+    def rows(self) -> Float[Array, "m *x"]:
+        return self.map.rows()
+
+    def magnitude(self, x: Array) -> Array:
+        return self.map.magnitude(x)
+
+
+def as_root(map: LinearMap) -> Root:
+    """The map itself if it is a `Root`, else wrapped to be one."""
+    return map if isinstance(map, Root) or not isinstance(map, LinearMap) else RootOf(map)
+
+
+def size(shape: Shape) -> int:
+    """Number of entries of an array."""
+    return math.prod(shape)
 
 
 #: Relative size of rounding in fields of the default precision, with some room.
 ROUNDING = 8 * float(jnp.finfo(jnp.float32).eps)
 
 
-class Diagonal(LinearMap):
-    """Multiplication by an array: the root of independent errors is their standard
-    deviation.
-    """
+class Diagonal(Root):
+    """Multiplication by an array. The root of independent errors is their std."""
 
     diagonal: Float[Array, "*x"]
 
@@ -132,6 +182,9 @@ class Diagonal(LinearMap):
     def rows(self) -> Float[Array, "m *x"]:
         return jnp.diag(self.diagonal.reshape(-1)).reshape(-1, *self.in_shape)
 
+    def magnitude(self, x: Float[Array, "*x"]) -> Float[Array, "*x"]:
+        return jnp.abs(self.diagonal * x)
+
     def gram_diagonal(self) -> Float[Array, "*x"]:
         return self.diagonal**2
 
@@ -143,9 +196,8 @@ class Diagonal(LinearMap):
 
     def mahalanobis(self, e: Array, scale: Array) -> Array:
         free = self.diagonal != 0
-        distance = jnp.sum(
-            jnp.where(free, e / jnp.where(free, self.diagonal, 1), 0) ** 2
-        )
+        white = jnp.where(free, e / jnp.where(free, self.diagonal, 1), 0)
+        distance = jnp.sum(white**2)
         off = jnp.any(~free & (jnp.abs(e) > ROUNDING * scale))
         return jnp.where(off, jnp.inf, distance)
 
@@ -153,9 +205,8 @@ class Diagonal(LinearMap):
         return y / self.diagonal
 
     def log_volume(self) -> Array:
-        return jnp.sum(
-            jnp.log(jnp.abs(jnp.where(self.diagonal != 0, self.diagonal, 1)))
-        )
+        size = jnp.abs(jnp.where(self.diagonal != 0, self.diagonal, 1))
+        return jnp.sum(jnp.log(size))
 
 
 class Rows(LinearMap):
@@ -191,3 +242,6 @@ class Rows(LinearMap):
 
     def rows(self) -> Float[Array, "m *x"]:
         return self.weights
+
+    def magnitude(self, x: Float[Array, "*x"]) -> Float[Array, " m"]:
+        return inner(jnp.abs(self.weights), jnp.abs(x))

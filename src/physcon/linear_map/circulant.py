@@ -6,14 +6,14 @@ import jax.numpy as jnp
 from physcon._checks import require_shape
 from physcon._numerics.fourier import filtered
 from physcon._typing import Array, Float, Shape
-from physcon.linear_map.basic import LinearMap
+from physcon.linear_map.basic import Root, size
 
 
-class Circulant(LinearMap):
-    """Convolution on a torus, seen on a corner of it: A z = (F⁻¹ √λ F z)[corner].
+class Circulant(Root):
+    """Convolution on a torus, restricted to a corner of it: A z = (F⁻¹ √λ F z)[corner].
 
-    A Aᵀ is the covariance k(x - y) on the corner where λ is the transform of k on the
-    torus (circulant embedding). White noise lives on the whole torus.
+    A Aᵀ is the covariance k(x - y) on the corner if λ is the transform of k on the
+    torus (circulant embedding). The white noise z covers the whole torus.
 
     Shapes: `root_spectrum` √λ on the half spectrum of ``rfftn``; `shape` of the corner,
         `torus`.
@@ -47,13 +47,13 @@ class Circulant(LinearMap):
         return self._filter(jnp.pad(y, widths))
 
     def gram_diagonal(self) -> Float[Array, "*x"]:
-        """The same everywhere: the mean of λ."""
+        """The mean of λ, at every point."""
         total = jnp.sum(self._multiplicity() * self.root_spectrum**2)
-        return jnp.full(self.shape, total / self._size())
+        return jnp.full(self.shape, total / size(self.torus))
 
     def covariance_root_rank(self) -> int | Array:
         self._check_whole()
-        return self._size()
+        return size(self.torus)
 
     def solve(self, y: Float[Array, "*x"]) -> Float[Array, "*z"]:
         self._check_whole()
@@ -64,22 +64,15 @@ class Circulant(LinearMap):
         return jnp.sum(self._multiplicity() * jnp.log(self.root_spectrum))
 
     def _multiplicity(self) -> Float[Array, "*f"]:
-        """How often each frequency of the half spectrum counts: k stands for -k as
-        well.
-        """
+        """How often each frequency of the half spectrum counts: k represents -k too."""
         last = self.torus[-1]
         k = jnp.arange(last // 2 + 1)
         own = (k == 0) | (2 * k == last)
         return jnp.broadcast_to(jnp.where(own, 1.0, 2.0), self.root_spectrum.shape)
 
-    def _size(self) -> int:
-        size = 1
-        for n in self.torus:
-            size *= n
-        return size
-
     def _check_whole(self) -> None:
         if self.shape != self.torus:
             raise NotImplementedError(
-                "Circulant: no closed-form density on a part of the torus; ask for samples"
+                "Circulant: no closed-form density on a part of the torus; draw samples "
+                "instead"
             )

@@ -10,24 +10,17 @@ from physcon._checks import require, require_shape
 from physcon._numerics.products import gram
 from physcon._numerics.small import cholesky
 from physcon._typing import Array, Float, Shape
-from physcon.linear_map.basic import Diagonal, LinearMap
+from physcon.linear_map.basic import Diagonal, LinearMap, Root, as_root, size
 from physcon.linear_map.dense import LowRank
 
 Apply: TypeAlias = Callable[[Array], Array]
-
-
-def _size(shape: Shape) -> int:
-    size = 1
-    for n in shape:
-        size *= n
-    return size
 
 
 def split_fields(x: Float[Array, " n"], shapes: tuple[Shape, ...]) -> list[Array]:
     """A flat concatenation cut into arrays of the given shapes."""
     fields, start = [], 0
     for shape in shapes:
-        stop = start + _size(shape)
+        stop = start + size(shape)
         fields.append(x[start:stop].reshape(shape))
         start = stop
     return fields
@@ -37,7 +30,7 @@ def _flat(pieces: list[Array]) -> Float[Array, " n"]:
     return jnp.concatenate([p.reshape(-1) for p in pieces])
 
 
-class Sum(LinearMap):
+class Sum(Root):
     """A = [A_1 A_2 ...] on the concatenated, flattened inputs.
 
     As a root: the sum of independent errors, A Aᵀ = Σ_k A_k A_kᵀ. As an operator: a law
@@ -57,7 +50,7 @@ class Sum(LinearMap):
 
     @property
     def in_shape(self) -> Shape:
-        return (sum(_size(p.in_shape) for p in self.parts),)
+        return (sum(size(p.in_shape) for p in self.parts),)
 
     @property
     def out_shape(self) -> Shape:
@@ -72,8 +65,13 @@ class Sum(LinearMap):
     def rmv(self, y: Array) -> Float[Array, " z"]:
         return _flat([p.rmv(y) for p in self.parts])
 
+    def magnitude(self, x: Float[Array, " z"]) -> Array:
+        pieces = split_fields(x, tuple(p.in_shape for p in self.parts))
+        terms = [p.magnitude(z) for p, z in zip(self.parts, pieces, strict=True)]
+        return sum(terms[1:], terms[0])
+
     def gram_diagonal(self) -> Array:
-        terms = [p.gram_diagonal() for p in self.parts]
+        terms = [as_root(p).gram_diagonal() for p in self.parts]
         return sum(terms[1:], terms[0])
 
     def _diagonal_and_vectors(self) -> tuple[Array, Array]:
@@ -82,28 +80,23 @@ class Sum(LinearMap):
         vectors = [p.vectors for p in self.parts if isinstance(p, LowRank)]
         if not diagonals or len(diagonals) + len(vectors) < len(self.parts):
             raise NotImplementedError(
-                "Sum: a density needs a Diagonal, with LowRank parts beside it; ask for samples"
+                "Sum: a density needs a Diagonal part, and only LowRank parts besides; "
+                "draw samples instead"
             )
         empty = jnp.zeros((0, *self.out_shape), diagonals[0].dtype)
-        return jnp.sqrt(sum(diagonals[1:], diagonals[0])), jnp.concatenate(
-            [empty, *vectors]
-        )
+        variance = sum(diagonals[1:], diagonals[0])
+        return jnp.sqrt(variance), jnp.concatenate([empty, *vectors])
 
     def _inner_factor(self) -> tuple[Array, Array, Array]:
-        """d, F / d and the Cholesky factor of I + (F / d) (F / d)ᵀ (Woodbury's r-by-r
-        matrix).
-        """
+        """d, F / d, and the Cholesky factor of Woodbury's I + (F / d) (F / d)ᵀ."""
         d, vectors = self._diagonal_and_vectors()
         scaled = vectors / d[None]
-        return (
-            d,
-            scaled,
-            cholesky(jnp.eye(vectors.shape[0], dtype=d.dtype) + gram(scaled)),
-        )
+        eye = jnp.eye(vectors.shape[0], dtype=d.dtype)
+        return d, scaled, cholesky(eye + gram(scaled))
 
     def covariance_root_rank(self) -> int | Array:
         self._diagonal_and_vectors()
-        return _size(self.out_shape)
+        return size(self.out_shape)
 
     def mahalanobis(self, e: Array, scale: Array) -> Array:
         d, scaled, factor = self._inner_factor()
@@ -117,9 +110,10 @@ class Sum(LinearMap):
         return jnp.sum(jnp.log(d)) + jnp.sum(jnp.log(jnp.diag(factor)))
 
 
-class Compose(LinearMap):
-    """A B: first `inner`, then `outer`. scale · correlation is ``Compose(Diagonal(std),
-    root)``.
+class Compose(Root):
+    """A B: first `inner`, then `outer`.
+
+    A correlation times a standard deviation is ``Compose(Diagonal(std), root)``.
     """
 
     outer: LinearMap
@@ -149,31 +143,37 @@ class Compose(LinearMap):
 
     def gram_diagonal(self) -> Array:
         if isinstance(self.outer, Diagonal):
-            return self.outer.diagonal**2 * self.inner.gram_diagonal()
+            return self.outer.diagonal**2 * as_root(self.inner).gram_diagonal()
         return super().gram_diagonal()
 
+    def magnitude(self, x: Array) -> Array:
+        return self.outer.magnitude(self.inner.magnitude(x))
+
     def covariance_root_rank(self) -> int | Array:
-        self._check_square()
-        return self.inner.covariance_root_rank()
+        outer, _ = self._square()
+        return outer.covariance_root_rank()
 
     def solve(self, y: Array) -> Array:
-        self._check_square()
-        return self.inner.solve(self.outer.solve(y))
+        outer, inner = self._square()
+        return inner.solve(outer.solve(y))
 
     def log_volume(self) -> Array:
-        self._check_square()
-        return self.outer.log_volume() + self.inner.log_volume()
+        outer, inner = self._square()
+        return outer.log_volume() + inner.log_volume()
 
-    def _check_square(self) -> None:
-        """Volumes multiply if the inner range is everything."""
-        rank = self.inner.covariance_root_rank()
-        if not isinstance(rank, int) or rank < _size(self.outer.in_shape):
+    def _square(self) -> tuple[Root, Root]:
+        """Both maps, if volumes multiply: the inner range must be all of its space."""
+        outer, inner = as_root(self.outer), as_root(self.inner)
+        rank = inner.covariance_root_rank()
+        if not isinstance(rank, int) or rank < size(outer.in_shape):
             raise NotImplementedError(
-                "Compose: no density for an inner map without full range; ask for samples"
+                "Compose: no density for an inner map without full range; draw samples "
+                "instead"
             )
+        return outer, inner
 
 
-class Kronecker(LinearMap):
+class Kronecker(Root):
     """left ⊗ right on fields ``(*left, *right)``, e.g. time ⊗ space; nest it for more
     factors.
 
@@ -181,8 +181,8 @@ class Kronecker(LinearMap):
     n-by-n array.
     """
 
-    left: LinearMap
-    right: LinearMap
+    left: Root
+    right: Root
 
     @property
     def in_shape(self) -> Shape:
@@ -210,10 +210,8 @@ class Kronecker(LinearMap):
         return _each(self.left.solve, self.right.solve, y, len(self.left.out_shape))
 
     def log_volume(self) -> Array:
-        left, right = (
-            self.left.covariance_root_rank(),
-            self.right.covariance_root_rank(),
-        )
+        left = self.left.covariance_root_rank()
+        right = self.right.covariance_root_rank()
         return right * self.left.log_volume() + left * self.right.log_volume()
 
 
@@ -227,21 +225,21 @@ def _each(left: Apply, right: Apply, x: Array, split: int) -> Array:
     return jnp.moveaxis(z, 0, -1).reshape(*z.shape[1:], *tail)
 
 
-class BlockDiagonal(LinearMap):
-    """Independent fields side by side, flattened and concatenated: u and its fluxes."""
+class BlockDiagonal(Root):
+    """Independent fields, flattened and concatenated, such as u and its fluxes."""
 
-    parts: tuple[LinearMap, ...]
+    parts: tuple[Root, ...]
 
     def __init__(self, *parts: LinearMap):
-        self.parts = parts
+        self.parts = tuple(as_root(p) for p in parts)
 
     @property
     def in_shape(self) -> Shape:
-        return (sum(_size(p.in_shape) for p in self.parts),)
+        return (sum(size(p.in_shape) for p in self.parts),)
 
     @property
     def out_shape(self) -> Shape:
-        return (sum(_size(p.out_shape) for p in self.parts),)
+        return (sum(size(p.out_shape) for p in self.parts),)
 
     def mv(self, x: Float[Array, " z"]) -> Float[Array, " n"]:
         require_shape(x, self.in_shape, "the concatenated latent")
@@ -255,6 +253,10 @@ class BlockDiagonal(LinearMap):
         """The fields of a concatenated array."""
         require_shape(y, self.out_shape, "the concatenated field")
         return split_fields(y, tuple(p.out_shape for p in self.parts))
+
+    def magnitude(self, x: Float[Array, " z"]) -> Float[Array, " n"]:
+        pieces = split_fields(x, tuple(p.in_shape for p in self.parts))
+        return _flat([p.magnitude(z) for p, z in zip(self.parts, pieces, strict=True)])
 
     def gram_diagonal(self) -> Float[Array, " n"]:
         return _flat([p.gram_diagonal() for p in self.parts])

@@ -1,6 +1,4 @@
-"""Maps held as arrays: a square matrix on the flattened field, and a few vectors that
-span it.
-"""
+"""Roots held as arrays: a square matrix on the flattened field, and a few vectors."""
 
 import equinox as eqx
 import jax
@@ -9,16 +7,16 @@ import jax.numpy as jnp
 from physcon._checks import require, require_shape
 from physcon._numerics.products import combine, gram, inner
 from physcon._typing import Array, Float, Shape
-from physcon.linear_map.basic import ROUNDING, LinearMap
+from physcon.linear_map.basic import ROUNDING, Root, size
 
 
-class Dense(LinearMap):
-    """A square matrix on the flattened field: a Cholesky factor of the covariance, or
-    any root.
+class Dense(Root):
+    """A square matrix on the flattened field, such as a Cholesky factor.
 
     Attributes:
         matrix: ``(n, n)``, n the size of a field of `shape`.
-        lower: the matrix is lower triangular: its density costs O(n²), not O(n³).
+        lower: whether the matrix is lower triangular; then its density costs O(n²)
+            instead of O(n³).
     """
 
     matrix: Float[Array, "n n"]
@@ -26,12 +24,10 @@ class Dense(LinearMap):
     lower: bool = eqx.field(static=True, default=False)
 
     def __check_init__(self) -> None:
-        size = 1
-        for n in self.shape:
-            size *= n
+        n = size(self.shape)
         require(
-            self.matrix.shape == (size, size),
-            f"a matrix of shape {(size, size)} for fields of shape {self.shape}",
+            self.matrix.shape == (n, n),
+            f"a matrix of shape {(n, n)} for fields of shape {self.shape}",
             self.matrix.shape,
             "use LowRank for a root with fewer columns",
         )
@@ -46,15 +42,13 @@ class Dense(LinearMap):
 
     def mv(self, x: Float[Array, "*x"]) -> Float[Array, "*x"]:
         require_shape(x, self.shape, "the latent field")
-        return jnp.matmul(self.matrix, x.reshape(-1), precision="highest").reshape(
-            self.shape
-        )
+        y = jnp.matmul(self.matrix, x.reshape(-1), precision="highest")
+        return y.reshape(self.shape)
 
     def rmv(self, y: Float[Array, "*x"]) -> Float[Array, "*x"]:
         require_shape(y, self.shape, "the field")
-        return jnp.matmul(y.reshape(-1), self.matrix, precision="highest").reshape(
-            self.shape
-        )
+        x = jnp.matmul(y.reshape(-1), self.matrix, precision="highest")
+        return x.reshape(self.shape)
 
     def rows(self) -> Float[Array, "m *x"]:
         return self.matrix.reshape(-1, *self.shape)
@@ -81,7 +75,7 @@ class Dense(LinearMap):
         return jnp.linalg.slogdet(self.matrix)[1]
 
 
-class LowRank(LinearMap):
+class LowRank(Root):
     """A z = Σ_r z_r vectors_r: r fields ``(r, *x)`` that span the errors; O(n r).
 
     The density, on the span, needs independent vectors.
@@ -123,7 +117,7 @@ class LowRank(LinearMap):
         return min(self.vectors.shape[0], self.vectors[0].size)
 
     def _coordinates(self, y: Float[Array, "*x"]) -> Float[Array, " r"]:
-        """Those of the point on the span that is nearest to y: (F Fᵀ)⁻¹ F y."""
+        """Coordinates of the point of the span nearest to y: (F Fᵀ)⁻¹ F y."""
         return jnp.linalg.solve(gram(self.vectors), self.rmv(y)[:, None])[:, 0]
 
     def tangential(self, rows: Float[Array, "m *x"]) -> Float[Array, "m *x"]:
@@ -131,9 +125,8 @@ class LowRank(LinearMap):
 
     def mahalanobis(self, e: Array, scale: Array) -> Array:
         z = self._coordinates(e)
-        off = jnp.abs(e - self.mv(z)) > ROUNDING * (
-            scale + combine(jnp.abs(z), abs(self.vectors))
-        )
+        size = scale + combine(jnp.abs(z), jnp.abs(self.vectors))
+        off = jnp.abs(e - self.mv(z)) > ROUNDING * size
         return jnp.where(jnp.any(off), jnp.inf, jnp.sum(z**2))
 
     def log_volume(self) -> Array:

@@ -12,10 +12,10 @@ from physcon._checks import require_shape
 from physcon._mesh import shifted
 from physcon._numerics.products import combine, inner
 from physcon._typing import Array, Float, PyTree, Shape
-from physcon.linear_map.basic import LinearMap
+from physcon.linear_map.basic import DividedMap, LinearMap, Root
 
 
-class DividedRows(LinearMap):
+class DividedRows(DividedMap):
     """A few dense rows, (G u)_r = Σ_devices Σ weights_r u; `weights` over this device's
     block.
     """
@@ -40,11 +40,14 @@ class DividedRows(LinearMap):
     def rows(self) -> Float[Array, "m *x"]:
         return self.weights
 
+    def magnitude(self, x: Float[Array, "*x"]) -> Float[Array, " m"]:
+        return self.total(inner(jnp.abs(self.weights), jnp.abs(x)))
+
     def total(self, x: PyTree) -> PyTree:
         return jax.lax.psum(x, self.mesh_axes)
 
 
-class DividedLowRank(LinearMap):
+class DividedLowRank(Root):
     """A z = D^{-1/2} Σ_devices Σ_r z_r vectors_r: the root F of r fields, with a latent
     per device.
 
@@ -102,6 +105,10 @@ class DividedDifference(LinearMap):
     def mv(self, x: Float[Array, "*x"]) -> Float[Array, "*y"]:
         require_shape(x, self.in_shape, "the face values")
         return jnp.diff(self.area * x, axis=self.axis)
+
+    def magnitude(self, x: Float[Array, "*x"]) -> Float[Array, "*y"]:
+        size = jnp.moveaxis(jnp.abs(self.area * x), self.axis, 0)
+        return jnp.moveaxis(size[1:] + size[:-1], 0, self.axis)
 
     def rmv(self, y: Float[Array, "*y"]) -> Float[Array, "*x"]:
         n, name = y.shape[self.axis], self.mesh_axis

@@ -70,6 +70,10 @@ class Stencil(LinearMap):
             total = total + c * padded[window]
         return total
 
+    def magnitude(self, x: Float[Array, "*x"]) -> Float[Array, "*y"]:
+        size = Stencil(jnp.abs(self.coefficients), self.offsets, self.field_shape)
+        return size.mv(jnp.abs(x))
+
     def rmv(self, y: Float[Array, "*y"]) -> Float[Array, "*x"]:
         require_shape(y, self.out_shape, "the row values")
         total = jnp.zeros(self.in_shape, y.dtype)
@@ -125,6 +129,9 @@ class Difference(LinearMap):
         if self.periodic:
             return self.area * (jnp.roll(y, 1, self.axis) - y)
         return -self.area * jnp.diff(self._pad(y, *self.ends), axis=self.axis)
+
+    def magnitude(self, x: Float[Array, "*x"]) -> Float[Array, "*y"]:
+        return self.both_sides(jnp.abs(self.area * x))
 
     def both_sides(self, w: Float[Array, "*x"]) -> Float[Array, "*y"]:
         """w_i + w_{i+1} over the two faces of each cell: the diagonal of D w Dᵀ."""

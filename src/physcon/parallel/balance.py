@@ -13,19 +13,14 @@ import numpy as np
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
-from physcon._checks import require, require_shape
-from physcon._mesh import Axes, by_device, check_axes, raise_status, shifted
+from physcon._checks import is_traced, require, require_shape
+from physcon._mesh import Axes, by_device, check_axes, shifted
+from physcon._status import Outcome, code, settle, severity
 from physcon._typing import Array, Float, Int, PyTree
-from physcon.conditioning import LinearConstraint
-from physcon.conditioning.many_rows import solve as solve_many
+from physcon.conditioning import Gaussian, LinearConstraint
 from physcon.conditioning.solvers import ConjugateGradient
-from physcon.conditioning.status import (
-    GOOD,
-    NOT_FINITE,
-    NOT_FINITE_MESSAGE,
-    NOT_SOLVED,
-    NOT_SOLVED_MESSAGE,
-)
+from physcon.conditioning.solvers.implicit import update
+from physcon.conditioning.status import CODES, MESSAGES, excess, judged
 from physcon.linear_map import (
     BlockDiagonal,
     Diagonal,
@@ -43,14 +38,20 @@ class Balanced(NamedTuple):
     Attributes:
         means: posterior means, one field per part of the law.
         multiplier: λ = S⁻¹ (b - G μ), one per cell.
-        status: 0 met; 1 NaN or infinity came in; 4 not solved within `max_steps`.
-        steps: of conjugate gradients.
+        outcome: an `Outcome`: `good`, `not_finite` where a NaN or an infinity came in,
+            `not_solved` where `max_steps` were not enough.
+        steps: number of steps of conjugate gradients.
     """
 
     means: tuple[Float[Array, "..."], ...]
     multiplier: Float[Array, "*y"]
-    status: Int[Array, ""]
+    outcome: Outcome
     steps: Int[Array, ""]
+
+    @property
+    def status(self) -> Int[Array, ""]:
+        """The outcome as the integer of version 0.1: 0 good, 1 not_finite, 4 not_solved."""
+        return code(self.outcome, CODES)
 
 
 def condition_balance(
@@ -104,10 +105,12 @@ def condition_balance(
     named = tuple(name for name in axes if name is not None)
     solver = ConjugateGradient(rtol, max_steps, named)
     found = _balance(means, stds, law, solver, mesh, axes)
-    if throw:
-        messages = {NOT_FINITE: NOT_FINITE_MESSAGE, NOT_SOLVED: NOT_SOLVED_MESSAGE}
-        raise_status(found.status, messages)
-    return found
+    # Inside jit nothing is raised: an error from a callback on one of several devices
+    # would end the whole process.
+    throw = throw and not is_traced(severity(found.outcome))
+    values = found.means, found.multiplier
+    means, multiplier = settle(values, found.outcome, throw, MESSAGES)
+    return found._replace(means=means, multiplier=multiplier)
 
 
 @eqx.filter_jit
@@ -134,14 +137,16 @@ def _balance(
         own = [f.operator(area) for f, area in zip(faces, areas, strict=True)]
         flat = jnp.concatenate([m.reshape(-1) for m in means])
         root = BlockDiagonal(*(Diagonal(s) for s in stds))
-        found = solve_many(solver, flat, root, Sum(*own), value, noise)
-        fields = split_fields(found.mean, tuple(m.shape for m in means))
-        bad = ~jnp.isfinite(jax.lax.stop_gradient(found.mean))
-        finite = solver.largest(bad.astype(found.mean.dtype)) == 0
-        solved = found.unmet <= max(10 * solver.rtol, 1e-5)
-        status = jnp.where(finite, jnp.where(solved, GOOD, NOT_SOLVED), NOT_FINITE)
+        prior = Gaussian(flat, root)
+        own_law = LinearConstraint(Sum(*own), value, noise)
+        new = update(solver, prior, own_law)
+        fields = split_fields(new.mean, tuple(m.shape for m in means))
+        frozen = jax.lax.stop_gradient((prior, own_law, new))
+        residual = own_law.residual(frozen[2].mean)
+        roundings = solver.largest(excess(solver, *frozen, residual))[None]
+        outcome = judged(frozen[2]._replace(multiplier=roundings), roundings, flat.size)
         fields = tuple(f.opened(x) for f, x in zip(faces, fields, strict=True))
-        return fields, found.multiplier, status, found.steps
+        return fields, new.multiplier, outcome, new.steps
 
     blocks = tuple(f.spec for f in faces)
     cells = P(*axes)
@@ -154,11 +159,11 @@ def _balance(
         (blocks, cells, P(), P()),
     )
     found = by_device(on_block, mesh, in_specs, out_specs)
-    fields, multiplier, status, steps = found(
+    fields, multiplier, outcome, steps = found(
         means, stds, areas, law.value, law.noise()
     )
     fields = tuple(f.whole(x) for f, x in zip(faces, fields, strict=True))
-    return Balanced(fields, multiplier, status, steps)
+    return Balanced(fields, multiplier, outcome, steps)
 
 
 class _Faces:

@@ -10,18 +10,14 @@ import equinox as eqx
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
-from physcon._checks import require
-from physcon._mesh import Axes, by_device, check_axes, raise_status
+from physcon._checks import is_traced, require
+from physcon._mesh import Axes, by_device, check_axes
+from physcon._status import settle, severity
 from physcon._typing import Array
 from physcon.conditioning import Conditioned, Gaussian, LinearConstraint
 from physcon.conditioning import condition as condition_whole
-from physcon.conditioning.downdate import Downdate
-from physcon.conditioning.status import (
-    CONTRADICTION,
-    CONTRADICTION_MESSAGE,
-    NOT_FINITE,
-    NOT_FINITE_MESSAGE,
-)
+from physcon.conditioning.downdate import DowndatedRoot
+from physcon.conditioning.status import MESSAGES
 from physcon.linear_map import (
     Diagonal,
     LinearMap,
@@ -70,20 +66,13 @@ def condition(
         "other roots couple all devices",
     )
     found = _few_rows(prior, constraint, mesh, axes)
-    if throw:
-        messages = {
-            NOT_FINITE: NOT_FINITE_MESSAGE,
-            CONTRADICTION: CONTRADICTION_MESSAGE,
-        }
-        raise_status(found["status"], messages)
-    scale, whitener, order, log_det = found["gain"]
-    root = Downdate(
-        prior.root, rows, scale, whitener, order, log_det, constraint.noise_std
-    )
+    outcome = found.pop("outcome")
+    # Inside jit nothing is raised: an error from a callback on one of several devices
+    # would end the whole process.
+    found = settle(found, outcome, throw and not is_traced(severity(outcome)), MESSAGES)
+    root = DowndatedRoot(prior.root, rows, constraint.noise_std, found["factor"])
     posterior = Gaussian(found["mean"], root)
-    return Conditioned(
-        posterior, found["log_evidence"], found["residual"], found["status"]
-    )
+    return Conditioned(posterior, found["log_evidence"], found["residual"], outcome)
 
 
 @eqx.filter_jit
@@ -111,18 +100,19 @@ def _few_rows(
         root: Any = found.posterior.root
         return {
             "mean": found.posterior.mean,
-            "gain": (root.scale, root.whitener, root.order, root.log_det),
+            "factor": root.factor,
             "log_evidence": found.log_evidence,
             "residual": found.residual,
-            "status": found.status,
+            "outcome": found.outcome,
         }
 
     roots = prior.root.parts if isinstance(prior.root, Sum) else (prior.root,)
     rows: Any = constraint.operator
     whole = P()
-    out = {"mean": P(*axes), "gain": whole, "log_evidence": whole, "residual": whole}
+    out = {"mean": P(*axes), "factor": whole, "log_evidence": whole}
+    out |= {"residual": whole, "outcome": whole}
     in_specs = P(*axes), tuple(place(p) for p in roots), place(rows), whole, whole
-    found = by_device(on_block, mesh, in_specs, out | {"status": whole})
+    found = by_device(on_block, mesh, in_specs, out)
     return found(
         prior.mean, roots, rows.weights, constraint.value, constraint.noise_std
     )

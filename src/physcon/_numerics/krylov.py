@@ -1,0 +1,92 @@
+"""Conjugate gradients, the only implementation in the package."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from physcon._typing import Array, Bool, Float, Int
+
+Apply = Callable[[Float[Array, "*y"]], Float[Array, "*y"]]
+#: (x, y, z, ...) -> (x·y, x·z, ...)
+Dots = Callable[..., tuple[Array, ...]]
+
+
+class Iterated(NamedTuple):
+    """Result of `conjugate_gradients`."""
+
+    x: Float[Array, "*y"]  # the iterate with the smallest residual
+    last: Float[Array, "*y"]  # the last iterate; a descent direction in any case
+    steps: Int[Array, ""]
+    reached: Bool[Array, ""]  # whether |A x - b| <= rtol |b|, by the recursion
+    convex: Bool[Array, ""]  # False: a direction p with p·A p <= 0 ended the iteration
+
+
+def inner_products(x: Array, *others: Array) -> tuple[Array, ...]:
+    """x·y for each of the others."""
+    return tuple(jnp.sum(x * y) for y in others)
+
+
+def conjugate_gradients(
+    apply: Apply,
+    b: Float[Array, "*y"],
+    *,
+    rtol: float,
+    max_steps: int,
+    precondition: Apply | None = None,
+    dots: Dots = inner_products,
+) -> Iterated:
+    """Solve A x = b for a symmetric positive (semi-)definite A, starting at x = 0.
+
+    The iteration stops at |r| <= rtol |b|, after `max_steps`, or at a direction of
+    non-positive curvature, which a singular or an indefinite A has. The x of the
+    smallest |r| is returned, since on a singular A the residual grows again after its
+    minimum. Where the first direction, b, has non-positive curvature, `last` is b.
+
+    Args:
+        precondition: approximates A⁻¹; None is the identity.
+        dots: inner products; pass one that sums over devices where b is divided.
+
+    Source: Golub and Van Loan (2013), algorithm 11.5.1; Nocedal and Wright (2006),
+    algorithm 7.2, for the stop at negative curvature.
+    """
+    approximate = precondition or (lambda r: r)
+
+    class State(NamedTuple):
+        x: Array
+        r: Array
+        p: Array
+        rz: Array
+        best: Array
+        least: Array
+        step: Array
+        going: Array
+
+    def advance(s: State) -> State:
+        q = apply(s.p)
+        (pq,) = dots(s.p, q)
+        convex = pq > 0
+        halt = jnp.where(s.step == 0, 1.0, 0.0).astype(b.dtype)
+        alpha = jnp.where(convex, s.rz / jnp.where(convex, pq, 1), halt)
+        x = s.x + alpha * s.p
+        r = s.r - alpha * q
+        z = approximate(r)
+        rz, size = dots(r, z, r)
+        beta = rz / jnp.where(s.rz == 0, 1, s.rz)
+        better = convex & (size < s.least)
+        least = jnp.where(better, size, s.least)
+        best = jnp.where(better, x, s.best)
+        return State(x, r, z + beta * s.p, rz, best, least, s.step + 1, convex)
+
+    def running(s: State) -> Array:
+        return s.going & (s.least > target) & (s.step < max_steps)
+
+    z = approximate(b)
+    rz, size = dots(b, z, b)
+    target = rtol**2 * size
+    zero = jnp.zeros_like(b)
+    count = jnp.zeros((), jnp.int32)
+    start = State(zero, b, z, rz, zero, size, count, jnp.array(True))
+    end = jax.lax.while_loop(running, advance, start)
+    return Iterated(end.best, end.x, end.step, end.least <= target, end.going)

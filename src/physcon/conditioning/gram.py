@@ -1,0 +1,177 @@
+"""The Gram matrix of a few rows, and conditioning by it.
+
+With prior mean μ and covariance Σ = R Rᵀ, rows G u = b with noise covariance N =
+diag(σ²):
+
+    W = G R                  whitened rows
+    S = W Wᵀ + N             Gram matrix: the covariance of the predicted row values
+    λ = S⁻¹ (b - G μ)        multipliers
+    μ' = μ + R Wᵀ λ          posterior mean
+
+Source: Rasmussen and Williams (2006), eq. A.6.
+
+Rows are scaled by powers of two, d, to a unit diagonal of S, so that no choice of units
+over- or underflows. The whitener B, with B d S d Bᵀ = 1 on the independent rows
+(`physcon._numerics.whitening`), gives S⁻¹ = d Bᵀ B d.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from physcon._numerics.float64 import cast
+from physcon._numerics.products import combine, inner, weigh
+from physcon._numerics.whitening import whitening
+from physcon._status import Outcome, choose
+from physcon._typing import Array, Bool, Float, Scalar
+from physcon.conditioning.constraint import LinearConstraint
+from physcon.conditioning.gaussian import Gaussian
+from physcon.conditioning.solvers.factor import Factor
+from physcon.conditioning.solvers.step import Step
+from physcon.linear_map import LinearMap, LowRank, Root
+from physcon.linear_map.basic import total
+
+#: Of a row's variance, once earlier rows are known: less than this is rounding, and the
+#: row is redundant.
+REDUNDANT = 1e-14
+#: Points from which float64 copies of arrays are avoided.
+LONG = 2**16
+
+
+class GramFactor(Factor):
+    """The factor of d S d, a small dense matrix, as its whitener."""
+
+    scale: Float[Array, " m"]  # d; zero for rows that see no variance
+    whitener: Float[Array, "m m"]  # B, in pivot order; zero rows for redundant ones
+    order: Float[Array, "m m"]  # permutation to pivot order
+    log_det: Scalar  # of S over the independent rows
+    outcome: Outcome
+    whitened: Float[Array, "m r"] | None = None  # W where it is small: for `LowRank`
+
+    def kept(self) -> Bool[Array, " m"]:
+        """Which rows, in pivot order, are not redundant."""
+        return jnp.any(self.whitener != 0, axis=1)
+
+    def rank(self, rows: int) -> Array:
+        return jnp.sum(self.kept())
+
+    def solve(self, r: Float[Array, "*y"]) -> Float[Array, "*y"]:
+        white = jnp.matmul(self.whitener, self.scale * r.reshape(-1), precision="highest")
+        x = self.scale * jnp.matmul(self.whitener.T, white, precision="highest")
+        return x.reshape(r.shape)
+
+    def variance_removed(
+        self, root: Root, operator: LinearMap
+    ) -> Float[Array, "*x"]:
+        w = self.whitened if self.whitened is not None else whiten(operator, root)
+        b = self.whitener * self.scale
+
+        def removed(row: Array) -> Array:
+            return root.mv(combine(row, w)) ** 2
+
+        if b.shape[0] <= 3:  # one fused pass
+            terms = [removed(row) for row in b]
+            return sum(terms[1:], terms[0])
+        return jnp.sum(jax.vmap(removed)(b), axis=0)
+
+
+def whiten(operator: LinearMap, root: Root) -> Float[Array, "m *z"]:
+    """W = G R as rows over the latent space."""
+    return jax.vmap(root.rmv)(operator.rows())
+
+
+def factor_gram(
+    s: Float[Array, "m m"],
+    before: Float[Array, " m"] | None,
+    noise_std: Float[Array, " m"],
+) -> tuple[GramFactor, Float[Array, "m m"]]:
+    """The factor of s + N, and s + N.
+
+    Args:
+        s: W Wᵀ.
+        before: the rows' variances before any earlier conditioning, if there was one.
+    """
+    noise = noise_std**2
+    eye = jnp.eye(noise.size, dtype=s.dtype)
+    s = s + eye * noise[:, None]
+    variance = jnp.sum(eye * s, axis=1)
+    seen = variance > REDUNDANT * (variance if before is None else before + noise)
+    exponent = jnp.round(-0.5 * jnp.log2(jnp.where(seen, variance, 1)))
+    scale = jnp.where(seen, jnp.exp2(exponent), 0)
+    found = whitening(scale[:, None] * s * scale[None, :], REDUNDANT)
+    kept = jnp.any(found.whitener != 0, axis=1)
+    size = jnp.log(jnp.where(kept, found.order @ scale, 1))
+    outcome = choose(
+        (~jnp.all(jnp.isfinite(variance)), Outcome.not_finite),
+        (~jnp.all(kept), Outcome.redundant),
+    )
+    factor = GramFactor(
+        scale=scale,
+        whitener=found.whitener,
+        order=found.order,
+        log_det=2 * jnp.sum(jnp.log(found.diagonal) - size),
+        outcome=outcome,
+    )
+    return factor, s
+
+
+def multipliers(
+    factor: GramFactor, s: Float[Array, "m m"], missing: Float[Array, " m"]
+) -> Float[Array, " m"]:
+    """λ = S⁻¹ missing, refined once: B is an inverse, whose own residual is larger."""
+    first = factor.solve(missing)
+    found = first + factor.solve(missing - s @ first)
+    # NaN never means "missing": it spreads to everything.
+    finite = jnp.all(jnp.isfinite(missing)) & (factor.outcome != Outcome.not_finite)
+    return jnp.where(finite, found, jnp.nan)
+
+
+def condition_whole(prior: Gaussian, law: LinearConstraint, single: bool) -> Step:
+    """Condition on a few rows, with W formed in float64.
+
+    Args:
+        single: the arrays were converted from float32.
+    """
+    operator, root, mean = law.operator, prior.root, prior.mean
+    w, rows = whiten(operator, root), operator.rows()
+    sums = (rows, mean, w)
+    if single and rows.shape[0] <= 3 and mean.size >= LONG:
+        # Computed again from the float32 arrays: XLA's CPU backend otherwise writes W
+        # to memory in float64, since both the sums and the posterior need it (half as
+        # slow again, measured).
+        again = cast((mean, root, operator), jnp.float32)
+        again = cast(jax.lax.optimization_barrier(again), jnp.float64)
+        sums = (again[2].rows(), again[0], whiten(again[2], again[1]))
+    prediction, _, s = total(operator, weigh(*sums))
+    # Rows already conditioned on are detected by comparing with the prior's variance.
+    known = root.undiminished()
+    before = None
+    if known is not root:
+        before = total(operator, row_variance(whiten(operator, known)))
+    factor, s = factor_gram(s, before, law.noise().reshape(-1))
+    missing = law.value.reshape(-1) - prediction
+    multiplier = multipliers(factor, s, missing)
+    moved = mean + root.mv(combine(multiplier, w))
+    if isinstance(root, LowRank):
+        factor = with_whitened(factor, w)
+    return step_of(moved, multiplier, missing, factor)
+
+
+def step_of(
+    mean: Array, multiplier: Array, missing: Array, factor: GramFactor
+) -> Step:
+    """The `Step` of a dense factor."""
+    distance = inner(multiplier[None], missing)[0]
+    no_steps = jnp.zeros((), jnp.int32)
+    return Step(mean, multiplier, distance, factor, factor.outcome, no_steps)
+
+
+def with_whitened(factor: GramFactor, w: Float[Array, "m r"]) -> GramFactor:
+    """The factor with W stored."""
+    return GramFactor(
+        factor.scale, factor.whitener, factor.order, factor.log_det, factor.outcome, w
+    )
+
+
+def row_variance(rows: Float[Array, "m *z"]) -> Float[Array, " m"]:
+    """|row|² for every row."""
+    return jnp.sum(rows * rows, axis=tuple(range(1, rows.ndim)))

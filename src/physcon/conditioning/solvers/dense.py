@@ -1,0 +1,100 @@
+"""A few dense rows: one small Gram matrix."""
+
+import jax
+import jax.numpy as jnp
+
+from physcon._numerics.products import along_rows, gram
+from physcon._typing import Any, Array
+from physcon.conditioning.constraint import LinearConstraint
+from physcon.conditioning.downdate import DowndatedRoot
+from physcon.conditioning.gaussian import Gaussian
+from physcon.conditioning.gram import (
+    LONG,
+    GramFactor,
+    condition_whole,
+    factor_gram,
+    row_variance,
+    whiten,
+    with_whitened,
+)
+from physcon.conditioning.gram_blocked import condition_blocked
+from physcon.conditioning.solvers.factor import Exact, unmoved
+from physcon.conditioning.solvers.interface import Solver
+from physcon.conditioning.solvers.step import Step
+from physcon.linear_map import LowRank, Root
+from physcon.linear_map.basic import total
+
+
+class DenseGram(Solver):
+    """Any prior and any rows: O(m n) and an m-by-m factor. For up to some 1000 rows."""
+
+    @classmethod
+    def suits(cls, prior: Gaussian, law: LinearConstraint) -> "DenseGram":
+        return cls()
+
+    def factorise(self, prior: Gaussian, law: LinearConstraint) -> GramFactor:
+        root, operator = prior.root, law.operator
+        w = whiten(operator, root)
+        known = root.undiminished()
+        before = None
+        if known is not root:
+            before = total(operator, row_variance(whiten(operator, known)))
+        noise_std = law.noise().reshape(-1)
+        factor, _ = factor_gram(total(operator, gram(w)), before, noise_std)
+        return with_whitened(factor, w) if isinstance(root, LowRank) else factor
+
+    def advance(self, prior: Gaussian, law: LinearConstraint, single: bool) -> Step:
+        shape = law.value.shape
+        if single and isinstance(prior.root, LowRank) and prior.mean.size >= LONG:
+            step = jax.lax.platform_dependent(
+                prior,
+                law,
+                cpu=condition_blocked,
+                default=lambda p, c: condition_whole(p, c, single=False),
+            )
+        else:
+            step = condition_whole(prior, law, single)
+        return step._replace(multiplier=step.multiplier.reshape(shape))
+
+    def tangent(
+        self,
+        factor: GramFactor,
+        primals: tuple[Gaussian, LinearConstraint],
+        tangents: tuple[Gaussian, LinearConstraint],
+    ) -> GramFactor:
+        """dB = -Φ(B dS Bᵀ) B, with Φ the lower triangle and half of the diagonal.
+
+        Source: Smith, J. Comput. Graph. Stat. 4 (1995) 134.
+        """
+        scale, whitener = factor.scale, factor.whitener
+        eye = jnp.eye(scale.size, dtype=scale.dtype)
+
+        def scaled_gram(root: Root, law: LinearConstraint) -> Array:
+            operator = law.operator
+            s = total(operator, gram(along_rows(scale, whiten(operator, root))))
+            if law.noise_std is None:
+                return s
+            return s + eye * ((scale * law.noise_std.reshape(-1)) ** 2)[:, None]
+
+        (prior, law), (d_prior, d_law) = primals, tangents
+        _, ds = jax.jvp(scaled_gram, (prior.root, law), (d_prior.root, d_law))
+        ds = whitener @ ds @ whitener.T
+        half = jnp.tril(jnp.ones_like(whitener)) - 0.5 * eye
+        d_whitened = None
+        if factor.whitened is not None:
+            maps = (law.operator, prior.root), (d_law.operator, d_prior.root)
+            _, d_whitened = jax.jvp(whiten, *maps)
+        return GramFactor(
+            scale=jnp.zeros_like(scale),
+            whitener=-(ds * half) @ whitener,
+            order=jnp.zeros_like(factor.order),
+            log_det=jnp.sum(eye * ds),
+            outcome=unmoved(factor.outcome),
+            whitened=d_whitened,
+        )
+
+    def posterior_root(
+        self, prior: Gaussian, law: LinearConstraint, factor: Exact[Any] | None
+    ) -> Root:
+        assert factor is not None
+        return DowndatedRoot(prior.root, law.operator, law.noise_std, factor)

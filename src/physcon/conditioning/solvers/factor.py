@@ -1,0 +1,125 @@
+"""What a solver makes of the Gram matrix of a constraint, S = G Σ Gᵀ + N."""
+
+import abc
+from typing import Any, Generic, TypeVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from physcon._numerics.float64 import split
+from physcon._status import Outcome
+from physcon._typing import Array, Float, Int, PyTree, Scalar
+from physcon.conditioning.constraint import LinearConstraint
+from physcon.linear_map import LinearMap, Root
+
+T = TypeVar("T")
+
+
+class Factor(eqx.Module):
+    """S in a form that is cheap to solve with; a pytree of arrays.
+
+    The fields hold what was computed, in the working precision. `solve` is never
+    differentiated: `inverse` gives it its derivative.
+
+    Attributes:
+        outcome: `good`, or `redundant` where S is singular.
+        log_det: log det S over the independent rows; None where it is not known.
+    """
+
+    outcome: eqx.AbstractVar[Outcome]
+    log_det: eqx.AbstractVar[Scalar | None]
+
+    @abc.abstractmethod
+    def solve(self, r: Float[Array, "*y"]) -> Float[Array, "*y"]:
+        """S⁻¹ r; with redundant rows S⁺ r, in the sense of least squares."""
+
+    def rank(self, rows: int) -> int | Array:
+        """Number of independent rows among `rows`."""
+        return rows
+
+    def variance_removed(
+        self, root: Root, operator: LinearMap
+    ) -> Float[Array, "*x"] | None:
+        """diag(Σ Gᵀ S⁻¹ G Σ), by which the variances fall; None if it has no cheap form."""
+        return None
+
+    def attempt(
+        self, r: Float[Array, "*y"]
+    ) -> tuple[Float[Array, "*y"], Outcome, Int[Array, ""]]:
+        """`solve`, how it ended, and the number of steps; for iterative solvers."""
+        return self.solve(r), self.outcome, jnp.zeros((), jnp.int32)
+
+
+class Exact(eqx.Module, Generic[T]):
+    """A pytree of float64 arrays as it leaves a float64 context: two parts per array.
+
+    Both parts are rounded to the caller's float32 without loss, so that `tree`, called
+    in another float64 context, has 48 bits. Called in float32 it has the rounded
+    values.
+    """
+
+    high: T
+    low: T
+
+    @classmethod
+    def of(cls, tree: T, single: bool) -> "Exact[T]":
+        """The parts of a pytree of float64 arrays; one part unless the caller is single.
+
+        Values must fit float32: scale them first.
+        """
+        values, rest = eqx.partition(tree, eqx.is_inexact_array)
+        if single:
+            high = jax.tree.map(lambda x: split(x).high, values)
+        else:
+            high = values
+        low = jax.tree.map(jnp.subtract, values, high)
+        return cls(eqx.combine(high, rest), low)
+
+    def tree(self) -> T:
+        """The pytree: high and low parts added."""
+        values, rest = eqx.partition(self.high, eqx.is_inexact_array)
+        return eqx.combine(jax.tree.map(jnp.add, values, self.low), rest)
+
+
+def gram_apply(
+    root: Root, law: LinearConstraint, y: Float[Array, "*y"]
+) -> Float[Array, "*y"]:
+    """S y = G Σ Gᵀ y + N y."""
+    operator = law.operator
+    seen = operator.mv(root.mv(root.rmv(operator.rmv(y))))
+    if law.noise_std is None:
+        return seen
+    return seen + law.noise_std * (law.noise_std * y)
+
+
+def inverse(factor: Factor, root: Root, law: LinearConstraint) -> Any:
+    """The function r -> (S⁻¹ r, outcome, steps), with the derivative of S⁻¹.
+
+    The factor is held fixed: d(S⁻¹ r) = S⁻¹ (dr - dS S⁻¹ r), where dS is that of
+    `gram_apply`.
+    """
+
+    def solve(_: Any, r: Array) -> tuple[Array, Any]:
+        x, outcome, steps = factor.attempt(r)
+        return x, (outcome, steps)
+
+    def apply(r: Array) -> tuple[Array, Outcome, Array]:
+        x, (outcome, steps) = jax.lax.custom_linear_solve(
+            lambda y: gram_apply(root, law, y), r, solve, symmetric=True, has_aux=True
+        )
+        return x, outcome, steps
+
+    return apply
+
+
+def unmoved(tree: PyTree) -> Any:
+    """A zero tangent for every array of a pytree."""
+
+    def zero(x: Array) -> Any:
+        if jnp.issubdtype(x.dtype, jnp.inexact):
+            return jnp.zeros_like(x)
+        return np.zeros(x.shape, jax.dtypes.float0)
+
+    return jax.tree.map(zero, tree)
