@@ -7,11 +7,11 @@ import pytest
 
 import physcon as pc
 from helpers import exact_residual
-from physcon.conditioning import gain
+from physcon.conditioning import gram
 from physcon.linear_map import LowRank, Rows
 
 EPS = float(np.finfo(np.float32).eps)
-M, R, N = 4, 8, gain.LONG + 77  # one incomplete block
+M, R, N = 4, 8, gram.LONG + 77  # one incomplete block
 X = (np.arange(N) + 0.5) / N
 
 

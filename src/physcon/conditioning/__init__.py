@@ -30,7 +30,14 @@ from physcon.conditioning.observations import boundary_values, sensors
 from physcon.conditioning.probconserv import METHODS, hard_c, prob_conserv
 from physcon.conditioning.rows import from_fn, second_difference, stack
 from physcon.conditioning.smoothing import diffuse
-from physcon.conditioning.solvers import Auto, ConjugateGradient, DenseGram, Factor, Solver, Tridiagonal
+from physcon.conditioning.solvers import (
+    Auto,
+    ConjugateGradient,
+    DenseGram,
+    Factor,
+    Solver,
+    Tridiagonal,
+)
 from physcon.conditioning.truncated import (
     marginal_moments,
     sample_bounded,

@@ -113,12 +113,12 @@ def condition(
     return Conditioned(posterior, evidence, residual, outcome, new.steps)
 
 
-def matched(
-    prior: Gaussian, law: LinearConstraint
-) -> tuple[Gaussian, LinearConstraint]:
+def matched(prior: object, law: object) -> tuple[Gaussian, LinearConstraint]:
     """Prior and constraint in one dtype, or an error if they don't fit each other."""
     require_given(prior, Gaussian, "prior")
     require_given(law, LinearConstraint, "constraint")
+    assert isinstance(prior, Gaussian)
+    assert isinstance(law, LinearConstraint)
     require_same_field(prior.mean.shape, tuple(law.operator.in_shape))
     return in_one_dtype(prior, law)
 

@@ -43,27 +43,33 @@ class GramFactor(Factor):
     scale: Float[Array, " m"]  # d; zero for rows that see no variance
     whitener: Float[Array, "m m"]  # B, in pivot order; zero rows for redundant ones
     order: Float[Array, "m m"]  # permutation to pivot order
-    log_det: Scalar  # of S over the independent rows
-    outcome: Outcome
+    log_det: Scalar  # of S over the independent rows; NaN if S is not finite
     whitened: Float[Array, "m r"] | None = None  # W where it is small: for `LowRank`
 
     def kept(self) -> Bool[Array, " m"]:
         """Which rows, in pivot order, are not redundant."""
         return jnp.any(self.whitener != 0, axis=1)
 
+    @property
+    def outcome(self) -> Outcome:
+        return choose(
+            (~jnp.isfinite(self.log_det), Outcome.not_finite),
+            (~jnp.all(self.kept()), Outcome.redundant),
+        )
+
     def rank(self, rows: int) -> Array:
         return jnp.sum(self.kept())
 
     def solve(self, r: Float[Array, "*y"]) -> Float[Array, "*y"]:
-        white = jnp.matmul(self.whitener, self.scale * r.reshape(-1), precision="highest")
+        white = jnp.matmul(
+            self.whitener, self.scale * r.reshape(-1), precision="highest"
+        )
         x = self.scale * jnp.matmul(self.whitener.T, white, precision="highest")
         return x.reshape(r.shape)
 
-    def variance_removed(
-        self, root: Root, operator: LinearMap
-    ) -> Float[Array, "*x"]:
+    def variance_removed(self, root: Root, operator: LinearMap) -> Float[Array, "*x"]:
         w = self.whitened if self.whitened is not None else whiten(operator, root)
-        b = self.whitener * self.scale
+        b = self.whitener * self.scale[None]
 
         def removed(row: Array) -> Array:
             return root.mv(combine(row, w)) ** 2
@@ -100,18 +106,9 @@ def factor_gram(
     found = whitening(scale[:, None] * s * scale[None, :], REDUNDANT)
     kept = jnp.any(found.whitener != 0, axis=1)
     size = jnp.log(jnp.where(kept, found.order @ scale, 1))
-    outcome = choose(
-        (~jnp.all(jnp.isfinite(variance)), Outcome.not_finite),
-        (~jnp.all(kept), Outcome.redundant),
-    )
-    factor = GramFactor(
-        scale=scale,
-        whitener=found.whitener,
-        order=found.order,
-        log_det=2 * jnp.sum(jnp.log(found.diagonal) - size),
-        outcome=outcome,
-    )
-    return factor, s
+    log_det = 2 * jnp.sum(jnp.log(found.diagonal) - size)
+    log_det = jnp.where(jnp.all(jnp.isfinite(variance)), log_det, jnp.nan)
+    return GramFactor(scale, found.whitener, found.order, log_det), s
 
 
 def multipliers(
@@ -156,9 +153,7 @@ def condition_whole(prior: Gaussian, law: LinearConstraint, single: bool) -> Ste
     return step_of(moved, multiplier, missing, factor)
 
 
-def step_of(
-    mean: Array, multiplier: Array, missing: Array, factor: GramFactor
-) -> Step:
+def step_of(mean: Array, multiplier: Array, missing: Array, factor: GramFactor) -> Step:
     """The `Step` of a dense factor."""
     distance = inner(multiplier[None], missing)[0]
     no_steps = jnp.zeros((), jnp.int32)
@@ -167,9 +162,7 @@ def step_of(
 
 def with_whitened(factor: GramFactor, w: Float[Array, "m r"]) -> GramFactor:
     """The factor with W stored."""
-    return GramFactor(
-        factor.scale, factor.whitener, factor.order, factor.log_det, factor.outcome, w
-    )
+    return GramFactor(factor.scale, factor.whitener, factor.order, factor.log_det, w)
 
 
 def row_variance(rows: Float[Array, "m *z"]) -> Float[Array, " m"]:

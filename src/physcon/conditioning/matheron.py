@@ -1,6 +1,6 @@
 """The root of a posterior covariance after conditioning on many rows."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -94,5 +94,3 @@ class MatheronRoot(Root):
         variance = self.root.gram_diagonal() - removed
         # Clipped at zero against rounding, without a kink in the derivative.
         return variance + jax.lax.stop_gradient(jnp.maximum(-variance, 0))
-
-

@@ -148,7 +148,9 @@ class RootOf(Root):
 
 def as_root(map: LinearMap) -> Root:
     """The map itself if it is a `Root`, else wrapped to be one."""
-    return map if isinstance(map, Root) or not isinstance(map, LinearMap) else RootOf(map)
+    return (
+        map if isinstance(map, Root) or not isinstance(map, LinearMap) else RootOf(map)
+    )
 
 
 def size(shape: Shape) -> int:

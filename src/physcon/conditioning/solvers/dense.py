@@ -18,7 +18,7 @@ from physcon.conditioning.gram import (
     with_whitened,
 )
 from physcon.conditioning.gram_blocked import condition_blocked
-from physcon.conditioning.solvers.factor import Exact, unmoved
+from physcon.conditioning.solvers.factor import Exact
 from physcon.conditioning.solvers.interface import Solver
 from physcon.conditioning.solvers.step import Step
 from physcon.linear_map import LowRank, Root
@@ -89,7 +89,6 @@ class DenseGram(Solver):
             whitener=-(ds * half) @ whitener,
             order=jnp.zeros_like(factor.order),
             log_det=jnp.sum(eye * ds),
-            outcome=unmoved(factor.outcome),
             whitened=d_whitened,
         )
 

@@ -70,10 +70,7 @@ class Exact(eqx.Module, Generic[T]):
         Values must fit float32: scale them first.
         """
         values, rest = eqx.partition(tree, eqx.is_inexact_array)
-        if single:
-            high = jax.tree.map(lambda x: split(x).high, values)
-        else:
-            high = values
+        high = jax.tree.map(lambda x: split(x).high if single else x, values)
         low = jax.tree.map(jnp.subtract, values, high)
         return cls(eqx.combine(high, rest), low)
 
@@ -105,7 +102,7 @@ def inverse(factor: Factor, root: Root, law: LinearConstraint) -> Any:
         x, outcome, steps = factor.attempt(r)
         return x, (outcome, steps)
 
-    def apply(r: Array) -> tuple[Array, Outcome, Array]:
+    def apply(r: Array) -> Any:
         x, (outcome, steps) = jax.lax.custom_linear_solve(
             lambda y: gram_apply(root, law, y), r, solve, symmetric=True, has_aux=True
         )

@@ -46,7 +46,7 @@ class TridiagonalFactor(Factor):
     def solve(self, r: Float[Array, "*y"]) -> Float[Array, "*y"]:
         r = self.scale * jnp.moveaxis(r, self.axis, 0)
         singular = jnp.any(self.dropped())
-        r = jax.lax.cond(singular, self._consistent, lambda r: r, r)
+        r = jax.lax.cond(singular, lambda r: self._consistent(r), lambda r: r, r)
         x = self.scale * tridiagonal.solve(self.factor, r)
         return jnp.moveaxis(x, 0, self.axis)
 
