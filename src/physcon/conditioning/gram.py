@@ -43,7 +43,7 @@ class GramFactor(Factor):
     scale: Float[Array, " m"]  # d; zero for rows that see no variance
     whitener: Float[Array, "m m"]  # B, in pivot order; zero rows for redundant ones
     order: Float[Array, "m m"]  # permutation to pivot order
-    log_det: Scalar  # of S over the independent rows; NaN if S is not finite
+    log_determinant: Scalar  # over the independent rows; NaN if S is not finite
     whitened: Float[Array, "m r"] | None = None  # W where it is small: for `LowRank`
 
     def kept(self) -> Bool[Array, " m"]:
@@ -51,9 +51,13 @@ class GramFactor(Factor):
         return jnp.any(self.whitener != 0, axis=1)
 
     @property
+    def log_det(self) -> Scalar:
+        return self.log_determinant
+
+    @property
     def outcome(self) -> Outcome:
         return choose(
-            (~jnp.isfinite(self.log_det), Outcome.not_finite),
+            (~jnp.isfinite(self.log_determinant), Outcome.not_finite),
             (~jnp.all(self.kept()), Outcome.redundant),
         )
 

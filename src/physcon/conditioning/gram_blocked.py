@@ -17,6 +17,7 @@ from physcon.conditioning.gram import (
     with_whitened,
 )
 from physcon.conditioning.solvers.step import Step
+from physcon.linear_map import LowRank
 
 #: |B|² (a bound on the condition of S) up to which W may carry float32's rounding.
 WELL_CONDITIONED = 1e6
@@ -29,6 +30,7 @@ def condition_blocked(prior: Gaussian, law: LinearConstraint) -> Step:
     `condition_whole` runs.
     """
     shape = prior.mean.shape
+    assert isinstance(prior.root, LowRank)
     vectors = _single(prior.root.vectors)
     rows = _single(law.operator.rows())
     noise_std = law.noise()

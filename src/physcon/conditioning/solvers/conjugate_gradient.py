@@ -24,8 +24,6 @@ class IteratedFactor(Factor):
     root: Root
     law: LinearConstraint
     solver: "ConjugateGradient"
-    outcome: Outcome
-    log_det: None = None
 
     def solve(self, r: Float[Array, "*y"]) -> Float[Array, "*y"]:
         return self.attempt(r)[0]
@@ -80,7 +78,7 @@ class ConjugateGradient(Solver):
         return cls(rtol=max(eps / 10, 1e-13))
 
     def factorise(self, prior: Gaussian, law: LinearConstraint) -> IteratedFactor:
-        return IteratedFactor(prior.root, law, self, Outcome.good)
+        return IteratedFactor(prior.root, law, self)
 
     def tolerance(self, prior: Gaussian, law: LinearConstraint) -> Scalar:
         missing = law.residual(jax.lax.stop_gradient(prior.mean))

@@ -88,7 +88,7 @@ class DenseGram(Solver):
             scale=jnp.zeros_like(scale),
             whitener=-(ds * half) @ whitener,
             order=jnp.zeros_like(factor.order),
-            log_det=jnp.sum(eye * ds),
+            log_determinant=jnp.sum(eye * ds),
             whitened=d_whitened,
         )
 

@@ -22,18 +22,21 @@ class Factor(eqx.Module):
 
     The fields hold what was computed, in the working precision. `solve` is never
     differentiated: `inverse` gives it its derivative.
-
-    Attributes:
-        outcome: `good`, or `redundant` where S is singular.
-        log_det: log det S over the independent rows; None where it is not known.
     """
-
-    outcome: eqx.AbstractVar[Outcome]
-    log_det: eqx.AbstractVar[Scalar | None]
 
     @abc.abstractmethod
     def solve(self, r: Float[Array, "*y"]) -> Float[Array, "*y"]:
         """S⁻¹ r; with redundant rows S⁺ r, in the sense of least squares."""
+
+    @property
+    def outcome(self) -> Outcome:
+        """`good`; `redundant` where S is singular; `not_finite`."""
+        return Outcome.good
+
+    @property
+    def log_det(self) -> Scalar | None:
+        """log det S over the independent rows; None where it is not computed."""
+        return None
 
     def rank(self, rows: int) -> int | Array:
         """Number of independent rows among `rows`."""

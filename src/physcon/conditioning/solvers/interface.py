@@ -5,8 +5,7 @@ To add one, write a module next to this one with two classes:
     class MyFactor(Factor):             # arrays only, in the working precision
         ...
         def solve(self, r): ...         # S⁻¹ r; not differentiated, see `inverse`
-        # and the fields or properties `outcome` and `log_det` (None if not known)
-        # optional: rank, variance_removed, attempt
+        # optional: properties outcome and log_det; rank, variance_removed, attempt
 
     class MySolver(Solver):
         def factorise(self, prior, law):
