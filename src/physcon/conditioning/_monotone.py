@@ -14,7 +14,7 @@ import numpy as np
 
 from physcon._checks import error_if, require
 from physcon._numerics.float64 import in_float64, in_one_dtype
-from physcon._typing import Array, ArrayLike, Bool, Float, Int, Shape
+from physcon._typing import Array, ArrayLike, Bool, Float, Int, Scalar, Shape
 from physcon.conditioning._bounded import diagonal_std
 from physcon.conditioning._condition import condition
 from physcon.conditioning.active_set import nondecreasing_root
@@ -64,6 +64,9 @@ class Blocks(Root):
 
     def gram_diagonal(self) -> Float[Array, " n"]:
         return (self.scale**2)[self.index]
+
+    def scaled(self, factor: Scalar) -> "Blocks":
+        return Blocks(factor * self.scale, self.index)
 
 
 def monotone(

@@ -85,6 +85,11 @@ class DowndatedRoot(Root):
         # Clipped at zero against rounding, without a kink in the derivative.
         return variance + jax.lax.stop_gradient(jnp.maximum(-variance, 0))
 
+    def scaled(self, factor: Scalar) -> "DowndatedRoot":
+        sigma = None if self.noise_std is None else factor * self.noise_std
+        held = Exact.of(self.factor.tree().scaled(factor), single=False)
+        return DowndatedRoot(self.root.scaled(factor), self.operator, sigma, held)
+
     def undiminished(self) -> Root:
         return self.root.undiminished()
 

@@ -9,7 +9,13 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import error_if, require, require_shape
-from physcon._numerics.float64 import float64_primal, floating, in_one_dtype
+from physcon._numerics import safe
+from physcon._numerics.float64 import (
+    float64_primal,
+    floating,
+    in_float64,
+    in_one_dtype,
+)
 from physcon._numerics.products import along_rows, gram
 from physcon._typing import Array, ArrayLike, Float, PRNGKeyArray, Scalar
 from physcon.linear_map import Dense, Diagonal, LowRank, Root, Sum
@@ -117,8 +123,8 @@ class Gaussian(eqx.Module):
             k >= 2 and k > ddof, f"{max(2, ddof + 1)} or more members", k, "draw more"
         )
         root = LowRank(_contrasts(means) * (k - ddof) ** -0.5)
-        within = cls.from_variance(jnp.mean(means, axis=0), jnp.mean(stds**2, axis=0))
-        return cls(within.mean, Sum(root, within.root))
+        mean = jnp.mean(means, axis=0)
+        return cls(mean, Sum(root, Diagonal(_root_mean_square(stds))))
 
     @classmethod
     def from_cholesky(
@@ -154,10 +160,8 @@ class Gaussian(eqx.Module):
         return _variance(self.root)
 
     def std(self) -> Float[Array, "*x"]:
-        """Marginal standard deviations; zero variance has zero gradient."""
-        variance = self.variance()
-        positive = variance > 0
-        return jnp.where(positive, jnp.sqrt(jnp.where(positive, variance, 1)), 0)
+        """Marginal standard deviations; those of zero variance have zero gradient."""
+        return _std(self.root)
 
     def sample(
         self, key: PRNGKeyArray, shape: tuple[int, ...] = ()
@@ -216,6 +220,12 @@ def _contrasts(samples: Float[Array, "r *x"]) -> Float[Array, "r-1 *x"]:
     return along_rows((k * (k + 1)) ** -0.5, before - along_rows(k, samples[1:]))
 
 
+def _root_mean_square(x: Float[Array, "k *x"]) -> Float[Array, "*x"]:
+    """√(mean of x²) over the first axis, in any unit; zero has zero gradient."""
+    size = safe.power_of_two(jnp.max(jnp.abs(x), axis=0))
+    return size * safe.sqrt(jnp.mean((x / size[None]) ** 2, axis=0))
+
+
 @float64_primal
 def _cholesky(covariance: Float[Array, "n n"]) -> Float[Array, "n n"]:
     return jnp.linalg.cholesky(covariance)
@@ -230,6 +240,23 @@ _NOT_POSITIVE = (
 @float64_primal
 def _variance(root: Root) -> Array:
     return root.gram_diagonal()
+
+
+@jax.custom_jvp
+def _std(root: Root) -> Array:
+    """√diag(R Rᵀ), the root taken before the value is rounded."""
+    return in_float64(lambda r: safe.sqrt(r.gram_diagonal()))(root)
+
+
+@_std.defjvp
+def _(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+    """d(v)/(2 √v), with the root scaled to unit size so that v is in range."""
+    std = _std(*primals)
+    size = safe.power_of_two(jnp.max(std, initial=0))
+    scaled = lambda root: root.scaled(1 / size).gram_diagonal()  # noqa: E731
+    with jax.default_matmul_precision("highest"):
+        _, moved = jax.jvp(scaled, primals, tangents)
+    return std, size * safe.divide(moved, 2 * (std / size))
 
 
 @float64_primal

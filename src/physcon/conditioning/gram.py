@@ -64,6 +64,16 @@ class GramFactor(Factor):
     def rank(self, rows: int) -> Array:
         return jnp.sum(self.kept())
 
+    def scaled(self, factor: Scalar) -> "GramFactor":
+        log_size = 2 * jnp.log(jnp.abs(factor)) * jnp.sum(self.kept())
+        return GramFactor(
+            self.scale / factor,
+            self.whitener,
+            self.order,
+            self.log_determinant + log_size,
+            None if self.whitened is None else factor * self.whitened,
+        )
+
     def solve(self, r: Float[Array, "*y"]) -> Float[Array, "*y"]:
         white = jnp.matmul(
             self.whitener, self.scale * r.reshape(-1), precision="highest"
@@ -126,11 +136,14 @@ def multipliers(
     return jnp.where(finite, found, jnp.nan)
 
 
-def condition_whole(prior: Gaussian, law: LinearConstraint, single: bool) -> Step:
+def condition_whole(
+    prior: Gaussian, law: LinearConstraint, single: bool, refine: bool = False
+) -> Step:
     """Condition on a few rows, with W formed in float64.
 
     Args:
         single: the arrays were converted from float32.
+        refine: the caller's dtype is float64, so the result must be met to its eps.
     """
     operator, root, mean = law.operator, prior.root, prior.mean
     w, rows = whiten(operator, root), operator.rows()
@@ -152,9 +165,38 @@ def condition_whole(prior: Gaussian, law: LinearConstraint, single: bool) -> Ste
     missing = law.value.reshape(-1) - prediction
     multiplier = multipliers(factor, s, missing)
     moved = mean + root.mv(combine(multiplier, w))
+    if refine:
+        moved, multiplier = refined(moved, multiplier, w, factor, prior, law)
     if isinstance(root, LowRank):
         factor = with_whitened(factor, w)
     return step_of(moved, multiplier, missing, factor)
+
+
+def refined(
+    mean: Float[Array, "*x"],
+    multiplier: Float[Array, " m"],
+    w: Float[Array, "m *z"],
+    factor: GramFactor,
+    prior: Gaussian,
+    law: LinearConstraint,
+) -> tuple[Float[Array, "*x"], Float[Array, " m"]]:
+    """One more step where the rows are missed by more than rounding.
+
+    Multipliers of nearly parallel rows are large and cancel in Wᵀ λ. Float32 callers
+    have digits to spare; float64 ones don't.
+    """
+    operator, sigma = law.operator, law.noise().reshape(-1)
+    value = law.value.reshape(-1)
+    unmet = value - operator.mv(mean).reshape(-1) - sigma * (sigma * multiplier)
+    size = operator.magnitude(mean).reshape(-1) + jnp.abs(value)
+    eps = float(jnp.finfo(mean.dtype).eps)
+    missed = jnp.any(jnp.abs(unmet) > 2 * eps * size)
+
+    def corrected() -> tuple[Array, Array]:
+        more = factor.solve(unmet)
+        return mean + prior.root.mv(combine(more, w)), multiplier + more
+
+    return jax.lax.cond(missed, corrected, lambda: (mean, multiplier))
 
 
 def step_of(mean: Array, multiplier: Array, missing: Array, factor: GramFactor) -> Step:

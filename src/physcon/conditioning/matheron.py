@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import jax
 import jax.numpy as jnp
 
-from physcon._typing import Array, Float, Shape
+from physcon._typing import Array, Float, Scalar, Shape
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.solvers.factor import Exact, Factor, inverse
@@ -41,6 +41,15 @@ class MatheronRoot(Root):
     @property
     def out_shape(self) -> Shape:
         return self.root.out_shape
+
+    def scaled(self, factor: Scalar) -> "MatheronRoot":
+        sigma = None if self.noise_std is None else factor * self.noise_std
+        root = self.root.scaled(factor)
+        held = None
+        if self.factor is not None:
+            scaled = self.factor.tree().scaled(factor)
+            held = None if scaled is None else Exact.of(scaled, single=False)
+        return MatheronRoot(root, self.operator, sigma, self.solver, held)
 
     def undiminished(self) -> Root:
         return self.root.undiminished()

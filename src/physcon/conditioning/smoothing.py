@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from physcon._checks import error_if, require
 from physcon._numerics import banded
 from physcon._numerics.float64 import float64_primal
-from physcon._typing import Array, ArrayLike, Float, Shape
+from physcon._typing import Array, ArrayLike, Float, Scalar, Shape
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.rows import unit_difference
 from physcon.linear_map import Diagonal, Root, Stencil
@@ -55,6 +55,9 @@ class Smoothed(Root):
 
     def gram_diagonal(self) -> Float[Array, " n"]:
         return self.std**2 * banded.inverse_diagonal(self._factor())
+
+    def scaled(self, factor: Scalar) -> "Smoothed":
+        return Smoothed(factor * self.std, self.operator, factor * self.noise_std)
 
     def covariance_root_rank(self) -> Array:
         return jnp.sum(self.std != 0)

@@ -1,6 +1,6 @@
 """Linear maps between arrays: observation operators, and roots of covariances."""
 
-from physcon.linear_map.basic import ROUNDING, Diagonal, LinearMap, Root, Rows
+from physcon.linear_map.basic import ROUNDING, Diagonal, LinearMap, Root, Rows, as_root
 from physcon.linear_map.circulant import Circulant
 from physcon.linear_map.combine import (
     BlockDiagonal,
@@ -27,5 +27,6 @@ __all__ = [
     "Rows",
     "Stencil",
     "Sum",
+    "as_root",
     "split_fields",
 ]

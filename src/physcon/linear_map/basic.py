@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from physcon._checks import require, require_shape
 from physcon._numerics.products import combine, inner
-from physcon._typing import Array, Float, PyTree, Shape
+from physcon._typing import Array, Float, PyTree, Scalar, Shape
 
 
 class LinearMap(eqx.Module):
@@ -89,6 +89,15 @@ class Root(LinearMap):
         norms = jax.lax.map(norm, jnp.arange(n), batch_size=min(n, 64))
         return norms.reshape(self.out_shape)
 
+    def scaled(self, factor: Scalar) -> "Root":
+        """The root times a number.
+
+        Variances of fields of size 1e20 overflow float32, but standard deviations
+        don't: they are computed from the scaled root. The default scales the result of
+        `gram_diagonal`; a subclass scales its arrays.
+        """
+        return Scaled(self, factor)
+
     def undiminished(self) -> "Root":
         """For the root of a posterior the root of its prior, else the map itself."""
         return self
@@ -118,6 +127,30 @@ class Root(LinearMap):
         raise NotImplementedError(
             f"{type(self).__name__} has no density; draw samples instead"
         )
+
+
+class Scaled(Root):
+    """A root times a number, for roots that cannot scale their own arrays."""
+
+    root: Root
+    factor: Scalar
+
+    @property
+    def in_shape(self) -> Shape:
+        return self.root.in_shape
+
+    @property
+    def out_shape(self) -> Shape:
+        return self.root.out_shape
+
+    def mv(self, x: Array) -> Array:
+        return self.factor * self.root.mv(x)
+
+    def rmv(self, y: Array) -> Array:
+        return self.root.rmv(self.factor * y)
+
+    def gram_diagonal(self) -> Array:
+        return self.factor**2 * self.root.gram_diagonal()
 
 
 class RootOf(Root):
@@ -189,6 +222,9 @@ class Diagonal(Root):
 
     def gram_diagonal(self) -> Float[Array, "*x"]:
         return self.diagonal**2
+
+    def scaled(self, factor: Scalar) -> "Diagonal":
+        return Diagonal(factor * self.diagonal)
 
     def covariance_root_rank(self) -> Array:
         return jnp.sum(self.diagonal != 0)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from physcon._checks import require_shape
 from physcon._numerics.fourier import filtered
-from physcon._typing import Array, Float, Shape
+from physcon._typing import Array, Float, Scalar, Shape
 from physcon.linear_map.basic import Root, size
 
 
@@ -50,6 +50,9 @@ class Circulant(Root):
         """The mean of λ, at every point."""
         total = jnp.sum(self._multiplicity() * self.root_spectrum**2)
         return jnp.full(self.shape, total / size(self.torus))
+
+    def scaled(self, factor: Scalar) -> "Circulant":
+        return Circulant(factor * self.root_spectrum, self.shape, self.torus)
 
     def covariance_root_rank(self) -> int | Array:
         self._check_whole()

@@ -1,6 +1,7 @@
 """Maps made of maps: sums of independent parts, products, Kronecker products, blocks."""
 
 from collections.abc import Callable
+from functools import reduce
 from typing import TypeAlias
 
 import jax
@@ -9,7 +10,7 @@ import jax.numpy as jnp
 from physcon._checks import require, require_shape
 from physcon._numerics.products import gram
 from physcon._numerics.small import cholesky
-from physcon._typing import Array, Float, Shape
+from physcon._typing import Array, Float, Scalar, Shape
 from physcon.linear_map.basic import Diagonal, LinearMap, Root, as_root, size
 from physcon.linear_map.dense import LowRank
 
@@ -74,9 +75,12 @@ class Sum(Root):
         terms = [as_root(p).gram_diagonal() for p in self.parts]
         return sum(terms[1:], terms[0])
 
+    def scaled(self, factor: Scalar) -> "Sum":
+        return Sum(*(as_root(p).scaled(factor) for p in self.parts))
+
     def _diagonal_and_vectors(self) -> tuple[Array, Array]:
         """(d, F) of D² + Fᵀ F, the one sum whose density has a closed form."""
-        diagonals = [p.diagonal**2 for p in self.parts if isinstance(p, Diagonal)]
+        diagonals = [jnp.abs(p.diagonal) for p in self.parts if isinstance(p, Diagonal)]
         vectors = [p.vectors for p in self.parts if isinstance(p, LowRank)]
         if not diagonals or len(diagonals) + len(vectors) < len(self.parts):
             raise NotImplementedError(
@@ -84,8 +88,8 @@ class Sum(Root):
                 "draw samples instead"
             )
         empty = jnp.zeros((0, *self.out_shape), diagonals[0].dtype)
-        variance = sum(diagonals[1:], diagonals[0])
-        return jnp.sqrt(variance), jnp.concatenate([empty, *vectors])
+        std = reduce(jnp.hypot, diagonals)
+        return std, jnp.concatenate([empty, *vectors])
 
     def _inner_factor(self) -> tuple[Array, Array, Array]:
         """d, F / d, and the Cholesky factor of Woodbury's I + (F / d) (F / d)ᵀ."""
@@ -149,6 +153,11 @@ class Compose(Root):
     def magnitude(self, x: Array) -> Array:
         return self.outer.magnitude(self.inner.magnitude(x))
 
+    def scaled(self, factor: Scalar) -> "Compose":
+        if isinstance(self.outer, Diagonal):
+            return Compose(self.outer.scaled(factor), self.inner)
+        return Compose(self.outer, as_root(self.inner).scaled(factor))
+
     def covariance_root_rank(self) -> int | Array:
         outer, _ = self._square()
         return outer.covariance_root_rank()
@@ -202,6 +211,9 @@ class Kronecker(Root):
 
     def gram_diagonal(self) -> Array:
         return jnp.multiply.outer(self.left.gram_diagonal(), self.right.gram_diagonal())
+
+    def scaled(self, factor: Scalar) -> "Kronecker":
+        return Kronecker(self.left.scaled(factor), self.right)
 
     def covariance_root_rank(self) -> int | Array:
         return self.left.covariance_root_rank() * self.right.covariance_root_rank()
@@ -260,6 +272,9 @@ class BlockDiagonal(Root):
 
     def gram_diagonal(self) -> Float[Array, " n"]:
         return _flat([p.gram_diagonal() for p in self.parts])
+
+    def scaled(self, factor: Scalar) -> "BlockDiagonal":
+        return BlockDiagonal(*(p.scaled(factor) for p in self.parts))
 
     def covariance_root_rank(self) -> int | Array:
         return sum(p.covariance_root_rank() for p in self.parts)

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from physcon._checks import require, require_shape
 from physcon._numerics.products import combine, gram, inner
-from physcon._typing import Array, Float, Shape
+from physcon._typing import Array, Float, Scalar, Shape
 from physcon.linear_map.basic import ROUNDING, Root, size
 
 
@@ -55,6 +55,9 @@ class Dense(Root):
 
     def gram_diagonal(self) -> Float[Array, "*x"]:
         return jnp.sum(self.matrix**2, axis=1).reshape(self.shape)
+
+    def scaled(self, factor: Scalar) -> "Dense":
+        return Dense(factor * self.matrix, self.shape, self.lower)
 
     def covariance_root_rank(self) -> int | Array:
         return self.matrix.shape[0]
@@ -112,6 +115,9 @@ class LowRank(Root):
 
     def gram_diagonal(self) -> Float[Array, "*x"]:
         return jnp.sum(self.vectors**2, axis=0)
+
+    def scaled(self, factor: Scalar) -> "LowRank":
+        return LowRank(factor * self.vectors)
 
     def covariance_root_rank(self) -> int | Array:
         return min(self.vectors.shape[0], self.vectors[0].size)

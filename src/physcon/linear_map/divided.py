@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from physcon._checks import require_shape
 from physcon._mesh import shifted
 from physcon._numerics.products import combine, inner
-from physcon._typing import Array, Float, PyTree, Shape
+from physcon._typing import Array, Float, PyTree, Scalar, Shape
 from physcon.linear_map.basic import DividedMap, LinearMap, Root
 
 
@@ -74,6 +74,9 @@ class DividedLowRank(Root):
 
     def gram_diagonal(self) -> Float[Array, "*x"]:
         return jnp.sum(self.vectors**2, axis=0)
+
+    def scaled(self, factor: Scalar) -> "DividedLowRank":
+        return DividedLowRank(factor * self.vectors, self.mesh_axes)
 
     def _shared(self, z: Array) -> Array:
         return (

@@ -53,7 +53,7 @@ class DenseGram(Solver):
                 default=lambda p, c: condition_whole(p, c, single=False),
             )
         else:
-            step = condition_whole(prior, law, single)
+            step = condition_whole(prior, law, single, refine=not single)
         return step._replace(multiplier=step.multiplier.reshape(shape))
 
     def tangent(

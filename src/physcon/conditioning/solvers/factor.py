@@ -48,6 +48,10 @@ class Factor(eqx.Module):
         """diag(Σ Gᵀ S⁻¹ G Σ), by which the variances fall; None if it has no cheap form."""
         return None
 
+    def scaled(self, factor: Scalar) -> "Factor | None":
+        """The factor of `factor`² S; None: it is made again where it is needed."""
+        return None
+
     def attempt(
         self, r: Float[Array, "*y"]
     ) -> tuple[Float[Array, "*y"], Outcome, Int[Array, ""]]:

@@ -43,6 +43,9 @@ class TridiagonalFactor(Factor):
     def rank(self, rows: int) -> Array:
         return rows - jnp.sum(self.dropped())
 
+    def scaled(self, factor: Scalar) -> "TridiagonalFactor":
+        return TridiagonalFactor(self.scale / factor, self.factor, self.axis)
+
     def solve(self, r: Float[Array, "*y"]) -> Float[Array, "*y"]:
         r = self.scale * jnp.moveaxis(r, self.axis, 0)
         singular = jnp.any(self.dropped())
