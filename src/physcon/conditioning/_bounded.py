@@ -187,7 +187,7 @@ def diagonal_std(prior: Gaussian, constraint: LinearConstraint) -> Float[Array, 
     require_same_field(prior.mean.shape, tuple(constraint.operator.in_shape))
     root = prior.root
     if not isinstance(root, Diagonal):
-        got = f"a root of type {type(root).__name__}"
+        got = f"a root of type {type(getattr(root, 'map', root)).__name__}"
         remedy = "pass Gaussian.diagonal(prior.mean, prior.std())"
         raise ValueError(f"expected a diagonal prior, got {got}; {remedy}")
     return jnp.abs(root.diagonal)
