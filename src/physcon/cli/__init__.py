@@ -1,85 +1,146 @@
 """The command line: `physcon audit | constrain | predict | run | solve | report | info`.
 
-A command is a module here with HELP (one line), `parser(arguments)` and
-`main(options)`.
+A command is a module here with `parser(arguments)` and `main(options)`. Its modules,
+and JAX, are imported when it is asked for.
 """
 
+import argparse
+import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, NoReturn
 
 from physcon._extras import needs
 from physcon._version import __version__
 
-with needs("cli"):
-    from jsonargparse import ArgumentParser
-
-    from physcon.cli import audit, constrain, info, predict, report, run, solve
-    from physcon.cli.settings import accept_negative_numbers, with_one_list
-
+#: The commands with a line of help for each.
 COMMANDS = {
-    "audit": audit,
-    "constrain": constrain,
-    "predict": predict,
-    "run": run,
-    "solve": solve,
-    "report": report,
-    "info": info,
+    "audit": "say which laws a dataset violates, and by how much",
+    "constrain": "make predictions conservative",
+    "predict": "run an exported predictor",
+    "run": "reproduce a published study",
+    "solve": "solve one equation by finite volumes",
+    "report": "print a run's table",
+    "info": "versions and devices",
 }
 _ABOUT = (
     "Predictions that obey the physics: conservation laws, boundary conditions, bounds."
 )
 #: `physcon run CONFIG`: jsonargparse has no positional configuration file.
 _WITH_CONFIG = ("run", "solve")
+#: Exit code of a program that wrote to a closed pipe, as a shell reports SIGPIPE.
+_CLOSED_PIPE = 141
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the `physcon` command; errors of the user end with one clear line."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    if (
-        len(arguments) > 1
-        and arguments[0] in _WITH_CONFIG
-        and not arguments[1].startswith("-")
-    ):
-        arguments.insert(1, "--config")
-    elif len(arguments) == 1 and arguments[0] in _WITH_CONFIG:
-        remedy = f"physcon {arguments[0]} configs/NAME.yaml, see --help"
-        sys.exit(
-            f"physcon {arguments[0]}: expected a settings file, got none; {remedy}"
-        )
-    arguments = with_one_list(arguments, "--names.coordinates")
-    parser = ArgumentParser(
-        prog="physcon", description=_ABOUT, version=f"physcon {__version__}"
-    )
-    commands = parser.add_subcommands(required=True)
-    # Only the command that is asked for, so that `predict` needs nothing of what `run`
-    # does.
-    asked = arguments[:1] if arguments[:1] and arguments[0] in COMMANDS else COMMANDS
-    for name in asked:
-        command = COMMANDS[name]
-        options = accept_negative_numbers(command.parser(arguments))
-        commands.add_subcommand(name, options, help=command.HELP)
-    chosen = parser.parse_args(arguments)
+    if not arguments or arguments[0] not in COMMANDS:
+        _outline().parse_args(arguments)  # prints the help or the version, or fails
+    name = arguments[0]
     try:
-        COMMANDS[chosen.subcommand].main(chosen[chosen.subcommand])
+        options = _options(arguments)
+        _command(name).main(options)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _end_of_pipe()
     except (ValueError, FloatingPointError, RuntimeError, ImportError) as error:
         message = _message(error)
         if message is None:
             raise
-        sys.exit(f"physcon {chosen.subcommand}: {message}")
+        sys.exit(f"physcon {name}: {message}")
     except OSError as error:
         remedy = "check the path, its permissions, and the free space"
         sys.exit(
-            f"physcon {chosen.subcommand}: expected files to read and write, got {error}; {remedy}"
+            f"physcon {name}: expected files to read and write, got {error}; {remedy}"
         )
     except KeyboardInterrupt:
-        resumed = "; --resume goes on" if chosen.subcommand in _WITH_CONFIG else ""
-        print(f"\nphyscon {chosen.subcommand}: interrupted{resumed}", file=sys.stderr)
+        resumed = "; add --resume to continue" if name in _WITH_CONFIG else ""
+        print(f"\nphyscon {name}: interrupted{resumed}", file=sys.stderr)
         sys.exit(130)
 
 
+def _command(name: str) -> Any:
+    with needs("cli"):
+        return import_module(f"physcon.cli.{name}")
+
+
+def _options(arguments: list[str]) -> Any:
+    """Parse the options of the command that is asked for."""
+    with needs("cli"):
+        from physcon.cli.parsers import SuggestingParser
+        from physcon.cli.settings import accept_negative_numbers, with_one_list
+
+    name = arguments[0]
+    if name in _WITH_CONFIG:
+        arguments = _with_config(arguments)
+    arguments = with_one_list(arguments, "--names.coordinates")
+    parser = SuggestingParser(prog="physcon", description=_ABOUT)
+    commands = parser.add_subcommands(required=True)
+    options = accept_negative_numbers(_command(name).parser(arguments))
+    commands.add_subcommand(name, options, help=COMMANDS[name])
+    return parser.parse_args(arguments)[name]
+
+
+def _with_config(arguments: list[str]) -> list[str]:
+    """The arguments with ``--config FILE`` in place of the name of a settings file."""
+    from physcon.cli import configs
+
+    name, *rest = arguments
+    if not rest:
+        known = ", ".join(configs.names(name))
+        raise ValueError(
+            f"expected a settings file, got none; physcon {name} NAME.yaml, or one of "
+            f"the names {known}, see --help"
+        )
+    if rest[0] == "--config" and len(rest) > 1:
+        rest = rest[1:]
+    if rest[0].startswith("-"):
+        return arguments
+    return [name, "--config", str(configs.find(rest[0], name)), *rest[1:]]
+
+
+class _Outline(argparse.ArgumentParser):
+    """The commands with a line of help each, without importing them."""
+
+    def error(self, message: str) -> NoReturn:
+        import difflib
+
+        wrong = sys.argv[1:2] if "invalid choice" in message else []
+        close = difflib.get_close_matches(wrong[0], COMMANDS, 1) if wrong else []
+        hint = f"; did you mean {close[0]}?" if close else ""
+        super().error(f"{message}{hint}")
+
+
+def _outline() -> argparse.ArgumentParser:
+    outline = _Outline(prog="physcon", description=_ABOUT)
+    outline.add_argument(
+        "--version", action="version", version=f"physcon {__version__}"
+    )
+    commands = outline.add_subparsers(dest="subcommand", required=True)
+    for name, text in COMMANDS.items():
+        commands.add_parser(name, help=text)
+    return outline
+
+
+def _end_of_pipe() -> NoReturn:
+    """End quietly after the reader of the output has gone, as `head` does."""
+    # What Python still holds would fail to be written at exit, with a message.
+    with open(os.devnull, "w") as nowhere:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                try:
+                    os.dup2(nowhere.fileno(), stream.fileno())
+                except (OSError, ValueError):
+                    continue
+    sys.exit(_CLOSED_PIPE)
+
+
 def _message(error: Exception) -> str | None:
-    """What went wrong, in the user's terms; None: a fault of the program, which keeps
-    its stack.
+    """The reason in the user's terms; None for a fault of the program, whose stack is
+    kept.
 
     A check at run time (`eqx.error_if`) comes wrapped in stacks and advice to
     programmers. A missing package is named, with its extra, in an error raised from the

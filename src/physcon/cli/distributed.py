@@ -2,6 +2,11 @@
 them.
 """
 
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
 from jsonargparse import ArgumentParser, Namespace
 
 from physcon._checks import require
@@ -21,14 +26,31 @@ def add_options(parser: ArgumentParser, shared: str) -> None:
     parser.add_argument(
         "--process_id", type=int, default=None, help="number of this one, from 0"
     )
+    parser.add_argument(
+        "--wait",
+        type=float,
+        default=45.0,
+        help="seconds in which all processes must come",
+    )
 
 
-def joined(options: Namespace) -> bool:
-    """Whether this is one of several processes; it has joined the others then.
+def joined(
+    options: Namespace, settings: dict[str, Any], files: Iterable[Path] = ()
+) -> bool:
+    """Join the other processes, if this is one of several.
 
-    To be called before anything else of JAX runs.
+    To be called before anything else of JAX runs. The processes compare their settings,
+    versions and data files first.
 
-    Raises: ValueError for a process number without --distributed.
+    Args:
+        options: of `add_options`.
+        settings: the resolved settings of this process, as JSON values.
+        files: data that all processes read; a folder stands for the files in it.
+
+    Returns: whether this is one of several processes.
+
+    Raises: ValueError for a process number without --distributed, for processes that
+        are not all there, or that differ.
     """
     given = [options.coordinator, options.processes, options.process_id]
     if not options.distributed:
@@ -36,7 +58,30 @@ def joined(options: Namespace) -> bool:
             given == [None] * 3, "--distributed with them", given, "add --distributed"
         )
         return False
+    require(options.wait > 0, "a positive --wait", options.wait, "raise it")
+    from physcon._version import __version__
+    from physcon.cli.info import versions
     from physcon.parallel import processes
 
-    processes.start(*given)
+    about = {
+        "settings": settings,
+        "resume": options.resume,
+        "versions": {"physcon": __version__, **versions()},
+        "files": _digests(files),
+    }
+    processes.start(*given, about=about, wait=options.wait)
     return True
+
+
+def _digests(files: Iterable[Path]) -> dict[str, str]:
+    """The SHA-256 of every file, by name."""
+    out = {}
+    for path in files:
+        parts = sorted(path.glob("*.npz")) if path.is_dir() else [path]
+        for part in parts:
+            try:
+                with part.open("rb") as file:
+                    out[part.name] = hashlib.file_digest(file, "sha256").hexdigest()
+            except OSError:
+                out[part.name] = "absent"
+    return out

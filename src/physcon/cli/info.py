@@ -5,16 +5,15 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
 from physcon._version import __version__
-
-HELP = "versions and devices"
 
 
 def parser(arguments: Sequence[str]) -> ArgumentParser:
@@ -28,23 +27,37 @@ def main(options: Namespace) -> None:
 
 
 def provenance() -> dict[str, Any]:
-    """What ran: versions, commit, device, start."""
+    """What runs: versions, commit, device, start."""
     import jax
 
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"],
-        capture_output=True,
-        text=True,
-        cwd=Path(__file__).parent,
-    )
     return {
         "physcon": __version__,
-        "commit": commit.stdout.strip() or None,
+        "commit": _commit(),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "device": jax.devices()[0].device_kind,
         "cores": os.cpu_count(),
-        "versions": {
-            name: version(name)
-            for name in ("jax", "jaxlib", "equinox", "optax", "numpy")
-        },
+        "versions": versions(),
     }
+
+
+def versions() -> dict[str, str]:
+    """The versions of the packages that the numbers depend on."""
+    found = {}
+    for name in ("jax", "jaxlib", "equinox", "optax", "numpy"):
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def _commit() -> str | None:
+    """The commit of a checkout, None elsewhere."""
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            cwd=Path(__file__).parent,
+        )
+    except OSError:  # no git
+        return None
+    return found.stdout.strip() or None

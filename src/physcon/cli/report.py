@@ -5,8 +5,6 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
-HELP = "print a run's table"
-
 
 def parser(arguments: Sequence[str]) -> ArgumentParser:
     """The run folder."""

@@ -9,24 +9,25 @@ from jsonargparse import ArgumentParser, Namespace
 
 from physcon.cli import distributed
 from physcon.cli.info import provenance
+from physcon.cli.parsers import SuggestingParser
 from physcon.cli.ranges import judged, show_ranges
 from physcon.studies import catalogue
 
-HELP = "reproduce a published study"
 _DESCRIPTION = """Run a study: get its data, train, predict, constrain, score.
 
+CONFIG is a settings file, or the name of one that physcon brings along (stefan, boon_wave, ...).
 Tables (text, JSON) and figures go to the run folder with the resolved settings. Every field of
 the settings can be changed on the command line, e.g. --training.steps 2000 --seed 3. Examples:
 
-  physcon run configs/stefan.yaml --preset quick
-  physcon run configs/darcy_16.yaml --data FOLDER
-  physcon run configs/boon_wave.yaml
-  physcon run configs/inverse_stefan.yaml --noise_std 0.1
+  physcon run stefan --preset quick
+  physcon run darcy_16 --data FOLDER
+  physcon run boon_wave
+  physcon run inverse_stefan --noise_std 0.1
 
 With --distributed start the same command once per process, with a run folder that all of them see.
 Under Slurm, Open MPI or Kubernetes nothing else is needed; elsewhere say who is who:
 
-  physcon run configs/stefan.yaml --distributed --coordinator host:1234 --processes 2 --process_id 0
+  physcon run stefan --distributed --coordinator host:1234 --processes 2 --process_id 0
 """
 _DEFAULT = "probconserv"
 
@@ -37,7 +38,9 @@ def parser(arguments: Sequence[str]) -> ArgumentParser:
     studies = catalogue.studies()
     name = _option(arguments, "--study") or content.get("study", _DEFAULT)
     study = studies.get(name, studies[_DEFAULT])
-    run = ArgumentParser(description=_DESCRIPTION, usage="physcon run CONFIG [options]")
+    run = SuggestingParser(
+        description=_DESCRIPTION, usage="physcon run CONFIG [options]"
+    )
     run.add_argument(
         "--config", action="config", help="YAML file of settings: the CONFIG"
     )
@@ -68,7 +71,8 @@ def parser(arguments: Sequence[str]) -> ArgumentParser:
     show_ranges(run, study.settings)
     if "law" in content:
         run.error(
-            "expected the settings of a study, got those of one solution; physcon solve"
+            "expected the settings of a study, got those of one solution; "
+            "run physcon solve"
         )
     preset = _option(arguments, "--preset") or content.get("preset", "quick")
     run.set_defaults(study.presets.get(preset, {}))
@@ -89,13 +93,16 @@ def main(options: Namespace) -> None:
 
     study = catalogue.find(options.study)
     config = judged(study.settings, options)
-    mesh = _mesh(options)
     settings = identity(config)
+    files = {file: options[file] for file in study.files}
+    given = [path for path in files.values() if path is not None]
+    several = distributed.joined(options, settings, given)
+    mesh = processes.mesh_of_all() if several else None
     default = getattr(config, "problem", options.study)
     name = Path(str(options.config[0])).stem if options.config else default
     folder = options.output or Path("runs") / f"{name}-{options.preset}"
     with processes.ending_together():
-        inputs = study.inputs(config, **{file: options[file] for file in study.files})
+        inputs = study.inputs(config, **files)
         seeds = {k: v for k, v in settings.items() if k in ("seed", "seeds")}
         about = provenance() | seeds
         with run_folder(folder, settings, about, options.resume):
@@ -113,17 +120,6 @@ def main(options: Namespace) -> None:
         print(f"truth by finite volumes:\n{(folder / 'truth.txt').read_text()}")
     print((folder / "table.txt").read_text(), end="")
     print(f"tables and figures: {folder}")
-
-
-def _mesh(options: Namespace) -> Any:
-    """The mesh over all processes, once this one has joined them; None for a run by
-    itself.
-    """
-    if not distributed.joined(options):
-        return None
-    from physcon.parallel import processes
-
-    return processes.mesh_of_all()
 
 
 def _content(arguments: Sequence[str]) -> dict[str, Any]:

@@ -7,21 +7,22 @@ from jsonargparse import ArgumentParser, Namespace
 
 from physcon.cli import distributed
 from physcon.cli.info import provenance
+from physcon.cli.parsers import SuggestingParser
 from physcon.cli.ranges import judged, show_ranges
 
-HELP = "solve one equation by finite volumes"
 _DESCRIPTION = """Solve a conservation law or a diffusion equation from an initial state.
 
+CONFIG is a settings file, or the name of one that physcon brings along (fv_sod, fv_quadrants, ...).
 Snapshots go to the run folder as solution.nc (NetCDF, opened by xarray), with a figure, the
-conserved totals and the resolved settings. A killed run goes on with --resume, to the same numbers.
-Every field of the settings can be changed on the command line, e.g. --grid.cells [400]. Example:
+conserved totals and the resolved settings. A killed run continues with --resume, to the same
+numbers. Every field of the settings can be changed on the command line, e.g. --grid.cells [400]:
 
-  physcon solve configs/fv_sod.yaml --scheme.reconstruction weno5
+  physcon solve fv_sod --scheme.reconstruction weno5
 
 --mesh divides the grid among the devices of this process, --distributed among those of several: see
 `physcon run --help` for who is who. A run resumes on any number of processes and devices.
 
-  physcon solve configs/fv_quadrants.yaml --mesh 4 2
+  physcon solve fv_quadrants --mesh 4 2
 """
 
 
@@ -29,7 +30,7 @@ def parser(arguments: Sequence[str]) -> ArgumentParser:
     """The settings of one solution."""
     from physcon.studies.solver.settings import SolveConfig
 
-    solve = ArgumentParser(
+    solve = SuggestingParser(
         description=_DESCRIPTION, usage="physcon solve CONFIG [options]"
     )
     solve.add_argument(
@@ -44,7 +45,7 @@ def parser(arguments: Sequence[str]) -> ArgumentParser:
         type=int,
         nargs="*",
         default=None,
-        help="divide the grid among so many devices per axis; no numbers: all, as they fit best",
+        help="number of devices for each axis of the grid; without numbers: all devices",
     )
     distributed.add_options(solve, "the grid")
     solve.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -64,9 +65,13 @@ def main(options: Namespace) -> None:
     from physcon.studies.solver.settings import SolveConfig
 
     config = judged(SolveConfig, options)
-    alone = not distributed.joined(options) and options.mesh is None
-    mesh = None if alone else divided(config.grid.cells, options.mesh or ())
-    setup = checked(config, mesh)
+    path = config.initial.path
+    files = [] if path is None else [Path(path)]
+    several = distributed.joined(options, identity(config), files)
+    alone = not several and options.mesh is None
+    with processes.ending_together():
+        mesh = None if alone else divided(config.grid.cells, options.mesh or ())
+        setup = checked(config, mesh)
     folder = options.output or Path("runs") / f"{config.law.name}-{config.initial.name}"
     session = Session(
         folder=folder,

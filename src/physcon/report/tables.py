@@ -108,7 +108,7 @@ def table_text(rows: Sequence[Row], parameter: str) -> str:
     heads = [
         f"{name}{f' 1e{power}' if power else ''}" for name, power in COLUMNS.values()
     ]
-    width = 17
+    width = 20
     lines = [f"{parameter:>8} {'method':<14}" + "".join(f"{h:>{width}}" for h in heads)]
     several = rows[0].networks > 1
     for group in dict.fromkeys(row.parameter for row in rows):

@@ -1,0 +1,176 @@
+"""Processes of one run watch each other over plain connections.
+
+JAX notices a lost process late and ends the others with a stack of C++. Here every
+process keeps a connection to process 0, on which both sides send a sign of life. When
+one of them ends, is stopped, or fails alone, the others end within seconds, each with
+one sentence. The connections are made before JAX starts, so that a wrong address, a
+process that never comes, and different settings are found first.
+"""
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+#: Seconds between two signs of life.
+BEAT = 2.0
+#: Seconds without one after which a process counts as lost.
+SILENCE = 30.0
+#: Seconds in which all processes are expected to raise an error that concerns all.
+GRACE = 10.0
+_REMEDY = "start them all again and resume from the checkpoint"
+
+
+class Connection:
+    """Lines of JSON over a socket."""
+
+    def __init__(self, wire: socket.socket):
+        self.wire = wire
+        self.heard = time.monotonic()
+        self.done = False
+        self._rest = b""
+        self._lock = threading.Lock()
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Send a message; a closed connection is noticed by the one who reads."""
+        with self._lock, contextlib.suppress(OSError):
+            self.wire.sendall(json.dumps(message).encode() + b"\n")
+
+    def receive(self) -> Iterator[dict[str, Any]]:
+        """Yield the messages that have come, once the socket can be read.
+
+        Raises: ConnectionError where the other side has closed the connection.
+        """
+        new = self.wire.recv(1 << 16)
+        if not new:
+            raise ConnectionError
+        self.heard = time.monotonic()
+        *lines, self._rest = (self._rest + new).split(b"\n")
+        for line in lines:
+            yield json.loads(line)
+
+
+class Watch:
+    """The connections of this process, read by a thread until the process ends.
+
+    Args:
+        own: number of this process.
+        number: of all processes.
+        connections: by process; process 0 has one to every other, they have one to it.
+    """
+
+    def __init__(self, own: int, number: int, connections: dict[int, Connection]):
+        self.own = own
+        self.number = number
+        self.connections = connections
+        self._ending = threading.Lock()
+        self._failed_at: float | None = None
+        self._signals = _signal_pipe()
+        threading.Thread(target=self._read, daemon=True).start()
+        threading.Thread(target=self._beat, daemon=True).start()
+
+    def done(self) -> None:
+        """Tell the others that this process has finished its part."""
+        self._tell({"done": True})
+
+    def failed(self, reason: str) -> None:
+        """Tell the others that this process fails; it ends soon, with or without them."""
+        self._failed_at = time.monotonic()
+        self._tell({"failed": reason})
+
+    def end(self, reason: str, code: int = 1) -> NoReturn:
+        """End this process at once with one sentence, and tell the others."""
+        if not self._ending.acquire(timeout=60):
+            os._exit(code)
+        self._tell({"lost": reason})
+        print(f"process {self.own}: {reason}", file=sys.stderr, flush=True)
+        os._exit(code)  # what runs at a normal exit would wait for the lost process
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        for connection in self.connections.values():
+            connection.send(message)
+
+    def _beat(self) -> None:
+        while True:
+            self._tell({})
+            time.sleep(BEAT)
+
+    def _read(self) -> None:
+        """Wait for messages, silence, signals, and the end of a connection."""
+        failures: dict[int, tuple[float, str]] = {}
+        waited = time.monotonic()
+        while True:
+            open_ones = {c.wire: k for k, c in self.connections.items() if not c.done}
+            ready, _, _ = select.select([*open_ones, self._signals], [], [], BEAT)
+            if self._signals in ready:
+                self._end_by_signal()
+            now = time.monotonic()
+            if now - waited > SILENCE:  # this process itself was stopped
+                for connection in self.connections.values():
+                    connection.heard = now
+            waited = now
+            for wire, k in open_ones.items():
+                if wire in ready:
+                    self._hear(k, failures)
+            self._judge(failures)
+
+    def _hear(self, k: int, failures: dict[int, tuple[float, str]]) -> None:
+        connection = self.connections[k]
+        try:
+            for message in connection.receive():
+                if "done" in message:
+                    connection.done = True
+                elif "lost" in message:
+                    self._lost(str(message["lost"]))
+                elif "failed" in message:
+                    failures[k] = time.monotonic(), str(message["failed"])
+        except (OSError, ValueError):
+            if not connection.done:
+                self._lost(f"process {k} has ended")
+
+    def _judge(self, failures: dict[int, tuple[float, str]]) -> None:
+        now = time.monotonic()
+        for k, connection in self.connections.items():
+            if not connection.done and now - connection.heard > SILENCE:
+                self._lost(f"process {k} has been silent for {SILENCE:g} seconds")
+        for k, (when, reason) in failures.items():
+            if self._failed_at is None and now - when > GRACE:
+                self._lost(f"process {k} failed ({reason})")
+        if self._failed_at is not None and now - self._failed_at > GRACE:
+            os._exit(1)  # the sentence has been printed; the others don't come
+
+    def _lost(self, what: str) -> NoReturn:
+        expected = f"expected all {self.number} processes to stay"
+        if what.startswith(expected):
+            self.end(what)
+        self.end(f"{expected}, got: {what}; {_REMEDY}")
+
+    def _end_by_signal(self) -> None:
+        for number in os.read(self._signals, 100):
+            if number in (signal.SIGTERM, signal.SIGINT):
+                name = signal.Signals(number).name
+                expected = f"expected all {self.number} processes to stay"
+                got = f"process {self.own} was ended by {name}"
+                self.end(f"{expected}, got: {got}; {_REMEDY}", 128 + number)
+
+
+def _signal_pipe() -> int:
+    """The end of a pipe that can be read once a signal has come.
+
+    The main thread may wait for another process inside of a compiled program, where
+    Python's own handlers do not run.
+    """
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    if threading.current_thread() is threading.main_thread():
+        signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+        signal.signal(signal.SIGTERM, lambda *_: None)  # the thread ends the process
+        signal.signal(signal.SIGINT, lambda *_: None)
+    return reading
