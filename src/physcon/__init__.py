@@ -1,65 +1,65 @@
 """physcon: make the predictions of any model obey the physics.
 
 Pure functions on arrays, for use inside jit, vmap and grad: conservation laws, boundary
-conditions and bounds as linear-Gaussian conditioning. Importing this module loads `jax`
-and `equinox` only. Packages such as `physcon.fv` load on first use, and those that need
-an extra (`pip install 'physcon[report]'`) name it if it is missing.
+conditions and bounds as linear-Gaussian conditioning. Names and packages load on
+first use, so that importing this module takes milliseconds. Parts that need an extra
+(`pip install 'physcon[report]'`) name it if it is missing.
 """
 
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from physcon._citation import citation
-from physcon._status import Outcome
 from physcon._version import __version__
-from physcon.boundary import (
-    Boundary,
-    Dirichlet,
-    Flux,
-    Neumann,
-    Outflow,
-    Periodic,
-    Reflective,
-    Robin,
-)
-from physcon.conditioning import (
-    Auto,
-    Bounded,
-    Conditioned,
-    ConjugateGradient,
-    DenseGram,
-    Gaussian,
-    LinearConstraint,
-    Monotone,
-    Nonlinear,
-    NonlinearConstraint,
-    Tridiagonal,
-    balance,
-    boundary_values,
-    bounded,
-    condition,
-    condition_nonlinear,
-    diffuse,
-    divergence_free,
-    from_fn,
-    hard_c,
-    integral,
-    join_fields,
-    marginal_moments,
-    monotone,
-    prob_conserv,
-    reachable,
-    sample_bounded,
-    second_difference,
-    sensors,
-    stack,
-    stationary,
-)
-from physcon.grid import Grid
-from physcon.linear_map import Diagonal, Kronecker, LinearMap, LowRank, Root, Rows
 
 if TYPE_CHECKING:
+    from physcon._citation import citation
+    from physcon._status import Outcome
+    from physcon.boundary import (
+        Boundary,
+        Dirichlet,
+        Flux,
+        Neumann,
+        Outflow,
+        Periodic,
+        Reflective,
+        Robin,
+    )
+    from physcon.conditioning import (
+        Auto,
+        Bounded,
+        Conditioned,
+        ConjugateGradient,
+        DenseGram,
+        Gaussian,
+        LinearConstraint,
+        Monotone,
+        Nonlinear,
+        NonlinearConstraint,
+        Tridiagonal,
+        balance,
+        boundary_values,
+        bounded,
+        condition,
+        condition_nonlinear,
+        diffuse,
+        divergence_free,
+        from_fn,
+        hard_c,
+        integral,
+        join_fields,
+        marginal_moments,
+        monotone,
+        prob_conserv,
+        reachable,
+        sample_bounded,
+        second_difference,
+        sensors,
+        stack,
+        stationary,
+    )
+    from physcon.grid import Grid
+    from physcon.linear_map import Diagonal, Kronecker, LinearMap, LowRank, Root, Rows
     from physcon.serving import export, load_exported
 
 __all__ = [
@@ -141,14 +141,26 @@ _LAZY = (
 )
 #: Parts that need the package of the same name.
 _OPTIONAL = ("flax", "torch")
-_LAZY_FUNCTIONS = {"export": "serving", "load_exported": "serving"}
+#: Where the names of `__all__` are, in this order; JAX is imported with the first.
+_HOMES = (
+    "_citation",
+    "_status",
+    "boundary",
+    "grid",
+    "linear_map",
+    "conditioning",
+    "serving",
+)
 
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY + _OPTIONAL:
         return import_module(f"physcon.{name}")
-    if name in _LAZY_FUNCTIONS:
-        return getattr(import_module(f"physcon.{_LAZY_FUNCTIONS[name]}"), name)
+    for home in _HOMES if name in __all__ else ():
+        found = getattr(import_module(f"physcon.{home}"), name, None)
+        if found is not None:
+            globals()[name] = found
+            return found
     raise AttributeError(f"module 'physcon' has no attribute {name!r}")
 
 

@@ -3,7 +3,7 @@
 import difflib
 import re
 from collections.abc import Iterable
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from jsonargparse import ArgumentParser
 
@@ -14,8 +14,7 @@ class SuggestingParser(ArgumentParser):
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         known = {option for action in self._actions for option in action.option_strings}
         hint = suggestion(message, known)
-        raise_error: Any = super().error
-        return raise_error(f"{message}{hint}", ex)
+        super().error(f"{message}{hint}", ex)
 
 
 def suggestion(message: str, options: Iterable[str]) -> str:
