@@ -5,6 +5,7 @@ Two kinds of mistakes: of shape and choice, found while tracing (`require`,
 and grad).
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
 import equinox as eqx
@@ -77,12 +78,26 @@ def is_traced(x: object) -> bool:
     return isinstance(x, Tracer)
 
 
+def at_trace_time(*trees: PyTree) -> AbstractContextManager:
+    """A context that computes with `trees` while tracing, if their values are known.
+
+    Constants of a jitted function are then combined once, when it is traced, and a
+    check of them needs no host callback. If any array is traced, nothing changes.
+    """
+    known = not any(is_traced(leaf) for leaf in jax.tree.leaves(trees))
+    return jax.ensure_compile_time_eval() if known else nullcontext()
+
+
 def error_if(x: T, wrong: "Bool[Array, '*s']", message: str, throw: bool) -> T:
     """`x`, and under `throw` an error at run time where `wrong` holds (`eqx.error_if`).
 
     ``throw=False`` leaves no trace in the program (no callback): exportable.
     """
-    return eqx.error_if(x, wrong, message) if throw else x
+    if not throw:
+        return x
+    if is_traced(wrong):
+        return eqx.error_if(x, wrong, message)
+    return eqx.error_if(x, True, message) if np.asarray(wrong).any() else x
 
 
 def inexact_leaves(tree: PyTree) -> list[Array]:

@@ -1,8 +1,8 @@
-"""Boundary conditions: one set for ghost cells, kernel corrections and constraint rows.
+"""Boundary conditions, shared by the finite volumes, the operators and `condition`.
 
-Values are array leaves: they can be batched, differentiated, and changed without
-recompiling. Derivatives are along the coordinate axis (∂u/∂x on both sides), not along
-the outward normal.
+Boundary values are array leaves: they can be batched, differentiated, and changed
+without recompiling. Derivatives are taken along the coordinate axis (∂u/∂x on both
+sides), not along the outward normal.
 """
 
 from collections.abc import Callable
@@ -13,10 +13,11 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import require
-from physcon._typing import Array, ArrayLike, Float, Scalar
+from physcon._typing import Array, ArrayLike, Scalar
+from physcon.boundary_stencils import one_sided_derivative as one_sided_derivative
 
-#: A value: an array that broadcasts to the face (channels first), or a function of
-#: time.
+#: A boundary value: an array that broadcasts to the face (channels first), or a
+#: function of time.
 Value: TypeAlias = Array | Callable[[Scalar], Array]
 
 
@@ -31,9 +32,7 @@ class Dirichlet(eqx.Module):
 
 
 class Neumann(eqx.Module):
-    """∂u/∂x = derivative on the side, along the coordinate axis (not the outward
-    normal).
-    """
+    """∂u/∂x = derivative on the side, along the axis (not the outward normal)."""
 
     derivative: Value = eqx.field(converter=_value, default=0.0)
 
@@ -47,36 +46,35 @@ class Robin(eqx.Module):
 
 
 class Flux(eqx.Module):
-    """The numerical flux through the side is given (positive along the coordinate
-    axis).
-    """
+    """The numerical flux through the side, positive along the coordinate axis."""
 
     flux: Value = eqx.field(converter=_value, default=0.0)
 
 
 class Periodic(eqx.Module):
-    """The axis closes on itself; both sides of an axis or neither."""
+    """The axis is a circle. Both sides of an axis are periodic, or neither is."""
 
 
 class Outflow(eqx.Module):
-    """Zero-order extrapolation: waves leave without reflection (LeVeque 2002, sec.
-    7.3.1).
+    """Zero-order extrapolation: waves leave without being reflected.
+
+    Source: LeVeque, Finite Volume Methods for Hyperbolic Problems (2002), sec. 7.3.1.
     """
 
 
 class Reflective(eqx.Module):
-    """Solid wall: the normal velocity is mirrored, all else copied (LeVeque 2002, sec.
-    7.3.3).
+    """Solid wall: the normal velocity changes sign, all other components are copied.
+
+    Source: LeVeque, Finite Volume Methods for Hyperbolic Problems (2002), sec. 7.3.3.
     """
 
 
 class Seam(eqx.Module):
-    """Where the block of one device meets the next one's, along a mesh axis in
-    `jax.shard_map`.
+    """The side where the blocks of two devices meet, inside `jax.shard_map`.
 
-    Attributes: outer: the condition on this side of the whole grid; it acts on the
-        outermost block. mesh_axis: the name of the mesh axis along which the blocks are
-        neighbours.
+    Attributes:
+        outer: the condition on this side of the whole grid, used by the outermost block.
+        mesh_axis: the name of the mesh axis along which the blocks are neighbours.
     """
 
     outer: "Dirichlet | Neumann | Robin | Flux | Periodic | Outflow | Reflective"
@@ -90,8 +88,9 @@ _KINDS = (Dirichlet, Neumann, Robin, Flux, Periodic, Outflow, Reflective, Seam)
 
 
 class Boundary(eqx.Module):
-    """Conditions on all sides of a box: per axis a pair (lower, upper), or one for both
-    sides.
+    """Conditions on all sides of a box.
+
+    Each argument belongs to one axis: a pair (lower, upper), or one condition for both.
 
     >>> Boundary((Dirichlet(1.0), Neumann(0.0)), Periodic()).ndim
     2
@@ -109,8 +108,9 @@ class Boundary(eqx.Module):
                 len(pair) == 2 and all(isinstance(c, _KINDS) for c in pair),
                 "a condition, or a pair (lower, upper), for each axis",
                 f"{pair!r} on axis {axis}",
-                "e.g. Boundary((Dirichlet(0.0), Neumann(0.0)), Periodic()) in the plane; use "
-                "Dirichlet, Neumann, Robin, Flux, Periodic, Outflow or Reflective",
+                "write for example Boundary((Dirichlet(0.0), Neumann(0.0)), Periodic()) "
+                "in the plane; use Dirichlet, Neumann, Robin, Flux, Periodic, Outflow "
+                "or Reflective",
             )
             periodic = [isinstance(c, Periodic) for c in pair]
             require(
@@ -127,40 +127,18 @@ class Boundary(eqx.Module):
         return len(self.sides)
 
     def is_periodic(self, axis: int) -> bool:
-        """Whether an axis closes on itself."""
+        """Whether an axis is periodic."""
         return isinstance(self.sides[axis][0], Periodic)
 
     def seams(self) -> tuple[str, ...]:
-        """The mesh axes along which the grid is divided among devices."""
+        """Names of the mesh axes that divide the grid among devices."""
         return tuple(
             pair[0].mesh_axis for pair in self.sides if isinstance(pair[0], Seam)
         )
 
     def at(self, t: ArrayLike) -> "Boundary":
-        """The same conditions with every function of time evaluated at `t`."""
+        """The same conditions, with functions of time replaced by their values at `t`."""
         t = jnp.asarray(t, dtype=jnp.result_type(float))
         return jax.tree.map(
             lambda leaf: leaf(t) if callable(leaf) else leaf, self, is_leaf=callable
         )
-
-
-def one_sided_derivative(positions: Float[Array, " s"]) -> Float[Array, " s"]:
-    """Coefficients c of the order-q one-sided difference: u'(x_0) ≈ Σ c_s u(x_s).
-
-    Shapes: q + 1 positions, the first one at the boundary; any distinct positions, so a
-    mirrored order gives the other side. Exact for polynomials of degree q.
-
-    Source: derivative of the Lagrange interpolant in barycentric form (Berrut and
-    Trefethen, SIAM Review 46 (2004) 501, eq. 9.4).
-
-    >>> one_sided_derivative(jnp.array([0.0, 1.0, 2.0])).tolist()
-    [-1.5, 2.0, -0.5]
-    """
-    require(
-        positions.shape[0] >= 2, "2 or more positions", positions.shape[0], "order >= 1"
-    )
-    gaps = positions[:, None] - positions[None, :]
-    gaps = gaps + jnp.eye(positions.shape[0], dtype=positions.dtype)
-    w = 1 / jnp.prod(gaps, axis=1)
-    rest = (w[1:] / w[0]) / (positions[0] - positions[1:])
-    return jnp.concatenate([-jnp.sum(rest)[None], rest])

@@ -6,6 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import published_numpy
 import pytest
 
 from physcon.operators.published import (
@@ -124,3 +125,64 @@ def test_single_layers(reference, name):
 def test_missing_parameters_are_named():
     with pytest.raises(ValueError, match=r"w0\.weight"):
         fno_from_pytorch({"conv0.weights1": np.zeros((1, 1, 2), complex)})
+
+
+def test_padding_is_asked_for_by_number_or_by_name():
+    names = {"fourier_1d": (0,), "fourier_2d": (9, 9), "fourier_3d": (0, 0, 6)}
+    for ndim, (name, padding) in enumerate(names.items(), 1):
+        parameters = random_parameters(ndim, 1 + ndim, "")
+        assert fno_from_pytorch(parameters).padding == padding
+        assert fno_from_pytorch(parameters, name).padding == padding
+        chosen = (0.25,) * ndim
+        assert fno_from_pytorch(parameters, chosen).padding == chosen
+    with pytest.raises(ValueError, match="padding for 3 axes"):
+        fno_from_pytorch(parameters, (9, 9))
+    with pytest.raises(ValueError, match="fourier_3d"):
+        fno_from_pytorch(parameters, "fourier_4d")
+
+
+def random_parameters(ndim, inputs, prefix="base_no.", width=4, modes=(3, 3, 2)):
+    """Parameters under the published names, of both signs."""
+    rng = np.random.default_rng(ndim)
+    kept = modes[-ndim:]
+    found = {}
+    for i in range(4):
+        for j in range(2 ** (ndim - 1)):
+            pair = rng.normal(size=(2, width, width, *kept)) / 2
+            found[f"{prefix}conv{i}.weights{j + 1}"] = pair[0] + 1j * pair[1]
+        found[f"{prefix}w{i}.weight"] = (
+            rng.normal(size=(width, width, *(1,) * ndim)) / 2
+        )
+        found[f"{prefix}w{i}.bias"] = rng.normal(size=width)
+    for name, shape in {
+        "fc0": (width, inputs),
+        "fc1": (7, width),
+        "fc2": (1, 7),
+    }.items():
+        found[f"{name}.weight"] = rng.normal(size=shape) / 2
+        found[f"{name}.bias"] = rng.normal(size=shape[0])
+    return found
+
+
+def test_boon_network_in_three_dimensions(rng, x64):
+    """Against repeated kernel calls in NumPy, with faces that contradict each other."""
+    parameters, space = random_parameters(3, 4), (9, 8, 6)
+    u = rng.normal(size=(1, *space))
+    faces = [rng.normal(size=shape) for shape in ((8, 6), (8, 6), (9, 6), (9, 6))]
+    expected = published_numpy.network(parameters, u, faces)
+    left, right, top, down = map(jnp.asarray, faces)
+    boundary = PublishedBoundary("dirichlet", left, right, top=top, down=down)
+    fno = fno_from_pytorch(parameters)
+    got = jax.jit(published_boon_fno)(fno, jnp.asarray(u), boundary)
+    assert relative(got, expected) <= 1e-10
+    inner = (slice(None), slice(1, -1), slice(1, -1))
+    assert relative(got[inner], expected[inner]) <= 1e-10
+
+
+def test_published_corrections_that_do_not_exist():
+    fno = fno_from_pytorch(random_parameters(3, 4))
+    u = jnp.zeros((1, 9, 8, 6))
+    with pytest.raises(ValueError, match="kind='dirichlet' in three dimensions"):
+        published_boon_fno(fno, u, PublishedBoundary("periodic"))
+    with pytest.raises(ValueError, match="top and down in three dimensions"):
+        published_boon_fno(fno, u, PublishedBoundary("dirichlet"))

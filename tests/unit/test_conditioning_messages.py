@@ -24,7 +24,6 @@ from physcon.conditioning import (
     sensors,
     stack,
 )
-from physcon.conditioning.observations import _lagrange
 
 U = jnp.zeros(4)
 GRID = pc.Grid.uniform(0.0, 1.0, 4)
@@ -287,11 +286,6 @@ def test_status_of_each_kind():
     status, mean, _ = run(U.at[0].set(jnp.nan), one, jnp.zeros(3))
     assert status == 1
     assert np.all(np.isnan(mean))
-
-
-def test_lagrange_weights_are_a_partition_of_unity():
-    weights = _lagrange(jnp.array([0.0, 0.3, 1.0]), jnp.asarray(0.77))
-    np.testing.assert_allclose(jnp.sum(weights), 1, rtol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -2,21 +2,13 @@
 
 import math
 
-import jax
 import jax.numpy as jnp
 
 from physcon._checks import concrete, require
 from physcon._numerics.float64 import float64_primal, floating
 from physcon._typing import Array, ArrayLike, Float, Scalar
-from physcon.boundary import (
-    Boundary,
-    Condition,
-    Dirichlet,
-    Neumann,
-    Outflow,
-    Periodic,
-    Robin,
-)
+from physcon.boundary import Boundary
+from physcon.boundary_rows import broadcast_value, side_rows
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.grid import Grid, difference, two_parts
 from physcon.linear_map import Rows
@@ -53,96 +45,26 @@ def boundary_values(
     """
     require(
         boundary.ndim == grid.ndim,
-        f"{grid.ndim} axes",
+        f"conditions on {grid.ndim} axes",
         boundary.ndim,
-        "one pair per axis",
+        "pass one pair per axis",
     )
     weights, values = [], []
-    for axis, sides in enumerate(boundary.sides):
-        face = tuple(n for a, n in enumerate(grid.shape) if a != axis)
-        if isinstance(sides[0], Periodic):
-            lower, upper = (_side(grid, axis, end, order)[0] for end in (0, -1))
-            rows = [(lower - upper, jnp.zeros(()))]
-        else:
-            ends = zip(sides, (0, -1), strict=True)
-            known = [(c, end) for c, end in ends if not isinstance(c, Outflow)]
-            rows = [_row(c, *_side(grid, axis, end, order)) for c, end in known]
-        for line, value in rows:
-            weights.append(_along_face(line, axis, face))
-            values.append(jnp.broadcast_to(value, face).ravel())
+    for row in (row for rows in side_rows(boundary, grid, order) for row in rows):
+        n = grid.shape[row.axis]
+        face = tuple(n for axis, n in enumerate(grid.shape) if axis != row.axis)
+        weights.append(_along_face(row.dense(n), row.axis, face))
+        values.append(broadcast_value(row.value, face, row.name).ravel())
     require(
         len(values) > 0,
         "a condition on some side",
         "Outflow on all",
-        "name what is known",
+        "pass a condition for every side whose values are known",
     )
     value = jnp.concatenate(values)
-    noise = (
-        None
-        if noise_std is None
-        else jnp.broadcast_to(jnp.asarray(noise_std), value.shape)
-    )
-    return LinearConstraint(Rows(jnp.concatenate(weights)), value, noise)
-
-
-def _row(condition: Condition, value: Array, slope: Array) -> tuple[Array, Array]:
-    """Weights along the axis, and the right-hand side, of one condition."""
-    require(
-        not any(
-            callable(leaf) for leaf in jax.tree.leaves(condition, is_leaf=callable)
-        ),
-        "boundary values at one time",
-        "a function of time",
-        "use boundary.at(t)",
-    )
-    match condition:
-        case Dirichlet():
-            return value, jnp.asarray(condition.value)
-        case Neumann():
-            return slope, jnp.asarray(condition.derivative)
-        case Robin():
-            a, b = jnp.asarray(condition.a), jnp.asarray(condition.b)
-            require(
-                a.ndim == b.ndim == 0,
-                "scalar Robin coefficients",
-                "arrays",
-                "use from_fn",
-            )
-            return a * value + b * slope, jnp.asarray(condition.value)
-    raise ValueError(
-        "expected Dirichlet, Neumann, Robin, Periodic or Outflow (free), got "
-        f"{type(condition).__name__}; use `balance` for a flux, and Neumann(0) for "
-        "Reflective, which is for ghost cells"
-    )
-
-
-def _side(grid: Grid, axis: int, end: int, order: int) -> tuple[Array, Array]:
-    """Weights of the value and of the derivative at a side (end 0 or -1).
-
-    Positions are distances from the side, which are sums of a few gaps.
-    """
-    n = grid.shape[axis]
-    require(1 <= order < n, f"1 <= order < {n}, the points", order, "lower the order")
-    gaps = grid.gaps(axis)
-    gaps = gaps[:order] if end == 0 else gaps[n - 1 - order :][::-1]
-    distance = jnp.cumsum(jnp.append(grid.margin(axis, end), gaps))
-    here = jnp.zeros_like(distance[0])
-    value, slope = jax.jvp(
-        lambda p: _lagrange(distance, p), (here,), (jnp.ones_like(here),)
-    )
-    points = jnp.arange(order + 1)
-    zero = jnp.zeros(n, distance.dtype)
-    if end == 0:
-        return zero.at[points].set(value), zero.at[points].set(slope)
-    return zero.at[n - 1 - points].set(value), zero.at[n - 1 - points].set(-slope)
-
-
-def _lagrange(positions: Float[Array, " q"], x: Scalar) -> Float[Array, " q"]:
-    """Weights of the interpolating polynomial's value at x."""
-    q = positions.shape[0]
-    others = [[r for r in range(q) if r != s] for s in range(q)]
-    far = positions[jnp.array(others)]
-    return jnp.prod((x - far) / (positions[:, None] - far), axis=1)
+    if noise_std is not None:
+        noise_std = jnp.broadcast_to(jnp.asarray(noise_std), value.shape)
+    return LinearConstraint(Rows(jnp.concatenate(weights)), value, noise_std)
 
 
 def _along_face(

@@ -1,12 +1,14 @@
-"""`correct`: any linear kernel -> a kernel whose output meets the boundary conditions.
+"""`correct`: a linear kernel whose output meets the boundary conditions.
 
-Three forms, the same exactness, different interiors:
+There are three forms, which are equally exact at the boundary and differ inside:
 
-- "lift": K x + Σ_r φ_r (α_r - l_r(K x)) with smooth φ. Bounded for every kernel, independent of
-  the resolution, any dimension and number of faces and channels.
-- "eliminate": the paper's K T x with matrix pivots, then the boundary nodes are set. Square
-  channels; several axes in turn. Its pivots shrink with the resolution where the two ends of an
-  axis are neighbours on the FFT's circle (G_00 - G_01 G_11⁻¹ G_10 = O(n⁻²) without padding).
+- "lift": K x + Σ_r φ_r (value_r - l_r(K x)) with smooth φ. It is bounded for every
+  kernel, independent of the resolution, and works in any dimension, for any number of
+  faces and channels, on equal or unequal spacings.
+- "eliminate": the kernel correction K T x of Saad et al. with matrix pivots; then the
+  boundary nodes are set. It needs square channels. Its pivots shrink with the
+  resolution where the two ends of an axis are neighbours on the circle of the FFT
+  (G_00 - G_01 G_11⁻¹ G_10 = O(n⁻²) without padding).
 - "overwrite": K x with the boundary nodes set.
 """
 
@@ -16,13 +18,17 @@ from typing import Literal, TypeAlias
 from physcon._checks import require
 from physcon._typing import Array, Float
 from physcon.boundary import Boundary
+from physcon.boundary_rows import Rows
+from physcon.boundary_stencils import Order
 from physcon.grid import Grid
 from physcon.operators.elimination import eliminate, eliminated_spectral_conv
-from physcon.operators.enforce import lift, overwrite
+from physcon.operators.enforce import check_shape
+from physcon.operators.forms import eliminated_sides, form_named
+from physcon.operators.gains import REACH
+from physcon.operators.rows import node_rows
 from physcon.operators.spectral import Method, Weights, spectral_conv
-from physcon.operators.trace import Order, Trace, traces
 
-Form: TypeAlias = Literal["lift", "eliminate", "overwrite"]
+CorrectionForm: TypeAlias = Literal["lift", "eliminate", "overwrite"]
 Kernel: TypeAlias = Callable[[Float[Array, "i *x"]], Float[Array, "o *x"]]
 
 
@@ -30,34 +36,40 @@ def correct(
     kernel: Kernel,
     boundary: Boundary,
     grid: Grid,
-    form: Form = "lift",
+    form: CorrectionForm = "lift",
     order: Order = 2,
     throw: bool = True,
 ) -> Kernel:
-    """The kernel with its output corrected: l_r(correct(K)(x)) == α_r on every side r.
+    """The kernel with its output corrected: l_r(correct(K)(x)) == value_r on each side.
 
-    Shapes: kernel ``(in, *x) -> (out, *x)`` on the grid's nodes, linear (unchecked);
-    values of the boundary broadcast to ``(out, *face)``. Affine in x and in the values.
+    Shapes: kernel ``(in, *x) -> (out, *x)`` on the grid's nodes, linear (not checked);
+    boundary values broadcast to ``(out, *face)``. Affine in x and in the values.
 
     Args:
         form: see the module. "eliminate" of an arbitrary kernel is for one dimension.
         order: of the one-sided differences in Neumann and Robin conditions.
+        throw: as in `physcon.operators.lift`.
 
     Raises:
-        ValueError: a form that does not exist for this kernel; see also `traces`.
+        ValueError: a form that does not exist for this kernel; see also
+            `physcon.operators.rows.node_rows`.
     """
     _check_form(form)
 
     def corrected(x: Float[Array, "i *x"]) -> Float[Array, "o *x"]:
+        rows = node_rows(boundary, grid, order)
         if form == "eliminate":
-            require(grid.ndim == 1, "one dimension", grid.ndim, "use form='lift', or the closed "
-                    "form of corrected_spectral_conv")  # fmt: skip
-            (sides,) = eliminated_sides(traces(boundary, grid, order), 1)
+            require(
+                grid.ndim == 1,
+                "a kernel in one dimension for form='eliminate'",
+                f"{grid.ndim} dimensions",
+                "use form='lift', or corrected_spectral_conv for a spectral kernel",
+            )
+            (sides,) = eliminated_sides(rows, 1)
             y = eliminate(kernel, x, sides) if sides else kernel(x)
         else:
             y = kernel(x)
-        finish = lift if form == "lift" else overwrite
-        return finish(y, boundary, grid, order, throw=throw)
+        return _finished(y, rows, grid, form, throw)
 
     return corrected
 
@@ -67,38 +79,33 @@ def corrected_spectral_conv(
     x: Float[Array, "i *x"],
     boundary: Boundary,
     grid: Grid,
-    form: Form = "lift",
+    form: CorrectionForm = "lift",
     order: Order = 2,
     method: Method = "auto",
     throw: bool = True,
 ) -> Float[Array, "o *x"]:
-    """`correct` of a spectral convolution in closed form: one transform pair, as
-    without it.
+    """`correct` of a spectral convolution in closed form, with one transform pair.
 
-    In one dimension and for "lift" and "overwrite" equal to
+    In one dimension, and for "lift" and "overwrite" in any dimension, equal to
     ``correct(partial(spectral_conv, weights), boundary, grid, form, order)(x)``.
 
     Raises:
-        ValueError: "eliminate" with unequal channels.
+        ValueError: "eliminate" with unequal channels; see also `correct`.
     """
     _check_form(form)
-    sides = ()
-    if form == "eliminate":
-        sides = eliminated_sides(traces(boundary, grid, order), grid.ndim)
+    rows = node_rows(boundary, grid, order)
+    sides = eliminated_sides(rows, grid.ndim) if form == "eliminate" else ()
     if any(sides):
         y = eliminated_spectral_conv(weights, x, sides, method)
     else:
         y = spectral_conv(weights, x, method)
-    finish = lift if form == "lift" else overwrite
-    return finish(y, boundary, grid, order, throw=throw)
+    return _finished(y, rows, grid, form, throw)
 
 
-def eliminated_sides(
-    rows: tuple[tuple[Trace, ...], ...], ndim: int
-) -> tuple[tuple[int, ...], ...]:
-    """Per axis the sides that have a condition; a periodic axis has nothing to free."""
-    free = ((),) * (ndim - len(rows))
-    return tuple(tuple(int(t.upper) for t in r if not t.periodic) for r in rows) + free
+def _finished(y: Array, rows: Rows, grid: Grid, form: str, throw: bool) -> Array:
+    check_shape(y, grid)
+    chosen = form_named(form)
+    return chosen.finish(y, rows, chosen.gains(rows, grid, REACH), throw)
 
 
 def _check_form(form: str) -> None:
@@ -106,5 +113,5 @@ def _check_form(form: str) -> None:
         form in ("lift", "eliminate", "overwrite"),
         "'lift', 'eliminate' or 'overwrite'",
         repr(form),
-        "physcon.operators.published has the published code's scalar variant",
+        "use physcon.operators.published for the scalar variant of the published code",
     )

@@ -1,14 +1,13 @@
-"""Fourier neural operators whose output meets boundary conditions, whatever the
-weights.
+"""Fourier neural operators whose output meets boundary conditions for any weights.
 
 The correction is applied to what every block computes, before its activation, and last
 to the output. In the blocks it carries the boundary data into the network: feature j
 takes the (normalised) condition of output channel j modulo the number of outputs. The
-last one makes the conditions hold to rounding.
+last correction makes the conditions hold to rounding.
 
-Which form trains best (quick presets of configs/boon_*.yaml: one step in time, the same
-budget and number of weights, 2 seeds, relative L2; docs/boundary_forms.md has all of
-it):
+Which form trains best (quick presets of configs/boon_*.yaml: one step in time, equal
+budget and number of weights, 2 seeds, relative L2; docs/boundary_forms.md has all
+results):
 
                      plain    overwrite  lift     eliminate  basis
     Stokes           0.087    0.085      0.0101   0.16       0.0108    Dirichlet
@@ -16,14 +15,13 @@ it):
     heated rod       0.0049   0.0050     0.0057   0.24       0.0043    Neumann
     wave             0.028    0.028      0.026    0.50       0.0079    Neumann
 
-"basis" is best for slopes and on average, so `BoundaryFNO.init` builds it. The lift is
-the better one for values over time; it works with any FNO, also one that is trained
-already, and beside periodic axes: it is what `BoundaryFNO(fno)` does. Elimination, the
-article's form with exact pivots, trained badly throughout.
+"basis" is the best form for slopes and on average, so `BoundaryFNO.init` builds it. The
+lift is better for values over time; it works with any FNO, including one that is
+already trained, and next to periodic axes, so it is the form of `BoundaryFNO(fno)`.
+Elimination, the article's form with exact pivots, trained badly throughout.
 """
 
-from functools import partial
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -31,41 +29,35 @@ import jax.numpy as jnp
 from physcon._checks import require
 from physcon._typing import Array, Float, PRNGKeyArray, Shape
 from physcon.boundary import Boundary, Dirichlet
+from physcon.boundary_rows import Rows, SideRow, broadcast_value
+from physcon.boundary_stencils import Order
 from physcon.grid import Grid
-from physcon.operators._correct import eliminated_sides
-from physcon.operators.bases import bases_for, basis_conv, init_basis_weights
-from physcon.operators.elimination import eliminated_spectral_conv
-from physcon.operators.enforce import (
-    REACH,
-    check_shape,
-    lift,
-    lift_gains,
-    overwrite,
-    overwrite_rows,
-    smooth_lift,
-)
-from physcon.operators.fno import FNO, Convolve, Field, Normaliser, mean_and_variance
+from physcon.operators.bases import init_basis_weights
+from physcon.operators.enforce import check_shape
+from physcon.operators.fno import FNO, Field, Normaliser, mean_and_variance
+from physcon.operators.forms import NetworkForm, form_named
+from physcon.operators.gains import REACH, Gains
+from physcon.operators.rows import node_rows
 from physcon.operators.spectral import init_spectral_weights, spectral_conv
-from physcon.operators.trace import Order, Trace, broadcast_value, traces
-
-NetworkForm: TypeAlias = Literal["lift", "eliminate", "overwrite", "basis"]
-Rows: TypeAlias = tuple[tuple[Trace, ...], ...]
 
 
 class BoundaryFNO(eqx.Module):
     """An `FNO` whose output meets `boundary` to rounding: ``(in, *x) -> (out, *x)``.
 
     Attributes:
-        fno: the network; for form "basis" its spectral weights are those of `init_basis_weights`.
-        form: "lift", "eliminate" or "overwrite" (see `physcon.operators.correct`), or "basis" (sine
-            and cosine bases, lifted).
-        every_block: whether the features are corrected too, or the output alone.
+        fno: the network; for form "basis" its spectral weights are those of
+            `init_basis_weights`.
+        form: "lift", "eliminate" or "overwrite" (see `physcon.operators.correct`), or
+            "basis" (sine and cosine bases, lifted).
+        every_block: whether the features of every block are corrected, or the output
+            only.
         order: of the one-sided differences in Neumann and Robin conditions.
-        reach: of the lift, as a fraction of the axis.
-        throw: whether contradictory corner data raise at run time.
+        reach: correlation length of the lift, as a fraction of the axis.
+        throw: whether contradictory corner data raise an error at run time; each call
+            can override it. Pass ``throw=False`` to a call that is exported.
 
     A periodic axis whose last node repeats the first is closed exactly: the network
-    sees the circle of distinct nodes, and the end is copied.
+    sees the circle of distinct nodes, and the last node is a copy of the first.
 
     Source: Saad et al., ICLR 2023, sec. 3, for correcting every block; Li et al., ICLR
     2021, for the network.
@@ -96,17 +88,18 @@ class BoundaryFNO(eqx.Module):
         padding: tuple[int | float, ...] | None = None,
         **options: Any,
     ) -> "BoundaryFNO":
-        """A network whose spectral weights suit the form.
+        """A random network whose spectral weights suit the form.
 
         Args:
-            padding: as of `FNO`, for Fourier weights; by default a quarter of every axis, which is
-                right unless an axis is periodic. Without it both ends are neighbours.
-            options: further ones of `FNO.init`.
+            padding: as in `FNO`, for Fourier weights. The default is a quarter of every
+                axis, which is right unless an axis is periodic: without padding the two
+                ends of an axis are neighbours.
+            options: further arguments of `FNO.init`.
         """
-        of_basis = form == "basis"
+        fourier = form_named(form).fourier
         if padding is None:
-            padding = (0,) * len(modes) if of_basis else (0.25,) * len(modes)
-        weights = init_basis_weights if of_basis else init_spectral_weights
+            padding = (0.25 if fourier else 0,) * len(modes)
+        weights = init_spectral_weights if fourier else init_basis_weights
         fno = FNO.init(
             key, in_channels, out_channels, modes, width, depth,
             padding=padding, init_weights=weights, **options,
@@ -114,108 +107,134 @@ class BoundaryFNO(eqx.Module):
         return cls(fno, form, every_block, order, reach, throw)
 
     def __call__(
-        self, u: Float[Array, "i *x"], boundary: Boundary, grid: Grid
+        self,
+        u: Float[Array, "i *x"],
+        boundary: Boundary,
+        grid: Grid,
+        *,
+        throw: bool | None = None,
     ) -> Field:
-        """The output in physical units; l_r(output) == α_r on every side r."""
-        raw = self.raw(u, boundary, grid)
-        decoded = raw if self.fno.outputs is None else self.fno.outputs.decode(raw)
-        return self._finish(decoded, boundary, grid)
+        """The output in physical units; l_r(output) == value_r on every side r.
+
+        Args:
+            throw: whether contradictory corner data raise an error at run time; None
+                takes the module's own setting.
+        """
+        plan = self._plan(boundary, grid)
+        raw = self._raw(u, boundary, grid, plan)
+        outputs = self.fno.outputs
+        decoded = raw if outputs is None else outputs.decode(raw)
+        return self._finish(decoded, plan, throw)
 
     def mean_and_variance(
-        self, u: Float[Array, "i *x"], boundary: Boundary, grid: Grid
+        self,
+        u: Float[Array, "i *x"],
+        boundary: Boundary,
+        grid: Grid,
+        *,
+        throw: bool | None = None,
+        max_std: float | None = None,
     ) -> tuple[Field, Field]:
-        """A network with 2 c outputs as a Gaussian: its mean meets the conditions.
+        """A network with 2 c outputs as a Gaussian whose mean meets the conditions.
 
         The variance is zero on Dirichlet sides, where the value is known.
+
+        Args:
+            throw: as in a call.
+            max_std: see `physcon.operators.mean_and_variance`.
         """
-        mean, variance = mean_and_variance(
-            self.raw(u, boundary, grid), self.fno.outputs
-        )
-        known = [
-            tuple(c if isinstance(c, Dirichlet) else None for c in pair)
-            for pair in boundary.sides
-        ]
-        for axis, pair in enumerate(known):
-            where = jnp.arange(variance.shape[axis + 1])
-            where = where.reshape(
-                (1,) * (axis + 1) + (-1,) + (1,) * (variance.ndim - axis - 2)
-            )
-            ends = (where == 0, where == variance.shape[axis + 1] - 1)
-            for condition, end in zip(pair, ends, strict=True):
-                if condition is not None:
-                    variance = jnp.where(end, jnp.zeros((), variance.dtype), variance)
-        return self._finish(mean, boundary, grid), variance
+        plan = self._plan(boundary, grid)
+        raw = self._raw(u, boundary, grid, plan)
+        mean, variance = mean_and_variance(raw, self.fno.outputs, max_std=max_std)
+        known = _dirichlet_nodes(boundary, variance.shape[1:])
+        variance = jnp.where(known[None], jnp.zeros((), variance.dtype), variance)
+        return self._finish(mean, plan, throw), variance
 
     def raw(self, u: Float[Array, "i *x"], boundary: Boundary, grid: Grid) -> Field:
-        """The network's normalised output, its features corrected, before the last
-        correction.
-        """
+        """The network's normalised output, before the last correction."""
+        return self._raw(u, boundary, grid, self._plan(boundary, grid))
+
+    def _plan(self, boundary: Boundary, grid: Grid) -> tuple[Rows, Gains]:
+        """The rows and lift functions of one call."""
+        rows = node_rows(boundary, grid, self.order)
+        return rows, form_named(self.form).gains(rows, grid, self.reach)
+
+    def _finish(self, u: Field, plan: tuple[Rows, Gains], throw: bool | None) -> Field:
+        throw = self.throw if throw is None else throw
+        return form_named(self.form).finish(u, *plan, throw)
+
+    def _raw(
+        self,
+        u: Float[Array, "i *x"],
+        boundary: Boundary,
+        grid: Grid,
+        plan: tuple[Rows, Gains],
+    ) -> Field:
         check_shape(u, grid)
-        rows = traces(boundary, grid, self.order)
+        rows, gains = plan
+        form = form_named(self.form)
+        require(
+            form.fourier or not any(self.fno.padding),
+            "a network without padding",
+            self.fno.padding,
+            f"form={self.form!r} needs none: build the FNO with padding=None",
+        )
         closed = [axis for axis, r in enumerate(rows) if r and r[0].periodic]
         u = _without_last(u, closed)
-        convolve, step = self._convolution(boundary, rows, u.shape[1:]), None
-        if self.every_block and any(rows):
-            hidden = self._hidden_rows(rows, grid.shape, closed)
-            if self.form in ("lift", "basis"):
-                step = partial(
-                    smooth_lift, rows=hidden, gains=lift_gains(hidden, grid, self.reach)
-                )
-            elif self.form == "eliminate":
-                step = partial(overwrite_rows, rows=hidden)
-        out = self.fno.raw(u, convolve, step)
+        convolve, correct = spectral_conv, None
+        if self.every_block or not form.fourier:
+            convolve = form.convolution(boundary, rows, u.shape[1:])
+        if self.every_block and form.in_block is not None and any(rows):
+            hidden = self._feature_rows(rows, grid.shape, closed)
+            in_block = form.in_block
+            correct = lambda v: in_block(v, hidden, gains)  # noqa: E731
+        out = self.fno.raw(u, convolve, correct)
         for axis in closed:
             first = jnp.take(out, jnp.array([0]), axis=axis + 1)
             out = jnp.concatenate([out, first], axis + 1)
         return out
 
-    def _convolution(self, boundary: Boundary, rows: Rows, space: Shape) -> Convolve:
-        if self.form == "basis":
-            require(
-                not any(self.fno.padding),
-                "no padding",
-                self.fno.padding,
-                "bases need none",
-            )
-            return partial(basis_conv, bases=bases_for(boundary, len(space)))
-        if self.form == "eliminate" and self.every_block:
-            sides = eliminated_sides(rows, len(space))
-            if any(sides):
-                return partial(eliminated_spectral_conv, sides=sides, points=space)
-        return spectral_conv
+    def _feature_rows(self, rows: Rows, space: Shape, closed: list[int]) -> Rows:
+        """The rows for features, on the distinct nodes of periodic axes.
 
-    def _hidden_rows(self, rows: Rows, space: Shape, closed: list[int]) -> Rows:
-        """The rows for features: values normalised, repeated over channels, periodic
-        ends cut.
-
-        l((u - mean) / std) = (l(u) - mean l(1)) / std, with l(1) = Σ_s c_s.
+        Feature j takes the normalised value of channel j modulo the channels.
         """
-        width, outputs = self.fno.lift.weight.shape[0], self.fno.outputs
+        width = self.fno.lift.weight.shape[0]
+        outputs = self.fno.outputs
         channels = self.fno.projection.second.weight.shape[0]
-        channels = channels if outputs is None else outputs.mean.shape[0]
-        hidden = []
-        for axis, axis_rows in enumerate(rows):
-            if axis in closed:
-                hidden.append(())
-                continue
+        if outputs is not None:
+            channels = outputs.mean.shape[0]
+        feature = jnp.arange(width) % channels
+
+        def for_features(row: SideRow) -> SideRow:
+            axis = row.axis
             face = (channels, *space[:axis], *space[axis + 1 :])
             cut = [c if c < axis else c - 1 for c in closed]
-            new = []
-            for t in axis_rows:
-                value = broadcast_value(t.value, face, t.name)
-                value = _normalised(value, jnp.sum(t.row), outputs)
-                value = _without_last(value, cut)[jnp.arange(width) % channels]
-                new.append(eqx.tree_at(lambda t: t.value, t, value))
-            hidden.append(tuple(new))
-        return tuple(hidden)
+            value = broadcast_value(row.value, face, row.name)
+            value = _normalised(value, jnp.sum(row.weights), outputs)
+            value = _without_last(value, cut)[feature]
+            return eqx.tree_at(lambda r: r.value, row, value)
 
-    def _finish(self, u: Field, boundary: Boundary, grid: Grid) -> Field:
-        if self.form in ("lift", "basis"):
-            return lift(u, boundary, grid, self.order, self.reach, self.throw)
-        return overwrite(u, boundary, grid, self.order, self.throw)
+        return tuple(
+            () if axis in closed else tuple(map(for_features, axis_rows))
+            for axis, axis_rows in enumerate(rows)
+        )
+
+
+def _dirichlet_nodes(boundary: Boundary, space: Shape) -> Array:
+    """Where a field's value is known from a Dirichlet condition, ``(*x)``."""
+    known = jnp.zeros(space, bool)
+    for axis, pair in enumerate(boundary.sides):
+        for end, condition in zip((0, -1), pair, strict=True):
+            if isinstance(condition, Dirichlet):
+                nodes = jnp.arange(space[axis]) == end % space[axis]
+                shape = (1,) * axis + (-1,) + (1,) * (len(space) - axis - 1)
+                known = known | nodes.reshape(shape)
+    return known
 
 
 def _normalised(value: Array, of_one: Array, outputs: Normaliser | None) -> Array:
+    """The value of l((u - mean) / std) = (l(u) - mean l(1)) / std; l(1) is `of_one`."""
     if outputs is None:
         return value
     mean, std = outputs.along(value)

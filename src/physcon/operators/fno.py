@@ -234,21 +234,34 @@ class FNO(eqx.Module):
 
 
 def mean_and_variance(
-    raw: Float[Array, "two_c *x"], outputs: Normaliser | None = None
+    raw: Float[Array, "two_c *x"],
+    outputs: Normaliser | None = None,
+    *,
+    max_std: float | None = None,
 ) -> tuple[Field, Field]:
-    """Heteroscedastic head: the first half of the channels is the mean, the second
-    log-variance.
+    """Mean and variance from a network with two output channels per channel.
 
-    Shapes: raw ``(2 c, *x)`` as from `FNO.raw` (which has no units), results ``(c,
-        *x)`` each.
+    Shapes: raw ``(2 c, *x)``, c means followed by c log-variances, as from `FNO.raw`
+    (which has no units); results ``(c, *x)`` each.
+
+    Args:
+        outputs: the normaliser of the means; variances take the square of its std.
+        max_std: an upper bound of the standard deviation, in units of the normaliser's
+            std, approached smoothly. Without it, the spread of a network that is still
+            badly trained can be huge at a few points, and a constraint then puts its
+            whole correction there: bound the std, or train the means first.
     """
     require(
         raw.shape[0] % 2 == 0,
-        "2 c channels, means and log-variances",
+        "an even number of channels",
         raw.shape[0],
-        "double",
+        "give the network 2*c output channels: c means, then c log-variances",
     )
     mean, log_variance = jnp.split(raw, 2)
+    if max_std is not None:
+        require(max_std > 0, "max_std > 0", max_std, "pass a positive bound or None")
+        most = 2 * np.log(max_std)
+        log_variance = most - jax.nn.softplus(most - log_variance)
     variance = jnp.exp(jnp.clip(log_variance, -20.0, 20.0))
     if outputs is None:
         return mean, variance

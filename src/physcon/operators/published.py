@@ -1,22 +1,25 @@
-"""The boundary correction as the published BOON code computes it, faults included.
+"""The boundary correction as the published BOON code computes it, with its faults.
 
-For comparison with published results and weights only; use `physcon.operators.correct`
-instead. Its differences from the paper's algebra, all kept here because the results
-depend on them:
+Use it to compare with published results and weights only; for anything else use
+`physcon.operators.correct`. The code differs from the algebra of the article as
+follows, and all of it is reproduced here because the results depend on it:
 
-- pivots are one number for all channels, the response of output channel 0 to impulses in every
-  input channel at once, so boundary rows are not eliminated for more than one channel;
-- pivots below a tolerance are set to it: by absolute value in one dimension, one-sided in two, so
-  that every negative pivot becomes 1e-4 there;
-- in two dimensions the right node starts from the corrected left one;
+- pivots are one number for all channels: the response of output channel 0 to impulses
+  in every input channel at once. Boundary rows are therefore not eliminated if there is
+  more than one channel;
+- pivots below a tolerance are replaced by it: by absolute value in one and three
+  dimensions, but one-sided in two, so that every negative pivot becomes 1e-4 there;
+- in two and three dimensions the right node starts from the corrected left one;
 - Dirichlet layers in two dimensions are smoothed over three points next to the sides;
-- Neumann layers are halved, and in one dimension only their right row is eliminated.
+- Neumann layers are halved, and in one dimension only their right row is eliminated;
+- in three dimensions only the rows normal to x are eliminated, with the pivots of the
+  line y = 0; the faces normal to y are overwritten.
 
-The exact boundary values come from the last overwrite of the network. What the code
-computes with three to seven kernel calls is done here on the modes, with one transform
-pair.
+The exact boundary values come from the last overwrite of the network. The code calls a
+kernel three to seven times per layer; here the same numbers are computed on the modes,
+with one transform pair.
 
-Source: the code of Saad et al., ICLR 2023, in one and two dimensions.
+Source: the code of Saad et al., ICLR 2023 (github.com/amazon-science/boon).
 """
 
 from typing import Literal
@@ -40,43 +43,53 @@ from physcon.operators.spectral import (
 )
 
 _SMOOTHED = 5  # nodes next to each side, the side itself included
+_TIME_PADDING = {1: 0, 2: 9, 3: 6}  # by the number of dimensions; 0 if periodic
 
 
 class PublishedBoundary(eqx.Module):
-    """Conditions on both sides of the first axis, in the published code's terms.
+    """Boundary conditions in the terms of the published code.
 
     Attributes:
-        left, right: values, ``()`` in one dimension, ``(t,)`` in two.
+        kind: in three dimensions the published code has "dirichlet" only.
+        left, right: values on the sides of x: ``()`` in one dimension (x), ``(t,)`` in
+            two (x, t), ``(y, t)`` in three (x, y, t).
         left_stencil, right_stencil: for Neumann, in the order of the nodes: on the left
-            u_0 = left c_0 - Σ_{s>0} c_s u_s, on the right u_N = right c_N - Σ_{s<N} c_s u_s.
+            u_0 = left c_0 - Σ_{s>0} c_s u_s, on the right u_N = right c_N - Σ_{s<N} c_s
+            u_s.
+        top, down: values on the lower and the upper side of y, ``(x, t)``, in three
+            dimensions. On the lines where faces meet, these are used.
     """
 
     kind: Literal["dirichlet", "neumann", "periodic"] = eqx.field(static=True)
-    left: Float[Array, "*t"] = eqx.field(converter=jnp.asarray, default=0.0)
-    right: Float[Array, "*t"] = eqx.field(converter=jnp.asarray, default=0.0)
+    left: Float[Array, "*face"] = eqx.field(converter=jnp.asarray, default=0.0)
+    right: Float[Array, "*face"] = eqx.field(converter=jnp.asarray, default=0.0)
     left_stencil: Float[Array, " k"] | None = None
     right_stencil: Float[Array, " q"] | None = None
+    top: Float[Array, "x t"] | None = None
+    down: Float[Array, "x t"] | None = None
 
 
 def published_boon_fno(
     fno: FNO, u: Float[Array, "1 *x"], boundary: PublishedBoundary
 ) -> Float[Array, "1 *x"]:
-    """The published BOON-FNO in one or two dimensions (x; or x and t, conditions on x).
+    """The published BOON-FNO in one to three dimensions: x; x and t; x, y and t.
 
     Args:
-        fno: parameters as from `fno_from_pytorch`; its own padding is not used: t is padded by 9
-            points, unless periodic.
+        fno: parameters as from `fno_from_pytorch`. Its own padding is not used: unless
+            the boundary is periodic, t is padded by 9 points in two dimensions and by 6
+            in three.
     """
     space = u.shape[1:]
-    points = 9 if len(space) == 2 and boundary.kind != "periodic" else 0
+    _require_published(boundary, len(space))
+    walled = boundary.kind != "periodic"
+    masked = walled and len(space) > 1
+    points = _TIME_PADDING[len(space)] if walled else 0
     padded = _pad_values(boundary, points)
-    masked = len(space) == 2 and boundary.kind != "periodic"
     v = fno.lift(with_coordinates(u))
     v = jnp.pad(v, [(0, 0)] * (v.ndim - 1) + [(0, points)])
     for i, block in enumerate(fno.blocks):
-        v = published_spectral_conv(block.weights(), v, padded) + _finish(
-            block.skip(v), padded
-        )
+        convolved = published_spectral_conv(block.weights(), v, padded)
+        v = convolved + _finish(block.skip(v), padded)
         if i + 1 < len(fno.blocks):
             v = _activate(v, masked)
     v = fno.projection.first(crop(v, space))
@@ -90,12 +103,13 @@ def published_spectral_conv(
     method: Method = "auto",
 ) -> Float[Array, "c *x"]:
     """One corrected layer: elimination with scalar pivots, then the boundary rows."""
-    sides = {
+    _require_published(boundary, x.ndim - 1)
+    left, right = {
         "dirichlet": (True, True),
         "neumann": (x.ndim == 3, True),
         "periodic": (False, False),
     }[boundary.kind]
-    return _finish(published_elimination(weights, x, *sides, method), boundary)
+    return _finish(published_elimination(weights, x, left, right, method), boundary)
 
 
 def published_elimination(
@@ -107,48 +121,53 @@ def published_elimination(
 ) -> Float[Array, "c *x"]:
     """K T x with scalar pivots, before any boundary row is set."""
     kept, space = weights.shape[3:], x.shape[1:]
-    require(
-        len(space) <= 2,
-        "one or two dimensions",
-        len(space),
-        "use physcon.operators.correct",
-    )
     method = choose_method(space, kept) if method == "auto" else method
-    line = len(space) == 1
-    shift, read = boundary_waves(space[0], kept[0], line, np.array([0, space[0] - 1]))
+    ndim = len(space)
+    nodes = np.array([0, space[0] - 1])
+    shift, read = boundary_waves(space[0], kept[0], ndim == 1, nodes)
 
     def response(node: int, modes: Modes) -> Field:
-        """(K x) at a node, for x given by its modes."""
+        """(K x) at a node, for x given by its modes: ``(c, *face)``."""
         row = jnp.asarray(read[node], modes.dtype)
         values = jnp.einsum("m,om...->o...", row, mix(weights, modes))
-        return values.real if line else synthesise(values, space[1:], "matmul")
+        return values.real if ndim == 1 else synthesise(values, space[1:], "matmul")
 
     def add(modes: Modes, node: int, delta: Field) -> Modes:
         """The modes after x has changed by delta at a node."""
         wave = jnp.asarray(shift[node], modes.dtype)
-        along = (
-            delta.astype(modes.dtype) if line else analyse(delta, kept[1:], "matmul")
-        )
-        return modes + jnp.einsum("m,i...->im...", wave, along)
+        if ndim == 1:
+            across = delta.astype(modes.dtype)
+        else:
+            across = analyse(delta, kept[1:], "matmul")
+        return modes + jnp.einsum("m,i...->im...", wave, across)
+
+    def pivot(value: Field) -> Field:
+        """The entry of output channel 0, in three dimensions on the line y = 0."""
+        return value[:1, :1] if ndim == 3 else value[:1]
 
     def safe(pivot: Field) -> Field:
-        if line:
-            return jnp.where(jnp.abs(pivot) < 1e-7, 1e-7, pivot)
-        return jnp.where(pivot < 1e-4, 1e-4, pivot)
+        if ndim == 2:
+            return jnp.where(pivot < 1e-4, 1e-4, pivot)
+        least = 1e-7 if ndim == 1 else 1e-4
+        return jnp.where(jnp.abs(pivot) < least, least, pivot)
 
     modes = analyse(x, kept, method)
-    ones, nothing = jnp.ones_like(x[:, 0]), jnp.zeros_like(modes)
-    from_left, from_right = add(nothing, 0, ones), add(nothing, 1, ones)
-    k00, kn0 = safe(response(0, from_left)[:1]), response(1, from_left)[:1]
-    k0n, knn = response(0, from_right)[:1], safe(response(1, from_right)[:1])
+    ones = jnp.ones_like(x[:, 0])
+    nothing = jnp.zeros_like(modes)
+    from_left = add(nothing, 0, ones)
+    from_right = add(nothing, 1, ones)
+    k00 = safe(pivot(response(0, from_left)))
+    kn0 = pivot(response(1, from_left))
+    k0n = pivot(response(0, from_right))
+    knn = safe(pivot(response(1, from_right)))
     first, last = x[:, 0], x[:, -1]
     if left:
-        pivot = safe(k00 - kn0 * k0n / knn)
+        schur = safe(k00 - kn0 * k0n / knn)
         freed = response(0, modes) - response(1, modes) * k0n / knn + k0n * last
-        first = 2 * x[:, 0] - freed / pivot
+        first = 2 * x[:, 0] - freed / schur
         modes = add(modes, 0, first - x[:, 0])
     if right:
-        start = last if line else first
+        start = last if ndim == 1 else first
         modes = add(modes, 1, 2 * start - response(1, modes) / knn - last)
     return synthesise(mix(weights, modes), space, method)
 
@@ -169,18 +188,20 @@ def _last(u: Field, boundary: PublishedBoundary) -> Field:
 def _set_rows(u: Field, boundary: PublishedBoundary) -> Field:
     if boundary.kind == "periodic":
         left = right = 0.5 * (u[:, 0] + u[:, -1])
+    elif boundary.kind == "neumann":
+        left = _solve(u, boundary.left, boundary.left_stencil, 0)
+        right = _solve(u, boundary.right, boundary.right_stencil, -1)
     else:
-        left, right = boundary.left, boundary.right
-        if boundary.kind == "neumann":
-            left = _solve(u, left, boundary.left_stencil, 0)
-            right = _solve(u, right, boundary.right_stencil, -1)
-    row = u[:, 0].shape
-    return (
-        u.at[:, 0]
-        .set(jnp.broadcast_to(left, row))
-        .at[:, -1]
-        .set(jnp.broadcast_to(right, row))
-    )
+        left = boundary.left
+        right = boundary.right
+    side = u[:, 0].shape
+    u = u.at[:, 0].set(jnp.broadcast_to(left, side))
+    u = u.at[:, -1].set(jnp.broadcast_to(right, side))
+    if boundary.top is None or boundary.down is None:
+        return u
+    across = u[:, :, 0].shape
+    u = u.at[:, :, 0].set(jnp.broadcast_to(boundary.top, across))
+    return u.at[:, :, -1].set(jnp.broadcast_to(boundary.down, across))
 
 
 def _solve(u: Field, value: Array, stencil: Array | None, side: int) -> Array:
@@ -197,20 +218,48 @@ def _solve(u: Field, value: Array, stencil: Array | None, side: int) -> Array:
 def _smooth(u: Field) -> Field:
     mean = (u[:, :-2] + u[:, 1:-1] + u[:, 2:]) / 3
     k, n = _SMOOTHED, u.shape[1]
-    return (
-        u.at[:, 1:k].set(mean[:, : k - 1]).at[:, n - k : n - 1].set(mean[:, -(k - 1) :])
-    )
+    u = u.at[:, 1:k].set(mean[:, : k - 1])
+    return u.at[:, n - k : n - 1].set(mean[:, -(k - 1) :])
 
 
 def _activate(v: Field, masked: bool) -> Field:
-    return v.at[:, 1:-1].set(gelu(v[:, 1:-1])) if masked else gelu(v)
+    """GELU, with `masked` on nodes that no condition sets."""
+    if not masked:
+        return gelu(v)
+    inside = (slice(None), *(slice(1, -1),) * (v.ndim - 2))
+    return v.at[inside].set(gelu(v[inside]))
 
 
 def _pad_values(boundary: PublishedBoundary, points: int) -> PublishedBoundary:
+    """Zeros appended to the values along t."""
     if points == 0:
         return boundary
+
+    def padded(value: Array | None) -> Array | None:
+        if value is None:
+            return None
+        return jnp.pad(value, [(0, 0)] * (value.ndim - 1) + [(0, points)])
+
     return eqx.tree_at(
-        lambda b: (b.left, b.right),
+        lambda b: (b.left, b.right, b.top, b.down),
         boundary,
-        replace_fn=lambda v: jnp.pad(v, (0, points)),
+        replace_fn=padded,
+        is_leaf=lambda x: x is None,
+    )
+
+
+def _require_published(boundary: PublishedBoundary, ndim: int) -> None:
+    require(
+        ndim < 3 or boundary.kind == "dirichlet",
+        "kind='dirichlet' in three dimensions, as in the published code",
+        repr(boundary.kind),
+        "use physcon.operators.BoundaryFNO for other conditions",
+    )
+    faces = boundary.top is not None and boundary.down is not None
+    none = boundary.top is None and boundary.down is None
+    require(
+        faces if ndim == 3 else none,
+        "values on top and down in three dimensions, and in no other",
+        f"{'both' if faces else 'none' if none else 'one of them'} in {ndim}",
+        "pass PublishedBoundary(kind, left, right, top=..., down=...)",
     )

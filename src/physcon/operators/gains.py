@@ -1,0 +1,130 @@
+"""Lift functions of boundary rows: the gain of a smooth prior, conditioned on the rows.
+
+The correction u + Σ_r φ_r (value_r - l_r(u)) with φ = P lᵀ (l P lᵀ)⁻¹ conditions a
+Gaussian of covariance P on the boundary rows l. P is a Matérn-5/2 covariance along the
+axis, so that φ has no kink at the wall and does not depend on the resolution.
+"""
+
+from functools import partial, reduce
+from typing import TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from physcon._checks import at_trace_time
+from physcon._numerics.float64 import float64_primal
+from physcon._numerics.safe import power_of_two
+from physcon._numerics.small import cholesky, lower_inverse
+from physcon._typing import Array, Float, Scalar
+from physcon.boundary_rows import Rows
+from physcon.grid import Grid
+
+#: Lift functions of one axis, one per row.
+Gain: TypeAlias = Float[Array, "_ _"]
+#: Per axis its lift functions, or None for an axis without rows.
+Gains: TypeAlias = tuple[Gain | None, ...]
+
+#: Default correlation length of the lift, as a fraction of the axis.
+REACH = 0.1
+
+
+def lift_gains(rows: Rows, grid: Grid, reach: float = REACH) -> Gains:
+    """Per axis φ_r(x), one for each row, with l_r(φ_s) == δ_rs; None for a free axis.
+
+    The correlation length of the prior is the fraction `reach` of the axis: φ falls to
+    zero within a few lengths of its side.
+    """
+    gains = []
+    for axis, axis_rows in enumerate(rows):
+        if not axis_rows:
+            gains.append(None)
+            continue
+        n = grid.shape[axis]
+        k = max(row.weights.shape[0] for row in axis_rows)
+        near = np.unique(np.r_[0:k, n - k : n])  # where any row is not zero
+        weights = [row.weights for row in axis_rows]
+        with at_trace_time(weights, grid.spacings[axis]):
+            some = jnp.stack([row.dense(n)[near] for row in axis_rows])
+            gaps = jnp.broadcast_to(grid.spacings[axis], (n - 1,))
+            length = jnp.asarray(reach, gaps.dtype)
+            gains.append(_gain(some, gaps, length, near=tuple(near.tolist())))
+    return tuple(gains)
+
+
+def _gain(
+    rows: Float[Array, "p k"],
+    gaps: Float[Array, " q"],
+    reach: Scalar,
+    near: tuple[int, ...],
+) -> Float[Array, "p n"]:
+    """Rows are scaled to unit size first, so that the unit of length does not matter."""
+    size = power_of_two(jnp.max(jnp.abs(rows), axis=1))
+    unit = _unit_gain(rows / size[:, None], gaps / jnp.max(gaps), reach, near)
+    return unit / size[:, None]
+
+
+def _unit_gain(
+    rows: Float[Array, "p k"],
+    gaps: Float[Array, " q"],
+    reach: Scalar,
+    near: tuple[int, ...],
+) -> Float[Array, "p n"]:
+    """In float64: l P lᵀ holds second differences of a smooth function over one gap."""
+    seen_at = np.array(near)
+
+    @float64_primal
+    def solve(rows: Array, gaps: Array, reach: Scalar) -> Array:
+        x = jnp.concatenate([jnp.zeros(1, gaps.dtype), jnp.cumsum(gaps)])
+
+        def covariance(a: Float[Array, " _"]) -> Float[Array, "k _"]:
+            distance = jnp.abs(x[seen_at][:, None] - a[None, :]) / x[-1]
+            r = np.sqrt(5.0).astype(x.dtype) * distance / reach
+            return (1 + r + r**2 / 3) * jnp.exp(-r)
+
+        product = partial(jnp.matmul, precision="highest")
+        seen = product(rows, covariance(x))
+        gram = product(product(rows, covariance(x[seen_at])), rows.T)
+        # Unrolled for one or two sides: LAPACK's threads take a hundred times as long.
+        inverse = lower_inverse(cholesky(gram))
+        return product(inverse.T, product(inverse, seen))
+
+    return solve(rows, gaps, reach)
+
+
+def smooth_lift(
+    u: Float[Array, "c *x"], rows: Rows, gains: Gains
+) -> Float[Array, "c *x"]:
+    """u + Σ_r φ_r (value_r - l_r(u)), axis by axis; the rows then hold to rounding.
+
+    Corner data are not checked.
+    """
+    for axis, (axis_rows, gain) in enumerate(zip(rows, gains, strict=True)):
+        if gain is None or not axis_rows:
+            continue
+        misfit = jnp.stack([row.target(u) - row(u) for row in axis_rows], -1)
+        added = jax.lax.platform_dependent(
+            misfit,
+            gain.astype(u.dtype),
+            cpu=partial(_by_product, axis=axis + 1),
+            default=partial(_by_sum, axis=axis + 1),
+        )
+        u = u + added
+    return u
+
+
+def _by_product(
+    misfit: Float[Array, "*f p"], gain: Gain, axis: int
+) -> Float[Array, "*x"]:
+    """On a CPU: the cotangent of a product is one too, cheaper than sums of broadcasts."""
+    return jnp.moveaxis(jnp.matmul(misfit, gain, precision="highest"), -1, axis)
+
+
+def _by_sum(misfit: Float[Array, "*f p"], gain: Gain, axis: int) -> Float[Array, "*x"]:
+    """On an accelerator: elementwise, so that it is fused with the addition."""
+    along = (1,) * axis + (-1,) + (1,) * (misfit.ndim - 1 - axis)
+    terms = [
+        jnp.expand_dims(m, axis) * row.reshape(along)
+        for m, row in zip(jnp.moveaxis(misfit, -1, 0), gain, strict=True)
+    ]
+    return reduce(jnp.add, terms)
