@@ -108,16 +108,27 @@ def write_sealed(
 
 
 def read_sealed(
-    path: str | os.PathLike, kind: str, version: int, remedy: str
+    path: str | os.PathLike,
+    kind: str,
+    version: int,
+    remedy: str,
+    sha256: str | None = None,
 ) -> tuple[dict[str, Any], bytes]:
     """Return header and payload of a file written by `write_sealed`.
 
+    Args:
+        sha256: the digest that the whole file must have, in hexadecimal.
+
     Raises:
-        ValueError: the file is absent, of another kind or version, or damaged.
+        ValueError: the file is absent, of another digest, kind or version, or damaged.
     """
     if not Path(path).is_file():
         refuse(path, f"a physcon {kind}", "no file", "check the path")
     content = Path(path).read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    if sha256 is not None and digest != sha256.strip().lower():
+        wanted = f"a file with the SHA-256 digest {sha256}"
+        refuse(path, wanted, digest, "do not use the file: it is not the one you know")
     magic, _, rest = content.partition(b"\n")
     line, newline, payload = rest.partition(b"\n")
     if magic != f"physcon-{kind}".encode():

@@ -3,8 +3,9 @@
     conserve = physcon.torch.wrap(lambda mean, std: condition(...).posterior.mean)
     loss(conserve(mean, std)).backward()
 
-Tensors pass by DLPack, in the same memory; the vector-Jacobian product that JAX forms
-is a `torch.autograd.Function`.
+Tensors are passed by DLPack, without a copy. The vector-Jacobian product that JAX forms
+is a `torch.autograd.Function`. Under `torch.compile` a wrapped function runs as it is:
+PyTorch compiles the code around it, JAX the function itself.
 """
 # Where PyTorch is absent, a static checker takes `import torch` for this file.
 # pyright: reportAttributeAccessIssue=false
@@ -26,23 +27,25 @@ with needs("torch"):
 
 
 def wrap(fn: Callable[..., PyTree]) -> Callable[..., PyTree]:
-    """`fn`, compiled, as a function of PyTorch tensors that `Tensor.backward`
-    differentiates.
+    """`fn`, compiled by JAX, as a differentiable function of PyTorch tensors.
 
     Arguments and results are pytrees. Tensors among the arguments reach `fn` as JAX
-    arrays, arrays in its result come back as tensors on the same device. All else (JAX
-    arrays, Equinox modules, numbers, strings) is handed on as it is; numbers are
-    static, so a new one compiles anew.
+    arrays, and arrays in its result come back as tensors on the same device. All other
+    arguments (JAX arrays, Equinox modules, numbers, strings) are passed as they are.
+    Numbers are static: each new value compiles again, so pass a tensor for a number
+    that changes, and for one number per sample.
 
     Gradients flow to every floating-point tensor with ``requires_grad``, to first order
-    (higher derivatives: by JAX, inside of `fn`). Tensors with gaps between their
-    elements are copied, all others shared: PyTorch refuses ``backward`` after such a
-    tensor was changed in place. Batch with `jax.vmap` inside of `fn`.
+    (take higher derivatives by JAX, inside `fn`). Tensors with gaps between their
+    elements are copied; all others share their memory, and PyTorch refuses ``backward``
+    after such a tensor was changed in place. Batch with `jax.vmap` inside `fn`.
 
     Raises:
-        ValueError: no tensor; one of a dtype that JAX would change (float64 and int64, unless
-            ``jax_enable_x64`` is on), not strided, or on a device that JAX doesn't see; tensors on
-            several devices; in ``backward``: ``create_graph=True``.
+        ValueError: no tensor among the arguments; a tensor of a dtype that JAX would
+            change (float64 and int64, unless ``jax_enable_x64`` is on), not strided, or
+            on a device that JAX does not see; tensors on several devices; a Python
+            number that `fn` maps over by `jax.vmap`; in ``backward``:
+            ``create_graph=True``.
     """
 
     @wraps(fn)
@@ -52,23 +55,43 @@ def wrap(fn: Callable[..., PyTree]) -> Callable[..., PyTree]:
         _require_usable(tensors)
         rest = [_TENSOR if isinstance(x, torch.Tensor) else x for x in leaves]
         traced = [x.requires_grad and torch.is_grad_enabled() for x in tensors]
-        result: list[Any] = []  # what fn returned: PyTorch hands on its tensors only
-        filled = _Function.apply(_Call(fn, treedef, rest, traced), result, *tensors)
+        result: list[Any] = []  # what fn returned: PyTorch passes on tensors only
+        request = _Call(fn, treedef, rest, traced)
+        try:
+            filled = _Function.apply(request, result, *tensors)
+        except ValueError as error:
+            _explain_numbers(error, args, kwargs)
+            raise
         remaining = iter(filled)
         return jax.tree.map(
             lambda x: next(remaining) if eqx.is_array(x) else x, result[0]
         )
 
-    return call
+    return torch.compiler.disable(call)
+
+
+def _explain_numbers(error: ValueError, args: tuple, kwargs: dict) -> None:
+    """Raise in the caller's terms if `jax.vmap` was given a Python number."""
+    if "vmap" not in str(error):
+        return
+    arguments = {f"argument {i + 1}": x for i, x in enumerate(args)} | kwargs
+    numbers = {
+        name: x for name, x in arguments.items() if isinstance(x, int | float | complex)
+    }
+    if numbers:
+        shown = ", ".join(f"{name} = {x}" for name, x in numbers.items())
+        raise ValueError(
+            "expected tensors for all arguments that jax.vmap maps over, got Python "
+            f"numbers: {shown}; pass a tensor with one value per sample, for example "
+            "torch.full((batch,), value), or give the argument in_axes=None"
+        ) from error
 
 
 _TENSOR = "a tensor's place"
 
 
 class _Call(NamedTuple):
-    """A call of `fn` without its tensors; `traced`: of which tensors a gradient is
-    wanted.
-    """
+    """A call of `fn` without its tensors; `traced` marks those that need a gradient."""
 
     fn: Callable[..., PyTree]
     treedef: Any
@@ -78,7 +101,7 @@ class _Call(NamedTuple):
 
 @eqx.filter_jit
 def _forward(call: _Call, arrays: list[Array]) -> tuple[PyTree, Callable]:
-    """The result, and the function from its cotangent to those of the traced arrays."""
+    """The result, and the pullback of its cotangent to the traced arrays."""
 
     def of(traced: list[Array]) -> PyTree:
         chosen = iter(traced)
@@ -86,11 +109,10 @@ def _forward(call: _Call, arrays: list[Array]) -> tuple[PyTree, Callable]:
         filled = iter([next(chosen) if wanted else x for x, wanted in pairs])
         leaves = [next(filled) if x is _TENSOR else x for x in call.rest]
         args, kwargs = jax.tree.unflatten(call.treedef, leaves)
-        # Copied, so that no result is an argument itself, whose memory PyTorch might
-        # then change.
-        return jax.tree.map(
-            lambda x: jnp.copy(x) if eqx.is_array(x) else x, call.fn(*args, **kwargs)
-        )
+        # Copied, so that no result shares the memory of an argument, which PyTorch may
+        # change in place.
+        out = call.fn(*args, **kwargs)
+        return jax.tree.map(lambda x: jnp.copy(x) if eqx.is_array(x) else x, out)
 
     wanted = [x for x, traced in zip(arrays, call.traced, strict=True) if traced]
     return eqx.filter_vjp(of, wanted)
@@ -118,8 +140,8 @@ class _Function(torch.autograd.Function):
         ctx.mark_non_differentiable(
             *(t for t, i in zip(given, inexact, strict=True) if not i)
         )
-        # Not to read them: PyTorch then says if a shared tensor has changed before
-        # `backward`.
+        # Saved not to be read, but for PyTorch's check that they have not changed
+        # before `backward`.
         ctx.save_for_backward(*tensors)
         ctx.pullback, ctx.traced, ctx.inexact = pullback, call.traced, inexact
         ctx.like = eqx.filter(out, eqx.is_inexact_array)
@@ -131,7 +153,7 @@ class _Function(torch.autograd.Function):
             not torch.is_grad_enabled(),
             "first derivatives",
             "create_graph=True",
-            "take higher derivatives by JAX, inside of the wrapped function",
+            "take higher derivatives by JAX, inside the wrapped function",
         )
         _ = ctx.saved_tensors
         chosen = [_to_jax(g) for g, i in zip(cotangents, ctx.inexact, strict=True) if i]
@@ -148,14 +170,17 @@ def _to_jax(x: torch.Tensor) -> Array:
 
 def _require_usable(tensors: list[torch.Tensor]) -> None:
     require(
-        len(tensors) > 0, "a torch.Tensor among the arguments", "none", "call fn itself"
+        len(tensors) > 0,
+        "a torch.Tensor among the arguments",
+        "none",
+        "call the function without wrap",
     )
     devices = sorted({str(x.device) for x in tensors})
     require(
         len(devices) == 1,
         "tensors on one device",
         ", ".join(devices),
-        "move them: x.to(...)",
+        "move the tensors to one device by x.to(device)",
     )
     platform = "gpu" if tensors[0].is_cuda else tensors[0].device.type
     known = sorted({"cpu", *(d.platform for d in jax.devices())})
@@ -163,7 +188,7 @@ def _require_usable(tensors: list[torch.Tensor]) -> None:
         platform in known,
         f"a device that JAX sees ({', '.join(known)})",
         devices[0],
-        "x.cpu(), or install JAX for that device",
+        "pass x.cpu(), or install JAX for that device",
     )
     for x in tensors:
         require(
@@ -176,7 +201,7 @@ def _require_usable(tensors: list[torch.Tensor]) -> None:
 
 
 def _require_dtype(x: torch.Tensor) -> None:
-    """JAX would round float64 to float32 without a word."""
+    """Refuse a dtype that JAX would change: it rounds float64 to float32 silently."""
     name = str(x.dtype).removeprefix("torch.")
     try:
         kept = jax.dtypes.canonicalize_dtype(name).name

@@ -177,3 +177,37 @@ def test_float64_where_it_is_on():
         out = wrap(jnp.sin)(torch.ones(2, dtype=torch.float64))
     assert out.dtype == torch.float64
     torch.testing.assert_close(out, torch.sin(torch.ones(2, dtype=torch.float64)))
+
+
+def test_inside_torch_compile(tensors):
+    """PyTorch compiles around the wrapped function, with the same values and slopes."""
+    weight = torch.linspace(-1, 1, 24).reshape(3, 8)
+
+    def loss(mean, std):
+        return (weight * conserve(2 * mean, std, LAW)["mean"] ** 2).sum()
+
+    got = torch.compile(loss, backend="eager")(*tensors)
+    torch.testing.assert_close(got, loss(*tensors))
+    for a, b in zip(
+        torch.autograd.grad(got, tensors),
+        torch.autograd.grad(loss(*tensors), tensors),
+        strict=True,
+    ):
+        torch.testing.assert_close(a, b)
+
+
+def test_a_number_where_one_per_sample_is_expected():
+    @wrap
+    def fixed(mean, mass):
+        def one(mean, mass):
+            prior = pc.Gaussian.diagonal(mean, jnp.ones(8))
+            law = pc.integral(GRID, mass)
+            return pc.condition(prior, law, throw=False).posterior.mean
+
+        return jax.vmap(one)(mean, mass)
+
+    assert fixed(torch.ones(3, 8), torch.full((3,), 1.5)).shape == (3, 8)
+    with pytest.raises(ValueError, match=r"argument 2 = 1.5; pass a tensor with one"):
+        fixed(torch.ones(3, 8), 1.5)
+    with pytest.raises(ValueError, match=r"mass = 1.5"):
+        fixed(torch.ones(3, 8), mass=1.5)

@@ -6,12 +6,16 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 HELP = "run an exported predictor"
-_DESCRIPTION = """Run a predictor that physcon.export wrote on arrays from an .npz, .h5 or .nc file.
+_DESCRIPTION = """Run a predictor that physcon.export wrote.
 
-The code that trained it isn't needed. Inputs are found by name, other arrays are left aside; the
-outputs are written by name. Without an input, prints what the predictor takes. Example:
+Inputs come from an .npz, .h5 or .nc file and are found by name; other arrays of the
+file are ignored. Outputs are written by name. The code that trained the predictor is
+not needed. Without an input file, the command prints what the predictor takes. Example:
 
   physcon predict heat.physcon initial.npz -o predicted.npz
+
+A predictor is a program that runs with your rights: use only files that you trust, or
+compare the digest that their author gave you by --sha256.
 """
 
 
@@ -29,10 +33,17 @@ def parser(arguments: Sequence[str]) -> ArgumentParser:
         "--cast", action="store_true", help="convert inputs to the right dtype"
     )
     predict.add_argument(
+        "--sha256",
+        type=str,
+        default=None,
+        metavar="DIGEST",
+        help="refuse the artifact unless its SHA-256 digest is this",
+    )
+    predict.add_argument(
         "--compile_cache",
         type=Path,
         default=None,
-        help="folder to keep compiled code in",
+        help="folder that keeps compiled code for the next run",
     )
     predict.add_argument(
         "--force", action="store_true", help="replace an existing output"
@@ -41,7 +52,7 @@ def parser(arguments: Sequence[str]) -> ArgumentParser:
 
 
 def main(options: Namespace) -> None:
-    """Print what the predictor takes, or write what it gives."""
+    """Print what the predictor takes, or run it on a file and write the results."""
     import jax
     import numpy as np
 
@@ -49,9 +60,14 @@ def main(options: Namespace) -> None:
     from physcon.io import read_arrays, write_arrays
     from physcon.serving import compile_cache, load_exported
 
-    artifact = load_exported(options.artifact)
+    artifact = load_exported(options.artifact, sha256=options.sha256)
     if options.input is None:
-        require(options.output is None, "an input file", "an output alone", "pass both")
+        require(
+            options.output is None,
+            "an input file",
+            "an output file only",
+            "pass both, or neither to see what the predictor takes",
+        )
         print(artifact.describe())
         return
     require(options.output is not None, "an output file", "none", "add -o OUTPUT")
@@ -64,7 +80,8 @@ def main(options: Namespace) -> None:
         not missing,
         f"arrays {', '.join(wanted)} in {options.input.name}",
         f"{', '.join(arrays) or 'none'}",
-        f"add {', '.join(missing)}; physcon predict {options.artifact} says what it takes",
+        f"add {', '.join(missing)} to the file; the command "
+        f"`physcon predict {options.artifact}` prints what the predictor takes",
     )
     inputs = {name: arrays[name] for name in wanted}
     if options.cast:
@@ -74,7 +91,6 @@ def main(options: Namespace) -> None:
     for name, x in outputs.items():
         wrong = int(np.sum(~np.isfinite(x)))
         if wrong:
-            print(
-                f"{name}: {wrong} of {x.size} numbers are NaN or infinite: check the inputs"
-            )
+            numbers = f"{wrong} of {x.size} numbers"
+            print(f"{name}: {numbers} are NaN or infinite: check the inputs")
     print(f"written by {jax.devices()[0].device_kind}: {options.output}")

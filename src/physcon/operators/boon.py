@@ -21,6 +21,7 @@ already trained, and next to periodic axes, so it is the form of `BoundaryFNO(fn
 Elimination, the article's form with exact pivots, trained badly throughout.
 """
 
+import dataclasses
 from typing import Any
 
 import equinox as eqx
@@ -149,6 +150,10 @@ class BoundaryFNO(eqx.Module):
         known = _dirichlet_nodes(boundary, variance.shape[1:])
         variance = jnp.where(known[None], jnp.zeros((), variance.dtype), variance)
         return self._finish(mean, plan, throw), variance
+
+    def without_checks(self) -> "BoundaryFNO":
+        """The same network with ``throw=False``, as `physcon.export` needs it."""
+        return dataclasses.replace(self, throw=False)
 
     def raw(self, u: Float[Array, "i *x"], boundary: Boundary, grid: Grid) -> Field:
         """The network's normalised output, before the last correction."""

@@ -1,6 +1,4 @@
-"""A constrained predictor, weights and constraint included, as one file for every
-platform.
-"""
+"""Write a constrained predictor, with its weights, to one file for every platform."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +13,7 @@ from jax.extend import core as jax_core
 
 from physcon._checks import require
 from physcon._citation import citation
+from physcon._status import Outcome, severity
 from physcon._typing import Array, ArrayLike, PyTree
 from physcon._version import __version__
 from physcon.serving.artifact import BATCH, Artifact, save
@@ -33,8 +32,7 @@ def export(
     cite: Sequence[Any] = (),
     force: bool = False,
 ) -> Artifact:
-    """Write ``vmap(fn)``, for every batch size and platform, to a file; returned as
-    loaded.
+    """Write ``vmap(fn)``, for every batch size and platform, to a file.
 
         def predict(u):  # one sample; weights and law are closed over
             prior = Gaussian.diagonal(*network(u))
@@ -42,58 +40,69 @@ def export(
 
         physcon.export(predict, "heat.physcon", {"u": jnp.zeros((2, 200))})
 
-    Run it by ``physcon predict heat.physcon input.npz -o output.npz``, or by
-    `load_exported`, under this version of JAX or a newer one. Sizes other than the
-    batch are fixed. Source file names stay in the program, for its error messages.
+    Run the file by ``physcon predict heat.physcon input.npz -o output.npz``, or by
+    `load_exported`, with this version of JAX or a newer one. All sizes but the batch
+    are fixed. The program contains the names of source files, for its error messages.
 
     Args:
-        fn: called as ``fn(**inputs)`` with one sample; gives an array ("out"), or a pytree of
-            arrays, which are named by their paths: "mean", "posterior.mean".
+        fn: called as ``fn(**inputs)`` with one sample. It returns an array ("out"), or
+            a pytree of arrays, which are named by their paths: "mean",
+            "posterior.mean". An `Outcome` is written as its integer severity. A
+            `BoundaryFNO` that is `fn`, or a part of a module `fn`, is exported with
+            ``throw=False``; pass that to a network that `fn` closes over.
         inputs: one sample of each input: an array, or its `jax.ShapeDtypeStruct`.
-        shared: names of inputs that the samples of a batch have in common: no batch axis.
+        shared: names of inputs that all samples of a batch have in common; they have no
+            batch axis.
         platforms: out of "cpu", "cuda", "rocm", "tpu".
+        description: printed by ``physcon predict FILE``.
         cite: what `physcon.citation` shall cite in the artifact.
         force: replace an existing file.
 
+    Returns:
+        The artifact, as `load_exported` would return it.
+
     Raises:
-        ValueError: the file exists; names or dtypes that don't fit; a host callback in `fn`
-            (`eqx.error_if`, so everything under ``throw=True``; `jax.debug.print`).
+        ValueError: the file exists; names or dtypes that do not fit; a host callback in
+            `fn` (`eqx.error_if`, and so most functions under ``throw=True``;
+            `jax.debug.print`).
     """
     require(
         force or not Path(path).exists(),
         "a new file",
         f"{path} exists",
-        "choose another, or force",
+        "choose another name, or pass force=True",
     )
     by_name = isinstance(inputs, Mapping)
     require(
         by_name,
         "inputs by name",
         type(inputs).__name__,
-        'e.g. {"u": u[0]}, one sample of each',
+        'pass one sample of each, for example {"u": u[0]}',
     )
     unknown = set(shared) - set(inputs)
     require(
         not unknown,
         f"shared names out of {list(inputs)}",
         sorted(unknown),
-        "rename them",
+        "write the names of inputs",
     )
     one = {
         n: jax.ShapeDtypeStruct(np.shape(x), jnp.result_type(x))
         for n, x in inputs.items()
     }
 
+    unchecked = _without_checks(fn)
+
     def named(given: dict[str, Any]) -> dict[str, Any]:
-        return _named(fn(**given))
+        return _named(unchecked(**given))
 
     found = sorted(set(host_callbacks(jax.jit(named).trace(one).jaxpr)))
     require(
         not found,
         "a function without host callbacks",
         ", ".join(found),
-        "pass throw=False to physcon's functions and return their status; remove eqx.error_if, "
-        "jax.debug.print and io_callback",
+        "pass throw=False to physcon's functions and networks, and return their status; "
+        "remove eqx.error_if, jax.debug.print and io_callback",
     )
     (batch,) = jax_export.symbolic_shape(BATCH)
     axes = {name: None if name in shared else 0 for name in inputs}
@@ -128,9 +137,7 @@ def export(
 
 
 def host_callbacks(jaxpr: Any) -> Iterator[str]:
-    """Names of the primitives that call back to Python, in a jaxpr and all inside of
-    it.
-    """
+    """Names of the primitives that call back to Python, in a jaxpr and all inside it."""
     jaxpr = jaxpr.jaxpr if isinstance(jaxpr, jax_core.ClosedJaxpr) else jaxpr
     for equation in jaxpr.eqns:
         name = equation.primitive.name
@@ -144,12 +151,26 @@ def host_callbacks(jaxpr: Any) -> Iterator[str]:
                 yield from host_callbacks(leaf)
 
 
+def _without_checks(fn: Any) -> Any:
+    """`fn` with every module inside it that has run-time checks without them."""
+
+    def has_checks(x: Any) -> bool:
+        return hasattr(x, "without_checks")
+
+    return jax.tree.map(
+        lambda x: x.without_checks() if has_checks(x) else x, fn, is_leaf=has_checks
+    )
+
+
 def _named(out: PyTree) -> dict[str, Any]:
     """Arrays of a result by their paths."""
-    leaves = jax.tree_util.tree_leaves_with_path(out)
-    require(len(leaves) > 0, "arrays from the function", "none", "return them")
+    is_outcome = lambda x: isinstance(x, Outcome)  # noqa: E731
+    leaves = jax.tree_util.tree_leaves_with_path(out, is_leaf=is_outcome)
+    require(len(leaves) > 0, "arrays from the function", "none", "return an array")
     return {
-        jax.tree_util.keystr(p, simple=True, separator=".") or "out": x
+        jax.tree_util.keystr(p, simple=True, separator=".") or "out": (
+            severity(x) if is_outcome(x) else x
+        )
         for p, x in leaves
     }
 

@@ -1,16 +1,18 @@
-"""One file that holds a compiled-for-anywhere predictor: a line of JSON, then a JAX
-program.
+"""One file that holds a predictor compiled for any platform: JSON, then a program.
 
-    physcon-artifact {"version": 1, "sha256": ...} {"inputs": {"mean": {"shape": ["b",
-    200], "dtype": "float32"}, ...}, "outputs": ..., "jax": ...} <StableHLO, as
-    serialised by jax.export>
+    physcon-artifact
+    {"version": 1, "sha256": ...}
+    {"inputs": {"mean": {"shape": ["b", 200], "dtype": "float32"}, ...}, "outputs": ...}
+    <StableHLO, as serialised by jax.export>
 
-Weights and constraint are constants of the program. The checksum covers all that
-follows it.
+Weights and constraint are constants of the program. The checksum covers everything that
+follows it: it finds damage, not intent. An artifact is a program, and must be trusted
+like one; `load_exported` compares a digest that you know from elsewhere.
 """
 
 import json
 import os
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
@@ -30,33 +32,46 @@ VERSION = 1
 BATCH = "b"
 #: JAX's backends by the names of the platforms that programs are exported for.
 _NAMES = {"gpu": {"cuda", "rocm"}}
+_64_BITS = {"float64", "int64", "uint64", "complex128"}
 _AGAIN = "export the predictor again (physcon.export)"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Artifact:
-    """An exported predictor: ``artifact(mean=..., std=...) -> {"mean": ..., "status":
-    ...}``.
+    """An exported predictor: ``artifact(mean=..., std=...) -> {"mean": ..., ...}``.
 
     Attributes:
-        metadata: names, shapes ("b" is the batch) and dtypes of inputs and outputs; platforms;
-            versions of physcon, JAX and its calling convention; description; BibTeX.
+        metadata: names, shapes ("b" is the batch) and dtypes of inputs and outputs;
+            platforms; versions of physcon, JAX and its calling convention; description;
+            BibTeX.
         program: the `jax.export.Exported`.
     """
 
     metadata: dict[str, Any]
     program: jax_export.Exported
 
+    def __repr__(self) -> str:
+        """What `physcon predict FILE` prints."""
+        return self.describe()
+
     def __call__(self, **inputs: ArrayLike) -> dict[str, Array]:
         """The outputs by name. One compilation per batch size; works under jit.
 
+        Inputs and outputs of 64 bits are kept, whether or not ``jax_enable_x64`` is on.
+
         Raises:
-            ValueError: other names, shapes or dtypes than `metadata` says; a platform that the
-                predictor wasn't exported for.
+            ValueError: other names, shapes or dtypes than `metadata` says; a platform
+                that the predictor was not exported for.
         """
         self._check(inputs)
-        names = self.metadata["inputs"]
-        return self._run(*(jnp.asarray(inputs[name]) for name in names))
+        with jax.enable_x64(True) if self._has_64_bits else nullcontext():
+            arrays = [jnp.asarray(inputs[name]) for name in self.metadata["inputs"]]
+            return self._run(*arrays)
+
+    @property
+    def _has_64_bits(self) -> bool:
+        specs = [*self.metadata["inputs"].values(), *self.metadata["outputs"].values()]
+        return any(x["dtype"] in _64_BITS for x in specs)
 
     @cached_property
     def _run(self) -> Any:
@@ -78,11 +93,9 @@ class Artifact:
         sizes = {}
         for name, like in wanted.items():
             x, dtype = inputs[name], like["dtype"]
-            # Not what JAX would make of it: float64 arrays aren't rounded in silence.
-            shape, given = (
-                np.shape(x),
-                str(getattr(x, "dtype", None) or jnp.result_type(x)),
-            )
+            shape = np.shape(x)
+            # The array's own dtype, not the one that JAX would round it to.
+            given = str(getattr(x, "dtype", None) or jnp.result_type(x))
             if not _fits(shape, like["shape"]):
                 expected = f"{name} of shape {_shown(like['shape'])}"
                 remedy = "one artifact serves one resolution, any batch size"
@@ -100,7 +113,7 @@ class Artifact:
         )
 
     def describe(self) -> str:
-        """Inputs, outputs, platforms and versions, to be read."""
+        """Inputs, outputs, platforms and versions as text."""
         m = self.metadata
         lines = [m["description"]] if m["description"] else []
         for kind in ("inputs", "outputs"):
@@ -123,17 +136,23 @@ def save(path: str | os.PathLike, artifact: Artifact) -> None:
     write_sealed(path, "artifact", VERSION, {}, payload)
 
 
-def load_exported(path: str | os.PathLike) -> Artifact:
-    """The predictor in a file of `physcon.export`. Nothing is unpickled; no code is
-    needed.
+def load_exported(path: str | os.PathLike, *, sha256: str | None = None) -> Artifact:
+    """The predictor in a file of `physcon.export`.
+
+    Nothing is unpickled, and the code that made it is not needed. An artifact is a
+    program that runs with your rights: load only files that you trust.
+
+    Args:
+        sha256: the digest that the file must have, as `sha256sum FILE` prints it. Get
+            it from the author of the file by another way than the file itself.
 
     Raises:
-        ValueError: no such file, not an artifact, cut off, damaged, or of a version of JAX whose
-            programs this one doesn't read.
+        ValueError: no such file, another digest, not an artifact, cut off, damaged, or
+            written by a version of JAX whose programs this one does not read.
     """
     with needs("serve"):
         import_module("flatbuffers")
-    _, payload = read_sealed(path, "artifact", VERSION, _AGAIN)
+    _, payload = read_sealed(path, "artifact", VERSION, _AGAIN, sha256)
     line, _, program = payload.partition(b"\n")
     metadata = json.loads(line)
     convention = metadata["calling_convention"]
@@ -141,25 +160,22 @@ def load_exported(path: str | os.PathLike) -> Artifact:
     high = jax_export.maximum_supported_calling_convention_version
     if not low <= convention <= high:
         got = f"version {convention}, written by jax {metadata['jax']}"
-        expected = (
-            f"an artifact of calling convention {low} to {high} (jax {jax.__version__})"
-        )
+        versions = f"calling convention {low} to {high} (jax {jax.__version__})"
+        expected = f"an artifact of {versions}"
         refuse(path, expected, got, f"install jax {metadata['jax']}, or {_AGAIN}")
     try:
         exported = jax_export.deserialize(bytearray(program))
         if _numbers(metadata["jax"]) > _numbers(jax.__version__):
-            exported.mlir_module()  # else a newer program would fail when called, less clearly
+            exported.mlir_module()  # fails now, and more clearly than when called
     except Exception as error:
-        got = f"one written by jax {metadata['jax']} that it doesn't ({error})"
+        got = f"one written by jax {metadata['jax']} that it does not ({error})"
         remedy = f"install jax {metadata['jax']} or newer, or {_AGAIN}"
         refuse(path, f"a program that jax {jax.__version__} reads", got, remedy)
     return Artifact(metadata, exported)
 
 
 def compile_cache(folder: str | os.PathLike) -> None:
-    """Keep compiled programs in `folder`, for later processes: sets JAX's
-    configuration.
-    """
+    """Keep compiled programs in `folder` for later processes (sets JAX's configuration)."""
     jax.config.update("jax_compilation_cache_dir", os.fspath(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
