@@ -21,7 +21,6 @@ import physcon as pc
 from physcon import metrics
 from physcon.models.ensemble import SetRegressor
 from physcon.models.losses import mean_over_tasks
-from physcon.models.predictor import Observations
 from physcon.models.scores import make_score
 from physcon.problems import Stefan, sample_tasks, training_problems
 from physcon.quadrature import trapezoid
@@ -42,11 +41,10 @@ tasks = sample_tasks(key, problems, context=(10, 10), target=(TIMES, POINTS))
 
 # %%
 def loss(network, task, key, through):
-    x = task.target.inputs[:, 1].reshape(TIMES, POINTS)
+    x = task.target.points[:, 1].reshape(TIMES, POINTS)
     rows = jax.vmap(lambda x: trapezoid(jnp.diff(x)))(x) if through else None
     score = make_score("crps", rows, crps_scale=0.05)
-    contexts = Observations(task.context.inputs, task.context.outputs)
-    return score(task.target.outputs, *network(contexts, task.target.inputs)) / (
+    return score(task.target.values, *network(task.context, task.target.points)) / (
         TIMES * POINTS
     )
 
@@ -85,7 +83,7 @@ unseen = sample_tasks(jax.random.key(7), new, context=(10, 10), target=(1, 2))
 def used(network, task):
     """Prediction and posterior at t = 0.05, and the posterior's scores."""
     points = jnp.stack([jnp.full_like(x, t), x], axis=1)
-    mean, std = network(Observations(task.context.inputs, task.context.outputs), points)
+    mean, std = network(task.context, points)
     truth = task.problem.cell_averages(t, grid.faces(0))
     law = pc.integral(grid, grid.integrate(truth))
     prior = pc.Gaussian.diagonal(mean[:, 0], std[:, 0])

@@ -73,7 +73,7 @@ class Seam(eqx.Module):
     """The side where the blocks of two devices meet, inside `jax.shard_map`.
 
     Attributes:
-        outer: the condition on this side of the whole grid, used by the outermost block.
+        outer: the condition on this side of the whole grid, for the outermost block.
         mesh_axis: the name of the mesh axis along which the blocks are neighbours.
     """
 
@@ -108,7 +108,7 @@ class Boundary(eqx.Module):
                 len(pair) == 2 and all(isinstance(c, _KINDS) for c in pair),
                 "a condition, or a pair (lower, upper), for each axis",
                 f"{pair!r} on axis {axis}",
-                "write for example Boundary((Dirichlet(0.0), Neumann(0.0)), Periodic()) "
+                "e.g. Boundary((Dirichlet(0.0), Neumann(0.0)), Periodic()) "
                 "in the plane; use Dirichlet, Neumann, Robin, Flux, Periodic, Outflow "
                 "or Reflective",
             )
@@ -137,7 +137,7 @@ class Boundary(eqx.Module):
         )
 
     def at(self, t: ArrayLike) -> "Boundary":
-        """The same conditions, with functions of time replaced by their values at `t`."""
+        """The same conditions, with functions of time evaluated at `t`."""
         t = jnp.asarray(t, dtype=jnp.result_type(float))
         return jax.tree.map(
             lambda leaf: leaf(t) if callable(leaf) else leaf, self, is_leaf=callable

@@ -218,7 +218,7 @@ def _sum_at_end(
 
 
 def _sum_last(u: Float[Array, "*c k"], row: Float[Array, " k"]) -> Float[Array, "*c"]:
-    """Σ_s row_s u_s over the last axis; a few terms are added one by one, to be fused."""
+    """Σ_s row_s u_s over the last axis; few terms are added one by one, to fuse."""
     if row.shape[0] > 5:
         return jnp.matmul(u, row, precision="highest")
     total = u[..., 0] * row[0]

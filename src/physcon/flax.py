@@ -5,9 +5,9 @@
     FromNNX(model)            a Flax NNX model as an Equinox module
     FromLinen(model, vars)    a Flax Linen model as an Equinox module
 
-Parameters are named by their path in the Equinox module: ``blocks.0.skip.weight``. What
-is not trained (integer arrays, PRNG keys, and what `frozen` names) is kept apart from
-the parameters, and what is no array is static.
+Parameters are named by their path in the Equinox module: ``blocks.0.skip.weight``.
+Arrays that are not trained (integers, PRNG keys, and those that `frozen` names) are
+kept apart from the parameters. Everything that is not an array is static.
 """
 
 from collections.abc import Callable, Hashable, Mapping
@@ -30,14 +30,14 @@ class Constant(nnx.Variable):
 
 
 class NNX(nnx.Module):
-    """An Equinox module as a Flax NNX module: trains with `nnx.Optimizer`, splits and
-    merges.
+    """An Equinox module as a Flax NNX module, for `nnx.Optimizer`, `split` and `merge`.
 
     ``NNX(module)(*args) == module(*args)``; ``parameters["blocks.0.skip.weight"]`` is
-    an `nnx.Param`. Two modules of one structure share one compilation.
+    an `nnx.Param`. Two modules of the same structure share one compilation.
 
-    Args: frozen: names, or beginnings of names (``"inputs"``), of arrays that are not
-        trained.
+    Args:
+        frozen: names, or beginnings of names (``"inputs"``), of arrays that are not
+            trained.
     """
 
     def __init__(self, module: PyTree, frozen: tuple[str, ...] = ()):
@@ -48,27 +48,24 @@ class NNX(nnx.Module):
         self.constants = nnx.Dict({name: Constant(x) for name, x in constants.items()})
 
     def module(self) -> PyTree:
-        """The Equinox module with the present parameters: for its other methods, and to
-        save.
-        """
+        """The Equinox module with the current parameters."""
         variables = {**self.parameters, **self.constants}
         return self.skeleton.put_together(
             {name: v.get_value() for name, v in variables.items()}
         )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """What the Equinox module gives."""
+        """The result of the Equinox module."""
         return self.module()(*args, **kwargs)
 
 
 class Linen(linen.Module):
-    """An Equinox module as a Flax Linen module: ``Linen(make).apply(variables,
-    *args)``.
+    """An Equinox module as a Flax Linen module: ``Linen(make).apply(variables, ...)``.
 
     Attributes:
-        make: a function of a PRNG key to the module, such as
-            ``lambda key: FNO.init(key, 2, 1, modes=(16,))``; called by ``init(key, *args)``. To
-            start from a trained module: ``lambda key: trained``.
+        make: a function from a PRNG key to the module, such as
+            ``lambda key: FNO.init(key, 2, 1, modes=(16,))``; ``init(key, *args)`` calls
+            it. To start from a trained module, pass ``lambda key: trained``.
         frozen: as for `NNX`. These arrays are in the collection "constants".
     """
 
@@ -91,16 +88,16 @@ class Linen(linen.Module):
         return skeleton.put_together(arrays)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """What the Equinox module gives."""
+        """The result of the Equinox module."""
         return self.module()(*args, **kwargs)
 
 
 class FromNNX(eqx.Module):
     """A Flax NNX model as an Equinox module, with its arrays as leaves.
 
-    For `physcon.training.fit`, `condition` pipelines and `physcon.export`. Pure: what a
-    call changes in the model (running means, counters of random streams) is dropped, so
-    switch dropout and batch statistics off by ``model.eval()`` first.
+    For `physcon.training.fit`, `condition` pipelines and `physcon.export`. It is pure:
+    changes that a call makes in the model (running means, counters of random streams)
+    are discarded, so switch dropout and batch statistics off by ``model.eval()`` first.
     """
 
     state: Any
@@ -111,16 +108,16 @@ class FromNNX(eqx.Module):
             isinstance(model, nnx.Module),
             "a flax.nnx.Module",
             type(model).__name__,
-            "a Linen model goes with its variables: FromLinen(model, variables)",
+            "pass a Linen model to FromLinen(model, variables)",
         )
         self.graphdef, self.state = nnx.split(model)
 
     def model(self) -> Any:
-        """The Flax model with the present arrays."""
+        """The Flax model with the current arrays."""
         return nnx.merge(self.graphdef, self.state)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """What the Flax model gives."""
+        """The result of the Flax model."""
         return self.model()(*args, **kwargs)
 
 
@@ -135,12 +132,12 @@ class FromLinen(eqx.Module):
             isinstance(model, linen.Module),
             "a flax.linen.Module",
             type(model).__name__,
-            "an NNX model carries its variables: FromNNX(model)",
+            "pass an NNX model to FromNNX(model)",
         )
         self.flax, self.variables = model, variables
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """What the Flax model gives."""
+        """The result of the Flax model."""
         return self.flax.apply(self.variables, *args, **kwargs)
 
 
@@ -161,8 +158,9 @@ class _Skeleton(NamedTuple):
 def _take_apart(
     module: PyTree, frozen: tuple[str, ...]
 ) -> tuple[dict, dict, _Skeleton]:
-    """Trained arrays, other arrays, and all else; arrays or their
-    `jax.ShapeDtypeStruct`.
+    """Trained arrays, other arrays, and the rest of a module.
+
+    Arrays may be given by their `jax.ShapeDtypeStruct`.
     """
     paths, treedef = jax.tree_util.tree_flatten_with_path(module)
     leaves = {
@@ -195,9 +193,7 @@ def _below(name: str, start: str) -> bool:
 
 
 def _given(key: PRNGKeyArray | None, x: Any) -> Array:
-    """`x` itself, or zeros where only its shape is known (Flax then asks for the shape
-    only).
-    """
+    """`x`, or zeros where only its shape is known (Flax then uses only the shape)."""
     return (
         jnp.zeros(x.shape, x.dtype)
         if isinstance(x, jax.ShapeDtypeStruct)

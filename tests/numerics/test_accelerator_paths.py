@@ -16,7 +16,7 @@ from physcon._numerics import products, tridiagonal
 from physcon.boundary import Flux, Outflow, Periodic, Reflective
 from physcon.fv._cellwise import cellwise
 from physcon.fv.semidiscrete import by_axis, by_cell
-from physcon.operators import enforce
+from physcon.operators import gains
 
 GRID = pc.Grid.uniform((0.0, 0.0), (1.0, 2.0), (8, 9))
 SIDES = pc.Boundary(Periodic(), (Reflective(), Outflow()))
@@ -122,8 +122,8 @@ def test_a_lift_by_sums_is_one_by_products(axis, rng):
     misfit, gain = (
         jnp.asarray(rng.normal(size=s), jnp.float32) for s in ((3, 5, 2), (2, 7))
     )
-    expected = enforce._by_product(misfit, gain, axis)
-    np.testing.assert_allclose(enforce._by_sum(misfit, gain, axis), expected, atol=1e-5)
+    expected = gains._by_product(misfit, gain, axis)
+    np.testing.assert_allclose(gains._by_sum(misfit, gain, axis), expected, atol=1e-5)
 
 
 RESIDUAL_ON_A_TPU = """

@@ -179,6 +179,7 @@ def test_float64_where_it_is_on():
     torch.testing.assert_close(out, torch.sin(torch.ones(2, dtype=torch.float64)))
 
 
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")
 def test_inside_torch_compile(tensors):
     """PyTorch compiles around the wrapped function, with the same values and slopes."""
     weight = torch.linspace(-1, 1, 24).reshape(3, 8)

@@ -1,7 +1,7 @@
 """PyTorch weights of the published attentive neural process, from .npz files.
 
-A file holds one array per parameter under its PyTorch name, e.g.
-``decoder.linears.0.linear_layer.weight`` ``(384, 384)``; no pickle is ever read.
+A file holds one array per parameter under its PyTorch name, for example
+``decoder.linears.0.linear_layer.weight`` ``(384, 384)``. Pickles are not read.
 """
 
 import os
@@ -30,7 +30,7 @@ TORCH_NAMES = {
     "point_map": "target_projection.linear_layer",
     "hidden_map": "penultimate_layer.linear_layer",
     "mean_map": "mu.linear_layer",
-    "log_variance_map": "log_sigma.linear_layer",  # a log variance, in spite of its name
+    "log_variance_map": "log_sigma.linear_layer",  # it is a log variance
     "hidden_maps": "linears",
 }
 
@@ -58,12 +58,12 @@ def load_torch_anp(
     Sizes are read from the arrays; the number of heads is not in the file.
 
     Args:
-        prefix: of all names, ``"anp."`` in the SoftC checkpoint. None: ``"anp."`` if every name
-            has it, else none.
+        prefix: beginning of all names: ``"anp."`` in the SoftC checkpoint. None for
+            ``"anp."`` if every name has it, else no prefix.
 
     Raises:
-        ValueError: not an .npz file; names missing, unexpected, or of another shape (all are
-            listed).
+        ValueError: not an .npz file; names that are missing, unexpected, or of another
+            shape (all are listed).
 
     Source: Hansen et al. 2023, appendix D; names of the authors' code.
     """
@@ -81,7 +81,7 @@ def load_torch_anp(
             name in arrays,
             f"an array '{prefix}{name}'",
             sorted(arrays)[:3],
-            "check the file or the prefix",
+            "check the file, or pass prefix=...",
         )
     size, dim = arrays[first].shape
     channels = arrays[last].shape[0] // 2
@@ -125,8 +125,8 @@ def _check_names(expected: dict, got: dict, path: str | os.PathLike) -> None:
     ]
     if wrong:
         raise ValueError(
-            f"expected the {len(expected)} parameters of the published ANP in {path}, got "
-            f"{len(wrong)} differences:\n  "
+            f"expected the {len(expected)} parameters of the published ANP in {path}, "
+            f"got {len(wrong)} differences:\n  "
             + "\n  ".join(wrong)
-            + "\nload the weights of an ANP, of the same number of layers in every stack"
+            + "\nload the weights of an ANP with equally many layers in every stack"
         )

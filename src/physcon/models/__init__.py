@@ -1,6 +1,13 @@
-"""Probabilistic predictors: functions (params, contexts, points, key) -> mean and std."""
+"""Probabilistic models: from observations of a function to a Gaussian over points."""
 
 from physcon.models.anp import ANP, predict, predict_samples
+from physcon.models.model import (
+    Ensemble,
+    GaussianProcess,
+    Model,
+    NeuralProcess,
+    moments,
+)
 from physcon.models.operator import (
     OperatorRegressor,
     latent_loss,
@@ -17,6 +24,10 @@ from physcon.models.predictor import (
 
 __all__ = [
     "ANP",
+    "Ensemble",
+    "GaussianProcess",
+    "Model",
+    "NeuralProcess",
     "Observations",
     "OperatorRegressor",
     "Prediction",
@@ -24,6 +35,7 @@ __all__ = [
     "latent_loss",
     "latent_prior",
     "mixture_moments",
+    "moments",
     "operator_loss",
     "operator_prior",
     "predict",

@@ -1,6 +1,4 @@
-"""The attentive neural process (Kim et al. 2019): contexts and a point to a Gaussian
-value.
-"""
+"""The attentive neural process of Kim et al. (2019)."""
 
 from collections.abc import Callable
 
@@ -13,25 +11,26 @@ from physcon._typing import Array, Float, PRNGKeyArray, PyTree, Scalar
 from physcon.models.attention import split_key
 from physcon.models.decoder import Decoder
 from physcon.models.encoders import DeterministicEncoder, Latent, LatentEncoder
-from physcon.models.predictor import (
-    Observations,
-    Prediction,
-    Predictor,
-    mixture_moments,
-)
+from physcon.models.predictor import Observations, Prediction, mixture_moments
 
 
 class ANP(eqx.Module):
     """p(u(x) | contexts, z) = N(mean, std²), z ~ N(latent mean, latent variance).
 
-    Invariant under permutation of the contexts; given z, target points do not see one
-    another. The sizes of the published ProbConserv network are the defaults, and its
-    weights load (`physcon.io.load_torch_anp`).
+    Invariant under permutation of the contexts; given z, target points do not affect
+    one another. The default sizes are those of the published ProbConserv network, whose
+    weights `physcon.io.load_torch_anp` loads.
 
-    Args: dim: coordinates per point, e.g. 2 for (t, x). channels: values per point.
-        size: width h of both encoders; the decoder has width 3 h. heads, layers: of the
-        self- and of the cross-attention. dropout_rate: of attention weights and
-        residual branches, wherever a dropout key is given.
+    Args:
+        dim: coordinates per point, for example 2 for (t, x).
+        channels: values per point.
+        size: width h of both encoders; the decoder has width 3 h.
+        heads, layers: of the self-attention and of the cross-attention.
+        dropout_rate: of attention weights and residual branches; dropout is active in
+            calls that are given a dropout key.
+        least_std: lower bound of the predicted standard deviation.
+        max_std: upper bound, or None. An early network can predict a huge spread at a
+            few points, which then take the whole correction of a constraint.
 
     Source: Kim et al. 2019, section 3; Hansen et al. 2023, appendix D.
     """
@@ -50,6 +49,7 @@ class ANP(eqx.Module):
         dropout_rate: float = 0.1,
         least_std: float = 1e-3,
         *,
+        max_std: float | None = None,
         key: PRNGKeyArray,
     ):
         k1, k2, k3 = jax.random.split(key, 3)
@@ -60,10 +60,12 @@ class ANP(eqx.Module):
         self.deterministic_encoder = DeterministicEncoder(
             dim, inputs, size, heads, layers, dropout_rate, key=k2
         )
-        self.decoder = Decoder(dim, channels, size, 3, least_std, key=k3)
+        self.decoder = Decoder(
+            dim, channels, size, 3, least_std, max_std=max_std, key=k3
+        )
 
     def latent(self, contexts: Observations, key: PRNGKeyArray | None = None) -> Latent:
-        """The Gaussian over z that a set of observations gives."""
+        """The Gaussian over z given a set of observations."""
         return self.latent_encoder(contexts.points, contexts.values, key)
 
     def __call__(
@@ -73,7 +75,7 @@ class ANP(eqx.Module):
         z: Float[Array, " h"],
         key: PRNGKeyArray | None = None,
     ) -> Prediction:
-        """Mean and std at `points` for one z; dropout if there is a key."""
+        """Mean and std at `points` for one z, with dropout if `key` is given."""
         encode_key, attend_key = split_key(key, 2)
         memory = self.deterministic_encoder.encode(
             contexts.points, contexts.values, encode_key
@@ -84,9 +86,7 @@ class ANP(eqx.Module):
     def mean_function(
         self, contexts: Observations, z: Float[Array, " h"], channel: int = 0
     ) -> Callable[..., Scalar]:
-        """The mean as a function u(t, x, ...) of scalar coordinates, to be
-        differentiated.
-        """
+        """The mean as a differentiable function u(t, x, ...) of scalar coordinates."""
         memory = self.deterministic_encoder.encode(contexts.points, contexts.values)
 
         def u(*coordinates: Scalar) -> Scalar:
@@ -109,11 +109,13 @@ def predict_samples(
 ) -> Prediction:
     """Mean and std at `points` for each of `num_samples` latent samples: ``(k, m, c)``.
 
-    Without dropout, only the decoder runs once per sample: the attention does not see
-    z. With dropout every sample has its own masks, as in the published evaluation.
+    Without dropout only the decoder runs once per sample, since the attention does not
+    depend on z. With dropout every sample has its own masks, as in the published
+    evaluation.
 
     Args:
-        chunk_size: points at a time; bounds the memory by k · chunk_size · 3 h numbers.
+        chunk_size: points computed at a time; the memory is k · chunk_size · 3 h
+            numbers.
     """
     sample = _sampler(model, contexts, key, num_samples, dropout)
     return _over_chunks(sample, points, chunk_size)
@@ -129,10 +131,9 @@ def predict(
     dropout: bool = False,
     chunk_size: int = 128,
 ) -> Prediction:
-    """Mean and std ``(m, c)`` of the mixture over latent samples: a `Predictor`.
+    """Mean and std ``(m, c)`` of the mixture over latent samples.
 
-    ``predict(...) == mixture_moments(*predict_samples(...))`` with the samples never
-    stored.
+    Equal to ``mixture_moments(*predict_samples(...))``, without storing the samples.
     """
     sample = _sampler(model, contexts, key, num_samples, dropout)
     return _over_chunks(lambda x, i: mixture_moments(*sample(x, i)), points, chunk_size)
@@ -146,7 +147,9 @@ def _sampler(
     dropout: bool,
 ) -> Callable:
     """A function of (points, chunk index) to Prediction ``(k, points, c)``."""
-    require(num_samples >= 1, "at least 1 latent sample", num_samples, "draw some")
+    require(
+        num_samples >= 1, "at least 1 latent sample", num_samples, "raise num_samples"
+    )
     latent_key, dropout_key = jax.random.split(key)
     keys = jax.random.split(latent_key, num_samples)
     encoder, decoder = model.deterministic_encoder, model.decoder
@@ -182,12 +185,10 @@ def _sampler(
 def _over_chunks(
     fn: Callable, points: Float[Array, "m dim"], chunk_size: int
 ) -> PyTree:
-    """`fn(points, chunk index)` over chunks of points; its results are joined on axis
-    -2.
-    """
+    """`fn(points, chunk index)` for chunks of points, joined on axis -2."""
     m, dim = points.shape
     require(m >= 1, "at least 1 target point", m, "pass points (m, dim)")
-    require(chunk_size >= 1, "chunk_size >= 1", chunk_size, "use 128")
+    require(chunk_size >= 1, "chunk_size >= 1", chunk_size, "pass chunk_size=128")
     chunk = min(chunk_size, m)
     number = -(-m // chunk)
     padded = jnp.pad(points, ((0, number * chunk - m), (0, 0)), mode="edge")
@@ -199,6 +200,3 @@ def _over_chunks(
         return x.reshape(*x.shape[:-3], number * chunk, x.shape[-1])[..., :m, :]
 
     return jax.tree.map(join, out)
-
-
-_: Predictor = predict  # held by the type checker

@@ -17,10 +17,10 @@ def split_key(key: PRNGKeyArray | None, num: int) -> list[PRNGKeyArray | None]:
 def dropout(
     x: Float[Array, "*n"], rate: float, key: PRNGKeyArray | None
 ) -> Float[Array, "*n"]:
-    """x m / (1 - rate) with m = 0 where an element is dropped; x itself without a key.
+    """x / (1 - rate), with zeros where an element is dropped; x itself without a key.
 
-    Sixteen random bits decide per element, two elements per word: `rate` is met to
-    2⁻¹⁷, at a third of the cost of a random float.
+    Sixteen random bits decide about each element: `rate` is exact to 2⁻¹⁷, at a third
+    of the cost of a random float.
     """
     if key is None or rate == 0:
         return x
@@ -33,7 +33,7 @@ def dropout(
 class MultiHeadAttention(eqx.Module):
     """y = norm(q + O [q, heads]) with heads = softmax(Q Kᵀ / √d) V.
 
-    The queries enter the output map beside the attended values, as in the reference
+    The output map takes the queries and the attended values, as in the reference
     network of the ProbConserv study. Permuting the (key, value) pairs does not change
     y.
 
@@ -55,10 +55,13 @@ class MultiHeadAttention(eqx.Module):
             size % heads == 0,
             "heads that divide the size",
             f"{heads} for {size}",
-            "change one",
+            "choose a size that is a multiple of heads",
         )
         require(
-            0 <= dropout_rate < 1, "a dropout rate in [0, 1)", dropout_rate, "change it"
+            0 <= dropout_rate < 1,
+            "a dropout rate in [0, 1)",
+            dropout_rate,
+            "pass 0 for no dropout",
         )
         keys = jax.random.split(key, 4)
         self.query_map, self.key_map, self.value_map = (
@@ -72,9 +75,7 @@ class MultiHeadAttention(eqx.Module):
     def project(
         self, keys: Float[Array, "n h"], values: Float[Array, "n h"]
     ) -> tuple[Float[Array, "heads n d"], Float[Array, "heads n d"]]:
-        """Keys and values per head: what does not depend on the queries, hence computed
-        once.
-        """
+        """Keys and values per head, which do not depend on the queries."""
         return self._per_head(self.key_map(keys)), self._per_head(
             self.value_map(values)
         )
@@ -107,6 +108,6 @@ class MultiHeadAttention(eqx.Module):
         return self.attend(queries, self.project(keys, values), key)
 
     def _per_head(self, x: Float[Array, "n h"]) -> Float[Array, "heads n d"]:
-        # Heads first: plain batched matrix products, 3x faster on CPU than contractions
-        # of axis 0.
+        # Heads first: batched matrix products, three times as fast on a CPU as
+        # contractions of axis 0.
         return jnp.swapaxes(x.reshape(x.shape[0], self.heads, -1), 0, 1)

@@ -1,6 +1,4 @@
-"""The two encoders of an attentive neural process: a latent Gaussian, and a value per
-target.
-"""
+"""The two encoders of an attentive neural process."""
 
 from typing import NamedTuple
 
@@ -17,7 +15,7 @@ Memory = tuple[tuple[Float[Array, "heads n d"], Float[Array, "heads n d"]], ...]
 
 
 class Latent(NamedTuple):
-    """A diagonal Gaussian over the latent variable z: mean and log variance, ``(h,)``."""
+    """A diagonal Gaussian over the latent z, by mean and log variance ``(h,)``."""
 
     mean: Float[Array, " h"]
     log_variance: Float[Array, " h"]
@@ -29,10 +27,11 @@ class Latent(NamedTuple):
 
 
 class LatentEncoder(eqx.Module):
-    """A set of (point, value) pairs to a Gaussian over z, by self-attention and a mean.
+    """From a set of (point, value) pairs to a Gaussian over z.
 
-    Source: Kim et al. 2019, section 3 (latent path); invariant under permutation of the
-        pairs.
+    Self-attention, then a mean over the pairs: invariant under their permutation.
+
+    Source: Kim et al. 2019, section 3 (latent path).
     """
 
     input_map: Linear
@@ -76,11 +75,10 @@ class LatentEncoder(eqx.Module):
 
 
 class DeterministicEncoder(eqx.Module):
-    """Observations and a target point to a representation r of what is known near that
-    point.
+    """From observations and a target point to a representation r of that point.
 
-    `encode` looks at the contexts only; `attend` adds the targets, each on its own:
-    r(points[i]) does not depend on the other points.
+    `encode` uses the contexts only; `attend` adds the targets. r(points[i]) does not
+    depend on the other points.
 
     Source: Kim et al. 2019, section 3 (deterministic path).
     """
@@ -118,9 +116,7 @@ class DeterministicEncoder(eqx.Module):
         values: Float[Array, "n c"],
         key: PRNGKeyArray | None = None,
     ) -> Memory:
-        """Keys and values of the cross-attention, computed once for any number of
-        targets.
-        """
+        """Keys and values of the cross-attention, computed once for all targets."""
         x = self.input_map(jnp.concatenate([points, values], axis=-1))
         for layer, k in zip(
             self.self_attention, split_key(key, len(self.self_attention)), strict=True

@@ -1,8 +1,7 @@
-"""Deep ensembles: the same small network trained from several starts, as one vmapped
-module.
+"""Deep ensembles: a small network trained from several starts, as one vmapped module.
 
-Members agree where the data decide and differ where they don't; their spread is
-correlated over the field, and `ensemble_prior` hands it to `condition` as a low-rank
+Members agree where the data determine the function and differ elsewhere. Their spread
+is correlated over the field; `ensemble_prior` passes it to `condition` as a low-rank
 covariance.
 
 Source: Lakshminarayanan, Pritzel and Blundell, NeurIPS 2017.
@@ -17,15 +16,21 @@ import jax.numpy as jnp
 from physcon._checks import require
 from physcon._typing import Array, Float, PRNGKeyArray, Scalar
 from physcon.conditioning import Gaussian
+from physcon.models.heads import bounded_std
 from physcon.models.predictor import Observations, Prediction, mixture_moments
 from physcon.models.scores import Score, negative_log_likelihood
 
 
 class SetRegressor(eqx.Module):
-    """A member: contexts are embedded one by one and averaged; a second network reads
-    the average and a target's coordinates, and gives a mean and a standard deviation.
+    """A member: from contexts and target points to means and standard deviations.
+
+    The contexts are embedded one by one and averaged; a second network takes the
+    average and the coordinates of a target.
 
     Shapes: contexts ``(n, dim)`` and ``(n, c)``, any n, any order; points ``(m, dim)``.
+
+    Attributes:
+        least_std, max_std: bounds of the standard deviation; None for no upper bound.
 
     Source: Garnelo et al., ICML 2018 (conditional neural process).
     """
@@ -33,6 +38,7 @@ class SetRegressor(eqx.Module):
     encoder: eqx.nn.MLP
     decoder: eqx.nn.MLP
     least_std: float = eqx.field(static=True, default=1e-3)
+    max_std: float | None = eqx.field(static=True, default=None)
 
     @classmethod
     def create(
@@ -42,6 +48,8 @@ class SetRegressor(eqx.Module):
         channels: int = 1,
         width: int = 64,
         depth: int = 2,
+        *,
+        max_std: float | None = None,
     ) -> "SetRegressor":
         """Random weights."""
         encode, decode = jax.random.split(key)
@@ -49,6 +57,7 @@ class SetRegressor(eqx.Module):
         return cls(
             eqx.nn.MLP(dim + channels, width, width, depth, gelu, key=encode),
             eqx.nn.MLP(width + dim, 2 * channels, width, depth, gelu, key=decode),
+            max_std=max_std,
         )
 
     def __call__(
@@ -59,27 +68,33 @@ class SetRegressor(eqx.Module):
 
         def decode(point: Array) -> tuple[Array, Array]:
             mean, raw = jnp.split(self.decoder(jnp.concatenate([summary, point])), 2)
-            return mean, self.least_std + jax.nn.softplus(raw)
+            return mean, bounded_std(raw, self.least_std, self.max_std)
 
         return Prediction(*jax.vmap(decode)(points))
 
 
-def make_ensemble(key: PRNGKeyArray, members: int = 5, **sizes: int) -> SetRegressor:
-    """`members` random instances of `SetRegressor` as one module: arrays lead with the
-    member.
+def make_ensemble(key: PRNGKeyArray, members: int = 5, **options: Any) -> SetRegressor:
+    """Random instances of `SetRegressor` as one module: arrays lead with the member.
 
-    Any Equinox module can be a member: ``eqx.filter_vmap(make)(jax.random.split(key,
-    members))`` for a module that maps its inputs to a `Prediction`.
+    Any Equinox module that maps its inputs to a `Prediction` can be a member:
+    ``eqx.filter_vmap(make)(jax.random.split(key, members))``.
+
+    Args:
+        options: of `SetRegressor.create`.
     """
-    require(members >= 2, "2 or more members", members, "one has no spread")
+    require(
+        members >= 2, "2 or more members", members, "raise members: one has no spread"
+    )
     keys = jax.random.split(key, members)
-    return eqx.filter_vmap(lambda k: SetRegressor.create(k, **sizes))(keys)
+    return eqx.filter_vmap(lambda k: SetRegressor.create(k, **options))(keys)
 
 
 def ensemble_members(params: eqx.Module, *inputs: Any) -> Prediction:
-    """Every member's mean and std, ``(k, m, c)``; `inputs` are contexts and points, or
-    whatever a member takes (a field, for a
-    `physcon.models.operator.OperatorRegressor`).
+    """Every member's mean and std, ``(k, m, c)``.
+
+    Args:
+        inputs: what a member takes: contexts and points for a `SetRegressor`, a field
+            for an `OperatorRegressor`.
     """
     return eqx.filter_vmap(lambda member: member(*inputs))(params)
 
@@ -91,7 +106,7 @@ def ensemble_predict(
     key: PRNGKeyArray,
     /,
 ) -> Prediction:
-    """Moments of the members' equal mixture: a `Predictor`. The key is not used."""
+    """Mean and std of the members' equal mixture. The key is not used."""
     del key
     return mixture_moments(*ensemble_members(params, contexts, points))
 
@@ -99,8 +114,7 @@ def ensemble_predict(
 def ensemble_prior(
     params: eqx.Module, *inputs: Any, shape: tuple[int, ...] | None = None
 ) -> Gaussian:
-    """The mixture as a `Gaussian` with the members' correlation:
-    `Gaussian.from_mixture`.
+    """The mixture as a `Gaussian` that keeps the correlation between members' errors.
 
     Shapes: the field is ``(m, c)``, or any `shape` of that size.
     """
@@ -116,9 +130,10 @@ def ensemble_loss(
     key: PRNGKeyArray,
     score: Score = negative_log_likelihood,
 ) -> Scalar:
-    """Sum over members of the score's mean over points: each trains as if alone.
+    """Sum over members of the mean score over points, for one task.
 
-    For one task; minimise its mean over tasks. The key is not used.
+    Members do not interact: each trains as if it were alone. Minimise the mean over
+    tasks. The key is not used.
     """
     del key
     mean, std = ensemble_members(params, contexts, targets.points)

@@ -1,14 +1,17 @@
-"""Exact Gaussian process regression, and its posterior as the prior of a constraint.
+"""Exact Gaussian process regression; its posterior is the prior of a constraint.
 
 With kernel k, noise σ, contexts (X, y) and A = k(X, X) + σ² = L Lᵀ:
 
     mean(x) = m + k(x, X) A⁻¹ (y - m)      cov(x, x') = k(x, x') - k(x, X) A⁻¹ k(X, x')
 
-Channels are independent and share the kernel. O(n³) in the contexts. All in local
-float64: kernel matrices of smooth functions are close to singular.
+Channels are independent and share the kernel. The cost is O(n³) in the contexts.
+Everything is computed in float64 locally, since kernel matrices of smooth functions are
+close to singular.
 
 Source: Rasmussen and Williams (2006), eqs. 2.23 to 2.24, algorithm 2.1.
 """
+
+from collections.abc import Callable
 
 import equinox as eqx
 import jax
@@ -19,21 +22,18 @@ from physcon._numerics.float64 import float64_primal, in_float64
 from physcon._typing import Array, Float, PRNGKeyArray, Scalar
 from physcon.conditioning import Gaussian
 from physcon.kernels import Kernel, covariance, matern32
-from physcon.models.predictor import Observations, Prediction, Predictor
+from physcon.models.predictor import Observations, Prediction
 
-#: Noise is at least this share of the kernel's std: contexts without error stay
-#: solvable.
+#: Least noise, as a fraction of the kernel's std, so that exact contexts can be solved.
 LEAST_NOISE = 1e-4
-#: Logarithms of hyper-parameters are searched this far from where the search begins.
+#: How far the logarithms of hyper-parameters may move from the start of a fit.
 REACH = 6.0
 
 
 class Hyperparameters(eqx.Module):
-    """Of a stationary kernel, as logarithms: std, length per coordinate, noise; and the
-    mean.
+    """Logarithms of a kernel's std, its length per coordinate and the noise; the mean.
 
-    Shapes: scalar, ``(dim,)``, scalar, ``(c,)``; one more axis in front for batches of
-        tasks.
+    Shapes: scalar, ``(dim,)``, scalar, ``(c,)``; a leading axis for batches of tasks.
     """
 
     log_std: Float[Array, "..."]
@@ -58,9 +58,7 @@ class Hyperparameters(eqx.Module):
 
 
 def gp_start(contexts: Observations) -> Hyperparameters:
-    """Where a fit begins: std of the values, half of the extent, a tenth of std as
-    noise.
-    """
+    """Start of a fit: the values' std, half the extent, and a tenth of std as noise."""
     points, values = contexts
     extent = jnp.max(points, axis=0) - jnp.min(points, axis=0)
     log_std = jnp.log(jnp.std(values) + 1e-3)
@@ -107,14 +105,15 @@ def gp_fit(
     start: Hyperparameters | None = None,
     max_steps: int = 100,
 ) -> Hyperparameters:
-    """Hyper-parameters that maximise the evidence, by BFGS from `gp_start` (a local
-    maximum).
+    """Hyper-parameters at a local maximum of the evidence, by BFGS.
 
     The search stays within a factor of exp(`REACH`) of the start, on a tanh scale:
-    values that are all alike would otherwise send the std to zero and the lengths to
-    infinity.
+    equal values would otherwise send the std to zero and the lengths to infinity.
 
-    Not differentiable; the fit runs in local float64. Batches over tasks by `jax.vmap`.
+    The fit runs in float64 and is not differentiable. Batch over tasks by `jax.vmap`.
+
+    Args:
+        start: default `gp_start`.
     """
     import optimistix
 
@@ -122,7 +121,7 @@ def gp_fit(
         contexts.points.shape[0] >= 2,
         "2 or more contexts",
         contexts.points.shape[0],
-        "add",
+        "add contexts",
     )
     start = gp_start(contexts) if start is None else start
 
@@ -135,8 +134,7 @@ def gp_fit(
         def loss(shift: Hyperparameters, contexts: Observations) -> Scalar:
             params = within(shift)
             value = -_evidence(params, contexts, kernel) / contexts.values.size
-            # A step that leaves the positive definite ones is refused by the line
-            # search.
+            # The line search refuses a step to where the matrix is not definite.
             return jnp.where(jnp.isfinite(value), value, jnp.inf)
 
         solver = optimistix.BFGS(rtol=1e-6, atol=1e-6)
@@ -152,8 +150,9 @@ def gp_fit(
 def _moments(
     params: Hyperparameters, contexts: Observations, points: Array, kernel: Kernel
 ) -> tuple[Array, Array]:
-    """Mean ``(m, c)`` and V = L⁻¹ k(X, x), ``(n, m)``; the covariance is k(x, x') -
-    VᵀV.
+    """Mean ``(m, c)`` and V = L⁻¹ k(X, x), ``(n, m)``.
+
+    The covariance is k(x, x') - VᵀV.
     """
     factor = _factor(params, contexts.points, kernel)
     cross = covariance(kernel, contexts.points, points, params.std, params.length)
@@ -164,9 +163,8 @@ def _moments(
     return mean, v
 
 
-def gp_predictor(kernel: Kernel = matern32) -> Predictor:
-    """The `Predictor` of a kernel: ``(hyperparameters, contexts, points, key) -> mean,
-    std``.
+def gp_predictor(kernel: Kernel = matern32) -> Callable[..., Prediction]:
+    """The function ``(hyperparameters, contexts, points, key) -> Prediction``.
 
     `std` is that of the noise-free function. The key is not used.
     """
@@ -177,9 +175,7 @@ def gp_predictor(kernel: Kernel = matern32) -> Predictor:
     ) -> Prediction:
         mean, v = _moments(params, contexts, points, kernel)
         variance = params.std**2 - jnp.sum(v**2, axis=0)
-        least = (
-            LEAST_NOISE * params.std
-        ) ** 2  # rounding of the difference stays below
+        least = (LEAST_NOISE * params.std) ** 2  # above the rounding of the difference
         std = jnp.sqrt(jnp.maximum(variance, least))
         return Prediction(mean, jnp.broadcast_to(std[:, None], mean.shape))
 
@@ -208,12 +204,12 @@ def gp_posterior(
     Shapes: one channel; the field has `shape`, whose size is m; ``(m,)`` by default.
     Dense: O(m³) time, O(m²) memory; for a space-time grid, `jax.vmap` over time slices.
 
-    Every target has an independent error of LEAST_NOISE² of the kernel's variance on
-    top, so that close targets have a Cholesky factor. Derivatives want x64: this
-    factor's derivative in float32 is not good enough.
+    An independent error of LEAST_NOISE² of the kernel's variance is added to every
+    target, so that close targets have a Cholesky factor. Take derivatives with
+    ``jax_enable_x64``: the derivative of this factor is not accurate in float32.
     """
     channels = contexts.values.shape[1]
-    require(channels == 1, "one channel", channels, "vmap over channels")
+    require(channels == 1, "one channel", channels, "batch over channels by jax.vmap")
 
     @float64_primal
     def moments(

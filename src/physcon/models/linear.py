@@ -1,4 +1,4 @@
-"""The affine map that every layer is made of."""
+"""The affine map that the layers are built from."""
 
 import equinox as eqx
 import jax
@@ -27,8 +27,9 @@ class Linear(eqx.Module):
         bias: bool = True,
         gain: float = 1.0,
     ):
-        """Uniform weights of variance 2 gain² / (in + out) (Glorot and Bengio 2010, eq.
-        16).
+        """Uniform weights of variance 2 gain² / (in + out).
+
+        Source: Glorot and Bengio, AISTATS 2010, eq. 16.
         """
         weight_key, bias_key = jax.random.split(key)
         limit = gain * (6 / (size + out)) ** 0.5
@@ -43,8 +44,9 @@ class Linear(eqx.Module):
         )
 
     def split(self, parts: int) -> "list[Linear]":
-        """Maps of equal input blocks that sum to this one: W [x, y] + b = (W_x x + b) +
-        W_y y.
+        """Maps of equal blocks of the input whose sum is this map.
+
+        W [x, y] + b = (W_x x + b) + W_y y.
         """
         blocks = jnp.split(self.weight, parts, axis=1)
         biases = [self.bias] + [None] * (parts - 1)

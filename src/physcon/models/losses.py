@@ -4,8 +4,8 @@ All start from the evidence lower bound with the latent of the targets,
 
     loss = -sum log N(u; mean, std²) + KL(q(z | targets) || q(z | contexts)),
 
-and say something about the physics on top: a penalty on the residual
-(`soft_constraint_loss`), or a score that already knows the constraint (`scored_loss`).
+and add the physics: a penalty on the residual (`soft_constraint_loss`), or a score of
+the conditioned prediction (`scored_loss`).
 """
 
 from collections.abc import Callable
@@ -22,17 +22,16 @@ from physcon.models.scores import Score, negative_log_likelihood
 
 
 def latent_kl(posterior: Latent, prior: Latent) -> Scalar:
-    """KL(posterior || prior) of two diagonal Gaussians; zero if and only if they are
-    equal.
-    """
+    """KL(posterior || prior) of two diagonal Gaussians; zero only if they are equal."""
     log_ratio = posterior.log_variance - prior.log_variance
     shift = (posterior.mean - prior.mean) ** 2 / jnp.exp(prior.log_variance)
     return 0.5 * jnp.sum((jnp.expm1(log_ratio) - log_ratio) + shift)
 
 
 class TrainingPass(NamedTuple):
-    """Prediction at the targets for a z of the targets' latent, that z, and the KL
-    term.
+    """Prediction at the targets, the latent z it was made with, and the KL term.
+
+    z is drawn from the latent Gaussian of the targets.
     """
 
     prediction: Prediction
@@ -47,7 +46,10 @@ def training_pass(
     key: PRNGKeyArray | None = None,
     dropout: bool = False,
 ) -> TrainingPass:
-    """What all objectives share. Without a key: z is the latent mean, and no dropout."""
+    """The pass that all objectives share.
+
+    Without a key z is the latent mean, and there is no dropout.
+    """
     latent_key, *keys = [None] * 4 if key is None else jax.random.split(key, 4)
     prior_key, posterior_key, forward_key = keys if dropout else (None, None, None)
     prior = model.latent(contexts, prior_key)
@@ -104,17 +106,17 @@ def soft_constraint_loss(
     weight: ArrayLike,
     dropout: bool = False,
 ) -> Scalar:
-    """`negative_elbo` + weight · mean r², r the equation's residual of the mean
-    (SoftC).
+    """`negative_elbo` + weight · mean r², with the equation's residual r (SoftC).
 
-    z is held while the mean is differentiated. The published code lets the targets'
+    z is constant while the mean is differentiated. In the published code the targets'
     coordinates enter the latent encoder too, so that its derivatives contain the change
     of z: 5e-5 to 1e-3 of the penalty, for its weights on the porous medium equation.
 
     Args:
-        residual: ``residual(u, t, x)`` at one point, for a function ``u(t, x)``; e.g. a problem's.
-        weight: λ for one task. The published code adds one λ to a *sum* over the tasks of a batch:
-            its λ = 1 at batch size 250 is weight 1 / 250 here.
+        residual: ``residual(u, t, x)`` at one point, for a function ``u(t, x)``, for
+            example that of a problem.
+        weight: λ for one task. The published code adds one λ to a *sum* over the tasks
+            of a batch: its λ = 1 at batch size 250 is weight 1 / 250 here.
 
     Source: Hansen et al. 2023, section 4 (SoftC-ANP).
     """
@@ -130,18 +132,14 @@ def residual_penalty(
     u: Callable[..., Scalar],
     points: Float[Array, "m dim"],
 ) -> Scalar:
-    """Mean over points of residual(u, *point)², the residual by automatic
-    differentiation of u.
-    """
+    """Mean over points of residual(u, *point)², by automatic differentiation of u."""
     return jnp.mean(jax.vmap(lambda point: residual(u, *point))(points) ** 2)
 
 
 def mean_over_tasks(
     loss: Callable[..., Scalar],
 ) -> Callable[[PyTree, PyTree, PRNGKeyArray], Scalar]:
-    """The batch loss ``(params, batch, key)`` of a one-task loss ``(params, task,
-    key)``.
-    """
+    """From a loss ``(params, task, key)`` to a batch loss ``(params, batch, key)``."""
 
     def batch_loss(params: PyTree, batch: PyTree, key: PRNGKeyArray) -> Scalar:
         keys = jax.random.split(key, jax.tree.leaves(batch)[0].shape[0])

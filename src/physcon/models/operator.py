@@ -1,13 +1,13 @@
-"""Neural operators as probabilistic predictors: a Gaussian that `condition` can go on
-with.
+"""Neural operators as probabilistic models: a Gaussian that `condition` can use.
 
-Three sources of variance, alone or together:
+There are three sources of variance, which can be combined:
 
     head      the network gives a mean and a log-variance per point: independent errors
-    ensemble  networks from several starts: `eqx.filter_vmap` over keys, then `ensemble_prior`
-    latent    inputs z ~ N(0, I) beside the field, of which the answer is a mixture
+    ensemble  networks from several starts: `eqx.filter_vmap` over keys, then
+              `ensemble_prior`
+    latent    additional inputs z ~ N(0, I), of which the answer is a mixture
 
-What members or latents disagree about is correlated over the field: a low-rank
+The disagreement of members or latents is correlated over the field: a low-rank
 covariance.
 
 Source: Nix and Weigend, ICNN 1994, eqs. 1 to 4 (head); Lakshminarayanan, Pritzel and
@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import require
+from physcon._numerics import safe
 from physcon._typing import Array, Float, PRNGKeyArray, Scalar
 from physcon.conditioning import Gaussian
 from physcon.models.predictor import Prediction
@@ -31,47 +32,56 @@ from physcon.operators.fno import FNO, mean_and_variance
 
 
 class OperatorRegressor(eqx.Module):
-    """A network with 2 c output channels as ``(in, *x) -> Prediction``, mean and std
-    ``(c, *x)``.
+    """A network with 2 c output channels as ``(in, *x) -> Prediction``.
+
+    Shapes: mean and std ``(c, *x)`` each.
 
     Attributes:
-        network: an `FNO`, or a `BoundaryFNO`, whose mean then meets its conditions and whose
-            variance is zero on Dirichlet sides. Its inputs are the field's and the latent channels
-            (which an input normaliser has to pass: mean 0, std 1).
-        latents: number of latent channels, constant over the field.
+        network: an `FNO`, or a `BoundaryFNO`, whose mean then meets its conditions and
+            whose variance is zero on Dirichlet sides. Its inputs are the channels of
+            the field, then the latent channels (an input normaliser must have mean 0
+            and std 1 for these).
+        latents: number of latent channels, which are constant over the field.
+        max_std: upper bound of the std, in units of the network's output normaliser;
+            None for no bound. See `physcon.operators.mean_and_variance`.
     """
 
     network: FNO | BoundaryFNO
     latents: int = eqx.field(static=True, default=0)
+    max_std: float | None = eqx.field(static=True, default=None)
 
     def __call__(
-        self, u: Float[Array, "i *x"], *where: Any, z: Float[Array, " l"] | None = None
+        self,
+        u: Float[Array, "i *x"],
+        *where: Any,
+        z: Float[Array, " l"] | None = None,
+        throw: bool | None = None,
     ) -> Prediction:
-        """The prediction at latent `z`, or at its mean 0; `where`: boundary and grid,
-        if any.
+        """The prediction at latent `z`, or at its mean 0.
+
+        Args:
+            where: the boundary and the grid, for a `BoundaryFNO`.
+            throw: as in a call of a `BoundaryFNO`.
         """
         z = jnp.zeros(self.latents, u.dtype) if z is None else z
         require(
             z.shape == (self.latents,),
             f"{self.latents} latents",
             z.shape,
-            "one number each",
+            "pass one number per latent channel",
         )
-        planes = jnp.broadcast_to(
-            z.reshape(-1, *(1,) * (u.ndim - 1)), (z.shape[0], *u.shape[1:])
-        )
+        column = z.reshape(-1, *(1,) * (u.ndim - 1))
+        planes = jnp.broadcast_to(column, (z.shape[0], *u.shape[1:]))
         u = jnp.concatenate([u, planes.astype(u.dtype)])
         if isinstance(self.network, BoundaryFNO):
-            mean, variance = self.network.mean_and_variance(u, *where)
+            mean, variance = self.network.mean_and_variance(
+                u, *where, throw=throw, max_std=self.max_std
+            )
         else:
             mean, variance = mean_and_variance(
-                self.network.raw(u), self.network.outputs
+                self.network.raw(u), self.network.outputs, max_std=self.max_std
             )
-        # The square root's slope at a known value is infinite; its variance is constant
-        # there.
-        known = variance == 0
-        std = jnp.where(known, 0, jnp.sqrt(jnp.where(known, 1, variance)))
-        return Prediction(mean, std)
+        return Prediction(mean, safe.sqrt(variance))
 
 
 def operator_prior(
@@ -88,9 +98,7 @@ def latent_prior(
     key: PRNGKeyArray,
     samples: int = 16,
 ) -> Gaussian:
-    """Moments of the mixture over draws of the latents: low rank, plus the head's
-    variance.
-    """
+    """The mixture over draws of the latents: low rank, plus the head's variance."""
     return Gaussian.from_mixture(*_drawn(model, u, where, key, samples))
 
 
@@ -100,9 +108,9 @@ def operator_loss(
     answer: Float[Array, "c *x"],
     *where: Any,
 ) -> Scalar:
-    """Mean over points of -log N(answer; mean, std²), known points left out.
+    """Mean over points of -log N(answer; mean, std²), without points of std zero.
 
-    For an ensemble: the sum of ``eqx.filter_vmap(lambda m: operator_loss(m,
+    For an ensemble, minimise the sum of ``eqx.filter_vmap(lambda m: operator_loss(m,
     ...))(members)``.
     """
     prediction = model(u, *where)
@@ -118,7 +126,7 @@ def latent_loss(
     key: PRNGKeyArray,
     samples: int = 16,
 ) -> Scalar:
-    """-log (1/k) Σ_k N(answer; mean_k, std_k²) over k draws of the latents, per point."""
+    """-log (1/k) Σ_k N(answer; mean_k, std_k²) for k draws of the latent, per point."""
     drawn = _drawn(model, u, where, key, samples)
     density = jax.vmap(lambda p: jnp.sum(_log_densities(answer, p)))(drawn)
     evidence = jax.nn.logsumexp(density) - jnp.log(float(samples))
@@ -129,7 +137,10 @@ def _drawn(
     model: OperatorRegressor, u: Array, where: tuple, key: PRNGKeyArray, samples: int
 ) -> Prediction:
     require(
-        model.latents > 0, "a model with latent channels", "none", "use operator_prior"
+        model.latents > 0,
+        "a model with latent channels",
+        "none",
+        "use operator_prior",
     )
     z = jax.random.normal(key, (samples, model.latents), u.dtype)
     return jax.vmap(lambda z: model(u, *where, z=z))(z)

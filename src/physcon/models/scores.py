@@ -1,9 +1,9 @@
-"""Scores as objectives: of a prediction as it is, or of what conditioning makes of it.
+"""Scores as training objectives, of a prediction or of its posterior.
 
 A predictor that is conditioned when it is used can be trained for that use: the score
-of its *posterior* doesn't ask the network for what the law will tell anyway. Scores are
-sums over points, smaller is better, so that they take the place of a negative log
-likelihood.
+of its *posterior* does not ask the network for what the law tells anyway. Scores are
+sums over points, and smaller is better, so that they can replace a negative
+log-likelihood.
 """
 
 from collections.abc import Callable
@@ -34,8 +34,10 @@ def negative_log_likelihood(u: Array, mean: Array, std: Array) -> Scalar:
 
 
 def crps(u: Array, mean: Array, std: Array, *, scale: ArrayLike = 1.0) -> Scalar:
-    """Σ CRPS / scale over points; `scale`, in the units of u, counts as one nat of
-    likelihood.
+    """Σ CRPS / scale over points.
+
+    Args:
+        scale: the CRPS, in the units of u, that counts like one nat of likelihood.
     """
     return u.size * metrics.gaussian_crps(mean, std, u) / jnp.asarray(scale, u.dtype)
 
@@ -47,19 +49,18 @@ def conditioned_log_density(
     rows: Float[Array, "k n"],
     noise_std: ArrayLike,
 ) -> Float[Array, " k"]:
-    """log p(u | b) of N(mean, std²) conditioned on b = g·u observed with noise, one row
-    g each.
+    """log p(u | b) of N(mean, std²) conditioned on b = g·u + noise, for k groups.
 
     By Bayes' rule, without forming the posterior:
 
-        log p(u | b) = log N(u; mean, std²) + log N(b; g·u, s²) - log N(b; g·mean, Σ g²
-        std² + s²).
+        log p(u | b) = log N(u; mean, std²) + log N(b; g·u, s²) - log N(b; g·mean, S),
 
-    b is the integral of u itself, as in training on data that obey the law.
+    where S = Σ g² std² + s². b is the integral of u itself, as in training on data that
+    obey the law.
 
     Args:
-        noise_std: s > 0, scalar or ``(k,)``. As s -> 0 the density concentrates on g·u = b and its
-            logarithm grows as -log s.
+        noise_std: s > 0, scalar or ``(k,)``. As s -> 0 the density concentrates on
+            g·u = b and its logarithm grows as -log s.
 
     Source: Hansen et al. 2023, eq. 8 (posterior); the evidence by Bayes' rule.
     """
@@ -79,9 +80,7 @@ def conditioned_moments(
     rows: Float[Array, "k n"],
     noise_std: ArrayLike,
 ) -> Prediction:
-    """Mean and standard deviation per point of `condition`'s posterior given b = g·u,
-    per group.
-    """
+    """Mean and std per point of the posterior given b = g·u, for k groups."""
 
     def one(u: Array, mean: Array, std: Array, row: Array) -> tuple[Array, Array]:
         law = integral(row, jnp.sum(row * u), noise_std)
@@ -98,14 +97,15 @@ def make_score(
     noise_std: ArrayLike = 1e-3,
     crps_scale: ArrayLike = 1.0,
 ) -> Score:
-    """The objective of that name; with `rows`, of the prediction after conditioning.
+    """The objective of that name; with `rows`, that of the conditioned prediction.
 
     Args:
-        kind: "nll": the joint density of each group (`conditioned_log_density`); "crps": the sum
-            over points of the CRPS of the marginals (`conditioned_moments`).
-        rows: k laws over n points each; the truth, mean and std are k n values in this order, and
-            the law's value is that of the truth.
-        noise_std: of the rows; an exact row leaves no joint density.
+        kind: "nll" for the joint density of each group (`conditioned_log_density`);
+            "crps" for the sum over points of the CRPS of the marginals
+            (`conditioned_moments`).
+        rows: k laws over n points each. The truth, mean and std are k n values in this
+            order; each law has the value of the truth.
+        noise_std: of the rows; there is no joint density under an exact row.
         crps_scale: see `crps`.
     """
     plain = (

@@ -1,5 +1,4 @@
-"""Convolutions in sine and cosine bases, each of whose functions meets a homogeneous
-condition.
+"""Convolutions in sine and cosine bases, which meet homogeneous boundary conditions.
 
 On [0, 1] with n equispaced nodes that include both ends, for m = 0 .. M-1:
 
@@ -73,7 +72,7 @@ def basis_conv(
 
 
 def bases_for(boundary: Boundary, ndim: int) -> tuple[Basis, ...]:
-    """The basis of every axis for a boundary; free axes and Robin sides take cosines."""
+    """The basis of every axis; free axes and Robin sides take cosines."""
     names: dict[tuple[bool, bool], Basis] = {
         (True, True): "sine",
         (True, False): "sine-cosine",
@@ -86,7 +85,7 @@ def bases_for(boundary: Boundary, ndim: int) -> tuple[Basis, ...]:
             all(isinstance(c, Dirichlet | Neumann | Robin | Outflow) for c in pair),
             "Dirichlet, Neumann, Robin or Outflow",
             [type(c).__name__ for c in pair],
-            f"a Fourier basis (form='lift') suits axis {axis}",
+            f"use form='lift': a Fourier basis suits axis {axis}",
         )
         found.append(
             names[isinstance(pair[0], Dirichlet), isinstance(pair[1], Dirichlet)]

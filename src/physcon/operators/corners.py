@@ -40,9 +40,9 @@ def _check_corner(
     return error_if(
         u,
         wrong,
-        f"expected boundary data that agree in the corner of {a.name} and {b.name}, got "
-        "values that contradict each other; change the values to agree there, or pass "
-        "throw=False to let the later axis win",
+        f"expected boundary data that agree in the corner of {a.name} and {b.name}, "
+        "got values that contradict each other; change the values to agree there, or "
+        "pass throw=False to let the later axis win",
         throw=True,
     )
 

@@ -7,9 +7,8 @@ correction of rank 2 C. A boundary value of K x then depends on the same boundar
 of x alone, and setting it (`overwrite`) completes the correction. The pivots are
 matrices: G and D have C x C blocks.
 
-For a spectral convolution this costs no transform beyond the layer's own pair: a
-boundary value of K x is a sum over its kept modes, and an impulse in x is a constant in
-its modes.
+For a spectral convolution no transform is added to the layer's own pair: a boundary
+value of K x is a sum over its kept modes, and an impulse in x has constant modes.
 
 Source: Saad et al., Guiding continuous operator learning through physics-based boundary
 constraints, ICLR 2023, sec. 3 and algorithms 1 to 3, with the scalar kernel entries
@@ -48,15 +47,14 @@ def eliminate(
     x: Float[Array, "c x"],
     sides: tuple[int, ...],
 ) -> Float[Array, "c x"]:
-    """K T x for any linear kernel in one dimension; probes the kernel with C impulses a
-    side.
+    """K T x for any linear kernel in one dimension, by C kernel calls per side.
 
-    Args: sides: of the axis, 0 (lower) and 1 (upper), whose rows are eliminated; lower
-        first.
+    Args:
+        sides: 0 (lower) and 1 (upper), whose rows are eliminated; lower first.
     """
     channels, n = x.shape
     require(jax.eval_shape(kernel, x).shape == x.shape, "a kernel that keeps the shape",
-            jax.eval_shape(kernel, x).shape, "pivots are square: use form='lift'")  # fmt: skip
+            jax.eval_shape(kernel, x).shape, "use form='lift'")  # fmt: skip
     nodes = np.array([0, n - 1])[list(sides)]
     impulses = jnp.zeros((len(nodes), channels, channels, n), x.dtype)
     for s, node in enumerate(nodes):
@@ -83,8 +81,8 @@ def eliminated_spectral_conv(
     Along the other axes K is circulant, so every transverse mode has its own blocks.
     Axes are eliminated in turn: the rows of the last one depend on their own face
     alone, those of a former one also on the impulses that came after it. (The joint
-    elimination is a dense system over all faces.) Transverse modes that K drops have no
-    row and no impulse.
+    elimination is a dense system over all faces.) Transverse modes that K does not keep
+    have no row and no impulse.
 
     Shapes: weights ``(2, c, c, *modes)``, x ``(c, *x)``.
 
@@ -127,10 +125,9 @@ def _impulse_modes(
     axis: int,
     nodes: np.ndarray,
 ) -> Modes:
-    """The modes of impulses at the nodes of an axis that free its rows: e_rᵀ K (x + δ)
-    = D_r x_r.
+    """The modes of impulses δ at the nodes of an axis: e_rᵀ K (x + δ) = D_r x_r.
 
-    In float64: the pivots are small differences of large sums.
+    In float64, since the pivots are small differences of large sums.
     """
     space, kept = x.shape[1:], modes.shape[1:]
     is_last = axis + 1 == len(space)
@@ -173,8 +170,9 @@ def _impulse_modes(
 def boundary_waves(
     n: int, kept: int, half: bool, nodes: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Modes of an impulse at each node, and the row that reads a node from modes: both
-    (p, m).
+    """Modes of an impulse at each node, and the rows that read a node from modes.
+
+    Shapes: both ``(p, m)`` for p nodes.
     """
     shift = dft(n, kept, half)[nodes]
     times = (
@@ -186,12 +184,11 @@ def boundary_waves(
 def _symmetriser(
     across: tuple[tuple[int, int], ...], half_last: bool
 ) -> Callable[[Inexact[Array, "*a q"]], Inexact[Array, "*a q"]]:
-    """What the inverse real transform makes of transverse modes q: h(q) → (h(q) +
-    h(-q)*) / 2.
+    """The effect of the inverse real transform on transverse modes q.
 
-    Of all of them where the real axis is the eliminated one; else of those whose mode
-    on the real axis is its own conjugate (0 and n/2). A mode whose negative was not
-    kept is halved.
+    h(q) becomes (h(q) + h(-q)*) / 2. If the real axis is the eliminated one, this holds
+    for all q; else for those whose mode on the real axis is its own conjugate (0 and
+    n/2). A mode whose negative is not kept is halved.
     """
     folded, kept, sizes = np.array([True]), np.array([True]), []
     for t, (n, k) in enumerate(across):
@@ -235,7 +232,8 @@ def _impulses(
     the upper node first. S is the Schur complement of G as well, so that D x_B needs no
     product:
 
-        δ_0 = x_0 - S⁻¹ (k_0 + G_01 (x_1 - G_11⁻¹ k_1)),   δ_1 = x_1 - G_11⁻¹ (k_1 + G_10 δ_0)
+        δ_0 = x_0 - S⁻¹ (k_0 + G_01 (x_1 - G_11⁻¹ k_1))
+        δ_1 = x_1 - G_11⁻¹ (k_1 + G_10 δ_0)
     """
     if at_nodes.shape[0] == 1:
         return at_nodes - jnp.linalg.solve(blocks[0, 0], kernel_at_nodes[0])[None]

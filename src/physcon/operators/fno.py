@@ -1,10 +1,10 @@
-"""Fourier neural operator: lift, blocks of spectral convolution and pointwise map,
-projection.
+"""The Fourier neural operator.
 
     v_0 = P(u, x),   v_{l+1} = σ(K_l v_l + W_l v_l + b_l),   out = Q(v_L)
 
-The weights know modes, not points: the same network acts on any grid that resolves its
-modes.
+P lifts the channels, K_l is a spectral convolution, W_l a pointwise map, and Q
+projects. The weights belong to modes, not to points: the same network acts on any grid
+that resolves its modes.
 
 Source: Li et al., Fourier neural operator, ICLR 2021, eqs. 2 to 5; the residual channel
 MLP of a block as in Tran et al., Factorized Fourier neural operators, ICLR 2023, eq. 2.
@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from physcon._checks import require
+from physcon._numerics.safe import power_of_two
 from physcon._typing import Array, Float, PRNGKeyArray, Shape
 from physcon.operators.lowrank import CPWeights, TuckerWeights
 from physcon.operators.spectral import init_spectral_weights, spectral_conv
@@ -37,7 +38,7 @@ class Pointwise(eqx.Module):
     def init(
         cls, key: PRNGKeyArray, in_channels: int, out_channels: int
     ) -> "Pointwise":
-        """Uniform in ±1/√in, as torch's linear layer."""
+        """Uniform in ±1/√in, as PyTorch's linear layer."""
         bound = in_channels**-0.5
         weight, bias = jax.random.split(key)
         return cls(
@@ -49,9 +50,9 @@ class Pointwise(eqx.Module):
 
     def __call__(self, u: Float[Array, "i *x"]) -> Float[Array, "o *x"]:
         """W u + b."""
-        # Times a one that depends on the sample: under vmap the products, and that of
-        # the weight's gradient above all, stay one per sample. As one product over
-        # (sample, point) XLA's CPU backend transposes the whole batch: forward and
+        # The factor of one depends on the sample, so that under vmap there is one
+        # product per sample, also for the gradient of the weight. For one product over
+        # (sample, point), XLA's CPU backend transposes the whole batch: forward and
         # backward took 1.5 times as long.
         one = 1 + 0 * jax.lax.stop_gradient(u[(0,) * u.ndim])
         flat = (
@@ -73,21 +74,24 @@ class Perceptron(eqx.Module):
 
 
 class Block(eqx.Module):
-    """One Fourier layer: spectral weights, pointwise skip, and an optional channel MLP."""
+    """A Fourier layer: spectral weights, pointwise skip, optional channel MLP."""
 
     spectral: Array | CPWeights | TuckerWeights
     skip: Pointwise
     mlp: Perceptron | None
 
     def weights(self) -> Array:
-        """The spectral weights, multiplied out where they are stored as factors."""
+        """The spectral weights; the product, if they are stored as factors."""
         if isinstance(self.spectral, CPWeights | TuckerWeights):
             return self.spectral.dense()
         return self.spectral
 
 
 class Normaliser(eqx.Module):
-    """(u - mean) / std per channel, and back; `fit` leaves it as it is."""
+    """(u - mean) / std per channel, and back.
+
+    `physcon.training.fit` does not train it.
+    """
 
     mean: Float[Array, " c"]
     std: Float[Array, " c"]
@@ -96,9 +100,17 @@ class Normaliser(eqx.Module):
 
     @classmethod
     def fit(cls, samples: Float[Array, "b c *x"]) -> "Normaliser":
-        """Mean and standard deviation per channel over samples and points."""
+        """Mean and standard deviation per channel over samples and points.
+
+        In any unit: the least std is 1e-6 of the channel's largest value (1e-6 for a
+        channel of zeros).
+        """
         axes = (0, *range(2, samples.ndim))
-        return cls(jnp.mean(samples, axes), jnp.std(samples, axes) + 1e-6)
+        largest = jnp.max(jnp.abs(samples), axes)
+        unit = power_of_two(largest)
+        shape = (1, -1) + (1,) * (samples.ndim - 2)
+        scaled = samples / unit.reshape(shape)
+        return cls(unit * jnp.mean(scaled, axes), unit * (jnp.std(scaled, axes) + 1e-6))
 
     def encode(self, u: Field) -> Field:
         """(u - mean) / std."""
@@ -123,12 +135,13 @@ class FNO(eqx.Module):
     Attributes:
         lift, blocks, projection: the parameters.
         inputs, outputs: normalisers, or None.
-        padding: per axis a fraction of its length (float), or a number of points (int), of zeros
-            appended after the lift: room for what is not periodic. A fraction keeps the network's
-            meaning on other grids: the share of zeros, and so the lowest modes, stay the same.
-            (Keeping the period instead made the transfer from 17 to 33 points three times worse.)
+        padding: zeros appended to each axis after the lift, for fields that are not
+            periodic: a fraction of its length (float), or a number of points (int). A
+            fraction keeps the meaning of the network on other grids, since the share of
+            zeros, and so the lowest modes, stay the same. (Keeping the period instead
+            made the transfer from 17 to 33 points three times worse.)
         coordinates: whether the positions, 0 to 1 per axis, are appended to the input.
-        activate_last: whether the last block, too, ends with an activation.
+        activate_last: whether the last block ends with an activation too.
     """
 
     lift: Pointwise
@@ -166,18 +179,18 @@ class FNO(eqx.Module):
             modes: kept per axis; ``len(modes)`` is the number of space axes.
             hidden: channels inside the projection.
             mlp: channels inside each block's residual MLP, or None for no MLP.
-            init_weights: ``(key, in, out, modes)`` to the weights of one convolution, for example
-                ``partial(TuckerWeights.init, rank=0.5)``.
+            init_weights: function ``(key, in, out, modes)`` to the weights of one
+                convolution, for example ``partial(TuckerWeights.init, rank=0.5)``.
         """
         require(
-            depth >= 1, "one block or more", depth, "depth counts the Fourier layers"
+            depth >= 1, "one block or more", depth, "pass the number of Fourier layers"
         )
         padding = (0,) * len(modes) if padding is None else padding
         require(
             len(padding) == len(modes),
             f"padding for {len(modes)} axes",
             padding,
-            "one each",
+            "pass one number per axis",
         )
         keys = iter(jax.random.split(key, 3 + 4 * depth))
         lift = Pointwise.init(next(keys), in_channels + coordinates * len(modes), width)
@@ -209,9 +222,10 @@ class FNO(eqx.Module):
     ) -> Float[Array, "o *x"]:
         """The output before `outputs.decode`.
 
-        Args: convolve: stands in for the spectral convolution of every block. correct:
-            acts on what every block computes, before its activation; not on the
-            padding.
+        Args:
+            convolve: replaces the spectral convolution of every block.
+            correct: applied to what every block computes, before its activation; the
+                padding is left out.
         """
         u = u if self.inputs is None else self.inputs.encode(u)
         v = self.lift(with_coordinates(u) if self.coordinates else u)

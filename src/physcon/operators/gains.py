@@ -58,7 +58,7 @@ def _gain(
     reach: Scalar,
     near: tuple[int, ...],
 ) -> Float[Array, "p n"]:
-    """Rows are scaled to unit size first, so that the unit of length does not matter."""
+    """The rows are scaled to unit size, so that the unit of length does not matter."""
     size = power_of_two(jnp.max(jnp.abs(rows), axis=1))
     unit = _unit_gain(rows / size[:, None], gaps / jnp.max(gaps), reach, near)
     return unit / size[:, None]
@@ -116,7 +116,7 @@ def smooth_lift(
 def _by_product(
     misfit: Float[Array, "*f p"], gain: Gain, axis: int
 ) -> Float[Array, "*x"]:
-    """On a CPU: the cotangent of a product is one too, cheaper than sums of broadcasts."""
+    """On a CPU: its cotangent is a product too, cheaper than sums of broadcasts."""
     return jnp.moveaxis(jnp.matmul(misfit, gain, precision="highest"), -1, axis)
 
 

@@ -1,4 +1,4 @@
-"""Spectral weights as a product of small factors: fewer parameters for the same modes.
+"""Spectral weights as products of small factors: fewer parameters for the same modes.
 
 Source: Kossaifi et al., Multi-grid tensorized Fourier neural operator, TMLR 2024, eqs.
 5 and 6; Kolda and Bader, SIAM Review 51 (2009) 455, for the decompositions.
@@ -30,9 +30,7 @@ class CPWeights(eqx.Module):
         *,
         rank: int,
     ) -> "CPWeights":
-        """Random factors; entries of `dense` have the variance of
-        `init_spectral_weights`.
-        """
+        """Random factors whose product has the variance of `init_spectral_weights`."""
         shape = _dense_shape(in_channels, out_channels, modes)
         scale = (2 * in_channels * rank) ** (-0.5 / len(shape))
         keys = jax.random.split(key, len(shape))
@@ -65,7 +63,7 @@ class TuckerWeights(eqx.Module):
         *,
         rank: float,
     ) -> "TuckerWeights":
-        """Random factors; every axis keeps the fraction `rank` of its size, at least 1."""
+        """Random factors; an axis keeps the fraction `rank` of its size, at least 1."""
         require(
             0 < rank <= 1, "a fraction 0 < rank <= 1", rank, "1 keeps every axis whole"
         )

@@ -173,7 +173,7 @@ def published_elimination(
 
 
 def _finish(u: Field, boundary: PublishedBoundary) -> Field:
-    """Boundary rows of a layer's output, then what the code does to its neighbourhood."""
+    """Set the boundary rows of a layer; then smooth or halve it, as published."""
     u = _set_rows(u, boundary)
     if boundary.kind == "dirichlet" and u.ndim == 3:
         return _smooth(u)

@@ -2,14 +2,15 @@
 
     (K u)(x) = F⁻¹( W(m) · (F u)(m) ),   m in the kept modes, all others zero
 
-On an equispaced axis K is block circulant. Two ways to compute it: the FFT, O(n log n)
-whatever is kept, and products with the truncated DFT matrices, O(n m), which win while
-few modes are kept, because a matrix product runs at many times the arithmetic rate of
-an FFT.
+On an equispaced axis K is block circulant. There are two ways to compute it: the FFT,
+at O(n log n) for any number of modes, and products with the truncated DFT matrices, at
+O(n m). The products are faster for few modes, because a matrix product runs at many
+times the arithmetic rate of an FFT.
 
-Kept modes: 0 .. M-1 on the last axis (real transform), 0 .. M-1 and -M .. -1, in this
-order, on the others. Weights are real pairs, ``(2, out, in, *modes)``: the real and the
-imaginary part, so that gradients and optimisers never see complex numbers.
+The kept modes are 0 .. M-1 on the last axis (real transform), and on the
+others 0 .. M-1 and -M .. -1, in this order. Weights are real, ``(2, out, in, *modes)``:
+the real and the imaginary part, so that gradients and optimisers need no complex
+numbers.
 
 Source: Li et al., Fourier neural operator, ICLR 2021, eqs. 4 and 5.
 """
@@ -28,10 +29,10 @@ Method: TypeAlias = Literal["auto", "fft", "matmul"]
 Weights: TypeAlias = Float[Array, "2 o i *m"]
 Modes: TypeAlias = Inexact[Array, "_ ..."]
 
-# Kept modes (all axes together, real and imaginary) for each factor 2 of the FFT length
-# up to which matrix products are taken to be the faster path. CPU: of 13 shapes in one
-# to three dimensions (one core, CPU time) products won up to 6.9, the FFT from 9.6 on.
-# GPU: not measured; compiled for an H100 the FFT moves 24 bytes a number more
+# Number of kept modes (of all axes together, real and imaginary) per factor 2 of the
+# FFT length up to which matrix products are used. CPU: of 13 shapes in one to three
+# dimensions (one core, CPU time), products were faster up to 6.9, the FFT from 9.6 on.
+# GPU: not measured; compiled for an H100, the FFT moves 24 bytes a number more
 # (benchmarks/compiled.py), which at 3.3 TB/s takes as long as the products of twice
 # this many modes at 50 TFLOP/s. TPU: a guess.
 _BREAK_EVEN = {"cpu": 8.0, "gpu": 8.0, "tpu": 32.0}
@@ -40,8 +41,7 @@ _BREAK_EVEN = {"cpu": 8.0, "gpu": 8.0, "tpu": 32.0}
 def init_spectral_weights(
     key: PRNGKeyArray, in_channels: int, out_channels: int, modes: Shape
 ) -> Weights:
-    """Random weights of both signs, variance 1 / in_channels: the layer keeps the
-    field's size.
+    """Random weights of variance 1 / in_channels, which keep the size of the field.
 
     Shapes: ``(2, out, in, 2 M_1, ..., M_d)`` for ``modes = (M_1, ..., M_d)``.
     """
@@ -59,8 +59,8 @@ def spectral_conv(
     3 space axes. Batch with `jax.vmap`.
 
     Args:
-        method: "fft", "matmul" (truncated DFT matrices), or "auto" (by shape and backend). Equal
-            to rounding.
+        method: "fft", "matmul" (truncated DFT matrices), or "auto" (by shape and
+            backend). They are equal to rounding.
 
     Raises:
         ValueError: an axis too short for the kept modes, or channels that do not match.
@@ -82,7 +82,7 @@ def spectral_conv(
 def choose_method(
     space: Shape, kept: Shape, backend: str | None = None
 ) -> Literal["fft", "matmul"]:
-    """The faster path for a shape: few modes on short axes go through matrix products."""
+    """The faster method for a shape: matrix products for few modes on short axes."""
     backend = jax.default_backend() if backend is None else backend
     work = 2 * sum(kept) / np.log2(max(2.0, float(np.prod(space))))
     return "matmul" if work <= _BREAK_EVEN.get(backend, 1.0) else "fft"
@@ -188,7 +188,7 @@ def wavenumbers(kept: int, half: bool) -> np.ndarray:
 
 
 def hermitian_weights(n: int, kept: int) -> np.ndarray:
-    """How often a mode of the real transform counts: 1 for m = 0 and m = n/2, else 2."""
+    """How often a real mode counts: 1 for m = 0 and m = n/2, else 2."""
     m = np.arange(kept)
     return np.where((m == 0) | (2 * m == n), 1.0, 2.0)
 

@@ -1,9 +1,9 @@
 """A batch, or the members of an ensemble, divided among devices.
 
-`jax.vmap` inside `jax.shard_map`: each device maps over its own share. Inference sends
-nothing; training sends one sum over devices of the loss and of its gradient. (A batch
-under plain jit gives the same numbers, but XLA may gather it, for Fourier transforms on
-jax 0.10 it does.)
+`jax.vmap` runs inside `jax.shard_map`: each device maps over its own share. Inference
+sends nothing; training sends one sum over devices of the loss and of its gradient. (A
+batch under plain jit gives the same numbers, but XLA may gather it, as it does for
+Fourier transforms on jax 0.10.)
 """
 
 import math
@@ -27,24 +27,24 @@ def vmap(
     mesh: Mesh,
     axis: str | tuple[str, ...],
 ) -> Callable[..., PyTree]:
-    """`jax.vmap` with the mapped axis divided among the devices of a mesh axis (or of
-    several).
+    """`jax.vmap` with the mapped axis divided among the devices of mesh axes.
 
     Args:
-        in_axes: per argument 0 (mapped, every array by its leading axis) or None (copied to every
-            device). ``(None, 0)`` maps ``fn(network, sample)`` over samples; ``(0, None)`` maps
-            ``fn(member, points)`` over the members of an ensemble.
+        in_axes: per argument 0 (mapped over the leading axis of every array) or None
+            (copied to every device). ``(None, 0)`` maps ``fn(network, sample)`` over
+            samples; ``(0, None)`` maps ``fn(member, points)`` over the members of an
+            ensemble.
 
-    Shapes: mapped arrays and all results ``(batch, ...)``, batch a multiple of the
-        devices.
+    Shapes: mapped arrays and all results ``(batch, ...)``, where batch is a multiple of
+        the number of devices.
 
-    Raises: ValueError for another batch.
+    Raises: ValueError for a batch of another size.
     """
     require(
         set(in_axes) <= {0, None} and 0 in in_axes,
         "0 or None per argument",
         in_axes,
-        "map one",
+        "map over one argument or more",
     )
     specs = tuple(P(axis) if a == 0 else P() for a in in_axes)
 
@@ -67,10 +67,10 @@ def vmap(
 def mean_over_tasks(
     loss: Callable[..., Scalar], *, mesh: Mesh, axis: str | tuple[str, ...]
 ) -> Callable[[PyTree, PyTree, PRNGKeyArray], Scalar]:
-    """`physcon.models.losses.mean_over_tasks`, the tasks divided: the same value and
-    gradient.
+    """`physcon.models.losses.mean_over_tasks` with the tasks divided among devices.
 
-    Its gradient ends in one sum over devices; for `physcon.training.fit`.
+    For `physcon.training.fit`. Value and gradient are the same; the gradient ends in
+    one sum over devices.
     """
     each = vmap(loss, (None, 0, 0), mesh=mesh, axis=axis)
 

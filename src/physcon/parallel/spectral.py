@@ -1,11 +1,10 @@
-"""Spectral convolution of a field that is divided among devices, and the FNO built on
-it.
+"""Spectral convolution, and the FNO, of a field that is divided among devices.
 
-The last axis is whole on every device (slabs: one axis divided; pencils in 3-D: two).
-From the last axis to the first: transform a whole axis and keep its low modes; a
-divided one is made whole by one `all_to_all`, which divides the kept modes of the next
-axis instead. The mixing of modes is local, and the way back is the same in reverse.
-Only kept modes are ever sent.
+The last axis is whole on every device (slabs: one axis is divided; pencils in three
+dimensions: two). From the last axis to the first, each axis is transformed and its low
+modes are kept; a divided axis is first made whole by one `all_to_all`, which divides
+the kept modes of the next axis instead. The mixing of modes is local, and the way back
+is the same in reverse. Only kept modes are sent.
 
 Source: the transpose algorithm (Grama et al., Introduction to Parallel Computing, 2003,
 sec. 13.3).
@@ -29,14 +28,14 @@ from physcon.operators.spectral import Modes, Weights, check_modes, lowest, mix,
 def spectral_conv(
     weights: Weights, u: Float[Array, "c *x"], *, mesh: Mesh, axes: Axes
 ) -> Float[Array, "o *x"]:
-    """`physcon.operators.spectral_conv` with the field divided: equal to it up to
-    rounding.
+    """`physcon.operators.spectral_conv` of a divided field, equal to it to rounding.
 
     Args:
         axes: per space axis the mesh axis that divides it; None for the last one.
 
-    Raises: ValueError for a divided last axis, or one that the devices don't divide
-        evenly.
+    Raises:
+        ValueError: a divided last axis, or an axis that the devices do not divide
+            evenly.
     """
     _check(u, mesh, axes)
     field = P(None, *axes)
@@ -50,17 +49,19 @@ def spectral_conv(
 def fno(
     model: FNO, u: Float[Array, "i *x"], *, mesh: Mesh, axes: Axes
 ) -> Float[Array, "o *x"]:
-    """``model(u)`` with the field divided among devices, equal to it up to rounding.
+    """``model(u)`` with the field divided among devices, equal to it to rounding.
 
-    Args: as in `spectral_conv`. Raises: the same, and ValueError for a model that pads
-        its field.
+    Args: as in `spectral_conv`.
+
+    Raises:
+        ValueError: as in `spectral_conv`; a model that pads its field.
     """
     _check(u, mesh, axes)
     require(
         not any(model.padding),
         "a model without padding",
         model.padding,
-        "pad the field itself",
+        "pad the field before the call",
     )
     u = u if model.inputs is None else model.inputs.encode(u)
     u = with_coordinates(u) if model.coordinates else u
@@ -81,7 +82,7 @@ def _check(u: Array, mesh: Mesh, axes: Axes) -> None:
         axes[-1] is None,
         "None for the last axis",
         axes,
-        "divide the other axes: slab, pencil",
+        "divide the other axes: one (slabs) or two (pencils)",
     )
 
 
@@ -106,9 +107,7 @@ def _convolve(weights: Weights, u: Array, axes: Axes) -> Array:
 
 
 def _own_modes(weights: Array, axes: Axes) -> Array:
-    """The weights of this device's modes, of which axis k + 1 is divided as the field's
-    axis k.
-    """
+    """The weights of this device's modes, divided like the field one axis earlier."""
     for k, name in enumerate(axes[:-1]):
         if name is not None:
             axis = weights.ndim - len(axes) + k + 1

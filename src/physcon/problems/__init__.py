@@ -3,6 +3,7 @@
 from physcon.problems.advection import Advection
 from physcon.problems.burgers import Burgers
 from physcon.problems.heat import Heat
+from physcon.problems.observations import Observations
 from physcon.problems.porous_medium import PorousMedium
 from physcon.problems.problem import Problem, Settings
 from physcon.problems.sampling import (
@@ -20,6 +21,7 @@ __all__ = [
     "Advection",
     "Burgers",
     "Heat",
+    "Observations",
     "Points",
     "PorousMedium",
     "Problem",

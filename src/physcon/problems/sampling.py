@@ -7,27 +7,26 @@ import numpy as np
 
 from physcon._checks import require
 from physcon._typing import Array, Float, PRNGKeyArray
+from physcon.problems.observations import Observations
 from physcon.problems.problem import Problem
 
-
-class Points(eqx.Module):
-    """Values of a function on a tensor grid of points, as rows: row = it * nx + ix.
-
-    Attributes:
-        inputs: columns (t, x), ``(nt nx, 2)``.
-        outputs: u there, ``(nt nx, 1)``.
-    """
-
-    inputs: Float[Array, "n 2"]
-    outputs: Float[Array, "n 1"]
+#: The name of `Observations` in version 0.1.
+Points = Observations
 
 
 class Task(eqx.Module):
-    """One function: its problem (with the parameter), context points and target points."""
+    """One function: its problem (with the parameter), and where it is observed.
+
+    Attributes:
+        problem: the equation, whose solution the function is.
+        context: values on a tensor grid of points as rows, row = it * nx + ix, that a
+            model sees.
+        target: values, likewise, that it is asked for.
+    """
 
     problem: Problem
-    context: Points
-    target: Points
+    context: Observations
+    target: Observations
 
 
 def training_problems(key: PRNGKeyArray, family: type[Problem], number: int) -> Problem:
@@ -112,8 +111,10 @@ def _scale(
     return interval[0] + (interval[1] - interval[0]) * share
 
 
-def _points(problem: Problem, t: Float[Array, " nt"], x: Float[Array, " nx"]) -> Points:
+def _points(
+    problem: Problem, t: Float[Array, " nt"], x: Float[Array, " nx"]
+) -> Observations:
     grid_t, grid_x = jnp.meshgrid(t, x, indexing="ij")
     rows_t, rows_x = grid_t.reshape(-1), grid_x.reshape(-1)
     u = problem.solution(rows_t, rows_x)
-    return Points(jnp.stack([rows_t, rows_x], axis=-1), u[:, None])
+    return Observations(jnp.stack([rows_t, rows_x], axis=-1), u[:, None])

@@ -101,8 +101,8 @@ def export(
         not found,
         "a function without host callbacks",
         ", ".join(found),
-        "pass throw=False to physcon's functions and networks, and return their status; "
-        "remove eqx.error_if, jax.debug.print and io_callback",
+        "pass throw=False to physcon's functions and networks, and return their "
+        "status; remove eqx.error_if, jax.debug.print and io_callback",
     )
     (batch,) = jax_export.symbolic_shape(BATCH)
     axes = {name: None if name in shared else 0 for name in inputs}
@@ -137,7 +137,7 @@ def export(
 
 
 def host_callbacks(jaxpr: Any) -> Iterator[str]:
-    """Names of the primitives that call back to Python, in a jaxpr and all inside it."""
+    """Names of the primitives that call back to Python, in a jaxpr and inside it."""
     jaxpr = jaxpr.jaxpr if isinstance(jaxpr, jax_core.ClosedJaxpr) else jaxpr
     for equation in jaxpr.eqns:
         name = equation.primitive.name

@@ -175,7 +175,7 @@ def load_exported(path: str | os.PathLike, *, sha256: str | None = None) -> Arti
 
 
 def compile_cache(folder: str | os.PathLike) -> None:
-    """Keep compiled programs in `folder` for later processes (sets JAX's configuration)."""
+    """Set JAX's configuration to keep compiled programs in `folder`."""
     jax.config.update("jax_compilation_cache_dir", os.fspath(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

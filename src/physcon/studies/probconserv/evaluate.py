@@ -11,9 +11,9 @@ from physcon import metrics
 from physcon._typing import Array, Float, PRNGKeyArray, PyTree, Scalar
 from physcon.conditioning import METHODS, Gaussian, derived, integral, prob_conserv
 from physcon.grid import Grid
-from physcon.models.predictor import Observations, Prediction
+from physcon.models import Model, Prediction, moments
 from physcon.problems import Problem, Task
-from physcon.studies.probconserv.models import Model, moments, points_at
+from physcon.studies.probconserv.models import applicable, points_at
 from physcon.studies.probconserv.settings import EvaluationSettings, Method
 
 
@@ -35,9 +35,8 @@ class Observed(NamedTuple):
 
 def observe(models: Models, task: Task) -> Observed:
     """What is common to all times."""
-    contexts = Observations(task.context.inputs, task.context.outputs)
-    soft = None if models.soft is None else models.soft.observe(contexts)
-    return Observed(models, task.problem, models.plain.observe(contexts), soft)
+    soft = None if models.soft is None else models.soft.observe(task.context)
+    return Observed(models, task.problem, models.plain.observe(task.context), soft)
 
 
 def study_grid(problem: Problem, settings: EvaluationSettings) -> Grid:
@@ -65,7 +64,7 @@ def posteriors(
     article = METHODS | {"diffusion": partial(prob_conserv, alpha=settings.alpha)}
     found: dict[Method, Gaussian] = {}
     for method in settings.methods:
-        if method not in models.plain.methods:
+        if method not in applicable(models.plain):
             continue
         if method == "soft":
             if models.soft is not None:

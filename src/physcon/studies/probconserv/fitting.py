@@ -16,15 +16,14 @@ from physcon import report
 from physcon._mesh import check_even, shard
 from physcon._typing import PRNGKeyArray, PyTree, Scalar
 from physcon.io import write_arrays
+from physcon.models import Ensemble, NeuralProcess
 from physcon.models.anp import ANP
 from physcon.models.ensemble import SetRegressor, ensemble_loss, make_ensemble
 from physcon.models.losses import scored_loss, soft_constraint_loss
-from physcon.models.predictor import Observations
 from physcon.models.scores import Score, make_score
 from physcon.problems import PROBLEMS, Task, sample_tasks, training_problems
 from physcon.quadrature import trapezoid
 from physcon.studies.probconserv.evaluate import Models
-from physcon.studies.probconserv.models import Ensemble, NeuralProcess
 from physcon.studies.probconserv.settings import StudyConfig, TrainingSettings
 from physcon.studies.session import Session
 from physcon.studies.sharing import fit_tasks
@@ -197,12 +196,6 @@ def _write_losses(folder: Path, losses: dict[str, np.ndarray]) -> None:
     write_arrays(folder / "training.npz", losses, force=True)
 
 
-def _observed(task: Task) -> tuple[Observations, Observations]:
-    context = Observations(task.context.inputs, task.context.outputs)
-    target = Observations(task.target.inputs, task.target.outputs)
-    return context, target
-
-
 def _score(config: StudyConfig, task: Task) -> Score:
     """The score of the settings.
 
@@ -212,7 +205,7 @@ def _score(config: StudyConfig, task: Task) -> Score:
     settings = config.training
     rows = None
     if settings.through_constraint:
-        x = task.target.inputs[:, 1].reshape(config.tasks.target)
+        x = task.target.points[:, 1].reshape(config.tasks.target)
         rows = jax.vmap(lambda x: trapezoid(jnp.diff(x)))(x)
     noise_std = config.evaluation.noise_std or 1e-3
     return make_score(
@@ -223,20 +216,23 @@ def _score(config: StudyConfig, task: Task) -> Score:
 def _members(
     members: SetRegressor, task: Task, key: PRNGKeyArray, *, config: StudyConfig
 ) -> Scalar:
-    return ensemble_loss(members, *_observed(task), key, _score(config, task))
+    return ensemble_loss(members, task.context, task.target, key, _score(config, task))
 
 
 def _process(
     network: ANP, task: Task, key: PRNGKeyArray, *, config: StudyConfig
 ) -> Scalar:
     score = _score(config, task)
-    return scored_loss(network, *_observed(task), key, score=score, dropout=True)
+    return scored_loss(
+        network, task.context, task.target, key, score=score, dropout=True
+    )
 
 
 def _soft(network: ANP, task: Task, key: PRNGKeyArray, *, weight: float) -> Scalar:
     return soft_constraint_loss(
         network,
-        *_observed(task),
+        task.context,
+        task.target,
         key,
         residual=task.problem.residual,
         weight=weight,

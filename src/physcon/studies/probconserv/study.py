@@ -18,6 +18,7 @@ from physcon._checks import require
 from physcon._mesh import is_writer
 from physcon._typing import PRNGKeyArray, PyTree
 from physcon.io import load_torch_anp, read_arrays, write_arrays
+from physcon.models import GaussianProcess, NeuralProcess
 from physcon.models.anp import ANP
 from physcon.problems import PROBLEMS, Points, Task, evaluation_problems, sample_tasks
 from physcon.studies.probconserv.evaluate import (
@@ -29,7 +30,6 @@ from physcon.studies.probconserv.evaluate import (
     study_grid,
 )
 from physcon.studies.probconserv.fitting import train
-from physcon.studies.probconserv.models import GaussianProcess, NeuralProcess
 from physcon.studies.probconserv.settings import (
     EvaluationSettings,
     Method,

@@ -1,0 +1,28 @@
+"""Values of a function at points: what a model sees, and what it is asked for."""
+
+from typing import NamedTuple
+
+from physcon._typing import Array, Float
+
+
+class Observations(NamedTuple):
+    """Values of one function at n points, in any order.
+
+    Attributes:
+        points: coordinates, ``(n, dim)``; (t, x) for the equations of this package. A
+            batch of functions has a leading axis on both arrays.
+        values: the function there, ``(n, c)``.
+    """
+
+    points: Float[Array, "*tasks n dim"]
+    values: Float[Array, "*tasks n c"]
+
+    @property
+    def inputs(self) -> Float[Array, "*tasks n dim"]:
+        """`points`, by its name in version 0.1."""
+        return self.points
+
+    @property
+    def outputs(self) -> Float[Array, "*tasks n c"]:
+        """`values`, by its name in version 0.1."""
+        return self.values
