@@ -23,7 +23,7 @@ PAGES = {
 #: Pages whose programs need a package that is not part of the test extra.
 NEEDS = {"docs/coming_from/pytorch.md": "torch"}
 #: Pages that are being rewritten.
-LATER = {f"docs/{page}.md" for page in ("finite_volumes", "operators", "serving")}
+LATER = {f"docs/{page}.md" for page in ("finite_volumes",)}
 
 
 @pytest.mark.parametrize("page", [page for page, blocks in PAGES.items() if blocks])

@@ -2,10 +2,12 @@
 refusal.
 """
 
+import hashlib
 import json
 import subprocess
 import sys
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +15,7 @@ import pytest
 
 import physcon as pc
 from physcon._files import read_sealed, write_sealed
+from physcon._status import choose, severity
 from physcon.cli import main
 from physcon.serving import load_exported
 
@@ -110,6 +113,7 @@ def test_metadata(path, capsys):
     main(["predict", str(path)])
     printed = capsys.readouterr().out
     assert "a rod\ninputs:\n  u: float32 (b, 1, 16)\n  mass: float32 (b,)" in printed
+    assert repr(artifact) + "\n" == str(artifact) + "\n" == printed
     assert f"jax {jax.__version__}" in printed
 
 
@@ -244,3 +248,64 @@ def test_a_host_callback_is_named(tmp_path):
     (tmp_path / "x").write_text("mine")
     with pytest.raises(ValueError, match=r"a new file, got .* exists"):
         pc.export(jnp.sin, tmp_path / "x", {"x": 1.0})
+
+
+def test_a_digest_that_the_user_knows(path, capsys):
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    main(["predict", str(path), "--sha256", digest.upper()])
+    assert "a rod" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match=f"digest {'0' * 64} at .*got {digest}"):
+        main(["predict", str(path), "--sha256", "0" * 64])
+
+
+def test_float64_stays_float64_without_the_global_flag(tmp_path):
+    with jax.enable_x64(True):
+        one = {"x": jnp.zeros(3), "k": jnp.zeros((), jnp.int64)}
+        pc.export(lambda x, k: jnp.sin(x) + k, tmp_path / "sin", one)
+    artifact = load_exported(tmp_path / "sin")
+    x = np.random.default_rng(0).normal(size=(2, 3))
+    out = artifact(x=x, k=np.array([0, 2**40]))["out"]
+    assert out.dtype == np.float64
+    np.testing.assert_allclose(out, np.sin(x) + np.array([[0], [2**40]]), rtol=1e-15)
+    with pytest.raises(ValueError, match="x of dtype float64, got float32"):
+        artifact(x=x.astype(np.float32), k=np.array([0, 1]))
+
+
+SQUARE = pc.Grid.uniform((0.0, 0.0), (1.0, 1.0), (6, 5), location="nodes")
+
+
+class OnWalls(eqx.Module):
+    """A corrected network whose wall values are inputs."""
+
+    network: pc.operators.BoundaryFNO
+
+    def __call__(self, u, wall, **options):
+        walls = pc.Boundary(pc.Dirichlet(wall), pc.Dirichlet(wall))
+        return self.network(u, walls, SQUARE, **options)
+
+
+def test_a_trained_boundary_network_is_exported(tmp_path):
+    """Its corner check is a callback: off for a module, or by the call's `throw`."""
+    fno = pc.operators.FNO.init(jax.random.key(0), 1, 1, (2, 2), 2, 1, hidden=2)
+    trained = OnWalls(pc.operators.BoundaryFNO(fno))
+    one = {"u": jnp.ones((1, 6, 5)), "wall": jnp.ones(())}
+    with pytest.raises(ValueError, match="throw=False to physcon's functions and netw"):
+        pc.export(lambda u, wall: trained(u, wall), tmp_path / "no", one)
+    pc.export(trained, tmp_path / "module", one)
+    pc.export(lambda u, wall: trained(u, wall, throw=False), tmp_path / "closure", one)
+    expected = jax.jit(lambda u, wall: trained(u, wall, throw=False))(*one.values())
+    for name in ("module", "closure"):
+        batch = {key: np.asarray(x)[None] for key, x in one.items()}
+        found = load_exported(tmp_path / name)(**batch)["out"][0]
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+        np.testing.assert_array_equal(found[0, 0], 1.0)
+
+
+def test_an_outcome_is_written_by_its_severity(tmp_path):
+    def judge(x):
+        return {"outcome": choose((x > 0, pc.Outcome.contradiction))}
+
+    artifact = pc.export(judge, tmp_path / "judge", {"x": jnp.zeros(())})
+    found = artifact(x=np.array([-1.0, 1.0], np.float32))
+    expected = [severity(pc.Outcome.good), severity(pc.Outcome.contradiction)]
+    np.testing.assert_array_equal(found["outcome"], expected)

@@ -16,6 +16,7 @@ import physcon as pc
 from physcon import conditioning, fv, inverse, linear_map, metrics, models, operators
 from physcon.fv import limiter
 from physcon.kernels import matern32
+from physcon.models.ensemble import make_ensemble
 from physcon.serving import host_callbacks
 from physcon.serving._export import PLATFORMS
 
@@ -130,10 +131,22 @@ def correct(form):
 
 
 ANP = models.ANP(dim=1, size=4, heads=2, layers=1, key=KEY)
+MEMBERS = make_ensemble(KEY, 2, dim=1, width=4, depth=1)
 
 
 def contexts(x):
     return models.Observations(GRID.coordinates[0][:3, None], x[:3, None])
+
+
+def every_model(x):
+    points = GRID.coordinates[0][:, None]
+    found = [
+        models.NeuralProcess(ANP),
+        models.GaussianProcess(),
+        models.Ensemble(MEMBERS),
+    ]
+    priors = [m.draws(m.observe(contexts(x)), points, KEY, 2) for m in found]
+    return [models.moments(prior) for prior in priors]
 
 
 def every_metric(x):
@@ -330,6 +343,9 @@ TABLE: dict[str, Callable[[Any], Any]] = {
     "models.ANP, models.predict, models.predict_samples": lambda x: models.predict(
         ANP, contexts(x), x[:, None], KEY, num_samples=2
     ),
+    "models.NeuralProcess, models.GaussianProcess, models.Ensemble, models.moments": (
+        every_model
+    ),
     "models.OperatorRegressor, models.operator_prior, models.operator_loss": lambda x: (
         models.operator_prior(models.OperatorRegressor(FNO), x[None]).mean,
         models.operator_loss(models.OperatorRegressor(FNO), x[None], x[None]),
@@ -359,8 +375,9 @@ TABLE: dict[str, Callable[[Any], Any]] = {
     "operators.Normaliser": lambda x: operators.Normaliser(
         x[:1], x[1:2] ** 2 + 1
     ).encode(x[None]),
-    "operators.mean_and_variance": lambda x: operators.mean_and_variance(
-        x.reshape(2, 4)
+    "operators.mean_and_variance, operators.mean_and_std": lambda x: (
+        operators.mean_and_variance(x.reshape(2, 4)),
+        operators.mean_and_std(x.reshape(2, 4), max_std=2.0),
     ),
     "operators.spectral_conv": lambda x: [
         operators.spectral_conv(
@@ -422,6 +439,7 @@ NO_ARITHMETIC = {
     *("fv.Scheme", "fv.Problem", "fv.Diffusion"),
     *("inverse.Estimate", "inverse.Evidence"),
     *(
+        "models.Model",
         "models.Observations",
         "models.Prediction",
         "models.Predictor",

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 
 from physcon._checks import require
 from physcon._numerics.float64 import float64_primal, in_float64
+from physcon._numerics.safe import power_of_two
 from physcon._typing import Array, Float, PRNGKeyArray, Scalar
 from physcon.conditioning import Gaussian
 from physcon.kernels import Kernel, covariance, matern32
@@ -61,12 +62,30 @@ def gp_start(contexts: Observations) -> Hyperparameters:
     """Start of a fit: the values' std, half the extent, and a tenth of std as noise."""
     points, values = contexts
     extent = jnp.max(points, axis=0) - jnp.min(points, axis=0)
-    log_std = jnp.log(jnp.std(values) + 1e-3)
+    unit = _unit(values)
+    log_std = jnp.log(unit) + jnp.log(jnp.std(values / unit) + 1e-3)
     return Hyperparameters(
         log_std,
         jnp.log(0.5 * jnp.where(extent > 0, extent, 1)),
         log_std + jnp.log(0.1),
         jnp.mean(values, axis=0),
+    )
+
+
+def _unit(values: Array) -> Scalar:
+    """The size of the values' deviations, or of equal values, as a power of two."""
+    deviation = jnp.max(jnp.abs(values - jnp.mean(values, axis=0)[None]))
+    return power_of_two(jnp.where(deviation > 0, deviation, jnp.max(jnp.abs(values))))
+
+
+def _in_units(params: Hyperparameters, unit: Array) -> Hyperparameters:
+    """The hyper-parameters of values that are divided by `unit`."""
+    shift = jnp.log(unit)
+    return Hyperparameters(
+        params.log_std - shift,
+        params.log_length,
+        params.log_noise - shift,
+        params.mean / unit,
     )
 
 
@@ -124,6 +143,8 @@ def gp_fit(
         "add contexts",
     )
     start = gp_start(contexts) if start is None else start
+    unit = _unit(contexts.values)
+    contexts = Observations(contexts.points, contexts.values / unit)
 
     def run(start: Hyperparameters, contexts: Observations) -> Hyperparameters:
         def within(shift: Hyperparameters) -> Hyperparameters:
@@ -144,7 +165,8 @@ def gp_fit(
         )
         return within(found.value)
 
-    return in_float64(run)(start, contexts)
+    found = in_float64(run)(_in_units(start, unit), contexts)
+    return _in_units(found, 1 / unit)
 
 
 def _moments(

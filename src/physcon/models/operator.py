@@ -22,13 +22,12 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import require
-from physcon._numerics import safe
 from physcon._typing import Array, Float, PRNGKeyArray, Scalar
 from physcon.conditioning import Gaussian
 from physcon.models.predictor import Prediction
-from physcon.models.scores import gaussian_log_density
+from physcon.models.scores import standardized_log_density
 from physcon.operators.boon import BoundaryFNO
-from physcon.operators.fno import FNO, mean_and_variance
+from physcon.operators.fno import FNO, mean_and_std
 
 
 class OperatorRegressor(eqx.Module):
@@ -43,7 +42,7 @@ class OperatorRegressor(eqx.Module):
             and std 1 for these).
         latents: number of latent channels, which are constant over the field.
         max_std: upper bound of the std, in units of the network's output normaliser;
-            None for no bound. See `physcon.operators.mean_and_variance`.
+            None for no bound. See `physcon.operators.mean_and_std`.
     """
 
     network: FNO | BoundaryFNO
@@ -74,14 +73,14 @@ class OperatorRegressor(eqx.Module):
         planes = jnp.broadcast_to(column, (z.shape[0], *u.shape[1:]))
         u = jnp.concatenate([u, planes.astype(u.dtype)])
         if isinstance(self.network, BoundaryFNO):
-            mean, variance = self.network.mean_and_variance(
+            found = self.network.mean_and_std(
                 u, *where, throw=throw, max_std=self.max_std
             )
         else:
-            mean, variance = mean_and_variance(
+            found = mean_and_std(
                 self.network.raw(u), self.network.outputs, max_std=self.max_std
             )
-        return Prediction(mean, safe.sqrt(variance))
+        return Prediction(*found)
 
 
 def operator_prior(
@@ -149,5 +148,6 @@ def _drawn(
 def _log_densities(answer: Array, prediction: Prediction) -> Array:
     """Elementwise, and zero where the value is known."""
     mean, std = prediction
-    variance = jnp.where(std > 0, std, 1) ** 2
-    return jnp.where(std > 0, gaussian_log_density(answer, mean, variance), 0)
+    unknown = std > 0
+    density = standardized_log_density(answer, mean, jnp.where(unknown, std, 1))
+    return jnp.where(unknown, density, 0)

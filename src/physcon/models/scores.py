@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 from physcon import metrics
 from physcon._checks import require_shape
+from physcon._numerics.safe import power_of_two
 from physcon._typing import Array, ArrayLike, Float, Scalar
 from physcon.conditioning import Gaussian, condition, integral
 from physcon.models.predictor import Prediction
@@ -28,9 +29,16 @@ def gaussian_log_density(u: Array, mean: Array, variance: Array) -> Array:
     return -0.5 * ((u - mean) ** 2 / variance + jnp.log(2 * jnp.pi * variance))
 
 
+def standardized_log_density(u: Array, mean: Array, std: Array) -> Array:
+    """log N(u; mean, std²), elementwise, for values in any unit."""
+    unit = power_of_two(std)  # the derivative of a division squares its denominator
+    z = ((u - mean) / unit) / (std / unit)
+    return -0.5 * (z**2 + jnp.log(2 * jnp.pi)) - jnp.log(std)
+
+
 def negative_log_likelihood(u: Array, mean: Array, std: Array) -> Scalar:
     """-Σ log N(u; mean, std²) over points."""
-    return -jnp.sum(gaussian_log_density(u, mean, std**2))
+    return -jnp.sum(standardized_log_density(u, mean, std))
 
 
 def crps(u: Array, mean: Array, std: Array, *, scale: ArrayLike = 1.0) -> Scalar:
@@ -64,13 +72,15 @@ def conditioned_log_density(
 
     Source: Hansen et al. 2023, eq. 8 (posterior); the evidence by Bayes' rule.
     """
-    variance = jnp.broadcast_to(jnp.asarray(noise_std, u.dtype) ** 2, u.shape[:1])
-    b = jnp.sum(rows * u, axis=-1)
-    evidence = gaussian_log_density(
-        b, jnp.sum(rows * mean, axis=-1), jnp.sum((rows * std) ** 2, axis=-1) + variance
-    )
-    prior = jnp.sum(gaussian_log_density(u, mean, std**2), axis=-1)
-    return prior + gaussian_log_density(b, b, variance) - evidence
+    noise = jnp.broadcast_to(jnp.asarray(noise_std, u.dtype), u.shape[:1])
+    # The row in units of its own spread, in which squares are of order one.
+    spread = rows * std
+    unit = power_of_two(jnp.maximum(jnp.max(jnp.abs(spread), axis=-1), noise))
+    seen = jnp.sum(rows * (u - mean), axis=-1) / unit
+    variance = jnp.sum((spread / unit[:, None]) ** 2, axis=-1) + (noise / unit) ** 2
+    prior = jnp.sum(standardized_log_density(u, mean, std), axis=-1)
+    gained = 0.5 * (seen**2 / variance + jnp.log(variance)) - jnp.log(noise / unit)
+    return prior + gained
 
 
 def conditioned_moments(

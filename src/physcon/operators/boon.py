@@ -35,7 +35,7 @@ from physcon.boundary_stencils import Order
 from physcon.grid import Grid
 from physcon.operators.bases import init_basis_weights
 from physcon.operators.enforce import check_shape
-from physcon.operators.fno import FNO, Field, Normaliser, mean_and_variance
+from physcon.operators.fno import FNO, Field, Normaliser, mean_and_std
 from physcon.operators.forms import NetworkForm, form_named
 from physcon.operators.gains import REACH, Gains
 from physcon.operators.rows import node_rows
@@ -127,7 +127,7 @@ class BoundaryFNO(eqx.Module):
         decoded = raw if outputs is None else outputs.decode(raw)
         return self._finish(decoded, plan, throw)
 
-    def mean_and_variance(
+    def mean_and_std(
         self,
         u: Float[Array, "i *x"],
         boundary: Boundary,
@@ -138,18 +138,31 @@ class BoundaryFNO(eqx.Module):
     ) -> tuple[Field, Field]:
         """A network with 2 c outputs as a Gaussian whose mean meets the conditions.
 
-        The variance is zero on Dirichlet sides, where the value is known.
+        The std is zero on Dirichlet sides, where the value is known.
 
         Args:
             throw: as in a call.
-            max_std: see `physcon.operators.mean_and_variance`.
+            max_std: see `physcon.operators.mean_and_std`.
         """
         plan = self._plan(boundary, grid)
         raw = self._raw(u, boundary, grid, plan)
-        mean, variance = mean_and_variance(raw, self.fno.outputs, max_std=max_std)
-        known = _dirichlet_nodes(boundary, variance.shape[1:])
-        variance = jnp.where(known[None], jnp.zeros((), variance.dtype), variance)
-        return self._finish(mean, plan, throw), variance
+        mean, std = mean_and_std(raw, self.fno.outputs, max_std=max_std)
+        known = _dirichlet_nodes(boundary, std.shape[1:])
+        std = jnp.where(known[None], jnp.zeros((), std.dtype), std)
+        return self._finish(mean, plan, throw), std
+
+    def mean_and_variance(
+        self,
+        u: Float[Array, "i *x"],
+        boundary: Boundary,
+        grid: Grid,
+        *,
+        throw: bool | None = None,
+        max_std: float | None = None,
+    ) -> tuple[Field, Field]:
+        """`mean_and_std` with the std squared."""
+        mean, std = self.mean_and_std(u, boundary, grid, throw=throw, max_std=max_std)
+        return mean, std**2
 
     def without_checks(self) -> "BoundaryFNO":
         """The same network with ``throw=False``, as `physcon.export` needs it."""

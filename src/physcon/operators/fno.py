@@ -247,19 +247,19 @@ class FNO(eqx.Module):
         return tuple(p if isinstance(p, int) else round(p * n) for p, n in pairs)
 
 
-def mean_and_variance(
+def mean_and_std(
     raw: Float[Array, "two_c *x"],
     outputs: Normaliser | None = None,
     *,
     max_std: float | None = None,
 ) -> tuple[Field, Field]:
-    """Mean and variance from a network with two output channels per channel.
+    """Mean and standard deviation from two output channels per channel.
 
     Shapes: raw ``(2 c, *x)``, c means followed by c log-variances, as from `FNO.raw`
-    (which has no units); results ``(c, *x)`` each.
+    (which has no units); results ``(c, *x)`` each, in the units of `outputs`.
 
     Args:
-        outputs: the normaliser of the means; variances take the square of its std.
+        outputs: the normaliser of the means.
         max_std: an upper bound of the standard deviation, in units of the normaliser's
             std, approached smoothly. Without it, the spread of a network that is still
             badly trained can be huge at a few points, and a constraint then puts its
@@ -276,10 +276,21 @@ def mean_and_variance(
         require(max_std > 0, "max_std > 0", max_std, "pass a positive bound or None")
         most = 2 * np.log(max_std)
         log_variance = most - jax.nn.softplus(most - log_variance)
-    variance = jnp.exp(jnp.clip(log_variance, -20.0, 20.0))
+    std = jnp.exp(0.5 * jnp.clip(log_variance, -20.0, 20.0))
     if outputs is None:
-        return mean, variance
-    return outputs.decode(mean), variance * outputs.along(mean)[1] ** 2
+        return mean, std
+    return outputs.decode(mean), std * outputs.along(mean)[1]
+
+
+def mean_and_variance(
+    raw: Float[Array, "two_c *x"],
+    outputs: Normaliser | None = None,
+    *,
+    max_std: float | None = None,
+) -> tuple[Field, Field]:
+    """`mean_and_std`, squared: variances below 1e-38 are zero in float32."""
+    mean, std = mean_and_std(raw, outputs, max_std=max_std)
+    return mean, std**2
 
 
 def with_coordinates(u: Field) -> Field:
