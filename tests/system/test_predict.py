@@ -75,7 +75,7 @@ def test_another_process_gives_the_same_without_the_code(
     arguments += ["--compile_cache", str(tmp_path / "cache")]
     code = (
         "import sys; from physcon.cli import main; main(sys.argv[1:]);"
-        "parts = {'operators', 'training', 'studies', 'fv'};"
+        "parts = {'operators', 'training', 'studies.session', 'fv'};"
         "found = {f'physcon.{p}' for p in parts} & set(sys.modules); "
         "assert not found, found"
     )
