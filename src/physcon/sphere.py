@@ -24,10 +24,12 @@ def zone_areas(latitudes: np.ndarray, radius: float = EARTH_RADIUS) -> np.ndarra
     >>> float(zone_areas(np.array([[-90.0, 90.0]]), radius=1.0)[0])
     2.0
     """
-    phi = np.deg2rad(np.clip(np.asarray(latitudes, np.float64), -90, 90))
+    ends = np.clip(np.asarray(latitudes, np.float64), -90, 90)
+    phi = np.deg2rad(ends.astype(np.longdouble))  # to the last bit of the result
     middle = 0.5 * (phi[:, 0] + phi[:, 1])
     half = 0.5 * (phi[:, 1] - phi[:, 0])
-    return radius**2 * np.abs(2 * np.cos(middle) * np.sin(half))
+    zones = np.abs(2 * np.cos(middle) * np.sin(half))
+    return radius**2 * zones.astype(np.float64)
 
 
 def widths_of_longitude(longitudes: np.ndarray) -> np.ndarray:

@@ -189,6 +189,23 @@ def test_contradictions_and_bounds_out_of_reach():
     assert float(twice.q.mean()) == pytest.approx(1.5, rel=1e-14)
 
 
+@pytest.mark.parametrize(
+    ("units", "message"),
+    [("mm day-1", "a rate 'rain'.*'mm day-1'"), ("kg m-2 day-1", "factor of 1.157")],
+)
+def test_rates_in_other_units_than_the_storage(units, message):
+    data = xr.Dataset({
+        "w": ("time", [1.0, 2.0], {"units": "kg m-2"}),
+        "rain": ("time", [0.0, 1e-5], {"units": units}),
+    }).assign_coords(time=("time", [0.0, 1.0], {"units": "days since 2000-01-01"}))  # fmt: skip
+    law = pcd.Budget("w", inflow=(pcd.Term("rain"),))
+    with pytest.raises(ValueError, match=message):
+        pcd.constrain(data, law, spread=1.0)
+    data.rain.attrs["units"] = "kg m-2 s-1"
+    fixed = pcd.constrain(data, law, spread={"rain": 1.0})
+    assert float(fixed.rain[1]) == pytest.approx(1 / 86400, rel=1e-12)
+
+
 def test_units_that_are_the_same_in_other_words():
     data = globe(np.array([-45.0, 45]), np.arange(0, 360, 90.0))
     data.q.attrs["units"] = "m/s"

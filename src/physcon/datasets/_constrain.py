@@ -17,7 +17,7 @@ from physcon.datasets._rows import (
     summed_dims,
     values_of,
 )
-from physcon.datasets._solve import Rows, sizes, solve, variance_left
+from physcon.datasets._solve import Rows, residual, sizes, solve, variance_left
 from physcon.datasets._spread import is_metric, spreads
 
 with needs("data"):
@@ -399,7 +399,7 @@ def _rounding(dtype: np.dtype) -> float:
 
 
 def _errors(rows: Rows, u: np.ndarray) -> np.ndarray:
-    missed = rows.matrix @ u - rows.value
+    missed = -residual(rows, u)
     return np.where(rows.upper_only, np.maximum(missed, 0.0), np.abs(missed))
 
 

@@ -344,6 +344,15 @@ def _check_flux(data: Any, law: Budget, term: Term) -> None:
         data[term.of].dims if term.of in data.variables else "none",
         "name a variable that changes in time",
     )
+    units = [str(data[n].attrs.get("units", "")) for n in (law.storage, term.of)]
+    if all(units) and law.step is None and term.times == 1.0:
+        factor = _factor(units[0], f"({units[1]}) * s")
+        require(
+            factor is None or bool(np.isclose(factor, 1.0)),
+            f"a rate {term.of!r} in {units[0]!r} per second, as {law.storage!r} is",
+            repr(units[1]) + (f", a factor of {factor:.6g}" if factor else ""),
+            "convert it, or give it a coefficient (times: FACTOR)",
+        )
 
 
 def _steps(data: Any, law: Budget) -> Any:
@@ -463,25 +472,31 @@ def _check_same_units(data: Any, names: Sequence[str], law: AnyLaw) -> None:
 
 def _compare_units(first: str, unit: str, second: str, other: str, law: str) -> None:
     """Raise unless two units are the same, such as "m/s" and "m s-1"."""
-    message = f"the same units in {law!r}"
     got = f"{first!r} in {unit!r} and {second!r} in {other!r}"
-    same = False
-    try:
-        with needs("data"):
-            import cf_xarray.units  # noqa: F401
-            import pint
+    factor = _factor(unit, other)
+    if factor is None:
+        same = unit.split() == other.split()
+    else:
+        same = bool(np.isclose(factor, 1.0))
+        if not same and factor > 0:
+            got += f", a factor of {factor:.6g}"
+    require(same, f"the same units in {law!r}", got, "convert one of them")
 
-        registry = pint.get_application_registry()
+
+def _factor(unit: str, other: str) -> float | None:
+    """Return one `other` in `unit`; 0 for another kind of quantity; None if unknown."""
+    try:
+        import cf_xarray.units  # noqa: F401
+        import pint
+    except ImportError:
+        return None
+    registry = pint.get_application_registry()
+    try:
         a = registry.Quantity(1.0, registry.Unit(unit)).to_base_units()
         b = registry.Quantity(1.0, registry.Unit(other)).to_base_units()
-        same = a.units == b.units and bool(np.isclose(a.magnitude, b.magnitude))
-        if a.units == b.units and not same:
-            got += f", a factor of {b.magnitude / a.magnitude:.6g}"
-    except ImportError:
-        same = unit.split() == other.split()
     except Exception:  # units that pint does not know are compared as text
-        same = unit.split() == other.split()
-    require(same, message, got, "convert one of them")
+        return None
+    return float(b.magnitude / a.magnitude) if a.units == b.units else 0.0
 
 
 def _check_units(data: Any, law: Total, mean: bool) -> None:

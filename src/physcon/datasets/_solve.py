@@ -83,28 +83,62 @@ def solve(
     ends = (np.where(moved, lower, mean), np.where(moved, upper, mean))
     dual = np.zeros(len(rows.value))
     one_sided = rows.upper_only
-    u = mean
-    # The right-hand side is formed again from the corrected values, which removes the
-    # rounding of large means: two or three rounds reach the last bit.
-    offset = (rows.value - rows.matrix @ mean) / scaled.length
-    for _ in range(4):
-        dual, z = _maximise(scaled, offset, low, high, one_sided, dual)
-        u = np.where(z <= low, ends[0], np.where(z >= high, ends[1], mean + std * z))
-        u = np.clip(u, *ends)
-        wrong = (rows.value - rows.matrix @ u) / scaled.length - scaled.noise * dual
-        met = np.where(one_sided, np.minimum(wrong, 0.0) * (dual <= 0), wrong)
-        met = np.where(one_sided & (dual < 0), wrong, met)
-        size = sizes(rows, u) / scaled.length
-        if np.all(np.abs(met) <= 4 * _EPS * size):
-            break
-        offset = offset + np.where(np.isfinite(met), met, 0.0)
-    residual = rows.value - rows.matrix @ u
-    unmet = np.where(one_sided, np.minimum(residual, 0.0), residual)
+    # A row that holds to rounding already asks for no change of any digit.
+    missed = residual(rows, mean)
+    held = np.abs(missed) <= 2 * _EPS * sizes(rows, mean)
+    rows = rows._replace(value=rows.value - np.where(held, missed, 0.0))
+    offset = np.where(held, 0.0, missed) / scaled.length
+    dual, z = _maximise(scaled, offset, low, high, one_sided, dual)
+    u, z, dual = _polished(rows, scaled, (mean, std), (low, high), ends, z, dual)
+    missed = residual(rows, u)
+    unmet = np.where(one_sided, np.minimum(missed, 0.0), missed)
     unmet = unmet - np.where(rows.std > 0, scaled.noise * dual * scaled.length, 0.0)
     size = sizes(rows, u)
     relative = np.abs(unmet) / np.where(size > 0, size, 1.0)
     change = np.where(moved, (u - mean) / safe, 0.0)
     return Solved(u, relative, float(change @ change), relative <= _MET)
+
+
+def _polished(
+    rows: Rows,
+    scaled: _Scaled,
+    prior: tuple[np.ndarray, np.ndarray],
+    box: tuple[np.ndarray, np.ndarray],
+    ends: tuple[np.ndarray, np.ndarray],
+    z: np.ndarray,
+    dual: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Remove what rounding left of the residuals, with the same values at bounds."""
+    mean, std = prior
+    low, high = box
+    use = scaled.live & (~rows.upper_only | (dual < 0))
+    free = (z > low) & (z < high)
+    a = scaled.a[use]
+
+    def values(z: np.ndarray) -> np.ndarray:
+        u = np.where(z <= low, ends[0], np.where(z >= high, ends[1], mean + std * z))
+        return np.clip(u, *ends)
+
+    def wrong(u: np.ndarray, dual: np.ndarray) -> np.ndarray:
+        missed = residual(rows, u) / scaled.length - scaled.noise * dual
+        return missed[use]
+
+    u = values(z)
+    left = wrong(u, dual)
+    for _ in range(4):
+        size = (sizes(rows, u) / scaled.length)[use]
+        left = np.where(np.abs(left) <= 0.25 * _EPS * size, 0.0, left)
+        if not left.any():
+            break
+        step = np.zeros_like(dual)
+        step[use] = _newton(a, free, scaled.noise[use], left)
+        new_z = np.where(free, z + scaled.a.T @ step, z)
+        new_u = values(new_z)
+        new_left = wrong(new_u, dual + step)
+        if not np.linalg.norm(new_left) < np.linalg.norm(left):
+            break
+        z, u, dual, left = new_z, new_u, dual + step, new_left
+    return u, z, dual
 
 
 def variance_left(std: np.ndarray, rows: Rows) -> np.ndarray | None:
@@ -136,6 +170,20 @@ def _scaled(rows: Rows, std: np.ndarray) -> _Scaled:
     length = np.where(live, length, 1.0)
     a = (sp.diags(1 / length) @ a).tocsr()
     return _Scaled(a, length * first, noise / length**2, live)
+
+
+def residual(rows: Rows, u: np.ndarray) -> np.ndarray:
+    """Return ``value - matrix @ u``, summed with more digits than float64 has.
+
+    Where the machine has no such numbers, long sums lose a few units of the last digit.
+    """
+    a = rows.matrix.tocsr()
+    terms = a.data.astype(np.longdouble) * u[a.indices]
+    sums = np.zeros(len(rows.value), np.longdouble)
+    filled = np.diff(a.indptr) > 0
+    if terms.size:
+        sums[filled] = np.add.reduceat(terms, a.indptr[:-1][filled])
+    return (rows.value - sums).astype(np.float64)
 
 
 def sizes(rows: Rows, u: np.ndarray) -> np.ndarray:
