@@ -7,7 +7,7 @@ with `jax.vmap`.
 from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
 import jaxtyping
-from jaxtyping import Array, Bool, Float, Inexact, Int, PRNGKeyArray, PyTree
+from jaxtyping import Array, Bool, Float, Inexact, Int, PRNGKeyArray, PyTree, UInt
 
 if TYPE_CHECKING:
     from jaxtyping import ArrayLike
@@ -44,4 +44,5 @@ __all__ = [
     "PyTree",
     "Scalar",
     "Shape",
+    "UInt",
 ]

@@ -1,0 +1,242 @@
+"""Multifrontal Cholesky factorisation in batches of equally padded fronts.
+
+Each front holds the rows of its pivots and what the elimination leaves for the unknowns
+further up in the tree. Children are added to their parents by gathers: the same program
+with scatter-adds is some twenty times slower.
+
+Rows that others imply have no pivot left. They are found by two further passes with
+small multiples of the identity added, and are then left out of the system.
+"""
+
+import math
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from physcon._numerics.sparse.analysis import Level, Pattern
+from physcon._typing import Array, Bool, Float, Int, UInt
+
+
+class Front(NamedTuple):
+    """The factor of one depth: L⁻¹ with F_pp = L Lᵀ, and W = L⁻¹ F_pb."""
+
+    whitener: Float[Array, "k p p"]
+    coupling: Float[Array, "k p b"]
+
+
+class Factored(eqx.Module):
+    """d S d = L Lᵀ on the rows that are kept.
+
+    Attributes:
+        pattern: the analysed pattern of S.
+        fronts: from the root to the leaves.
+        scale: d, ``(m,)``: powers of two, so that the scaled diagonal is about 1.
+        kept: ``(m,)``, false for rows that others imply, or that see no variance.
+        regular: whether a factor was found; false after a NaN.
+    """
+
+    pattern: Pattern
+    fronts: tuple[Front, ...]
+    scale: Float[Array, " m"]
+    kept: Bool[Array, " m"]
+    regular: Bool[Array, ""]
+
+
+#: The multiple of the rounding error that is added to find rows without a pivot.
+_SHIFT = 256
+
+
+class _State(NamedTuple):
+    factor: Float[Array, " w"]  # all fronts in one array: XLA compiles it sooner
+    pivots: Float[Array, " m"]
+    kept: Bool[Array, " m"]
+    shift: Float[Array, ""]
+    count: Int[Array, ""]
+    done: Bool[Array, ""]
+
+
+def factorise(
+    pattern: Pattern,
+    entries: Float[Array, " s"],
+    size: Float[Array, " m"] | None = None,
+) -> Factored:
+    """Factor the matrix with the stored `entries`.
+
+    A pivot of a row that others imply is proportional to the multiple of the identity
+    that is added, and every other pivot hardly depends on it. This test needs no bound
+    on the rounding errors of an elimination.
+
+    Args:
+        size: ``(m,)``, the diagonal with which a variance is compared to tell rounding
+            from a value; None: the diagonal itself.
+    """
+    m = pattern.size
+    eps = float(jnp.finfo(entries.dtype).eps)
+    diagonal = entries[:m]
+    seen = diagonal > 50 * eps * (jnp.abs(diagonal) if size is None else size)
+    exponent = jnp.round(-0.5 * jnp.log2(jnp.where(seen, diagonal, 1)))
+    scale = jnp.exp2(exponent)
+    scaled = pick(scale, pattern.row) * entries * pick(scale, pattern.column)
+    finite = jnp.all(jnp.isfinite(scaled))
+
+    def attempt(s: _State) -> _State:
+        fronts = _eliminate(pattern, _without(pattern, scaled, s.kept), s.shift)
+        pivots = _pivots(pattern, fronts)
+        # The order of the passes: 0 as it is, 1 and 2 shifted, 3 the rows that are left.
+        dependent = ~(pivots < 1.5 * s.pivots)
+        kept = s.kept & ~((s.count == 2) & dependent)
+        safe = jnp.min(pivots) > eps * (50 + 4 * m)
+        done = jnp.where(s.count == 0, safe, s.count == 3)
+        shift = jnp.where(s.count < 2, (s.count + 1) * _SHIFT * eps, 0)
+        flat = jnp.concatenate([x.reshape(-1) for x in jax.tree.leaves(fronts)])
+        return _State(flat, pivots, kept, shift, s.count + 1, done)
+
+    zero = jnp.zeros((), scaled.dtype)
+    empty = jnp.zeros(pattern.factor_size, scaled.dtype)
+    unknown = jnp.zeros(m, scaled.dtype)
+    start = _State(empty, unknown, seen, zero, jnp.int32(0), ~finite)
+    found = jax.lax.while_loop(lambda s: ~s.done, attempt, start)
+    regular = finite & jnp.all(found.pivots > 0)
+    fronts = _unflatten(pattern, found.factor)
+    return Factored(pattern, fronts, scale, found.kept, regular)
+
+
+def _unflatten(pattern: Pattern, flat: Float[Array, " w"]) -> tuple[Front, ...]:
+    fronts = []
+    start = 0
+    for level in pattern.levels:
+        pieces = []
+        for shape in (level.shape, level.coupling_shape):
+            size = math.prod(shape)
+            pieces.append(flat[start : start + size].reshape(shape))
+            start += size
+        fronts.append(Front(*pieces))
+    return tuple(fronts)
+
+
+def _without(
+    pattern: Pattern, entries: Float[Array, " s"], kept: Bool[Array, " m"]
+) -> Float[Array, " s"]:
+    """The entries, with those of the identity in rows and columns that are not kept."""
+    both = kept[pattern.row] & kept[pattern.column]
+    on_diagonal = pattern.row == pattern.column
+    return jnp.where(both, entries, on_diagonal.astype(entries.dtype))
+
+
+def _eliminate(
+    pattern: Pattern, entries: Float[Array, " s"], shift: Array | float
+) -> tuple[Front, ...]:
+    m = pattern.size
+    stored = jnp.concatenate([entries[:m] + shift, entries[m:], jnp.zeros(1)])
+    rest, fronts = None, []
+    for level in pattern.levels[::-1]:
+        rows, rest = _assemble(pattern, level, stored, rest)
+        k, p = level.pivots.shape
+        lower = jax.lax.linalg.cholesky(rows[:, :, :p], symmetrize_input=False)
+        eye = jnp.broadcast_to(jnp.eye(p), (k, p, p))
+        whitener = jax.lax.linalg.triangular_solve(
+            lower, eye, left_side=True, lower=True
+        )
+        coupling = product(whitener, rows[:, :, p:])
+        rest = rest - product(transpose(coupling), coupling)
+        fronts.append(Front(whitener, coupling))
+    return tuple(fronts[::-1])
+
+
+def _assemble(
+    pattern: Pattern, level: Level, stored: Array, children: Array | None
+) -> tuple[Float[Array, "k p f"], Float[Array, "k b b"]]:
+    """The rows of the pivots, and what the children leave for the further unknowns."""
+    k, p = level.pivots.shape
+    b = level.entries.shape[2] - p
+    padding = (level.pivots == pattern.size).astype(stored.dtype)
+    rows = pick(stored, level.entries)
+    rows = rows + padding[:, :, None] * jnp.eye(p, p + b)[None]
+    if children is None or children.shape[1] == 0:
+        return rows, jnp.zeros((k, b, b), stored.dtype)
+    taken = pick_square(children, level.take)
+    both = taken.reshape(k, 2, p + b, p + b).sum(axis=1)
+    return rows + both[:, :p], both[:, p:, p:]
+
+
+def pick(x: Float[Array, "..."], index: UInt[Array, "..."]) -> Float[Array, "..."]:
+    """Entries of the flattened `x`. Unsigned indices need no code for negative ones."""
+    return x.reshape(-1).at[index].get(mode="promise_in_bounds")
+
+
+def pick_square(
+    x: Float[Array, "k n n"], index: UInt[Array, "k f"]
+) -> Float[Array, "k f f"]:
+    """x_k at rows and columns `index`; zero where the index is n."""
+    k, n, _ = x.shape
+    padded = jnp.pad(x, ((0, 0), (0, 1), (0, 1)))
+    start = jnp.arange(k, dtype=index.dtype)[:, None, None] * (n + 1) ** 2
+    return pick(padded, start + index[:, :, None] * (n + 1) + index[:, None, :])
+
+
+def pick_each(
+    x: Float[Array, "k n"], index: UInt[Array, "k f"]
+) -> Float[Array, "k f"]:
+    """x_k at `index`; zero where the index is n."""
+    k, n = x.shape
+    padded = jnp.pad(x, ((0, 0), (0, 1)))
+    start = jnp.arange(k, dtype=index.dtype)[:, None] * (n + 1)
+    return pick(padded, start + index)
+
+
+def _pivots(pattern: Pattern, fronts: tuple[Front, ...]) -> Float[Array, " m"]:
+    """The squared diagonal of L, in the order of the unknowns."""
+    pieces = [jnp.diagonal(f.whitener, axis1=1, axis2=2).reshape(-1) for f in fronts]
+    return pick(jnp.concatenate(pieces), pattern.unknown) ** -2
+
+
+def pivots(factored: Factored) -> Float[Array, " m"]:
+    """The pivots of the scaled matrix, in the order of the unknowns."""
+    return _pivots(factored.pattern, factored.fronts)
+
+
+def product(
+    a: Float[Array, "k i j"], b: Float[Array, "k j l"]
+) -> Float[Array, "k i l"]:
+    """The matrix products of two batches."""
+    return jnp.matmul(a, b, precision="highest")
+
+
+def transpose(a: Float[Array, "k i j"]) -> Float[Array, "k j i"]:
+    """The transposes of a batch."""
+    return jnp.swapaxes(a, 1, 2)
+
+
+def solve(factored: Factored, right: Float[Array, " m"]) -> Float[Array, " m"]:
+    """S⁻¹ `right` on the rows that are kept; zero on the others."""
+    pattern = factored.pattern
+    scale = jnp.where(factored.kept, factored.scale, 0)
+    stored = jnp.append(scale * right, 0)
+    whites: list[Array] = []
+    carried = None
+    for level, front in zip(pattern.levels[::-1], factored.fronts[::-1], strict=True):
+        k, p = level.pivots.shape
+        b = front.coupling.shape[2]
+        whole = jnp.pad(pick(stored, level.pivots), ((0, 0), (0, b)))
+        if carried is not None and carried.shape[1]:
+            taken = pick_each(carried, level.take)
+            whole = whole + taken.reshape(k, 2, p + b).sum(axis=1)
+        white = product(front.whitener, whole[:, :p, None])
+        below = product(transpose(front.coupling), white)
+        carried = whole[:, p:] - below[:, :, 0]
+        whites.append(white)
+    found: list[Array] = []
+    parent = None
+    for level, front, white in zip(
+        pattern.levels, factored.fronts, whites[::-1], strict=True
+    ):
+        further = jnp.zeros((1, front.coupling.shape[2]), white.dtype)
+        if parent is not None:
+            further = pick_each(jnp.repeat(parent, 2, axis=0), level.place)
+        own = white - product(front.coupling, further[:, :, None])
+        own = product(transpose(front.whitener), own)[:, :, 0]
+        parent = jnp.concatenate([own, further], axis=1)
+        found.append(own.reshape(-1))
+    return scale * pick(jnp.concatenate(found), pattern.unknown)

@@ -1,0 +1,49 @@
+"""The determinant, and the inverse where the matrix itself has entries.
+
+Source: Takahashi, Fagan and Chen (1973); Erisman and Tinney, Commun. ACM 18 (1975) 177.
+"""
+
+import jax.numpy as jnp
+
+from physcon._numerics.sparse.factor import (
+    Factored,
+    pick,
+    pick_square,
+    pivots,
+    product,
+    transpose,
+)
+from physcon._typing import Array, Float, Scalar
+
+
+def log_det(factored: Factored) -> Scalar:
+    """log det S over the rows that are kept."""
+    unscaled = pivots(factored) / factored.scale**2
+    return jnp.sum(jnp.log(jnp.where(factored.kept, unscaled, 1)))
+
+
+def selected_inverse(factored: Factored) -> Float[Array, " s"]:
+    """S⁻¹ at the stored entries of the pattern; zero on rows that are not kept.
+
+    With Z = S⁻¹ and one front's factor: Z_pb = -L⁻ᵀ W Z_bb and
+    Z_pp = L⁻ᵀ (1 + W Z_bb Wᵀ) L⁻¹, from the root to the leaves.
+    """
+    pattern = factored.pattern
+    found: list[Array] = []
+    parent = None
+    for level, front in zip(pattern.levels, factored.fronts, strict=True):
+        b = front.coupling.shape[2]
+        further = jnp.zeros((1, b, b), front.coupling.dtype)
+        if parent is not None:
+            further = pick_square(jnp.repeat(parent, 2, axis=0), level.place)
+        back = transpose(front.whitener)
+        gain = product(back, front.coupling)
+        off = -product(gain, further)
+        own = product(back, front.whitener) - product(off, transpose(gain))
+        top = jnp.concatenate([own, off], axis=2)
+        bottom = jnp.concatenate([transpose(off), further], axis=2)
+        parent = jnp.concatenate([top, bottom], axis=1)
+        found.append(top.reshape(-1))
+    entries = pick(jnp.concatenate(found), pattern.position)
+    scale = jnp.where(factored.kept, factored.scale, 0)
+    return pick(scale, pattern.row) * entries * pick(scale, pattern.column)
