@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from physcon._checks import require, require_given
 from physcon._typing import Array, ArrayLike, Float, Shape
 from physcon.conditioning.constraint import LinearConstraint
+from physcon.conditioning.stacking import has_structure, stacked
 from physcon.grid import Grid
 from physcon.linear_map import Rows, Stencil
 
@@ -30,10 +31,11 @@ def stack(*constraints: LinearConstraint) -> LinearConstraint:
     )
     exact = all(c.noise_std is None for c in constraints)
     noise = None if exact else jnp.concatenate([c.noise().ravel() for c in constraints])
+    value = jnp.concatenate([c.value.ravel() for c in constraints])
+    if has_structure([c.operator for c in constraints]):
+        return LinearConstraint(stacked(constraints), value, noise)
     rows = jnp.concatenate([c.operator.rows() for c in constraints])
-    return LinearConstraint(
-        Rows(rows), jnp.concatenate([c.value.ravel() for c in constraints]), noise
-    )
+    return LinearConstraint(Rows(rows), value, noise)
 
 
 def from_fn(

@@ -10,21 +10,32 @@ from physcon.linear_map.combine import (
     split_fields,
 )
 from physcon.linear_map.dense import Dense, LowRank
+from physcon.linear_map.disjoint import Disjoint, Pointwise
+from physcon.linear_map.groups import Blocks, Groups, Labelled
+from physcon.linear_map.sparse import Layout, Sparse, Stack
 from physcon.linear_map.stencil import Difference, Stencil
 
 __all__ = [
     "ROUNDING",
     "BlockDiagonal",
+    "Blocks",
     "Circulant",
     "Compose",
     "Dense",
     "Diagonal",
     "Difference",
+    "Disjoint",
+    "Groups",
     "Kronecker",
+    "Labelled",
+    "Layout",
     "LinearMap",
     "LowRank",
+    "Pointwise",
     "Root",
     "Rows",
+    "Sparse",
+    "Stack",
     "Stencil",
     "Sum",
     "as_root",

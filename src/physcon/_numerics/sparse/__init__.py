@@ -1,9 +1,27 @@
 """Sparse symmetric systems: ordering and analysis on the host, numbers in JAX."""
 
-from physcon._numerics.sparse.analysis import Pattern as Pattern
-from physcon._numerics.sparse.analysis import analyse as analyse
-from physcon._numerics.sparse.factor import Factored as Factored
-from physcon._numerics.sparse.factor import factorise as factorise
-from physcon._numerics.sparse.factor import solve as solve
-from physcon._numerics.sparse.inverse import log_det as log_det
-from physcon._numerics.sparse.inverse import selected_inverse as selected_inverse
+from physcon._numerics.sparse.analysis import Pattern, analyse
+from physcon._numerics.sparse.factor import (
+    Factored,
+    factorise,
+    pick,
+    refactor,
+    scaled,
+    solve,
+    solve_scaled,
+)
+from physcon._numerics.sparse.inverse import log_det, selected_inverse
+
+__all__ = [
+    "Factored",
+    "Pattern",
+    "analyse",
+    "factorise",
+    "log_det",
+    "pick",
+    "refactor",
+    "scaled",
+    "selected_inverse",
+    "solve",
+    "solve_scaled",
+]

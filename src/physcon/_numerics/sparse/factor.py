@@ -60,7 +60,7 @@ class _State(NamedTuple):
 def factorise(
     pattern: Pattern,
     entries: Float[Array, " s"],
-    size: Float[Array, " m"] | None = None,
+    present: Bool[Array, " m"] | None = None,
 ) -> Factored:
     """Factor the matrix with the stored `entries`.
 
@@ -69,16 +69,15 @@ def factorise(
     on the rounding errors of an elimination.
 
     Args:
-        size: ``(m,)``, the diagonal with which a variance is compared to tell rounding
-            from a value; None: the diagonal itself.
+        present: ``(m,)``, false for unknowns to leave out; None: all take part.
     """
     m = pattern.size
     eps = float(jnp.finfo(entries.dtype).eps)
     diagonal = entries[:m]
-    seen = diagonal > 50 * eps * (jnp.abs(diagonal) if size is None else size)
+    seen = ~(diagonal <= 0) if present is None else ~(diagonal <= 0) & present
     exponent = jnp.round(-0.5 * jnp.log2(jnp.where(seen, diagonal, 1)))
     scale = jnp.exp2(exponent)
-    scaled = pick(scale, pattern.row) * entries * pick(scale, pattern.column)
+    scaled = _scaled(pattern, scale, entries)
     finite = jnp.all(jnp.isfinite(scaled))
 
     def attempt(s: _State) -> _State:
@@ -114,6 +113,29 @@ def _unflatten(pattern: Pattern, flat: Float[Array, " w"]) -> tuple[Front, ...]:
             start += size
         fronts.append(Front(*pieces))
     return tuple(fronts)
+
+
+def _scaled(
+    pattern: Pattern, scale: Float[Array, " m"], entries: Float[Array, " s"]
+) -> Float[Array, " s"]:
+    return pick(scale, pattern.row) * entries * pick(scale, pattern.column)
+
+
+def scaled(factored: Factored, entries: Float[Array, " s"]) -> Float[Array, " s"]:
+    """The stored entries of d S d."""
+    return _scaled(factored.pattern, factored.scale, entries)
+
+
+def refactor(factored: Factored, scaled: Float[Array, " s"]) -> tuple[Front, ...]:
+    """The fronts of another matrix near to the one that was factored.
+
+    Unlike `factorise` it has a derivative in reverse mode.
+
+    Args:
+        scaled: from `scaled`.
+    """
+    entries = _without(factored.pattern, scaled, factored.kept)
+    return _eliminate(factored.pattern, entries, 0.0)
 
 
 def _without(
@@ -211,9 +233,14 @@ def transpose(a: Float[Array, "k i j"]) -> Float[Array, "k j i"]:
 
 def solve(factored: Factored, right: Float[Array, " m"]) -> Float[Array, " m"]:
     """S⁻¹ `right` on the rows that are kept; zero on the others."""
-    pattern = factored.pattern
     scale = jnp.where(factored.kept, factored.scale, 0)
-    stored = jnp.append(scale * right, 0)
+    return scale * solve_scaled(factored, scale * right)
+
+
+def solve_scaled(factored: Factored, right: Float[Array, " m"]) -> Float[Array, " m"]:
+    """(d S d)⁻¹ `right`; entries of `right` for rows that are not kept must be zero."""
+    pattern = factored.pattern
+    stored = jnp.append(right, 0)
     whites: list[Array] = []
     carried = None
     for level, front in zip(pattern.levels[::-1], factored.fronts[::-1], strict=True):
@@ -239,4 +266,4 @@ def solve(factored: Factored, right: Float[Array, " m"]) -> Float[Array, " m"]:
         own = product(transpose(front.whitener), own)[:, :, 0]
         parent = jnp.concatenate([own, further], axis=1)
         found.append(own.reshape(-1))
-    return scale * pick(jnp.concatenate(found), pattern.unknown)
+    return pick(jnp.concatenate(found), pattern.unknown)

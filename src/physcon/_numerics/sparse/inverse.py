@@ -23,9 +23,9 @@ def log_det(factored: Factored) -> Scalar:
 
 
 def selected_inverse(factored: Factored) -> Float[Array, " s"]:
-    """S⁻¹ at the stored entries of the pattern; zero on rows that are not kept.
+    """(d S d)⁻¹ at the stored entries; zero on rows that are not kept.
 
-    With Z = S⁻¹ and one front's factor: Z_pb = -L⁻ᵀ W Z_bb and
+    With Z = (d S d)⁻¹ and one front's factor: Z_pb = -L⁻ᵀ W Z_bb and
     Z_pp = L⁻ᵀ (1 + W Z_bb Wᵀ) L⁻¹, from the root to the leaves.
     """
     pattern = factored.pattern
@@ -45,5 +45,5 @@ def selected_inverse(factored: Factored) -> Float[Array, " s"]:
         parent = jnp.concatenate([top, bottom], axis=1)
         found.append(top.reshape(-1))
     entries = pick(jnp.concatenate(found), pattern.position)
-    scale = jnp.where(factored.kept, factored.scale, 0)
-    return pick(scale, pattern.row) * entries * pick(scale, pattern.column)
+    kept = factored.kept.astype(entries.dtype)
+    return pick(kept, pattern.row) * entries * pick(kept, pattern.column)

@@ -6,6 +6,7 @@ from physcon.conditioning.solvers.conjugate_gradient import ConjugateGradient
 from physcon.conditioning.solvers.dense import DenseGram
 from physcon.conditioning.solvers.factor import Factor
 from physcon.conditioning.solvers.interface import Solver
+from physcon.conditioning.solvers.structured import structured_solver
 from physcon.conditioning.solvers.tridiagonal import Tridiagonal
 
 #: Tried in this order; the first one that suits is used.
@@ -13,14 +14,21 @@ CANDIDATES: list[type[Solver]] = [Tridiagonal, ConjugateGradient, DenseGram]
 
 
 class Auto(Solver):
-    """The first of `CANDIDATES` that suits the structure; the default of `condition`.
+    """The solver that suits the structure; the default of `condition`.
 
-    A balance with given fluxes and independent errors: `Tridiagonal`. Other laws made
+    Block means and totals of regions under independent errors: `DiagonalGram`. A small
+    matrix at every point: `BlockGram`. Sparse rows: `SparseCholesky`. One of these
+    stacked with a few dense rows: `Bordered` around it; an ensemble with independent
+    errors on top: `Woodbury` around that. Else the first of `CANDIDATES` that suits. A
+    balance with given fluxes and independent errors: `Tridiagonal`. Other laws made
     of differences (`balance`, `divergence_free`): `ConjugateGradient`. Everything else:
     `DenseGram`.
     """
 
     def choose(self, prior: Gaussian, law: LinearConstraint) -> Solver:
+        many = structured_solver(prior, law)
+        if many is not None:
+            return many
         found = (solver.suits(prior, law) for solver in CANDIDATES)
         return next(solver for solver in found if solver is not None)
 

@@ -1,0 +1,89 @@
+"""Rows that see disjoint points, under independent errors: S is diagonal."""
+
+import jax.numpy as jnp
+
+from physcon._numerics import safe
+from physcon._status import Outcome
+from physcon._typing import Array, Bool, Float, Scalar
+from physcon.conditioning.constraint import LinearConstraint
+from physcon.conditioning.gaussian import Gaussian
+from physcon.conditioning.solvers.factor import Factor
+from physcon.conditioning.solvers.interface import Solver
+from physcon.conditioning.solvers.refined import independent_std
+from physcon.linear_map import Disjoint, LinearMap, Root
+
+
+class DiagonalFactor(Factor):
+    """d S d, a diagonal matrix near the identity, d powers of two.
+
+    Attributes:
+        scale: d.
+        pivots: the scaled diagonal; zero for a row that sees no variance.
+        present: false for a group without points, which has no row.
+    """
+
+    scale: Float[Array, "*g"]
+    pivots: Float[Array, "*g"]
+    present: Bool[Array, "*g"]
+
+    def kept(self) -> Bool[Array, "*g"]:
+        """Which rows can move something."""
+        return self.present & ~(self.pivots == 0)
+
+    @property
+    def outcome(self) -> Outcome:
+        idle = jnp.any(self.present & ~self.kept())
+        return Outcome.where(idle, Outcome.redundant, Outcome.good)
+
+    @property
+    def log_det(self) -> Scalar:
+        kept = self.kept()
+        pivots = jnp.log(jnp.where(kept, self.pivots, 1))
+        return jnp.sum(pivots - 2 * jnp.log(jnp.where(kept, self.scale, 1)))
+
+    def rank(self, rows: int) -> Array:
+        return jnp.sum(self.kept())
+
+    def solve(self, r: Float[Array, "*g"]) -> Float[Array, "*g"]:
+        return self.scale * self._divide(self.scale * r)
+
+    def _divide(self, r: Float[Array, "*g"]) -> Float[Array, "*g"]:
+        kept = self.kept()
+        return jnp.where(kept, r / jnp.where(kept, self.pivots, 1), 0)
+
+    def variance_removed(self, root: Root, operator: LinearMap) -> Array:
+        std = independent_std(root)
+        assert std is not None
+        assert isinstance(operator, Disjoint)
+        scaled = operator.groups.spread(self.scale) * (operator.weights * std)
+        share = scaled**2 * operator.groups.spread(self._divide(self.present * 1.0))
+        return std**2 * share
+
+
+class DiagonalGram(Solver):
+    """Exact, O(n), without a matrix: a `Disjoint` law and independent errors.
+
+    A group adds to every point its multiplier times weight times variance. Use it for
+    block means and for totals of labelled regions.
+    """
+
+    @classmethod
+    def suits(cls, prior: Gaussian, law: LinearConstraint) -> "DiagonalGram | None":
+        known = independent_std(prior.root) is not None
+        return cls() if known and isinstance(law.operator, Disjoint) else None
+
+    def factorise(self, prior: Gaussian, law: LinearConstraint) -> DiagonalFactor:
+        std, operator = independent_std(prior.root), law.operator
+        if std is None or not isinstance(operator, Disjoint):
+            raise ValueError(
+                "expected independent errors (Diagonal) and a Disjoint operator for "
+                f"DiagonalGram, got {type(prior.root).__name__} and "
+                f"{type(operator).__name__}; pass solver=None to have one chosen"
+            )
+        groups = operator.groups
+        reach = operator.weights * std.reshape(operator.in_shape)
+        size = safe.sqrt(groups.total(reach**2) + law.noise() ** 2)
+        scale = 1 / safe.power_of_two(size)
+        pivots = groups.total((groups.spread(scale) * reach) ** 2)
+        pivots = pivots + (scale * law.noise()) ** 2
+        return DiagonalFactor(scale, pivots, operator.present())

@@ -1,0 +1,66 @@
+"""A solver whose mean is refined once, and the structures of priors that it meets."""
+
+import jax
+import jax.numpy as jnp
+
+from physcon._typing import Array, Float
+from physcon.conditioning.constraint import LinearConstraint
+from physcon.conditioning.gaussian import Gaussian
+from physcon.conditioning.solvers.interface import Solver
+from physcon.conditioning.solvers.step import Step
+from physcon.linear_map import BlockDiagonal, Diagonal, LowRank, Root, Sum
+
+
+class Refined(Solver):
+    """A direct solver with one step of iterative refinement.
+
+    Source: Higham, Accuracy and Stability of Numerical Algorithms (2002), ch. 12.
+    """
+
+    def advance(self, prior: Gaussian, law: LinearConstraint, single: bool) -> Step:
+        operator, root = law.operator, prior.root
+        factor = self.factorise(prior, law)
+        missing = law.value - operator.mv(prior.mean)
+
+        def refine(_: Array, found: tuple[Array, Array]) -> tuple[Array, Array]:
+            # The mean is corrected itself: its change may be a sum of large terms.
+            mean, multiplier = found
+            left = law.value - operator.mv(mean)
+            if law.noise_std is not None:
+                left = left - law.noise_std * (law.noise_std * multiplier)
+            more = factor.solve(left)
+            change = root.mv(root.rmv(operator.rmv(more)))
+            return mean + change, multiplier + more
+
+        start = (prior.mean, jnp.zeros_like(missing))
+        mean, multiplier = jax.lax.fori_loop(0, 2, refine, start)
+        distance = jnp.sum(missing * multiplier)
+        steps = jnp.zeros((), jnp.int32)
+        return Step(mean, multiplier, distance, factor, factor.outcome, steps)
+
+
+def independent_std(root: Root) -> Float[Array, "*x"] | None:
+    """The standard deviations of a prior with independent errors; None of any other."""
+    if isinstance(root, Diagonal):
+        return root.diagonal
+    if isinstance(root, BlockDiagonal):
+        stds = [independent_std(part) for part in root.parts]
+        if all(std is not None for std in stds):
+            return jnp.concatenate([std.reshape(-1) for std in stds])  # type: ignore
+    return None
+
+
+def diagonal_and_vectors(
+    root: Root,
+) -> tuple[Float[Array, "*x"], Float[Array, "r *x"]] | None:
+    """(d, F) of a covariance diag(d²) + Fᵀ F with r vectors; None of any other."""
+    if not isinstance(root, Sum):
+        return None
+    diagonals = [p.diagonal for p in root.parts if isinstance(p, Diagonal)]
+    vectors = [p.vectors for p in root.parts if isinstance(p, LowRank)]
+    if not diagonals or not vectors or len(diagonals + vectors) < len(root.parts):
+        return None
+    if len(diagonals) == 1:
+        return diagonals[0], jnp.concatenate(vectors)
+    size = jnp.sqrt(sum(d**2 for d in diagonals))
+    return size, jnp.concatenate(vectors)

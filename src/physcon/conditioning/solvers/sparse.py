@@ -1,0 +1,195 @@
+"""Sparse rows under independent errors: a sparse Cholesky factor of S."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from physcon._numerics import sparse
+from physcon._numerics.sparse import Factored, pick, refactor
+from physcon._status import Outcome
+from physcon._typing import Array, Bool, Float, Int, Scalar
+from physcon.conditioning.constraint import LinearConstraint
+from physcon.conditioning.gaussian import Gaussian
+from physcon.conditioning.solvers.factor import Factor, unmoved
+from physcon.conditioning.solvers.interface import Solver
+from physcon.conditioning.solvers.refined import independent_std
+from physcon.linear_map import LinearMap, Root, Sparse
+
+
+class SparseFactor(Factor):
+    """d S d = L Lᵀ on the independent rows.
+
+    Attributes:
+        factored: L, d, and the rows that are kept.
+        entries: the stored entries of d S d.
+        present: false for a row without entries, which is no row.
+        log_det: log det S over the rows that are kept.
+    """
+
+    factored: Factored
+    entries: Float[Array, " s"]
+    present: Bool[Array, " m"]
+    log_det: Scalar
+
+    def _dropped(self) -> Bool[Array, " m"]:
+        return self.present & ~self.factored.kept
+
+    @property
+    def outcome(self) -> Outcome:
+        redundant = jnp.any(self._dropped())
+        found = Outcome.where(redundant, Outcome.redundant, Outcome.good)
+        return Outcome.where(self.factored.regular, found, Outcome.not_solved)
+
+    def rank(self, rows: int) -> Array:
+        return jnp.sum(self.factored.kept)
+
+    def _times(self, x: Float[Array, " m"]) -> Float[Array, " m"]:
+        """d S d x."""
+        pattern = self.factored.pattern
+        m = pattern.size
+        low = self.entries * pick(x, pattern.column)
+        high = jnp.where(pattern.row == pattern.column, 0, self.entries)
+        high = high * pick(x, pattern.row)
+        total = jax.ops.segment_sum(low, pattern.row, m)
+        return total + jax.ops.segment_sum(high, pattern.column, m)
+
+    def solve(self, r: Float[Array, " m"]) -> Float[Array, " m"]:
+        """S⁻¹ r, refined once.
+
+        Redundant rows: r is first replaced by its nearest value that the rows can meet,
+        in units of their standard deviations. The null vectors are those of the dropped
+        rows, n_i = e_i - S_kk⁻¹ S_ki, and are taken to have disjoint supports, as those
+        of the closed components of a network have.
+        """
+        dropped = self._dropped()
+        scale = jnp.where(self.present, self.factored.scale, 0)
+        kept = self.factored.kept
+        right = scale * r
+
+        def advance(carry: tuple) -> tuple:
+            """One solve; the six steps share its compiled program."""
+            step, right, x, found = carry
+            one = dropped.astype(right.dtype)
+            given = jax.lax.select_n(
+                step,
+                right,  # 0: what is missed by the dropped rows, c
+                self._times(one),  # 1: S_kd 1
+                x,  # 2: sizes of the null vectors, 1 + S_dk S_kk⁻² S_kd 1
+                self._times(found),  # 3: the null part, from c over the sizes
+                right,  # 4: the solution
+                right - self._times(x),  # 5: its correction
+            )
+            new = sparse.solve_scaled(self.factored, jnp.where(kept, given, 0))
+            missed = jnp.where(dropped, right - self._times(new), 0)
+            sizes = jnp.where(dropped, 1 + self._times(new), 1)
+            found = jnp.where(step == 0, missed, found)
+            found = jnp.where(step == 2, found / sizes, found)
+            right = jnp.where(step == 3, right - (found - new), right)
+            x = jnp.where(step == 5, x + new, new)
+            return step + 1, right, x, found
+
+        start = jnp.where(jnp.any(dropped), 0, 4).astype(jnp.int32)
+        zero = jnp.zeros_like(right)
+        carry = (start, right, zero, zero)
+        *_, x, _ = jax.lax.while_loop(lambda c: c[0] < 6, advance, carry)
+        return scale * jnp.where(self.factored.regular, x, jnp.nan)
+
+    def variance_removed(self, root: Root, operator: LinearMap) -> Array:
+        std = independent_std(root)
+        assert std is not None
+        assert isinstance(operator, Sparse)
+        gram = operator.gram
+        assert gram is not None
+        inverse = sparse.selected_inverse(self.factored)
+        scale = pick(self.factored.scale, operator.row)
+        scaled = scale * operator.entries * pick(std, operator.column)
+        twice = jnp.where(gram.first == gram.second, 1, 2)
+        terms = pick(scaled, gram.first) * pick(scaled, gram.second)
+        terms = twice * terms * pick(inverse, gram.entry)
+        column = operator.column.at[gram.first].get(mode="promise_in_bounds")
+        share = jax.ops.segment_sum(terms, column, std.size).reshape(std.shape)
+        return std**2 * share
+
+
+class SparseCholesky(Solver):
+    """A sparse law (`from_matrix`, `incidence`) and independent errors.
+
+    Nested dissection on the host when the law is built, then a multifrontal
+    factorisation in JAX. The determinant and the variances come from the same factor.
+    """
+
+    @classmethod
+    def suits(cls, prior: Gaussian, law: LinearConstraint) -> "SparseCholesky | None":
+        operator = law.operator
+        known = independent_std(prior.root) is not None
+        fits = isinstance(operator, Sparse) and operator.gram is not None
+        return cls() if known and fits else None
+
+    def factorise(self, prior: Gaussian, law: LinearConstraint) -> SparseFactor:
+        operator = _sparse(prior, law)
+        assert operator.gram is not None
+        present = operator.present()
+        entries = _entries(prior.root, law)
+        factored = sparse.factorise(operator.gram.pattern, entries, present)
+        scaled = sparse.scaled(factored, entries)
+        return SparseFactor(factored, scaled, present, sparse.log_det(factored))
+
+    def tangent(
+        self,
+        factor: Any,
+        primals: tuple[Gaussian, LinearConstraint],
+        tangents: tuple[Gaussian, LinearConstraint],
+    ) -> Any:
+        """d log det S = tr(S⁻¹ dS), with S⁻¹ where S has entries only."""
+        factored = factor.factored
+
+        def scaled(prior: Gaussian, law: LinearConstraint) -> Array:
+            return sparse.scaled(factored, _entries(prior.root, law))
+
+        _, d_entries = jax.jvp(scaled, primals, tangents)
+        pattern = factored.pattern
+        twice = jnp.where(pattern.row == pattern.column, 1, 2)
+        inverse = sparse.selected_inverse(factored)
+        _, d_fronts = jax.jvp(
+            lambda entries: refactor(factored, entries), (factor.entries,), (d_entries,)
+        )
+        d_log_det = jnp.sum(twice * inverse * d_entries)
+        return eqx.tree_at(
+            lambda f: (f.factored.fronts, f.entries, f.log_det),
+            unmoved(factor),
+            (d_fronts, d_entries, d_log_det),
+        )
+
+
+def _sparse(prior: Gaussian, law: LinearConstraint) -> Sparse:
+    operator = law.operator
+    if independent_std(prior.root) is None or not isinstance(operator, Sparse):
+        raise ValueError(
+            "expected independent errors (Diagonal) and a Sparse operator for "
+            f"SparseCholesky, got {type(prior.root).__name__} and "
+            f"{type(operator).__name__}; build the law with from_matrix, or pass "
+            "solver=None to have one chosen"
+        )
+    if operator.gram is None:
+        raise ValueError(
+            "expected a Sparse operator with an analysed pattern, got one that was "
+            "built inside of jit, where its indices have no values; build the law "
+            "outside of jit and pass it as an argument"
+        )
+    return operator
+
+
+def _entries(root: Root, law: LinearConstraint) -> Float[Array, " s"]:
+    """The stored entries of S."""
+    std, operator = independent_std(root), law.operator
+    assert std is not None
+    assert isinstance(operator, Sparse)
+    gram = operator.gram
+    assert gram is not None
+    reach = operator.entries * pick(std, operator.column)
+    terms = pick(reach, gram.first) * pick(reach, gram.second)
+    stored = gram.pattern.row.shape[0]
+    entries = jax.ops.segment_sum(terms, gram.entry, stored)
+    return entries.at[: operator.count].add(law.noise() ** 2)
