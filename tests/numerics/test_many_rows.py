@@ -1,19 +1,17 @@
 """Many rows: every structured solver against dense algebra."""
 
-from typing import NamedTuple
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.experimental.sparse import BCOO
 
 import physcon as pc
+from physcon._numerics.float64 import cast
 from physcon._status import Outcome
-from physcon.conditioning import builders
-from physcon.conditioning.solvers import Auto, BlockGram, Bordered, DiagonalGram
-from physcon.conditioning.solvers import SparseCholesky, Woodbury
-from physcon.linear_map import BlockDiagonal, Diagonal, LowRank, Sum
+from physcon.conditioning import Auto
+from physcon.linear_map import Diagonal, LowRank, Sum
 
 SHAPE = (4, 6)
 SIZE = 24
@@ -27,83 +25,73 @@ def _std(rng, decades=1.0):
     return jnp.asarray(10 ** rng.uniform(-decades, 0, SHAPE), jnp.result_type(float))
 
 
-def _blocks(rng, noise=None):
+def _noise(rng, *shape):
+    """Noise in half of the rows; the others are exact."""
+    sigma = np.where(rng.permutation(np.arange(np.prod(shape))) % 2, 0.3, 0.0)
+    return jnp.asarray(sigma.reshape(shape), jnp.result_type(float))
+
+
+def _blocks(rng):
     weights = jnp.asarray(rng.uniform(0.5, 2, SHAPE), jnp.result_type(float))
     where = np.ones(SHAPE)
     where[0, 1] = 0.25
-    return builders.block_means(
-        weights, (3, 4), _array(rng, 2, 2), noise_std=noise, where=where
+    return pc.block_means(
+        weights, (3, 4), _array(rng, 2, 2), _noise(rng, 2, 2), where=where
     )
 
 
 def _labels(rng):
     labels = rng.permutation(np.arange(SIZE) % 5 - 1).reshape(SHAPE)
-    return builders.totals(
-        jnp.asarray(labels), _array(rng, 4), weights=_array(rng, *SHAPE)
-    )
+    return pc.totals(jnp.asarray(labels), _array(rng, 4), weights=_array(rng, *SHAPE))
 
 
-def _points(rng, noise=None):
+def _points(rng):
     matrix = jnp.abs(_array(rng, 2, 4, 6))
-    return builders.pointwise(matrix, _array(rng, 2, 6), noise)
+    return pc.pointwise(matrix, _array(rng, 2, 6), _noise(rng, 2, 6))
 
 
-def _matrix(rng):
-    """Differences along a ring with chords: every point in two rows, or three."""
+def _sparse(rng, exact=True):
+    """Every point in two rows of ten."""
     g = np.zeros((10, SIZE))
     for k in range(SIZE):
         g[rng.choice(10, 2, replace=False), k] = rng.normal(size=2)
-    return g
-
-
-def _sparse(rng, noise=None):
-    scipy = pytest.importorskip("scipy.sparse")
-    g = scipy.csr_array(_matrix(rng))
-    return builders.from_matrix(g, _array(rng, 10), noise, shape=SHAPE)
+    row, column = np.nonzero(g)
+    entries = jnp.asarray(g[row, column], jnp.result_type(float))
+    matrix = BCOO((entries, jnp.stack([row, column], axis=1)), shape=g.shape)
+    noise = None if exact else _noise(rng, 10)
+    return pc.from_matrix(matrix, _array(rng, 10), noise, shape=SHAPE)
 
 
 def _few(rng):
     rows = pc.Rows(_array(rng, 2, *SHAPE))
-    return pc.LinearConstraint(rows, _array(rng, 2), jnp.array([0.0, 0.3]))
+    return pc.LinearConstraint(rows, _array(rng, 2), _noise(rng, 2))
 
 
 LAWS = {
-    "blocks": _blocks,
-    "noisy blocks": lambda rng: _blocks(rng, 0.3),
-    "labels": _labels,
-    "pointwise": _points,
-    "noisy pointwise": lambda rng: _points(rng, 0.2),
-    "sparse": _sparse,
-    "noisy sparse": lambda rng: _sparse(rng, 0.5),
-    "blocks bordered": lambda rng: pc.stack(_few(rng), _blocks(rng)),
-    "sparse bordered": lambda rng: pc.stack(_sparse(rng, 0.1), _few(rng)),
-    "mixed": lambda rng: pc.stack(_labels(rng), _few(rng), _points(rng, 0.1)),
+    "blocks": (_blocks, pc.DiagonalGram),
+    "labels": (_labels, pc.DiagonalGram),
+    "pointwise": (_points, pc.BlockGram),
+    "sparse": (_sparse, pc.SparseCholesky),
+    "bordered": (lambda rng: pc.stack(_few(rng), _blocks(rng)), pc.Bordered),
+    "mixed": (
+        lambda rng: pc.stack(_labels(rng), _few(rng), _points(rng)),
+        pc.Bordered,
+    ),
 }
 PRIORS = {
     "diagonal": lambda rng: Diagonal(_std(rng)),
     "ensemble": lambda rng: Sum(LowRank(_array(rng, 3, *SHAPE)), Diagonal(_std(rng))),
 }
+CASES = [(law, "diagonal") for law in LAWS]
+CASES += [(law, "ensemble") for law in ("blocks", "sparse", "mixed")]
 
 
-def _solver(law, prior):
-    name = {
-        "blocks": DiagonalGram,
-        "noisy blocks": DiagonalGram,
-        "labels": DiagonalGram,
-        "pointwise": BlockGram,
-        "noisy pointwise": BlockGram,
-        "sparse": SparseCholesky,
-        "noisy sparse": SparseCholesky,
-    }.get(law, Bordered)
-    return Woodbury if prior == "ensemble" else name
-
-
-class Found(NamedTuple):
-    mean: jax.Array
-    variance: jax.Array
-    root: jax.Array
-    log_evidence: jax.Array
-    gradient: jax.Array
+def _case(rng, law_name, prior_name):
+    build, solver = LAWS[law_name]
+    law = build(rng)
+    shape = law.operator.in_shape
+    prior = pc.Gaussian(_array(rng, *shape), PRIORS[prior_name](rng))
+    return prior, law, solver if prior_name == "diagonal" else pc.Woodbury
 
 
 @eqx.filter_jit
@@ -163,15 +151,12 @@ def close(got, expected, tolerance):
     np.testing.assert_allclose(got, expected, rtol=0, atol=tolerance * scale)
 
 
-@pytest.mark.parametrize("prior_name", PRIORS)
-@pytest.mark.parametrize("law_name", LAWS)
+@pytest.mark.parametrize(("law_name", "prior_name"), CASES)
 def test_equals_dense_algebra(law_name, prior_name, rng, x64):
-    law = LAWS[law_name](rng)
-    shape = law.operator.in_shape
-    prior = pc.Gaussian(_array(rng, *shape), PRIORS[prior_name](rng))
-    weights = _array(rng, 2, *shape)
+    prior, law, expected_solver = _case(rng, law_name, prior_name)
+    weights = _array(rng, 2, *law.operator.in_shape)
     solver = Auto().choose(prior, law)
-    assert type(solver) is _solver(law_name, prior_name)
+    assert type(solver) is expected_solver
     result, variance, root, gradient = find(prior, law, weights, solver)
     mean, covariance, evidence, expected = by_dense_algebra(prior, law, weights)
     assert result.outcome == Outcome.good
@@ -184,3 +169,110 @@ def test_equals_dense_algebra(law_name, prior_name, rng, x64):
     assert len(got) == len(want) >= 3
     for a, b in zip(got, want, strict=True):
         close(a, b, 1e-10)
+
+
+@eqx.filter_jit
+def _values(prior, law):
+    result = pc.condition(prior, law, throw=False)
+    return result, result.posterior.std()
+
+
+@pytest.mark.parametrize("case", [("labels", "diagonal"), ("sparse", "ensemble")])
+def test_float32_is_right_to_rounding(case, rng):
+    prior, law, _ = _case(rng, *case)
+    result, std = _values(prior, law)
+    u = np.asarray(result.posterior.mean, float).ravel()
+    g = np.asarray(law.operator.rows(), float).reshape(-1, SIZE)
+    b = np.asarray(law.value, float).ravel()
+    eps = float(np.finfo(np.float32).eps)
+    assert (np.abs(b - g @ u) <= 4 * eps * (np.abs(g) @ np.abs(u) + np.abs(b))).all()
+    with jax.enable_x64(True):
+        double = cast((prior, law), jnp.float64)
+        exact, exact_std = _values(*double)
+        close(u, exact.posterior.mean.ravel(), 4e-7)
+        close(np.asarray(std, float), exact_std, 1e-5)
+        close(float(result.log_evidence), exact.log_evidence, 4e-6)
+    assert result.posterior.mean.dtype == std.dtype == jnp.float32
+
+
+def _network(rng, nodes=40):
+    """A tree and some chords; node 0 to 24 and 25 to 39 are two closed components."""
+    edges = [(i, i + 1) for i in range(nodes - 1) if i != 24]
+    for _ in range(12):
+        edges.append(tuple(rng.choice(25, 2, replace=False)))
+    ends = np.array(edges)
+    g = np.zeros((nodes, len(ends)))
+    np.add.at(g, (ends[:, 0], np.arange(len(ends))), 1)
+    np.add.at(g, (ends[:, 1], np.arange(len(ends))), -1)
+    return ends, g
+
+
+def test_closed_components_of_a_network_are_redundant(rng):
+    """Supplies that add up are met by every row to rounding; the answer is that of the
+    pseudo-inverse. Others contradict each other.
+    """
+    ends, g = _network(rng)
+    flow = rng.normal(size=len(ends))
+    std = 10 ** rng.uniform(-2, 2, len(ends))
+    supply = jnp.asarray(g @ flow, jnp.float32)
+    prior = pc.Gaussian.diagonal(
+        jnp.asarray(rng.normal(size=len(ends)), jnp.float32),
+        jnp.asarray(std, jnp.float32),
+    )
+    result, spread = _values(prior, pc.incidence(ends, 40, supply))
+    assert result.outcome == Outcome.redundant
+    u = np.asarray(result.posterior.mean, float)
+    b = np.asarray(supply, float)
+    eps = float(np.finfo(np.float32).eps)
+    assert (np.abs(b - g @ u) <= 4 * eps * (np.abs(g) @ np.abs(u) + np.abs(b))).all()
+    v = np.asarray(prior.std(), float) ** 2
+    gain = (v[:, None] * g.T) @ np.linalg.pinv((g * v) @ g.T, hermitian=True)
+    mean = np.asarray(prior.mean, float)
+    close(u, mean + gain @ (b - g @ mean), 1e-6)
+    covariance = np.diag(v) - gain @ (g * v)
+    close(np.asarray(spread), np.sqrt(np.diag(covariance).clip(0)), 1e-4)
+    bad = pc.incidence(ends, 40, supply.at[7].add(0.5))
+    assert _values(prior, bad)[0].outcome == Outcome.contradiction
+    with pytest.raises(RuntimeError, match=r"contradiction in row\(s\)"):
+        pc.condition(prior, bad)
+
+
+def test_batches_and_other_patterns_of_one_program(rng):
+    """vmap over values equals a loop; the indices are leaves, so that a network of the
+    same sizes does not compile again.
+    """
+    ends, _ = _network(rng)
+    flows = _array(rng, 3, len(ends))
+    compiled = []
+
+    @jax.jit
+    def mean_of(flow, law):
+        compiled.append(1)
+        prior = pc.Gaussian.diagonal(flow, jnp.ones(len(ends)))
+        return pc.condition(prior, law, throw=False).posterior.mean
+
+    law = pc.incidence(ends, 40)
+    each = jnp.stack([mean_of(flow, law) for flow in flows])
+    close(jax.vmap(lambda f: mean_of(f, law))(flows), each, 1e-6)
+    # vmap traces once more, with the shapes of one sample; the mirrored network not.
+    mirrored = pc.incidence(39 - ends[:, ::-1], 40)
+    count = len(compiled)
+    turned = mean_of(flows[0], mirrored)
+    same = jax.tree.map(jnp.shape, mirrored) == jax.tree.map(jnp.shape, law)
+    assert same
+    assert len(compiled) == count
+    g = np.asarray(mirrored.operator.rows())
+    assert np.abs(g @ np.asarray(turned)).max() < 1e-5
+
+
+def test_a_sparse_law_is_exported_for_accelerators(rng):
+    ends, _ = _network(rng)
+    prior = pc.Gaussian.diagonal(_array(rng, len(ends)), jnp.ones(len(ends)))
+
+    def run(prior, law):
+        result = pc.condition(prior, law, throw=False)
+        return result.posterior.mean, result.posterior.std(), result.log_evidence
+
+    law = pc.incidence(ends, 40)
+    exported = jax.export.export(jax.jit(run), platforms=("cpu", "cuda", "tpu"))
+    assert exported(prior, law).platforms == ("cpu", "cuda", "tpu")

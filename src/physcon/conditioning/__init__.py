@@ -3,8 +3,31 @@
 from physcon.conditioning._balance import balance, divergence_free, join_fields
 from physcon.conditioning._bounded import Bounded, bounded, reachable
 from physcon.conditioning._condition import Conditioned, condition
+from physcon.conditioning._constrained import (
+    Constrained,
+    constrained,
+)
+from physcon.conditioning._diagnose import (
+    Diagnosis,
+    diagnose,
+)
 from physcon.conditioning._monotone import Monotone, isotonic_blocks, monotone
+from physcon.conditioning._ordered import (
+    ordered,
+    simplex,
+)
+from physcon.conditioning._relative import (
+    Relative,
+    condition_relative,
+)
 from physcon.conditioning._stationary import stationary
+from physcon.conditioning.builders import (
+    block_means,
+    from_matrix,
+    incidence,
+    pointwise,
+    totals,
+)
 from physcon.conditioning.constraint import LinearConstraint, integral
 from physcon.conditioning.derived import (
     covariance_apply,
@@ -32,11 +55,16 @@ from physcon.conditioning.rows import from_fn, second_difference, stack
 from physcon.conditioning.smoothing import diffuse
 from physcon.conditioning.solvers import (
     Auto,
+    BlockGram,
+    Bordered,
     ConjugateGradient,
     DenseGram,
+    DiagonalGram,
     Factor,
     Solver,
+    SparseCholesky,
     Tridiagonal,
+    Woodbury,
 )
 from physcon.conditioning.truncated import (
     marginal_moments,
@@ -47,10 +75,15 @@ from physcon.conditioning.truncated import (
 __all__ = [
     "METHODS",
     "Auto",
+    "BlockGram",
+    "Bordered",
     "Bounded",
     "Conditioned",
     "ConjugateGradient",
+    "Constrained",
     "DenseGram",
+    "Diagnosis",
+    "DiagonalGram",
     "Downdate",
     "DowndatedRoot",
     "Factor",
@@ -60,20 +93,29 @@ __all__ = [
     "Monotone",
     "Nonlinear",
     "NonlinearConstraint",
+    "Relative",
     "Solver",
+    "SparseCholesky",
     "Tridiagonal",
+    "Woodbury",
     "balance",
+    "block_means",
     "boundary_values",
     "bounded",
     "condition",
     "condition_nonlinear",
+    "condition_relative",
+    "constrained",
     "covariance_apply",
     "covariance_block",
     "covariance_columns",
+    "diagnose",
     "diffuse",
     "divergence_free",
     "from_fn",
+    "from_matrix",
     "hard_c",
+    "incidence",
     "integral",
     "isotonic_blocks",
     "join_fields",
@@ -81,6 +123,8 @@ __all__ = [
     "log_density",
     "marginal_moments",
     "monotone",
+    "ordered",
+    "pointwise",
     "prob_conserv",
     "quantile",
     "reachable",
@@ -89,9 +133,11 @@ __all__ = [
     "sensors",
     "shock_position_quantile",
     "shock_positions",
+    "simplex",
     "stack",
     "stationary",
     "total",
+    "totals",
     "truncated_moments",
     "values_at",
 ]

@@ -203,7 +203,7 @@ def from_matrix(
         "give missing points zero weight, and drop rows that are not known",
     )
     operator: LinearMap
-    if found.row is None:
+    if found.row is None or found.column is None:
         operator = Rows(found.entries.reshape(m, *field))
         present = jnp.any(found.entries.reshape(m, -1) != 0, axis=1)
         return _law(operator, values, noise_std, present, "values")
@@ -277,7 +277,9 @@ def _law(
     def full(x: ArrayLike, what: str) -> Array:
         got = np.shape(x)
         remedy = "functions act on one sample: batch with jax.vmap"
-        require(got in ((), shape), f"{what} of shape {shape}, or a scalar", got, remedy)
+        require(
+            got in ((), shape), f"{what} of shape {shape}, or a scalar", got, remedy
+        )
         x = jnp.asarray(x)
         x = x.astype(jnp.promote_types(dtype, x.dtype))
         return jnp.broadcast_to(x, shape)
@@ -296,7 +298,7 @@ class _Triplets:
 
     def __init__(
         self,
-        shape: tuple[int, int],
+        shape: tuple[int, ...],
         entries: Array,
         row: np.ndarray | None = None,
         column: np.ndarray | None = None,

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import require_shape
-from physcon._typing import Array, Float, Int, Shape
+from physcon._typing import Array, Int, Shape
 
 
 class Groups(eqx.Module):

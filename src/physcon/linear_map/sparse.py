@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from physcon._checks import require, require_shape
-from physcon._numerics.sparse import Pattern, analyse
+from physcon._numerics.sparse import Pattern, analyse, index_array
 from physcon._typing import Array, Bool, Float, Shape, UInt
 from physcon.linear_map.basic import LinearMap, size
 
@@ -57,7 +57,9 @@ class Sparse(LinearMap):
         """The operator, with its pattern analysed on the host."""
         row, column = np.asarray(row, np.int64), np.asarray(column, np.int64)
         gram = _gram_pattern(row, column, count)
-        return cls(entries, _index(row), _index(column), tuple(shape), count, gram)
+        return cls(
+            entries, index_array(row), index_array(column), tuple(shape), count, gram
+        )
 
     @property
     def in_shape(self) -> Shape:
@@ -91,10 +93,6 @@ class Sparse(LinearMap):
         return jax.ops.segment_sum(terms, self.row, self.count)
 
 
-def _index(x: np.ndarray) -> UInt[Array, " k"]:
-    return jnp.asarray(x.astype(np.uint32))
-
-
 def _gram_pattern(row: np.ndarray, column: np.ndarray, count: int) -> GramPattern:
     order = np.argsort(column, kind="stable")
     lengths = np.bincount(column)
@@ -120,7 +118,9 @@ def _gram_pattern(row: np.ndarray, column: np.ndarray, count: int) -> GramPatter
     stored = np.asarray(pattern.row, np.int64) * count + np.asarray(pattern.column)
     sorter = np.argsort(stored)
     entry = sorter[np.searchsorted(stored, high * count + low, sorter=sorter)]
-    return GramPattern(pattern, _index(first), _index(second), _index(entry))
+    return GramPattern(
+        pattern, index_array(first), index_array(second), index_array(entry)
+    )
 
 
 class Layout(eqx.Module):
@@ -164,7 +164,9 @@ class Stack(LinearMap):
     def of(cls, parts: tuple[LinearMap, ...], order: np.ndarray) -> "Stack":
         """The operator whose row r is row ``order[r]`` of the concatenated parts."""
         shapes = tuple(tuple(p.out_shape) for p in parts)
-        return cls(parts, Layout(_index(order), _index(np.argsort(order)), shapes))
+        return cls(
+            parts, Layout(index_array(order), index_array(np.argsort(order)), shapes)
+        )
 
     @property
     def in_shape(self) -> Shape:

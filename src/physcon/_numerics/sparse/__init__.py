@@ -1,6 +1,6 @@
 """Sparse symmetric systems: ordering and analysis on the host, numbers in JAX."""
 
-from physcon._numerics.sparse.analysis import Pattern, analyse
+from physcon._numerics.sparse.analysis import Pattern, analyse, index_array
 from physcon._numerics.sparse.factor import (
     Factored,
     factorise,
@@ -17,6 +17,7 @@ __all__ = [
     "Pattern",
     "analyse",
     "factorise",
+    "index_array",
     "log_det",
     "pick",
     "refactor",

@@ -10,6 +10,7 @@ import math
 from typing import NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -72,7 +73,9 @@ class Pattern(eqx.Module):
     @property
     def factor_size(self) -> int:
         """The number of values in a factor, padding included."""
-        shapes = [s for level in self.levels for s in (level.shape, level.coupling_shape)]
+        shapes = [
+            s for level in self.levels for s in (level.shape, level.coupling_shape)
+        ]
         return sum(math.prod(shape) for shape in shapes)
 
 
@@ -116,21 +119,33 @@ def analyse(size: int, first: Ints, second: Ints, leaf: int = 20) -> Pattern:
         table[node, front.pivot_place] = vertex
         levels.append(
             Level(
-                pivots=_index(table),
-                entries=_index(entries),
-                take=_index(_take(size, front, fronts[d + 1] if d < tree.levels else None, count)),
-                place=_index(_place(size, front, fronts[d - 1] if d else None, count)),
+                pivots=index_array(table),
+                entries=index_array(entries),
+                take=index_array(
+                    _take(
+                        size, front, fronts[d + 1] if d < tree.levels else None, count
+                    )
+                ),
+                place=index_array(
+                    _place(size, front, fronts[d - 1] if d else None, count)
+                ),
             )
         )
         offset += count * front.p * width
         pivots += count * front.p
     return Pattern(
-        _index(row), _index(column), tuple(levels), _index(position), _index(unknown)
+        index_array(row),
+        index_array(column),
+        tuple(levels),
+        index_array(position),
+        index_array(unknown),
     )
 
 
-def _index(x: Ints) -> UInt[Array, "..."]:
-    return jnp.asarray(x.astype(np.uint32))
+def index_array(x: Ints) -> UInt[Array, "..."]:
+    # With values inside of jit as well, where a law may be built from known indices.
+    with jax.ensure_compile_time_eval():
+        return jnp.asarray(x.astype(np.uint32))
 
 
 def _symbolic(size: int, tree: Dissection, i: Ints, j: Ints) -> list[_Fronts]:
@@ -146,7 +161,11 @@ def _symbolic(size: int, tree: Dissection, i: Ints, j: Ints) -> list[_Fronts]:
         own = tree.depth[inner] == d
         new = tree.node[inner[own]] * stride + outer[own]
         node, vertex = np.divmod(further, stride)
-        old = (node // 2 * stride + vertex)[tree.depth[vertex] < d] if further.size else further
+        old = (
+            (node // 2 * stride + vertex)[tree.depth[vertex] < d]
+            if further.size
+            else further
+        )
         further = np.unique(np.concatenate([new, old]))
         pivot_vertex = np.flatnonzero(tree.depth == d)
         pivot = np.sort(tree.node[pivot_vertex] * stride + pivot_vertex)

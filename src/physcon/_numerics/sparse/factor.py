@@ -198,9 +198,7 @@ def pick_square(
     return pick(padded, start + index[:, :, None] * (n + 1) + index[:, None, :])
 
 
-def pick_each(
-    x: Float[Array, "k n"], index: UInt[Array, "k f"]
-) -> Float[Array, "k f"]:
+def pick_each(x: Float[Array, "k n"], index: UInt[Array, "k f"]) -> Float[Array, "k f"]:
     """x_k at `index`; zero where the index is n."""
     k, n = x.shape
     padded = jnp.pad(x, ((0, 0), (0, 1)))

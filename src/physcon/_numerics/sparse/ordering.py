@@ -127,7 +127,9 @@ def _distances(size: int, i: Ints, j: Ints, sources: Ints) -> Ints:
     while front.size:
         distance[front] = steps
         counts = starts[front + 1] - starts[front]
-        offsets = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        offsets = np.arange(counts.sum()) - np.repeat(
+            np.cumsum(counts) - counts, counts
+        )
         reached = neighbours[np.repeat(starts[front], counts) + offsets]
         front = np.unique(reached[distance[reached] < 0])
         steps += 1

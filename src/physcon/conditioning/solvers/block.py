@@ -94,16 +94,18 @@ class BlockGram(Refined):
         sizes = [sum(jnp.abs(x) for x in reach[i]) + noise[i] for i in range(r)]
         scale = 1 / safe.power_of_two(jnp.stack(sizes))
         rows = [[scale[i] * x for x in reach[i]] for i in range(r)]
-        gram = [
-            [sum(rows[i][k] * rows[j][k] for k in range(c)) for j in range(i + 1)]
-            for i in range(r)
-        ]
+        gram = [[_dot(rows[i], rows[j]) for j in range(i + 1)] for i in range(r)]
         for i in range(r):
             gram[i][i] = gram[i][i] + (scale[i] * noise[i]) ** 2
         seen = [[operator.entry(i, k) != 0 for k in range(c)] for i in range(r)]
         present = jnp.stack([jnp.any(jnp.stack(s), axis=0) for s in seen])
         present = jnp.broadcast_to(present, operator.out_shape)
         return BlockFactor(scale, _whitener(gram, present), present)
+
+
+def _dot(a: list[Array], b: list[Array]) -> Array:
+    terms = [x * y for x, y in zip(a, b, strict=True)]
+    return sum(terms[1:], terms[0])
 
 
 def _whitener(

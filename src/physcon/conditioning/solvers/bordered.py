@@ -143,8 +143,11 @@ class Bordered(Refined):
 def split_border(law: LinearConstraint) -> tuple[LinearConstraint, LinearConstraint]:
     """The structured law and the further rows of a `Stack` of the two."""
     operator = law.operator
-    fits = isinstance(operator, Stack) and len(operator.parts) == 2
-    if not fits or not isinstance(operator.parts[1], Rows):
+    if (
+        not isinstance(operator, Stack)
+        or len(operator.parts) != 2
+        or not isinstance(operator.parts[1], Rows)
+    ):
         raise ValueError(
             "expected a Stack of a structured operator and dense Rows for Bordered, got "
             f"{type(operator).__name__}; build the law with stack, or pass solver=None "

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from physcon._numerics import sparse
 from physcon._numerics.sparse import Factored, pick, refactor
 from physcon._status import Outcome
-from physcon._typing import Array, Bool, Float, Int, Scalar
+from physcon._typing import Array, Bool, Float, Scalar
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.solvers.factor import Factor, unmoved
@@ -25,13 +25,17 @@ class SparseFactor(Factor):
         factored: L, d, and the rows that are kept.
         entries: the stored entries of d S d.
         present: false for a row without entries, which is no row.
-        log_det: log det S over the rows that are kept.
+        log_determinant: log det S over the rows that are kept.
     """
 
     factored: Factored
     entries: Float[Array, " s"]
     present: Bool[Array, " m"]
-    log_det: Scalar
+    log_determinant: Scalar
+
+    @property
+    def log_det(self) -> Scalar:
+        return self.log_determinant
 
     def _dropped(self) -> Bool[Array, " m"]:
         return self.present & ~self.factored.kept
@@ -157,7 +161,7 @@ class SparseCholesky(Solver):
         )
         d_log_det = jnp.sum(twice * inverse * d_entries)
         return eqx.tree_at(
-            lambda f: (f.factored.fronts, f.entries, f.log_det),
+            lambda f: (f.factored.fronts, f.entries, f.log_determinant),
             unmoved(factor),
             (d_fronts, d_entries, d_log_det),
         )

@@ -1,7 +1,5 @@
 """The choice among the solvers for many rows."""
 
-import jax.numpy as jnp
-
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.solvers.block import BlockGram
