@@ -8,7 +8,6 @@ from jax.test_util import check_grads
 
 import physcon as pc
 from physcon._status import Outcome
-from physcon.conditioning._grouped import search_groups
 from physcon.linear_map import Diagonal, LowRank, Sum
 
 N, M, K = 30, 8, 6
@@ -127,8 +126,9 @@ def _mean(prior, law, b):
 
 
 @jax.jit
-def _groups(mean, std, law, lower, upper):
-    return search_groups(mean, std, law, lower, upper)
+def _bounded(mean, std, law, upper):
+    prior = pc.Gaussian.diagonal(mean, std)
+    return pc.bounded(prior, law, 0.0, upper, throw=False)
 
 
 def test_groups_are_solved_at_once(rng):
@@ -145,22 +145,23 @@ def test_groups_are_solved_at_once(rng):
     for unit in (1e-15, 1.0, 1e15):
         law = pc.block_means(weights, 4, jnp.asarray(unit * target), where=where)
         args = [jnp.asarray(unit * x, jnp.float32) for x in (mean, std)]
-        low = jnp.zeros(shape)
-        high = jnp.full(shape, 3 * unit, jnp.float32)
-        found, outcome = _groups(*args, law, low, high)
-        assert outcome == Outcome.good
-        u = np.asarray(found.field, float)
+        found = _bounded(*args, law, jnp.asarray(3 * unit, jnp.float32))
+        assert found.outcome == Outcome.good
+        u = np.asarray(found.mean, float)
         assert (u >= 0).all()
         assert (u <= np.float32(3 * unit)).all()
-        missed = np.asarray(law.residual(found.field), float)
-        size = np.asarray(law.operator.magnitude(found.field)) + np.asarray(law.value)
+        missed = np.asarray(found.residual, float)
+        size = np.asarray(law.operator.magnitude(found.mean)) + np.asarray(law.value)
         assert (np.abs(missed) <= 4 * 1.2e-7 * size).all()
         assert missed[0, 0] == 0
         pull = np.asarray(law.operator.rmv(found.multiplier), float)
         y = np.asarray(args[0], float) + pull * np.asarray(args[1], float) ** 2
         expected = np.clip(y, 0, 3 * unit)
         np.testing.assert_allclose(u, expected, rtol=0, atol=1e-5 * unit)
-        assert np.asarray(found.below).sum() > 10
+        assert (np.asarray(found.active) == -1).sum() > 10
+    out = pc.block_means(weights, 4, jnp.asarray(target).at[1, 1].set(-1.0))
+    with pytest.raises(RuntimeError, match="out of reach"):
+        pc.bounded(pc.Gaussian.diagonal(mean, std), out, 0.0)
 
 
 def test_relative_errors_scale_by_ratios(rng, x64):
