@@ -4,7 +4,7 @@
 
 Four predictors per problem and seed differ only in the objective: the score (negative
 log likelihood or CRPS) of the network's own prediction, or of the conditioned one. Each
-is the quick study, `physcon run configs/PROBLEM.yaml --model MODEL --training.score
+is the quick study, `physcon run PROBLEM --model MODEL --training.score
 SCORE --training.through_constraint BOOL`. All are conditioned on the mass when they are
 used, so all conserve. Finished runs are kept in a folder, and the command continues
 after an interruption. On one core a run takes 45 s for the ensemble and two minutes for

@@ -56,7 +56,7 @@ assert abs(circulation + float(lid.sum()) / (n - 1)) < 1e-5
 #
 # One network has its walls overwritten. In the other the vorticity of the walls is
 # lifted smoothly into every layer. Data, batches and steps are the same. `physcon run
-# configs/boon_cavity.yaml` is the longer version.
+# boon_cavity` is the longer version.
 
 # %%
 config = BoonConfig(
