@@ -1,5 +1,7 @@
 """A part whose package is missing says which extra to install, in one sentence."""
 
+import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -10,9 +12,8 @@ import pytest
 from physcon._extras import needs
 
 ROOT = Path(__file__).parents[2]
-EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
-    "optional-dependencies"
-]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
 #: A package as if it were not installed; what is used; the extra that has it.
 PARTS = [
     ("matplotlib", "physcon.report", "report"),
@@ -77,3 +78,34 @@ def test_other_errors_pass_as_they_are():
         import physcon.nothing  # noqa: F401  # pyright: ignore
     with pytest.raises(KeyError), needs("data"):
         raise KeyError("x")
+
+
+#: Packages by the names that they are imported as, where these differ.
+IMPORTED_AS = {"pyyaml": "yaml", "pillow": "PIL", "orbax-checkpoint": "orbax"}
+#: Used if they are there, and not needed for anything.
+WELCOME = {"pymetis", "pyamg"}
+
+
+def imported_as(requirement: str) -> str:
+    """The name under which a requirement of pyproject.toml is imported."""
+    name = re.split(r"[\[<>=!~; ]", requirement)[0]
+    return IMPORTED_AS.get(name, name.replace("-", "_"))
+
+
+def test_every_imported_package_is_declared_and_every_named_extra_exists():
+    declared = {imported_as(r) for r in PROJECT["dependencies"]} | WELCOME
+    for extra in EXTRAS.keys() - {"test", "docs", "dev"}:
+        declared |= {imported_as(r) for r in EXTRAS[extra]}
+    imported, named = {}, {}
+    for file in (ROOT / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    imported[alias.name.partition(".")[0]] = file.name
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                imported[node.module.partition(".")[0]] = file.name
+            elif isinstance(node, ast.Call) and ast.unparse(node.func) == "needs":
+                named[ast.literal_eval(node.args[0])] = file.name
+    foreign = imported.keys() - set(sys.stdlib_module_names) - {"physcon"}
+    assert not {name: imported[name] for name in foreign - declared}
+    assert not {name: named[name] for name in named.keys() - EXTRAS.keys()}
