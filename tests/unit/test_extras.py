@@ -55,6 +55,7 @@ def test_each_part_names_its_extra():
 def test_command_line_without_its_packages_ends_with_one_sentence():
     code = (
         "import sys; sys.modules['jsonargparse'] = None; "
+        "sys.argv = ['physcon', 'run', 'stefan']; "
         "from physcon.__main__ import main; main()"
     )
     done = subprocess.run(
@@ -62,7 +63,7 @@ def test_command_line_without_its_packages_ends_with_one_sentence():
     )
     assert done.returncode == 1
     assert done.stderr == (
-        "physcon: expected the package jsonargparse, which is not installed; "
+        "physcon run: expected the package jsonargparse, which is not installed; "
         "run pip install 'physcon[cli]'\n"
     )
 
