@@ -120,7 +120,6 @@ def _module_page(module: ModuleType) -> str:
         f":py:obj:`{name} <{_home(module, name)}>`\n    {_first_sentence(thing)}"
         for name, thing in things.items()
     ]
-    # `physcon` exports names that the pages of its parts describe in full.
     told = [name for name in things if _home(module, name) == f"{title}.{name}"]
     for name in told:
         thing = things[name]
@@ -149,11 +148,14 @@ def _studies_page() -> str:
 
 
 def _home(module: ModuleType, name: str) -> str:
-    """Where a name is described: for what `physcon` exports, the page of its part."""
-    if module.__name__ == "physcon":
-        for part in MODULES[1:]:
-            if name in public(_imported(part)):
-                return f"{part}.{name}"
+    """Where a name is described in full: on the first page that exports the object.
+
+    `physcon` itself only lists what its parts describe.
+    """
+    thing = getattr(module, name)
+    for part in MODULES[1:]:
+        if public(_imported(part)).get(name) is thing:
+            return f"{part}.{name}"
     return f"{module.__name__}.{name}"
 
 

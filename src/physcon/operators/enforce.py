@@ -42,8 +42,8 @@ def overwrite(
     l(overwrite(u)) == value to rounding: u_0 = (value - Σ_{s>0} w_s u_s) / w_0. On a
     periodic axis both ends become their mean.
 
-    Shapes: u ``(c, *x)`` on the grid's nodes; boundary values broadcast to ``(c,
-        *face)``.
+    Shapes: u ``(c, *x)`` on the grid's nodes; boundary values broadcast to
+        ``(c, *face)``.
 
     Args:
         order: of the one-sided differences in Neumann and Robin conditions, 1 to 4.
@@ -74,8 +74,8 @@ def lift(
     the grid only. A final `overwrite` removes rounding, except for spectral
     derivatives, where overwriting a node would change the slope at the other end.
 
-    Shapes: u ``(c, *x)`` on the grid's nodes; boundary values broadcast to ``(c,
-        *face)``.
+    Shapes: u ``(c, *x)`` on the grid's nodes; boundary values broadcast to
+        ``(c, *face)``.
 
     Args:
         order: as in `overwrite`, or "spectral".

@@ -49,7 +49,7 @@ class Factor(eqx.Module):
         return None
 
     def scaled(self, factor: Scalar) -> "Factor | None":
-        """The factor of `factor`² S; None: it is made again where it is needed."""
+        """The factor of S times the square of `factor`, or None to make it again."""
         return None
 
     def attempt(
