@@ -137,7 +137,7 @@ def _search(given: _Given, dtype: Any) -> Grouped:
 
     def step(s: _State) -> _State:
         value, slope, terms = misfit(s.t)
-        found = (jnp.abs(value) <= 2e-16 * terms) | ~jnp.isfinite(value)
+        found = (jnp.abs(value) <= _MET * terms) | ~jnp.isfinite(value)
         below = jnp.where(value < 0, s.t, s.below)
         above = jnp.where(value > 0, s.t, s.above)
         newton = s.t - value / jnp.where(slope > 0, slope, 1)
@@ -203,3 +203,5 @@ def _search(given: _Given, dtype: Any) -> Grouped:
 
 
 _STEPS = 200
+#: Of the terms of a group: what it misses then goes to its free points.
+_MET = 1e-13

@@ -50,8 +50,7 @@ def block_means(
         "count the points of a block along each axis",
     )
     groups = Blocks(weights.shape, tuple(int(k) for k in per_axis))
-    weights = _masked(weights, where)
-    operator = Disjoint(_normalised(weights, groups), groups)
+    operator = Disjoint(_normalised(_masked(weights, where), groups), groups)
     return _law(operator, values, noise_std, operator.present(), "a coarse field")
 
 
@@ -212,7 +211,7 @@ def from_matrix(
 
 
 def incidence(
-    edges: ArrayLike,
+    edges: ArrayLike | Sequence[Sequence[int]],
     nodes: int,
     supply: ArrayLike = 0.0,
     noise_std: ArrayLike | None = None,

@@ -24,6 +24,12 @@ class LinearConstraint(eqx.Module):
     noise_std: Float[Array, "..."] | None = None
 
     def __check_init__(self) -> None:
+        require(
+            isinstance(self.operator, LinearMap),
+            "a LinearMap as the operator",
+            f"a {type(self.operator).__name__}",
+            "pass a matrix as from_matrix(matrix, value)",
+        )
         shape = tuple(self.operator.out_shape)
         for name, x in (("value", self.value), ("noise_std", self.noise_std)):
             require(

@@ -1,5 +1,6 @@
 """A small matrix at every point, under independent errors: one small system a point."""
 
+import jax
 import jax.numpy as jnp
 
 from physcon._checks import require
@@ -86,46 +87,67 @@ class BlockGram(Refined):
                 f"BlockGram, got {type(prior.root).__name__} and "
                 f"{type(operator).__name__}; pass solver=None to have one chosen"
             )
-        r, c, *_ = operator.matrix.shape
+        r = operator.matrix.shape[0]
         require(r <= 32, "up to 32 rows per point", r, "use from_matrix for more")
-        std = std.reshape(operator.in_shape)
-        noise = law.noise()
-        reach = [[operator.entry(i, k) * std[k] for k in range(c)] for i in range(r)]
-        sizes = [sum(jnp.abs(x) for x in reach[i]) + noise[i] for i in range(r)]
-        scale = 1 / safe.power_of_two(jnp.stack(sizes))
-        rows = [[scale[i] * x for x in reach[i]] for i in range(r)]
-        gram = [[_dot(rows[i], rows[j]) for j in range(i + 1)] for i in range(r)]
-        for i in range(r):
-            gram[i][i] = gram[i][i] + (scale[i] * noise[i]) ** 2
-        seen = [[operator.entry(i, k) != 0 for k in range(c)] for i in range(r)]
-        present = jnp.stack([jnp.any(jnp.stack(s), axis=0) for s in seen])
+        variance = std.reshape(operator.in_shape) ** 2
+        gram = _gram(operator.matrix, variance)
+        noise = jnp.broadcast_to(law.noise(), operator.out_shape) ** 2
+        diagonal = jnp.stack([gram[i, i] + noise[i] for i in range(r)])
+        scale = 1 / safe.power_of_two(safe.sqrt(diagonal))
+        gram = scale[:, None] * gram * scale[None, :]
+        present = jnp.any(operator.matrix != 0, axis=1)
+        present = present.reshape((r,) + (present.shape[1:] or (1,) * (std.ndim - 1)))
         present = jnp.broadcast_to(present, operator.out_shape)
-        return BlockFactor(scale, _whitener(gram, present), present)
+        whitener = _whitener(gram, scale**2 * diagonal, present)
+        return BlockFactor(scale, whitener, present)
 
 
-def _dot(a: list[Array], b: list[Array]) -> Array:
-    terms = [x * y for x, y in zip(a, b, strict=True)]
-    return sum(terms[1:], terms[0])
+def _gram(
+    matrix: Float[Array, "r c *m"], variance: Float[Array, "c *x"]
+) -> Float[Array, "r r *x"]:
+    """Σ_c matrix_ic variance_c matrix_jc at every point."""
+    if matrix.ndim == 2:
+        pairs = matrix[:, None, :] * matrix[None, :, :]
+        return jnp.tensordot(pairs, variance, axes=1, precision="highest")
+    terms = range(matrix.shape[1])
+    reach = matrix * variance[None]
+    return sum(reach[:, None, k] * matrix[None, :, k] for k in terms)  # type: ignore
 
 
 def _whitener(
-    gram: list[list[Array]], present: Bool[Array, "r *x"]
+    gram: Float[Array, "r r *x"],
+    diagonal: Float[Array, "r *x"],
+    present: Bool[Array, "r *x"],
 ) -> Float[Array, "r r *x"]:
-    """The inverse Cholesky factor, written out over the entries of the lower triangle."""
-    r = len(gram)
-    zero = jnp.zeros_like(gram[0][0])
-    lower = [[zero] * r for _ in range(r)]
-    inverse = [[zero] * r for _ in range(r)]
-    for i in range(r):
-        for j in range(i):
-            known = sum((lower[i][k] * lower[j][k] for k in range(j)), zero)
-            # Row j of the inverse is zero where row j is redundant.
-            lower[i][j] = (gram[i][j] - known) * inverse[j][j]
-        pivot = gram[i][i] - sum((lower[i][k] ** 2 for k in range(i)), zero)
-        kept = ~(pivot <= REDUNDANT * gram[i][i]) & present[i]
+    """The inverse Cholesky factor, by elimination of one row after the other.
+
+    A loop, not written out: XLA would compute every entry from the start again.
+
+    Args:
+        diagonal: of the matrix, noise included; that of `gram` is without.
+    """
+    r = gram.shape[0]
+    space = (1,) * (gram.ndim - 2)
+    eye = jnp.eye(r, dtype=gram.dtype).reshape(r, r, *space)
+    rest = jnp.where(eye == 1, diagonal[:, None], gram)
+    inverse = jnp.broadcast_to(eye, gram.shape)
+    number = jnp.arange(r).reshape(r, *space)
+
+    def step(j: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
+        rest, inverse = carry
+        row = jax.lax.dynamic_index_in_dim(rest, j, keepdims=False)
+        own = jax.lax.dynamic_index_in_dim(inverse, j, keepdims=False)
+        pivot = jax.lax.dynamic_index_in_dim(row, j, keepdims=False)
+        size = jax.lax.dynamic_index_in_dim(diagonal, j, keepdims=False)
+        here = jax.lax.dynamic_index_in_dim(present, j, keepdims=False)
+        kept = ~(pivot <= REDUNDANT * size) & here
         root = jnp.where(kept, 1 / jnp.sqrt(jnp.where(kept, pivot, 1)), 0)
-        inverse[i][i] = root
-        for j in range(i):
-            terms = (lower[i][k] * inverse[k][j] for k in range(j, i))
-            inverse[i][j] = -root * sum(terms, zero)
-    return jnp.stack([jnp.stack(row) for row in inverse])
+        row = root[None] * row
+        own = root[None] * own
+        below = jnp.where(number > j, row, 0)
+        rest = rest - below[:, None] * row[None]
+        inverse = inverse - below[:, None] * own[None]
+        inverse = jnp.where((number == j)[:, None], own[None], inverse)
+        return rest, inverse
+
+    return jax.lax.fori_loop(0, r, step, (rest, inverse))[1]
