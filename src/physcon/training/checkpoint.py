@@ -1,11 +1,13 @@
 """One file that holds all of a training run: a line of JSON, then the arrays.
 
-    physcon-checkpoint {"version": 1, "step": 1200, "identity": {...}, "identity_hash":
-    ..., "jax": ..., "sha256": ...} <eqx.tree_serialise_leaves>
+    physcon-checkpoint
+    {"version": 1, "step": 1200, "identity": {...}, "seal": ..., "sha256": ...}
+    <eqx.tree_serialise_leaves>
 
 The file is written under a temporary name and then renamed. It is read without
-unpickling, and refused with a reason if it is cut off, of another format, or of another
-run.
+unpickling, and refused with a reason if it is cut off, damaged, of another format, or
+of another run. The line has a checksum of its own: a step with one wrong digit would
+resume at the wrong place.
 """
 
 import hashlib
@@ -27,8 +29,13 @@ VERSION = 1
 def save_checkpoint(
     path: str | os.PathLike, state: PyTree, step: int, identity: dict[str, Any]
 ) -> None:
-    """Write `state` after `step` steps of the run that `identity` describes (JSON
-    values).
+    """Write the state of a run after some of its steps.
+
+    Args:
+        path: of the file.
+        state: a pytree of arrays.
+        step: number of steps that led to it.
+        identity: JSON values that describe the run.
     """
     payload = io.BytesIO()
     eqx.tree_serialise_leaves(payload, state)
@@ -38,38 +45,52 @@ def save_checkpoint(
         "identity_hash": identity_hash(identity),
         "jax": jax.__version__,
     }
+    header["seal"] = identity_hash(header)
     write_sealed(path, "checkpoint", VERSION, header, payload.getvalue())
 
 
 def load_checkpoint(
     path: str | os.PathLike, like: Callable[[int], PyTree], identity: dict[str, Any]
 ) -> tuple[PyTree, int]:
-    """The state and its step. `like(step)` has the structure, shapes and dtypes
-    expected.
+    """Read a state and its step.
+
+    Args:
+        path: of the file.
+        like: ``like(step)`` has the structure, shapes and dtypes that are expected.
+        identity: JSON values that describe the run.
 
     Raises:
-        ValueError: not a checkpoint, cut off or damaged, of another format version, or written by
-            a run of another `identity` (the differing entries are named).
+        ValueError: the file is no checkpoint, cut off or damaged, of another format
+            version, or written by a run of another `identity` (the differing entries
+            are named).
     """
     start_afresh = "remove it to start afresh"
     header, payload = read_sealed(path, "checkpoint", VERSION, start_afresh)
+    sealed = {k: header.get(k) for k in ("step", "identity", "identity_hash", "jax")}
+    if "seal" in header and header["seal"] != identity_hash(sealed):
+        got = "one whose header has a wrong checksum (damaged)"
+        refuse(path, "a whole checkpoint", got, start_afresh)
     differing = _differences(identity, header["identity"])
     if differing:
         remedy = f"resume with the settings that wrote it, or {start_afresh}"
         refuse(path, "a checkpoint of this run", "; ".join(differing), remedy)
     step = header["step"]
-    return eqx.tree_deserialise_leaves(io.BytesIO(payload), like(step)), step
+    try:
+        state = eqx.tree_deserialise_leaves(io.BytesIO(payload), like(step))
+    except (RuntimeError, ValueError, TypeError) as error:
+        got = f"one of other arrays ({str(error).splitlines()[0][:200]})"
+        refuse(path, "a checkpoint of this run", got, start_afresh)
+    return state, step
 
 
 def identity_hash(identity: dict[str, Any]) -> str:
-    """A short name of a run's settings: equal for equal JSON values."""
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[
-        :16
-    ]
+    """A short name of JSON values, equal for equal values."""
+    text = json.dumps(identity, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _differences(expected: Any, got: Any, name: str = "") -> list[str]:
-    """Where two JSON values differ, by dotted name."""
+    """Name the entries in which two JSON values differ."""
     expected = json.loads(json.dumps(expected))  # tuples are lists in the file
     if isinstance(expected, dict) and isinstance(got, dict):
         out = []

@@ -148,6 +148,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "training.steps": 1600,
         "training.batch": 8,
         "training.learning_rate": 1e-3,
+        "training.clip": 100.0,
         "training.schedule": "cosine",
         "training.soft_weight": 0.032,  # 8 / 250: per task as published
         "training.soft_steps": 100,
