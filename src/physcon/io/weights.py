@@ -106,7 +106,10 @@ def load_torch_anp(
 def _read_npz(path: str | os.PathLike) -> dict[str, np.ndarray]:
     try:
         # Opened here: np.load leaves the file open when it is no archive.
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+        with open(path, "rb") as file:
+            archive = np.load(file, allow_pickle=False)
+            if isinstance(archive, np.ndarray):
+                raise ValueError("one array, as in an .npy file")
             return {name: archive[name] for name in archive.files}
     except (ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
         raise ValueError(
