@@ -62,14 +62,15 @@ def require_same_field(field: tuple[int, ...], seen: tuple[int, ...]) -> None:
     remedy = (
         "functions act on one sample: batch with jax.vmap"
         if batched
-        else "build both on one grid; a law on several arrays (fluxes, face velocities) acts on "
+        else "build both on one grid; a law on several arrays (fluxes, face "
+        "velocities) acts on "
         "join_fields(...), components of a field are integral(..., components=...)"
     )
     require(field == seen, f"a constraint on fields of shape {field}", seen, remedy)
 
 
 def concrete(x: object) -> np.ndarray | None:
-    """`x` as a float64 NumPy array, or None where `x` is traced and has no value yet."""
+    """`x` as a float64 NumPy array, or None if `x` is traced and has no value yet."""
     return None if is_traced(x) else np.asarray(x, dtype=np.float64)
 
 

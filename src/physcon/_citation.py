@@ -45,12 +45,13 @@ def citation(*used: Any) -> BibTeX:
         print(physcon.citation(physcon.condition, physcon.operators.BoundaryFNO))
 
     Args:
-        used: functions, classes, instances and modules of physcon, or `functools.partial` and
-            `jax.jit` of them. What they cite is what the "Source" of their docstring names (of a
-            class: and of its methods'; where there is none, that of their module).
+        used: functions, classes, instances and modules of physcon, or
+            `functools.partial` and `jax.jit` of them. What they cite is what the
+            "Source" of their docstring names; for a class, of its methods' as well; and
+            if there is none, the source of their module.
 
     >>> import physcon
-    >>> print(citation(physcon.condition).count("@"))  # physcon, Hansen et al., a textbook
+    >>> print(citation(physcon.condition).count("@"))  # physcon, an article, a textbook
     3
     """
     if not used:

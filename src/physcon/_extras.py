@@ -2,7 +2,7 @@
 
 
 class needs:
-    """`with needs("report"): import matplotlib` names the extra if the package is missing.
+    """`with needs("report"): import matplotlib` names the extra if it is missing.
 
     A `with` statement instead of a function, so that type checkers see the import.
 

@@ -48,7 +48,8 @@ def check_even(n: int, devices: int, what: str) -> None:
         n % devices == 0,
         f"{what} that {devices} devices divide evenly",
         n,
-        f"take {max(n // devices, 1) * devices} or {-(-n // devices) * devices}, or other devices",
+        f"take {max(n // devices, 1) * devices} or {-(-n // devices) * devices}, "
+        "or other devices",
     )
 
 
@@ -64,7 +65,7 @@ def shifted(x: Array, name: str, by: int = 1, closed: bool = True) -> Array:
 
 
 def largest(x: Float[Array, "*s"], mesh_axes: tuple[str, ...]) -> Scalar:
-    """max(x) over all blocks of a divided field; NaN or infinite if any entry is NaN."""
+    """max(x) over all blocks of a divided field; not finite if any entry is NaN."""
     return _across_blocks(jnp.max(x), mesh_axes) if mesh_axes else jnp.max(x)
 
 
@@ -117,7 +118,8 @@ def by_device(
             not any(AxisType.Explicit in m.axis_types for m in meshes),
             "arrays on a mesh of Auto axes, and no other mesh set",
             "Explicit axes",
-            "place arrays by physcon.parallel.shard, or make the mesh with AxisType.Auto",
+            "place arrays by physcon.parallel.shard, or make the mesh with "
+            "AxisType.Auto",
         )
         return run(*args)
 

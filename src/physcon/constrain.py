@@ -75,7 +75,8 @@ class Report(NamedTuple):
         lines = [
             f"largest conservation error   before {self.error_before:.3e}   "
             f"after {self.error_after:.3e}",
-            f"points out of bounds         before {self.out_of_bounds_before}   after 0",
+            "points out of bounds         "
+            f"before {self.out_of_bounds_before}   after 0",
             f"change of the prediction     mean {self.mean_change:.3g} std   "
             f"largest {self.largest_change:.3g} std",
         ]
@@ -94,7 +95,7 @@ def constrain_file(
     names: Names | None = None,
     force: bool = False,
 ) -> Report:
-    """Condition the predictions in a file on a law, and write a file of the same layout.
+    """Condition the predictions in a file on a law, and write a file of that layout.
 
     Every time (or other batch entry) is conditioned separately. The members of an
     ensemble are conditioned one by one with the variance of the ensemble (Matheron's

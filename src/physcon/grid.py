@@ -190,7 +190,7 @@ class Grid(eqx.Module):
         return _difference(two_parts(positions), self.lower_end(axis))
 
     def lower_end(self, axis: int = 0) -> Float[Array, " 2"]:
-        """The lower end of the domain as a float64 number in two parts, see `origin`."""
+        """The lower end of the domain as float64 in two parts; see `origin`."""
         if self.origin is None:
             lower = self.coordinates[axis][0] - self.margin(axis)
             return jnp.stack([lower, jnp.zeros_like(lower)])

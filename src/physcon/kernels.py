@@ -13,9 +13,9 @@ from physcon._typing import Array, Float
 Kernel: TypeAlias = Callable[[Float[Array, "*s"]], Float[Array, "*s"]]
 
 
-# Matérn kernels as functions of q = r². As functions of r they have even power series up
-# to the order in which they are smooth, so their derivatives in q exist at zero; autodiff
-# through r = √q does not find them. With e(q) = exp(-r):
+# Matérn kernels as functions of q = r². As functions of r they have even power series
+# up to the order in which they are smooth, so their derivatives in q exist at zero;
+# autodiff through r = √q does not find them. With e(q) = exp(-r):
 #     d/dq (1 + r + q/3) e = -(1 + r) e / 6      d/dq (1 + r) e = -e / 2
 
 

@@ -21,17 +21,33 @@ def ocean(rng, dtype="f4"):
     ]
     tos = rng.normal(15, 5, (2, 6, 9)).astype(dtype)
     tos[:, 2:4, 3:5] = np.nan
-    data = xr.Dataset({
-        "tos": (("time", "y", "x"), tos, {"units": "degC", "coordinates": "lat lon"}),
-        "lat_b": (("y", "x", "v"), corners[0]), "lon_b": (("y", "x", "v"), corners[1]),
-        "other": ("k", np.arange(3)),
-        "lat": (("y", "x"), corners[0].mean(-1),
-                {"units": "degrees_north", "bounds": "lat_b"}),
-        "lon": (("y", "x"), corners[1].mean(-1),
-                {"units": "degrees_east", "bounds": "lon_b"}),
-        "time": ("time", [0.0, 1.0],
-                 {"units": "months since 1850-01-01", "calendar": "noleap"}),
-    })  # fmt: skip
+    data = xr.Dataset(
+        {
+            "tos": (
+                ("time", "y", "x"),
+                tos,
+                {"units": "degC", "coordinates": "lat lon"},
+            ),
+            "lat_b": (("y", "x", "v"), corners[0]),
+            "lon_b": (("y", "x", "v"), corners[1]),
+            "other": ("k", np.arange(3)),
+            "lat": (
+                ("y", "x"),
+                corners[0].mean(-1),
+                {"units": "degrees_north", "bounds": "lat_b"},
+            ),
+            "lon": (
+                ("y", "x"),
+                corners[1].mean(-1),
+                {"units": "degrees_east", "bounds": "lon_b"},
+            ),
+            "time": (
+                "time",
+                [0.0, 1.0],
+                {"units": "months since 1850-01-01", "calendar": "noleap"},
+            ),
+        }
+    )
     zones = np.diff(np.sin(np.deg2rad(lat)))
     return data, np.where(np.isnan(tos[0]), 0.0, zones[:, None])
 
@@ -78,8 +94,15 @@ def test_odd_variables_and_a_report(tmp_path, rng):
         "laws:\n- mean: {of: tos, equals: 15}\n- between: {of: tos, lower: 5}\n"
         "spread: {tos: 10%}\n"
     )
-    run("constrain", source, tmp_path / "laws.yaml", "-o", output,
-        "--report", tmp_path / "report.json")  # fmt: skip
+    run(
+        "constrain",
+        source,
+        tmp_path / "laws.yaml",
+        "-o",
+        output,
+        "--report",
+        tmp_path / "report.json",
+    )
     report = json.loads((tmp_path / "report.json").read_text())
     assert [entry["law"] for entry in report["laws"]] == [
         "mean of tos",
@@ -110,8 +133,15 @@ def test_a_store_is_constrained_piece_by_piece(tmp_path, rng, chunk, monkeypatch
         assert found.other.values.tolist() == [0, 1, 2]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.zarr", "out.zarr"]
     with pytest.raises(SystemExit, match="contradict"):
-        run("constrain", source, "laws: [{mean: {of: tos, equals: 15}}, "
-            "{mean: {of: tos, equals: 16}}]", "--spread", "1", "-o", tmp_path / "b.zarr")  # fmt: skip
+        run(
+            "constrain",
+            source,
+            "laws: [{mean: {of: tos, equals: 15}}, {mean: {of: tos, equals: 16}}]",
+            "--spread",
+            "1",
+            "-o",
+            tmp_path / "b.zarr",
+        )
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.zarr", "out.zarr"]
 
 
@@ -144,7 +174,14 @@ def test_the_output_of_one_law_is_the_input_of_the_next(tmp_path, rng):
     run(
         "constrain", first, "--integral", "2", "--names.coordinates", "xf", "-o", second
     )
-    run("constrain", second, "between: {of: mean, lower: 1}", "--spread", "std",
-        "-o", third)  # fmt: skip
+    run(
+        "constrain",
+        second,
+        "between: {of: mean, lower: 1}",
+        "--spread",
+        "std",
+        "-o",
+        third,
+    )
     with xr.open_dataset(third, engine="h5netcdf") as found:
         assert float(found["mean"].min()) >= 1

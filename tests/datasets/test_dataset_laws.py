@@ -19,10 +19,13 @@ def data(rng):
     tos = rng.normal(15, 3, tuple(SHAPE.values()))
     tos[:, 1:3, 2] = np.nan
     std = rng.uniform(0.1, 1, tos.shape)
-    data = xr.Dataset({
-        "tos": (tuple(SHAPE), tos, {"units": "degC"}), "std": (tuple(SHAPE), std),
-        "target": ("time", [14.0, 15.0, 16.0], {"units": "degC"}),
-    })  # fmt: skip
+    data = xr.Dataset(
+        {
+            "tos": (tuple(SHAPE), tos, {"units": "degC"}),
+            "std": (tuple(SHAPE), std),
+            "target": ("time", [14.0, 15.0, 16.0], {"units": "degC"}),
+        }
+    )
     return data.assign_coords(lat=lat, lon=lon, time=np.arange(3.0))
 
 
@@ -74,8 +77,14 @@ def test_metrics_are_the_fixers_of_that_name(data):
     law = "mean: {of: tos, equals: target}"
     change = pcd.constrain(data, law, spread="uniform").tos - data.tos
     offset = xr.DataArray([14.0, 15, 16] - means(data), dims="time")
-    xr.testing.assert_allclose(change, offset.broadcast_like(change).where(
-        change.notnull()).transpose(*SHAPE).assign_coords(change.coords), rtol=1e-10)  # fmt: skip
+    xr.testing.assert_allclose(
+        change,
+        offset.broadcast_like(change)
+        .where(change.notnull())
+        .transpose(*SHAPE)
+        .assign_coords(change.coords),
+        rtol=1e-10,
+    )
     ratio = pcd.constrain(data, law, spread="proportional").tos / data.tos
     expected = [14.0, 15, 16] / means(data)
     np.testing.assert_allclose(ratio.min(["lat", "lon"]), expected, rtol=1e-13)
@@ -111,11 +120,15 @@ def test_sums_and_totals_together(rng):
     n = 7
     parts = {k: ("x", rng.normal(5, 1, n)) for k in ("ke", "pe", "te")}
     data = xr.Dataset(parts)
-    laws = pcd.laws({
-        "laws": [{"sum": {"of": ["ke", {"of": "pe", "times": 2.0}], "equals": "te"}},
-                 {"total": {"of": "ke", "equals": 30, "weights": "equal"}}],
-        "spread": {"ke": 0.5, "pe": "20%"},
-    })  # fmt: skip
+    laws = pcd.laws(
+        {
+            "laws": [
+                {"sum": {"of": ["ke", {"of": "pe", "times": 2.0}], "equals": "te"}},
+                {"total": {"of": "ke", "equals": 30, "weights": "equal"}},
+            ],
+            "spread": {"ke": 0.5, "pe": "20%"},
+        }
+    )
     fixed = pcd.constrain(data, laws)
     mean = np.concatenate([data.ke, data.pe])
     std = np.concatenate([np.full(n, 0.5), 0.2 * np.abs(data.pe)])
@@ -130,12 +143,14 @@ def test_sums_and_totals_together(rng):
 
 
 def test_block_means_are_the_coarse_values(rng):
-    """Rain that is refined keeps its means over coarse cells, also with given bounds."""
+    """Refined rain keeps its means over coarse cells, also with given bounds."""
     fine = xr.Dataset(
         {"pr": (("time", "lat", "lon"), rng.gamma(0.5, 2, (2, 6, 8)))},
-        {"lat": ("lat", np.linspace(75, -75, 6), {"units": "degrees_north"}),
-         "lon": ("lon", np.arange(8) * 45.0, {"units": "degrees_east"})},
-    )  # fmt: skip
+        {
+            "lat": ("lat", np.linspace(75, -75, 6), {"units": "degrees_north"}),
+            "lon": ("lon", np.arange(8) * 45.0, {"units": "degrees_east"}),
+        },
+    )
     coarse = rng.gamma(2, 1, (2, 3, 4))
     coarse[0, 0, 0] = np.nan  # nothing is known there
     data = fine.assign(
@@ -160,10 +175,12 @@ def test_a_budget_closes_in_every_step(rng, units):
     """Water in columns: storage changes by evaporation minus rain, in seconds."""
     n, cells = 5, 3
     names = {"w": 10.0, "evap": 1e-4, "rain": 1e-4}
-    data = xr.Dataset({
-        k: (("time", "cell"), s * rng.uniform(0.5, 1.5, (n, cells)))
-        for k, s in names.items()
-    })  # fmt: skip
+    data = xr.Dataset(
+        {
+            k: (("time", "cell"), s * rng.uniform(0.5, 1.5, (n, cells)))
+            for k, s in names.items()
+        }
+    )
     if units is None:
         times = np.datetime64("2000-01-01") + np.array([0, 1, 2, 4, 5]) * 86400
         data["time"] = ("time", times.astype("M8[D]").astype("M8[ns]"))
@@ -172,11 +189,20 @@ def test_a_budget_closes_in_every_step(rng, units):
         ) * np.timedelta64(86400 * 10**9, "ns")
     else:
         data["time"] = ("time", [0.0, 1, 2, 4, 5], {"units": units})
-    laws = pcd.laws({
-        "laws": [{"budget": {"storage": "w", "inflow": ["evap"],
-                             "outflow": [{"of": "rain", "given": True}]}}],
-        "spread": {"w": 0.1, "evap": 1e-5, "rain": 1e-5},
-    })  # fmt: skip
+    laws = pcd.laws(
+        {
+            "laws": [
+                {
+                    "budget": {
+                        "storage": "w",
+                        "inflow": ["evap"],
+                        "outflow": [{"of": "rain", "given": True}],
+                    }
+                }
+            ],
+            "spread": {"w": 0.1, "evap": 1e-5, "rain": 1e-5},
+        }
+    )
     fixed = pcd.constrain(data, laws)
     seconds = np.array([1, 1, 2, 1.0])[:, None] * 86400
     gain = (fixed.evap - fixed.rain).values[1:] * seconds
@@ -188,10 +214,13 @@ def test_a_budget_closes_in_every_step(rng, units):
 
 
 def test_order_and_known_values(rng):
-    data = xr.Dataset({
-        "snow": ("x", rng.uniform(0, 2, 50)), "rain": ("x", rng.uniform(0, 2, 50)),
-        "dry": ("x", np.arange(50) < 5),
-    })  # fmt: skip
+    data = xr.Dataset(
+        {
+            "snow": ("x", rng.uniform(0, 2, 50)),
+            "rain": ("x", rng.uniform(0, 2, 50)),
+            "dry": ("x", np.arange(50) < 5),
+        }
+    )
     laws = pcd.laws(
         "laws:\n  - order: [snow, '<=', rain]\n"
         "  - values: {of: snow, where: dry, equals: 0}\nspread: {snow: 1, rain: 2}"
@@ -232,8 +261,11 @@ def test_units_do_not_matter(rng, unit):
     n = 20
     base = rng.uniform(1, 2, n)
     data = xr.Dataset({"a": ("x", base * unit), "b": ("x", base[::-1] * unit)})
-    laws = [pcd.Sum((pcd.Term("a"), pcd.Term("b")), 3.0 * unit),
-            pcd.Total("a", 32.0 * unit, weights="equal"), pcd.Between("a", unit)]  # fmt: skip
+    laws = [
+        pcd.Sum((pcd.Term("a"), pcd.Term("b")), 3.0 * unit),
+        pcd.Total("a", 32.0 * unit, weights="equal"),
+        pcd.Between("a", unit),
+    ]
     fixed = pcd.constrain(data, laws, spread="10%")
     np.testing.assert_allclose(fixed.a + fixed.b, 3 * unit, rtol=1e-13)
     assert float(fixed.a.sum()) == pytest.approx(32 * unit, rel=1e-13)
@@ -244,14 +276,21 @@ def test_random_problems_are_optimal(rng):
     """Karush-Kuhn-Tucker conditions: the correction is in the span of active laws."""
     for _ in range(20):
         n = int(rng.integers(3, 40))
-        data = xr.Dataset({
-            "a": ("x", rng.normal(size=n)), "b": ("x", rng.normal(size=n)),
-            "w": ("x", rng.uniform(0, 1, n)), "s": ("x", 10 ** rng.uniform(-6, 1, n)),
-        })  # fmt: skip
+        data = xr.Dataset(
+            {
+                "a": ("x", rng.normal(size=n)),
+                "b": ("x", rng.normal(size=n)),
+                "w": ("x", rng.uniform(0, 1, n)),
+                "s": ("x", 10 ** rng.uniform(-6, 1, n)),
+            }
+        )
         low, high = -0.6, 0.7
         value = float(data.w @ xr.DataArray(rng.uniform(low, high, n), dims="x"))
-        laws = [pcd.Total("a", value, weights="w"), pcd.Between("a", low, high),
-                pcd.Order("b", "a")]  # fmt: skip
+        laws = [
+            pcd.Total("a", value, weights="w"),
+            pcd.Between("a", low, high),
+            pcd.Order("b", "a"),
+        ]
         laws = pcd.laws(laws, spread={"a": "s", "b": 1.0})
         fixed = pcd.constrain(data.assign(s=data.s), laws)
         a, b = fixed.a.values, fixed.b.values

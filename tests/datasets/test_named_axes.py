@@ -26,9 +26,13 @@ def test_durations_are_numbers_in_the_unit_of_the_file(tmp_path):
     hours = np.arange(25).astype("m8[h]").astype("m8[ns]")
     ones = (("a", "s"), np.ones((1, 24)))
     out = conserved(
-        tmp_path, Law("24"), Names(coordinates="step"), mean=ones, std=ones,
+        tmp_path,
+        Law("24"),
+        Names(coordinates="step"),
+        mean=ones,
+        std=ones,
         step=("f", hours),
-    )  # fmt: skip
+    )
     np.testing.assert_allclose(out["mean"], 1.0, rtol=1e-14)
 
 
@@ -73,9 +77,12 @@ def test_members_are_found_by_name(tmp_path, rng, dimension):
     s = 10.0 * np.arange(4)[:, None, None] + rng.normal(size=(4, 5, 10)) * spread
     names = Names(coordinates="xf", member=dimension)
     out = conserved(
-        tmp_path, Law("15"), names, samples=(("time", dimension, "x"), s),
+        tmp_path,
+        Law("15"),
+        names,
+        samples=(("time", dimension, "x"), s),
         xf=("xf", FACES),
-    )  # fmt: skip
+    )
     assert out["samples"].dims == ("time", dimension, "x")
     np.testing.assert_allclose(out["samples"].mean("x"), 15, rtol=1e-13)
     moved = (out["samples"].values - s)[0, 0]
@@ -86,9 +93,11 @@ def test_members_are_found_by_name(tmp_path, rng, dimension):
 def test_an_unnamed_axis_of_members_is_refused(tmp_path, rng):
     with pytest.raises(ValueError, match=r"--names\.member"):
         conserved(
-            tmp_path, Law("1"), samples=(("time", "k", "x"), rng.normal(size=(4, 5, 10))),
+            tmp_path,
+            Law("1"),
+            samples=(("time", "k", "x"), rng.normal(size=(4, 5, 10))),
             xf=("xf", FACES),
-        )  # fmt: skip
+        )
 
 
 def test_faces_belong_to_the_axis_of_their_name(tmp_path, rng):

@@ -18,9 +18,20 @@ from physcon.studies.session import Session
 
 QUIET = Session(progress=False)
 TINY = BoonConfig(
-    problem="stokes", nodes=17, time=1.0, train=12, test=4, modes=4, width=4, depth=1, batch=4,
-    steps=12, learning_rate=1e-2, methods=("plain", "lift"), seeds=(0, 1),
-)  # fmt: skip
+    problem="stokes",
+    nodes=17,
+    time=1.0,
+    train=12,
+    test=4,
+    modes=4,
+    width=4,
+    depth=1,
+    batch=4,
+    steps=12,
+    learning_rate=1e-2,
+    methods=("plain", "lift"),
+    seeds=(0, 1),
+)
 
 
 def test_seeds_side_by_side_train_as_if_alone():

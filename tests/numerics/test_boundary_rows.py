@@ -1,4 +1,4 @@
-"""Rows next to a side: exact for polynomials, in every unit, and far from the origin."""
+"""Rows next to a side: exact for polynomials, in any unit, far from the origin."""
 
 import jax
 import jax.numpy as jnp

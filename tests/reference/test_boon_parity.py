@@ -80,7 +80,7 @@ def test_gradients_of_the_plain_fno(reference):
 @pytest.mark.parametrize("ndim", [1, 2])
 @pytest.mark.parametrize("kind", KINDS)
 def test_boon_networks(published, kind, ndim):
-    """Interior and boundary apart: interior values are much smaller with these weights."""
+    """Interior and boundary separately, because interior values are much smaller."""
     data = published(f"boon/boon_fno{ndim}d_{kind}.npz")
     fno, x = fno_from_pytorch(parameters(data)), channel_first(data["x"])
     boundary, axes = published_boundary(data, kind, x.shape[0], x.shape[3:])

@@ -37,8 +37,8 @@ VARIANTS = {
     "prec1e8_diff0.9": (partial(prob_conserv, alpha=0.9), True),
     "hcnp_diff0.5": (_hard_after_diffusion, False),
 }
-#: Measured: mean 4e-8, variance 6e-8. With diffusion 0.5 at most 5e-7; with 0.9 from 5e-7
-#: to 2e-6, depending on the processor: the published code solves that step in
+#: Measured: mean 4e-8, variance 6e-8. With diffusion 0.5 at most 5e-7; with 0.9 from
+#: 5e-7 to 2e-6, depending on the processor: the published code solves that step in
 #: float32, with a matrix of condition up to 2e5.
 FLOAT32 = {"limit_diff0.9": 2e-6, "prec1e8_diff0.9": 2e-6}
 

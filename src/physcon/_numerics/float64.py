@@ -2,9 +2,9 @@
 
 Rounding to float32 spoils two things only: the Gram matrix of nearly dependent rows,
 and the residual of a constraint, which is a small difference of large sums. Both are
-*values*; a tangent needs no more than the caller's precision. `float64_primal` therefore
-computes the value of a function in float64 and rounds it once at the end, and takes its
-derivative from the same formula in the caller's dtype.
+*values*; a tangent needs no more than the caller's precision. `float64_primal`
+therefore computes the value of a function in float64 and rounds it once at the end, and
+takes its derivative from the same formula in the caller's dtype.
 
 There is no global flag and no host callback. The mechanism is one primitive that holds
 a program traced in float64. It has a rule for each transformation of JAX, so jit, vmap,
@@ -141,8 +141,8 @@ def _with_constants_as_arguments(
         return jax.make_jaxpr(run)(*outer, *leaves)
 
 
-# The primitive: `jaxpr` takes and returns arrays of the caller's dtypes, and computes in
-# float64; `narrow` is the same function in the caller's dtype. The first `constants`
+# The primitive: `jaxpr` takes and returns arrays of the caller's dtypes, and computes
+# in float64; `narrow` is the same function in the caller's dtype. The first `constants`
 # operands are arrays that the function closed over.
 float64_p = Primitive("float64")
 float64_p.multiple_results = True

@@ -1,7 +1,7 @@
-"""Functions that stay finite, with finite derivatives, where the textbook form does not.
+"""Functions that stay finite, with their derivatives, where the textbook form fails.
 
-`jnp.where(x > 0, jnp.sqrt(x), 0)` has a NaN derivative at zero, because both branches are
-differentiated. Each function here replaces the argument before it computes.
+`jnp.where(x > 0, jnp.sqrt(x), 0)` has a NaN derivative at zero, because both branches
+are differentiated. Each function here replaces the argument before it computes.
 """
 
 import jax

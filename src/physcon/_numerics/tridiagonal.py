@@ -17,7 +17,7 @@ from physcon._typing import Array, Float
 
 
 class Factor(NamedTuple):
-    """T = L D Lᵀ: pivots D ``(n, *lines)`` and the ratios below the unit diagonal of L."""
+    """T = L D Lᵀ: pivots D ``(n, *lines)``, and the ratios below the diagonal of L."""
 
     pivots: Float[Array, "n *lines"]
     ratios: Float[Array, "n-1 *lines"]
@@ -104,7 +104,7 @@ def inverse_band(
 ) -> tuple[Float[Array, "n *lines"], Float[Array, "n-1 *lines"]]:
     """(diagonal, off-diagonal) of T⁻¹, the only entries that a tridiagonal trace needs.
 
-        Z_nn = 1 / d_n     Z_{i,i+1} = -l_i Z_{i+1,i+1}     Z_ii = 1 / d_i - l_i Z_{i,i+1}
+        Z_nn = 1 / d_n   Z_{i,i+1} = -l_i Z_{i+1,i+1}   Z_ii = 1 / d_i - l_i Z_{i,i+1}
 
     Source: Takahashi's recursion (Erisman and Tinney, Commun. ACM 18 (1975) 177).
     """

@@ -1,4 +1,4 @@
-"""The command line: `physcon audit | constrain | predict | run | solve | report | info`.
+"""The command line: `physcon audit`, `constrain`, `predict`, `run`, `solve`, ...
 
 A command is a module here with `parser(arguments)` and `main(options)`. Its modules,
 and JAX, are imported when it is asked for.
@@ -34,7 +34,7 @@ _CLOSED_PIPE = 141
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point of the `physcon` command; errors of the user end with one clear line."""
+    """Entry point of the `physcon` command; mistakes of the user end with one line."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if not arguments or arguments[0] not in COMMANDS:
         _outline().parse_args(arguments)  # prints the help or the version, or fails

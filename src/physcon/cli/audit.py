@@ -6,7 +6,9 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 HELP = "say which laws a dataset violates, and by how much"
-_DESCRIPTION = """Say which laws a NetCDF file or Zarr store violates; nothing is changed.
+_DESCRIPTION = """Report which laws a NetCDF file or Zarr store violates.
+
+Nothing is changed.
 
 LAWS is a YAML file, or one law as text. Examples:
 

@@ -13,7 +13,7 @@ from physcon._checks import require
 
 
 def add_options(parser: ArgumentParser, shared: str) -> None:
-    """--distributed, which shares something among several processes, and who they are."""
+    """--distributed, which shares the work among processes, and who they are."""
     parser.add_argument(
         "--distributed",
         action="store_true",

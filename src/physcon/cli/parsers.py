@@ -9,7 +9,7 @@ from jsonargparse import ArgumentParser
 
 
 class SuggestingParser(ArgumentParser):
-    """`jsonargparse.ArgumentParser` whose errors end with a close name, if there is one."""
+    """`jsonargparse.ArgumentParser` whose errors end with a close name, if any."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         known = {option for action in self._actions for option in action.option_strings}

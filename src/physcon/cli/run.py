@@ -15,17 +15,19 @@ from physcon.studies import catalogue
 
 _DESCRIPTION = """Run a study: get its data, train, predict, constrain, score.
 
-CONFIG is a settings file, or the name of one that physcon brings along (stefan, boon_wave, ...).
-Tables (text, JSON) and figures go to the run folder with the resolved settings. Every field of
-the settings can be changed on the command line, e.g. --training.steps 2000 --seed 3. Examples:
+CONFIG is a settings file, or the name of one that physcon brings along (stefan,
+boon_wave, ...). Tables (text, JSON) and figures go to the run folder with the resolved
+settings. Every field of the settings can be changed on the command line, such as
+--training.steps 2000 --seed 3. Examples:
 
   physcon run stefan --preset quick
   physcon run darcy_16 --data FOLDER
   physcon run boon_wave
   physcon run inverse_stefan --noise_std 0.1
 
-With --distributed start the same command once per process, with a run folder that all of them see.
-Under Slurm, Open MPI or Kubernetes nothing else is needed; elsewhere say who is who:
+With --distributed, start the same command once per process, with a run folder that all
+of them see. Under Slurm, Open MPI or Kubernetes nothing else is needed; elsewhere say
+who is who:
 
   physcon run stefan --distributed --coordinator host:1234 --processes 2 --process_id 0
 """

@@ -10,17 +10,19 @@ from physcon.cli.info import provenance
 from physcon.cli.parsers import SuggestingParser
 from physcon.cli.ranges import judged, show_ranges
 
-_DESCRIPTION = """Solve a conservation law or a diffusion equation from an initial state.
+_DESCRIPTION = """Solve a conservation law or a diffusion equation in time.
 
-CONFIG is a settings file, or the name of one that physcon brings along (fv_sod, fv_quadrants, ...).
-Snapshots go to the run folder as solution.nc (NetCDF, opened by xarray), with a figure, the
-conserved totals and the resolved settings. A killed run continues with --resume, to the same
-numbers. Every field of the settings can be changed on the command line, e.g. --grid.cells [400]:
+CONFIG is a settings file, or the name of one that physcon brings along (fv_sod,
+fv_quadrants, ...). Snapshots go to the run folder as solution.nc (NetCDF, opened by
+xarray), with a figure, the conserved totals and the resolved settings. A killed run
+continues with --resume, to the same numbers. Every field of the settings can be changed
+on the command line, such as --grid.cells [400]:
 
   physcon solve fv_sod --scheme.reconstruction weno5
 
---mesh divides the grid among the devices of this process, --distributed among those of several: see
-`physcon run --help` for who is who. A run resumes on any number of processes and devices.
+--mesh divides the grid among the devices of this process, and --distributed among those
+of several processes: see `physcon run --help` for who is who. A run resumes on any
+number of processes and devices.
 
   physcon solve fv_quadrants --mesh 4 2
 """
@@ -45,7 +47,8 @@ def parser(arguments: Sequence[str]) -> ArgumentParser:
         type=int,
         nargs="*",
         default=None,
-        help="number of devices for each axis of the grid; without numbers: all devices",
+        help="number of devices for each axis of the grid; without numbers, all devices"
+        " are used",
     )
     distributed.add_options(solve, "the grid")
     solve.add_argument("--quiet", action="store_true", help="no progress bar")

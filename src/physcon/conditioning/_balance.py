@@ -41,12 +41,13 @@ def balance(
     scalar, the amount that appears in the cell during the window.
 
     Args:
-        fluxes: known fluxes, one array per space axis; the field is u. None: the fluxes are unknown
-            as well, and the field is the concatenation of u and of the fluxes of every axis,
-            flattened (`join_fields` makes its prior from separate ones, `split_fields` cuts it).
-        boundary: with unknown fluxes, per axis the known fluxes ``(t, *other axes)``, or scalars,
-            through the (lower, upper) boundary; a known side has no face in the state. None leaves
-            a side unknown.
+        fluxes: known fluxes, one array per space axis; the field is u. None: the fluxes
+            are unknown as well, and the field is the concatenation of u and of the
+            fluxes of every axis, flattened (`join_fields` makes its prior from separate
+            ones, `split_fields` cuts it).
+        boundary: with unknown fluxes, per axis the known fluxes ``(t, *other axes)``,
+            or scalars, through the (lower, upper) boundary; a known side has no face in
+            the state. None leaves a side unknown.
         noise_std: None: exact; else a scalar, or one per cell and window.
 
     Source: Hansen et al. (2023), eq. 4, over one cell and one step; LeVeque (2002), eq.
@@ -126,8 +127,9 @@ def divergence_free(
     0 closing the torus.
 
     Args:
-        boundary: per axis the known normal components at the (lower, upper) boundary, as in
-            `balance`; walls are ``(0.0, 0.0)``. With all sides known their net flow must vanish.
+        boundary: per axis the known normal components at the (lower, upper) boundary,
+            as in `balance`; walls are ``(0.0, 0.0)``. With all sides known their net
+            flow must vanish.
 
     Source: the staggered divergence of Harlow and Welch, Phys. Fluids 8 (1965) 2182.
     """
@@ -165,7 +167,7 @@ def divergence_free(
 
 
 def join_fields(*priors: Gaussian) -> Gaussian:
-    """Independent priors of several fields as one, over their flattened concatenation."""
+    """Independent priors of several fields as one, on their flat concatenation."""
     mean = jnp.concatenate([p.mean.reshape(-1) for p in priors])
     return Gaussian(mean, BlockDiagonal(*(p.root for p in priors)))
 

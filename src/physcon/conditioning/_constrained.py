@@ -188,7 +188,7 @@ def _full(
 
 
 def _closed(ends: list[Array], open_rows: Array) -> tuple[Array, Array]:
-    """The ends of the rows; a row that is open at both has no part, and both are zero."""
+    """The ends of the rows; both are zero for a row that is open at both."""
     low, high = (jnp.where(open_rows, 0, end) for end in ends)
     return low, high
 

@@ -1,10 +1,12 @@
 """A primal-dual interior point whose steps are conditionings with other variances.
 
-    minimise ½ (u - μ)ᵀ Σ⁻¹ (u - μ)   subject to   A u + N λ = s,  l <= u <= h,  c <= s <= d
+    minimise ½ (u - μ)ᵀ Σ⁻¹ (u - μ)
+    subject to  A u + N λ = s,  l <= u <= h,  c <= s <= d
 
-An equality is a row with c = d. Each step factors A D Aᵀ + N + D_s, where D is the prior
-covariance with the barriers of the bounds added and D_s is that of the row values, which
-have no prior. Any solver of `condition` does this, whatever the structure of A.
+An equality is a row with c = d. Each step factors A D Aᵀ + N + D_s, where D is the
+prior covariance with the barriers of the bounds added and D_s is that of the row
+values, which have no prior. Any solver of `condition` does this, whatever the structure
+of A.
 
 Source: Mehrotra's predictor and corrector, as in Nocedal and Wright (2006), alg. 16.4.
 """
@@ -137,7 +139,7 @@ def interior_point(problem: Boxed, solver: Solver) -> Interior:
         )
 
     def decided(x: tuple, p: tuple, q: tuple, multiplier: Array) -> Array:
-        """Whether every bound is clearly active or clearly not, and the rows are met."""
+        """Whether every bound is clearly active or not, and all rows are met."""
         missing = x[1] - operator.mv(x[0]) - problem.noise * multiplier
         terms = operator.magnitude(x[0]) + jnp.abs(x[1])
         terms = terms + problem.noise * jnp.abs(multiplier) + _LEAST

@@ -30,7 +30,7 @@ class Metric(NamedTuple):
         return own - combine(back, self.vectors) / variance
 
     def softened(self, stiffness: Float[Array, "*x"], held: Bool[Array, "*x"]) -> Root:
-        """A root of (Σ⁻¹ + diag(stiffness))⁻¹, infinitely stiff at the points `held`."""
+        """A root of (Σ⁻¹ + diag(stiffness))⁻¹; points `held` do not move."""
         variance = self.std**2
         share = jnp.where(held, 0, 1 / (1 + variance * stiffness))
         own = Diagonal(self.std * jnp.sqrt(share))

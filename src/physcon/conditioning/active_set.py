@@ -100,7 +100,7 @@ def find_active_set(problem: Problem, tolerance: float) -> Proposal:
         return jnp.clip(y, lower, upper), (lower < y) & (y < upper)
 
     def misfit(v: Array, u: Array, free: Array) -> tuple[Array, Array]:
-        """(d F, size of the terms of d F); a point that moves is a sum with its mean."""
+        """(d F, size of its terms); a point that moves is a sum with its mean."""
         bound = inner(size, jnp.abs(u) + jnp.where(free, jnp.abs(mean), 0))
         terms = d * (bound + jnp.abs(value) + noise * jnp.abs(d * v))
         return d * (inner(rows, u) + noise * d * v - value), terms

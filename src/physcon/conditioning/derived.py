@@ -67,7 +67,7 @@ def covariance_apply(gaussian: Gaussian, u: Float[Array, "*x"]) -> Float[Array, 
 def covariance_columns(
     gaussian: Gaussian, index: Int[Array, "k axes"]
 ) -> Float[Array, "k *x"]:
-    """Covariance of the field with its value at k chosen points, one field per point."""
+    """Covariance of the field with its value at k points, one field per point."""
     rows = _one_hot(index, gaussian.mean)
     return jax.vmap(lambda row: _covariance(gaussian.root, row))(rows)
 
@@ -126,7 +126,8 @@ def shock_position_quantile(
 
     >>> x = jnp.linspace(0.0, 1.0, 11)
     >>> front = Gaussian.diagonal(0.55 - x, jnp.full(11, 1e-3))
-    >>> low, high = shock_position_quantile(front, x, jnp.array([0.05, 0.95]), jax.random.key(0))
+    >>> levels, key = jnp.array([0.05, 0.95]), jax.random.key(0)
+    >>> low, high = shock_position_quantile(front, x, levels, key)
     >>> bool((low > 0.54) & (low < high) & (high < 0.56))
     True
     """

@@ -163,7 +163,7 @@ Downdate = DowndatedRoot
 
 
 def _gram_of_all(rows: Float[Array, "m *x"]) -> Float[Array, "m m"]:
-    """`gram`, with 1 on the diagonal for rows that are zero, so that none is singular."""
+    """`gram` with 1 on the diagonal for rows that are zero, so that it is regular."""
     absent = jnp.all(rows == 0, axis=tuple(range(1, rows.ndim)))
     return gram(rows) + jnp.diag(absent.astype(rows.dtype))
 

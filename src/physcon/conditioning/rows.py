@@ -64,7 +64,8 @@ def from_fn(
         (rows,) = jax.vmap(transpose)(basis)
     except Exception as error:  # JAX has no one type for it
         raise ValueError(
-            "from_fn: expected a linear function, got one that JAX cannot transpose; linearise it "
+            "from_fn: expected a linear function, got one that JAX cannot transpose; "
+            "linearise it "
             "with jax.linearize at a given field, or iterate"
         ) from error
     constant = fn(jnp.zeros(shape, field.dtype))
@@ -85,12 +86,13 @@ def second_difference(
     """Second differences of a one-dimensional field, one row for each inner point.
 
     Args:
-        domain: the number of points, for u₋ - 2u + u₊ whatever their spacing; or a `Grid`, for the
-            second derivative of the parabola through three neighbours, on any positions.
+        domain: the number of points, for u₋ - 2u + u₊ whatever their spacing; or a
+            `Grid`, for the second derivative of the parabola through three neighbours,
+            on any positions.
         value: scalar or ``(n - 2)``; in the units of the rows.
-        noise_std: scalar or ``(n - 2)``; None makes the field a straight line (value 0). With the
-            noise of `physcon.conditioning.diffuse` this is the article's artificial diffusion, in
-            O(n³) by `condition`; `diffuse` itself is O(n).
+        noise_std: scalar or ``(n - 2)``; None makes the field a straight line (value
+            0). With the noise of `physcon.conditioning.diffuse` this is the article's
+            artificial diffusion, in O(n³) by `condition`; `diffuse` itself is O(n).
 
     >>> second_difference(4).residual(jnp.array([0.0, 1.0, 4.0, 9.0])).tolist()
     [-2.0, -2.0]

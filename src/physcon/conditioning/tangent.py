@@ -54,6 +54,6 @@ def frame_at(g: Callable[[Array], Array], z: Array, pull: Array) -> Frame:
 def conjugate_gradients(
     apply: Callable[[Array], Array], force: Array, steps: int
 ) -> Array:
-    """Solve apply(x) = force to rounding; at negative curvature, a descent direction."""
+    """Solve apply(x) = force, or descend if the curvature is negative."""
     rtol = 10 * float(jnp.finfo(force.dtype).eps)
     return krylov.conjugate_gradients(apply, force, rtol=rtol, max_steps=steps).last

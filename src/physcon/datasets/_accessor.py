@@ -1,4 +1,4 @@
-"""The accessor ``dataset.physcon``, which exists once `physcon.datasets` is imported."""
+"""The accessor ``dataset.physcon``, registered by importing `physcon.datasets`."""
 
 from typing import Any
 

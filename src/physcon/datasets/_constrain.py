@@ -71,9 +71,9 @@ def constrain(data: Any, laws: Any, spread: Any = None, **options: Any) -> Any:
         laws: see `physcon.datasets.laws`.
         spread: the standard deviation of the variables: a number, a percentage such as
             ``"10%"`` of the absolute value, the name of a variable, ``{"ensemble":
-            "member"}``, or a metric (``"uniform"``, ``"proportional"``, ``"thickness"``,
-            ``"residual"``); or a dictionary of these by variable. Variables that a
-            dictionary leaves out are certain.
+            "member"}``, or a metric (``"uniform"``, ``"proportional"``,
+            ``"thickness"``, ``"residual"``); or a dictionary of these by variable.
+            Variables that a dictionary leaves out are certain.
         **options: `coordinates` or `radius`, see `Laws`.
 
     Raises:

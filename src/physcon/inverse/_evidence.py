@@ -26,7 +26,7 @@ class Evidence(NamedTuple):
 
     @property
     def status(self) -> Int[Array, "*batch"]:
-        """The outcome as the integer of version 0.1; see `physcon.Conditioned.status`."""
+        """The outcome as an integer of version 0.1, see `physcon.Conditioned`."""
         return code(self.outcome, CODES)
 
 
@@ -46,7 +46,8 @@ def evidence(
 
     >>> from physcon.conditioning import integral
     >>> prior = Gaussian.diagonal(jnp.zeros(2), jnp.ones(2))
-    >>> law, data = integral(jnp.ones(2), 0.0), integral(jnp.array([1.0, 0.0]), 0.0, 1.0)
+    >>> law = integral(jnp.ones(2), 0.0)
+    >>> data = integral(jnp.array([1.0, 0.0]), 0.0, 1.0)
     >>> one, other = evidence(prior, law, data), evidence(prior, data, law)
     >>> bool(jnp.isclose(one.log_evidence, other.log_evidence))
     True
@@ -64,7 +65,8 @@ def evidence(
         if step.log_evidence is None:
             raise ValueError(
                 "expected constraints with an evidence, got one solved by conjugate "
-                "gradients, which don't compute det S; use few rows (integral, sensors, "
+                "gradients, which don't compute det S; use few rows (integral, "
+                "sensors, "
                 "from_fn), or condition the prior on it beforehand"
             )
         total = total + step.log_evidence

@@ -76,6 +76,7 @@ class Circulant(Root):
     def _check_whole(self) -> None:
         if self.shape != self.torus:
             raise NotImplementedError(
-                "Circulant: no closed-form density on a part of the torus; draw samples "
+                "Circulant: no closed-form density on a part of the torus; draw "
+                "samples "
                 "instead"
             )

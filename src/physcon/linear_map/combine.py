@@ -1,4 +1,4 @@
-"""Maps made of maps: sums of independent parts, products, Kronecker products, blocks."""
+"""Maps made of maps: sums, products, Kronecker products and blocks."""
 
 from collections.abc import Callable
 from functools import reduce
@@ -228,7 +228,7 @@ class Kronecker(Root):
 
 
 def _each(left: Apply, right: Apply, x: Array, split: int) -> Array:
-    """`right` along the trailing axes of x, then `left` along the leading `split` ones."""
+    """`right` along the trailing axes of x, then `left` along the first `split`."""
     lead, trail = x.shape[:split], x.shape[split:]
     y = jax.vmap(right)(x.reshape(-1, *trail))
     tail = y.shape[1:]

@@ -90,8 +90,9 @@ class Difference(LinearMap):
     Attributes:
         area: factor of each face value, of the field's shape, ``(*x)``.
         axis: the axis across which faces bound cells.
-        ends: whether the field holds the first and the last face of the axis; a missing one counts
-            as zero (its flux is data, on the right-hand side of the constraint).
+        ends: whether the field holds the first and the last face of the axis; a missing
+            one counts as zero (its flux is data, on the right-hand side of the
+            constraint).
         periodic: face 0 is also the last face; `ends` plays no part.
     """
 

@@ -1,4 +1,4 @@
-"""Control volumes of any shape: unstructured meshes, their faces and boundary patches."""
+"""Control volumes of any shape: unstructured meshes, faces and boundary patches."""
 
 from physcon.mesh.build import from_cells as from_cells
 from physcon.mesh.checks import Quality as Quality

@@ -16,7 +16,7 @@ def check(
     sign: np.ndarray,
     closed: bool,
 ) -> None:
-    """Raise unless volumes and areas are positive and, if `closed`, vectors sum to 0."""
+    """Raise unless sizes are positive and, if `closed`, outward vectors sum to 0."""
     flat = np.flatnonzero(~(volume > 0))
     require(
         flat.size == 0,

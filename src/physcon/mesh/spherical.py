@@ -118,7 +118,7 @@ def _outward(unit: np.ndarray, cells: np.ndarray) -> np.ndarray:
 
 
 def _centroids(unit: np.ndarray, cells: np.ndarray) -> np.ndarray:
-    """Directions of ∫ x dA = ½ ∮ x × dx, the sum over the arcs of angle times normal."""
+    """Directions of ∫ x dA = ½ ∮ x × dx, summed over the arcs."""
     sides = _arcs(unit, cells)
     total = np.zeros((len(cells), 3))
     np.add.at(total, sides.cell, -sides.vector)

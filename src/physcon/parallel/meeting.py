@@ -151,7 +151,8 @@ def _join(
     family, where = place
     deadline = time.monotonic() + wait + 5  # the reason of process 0 comes first
     absent = ValueError(
-        f"expected an answer of process 0 at {address} within {wait + 5:g} seconds, got "
+        f"expected an answer of process 0 at {address} within {wait + 5:g} seconds, "
+        "got "
         "none; start process 0 there, and check that no other program uses the port"
     )
     while True:

@@ -81,7 +81,7 @@ class Watch:
         self._tell({"done": True})
 
     def failed(self, reason: str) -> None:
-        """Tell the others that this process fails; it ends soon, with or without them."""
+        """Tell the others that this process fails; it ends soon in any case."""
         self._failed_at = time.monotonic()
         self._tell({"failed": reason})
 

@@ -30,7 +30,8 @@ class BoundaryRow:
 def boundary_table(rows: Sequence[BoundaryRow]) -> str:
     """The table as text, with a last line that says which forms overwriting beats."""
     lines = [
-        f"{'method':<12}{'relative L2':>20}  {'/ overwrite':>11}  {'boundary error':>14}"
+        f"{'method':<12}{'relative L2':>20}  {'/ overwrite':>11}  "
+        f"{'boundary error':>14}"
     ]
     best = min(row.relative_l2 for row in rows)
     for row in rows:

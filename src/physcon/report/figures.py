@@ -79,7 +79,7 @@ def shock_figure(
     spacing: float,
     title: str,
 ) -> None:
-    """Histograms of the shock position over posterior samples: figure 3 of the article."""
+    """Histograms of the shock position over samples: figure 3 of the article."""
     figure = Figure(figsize=(3.0 * len(positions), 2.9), layout="constrained")
     axes = np.atleast_1d(figure.subplots(1, len(positions), sharex=True, sharey=True))
     found = [p for p in positions.values() if p.size]

@@ -25,8 +25,8 @@ class Minibatches(eqx.Module):
     Attributes:
         data: a pytree of arrays with one common leading axis, the tasks.
         batch_size: tasks per step.
-        mesh: of one axis: each device holds an equal part of the tasks and receives an equal part
-            of every batch; the batches are those of one device.
+        mesh: of one axis: each device holds an equal part of the tasks and receives an
+            equal part of every batch; the batches are those of one device.
     """
 
     data: PyTree

@@ -73,17 +73,22 @@ def fit(
     and versions).
 
     Args:
-        params: a pytree, e.g. an Equinox module; its floating-point arrays are trained, except in
-            modules of a class with ``frozen = True``, which no optimizer touches (a zero gradient
-            alone does not keep weight decay away).
-        batches: ``batches(key, step) -> batch`` under jit: `Minibatches`, or a sampler of tasks.
-        chunk: steps per compiled call; the progress bar moves, and NaN is noticed, once per chunk.
-        checkpoint: file to write every `save_every` steps and at the end; None: no file.
-        resume: go on from `checkpoint` if it exists. False: a file already there is an error.
+        params: a pytree, e.g. an Equinox module; its floating-point arrays are trained,
+            except in modules of a class with ``frozen = True``, which no optimizer
+            touches (a zero gradient alone does not keep weight decay away).
+        batches: ``batches(key, step) -> batch`` under jit: `Minibatches`, or a sampler
+            of tasks.
+        chunk: steps per compiled call; the progress bar moves, and NaN is noticed, once
+            per chunk.
+        checkpoint: file to write every `save_every` steps and at the end; None: no
+            file.
+        resume: continue from `checkpoint` if it exists. False: a file that exists is
+            an error.
         config: JSON values that name the run; a checkpoint of other values is refused.
-        mesh: parameters and optimizer are copied to all of its devices, those of other processes
-            included; `loss_fn` and `batches` divide the work. Process 0 writes the checkpoint, all
-            of them read it: a run may resume on another number of devices or processes.
+        mesh: parameters and optimizer are copied to all of its devices, those of other
+            processes included; `loss_fn` and `batches` divide the work. Process 0
+            writes the checkpoint, all of them read it: a run may resume on another
+            number of devices or processes.
 
     Raises: ValueError: a checkpoint that is damaged, foreign, beyond `steps`, or not to
         be resumed. FloatingPointError: the loss is not finite; the last checkpoint
@@ -210,8 +215,9 @@ def _require_finite(losses: np.ndarray, start: int) -> None:
     bad = np.flatnonzero(~np.isfinite(losses))
     if bad.size:
         raise FloatingPointError(
-            f"expected a finite loss, got {losses[bad[0]]} at step {start + int(bad[0])}; lower "
-            "the learning rate or look for NaN in the data (an earlier checkpoint is untouched)"
+            f"expected a finite loss, got {losses[bad[0]]} at step "
+            f"{start + int(bad[0])}; lower the learning rate or look for NaN in the "
+            "data (an earlier checkpoint is untouched)"
         )
 
 
@@ -225,4 +231,5 @@ def _seed(key: PRNGKeyArray) -> list:
 def _summary(arrays: PyTree) -> str:
     leaves = jax.tree.leaves(arrays)
     dtypes = sorted({str(x.dtype) for x in leaves})
-    return f"{len(leaves)} arrays, {sum(x.size for x in leaves)} numbers, {'/'.join(dtypes)}"
+    numbers = sum(x.size for x in leaves)
+    return f"{len(leaves)} arrays, {numbers} numbers, {'/'.join(dtypes)}"

@@ -91,7 +91,7 @@ class _Fronts(NamedTuple):
 
 
 def analyse(size: int, first: Ints, second: Ints, leaf: int = 20) -> Pattern:
-    """Order the unknowns and find the fronts of a matrix with entries at (first, second).
+    """Order the unknowns and find the fronts of a matrix, from where its entries are.
 
     Args:
         first, second: unknowns that share an entry, in either order; repeated pairs and

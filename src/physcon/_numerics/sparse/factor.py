@@ -83,7 +83,8 @@ def factorise(
     def attempt(s: _State) -> _State:
         fronts = _eliminate(pattern, _without(pattern, scaled, s.kept), s.shift)
         pivots = _pivots(pattern, fronts)
-        # The order of the passes: 0 as it is, 1 and 2 shifted, 3 the rows that are left.
+        # The order of the passes: 0 as it is, 1 and 2 shifted, 3 the rows that are
+        # left.
         dependent = ~(pivots < 1.5 * s.pivots)
         kept = s.kept & ~((s.count == 2) & dependent)
         safe = jnp.min(pivots) > eps * (50 + 4 * m)

@@ -24,7 +24,8 @@ from physcon.conditioning.solvers.interface import Solver
 from physcon.conditioning.solvers.refined import Refined
 from physcon.linear_map import Layout, LinearMap, Root, Rows, Stack
 
-#: Of a row's variance, given the structured law: less is rounding, the row is redundant.
+#: Of a row's variance, given the structured law: less is rounding, the row is
+#: redundant.
 REDUNDANT = 1e-13
 
 
@@ -149,7 +150,8 @@ def split_border(law: LinearConstraint) -> tuple[LinearConstraint, LinearConstra
         or not isinstance(operator.parts[1], Rows)
     ):
         raise ValueError(
-            "expected a Stack of a structured operator and dense Rows for Bordered, got "
+            "expected a Stack of a structured operator and dense Rows for Bordered, "
+            "got "
             f"{type(operator).__name__}; build the law with stack, or pass solver=None "
             "to have one chosen"
         )

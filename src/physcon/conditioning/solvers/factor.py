@@ -45,7 +45,7 @@ class Factor(eqx.Module):
     def variance_removed(
         self, root: Root, operator: LinearMap
     ) -> Float[Array, "*x"] | None:
-        """diag(Σ Gᵀ S⁻¹ G Σ), by which the variances fall; None if it has no cheap form."""
+        """diag(Σ Gᵀ S⁻¹ G Σ), the decrease of variances; None if it is not cheap."""
         return None
 
     def scaled(self, factor: Scalar) -> "Factor | None":
@@ -72,7 +72,7 @@ class Exact(eqx.Module, Generic[T]):
 
     @classmethod
     def of(cls, tree: T, single: bool) -> "Exact[T]":
-        """The parts of a pytree of float64 arrays; one part unless the caller is single.
+        """The parts of a pytree of float64 arrays; two parts for single precision.
 
         Values must fit float32: scale them first.
         """

@@ -56,7 +56,7 @@ def network(
     inputs: Normaliser,
     outputs: Normaliser,
 ) -> BoundaryFNO:
-    """Random weights of one method; all methods but "basis" start from the same ones."""
+    """Random weights of one method; all but "basis" start from the same weights."""
     axes, timed = space_axes(config), config.times > 1
     modes = (config.modes,) * axes + (min(config.modes, config.times // 2),) * timed
     if method == "basis":

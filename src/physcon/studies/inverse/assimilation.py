@@ -52,7 +52,7 @@ COLOURS = {
 
 
 class History(NamedTuple):
-    """After every update: the truth ``(t, n)``, per method the members ``(t, k, n)``."""
+    """After updates: the truth ``(t, n)``, and the members ``(t, k, n)`` by method."""
 
     truth: Float[Array, "t n"]
     members: dict[str, Float[Array, "t k n"]]

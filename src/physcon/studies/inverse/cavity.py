@@ -62,7 +62,7 @@ def field(
     config: InverseCavityConfig,
     laws: Laws,
 ) -> Gaussian:
-    """The vorticity given θ: the prediction with its errors, conditioned on the laws."""
+    """The predicted vorticity given θ, with its errors, conditioned on the laws."""
     error = Gaussian.from_samples(surrogate.errors)
     mean = predict(surrogate.network, surrogate.surface, theta, lid, config)
     plain = Gaussian(mean + error.mean, error.root)
@@ -294,9 +294,13 @@ def _figure(path: Path, config: InverseCavityConfig, test: Flows, shown: dict) -
     for shift, (laws, found) in zip((-0.2, 0.0, 0.2), shown.items(), strict=True):
         error, half = found.theta[0] - test.theta[0], 1.96 * found.std[0]
         right.errorbar(
-            np.arange(9) + shift, error / scale, half / scale, fmt=".", color=COLOURS[laws],
+            np.arange(9) + shift,
+            error / scale,
+            half / scale,
+            fmt=".",
+            color=COLOURS[laws],
             label=f"laws: {laws}",
-        )  # fmt: skip
+        )
     right.axhline(0, color="k", lw=1, ls="--")
     right.set_xticks(
         np.arange(9), [f"$a_{{{p}{q}}}$" for p in (1, 2, 3) for q in (1, 2, 3)]

@@ -226,8 +226,9 @@ def run(
     config: InverseStefanConfig,
     session: Session = Session(),
 ) -> list[dict]:
-    """Estimate p* for every data set, with and without the mass; table and figure into the
-    session's folder.
+    """Estimate p* for every data set, with and without the mass.
+
+    The table and the figure go into the session's folder.
 
     Returns: a row per method and kind of interval: mean width, coverage with its
     standard error, root mean square error of the centre.
@@ -268,9 +269,15 @@ def _figure(path: Path, config: InverseStefanConfig, data: Data, found: dict) ->
     centres = np.linspace(half, config.reach - half, config.sensors)
     left.plot(grid.coordinates[0], data.field[0], "k", lw=1.5, label="true field")
     left.errorbar(
-        centres, data.readings[0], config.noise_std, half, fmt="none", color="#999999", lw=0.8,
+        centres,
+        data.readings[0],
+        config.noise_std,
+        half,
+        fmt="none",
+        color="#999999",
+        lw=0.8,
         label="sensors: noise, box",
-    )  # fmt: skip
+    )
     left.set(xlabel="position x", ylabel="temperature u", title="one of the data sets")
     left.legend(frameon=False, fontsize=8)
     size = data.mass.size

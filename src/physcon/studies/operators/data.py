@@ -3,8 +3,10 @@ flow.
 
 Both come from the neuraloperator project (MIT licence) on 16 points an axis:
 
-    burgers   u_0 on the circle [0, 1)  ->  u(t, x), t = 0, 1/16 .. 1    u_t + u u_x = 0.01 u_xx
-    darcy     a two-valued permeability on [0, 1]²  ->  the pressure     -∇·(a ∇u) = 1, u = 0 around
+    burgers   u_0 on the circle [0, 1)  ->  u(t, x) at t = 0, 1/16 .. 1
+              u_t + u u_x = 0.01 u_xx
+    darcy     a two-valued permeability on [0, 1]²  ->  the pressure
+              -∇·(a ∇u) = 1, u = 0 around
 
 A network's input holds the field and the coordinates that its answer may depend on: t
 for Burgers, whose solutions move with x; both for Darcy. So it means the same on every
@@ -31,8 +33,10 @@ Fields: TypeAlias = Float[np.ndarray, "_ _ _ _"]
 
 #: What a file has to hold, for messages: samples first.
 _LAYOUT = {
-    "burgers": "x (n, points), the initial state, and y (n, times, points), the solution",
-    "darcy": "x (n, points, points), the permeability, and y of the same shape, the pressure",
+    "burgers": "x (n, points), the initial state, "
+    "and y (n, times, points), the solution",
+    "darcy": "x (n, points, points), the permeability, "
+    "and y of the same shape, the pressure",
 }
 
 
@@ -49,8 +53,8 @@ def read_samples(
     """``{problem}_{role}_{points}.npz`` of the folder.
 
     Raises:
-        ValueError: no folder, no such file, or arrays of other names or shapes; says what the file
-            has to hold.
+        ValueError: no folder, no such file, or arrays of other names or shapes; says
+            what the file has to hold.
     """
     name = f"{problem}_{role}_{points}.npz"
     remedy = (

@@ -82,7 +82,7 @@ def profiles(
     key: PRNGKeyArray,
     settings: EvaluationSettings,
 ) -> dict[Method, Prediction]:
-    """Mixture moments of every method at one time, with the draws that the tables use."""
+    """Mixture moments of every method at one time, with the samples of the tables."""
     found = posteriors(observe(models, task), t, key, settings, settings.latent_samples)
     return {method: moments(draws) for method, draws in found.items()}
 

@@ -1,4 +1,4 @@
-"""Settings of `physcon solve`: one equation, its grid, sides, scheme and initial state."""
+"""Settings of `physcon solve`: equation, grid, sides, scheme and initial state."""
 
 from dataclasses import dataclass, field
 from typing import Literal

@@ -178,7 +178,8 @@ def host() -> jax.Device:
     except RuntimeError as error:
         platforms = os.environ.get("JAX_PLATFORMS")
         raise ValueError(
-            f"expected the host among JAX's platforms, got JAX_PLATFORMS={platforms}; append ,cpu"
+            "expected the host among JAX's platforms, "
+            f"got JAX_PLATFORMS={platforms}; append ,cpu"
         ) from error
 
 
