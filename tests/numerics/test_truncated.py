@@ -1,5 +1,7 @@
 """Truncated Gaussians: moments against quadrature, draws against exact laws."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,8 +9,24 @@ import pytest
 import scipy.integrate
 import scipy.stats
 
-from physcon import Gaussian, LinearConstraint, Rows, integral
-from physcon.conditioning import marginal_moments, sample_bounded, truncated_moments
+from physcon import (
+    Boundary,
+    Dirichlet,
+    Gaussian,
+    Grid,
+    LinearConstraint,
+    Rows,
+    boundary_values,
+    integral,
+)
+from physcon._status import Outcome
+from physcon.conditioning import (
+    marginal_moments,
+    sample_bounded,
+    sensors,
+    stack,
+    truncated_moments,
+)
 
 EPS = float(np.finfo(np.float32).eps)
 
@@ -192,3 +210,108 @@ def test_far_tail_draws(simplex):
     draws = np.asarray(simplex(jax.random.key(4), jnp.full(6, -50.0), jnp.ones(6)))
     assert np.abs(draws.sum(axis=1) - 1).max() <= 4 * EPS
     assert np.abs(draws.mean(axis=0) - 1 / 6).max() < 5 * 0.15 / 4000**0.5
+
+
+def _mass_and_ends():
+    grid = Grid.uniform(0.0, 1.0, 8, location="nodes")
+    ends = boundary_values(grid, Boundary((Dirichlet(0.0), Dirichlet(1.0))))
+    return stack(integral(grid, 0.5), ends)
+
+
+def _integral_and_sensors():
+    grid = Grid.uniform(0.0, 1.0, 8)
+    at = np.array([0.21, 0.77])
+    return stack(integral(grid, 0.45), sensors(grid, at, jnp.array([0.4, 0.5])))
+
+
+def _windows():
+    rows = jnp.repeat(jnp.eye(2), 4, axis=1)
+    return LinearConstraint(Rows(rows), jnp.array([1.8, 2.2]))
+
+
+@pytest.mark.parametrize("law", [_mass_and_ends, _integral_and_sensors, _windows])
+def test_any_mix_of_rows_equals_rejection(law, rng):
+    """Rows that see one point, two points, or parts of the field."""
+    law = law()
+    rows, value = (np.asarray(x, float) for x in (law.operator.rows(), law.value))
+    mean, std = rng.uniform(0.3, 0.6, 8), rng.uniform(0.2, 0.4, 8)
+    prior = Gaussian.diagonal(
+        jnp.asarray(mean, jnp.float32), jnp.asarray(std, jnp.float32)
+    )
+    found = jax.jit(
+        lambda key: sample_bounded(
+            key, prior, law, 0.0, 1.0, (3000,), throw=False, with_outcome=True
+        )
+    )(jax.random.key(7))
+    assert bool(found.outcome == Outcome.good)
+    draws = np.asarray(found.draws, float)
+    assert draws.min() >= 0
+    assert draws.max() <= 1
+    size = np.abs(draws) @ np.abs(rows).T + np.abs(value)
+    assert np.all(np.abs(draws @ rows.T - value) <= 4 * EPS * size)
+    gain = np.linalg.solve((rows * std**2) @ rows.T, rows * std**2).T
+    free = mean + std * rng.normal(size=(400_000, 8))
+    free += (value - free @ rows.T) @ gain.T
+    inside = np.all((free >= -1e-9) & (free <= 1 + 1e-9), axis=1)
+    exact = free[inside]
+    assert len(exact) > 3000
+    for i in range(8):
+        if exact[:, i].std() > 1e-6:
+            assert scipy.stats.ks_2samp(draws[:, i], exact[:, i]).pvalue > 1e-4
+        else:  # determined by the rows: an end
+            np.testing.assert_allclose(draws[:, i], exact[0, i], atol=1e-6)
+            assert float(found.moves[i]) == 0
+
+
+def test_ends_seen_by_one_row_change_nothing_else():
+    """With rows for both ends, and with the ends as certain points: one law."""
+    n, count = 100, 400
+    grid = Grid.uniform(0.0, 1.0, n, location="nodes")
+    mean, std = jnp.full(n, 0.5), jnp.full(n, 0.3)
+    mass = integral(grid, 0.5)
+    ends = boundary_values(grid, Boundary((Dirichlet(0.0), Dirichlet(1.0))))
+    certain = (mean.at[0].set(0).at[-1].set(1), std.at[0].set(0).at[-1].set(0))
+
+    def spread(mean, std, law):
+        prior = Gaussian.diagonal(mean, std)
+        draws = sample_bounded(
+            jax.random.key(1), prior, law, 0.0, 1.0, (count,), sweeps=60, throw=False
+        )
+        return np.asarray(jnp.std(draws[:, 1:-1], axis=0))
+
+    with_rows = spread(mean, std, stack(mass, ends))
+    reduced = spread(*certain, mass)
+    np.testing.assert_allclose(with_rows.mean(), reduced.mean(), rtol=0.02)
+    np.testing.assert_allclose(reduced.mean(), 0.235, atol=0.006)
+    assert with_rows.min() > 0.18
+
+
+def test_outcomes_of_draws():
+    """Out of reach and too few moves: an error, or NaN and an outcome; under vmap too."""
+    prior = Gaussian.diagonal(jnp.full(6, 0.4), jnp.full(6, 0.3))
+    keys = jax.random.split(jax.random.key(0), 3)
+
+    @partial(jax.jit, static_argnames=("sweeps", "throw"))
+    def draw(value, sweeps=20, throw=False):
+        law = integral(jnp.ones(6), value)
+        return jax.vmap(
+            lambda key: sample_bounded(
+                key, prior, law, 0.0, 1.0, sweeps=sweeps, with_outcome=True, throw=throw
+            )
+        )(keys)
+
+    good = draw(2.0)
+    assert np.all(np.asarray(good.outcome == Outcome.good))
+    np.testing.assert_allclose(good.draws.sum(axis=1), 2.0, rtol=1e-6)
+    assert np.unique(np.asarray(good.draws)).size == 18
+    far = draw(9.0)
+    assert np.all(np.asarray(far.outcome == Outcome.unreachable))
+    assert np.all(np.isnan(far.draws))
+    few = draw(2.0, sweeps=2)
+    assert np.all(np.asarray(few.outcome == Outcome.few_moves))
+    with pytest.raises(Exception, match="too few"):
+        jax.block_until_ready(draw(2.0, sweeps=2, throw=True).draws)
+    # A value at the end of its reach leaves one field, which is no failure.
+    law = integral(jnp.ones(6), 6.0)
+    corner = sample_bounded(keys[0], prior, law, 0.0, 1.0, sweeps=20)
+    assert corner.tolist() == [1.0] * 6

@@ -67,6 +67,7 @@ from physcon.conditioning.solvers import (
     Woodbury,
 )
 from physcon.conditioning.truncated import (
+    BoundedSamples,
     marginal_moments,
     sample_bounded,
     truncated_moments,
@@ -78,6 +79,7 @@ __all__ = [
     "BlockGram",
     "Bordered",
     "Bounded",
+    "BoundedSamples",
     "Conditioned",
     "ConjugateGradient",
     "Constrained",

@@ -146,7 +146,7 @@ def bounded(
         constraint.residual(mean),
         outcome,
     )
-    return settle(result, outcome, throw, _MESSAGES)
+    return settle(result, outcome, throw, MESSAGES)
 
 
 @jax.custom_jvp
@@ -342,7 +342,12 @@ _CODES = {
     "contradiction": 4,
     "not_solved": 4,
 }
-_MESSAGES = {
+#: Sentences of `bounded` and of `sample_bounded`.
+MESSAGES = {
+    "few_moves": (
+        "sample_bounded: expected every free point to move several times, got too few "
+        "moves for the draws to be trusted; raise sweeps, or drop rows"
+    ),
     "not_finite": (
         "bounded: expected a finite mean, standard deviation, operator and value, and "
         "bounds that are numbers, got NaN or infinity; pass None, -inf (lower) or inf "

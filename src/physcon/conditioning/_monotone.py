@@ -1,21 +1,23 @@
-"""Monotone profiles with a conserved integral: melting fronts, saturations,
-distribution functions.
+"""Monotone profiles with a conserved integral: melting fronts, saturations.
 
 Weighted isotonic regression pools neighbours that violate the order into blocks of one
 value; a multiplier for the integral tilts the data. Given the blocks, the answer is
-`condition` once more, with one latent variable a block.
+`condition` once more, with one latent variable for each block.
 """
 
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from physcon._checks import error_if, require
+from physcon._checks import require
 from physcon._numerics.float64 import in_float64, in_one_dtype
+from physcon._numerics.safe import power_of_two
+from physcon._status import Outcome, choose, code, settle
 from physcon._typing import Array, ArrayLike, Bool, Float, Int, Scalar, Shape
-from physcon.conditioning._bounded import diagonal_std
+from physcon.conditioning._bounded import diagonal_std, with_value
 from physcon.conditioning._condition import condition
 from physcon.conditioning.active_set import nondecreasing_root
 from physcon.conditioning.constraint import LinearConstraint
@@ -27,23 +29,33 @@ class Monotone(NamedTuple):
     """Result of `monotone`.
 
     Attributes:
-        mean: the most probable monotone profile, ``(n)``; its order and bounds hold exactly.
+        mean: the most probable monotone profile, ``(n)``; its order and bounds hold
+            exactly.
         posterior: Gaussian over the values of the blocks, given the constraint.
-        block: index of the block that a point is pooled into, ``(n)``.
+        block: index of the block into which a point is pooled, ``(n)``.
         residual: b - G mean, ``(1)``, summed in float64.
-        status: 0 good; 1 a NaN came in, or a variance that is zero or infinite; 2 lower > upper;
-            3 no monotone profile within the bounds has the value.
+        outcome: `good`, `not_finite` (or a variance that is zero or infinite),
+            `disordered` (lower > upper), `unreachable` (no monotone profile within the
+            bounds has the value) or `not_solved` (the profile misses the row).
     """
 
     mean: Float[Array, " n"]
     posterior: Gaussian
     block: Int[Array, " n"]
     residual: Float[Array, " 1"]
-    status: Int[Array, ""]
+    outcome: Outcome
+
+    @property
+    def status(self) -> Int[Array, "*batch"]:
+        """The outcome as in version 0.1.
+
+        0 good; 1 not finite; 2 lower > upper; 3 out of reach; 4 not solved.
+        """
+        return code(self.outcome, _CODES)
 
 
 class Blocks(Root):
-    """One latent variable a block: ``mv(z)_i = scale[k] z[k]`` with k = index[i]."""
+    """One latent variable for each block: ``mv(z)_i = scale[k] z[k]`` with k = index[i]."""
 
     scale: Float[Array, " n"]
     index: Int[Array, " n"]
@@ -78,26 +90,28 @@ def monotone(
     decreasing: bool = False,
     throw: bool = True,
 ) -> Monotone:
-    """The most probable nondecreasing profile under `prior` that obeys one row, within
-    bounds.
+    """The most probable nondecreasing profile within bounds that obeys one row.
 
-        minimise Σ (u - μ)² / σ²   subject to   g · u = b,  u_1 <= ... <= u_n,  lower <= u <= upper
+        minimise Σ (u - μ)² / σ²
+        subject to g · u = b,  u_1 <= ... <= u_n,  lower <= u <= upper
 
     Shapes: profiles ``(n,)``; one row; scalar bounds, None where open. The prior is
-    diagonal with positive variances. Costs some ten isotonic regressions. One sample;
-    batch with `jax.vmap`. For isotonic regression alone see `isotonic_blocks`.
+    diagonal with positive variances. The cost is some ten isotonic regressions. Acts on
+    one sample; batch with `jax.vmap`. For isotonic regression alone see
+    `isotonic_blocks`.
 
     With multiplier λ the minimiser is clip(isotonic(μ + λ σ² g)), and its row value
-    grows with λ. Derivatives are those of the conditioning that is left when the blocks
-    are held fixed: block averages. Order and bounds hold exactly, |g · u - b| <= 4 eps
-    (|g| · |u| + |b|).
+    grows with λ. Derivatives are those of the conditioning with the blocks held fixed:
+    block averages. Order and bounds hold exactly, and |g · u - b| <= 4 eps (|g| · |u| +
+    |b|) in the caller's precision, which the outcome tests.
 
-    Raises: ValueError: shapes, several rows, a prior that is not diagonal.
-        RuntimeError: bad values at run time, see `Monotone.status`; ``throw=False``
-        returns it.
+    Raises:
+        ValueError: shapes, several rows, a prior that is not diagonal.
+        RuntimeError: bad values at run time, see `Monotone.outcome`; ``throw=False``
+            returns the outcome instead.
 
-    Source: Barlow, Bartholomew, Bremner and Brunk (1972), ch. 1 for the pooling of
-        blocks.
+    Source: Barlow, Bartholomew, Bremner and Brunk (1972), ch. 1, for the pooling of
+    blocks.
 
     >>> from physcon.conditioning.constraint import integral
     >>> prior = Gaussian.diagonal(jnp.array([1.0, 0.0, 4.0]), jnp.ones(3))
@@ -126,54 +140,56 @@ def monotone(
     noise_std = constraint.noise()
 
     flip = jnp.flip if decreasing else (lambda x: x)
-    arguments = (
-        flip(prior.mean),
-        flip(std),
-        flip(rows[0]),
-        constraint.value[0],
-        noise_std[0],
-    )
-    found = in_float64(_search)(*jax.lax.stop_gradient((*arguments, low, high)))
-    index, below, above, status = (
-        flip(found[0]),
-        flip(found[1]),
-        flip(found[2]),
-        found[3],
+    fields = flip(prior.mean), flip(std), flip(rows[0])
+    given = (*fields, constraint.value[0], noise_std[0], low, high)
+    search = partial(_search, dtype=dtype)
+    found = in_float64(search)(*jax.lax.stop_gradient(given))
+    index, below, above, profile = (flip(x) for x in found[:4])
+    finite, ordered, outside, met = found[4]
+    outcome = choose(
+        (~finite, Outcome.not_finite),
+        (~ordered, Outcome.disordered),
+        (outside, Outcome.unreachable),
+        (~met, Outcome.not_solved),
     )
 
-    weight = jnp.where(std > 0, std, 1) ** -2
+    unit = power_of_two(jnp.max(std))  # weights of units of 1e±30 have no float32
+    weight = jnp.where(std > 0, std / unit, 1) ** -2
     pooled = _pool(weight, index)
     pooled = jnp.where(pooled > 0, pooled, 1)
     average = (_pool(weight * prior.mean, index) / pooled)[index]
     start = jnp.where(below, low, jnp.where(above, high, average))
     held = _pool((below | above).astype(dtype), index) > 0
-    root = Blocks(jnp.where(held, 0, pooled**-0.5), index)
-    # No free block, or none that the row sees: the row is met already; noise keeps it
-    # harmless.
-    seen = jnp.any(root.rmv(jax.lax.stop_gradient(rows[0])) != 0)
-    noise_std = jnp.where(~seen & (noise_std == 0), 1, noise_std)
+    root = Blocks(jnp.where(held, 0, unit * pooled**-0.5), index)
+    # No free block, or none that the row sees: the row is met already; noise of its own
+    # prior size keeps it harmless.
+    spread = root.rmv(jax.lax.stop_gradient(rows[0]))
+    seen = jnp.any(spread != 0)
+    size = power_of_two(jnp.max(std)) * power_of_two(jnp.max(jnp.abs(rows[0])))
+    noise_std = jnp.where(~seen & (noise_std == 0), size, noise_std)
     law = LinearConstraint(constraint.operator, constraint.value, noise_std)
     posterior = condition(Gaussian(start, root), law, throw=False).posterior
-    ordered = flip(
-        jax.lax.cummax(flip(jnp.clip(posterior.mean, low, high)))
-    )  # rounding only
-    mean = posterior.mean + jax.lax.stop_gradient(ordered - posterior.mean)
-    for code, message in _MESSAGES.items():
-        mean = error_if(mean, status == code, message, throw)
-    result = Gaussian(mean, posterior.root)
-    return Monotone(mean, result, index, constraint.residual(mean), status)
+    mean = with_value(posterior.mean, profile)
+    result = Monotone(
+        mean,
+        Gaussian(mean, posterior.root),
+        index,
+        constraint.residual(mean),
+        outcome,
+    )
+    return settle(result, outcome, throw, _MESSAGES)
 
 
 def isotonic_blocks(
     y: Float[Array, " n"], weight: Float[Array, " n"]
 ) -> Int[Array, " n"]:
-    """Block of every point in the weighted isotonic regression of `y`: 0, ..., 0, 1,
-    ...
+    """Block of every point in the weighted isotonic regression of `y`: 0, 0, 1, ...
 
     The regression itself is the weighted average of each block. Neighbouring blocks out
     of order belong to one block of the answer, so all of them are pooled at once, until
-    none is left: O(n) a round, some 8 rounds for a thousand noisy points and 19 for a
-    million. At worst, on a long ramp with a fall at its end, it takes a round a point.
+    none is left: O(n) for each round, with some 8 rounds for a thousand noisy points
+    and 19 for a million. At worst, on a long ramp with a fall at its end, there are as
+    many rounds as points.
 
     >>> isotonic_blocks(jnp.array([1.0, 0.0, 4.0]), jnp.ones(3)).tolist()
     [0, 0, 1]
@@ -196,6 +212,7 @@ def _number(opens: Bool[Array, " n"]) -> Int[Array, " n"]:
     return jnp.cumsum(opens, dtype=jnp.int32) - 1
 
 
+@partial(jax.jit, static_argnames="dtype")  # compiled once where called without jit
 def _search(
     mean: Array,
     std: Array,
@@ -204,16 +221,16 @@ def _search(
     noise_std: Array,
     low: Array,
     high: Array,
-) -> tuple[Array, Array, Array, Array]:
-    """Blocks, and points on either bound, of the nondecreasing profile with the row's
-    value.
-    """
+    *,
+    dtype: Any,
+) -> tuple[Array, Array, Array, Array, tuple]:
+    """Blocks, points on either bound, and the nondecreasing profile with the value."""
     variance, noise = jnp.where(std > 0, std, 1) ** 2, noise_std**2
     lowest, highest = _reach(row, low, high)
     size = jnp.abs(row)
-    slack = _SLACK * (
-        jnp.sum(size) * jnp.maximum(_finite(low), _finite(high)) + jnp.abs(value)
-    )
+    eps = float(jnp.finfo(dtype).eps)
+    largest = jnp.maximum(_finite(low), _finite(high))
+    slack = 3 * eps * (jnp.sum(size) * largest + jnp.abs(value))
     outside = (value < lowest - slack) | (value > highest + slack)
     value = jnp.where(noise > 0, value, jnp.clip(value, lowest, highest))
     total = jnp.sum(variance * row**2) + noise
@@ -235,19 +252,38 @@ def _search(
         return miss, slope, 1e-13 * (jnp.sum(size * jnp.abs(u)) + jnp.abs(value))
 
     one = jnp.ones((), mean.dtype)
-    index, y, _ = profile(nondecreasing_root(along, 0 * one, one))
-    finite = jnp.all(
-        jnp.isfinite(jnp.concatenate([mean, std, row, value[None], noise[None]]))
-    )
-    good = finite & jnp.all(std > 0) & (low < jnp.inf) & (high > -jnp.inf)
-    status = jnp.where(outside & (noise == 0), 3, 0)
-    status = jnp.where(good, jnp.where(low > high, 2, status), 1)
-    return index, (y < low) | (low == high), y > high, status.astype(jnp.int32)
+    v = nondecreasing_root(along, 0 * one, one)
+    index, y, pooled = profile(v)
+    below = (y < low) | (low == high)
+    above = y > high
+
+    def correct(_: Any, u: Array) -> Array:
+        """Free blocks move by rounding, so that the row is met."""
+        inside = (low < u) & (u < high)
+        share = _pool(jnp.where(inside, row, 0), index) / pooled
+        slope = jnp.sum(jnp.where(inside, row * share[index], 0))
+        miss = value - jnp.sum(row * u)
+        step = jnp.where(slope > 0, miss / jnp.where(slope > 0, slope, 1), 0)
+        moved = u + jnp.where(inside, step * share[index], 0)
+        return jax.lax.cummax(jnp.clip(moved, low, high))
+
+    u = jax.lax.cummax(jnp.clip(y, low, high))
+    u = jnp.where(noise > 0, u, jax.lax.fori_loop(0, 3, correct, u))
+    u = u.astype(dtype).astype(mean.dtype)
+    numbers = jnp.concatenate([mean, std, row, value[None], noise[None]])
+    finite = jnp.all(jnp.isfinite(numbers)) & jnp.all(std > 0)
+    finite = finite & (low < jnp.inf) & (high > -jnp.inf)
+    missed = jnp.abs(value - jnp.sum(row * u) - noise * d * v)
+    terms = jnp.sum(size * jnp.abs(u)) + jnp.abs(value) + noise * jnp.abs(d * v)
+    met = missed <= 4 * eps * terms
+    flags = (finite, ~(low > high), outside & (noise == 0), met)
+    return index, below, above, u, flags
 
 
 def _reach(row: Array, low: Array, high: Array) -> tuple[Array, Array]:
-    """Smallest and largest row value of monotone profiles: those of all steps from low
-    to high.
+    """Smallest and largest row value of monotone profiles.
+
+    Both are attained by a single step from low to high.
     """
     left = jnp.concatenate([jnp.zeros(1, row.dtype), jnp.cumsum(row)])
     right = jnp.sum(row) - left
@@ -266,15 +302,27 @@ def _pool(x: Float[Array, " n"], index: Int[Array, " n"]) -> Float[Array, " n"]:
     return jnp.zeros_like(x).at[index].add(x)
 
 
-_SLACK = 4 * float(jnp.finfo(jnp.float32).eps)
+_CODES = {
+    "good": 0,
+    "not_finite": 1,
+    "disordered": 2,
+    "unreachable": 3,
+    "not_solved": 4,
+}
 _MESSAGES = {
-    1: (
-        "monotone: expected finite mean, operator and value, positive finite variances, and bounds "
-        "that are numbers, got other values; an open bound is None"
+    "not_finite": (
+        "monotone: expected finite mean, operator and value, positive finite variances, "
+        "and bounds that are numbers, got other values; pass None for an open bound"
     ),
-    2: "monotone: expected lower <= upper, got lower > upper; swap them",
-    3: (
-        "monotone: expected a value that some monotone profile within the bounds has, got one out "
-        "of reach; widen the bounds, or give the constraint a noise_std"
+    "disordered": (
+        "monotone: expected lower <= upper, got lower > upper; swap the bounds"
+    ),
+    "unreachable": (
+        "monotone: expected a value that some monotone profile within the bounds has, "
+        "got one out of reach; widen the bounds, or give the constraint a noise_std"
+    ),
+    "not_solved": (
+        "monotone: expected to meet the row to rounding, got no further; narrow the "
+        "range of the variances, or give the constraint a noise_std"
     ),
 }

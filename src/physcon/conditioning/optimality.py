@@ -111,6 +111,35 @@ def refine(problem: Problem, proposal: Proposal, dtype: Any) -> Refined:
     return Refined(u, multiplier, below, above, _error(problem, u, multiplier, dtype))
 
 
+def restored(problem: Problem, u: Float[Array, "*x"]) -> Float[Array, "*x"]:
+    """`u` moved by rounding so that it meets its rows: only points inside the box move."""
+    inside = (problem.lower < u) & (u < problem.upper)
+    free = jnp.where(inside, problem.variance, 0)
+    d = row_scale(problem)
+    s = gram_of(problem, d, free)
+    whitener = whitening(_unit_diagonal(s), _SINGULAR).whitener
+    scale = d * _unit_scale(s)
+
+    def correct(_: Any, u: Array) -> Array:
+        missing = scale * (problem.value - inner(problem.rows, u))
+        step = scale * (whitener.T @ (whitener @ missing))
+        moved = u + free * combine(step, problem.rows)
+        return jnp.clip(moved, problem.lower, problem.upper)
+
+    return jax.lax.fori_loop(0, 2, correct, u)
+
+
+def freedom(problem: Problem) -> Float[Array, "*x"]:
+    """Share of each point's variance that the exact rows leave, in [0, 1]."""
+    d = row_scale(problem)
+    s = gram_of(problem, d, problem.variance)
+    scale = d * _unit_scale(s)
+    whitener = whitening(_unit_diagonal(s), _SINGULAR).whitener * scale[None]
+    white = jnp.tensordot(whitener, problem.rows, 1, precision="highest")
+    used = problem.variance * jnp.sum(white**2, axis=0)
+    return jnp.clip(1 - used, 0, 1)
+
+
 def _error(problem: Problem, u: Array, multiplier: Array, dtype: Any) -> Scalar:
     """The larger violation of the two conditions, in units of what is promised."""
     mean, variance, rows, value, noise, lower, upper = problem

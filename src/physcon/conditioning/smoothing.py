@@ -1,9 +1,8 @@
-"""Conditioning on noisy three-point rows, as an artificial diffusion: O(n) for n
-points.
+"""Conditioning on noisy three-point rows, an artificial diffusion: O(n) for n points.
 
-A field that jumps is what a conservation law leaves an uncertain model to invent.
-Telling the model that second differences are small, up to the noise which its own
-uncertainty implies, spreads the correction without oscillation.
+A conservation law alone allows an uncertain model to correct its field by jumps. Rows
+that say that second differences are small, up to the noise that the model's own
+uncertainty implies, spread the correction without oscillation.
 """
 
 import jax.numpy as jnp
@@ -40,8 +39,7 @@ class Smoothed(Root):
     def _factor(self) -> banded.Band:
         s, noise = self.std, self.noise_std
         scaled = self.operator.coefficients * jnp.stack([s[:-2], s[1:-1], s[2:]])
-        # Rows of zero noise see no variance either (`correlated_noise`): they say
-        # nothing.
+        # Rows of zero noise see no variance either (`correlated_noise`): ignored.
         heard = jnp.where(
             noise[None] > 0, scaled / jnp.where(noise > 0, noise, 1)[None], 0
         )
@@ -78,16 +76,15 @@ class Smoothed(Root):
 
 
 def diffuse(prior: Gaussian, alpha: ArrayLike, *, throw: bool = True) -> Gaussian:
-    """The prior, told that its second differences u₋ - 2u + u₊ are small: artificial
-    diffusion.
+    """The prior given that its second differences u₋ - 2u + u₊ are small.
 
-    The rows are zero up to the noise that they have under a prior whose neighbours
-    correlate by `alpha`: see `correlated_noise`. Apply before the conservation law,
-    which then stays exact.
+    This is artificial diffusion. The rows are zero up to the noise that they have under
+    a prior whose neighbours correlate by `alpha`, see `correlated_noise`. Apply it
+    before the conservation law, which then stays exact.
 
-    Shapes: a field ``(n)`` with a diagonal root; batch with `jax.vmap`. Cost O(n) in
-    time and memory, sequential over the points. Spacings don't enter (nor do they in
-    the article).
+    Shapes: a field ``(n)`` with a diagonal root; batch with `jax.vmap`. The cost is O(n)
+    in time and memory, sequential over the points. Spacings are ignored, as in the
+    article.
 
     Args:
         alpha: assumed correlation of neighbours, in [0, 1); larger is smoother.
@@ -112,7 +109,8 @@ def diffuse(prior: Gaussian, alpha: ArrayLike, *, throw: bool = True) -> Gaussia
     alpha = error_if(
         alpha,
         ~((alpha >= 0) & (alpha < 1)),
-        "diffuse: expected 0 <= alpha < 1; 1 would claim second differences without any noise",
+        "diffuse: expected 0 <= alpha < 1; lower alpha (1 means second differences "
+        "without any noise)",
         throw,
     )
     noise = correlated_noise(root.diagonal, alpha)
@@ -122,10 +120,9 @@ def diffuse(prior: Gaussian, alpha: ArrayLike, *, throw: bool = True) -> Gaussia
 
 @float64_primal
 def correlated_noise(std: Float[Array, " n"], alpha: Array) -> Float[Array, " n-2"]:
-    """Standard deviation of u₋ - 2u + u₊ where neighbours correlate by α, second ones
-    by α².
+    """Standard deviation of u₋ - 2u + u₊.
 
-    Square root of  s₋² + 4s² + s₊² - 4α s₋s + 2α² s₋s₊ - 4α s s₊.
+    Neighbours correlate by α, second neighbours by α². Square root of  s₋² + 4s² + s₊² - 4α s₋s + 2α² s₋s₊ - 4α s s₊.
     """
     s0, s1, s2 = std[:-2], std[1:-1], std[2:]
     # As a sum of squares (Cholesky factor of the correlations), which rounding keeps

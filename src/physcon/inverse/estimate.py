@@ -1,9 +1,9 @@
 """The most probable parameters, and the Gaussian around them.
 
 Both estimators minimise in white latent variables z, θ = μ + R z, where the prior N(μ,
-R Rᵀ) is ½|z|²: parameters of any units and any correlation come to one scale. θ is one
-array; what its entries mean (a logarithm, a knot, a Fourier coefficient) is the
-business of the user's function.
+R Rᵀ) is ½|z|²: parameters of any units and any correlation get one scale. θ is one
+array; the user's function gives its entries their meaning (a logarithm, a knot, a
+Fourier coefficient).
 """
 
 from collections.abc import Callable
@@ -12,29 +12,33 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from physcon._checks import error_if, require, require_shape
+from physcon._checks import require, require_shape
+from physcon._status import Outcome, choose, code, settle
 from physcon._typing import Array, Float, Int, Scalar
 from physcon.conditioning import Gaussian
 from physcon.inverse.laplace import Product, gauss_newton, hessian, spread_at
 from physcon.linear_map import Compose
-
-GOOD, NOT_FINITE, NOT_CONVERGED, NOT_CONVEX = range(4)
 
 
 class Estimate(NamedTuple):
     """Result of `least_squares` and `maximum_a_posteriori`.
 
     Attributes:
-        parameters: the most probable θ (the minimum that the start leads to), ``(*p)``.
-        posterior: Laplace's approximation, a Gaussian over the parameters; None if not asked for.
-        latent: z of the parameters, ``prior.root.in_shape``; a start for the next estimate.
-        objective: negative log posterior at θ up to a constant: ½|z|² + negative log likelihood.
-        decrement: how far the minimum still is, in standard deviations of the posterior, √(gᵀ P g)
-            with g the gradient in z and P the covariance of z (of the prior, if none is asked for).
-        steps: of the minimiser.
-        status: 0 good; 1 NaN or infinity in the model or its derivatives; 2 not converged: the
-            solver says so, and the decrement is above 0.1; 3 the curvature is not positive: not a
-            minimum, or too flat for the dtype.
+        parameters: the most probable θ (the minimum to which the start leads), ``(*p)``.
+        posterior: Laplace's approximation, a Gaussian over the parameters; None if not
+            requested.
+        latent: z of the parameters, ``prior.root.in_shape``; a start for the next
+            estimate.
+        objective: negative log posterior at θ up to a constant: ½|z|² + negative log
+            likelihood.
+        decrement: distance from the minimum in standard deviations of the posterior,
+            √(gᵀ P g) with g the gradient in z and P the covariance of z (that of the
+            prior, if no covariance is requested).
+        steps: number of steps of the minimiser.
+        outcome: `good`; `not_finite`: NaN or infinity in the model or its derivatives;
+            `not_solved`: the solver did not converge, and the decrement is above 0.1;
+            `not_convex`: the curvature is not positive: not a minimum, or too flat for
+            the dtype.
     """
 
     parameters: Float[Array, "*p"]
@@ -43,7 +47,16 @@ class Estimate(NamedTuple):
     objective: Scalar
     decrement: Scalar
     steps: Int[Array, ""] | int
-    status: Int[Array, ""]
+    outcome: Outcome
+
+    @property
+    def status(self) -> Int[Array, "*batch"]:
+        """The outcome as in version 0.1.
+
+        0 good; 1 not finite; 2 not converged; 3 not convex.
+        """
+        codes = {"good": 0, "not_finite": 1, "not_solved": 2, "not_convex": 3}
+        return code(self.outcome, codes)
 
 
 def least_squares(
@@ -59,25 +72,28 @@ def least_squares(
     """Parameters from data with Gaussian errors: minimise ½|misfit(θ)|² - log prior(θ).
 
     Args:
-        misfit: θ to residuals in units of their standard deviation, (data - model(θ)) / noise_std.
-            Any JAX function with derivatives in both modes (`physcon.fv.solve` with
-            ``loop="checkpointed"``).
-        prior: over the parameters; a wide one where little is known.
-        start: white latent variables, zeros (the prior's mean) by default; for several starts draw
-            them normal and `jax.vmap`.
-        solver: any optimistix least-squares solver; by default Levenberg-Marquardt. Without a
-            matrix: ``optimistix.LevenbergMarquardt(rtol, atol, linear_solver=lineax.Normal(
-            lineax.CG(rtol, atol)))`` with ``covariance=False``, and `laplace_sample`.
-        covariance: whether to form the Gauss-Newton covariance, O(q³) for q latent variables.
+        misfit: from θ to residuals in units of their standard deviation, (data -
+            model(θ)) / noise_std. Any JAX function with derivatives in both modes
+            (`physcon.fv.solve` with ``loop="checkpointed"``).
+        prior: over the parameters; a wide one if little is known.
+        start: white latent variables, zeros (the prior's mean) by default; for several
+            starts draw them normal and use `jax.vmap`.
+        solver: any optimistix least-squares solver; by default Levenberg-Marquardt.
+            Without a matrix: ``optimistix.LevenbergMarquardt(rtol, atol,
+            linear_solver=lineax.Normal(lineax.CG(rtol, atol)))`` with
+            ``covariance=False``, and `laplace_sample`.
+        covariance: whether to form the Gauss-Newton covariance, O(q³) for q latent
+            variables.
 
     Shapes: θ as ``prior.mean``; the residuals of any shape. One data set; batch with
-        `jax.vmap`.
+    `jax.vmap`.
 
-    Raises: ValueError: shapes, while tracing. RuntimeError: at run time under
-        ``throw=True``, see `Estimate.status`.
+    Raises:
+        ValueError: shapes, while tracing.
+        RuntimeError: at run time under ``throw=True``, see `Estimate.outcome`.
 
-    Source: Nocedal and Wright (2006), sec. 10.3; for a linear model this is
-        `physcon.condition`.
+    Source: Nocedal and Wright (2006), sec. 10.3. For a linear model the result is that
+    of `physcon.condition`.
 
     >>> prior = Gaussian.diagonal(jnp.zeros(1), jnp.ones(1))
     >>> found = least_squares(lambda theta: (3.0 - theta) / 1.0, prior)
@@ -100,7 +116,7 @@ def least_squares(
     )
     rtol = _tolerance(z)
     if solver is None:
-        # Normal equations: the prior keeps them definite, and unlike QR they can be
+        # The prior keeps the normal equations definite, and unlike QR they can be
         # exported.
         linear = lx.Normal(lx.Cholesky())
         solver = optx.LevenbergMarquardt(rtol=rtol, atol=rtol, linear_solver=linear)
@@ -125,17 +141,17 @@ def maximum_a_posteriori(
     covariance: bool = True,
     throw: bool = True,
 ) -> Estimate:
-    """Parameters from any likelihood, such as an `evidence` with the field integrated
-    out.
+    """Parameters from any likelihood, for example an `evidence`.
 
     Args:
-        negative_log_likelihood: θ to a scalar; twice differentiable if a covariance is asked for.
-        solver: any optimistix minimiser; by default BFGS. An optax optimiser is one too:
-            ``optimistix.OptaxMinimiser(optax.adam(1e-2), rtol, atol)``.
+        negative_log_likelihood: from θ to a scalar; twice differentiable if a covariance
+            is requested.
+        solver: any optimistix minimiser; by default BFGS. An optax optimiser becomes one
+            by ``optimistix.OptaxMinimiser(optax.adam(1e-2), rtol, atol)``.
         covariance: whether to form the inverse Hessian, O(q³) for q latent variables.
 
-    The rest as in `least_squares`, which needs fewer steps where the likelihood is a
-    sum of squares.
+    Other arguments are those of `least_squares`, which needs fewer steps if the
+    likelihood is a sum of squares.
 
     >>> prior = Gaussian.diagonal(jnp.zeros(1), jnp.ones(1))
     >>> found = maximum_a_posteriori(lambda theta: 0.5 * jnp.sum((3.0 - theta) ** 2), prior)
@@ -193,35 +209,42 @@ def _finish(
     z = solution.value
     value, gradient = jax.value_and_grad(objective)(z)
     theta = prior.mean + prior.root.mv(z)
-    posterior, convex, white = None, True, gradient
+    posterior = None
+    convex = jnp.array(True)
+    white = gradient
     if curvature is not None:
         spread = spread_at(curvature(of_latent, z), z)
-        posterior, white = (
-            Gaussian(theta, Compose(prior.root, spread)),
-            spread.rmv(gradient),
-        )
+        posterior = Gaussian(theta, Compose(prior.root, spread))
+        white = spread.rmv(gradient)
         convex = jnp.all(jnp.isfinite(spread.matrix))
     decrement = jnp.sqrt(jnp.sum(white**2))
-    # At the noise floor of its arithmetic a solver can halve steps for ever: that is a
-    # minimum too.
+    # At the noise floor of its arithmetic a solver can halve steps without end: that is
+    # a minimum too.
     converged = (solution.result == optx.RESULTS.successful) | (decrement < 0.1)
-    status = jnp.where(convex, jnp.where(converged, GOOD, NOT_CONVERGED), NOT_CONVEX)
     finite = jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient))
-    status = jnp.where(finite, status, NOT_FINITE)
-    for code, message in _MESSAGES.items():
-        theta = error_if(theta, status == code, message, throw)
-    if posterior is not None:
-        posterior = Gaussian(theta, posterior.root)
-    return Estimate(
-        theta, posterior, z, value, decrement, solution.stats["num_steps"], status
+    outcome = choose(
+        (~finite, Outcome.not_finite),
+        (~convex, Outcome.not_convex),
+        (~converged, Outcome.not_solved),
     )
+    steps = solution.stats["num_steps"]
+    found = Estimate(theta, posterior, z, value, decrement, steps, outcome)
+    return settle(found, outcome, throw, _MESSAGES)
 
 
 _MESSAGES = {
-    NOT_FINITE: "expected a finite model with finite derivatives, got NaN or infinity; bound the "
-    "parameters by a transform (a logarithm, a logit), narrow the prior, or start elsewhere",
-    NOT_CONVERGED: "expected a minimum within max_steps, got none; raise max_steps, start "
-    "elsewhere, or pass a solver with a larger tolerance",
-    NOT_CONVEX: "expected a positive curvature at the minimum, got none; start elsewhere, or "
-    "compute in float64: in float32 a posterior may not be 1e-3 times as wide as its prior",
+    "not_finite": (
+        "expected a finite model with finite derivatives, got NaN or infinity; bound the "
+        "parameters by a transform (a logarithm, a logit), narrow the prior, or start "
+        "elsewhere"
+    ),
+    "not_solved": (
+        "expected a minimum within max_steps, got none; raise max_steps, start "
+        "elsewhere, or pass a solver with a larger tolerance"
+    ),
+    "not_convex": (
+        "expected a positive curvature at the minimum, got none; start elsewhere, or "
+        "compute in float64: in float32 a posterior may not be 1e-3 times as wide as its "
+        "prior"
+    ),
 }

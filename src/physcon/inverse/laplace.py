@@ -8,7 +8,7 @@ the prior's curvature is the identity, and the posterior is
 K is known by its products only, one jvp and one vjp each; J is never formed.
 
 Source: Tarantola (2005), sec. 3.4.4; MacKay, Neural Comput. 4 (1992) 448, for the
-evidence of it.
+evidence in this approximation.
 """
 
 import math
@@ -41,10 +41,10 @@ def hessian(loss: Callable[[Array], Array], z: Float[Array, "*z"]) -> Product:
 
 
 def spread_at(product: Product, z: Float[Array, "*z"]) -> Dense:
-    """The root (I + K)^(-1/2) of the posterior covariance of z: q products, a Cholesky
-    factor.
+    """The root (I + K)^(-1/2) of the posterior covariance of z.
 
-    NaN where I + K is not positive definite (to rounding).
+    The cost is q products and a Cholesky factor. NaN where I + K is not positive
+    definite (to rounding).
     """
     basis = jnp.eye(z.size, dtype=z.dtype).reshape(z.size, *z.shape)
     columns = jax.vmap(product)(basis).reshape(z.size, z.size)
@@ -72,8 +72,9 @@ def laplace_sample(
     max_steps: int = 1000,
     throw: bool = True,
 ) -> Float[Array, "*s_p"]:
-    """Draws of the Gauss-Newton posterior without any matrix: one conjugate gradient
-    solve each.
+    """Draws of the Gauss-Newton posterior without any matrix.
+
+    Each draw is one solve by conjugate gradients:
 
         θ = μ + R (z + (I + JᵀJ)⁻¹ (ε + Jᵀ η)),    ε, η white
 
@@ -81,11 +82,13 @@ def laplace_sample(
 
     Args:
         misfit, prior: as in `least_squares`.
-        latent: `Estimate.latent`, where to linearise.
-        rtol: of the solves; by default the square root of the dtype's rounding.
+        latent: `Estimate.latent`, the point of the linearisation.
+        rtol: tolerance of the solves; by default the square root of the dtype's
+            rounding.
 
-    Raises: RuntimeError at run time under ``throw=True`` for a solve that does not
-    converge; NaN otherwise.
+    Raises:
+        RuntimeError: at run time under ``throw=True`` if a solve does not converge; the
+            draw is NaN otherwise.
 
     Source: Papandreou and Yuille, NeurIPS 2010, sec. 2.2 (perturb, then solve).
     """
@@ -123,6 +126,7 @@ def laplace_sample(
 
 
 _NOT_SOLVED = (
-    "laplace_sample: expected conjugate gradients to reach rtol, got no further within max_steps; "
-    "raise max_steps or rtol, or scale the parameters by a prior closer to what is expected"
+    "laplace_sample: expected conjugate gradients to reach rtol, got no further within "
+    "max_steps; raise max_steps or rtol, or scale the parameters by a prior that is "
+    "closer to the posterior"
 )
