@@ -56,6 +56,9 @@ def trained(
     if not table.is_file():
         config = Path(__file__).parents[1] / "configs" / f"{problem}.yaml"
         arguments = ["run", str(config), "--output", str(run), "--resume", "--quiet"]
+        # One network per run and the preset's training, also for Stefan's problem.
+        arguments += ["--repeats", "1", "--training.learning_rate", "1e-3"]
+        arguments += ["--training.steps", "1600"]
         arguments += ["--seed", str(seed), *OBJECTIVES[objective], *EVALUATION, *more]
         physcon(arguments)
     return json.loads(table.read_text())

@@ -116,7 +116,7 @@ def resolutions_figure(
         shown = axis.imshow(
             u.T, origin="lower", extent=(0, 1, 0, 1), vmin=low, vmax=high
         )
-        axis.set_title(name)
+        axis.set(title=name, xlabel="first axis", ylabel="second axis")
     figure.colorbar(shown, ax=axes, shrink=0.8, label=quantity)
     figure.suptitle(title, fontsize=10)
     save_figure(figure, path)

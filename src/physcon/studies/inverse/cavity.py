@@ -305,6 +305,6 @@ def _figure(path: Path, config: InverseCavityConfig, test: Flows, shown: dict) -
     right.set_xticks(
         np.arange(9), [f"$a_{{{p}{q}}}$" for p in (1, 2, 3) for q in (1, 2, 3)]
     )
-    right.set(title="(estimate - truth) / prior deviation, 95 %")
+    right.set(title="95 % intervals", ylabel="(estimate - truth) / prior deviation")
     right.legend(frameon=False, fontsize=8, loc="lower left")
     save_figure(figure, path)

@@ -94,7 +94,8 @@ def _write(
         f"FNO, {fine.grid}": predict(network, fine.inputs[:1])[0, 0],
     }
     title = f"{config.problem}, first test sample"
-    report.resolutions_figure(folder / "fields.png", shown, title)
+    quantity = "velocity u" if config.problem == "burgers" else "pressure"
+    report.resolutions_figure(folder / "fields.png", shown, title, quantity)
 
 
 def training_set(config: OperatorConfig, data: Path | None) -> Samples:
