@@ -170,8 +170,10 @@ def test_a_full_disk_is_an_error_and_no_crash(tmp_path):
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "a.h5")],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout.startswith("refused: [Errno 28]")
 
 

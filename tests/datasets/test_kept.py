@@ -74,8 +74,10 @@ def described(file):
     found = {}
 
     def look(name, item):
-        attributes = {k: bytes(np.asarray(item.attrs.get_id(k).dtype.str, "S"))
-                      for k in item.attrs}  # fmt: skip
+        attributes = {
+            k: bytes(np.asarray(item.attrs.get_id(k).dtype.str, "S"))
+            for k in item.attrs
+        }
         if isinstance(item, h5py.Dataset):
             values = repr(item[()].tolist()) if item.size else ""
             layout = (item.shape, item.maxshape, item.chunks, item.compression)

@@ -1,4 +1,4 @@
-"""Sizes of cells, from what a dataset says of itself, or a refusal that says what to do."""
+"""Sizes of cells, from what a dataset says of itself, or a refusal with a remedy."""
 
 import numpy as np
 import pytest
@@ -80,13 +80,16 @@ def test_curvilinear_cells_with_corners(rng):
         np.stack([g[:-1, :-1], g[:-1, 1:], g[1:, 1:], g[1:, :-1]], -1)
         for g in np.meshgrid(lat, lon, indexing="ij")
     ]
-    data = xr.Dataset({
-        "q": (("y", "x"), np.ones((5, 9))),
-        "lat_b": (("y", "x", "v"), corners[0]), "lon_b": (("y", "x", "v"), corners[1]),
-    }).assign_coords(
+    data = xr.Dataset(
+        {
+            "q": (("y", "x"), np.ones((5, 9))),
+            "lat_b": (("y", "x", "v"), corners[0]),
+            "lon_b": (("y", "x", "v"), corners[1]),
+        }
+    ).assign_coords(
         nav_lat=(("y", "x"), corners[0].mean(-1), NORTH | {"bounds": "lat_b"}),
         nav_lon=(("y", "x"), corners[1].mean(-1), EAST | {"bounds": "lon_b"}),
-    )  # fmt: skip
+    )
     assert space_dims(data, "q") == ("y", "x")
     area = sizes(data, ("y", "x"))
     assert float(area.sum()) == pytest.approx(SPHERE / 2, rel=1e-13)
@@ -111,12 +114,28 @@ def test_straight_axes_say_what_they_hold():
     np.testing.assert_allclose(centres, [1, 1.5, 2.5, 3])
 
 
+def test_faces_in_a_variable_of_their_own():
+    lat, lon = np.array([-40.0, 60]), np.array([60.0, 180, 300])
+    data = globe(lat, lon, lat_f=("lat_f", [-90.0, 10, 90]))
+    data["lon_f"] = "lon_f", [0.0, 120, 240, 360]
+    area = sizes(data, coordinates="faces", radius=1.0)
+    middle = np.sin(np.deg2rad(10))
+    expected = np.outer([1 + middle, 1 - middle], np.full(3, 2 * np.pi / 3))
+    np.testing.assert_allclose(area, expected, rtol=1e-14)
+    plane = xr.Dataset({"q": ("x", np.ones(2)), "x_faces": ("xf", [0.0, 1, 5])})
+    np.testing.assert_allclose(sizes(plane, ("x",), coordinates="faces"), [1, 4])
+    with pytest.raises(ValueError, match="one variable of 3 faces"):
+        sizes(plane.drop_vars("x_faces"), ("x",), coordinates="faces")
+
+
 def test_degrees_are_never_a_plane():
     data = xr.Dataset(
         {"q": (("j", "i"), np.ones((3, 4)))},
-        {"j": ("j", [0.0, 1, 2], {"units": "degrees"}),
-         "i": ("i", np.arange(4.0), {"units": "degrees"})},
-    )  # fmt: skip
+        {
+            "j": ("j", [0.0, 1, 2], {"units": "degrees"}),
+            "i": ("i", np.arange(4.0), {"units": "degrees"}),
+        },
+    )
     with pytest.raises(ValueError, match=r"standard_name.*degrees are no lengths"):
         sizes(data, ("j", "i"), coordinates="centres")
     data.j.attrs["standard_name"] = "latitude"
@@ -128,8 +147,12 @@ def test_degrees_are_never_a_plane():
 
 def test_equal_areas_of_healpix():
     n = 48
-    data = xr.Dataset({"q": ("cell", np.ones(n), {"grid_mapping": "crs"}),
-                       "crs": ((), 0, {"grid_mapping_name": "healpix"})})  # fmt: skip
+    data = xr.Dataset(
+        {
+            "q": ("cell", np.ones(n), {"grid_mapping": "crs"}),
+            "crs": ((), 0, {"grid_mapping_name": "healpix"}),
+        }
+    )
     data = data.assign_coords(
         lat=("cell", np.linspace(-80, 80, n), NORTH), lon=("cell", np.arange(n), EAST)
     )
@@ -194,10 +217,12 @@ def test_contradictions_and_bounds_out_of_reach():
     [("mm day-1", "a rate 'rain'.*'mm day-1'"), ("kg m-2 day-1", "factor of 1.157")],
 )
 def test_rates_in_other_units_than_the_storage(units, message):
-    data = xr.Dataset({
-        "w": ("time", [1.0, 2.0], {"units": "kg m-2"}),
-        "rain": ("time", [0.0, 1e-5], {"units": units}),
-    }).assign_coords(time=("time", [0.0, 1.0], {"units": "days since 2000-01-01"}))  # fmt: skip
+    data = xr.Dataset(
+        {
+            "w": ("time", [1.0, 2.0], {"units": "kg m-2"}),
+            "rain": ("time", [0.0, 1e-5], {"units": units}),
+        }
+    ).assign_coords(time=("time", [0.0, 1.0], {"units": "days since 2000-01-01"}))
     law = pcd.Budget("w", inflow=(pcd.Term("rain"),))
     with pytest.raises(ValueError, match=message):
         pcd.constrain(data, law, spread=1.0)

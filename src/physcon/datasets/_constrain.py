@@ -25,7 +25,7 @@ with needs("data"):
     import xarray as xr
 
 
-_VALUES_AT_ONCE = 2_000_000
+_VALUES_AT_ONCE = 1_000_000
 
 
 class Problem(NamedTuple):

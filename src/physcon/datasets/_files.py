@@ -22,7 +22,7 @@ from physcon.datasets._constrain import (
 from physcon.datasets._laws import Laws
 from physcon.datasets._report import Report
 from physcon.io import array_names, write_arrays
-from physcon.io.predictions import odd_names
+from physcon.io.predictions import odd_names, takes_blocks, write_blocks
 
 with needs("data"):
     import xarray as xr
@@ -69,6 +69,12 @@ def constrain_dataset_file(
         names = [*changed_names(laws), *spread_names(data, laws)]
         if path.suffix.lower() == ".zarr":
             return _constrain_store(path, output, data, laws, names)
+        outer = batch_dim(data, laws, changed_names(laws))
+        if outer is not None and takes_blocks(path):
+            reports: list[Report] = []
+            blocks = _fixed_blocks(data, laws, outer, names, reports)
+            write_blocks(output, blocks, path, force)
+            return Report.joined(reports)
         fixed, report = constrain_with_report(data, laws)
         arrays = {name: fixed[name].values for name in dict.fromkeys(names)}
     write_arrays(output, arrays, like=path, force=force)
@@ -106,6 +112,23 @@ def opened(path: str | Path) -> Iterator[Any]:
     engine: Any = "scipy" if old else "h5netcdf"
     with xr.open_dataset(path, engine=engine, drop_variables=odd, **options) as data:
         yield data
+
+
+def _fixed_blocks(
+    data: Any, laws: Laws, outer: str, names: list[str], reports: list[Report]
+) -> Iterator[dict[str, tuple[Any, Any]]]:
+    """Yield constrained parts of variables; their reports are appended."""
+    step = block_length(data, laws, outer)
+    for start in range(0, data.sizes[outer], step):
+        block = slice(start, start + step)
+        fixed, report = constrain_with_report(data.isel({outer: block}), laws)
+        reports.append(report)
+        parts = {}
+        for name in dict.fromkeys(names):
+            dims = data[name].dims
+            where = tuple(block if d == outer else slice(None) for d in dims)
+            parts[name] = (where, fixed[name].values)
+        yield parts
 
 
 def _constrain_store(

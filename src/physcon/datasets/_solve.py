@@ -65,6 +65,7 @@ class _Scaled(NamedTuple):
     length: np.ndarray
     noise: np.ndarray
     live: np.ndarray
+    disjoint: bool  # no two rows see the same value
 
 
 def solve(
@@ -131,7 +132,7 @@ def _polished(
         if not left.any():
             break
         step = np.zeros_like(dual)
-        step[use] = _newton(a, free, scaled.noise[use], left)
+        step[use] = _newton(a, free, scaled.noise[use], left, scaled.disjoint)
         new_z = np.where(free, z + scaled.a.T @ step, z)
         new_u = values(new_z)
         new_left = wrong(new_u, dual + step)
@@ -142,7 +143,7 @@ def _polished(
 
 
 def variance_left(std: np.ndarray, rows: Rows) -> np.ndarray | None:
-    """Return the share of each variance that equalities leave, or None if too costly."""
+    """Return the share of each variance that is left, or None if that is too costly."""
     scaled = _scaled(rows, std)
     keep = scaled.live & ~rows.upper_only
     a = scaled.a[keep]
@@ -169,7 +170,8 @@ def _scaled(rows: Rows, std: np.ndarray) -> _Scaled:
     length = np.sqrt(np.asarray(a.multiply(a).sum(1)).ravel() + noise)
     length = np.where(live, length, 1.0)
     a = (sp.diags(1 / length) @ a).tocsr()
-    return _Scaled(a, length * first, noise / length**2, live)
+    disjoint = bool(np.bincount(a.indices).max(initial=0) <= 1)
+    return _Scaled(a, length * first, noise / length**2, live, disjoint)
 
 
 def residual(rows: Rows, u: np.ndarray) -> np.ndarray:
@@ -201,7 +203,14 @@ def _maximise(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Maximise the dual function; return multipliers and scaled corrections."""
     a, noise, live = scaled.a, scaled.noise, scaled.live
-    at = a.T.tocsr()
+    at = a.T
+    if scaled.disjoint and not one_sided.any():
+        # One equation per row; without bounds at work this is the answer.
+        dual = np.where(live, offset, 0.0)
+        z = at @ dual
+        if np.all((z >= low) & (z <= high)):
+            return dual, z
+        dual = np.zeros_like(dual)
 
     def state(dual: np.ndarray) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
         pull = at @ dual
@@ -224,7 +233,7 @@ def _maximise(
             break
         use = live & (~one_sided | (dual + gradient < 0))
         step = np.where(one_sided, -dual, 0.0)
-        step[use] = _newton(a[use], free, noise[use], gradient[use])
+        step[use] = _newton(a[use], free, noise[use], gradient[use], scaled.disjoint)
         norm = float(np.linalg.norm(wrong))
         accepted = False
         size = 1.0
@@ -256,8 +265,14 @@ def _wrong(dual: np.ndarray, gradient: np.ndarray, one_sided: np.ndarray) -> np.
     return dual - np.where(one_sided, np.minimum(0.0, to), to)
 
 
-def _newton(a: Any, free: np.ndarray, noise: np.ndarray, r: np.ndarray) -> np.ndarray:
+def _newton(
+    a: Any, free: np.ndarray, noise: np.ndarray, r: np.ndarray, disjoint: bool
+) -> np.ndarray:
     """Solve (A A^T + N) d = r over the free values; redundant rows do no harm."""
+    if disjoint:
+        squares = type(a)((a.data**2, a.indices, a.indptr), a.shape)
+        diagonal = squares @ free.astype(np.float64) + noise
+        return r / np.where(diagonal > 1e-26, diagonal, 1e-10)
     part = a @ sp.diags(free.astype(np.float64))
     s = (part @ part.T + sp.diags(noise)).tocsc()
     diagonal = s.diagonal()

@@ -36,8 +36,8 @@ MEMBERS = (
     "sample",
 )
 _REMEDY = (
-    "name a variable of cell sizes (weights: NAME), add bounds to the coordinate, or use "
-    "weights: equal for a plain sum"
+    "name a variable of cell sizes (weights: NAME), add bounds to the coordinate, "
+    "or use weights: equal for a plain sum"
 )
 
 
@@ -202,6 +202,8 @@ def _zones(data: Any, latitude: Any, kind: Coordinates | None) -> np.ndarray:
     )
     _check_monotone(str(latitude.name), values)
     bounds = _bounds(data, latitude)
+    if bounds is None and kind == "faces":
+        bounds = _faces(data, str(latitude.dims[0]))
     if bounds is not None:
         return zone_areas(bounds, 1.0)
     if kind == "nodes":
@@ -215,6 +217,8 @@ def _zones(data: Any, latitude: Any, kind: Coordinates | None) -> np.ndarray:
 def _longitudes(data: Any, longitude: Any, kind: Coordinates | None) -> np.ndarray:
     """Return the widths of cells in longitude, in radians."""
     bounds = _bounds(data, longitude)
+    if bounds is None and kind == "faces":
+        bounds = _faces(data, str(longitude.dims[0]))
     if bounds is not None:
         return widths_of_longitude(bounds)
     values = unwrapped(_angle_values(longitude))
@@ -294,8 +298,30 @@ def _is_healpix(data: Any, name: str, latitude: Any) -> bool:
     return bool(sides == int(sides))
 
 
+def _faces(data: Any, dimension: str) -> np.ndarray:
+    """Return bounds from the variable of faces of a dimension, one longer than it."""
+    count = data.sizes[dimension] + 1
+    found = [
+        str(n)
+        for n, v in data.variables.items()
+        if v.shape == (count,) and str(n).lower().startswith(dimension.lower())
+    ]
+    require(
+        len(found) == 1,
+        f"one variable of {count} faces whose name begins with {dimension!r}",
+        found or "none",
+        f"name it like {dimension}_faces, or use coordinates: centres",
+    )
+    faces = np.asarray(data[found[0]].values, np.float64)
+    _check_monotone(found[0], faces)
+    return np.stack([faces[:-1], faces[1:]], -1)
+
+
 def _widths(data: Any, name: str, dimension: str, kind: Coordinates | None) -> Any:
     """Return the widths of cells along a straight axis."""
+    if kind == "faces" and dimension not in data.coords:
+        ends = _faces(data, dimension)
+        return xr.DataArray(np.abs(ends[:, 1] - ends[:, 0]), dims=[dimension])
     require(
         dimension in data.coords,
         f"a coordinate for the dimension {dimension!r} of {name!r}",
@@ -326,6 +352,7 @@ def _widths(data: Any, name: str, dimension: str, kind: Coordinates | None) -> A
         gaps = np.abs(np.diff(values))
         widths = 0.5 * (np.append(gaps, 0.0) + np.insert(gaps, 0, 0.0))
     else:
-        ends = midpoint_bounds(values)
+        faces = kind == "faces"
+        ends = _faces(data, dimension) if faces else midpoint_bounds(values)
         widths = np.abs(ends[:, 1] - ends[:, 0])
     return xr.DataArray(widths, dims=[dimension])

@@ -28,6 +28,7 @@ from physcon.io._packing import (
 from physcon.io._storage import open_hdf5
 
 Arrays = dict[str, np.ndarray]
+Block = dict[str, tuple[Any, np.ndarray]]
 _DIMENSION_ONLY = b"This is a netCDF dimension but not a netCDF variable"
 _SCALE = ("CLASS", "NAME", "REFERENCE_LIST", "DIMENSION_LIST")
 
@@ -101,20 +102,36 @@ def read(path: Path, wanted: Iterable[str] | None) -> Arrays:
 def write(path: Path, arrays: Arrays, like: Path | None) -> None:
     """Overwrite datasets in a copy of `like`, or write a new file."""
     with needs("data"):
-        import h5py
+        pass
 
     if like is None:
         with open_hdf5(path, "w") as file:
             for name, array in arrays.items():
                 file[name] = array
         return
+    whole = {name: (..., array) for name, array in arrays.items()}
+    write_blocks(path, like, [whole])
+
+
+def write_blocks(path: Path, like: Path, blocks: Iterable[Block]) -> None:
+    """Overwrite parts of datasets in a copy of `like`, as they become available."""
+    with needs("data"):
+        import h5py
+
     shutil.copyfile(like, path)
+    prepared: dict[str, tuple[str, dict[str, Any]]] = {}
     with h5py.File(like, "r") as source, open_hdf5(path, "r+") as file:
-        for name, array in arrays.items():
-            if isinstance(source.get(name), h5py.Dataset):
-                _overwrite(file, source, name, array)
-            else:
-                _add(file, source, name, array)
+        for block in blocks:
+            for name, (where, array) in block.items():
+                if not isinstance(source.get(name), h5py.Dataset):
+                    _add(file, source, name, array)
+                    continue
+                _check_shape(source[name], name, where, array)
+                if name not in prepared:
+                    prepared[name] = _prepared(file, source, name, array.dtype)
+                place, marks = prepared[name]
+                _refill(file[place], where, array, marks)
+                _drop_stale_ranges(file[place], array, attributes(source[name]))
 
 
 def attributes(item: Any) -> dict[str, Any]:
@@ -132,47 +149,53 @@ def _add(file: Any, source: Any, name: str, array: np.ndarray) -> None:
     file[f"{place}/{last}"] = array
 
 
-def _overwrite(file: Any, source: Any, name: str, array: np.ndarray) -> None:
-    original = source[name]
-    if original.shape != array.shape:
+def _check_shape(original: Any, name: str, where: Any, array: np.ndarray) -> None:
+    if where is ... and original.shape != array.shape:
         raise ValueError(
             f"expected {name!r} of shape {original.shape}, got {array.shape}; "
             "keep the shape of the file's own array"
         )
+
+
+def _prepared(
+    file: Any, source: Any, name: str, dtype: np.dtype
+) -> tuple[str, dict[str, Any]]:
+    """Return where to write values of a type, and the marks of missing values there.
+
+    A dataset that can't hold the values, or that lies in other files, is replaced.
+    """
+    original = source[name]
     place = owned(file, source, name)
     marks = attributes(original)
     raw = original.dtype
-    if is_floating(array.dtype) and is_packed(raw, marks):
-        _replace(file, place, original, array, unpacked=True)
-    elif is_elsewhere(original):
-        _replace(file, place, original, array, unpacked=False)
-    elif raw.kind != array.dtype.kind or (raw.kind != "f" and raw != array.dtype):
-        _replace(file, place, original, array, unpacked=True)
-    else:
-        _refill(file[place], array, marks)
-    _drop_stale_ranges(file[place], array, marks)
+    packed = is_floating(dtype) and is_packed(raw, marks)
+    other = raw.kind != dtype.kind or (raw.kind != "f" and raw != dtype)
+    if packed or other:
+        _replace(file, place, original, dtype, unpacked=True)
+        return place, {}
+    if is_elsewhere(original):
+        _replace(file, place, original, raw, unpacked=False)
+    return place, marks
 
 
-def _refill(old: Any, array: np.ndarray, marks: dict[str, Any]) -> None:
+def _refill(old: Any, where: Any, array: np.ndarray, marks: dict[str, Any]) -> None:
     """Write values in place; what was missing and still is keeps its mark."""
     if any(name in marks for name in MISSING) and np.isnan(array).any():
-        raw = np.asarray(old[()])
+        raw = np.asarray(old[where])
         kept = missing_values(raw, marks)
-        filled = np.where(np.isnan(array), fill_mark(marks, raw.dtype), array)
-        array = (
-            filled if kept is None else np.where(kept & np.isnan(array), raw, filled)
-        )
-    old[...] = array
+        absent = np.isnan(array)
+        filled = np.where(absent, fill_mark(marks, raw.dtype), array)
+        array = filled if kept is None else np.where(kept & absent, raw, filled)
+    old[where] = array
 
 
 def _replace(
-    file: Any, place: str, original: Any, array: np.ndarray, unpacked: bool
+    file: Any, place: str, original: Any, dtype: np.dtype, unpacked: bool
 ) -> None:
-    """Write a new dataset with the layout, attributes and dimensions of the old one."""
+    """Make an empty dataset with the layout, attributes and dimensions of the old."""
     with needs("data"):
         import h5py
 
-    dtype = array.dtype if unpacked else original.dtype
     elsewhere = is_elsewhere(original)
     layout: dict[str, Any] = {}
     if not elsewhere and original.chunks is not None:
@@ -188,7 +211,7 @@ def _replace(
     del file[place]
     fill = {"fillvalue": np.nan} if had_mark else {}
     new = file.create_dataset(
-        place, data=np.asarray(array, dtype), **layout, **fill, track_order=True
+        place, original.shape, dtype, **layout, **fill, track_order=True
     )
     for key, value in kept.items():
         if isinstance(value, h5py.Empty):

@@ -56,6 +56,16 @@ def write(path: Path, arrays: Arrays, like: Path | None) -> None:
             file.create_variable(name, dims, data.dtype, data=data)
 
 
+def takes_blocks(path: Path) -> bool:
+    """Whether a file can be written in parts."""
+    return _by_content(path) is _hdf5
+
+
+def write_blocks(path: Path, like: Path, blocks: Iterable[_hdf5.Block]) -> None:
+    """Overwrite parts of variables in a copy of a NetCDF4 file."""
+    _hdf5.write_blocks(path, like, blocks)
+
+
 def _by_content(path: Path):
     with path.open("rb") as stream:
         start = stream.read(8)

@@ -118,18 +118,7 @@ def write_arrays(
             is of another format, or an array has another shape there.
     """
     path = Path(path)
-    require(
-        force or not path.exists(),
-        "a new file",
-        f"{path} exists",
-        "choose another name, or replace the file by --force",
-    )
-    require(
-        path.parent.is_dir(),
-        "an existing folder",
-        f"{path.parent}",
-        "create the folder first",
-    )
+    _check_output(path, force)
     form = _format(path)
     for name, array in arrays.items():
         require(
@@ -148,6 +137,50 @@ def write_arrays(
     _check_space(path, arrays, None if like is None else Path(like))
     with atomic_path(path) as temporary:
         form.write(temporary, arrays, None if like is None else Path(like))
+
+
+def write_blocks(
+    path: str | Path,
+    blocks: Iterable[dict[str, tuple[Any, np.ndarray]]],
+    like: str | Path,
+    force: bool = False,
+) -> None:
+    """Overwrite parts of variables in a copy of a NetCDF4 file, as blocks come.
+
+    The memory that this needs is that of one block. See `write_arrays`.
+
+    Args:
+        path: the output.
+        blocks: per block, by name, which part of an array (a tuple of slices) and its
+            new values.
+        like: the file that is copied.
+        force: replace an existing output.
+    """
+    path = Path(path)
+    _check_output(path, force)
+    _check_space(path, {}, Path(like))
+    with atomic_path(path) as temporary:
+        _netcdf.write_blocks(temporary, Path(like), blocks)
+
+
+def takes_blocks(path: str | Path) -> bool:
+    """Whether `write_blocks` can write files like this one."""
+    return _format(Path(path)) is _netcdf and _netcdf.takes_blocks(Path(path))
+
+
+def _check_output(path: Path, force: bool) -> None:
+    require(
+        force or not path.exists(),
+        "a new file",
+        f"{path} exists",
+        "choose another name, or replace the file by --force",
+    )
+    require(
+        path.parent.is_dir(),
+        "an existing folder",
+        f"{path.parent}",
+        "create the folder first",
+    )
 
 
 @contextmanager
