@@ -6,6 +6,7 @@ for grids that lie far from the origin, and in any unit of length.
 
 from typing import Literal, NamedTuple, TypeAlias
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -66,6 +67,7 @@ def _inward_distances(
     return jnp.cumsum(jnp.append(margin, inwards[: count - 1]))
 
 
+@jax.jit  # one program where it is evaluated eagerly
 def side_weights(distances: Float[Array, " s"]) -> SideWeights:
     """Value and derivative at 0 of the polynomial through points at these distances.
 

@@ -1,5 +1,6 @@
 """Rows next to a side: exact for polynomials, in any unit, far from the origin."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -107,3 +108,22 @@ def test_known_data_are_checked_while_tracing_and_leave_no_callback():
     bad = pc.Boundary(pc.Dirichlet(1.0), pc.Dirichlet(2.0))
     with pytest.raises(RuntimeError, match="lower side of axis 0 and the lower side"):
         jax.eval_shape(lambda u: lift(u, bad, grid), jnp.zeros((1, 6, 5)))
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_lift_under_strict_promotion(wide):
+    """Float32 fields stay float32, also where 64 bits are on; the spacing has a slope."""
+    grid = grid_at("nodes")
+    u = jnp.linspace(0.0, 1.0, 7, dtype=jnp.float32)[None] ** 2
+
+    def total(scale):
+        spacings = tuple(scale.astype(x.dtype) * x for x in grid.spacings)
+        stretched = eqx.tree_at(lambda g: g.spacings, grid, spacings)
+        return jnp.sum(lift(u, ENDS, stretched, throw=False))
+
+    with jax.numpy_dtype_promotion("strict"), jax.enable_x64(wide):
+        assert lift(u, ENDS, grid).dtype == jnp.float32
+        one, step = jnp.ones((), jnp.float32), jnp.asarray(0.01, jnp.float32)
+        slope = jax.grad(total)(one)
+        expected = (total(one + step) - total(one - step)) / (2 * step)
+    np.testing.assert_allclose(slope, expected, rtol=0.02)

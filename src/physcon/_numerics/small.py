@@ -30,6 +30,6 @@ def lower_inverse(factor: Float[Array, "m m"]) -> Float[Array, "m m"]:
     inverse = [[jnp.zeros((), factor.dtype)] * m for _ in range(m)]
     for j in range(m):
         for i in range(j, m):
-            s = (i == j) - sum(factor[i][k] * inverse[k][j] for k in range(j, i))
+            s = float(i == j) - sum(factor[i][k] * inverse[k][j] for k in range(j, i))
             inverse[i][j] = s / factor[i][i]
     return jnp.stack([jnp.stack(row) for row in inverse])

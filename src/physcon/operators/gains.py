@@ -52,6 +52,7 @@ def lift_gains(rows: Rows, grid: Grid, reach: float = REACH) -> Gains:
     return tuple(gains)
 
 
+@partial(jax.jit, static_argnames="near")  # one program where it is evaluated eagerly
 def _gain(
     rows: Float[Array, "p k"],
     gaps: Float[Array, " q"],
@@ -71,7 +72,7 @@ def _unit_gain(
     near: tuple[int, ...],
 ) -> Float[Array, "p n"]:
     """In float64: l P lᵀ holds second differences of a smooth function over one gap."""
-    seen_at = np.array(near)
+    seen_at = np.array(near, np.int32)
 
     @float64_primal
     def solve(rows: Array, gaps: Array, reach: Scalar) -> Array:
