@@ -5,11 +5,13 @@ them. Code cells (`{code-cell}`) are executed by the build of the documentation.
 """
 
 import re
+import shlex
 from pathlib import Path
 from pkgutil import resolve_name
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from physcon.cli import main
 
@@ -42,18 +44,42 @@ def test_the_readme_has_a_program_for_each_way_in():
     assert len(PAGES["README.md"]) >= 3
 
 
-def test_command_of_the_readme(tmp_path, monkeypatch):
+def command_of_the_readme(pattern):
+    """The arguments of the one command of `physcon` in the README that fits."""
     readme = (ROOT / "README.md").read_text()
-    (command,) = re.findall(r"^physcon (constrain .*npz.*)$", readme, re.M)
+    (command,) = re.findall(rf"^physcon (constrain {pattern}.*)$", readme, re.M)
+    return shlex.split(command)
+
+
+def test_short_command_of_the_readme(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     mean = np.full((3, 20), 0.5)
     mass = np.array([0.4, 0.5, 0.6])
     faces = np.linspace(0.0, 1.0, 21)
     np.savez("predictions.npz", mean=mean, std=0.1 * mean, x=faces, mass=mass)
-    main(command.split())
+    main(command_of_the_readme("predictions.npz"))
     found = np.load("conserved.npz")["mean"]
     assert np.abs(found.mean(axis=1) - mass).max() < 1e-12
     assert found.min() >= 0
+
+
+def test_command_of_the_readme_for_named_variables(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    latitude = ("lat", np.linspace(-60.0, 60.0, 5), {"units": "degrees_north"})
+    longitude = ("lon", np.arange(0.0, 360.0, 60.0), {"units": "degrees_east"})
+    field = np.random.default_rng(0).normal(14.0, 3.0, (2, 5, 6))
+    field[:, 2, 3] = np.nan
+    data = xr.Dataset({"sst": (("time", "lat", "lon"), field)})
+    data = data.assign_coords(lat=latitude, lon=longitude)
+    data.to_netcdf("sst.nc", engine="h5netcdf")
+    main(command_of_the_readme("sst.nc"))
+    found = xr.load_dataset("fixed.nc", engine="h5netcdf").sst.values
+    assert np.isnan(found[:, 2, 3]).all()
+    bounds = np.deg2rad(np.linspace(-75.0, 75.0, 6))
+    area = np.broadcast_to(np.diff(np.sin(bounds))[:, None], (5, 6))
+    area = np.where(np.isnan(found), 0, area)
+    mean = (np.nan_to_num(found) * area).sum((1, 2)) / area.sum((1, 2))
+    assert np.abs(mean - 15).max() < 1e-12
 
 
 def test_files_that_the_architecture_page_names_exist():
