@@ -12,6 +12,7 @@ Source: Rasmussen and Williams (2006), eqs. 2.23 to 2.24, algorithm 2.1.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import equinox as eqx
 import jax
@@ -108,6 +109,7 @@ def _evidence(
     return -0.5 * (jnp.sum(white**2) + log_det + values.size * jnp.log(2 * jnp.pi))
 
 
+@partial(jax.jit, static_argnames="kernel")  # one program for all eager calls
 def gp_log_evidence(
     params: Hyperparameters, contexts: Observations, kernel: Kernel = matern32
 ) -> Scalar:
@@ -118,6 +120,7 @@ def gp_log_evidence(
     return float64_primal(lambda p, c: _evidence(p, c, kernel))(params, contexts)
 
 
+@partial(jax.jit, static_argnames=("kernel", "max_steps"))
 def gp_fit(
     contexts: Observations,
     kernel: Kernel = matern32,
@@ -185,12 +188,10 @@ def _moments(
     return mean, v
 
 
-def gp_predictor(kernel: Kernel = matern32) -> Callable[..., Prediction]:
-    """The function ``(hyperparameters, contexts, points, key) -> Prediction``.
-
-    `std` is that of the noise-free function. The key is not used.
-    """
-
+@partial(jax.jit, static_argnames="kernel")
+def _prediction(
+    params: Hyperparameters, contexts: Observations, points: Array, kernel: Kernel
+) -> Prediction:
     @float64_primal
     def moments(
         params: Hyperparameters, contexts: Observations, points: Array
@@ -201,6 +202,15 @@ def gp_predictor(kernel: Kernel = matern32) -> Callable[..., Prediction]:
         std = jnp.sqrt(jnp.maximum(variance, least))
         return Prediction(mean, jnp.broadcast_to(std[:, None], mean.shape))
 
+    return moments(params, contexts, points)
+
+
+def gp_predictor(kernel: Kernel = matern32) -> Callable[..., Prediction]:
+    """The function ``(hyperparameters, contexts, points, key) -> Prediction``.
+
+    `std` is that of the noise-free function. The key is not used.
+    """
+
     def predict(
         params: Hyperparameters,
         contexts: Observations,
@@ -209,11 +219,12 @@ def gp_predictor(kernel: Kernel = matern32) -> Callable[..., Prediction]:
         /,
     ) -> Prediction:
         del key
-        return moments(params, contexts, points)
+        return _prediction(params, contexts, points, kernel)
 
     return predict
 
 
+@partial(jax.jit, static_argnames=("shape", "kernel"))
 def gp_posterior(
     params: Hyperparameters,
     contexts: Observations,

@@ -16,6 +16,7 @@ replaced by blocks and the repeated kernel calls summed in closed form.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -112,18 +113,18 @@ def eliminated_spectral_conv(
     for axis, chosen in enumerate(sides):
         if chosen:
             last = (points or space)[axis] - 1
-            modes = modes + _impulse_modes(
-                weights, modes, x, axis, np.array([0, last])[[*chosen]]
-            )
+            nodes = tuple((0, last)[side] for side in chosen)
+            modes = modes + _impulse_modes(weights, modes, x, axis, nodes)
     return synthesise(mix(weights, modes), space, method)
 
 
+@partial(jax.jit, static_argnames=("axis", "nodes"))
 def _impulse_modes(
     weights: Weights,
     modes: Modes,
     x: Float[Array, "c *x"],
     axis: int,
-    nodes: np.ndarray,
+    nodes: tuple[int, ...],
 ) -> Modes:
     """The modes of impulses δ at the nodes of an axis: e_rᵀ K (x + δ) = D_r x_r.
 
@@ -131,8 +132,9 @@ def _impulse_modes(
     """
     space, kept = x.shape[1:], modes.shape[1:]
     is_last = axis + 1 == len(space)
-    shift, read = boundary_waves(space[axis], kept[axis], is_last, nodes)
-    face = jnp.moveaxis(jnp.take(x, nodes, axis=axis + 1), axis + 1, 0)
+    at = np.array(nodes, np.int32)
+    shift, read = boundary_waves(space[axis], kept[axis], is_last, at)
+    face = jnp.moveaxis(jnp.take(x, at, axis=axis + 1), axis + 1, 0)
     across = tuple(zip(_without(space, axis), _without(kept, axis), strict=True))
     for t, (n, k) in enumerate(across):
         half = not is_last and t + 1 == len(across)
