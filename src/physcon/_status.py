@@ -40,6 +40,8 @@ class Outcome(eqx.Enumeration):
     unreachable = "A value lies outside of what the bounds allow."
     contradiction = "Rows contradict each other, or what the prior is certain of."
     disordered = "A lower bound lies above its upper bound."
+    unordered_times = "The times do not increase from the start."
+    unstable = "A time step exceeded the stability limit of the explicit method."
     inadmissible = "A positive quantity (density, pressure, depth) became negative."
     not_finite = "A NaN or an infinity came in or out."
 

@@ -15,17 +15,13 @@ from physcon import fv
 from physcon._numerics import products, tridiagonal
 from physcon.boundary import Flux, Outflow, Periodic, Reflective
 from physcon.fv._cellwise import cellwise
-from physcon.fv.semidiscrete import by_axis, by_cell
+from physcon.fv.cells import by_cell
+from physcon.fv.discretisation import Discretisation
+from physcon.fv.sweep import by_axis
 from physcon.operators import gains
 
 GRID = pc.Grid.uniform((0.0, 0.0), (1.0, 2.0), (8, 9))
 SIDES = pc.Boundary(Periodic(), (Reflective(), Outflow()))
-
-
-@pytest.fixture
-def on_gpu(monkeypatch):
-    """The library believes that it computes on a GPU."""
-    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
 
 
 def state(rng, law) -> jax.Array:
@@ -42,47 +38,59 @@ def state(rng, law) -> jax.Array:
         (fv.ShallowWater(1.0, bed=True), fv.Scheme(fv.MUSCL(), fv.hll)),
     ],
 )
-def test_a_tendency_cell_by_cell_is_that_of_whole_arrays(on_gpu, rng, law, scheme):
+def test_a_tendency_cell_by_cell_is_that_of_whole_arrays(rng, law, scheme):
     u = state(rng, law)
+    problem = Discretisation(law, GRID, SIDES, scheme)
     found, expected = (
-        jax.jit(lambda u, fn=fn: fn(u, law, GRID, SIDES, scheme))(u)
-        for fn in (by_cell, by_axis)
+        jax.jit(lambda u, fn=fn: fn(problem, u))(u) for fn in (by_cell, by_axis)
     )
     np.testing.assert_allclose(
         found, expected, rtol=0, atol=1e-5 * np.abs(expected).max()
     )
 
 
-def test_its_gradient_and_batches_too(on_gpu, rng):
+def test_its_gradient_and_batches_too(rng, monkeypatch):
+    """A scheme says how it is evaluated; "auto" asks for the backend."""
     law = fv.Burgers()
     u, slope = (
         jnp.asarray(rng.normal(size=(2, 1, 8, 9)), jnp.float32) for _ in range(2)
     )
-    scheme = fv.Scheme(fv.MUSCL(), fv.rusanov)
 
-    def slopes(fn):
-        return jax.jit(lambda u: jax.vjp(jax.vmap(fn), u)[1](slope)[0])(u)
+    def slopes(evaluate):
+        scheme = fv.Scheme(fv.MUSCL(), fv.rusanov, evaluate=evaluate)
 
-    found = slopes(lambda u: fv.tendency(u, law, GRID, SIDES, scheme))
-    expected = slopes(lambda u: by_axis(u, law, GRID, SIDES, scheme))
-    np.testing.assert_allclose(
-        found, expected, rtol=0, atol=1e-5 * np.abs(expected).max()
-    )
+        def change(u):
+            return fv.tendency(u, law, GRID, SIDES, scheme)
+
+        slopes = jax.jit(lambda u: jax.vjp(jax.vmap(change), u)[1](slope)[0])
+        return slopes.lower(u).as_text(), slopes(u)
+
+    text, found = slopes("cells")
+    _, expected = slopes("fused")
+    size = np.abs(expected).max()
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * size)
+    staged, found = slopes("staged")
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * size)
+    assert staged != text
+    assert slopes("auto")[0] == staged
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert slopes("auto")[0] == text
+    with pytest.raises(ValueError, match="as evaluate, got 'fast'"):
+        fv.Scheme(evaluate="fast")
 
 
-def test_what_does_not_act_cell_by_cell_is_left_to_whole_arrays(on_gpu):
+def test_what_does_not_act_cell_by_cell_is_left_to_whole_arrays():
     u, scheme = jnp.ones((1, 8, 9)), fv.Scheme()
     wall = pc.Boundary(Periodic(), Flux(0.0))
     field = fv.Advection((jnp.ones((9, 9)), jnp.ones((8, 10))))
-    assert by_cell(u, fv.Burgers(), GRID, wall, scheme) is None
-    assert by_cell(u, field, GRID, SIDES, scheme) is None
+    assert by_cell(Discretisation(fv.Burgers(), GRID, wall, scheme), u) is None
+    assert by_cell(Discretisation(field, GRID, SIDES, scheme), u) is None
 
     def sorted_states(left, right, law, axis):
         return jnp.sort(left, axis=axis + 1)
 
-    assert (
-        by_cell(u, fv.Burgers(), GRID, SIDES, fv.Scheme(riemann=sorted_states)) is None
-    )
+    mixing = fv.Scheme(riemann=sorted_states)
+    assert by_cell(Discretisation(fv.Burgers(), GRID, SIDES, mixing), u) is None
 
 
 def test_sweeps_in_levels_are_sweeps_in_turn(rng):

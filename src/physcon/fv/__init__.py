@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from physcon.fv import limiter
-from physcon.fv._solve import STATUS, Solution, solve
+from physcon.fv._solution import STATUS, Solution
+from physcon.fv._solve import solve
 from physcon.fv.diffusion import Diffusion, Heat, Mixed, PorousMedium, Stefan
 from physcon.fv.euler import Euler
 from physcon.fv.event import Arrival, Event
@@ -13,10 +14,12 @@ from physcon.fv.law import Law
 from physcon.fv.layered import Layered
 from physcon.fv.passive import PassiveScalars
 from physcon.fv.positivity import Positive
+from physcon.fv.problem import Problem
 from physcon.fv.reconstruction import MUSCL, Constant
 from physcon.fv.riemann import godunov, hll, hllc, roe, rusanov
 from physcon.fv.scalar import Advection, BuckleyLeverett, Burgers, Traffic
-from physcon.fv.semidiscrete import Problem, Scheme, face_flux, rate, tendency
+from physcon.fv.scheme import Scheme
+from physcon.fv.semidiscrete import face_flux, rate, tendency
 from physcon.fv.shallow_water import ShallowWater
 from physcon.fv.splitting import Strang
 from physcon.fv.stepping import forward_euler, ssp_rk2, ssp_rk3, ssp_rk43

@@ -1,64 +1,37 @@
 """Integration in time: steps bounded by the CFL number, inside one compiled loop."""
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from physcon._checks import concrete, require
-from physcon._mesh import largest
+from physcon._checks import require
 from physcon._numerics.float64 import cast, floating
-from physcon._typing import Array, ArrayLike, Float, Int, Scalar
+from physcon._status import Outcome, choose, worse
+from physcon._typing import Array, ArrayLike, Scalar
 from physcon.boundary import Boundary
-from physcon.fv.diffusion import Mixed
-from physcon.fv.event import Bracket, Condition, Event, locate, no_bracket, watch
-from physcon.fv.law import Law
-from physcon.fv.semidiscrete import DEFAULT, Problem, Scheme, Source, rate
+from physcon.fv._clock import Clock, clock
+from physcon.fv._loop import checkpointed_loop, while_loop
+from physcon.fv._solution import STATUS as STATUS
+from physcon.fv._solution import Solution as Solution
+from physcon.fv._solution import settled
+from physcon.fv._sound import (
+    admissible,
+    crossed,
+    require_sound,
+    require_step_size,
+    stability_limit,
+)
+from physcon.fv.discretisation import require_state
+from physcon.fv.event import Bracket, Condition, locate, no_bracket, watch
+from physcon.fv.problem import Problem
+from physcon.fv.protocols import Source
+from physcon.fv.scheme import DEFAULT, Scheme
 from physcon.grid import Grid
 
-OK, NOT_FINITE, INADMISSIBLE, MAX_STEPS, STALLED, STOPPED = (
-    np.int32(k) for k in range(6)
-)
-#: What the numbers in `Solution.status` mean.
-STATUS = {
-    0: "finished",
-    1: "a value became infinite or NaN; use a smaller CFL number or a limiter",
-    2: "a positive quantity (density, pressure, depth) became negative; wrap the "
-    "reconstruction in Positive, or use a smaller CFL number",
-    3: "max_steps was reached; raise it",
-    4: "the time step fell below the resolution of time; the solution blows up",
-    5: "stopped by the event, as asked",
-}
-
-
-class Solution(eqx.Module):
-    """States at the saved times.
-
-    Attributes: times: the saved times, ``(k,)``. u: the states, ``(k, c, *x)``; NaN
-        after a failure, or after the event that stopped it. steps: time steps taken.
-        status: 0, or why it stopped: see `STATUS`. t: the time reached: the last saved
-        time, or the time of failure or of the event. event: when the condition `event`
-        of `solve` changed its sign.
-    """
-
-    times: Float[Array, " k"]
-    u: Float[Array, "k c *x"]
-    steps: Int[Array, ""]
-    status: Int[Array, ""]
-    t: Scalar
-    event: Event | None = None
-
-
-class _State(NamedTuple):
-    u: Array
-    t: Array
-    steps: Array
-    status: Array
-    bracket: Bracket | None
+_LOOPS = {"while": while_loop, "checkpointed": checkpointed_loop}
 
 
 def solve(
@@ -84,163 +57,182 @@ def solve(
     Args:
         u: initial cell averages.
         law, grid, boundary, scheme, source: as in `tendency`.
-        times: increasing, ``(k,)``; steps are shortened to meet them.
-        cfl: step times `rate`; below 1 for MUSCL with SSP-RK, below 0.5 where positivity or a
-            maximum principle is wanted.
-        dt: a fixed step instead, e.g. for `implicit_euler`.
-        event: ``event(u, t)``, a scalar: its first change of sign is found to rounding and
-            reported in `Solution.event`, see `Arrival`. To differentiate by arrays within it, make
-            it an `equinox.Module`.
-        stop: whether to stop there, or only to report it.
+        times: increasing, ``(k,)``; steps are shortened to meet them exactly.
+        start: the initial time. Time is counted from it, so that it may be large.
+        cfl: a step times `rate`; below 1 for MUSCL with SSP-RK, below 0.5 where
+            positivity or a maximum principle is wanted.
+        dt: a fixed step in place of one from `cfl`, e.g. for `implicit_euler`.
+        event: ``event(u, t)``, a scalar: its first change of sign is found to rounding
+            and reported in `Solution.event`; see `Arrival`. To differentiate by arrays
+            that it holds, make it an `equinox.Module`.
+        stop: whether to stop at the event, or only to report it.
         max_steps: between two saved times.
-        loop: ``"while"`` is the fast one (forward-mode derivatives only); ``"checkpointed"``
-            allows `jax.grad` in memory of O(sqrt(max_steps)) states, by computing the forward
-            pass three times. Both take the same steps.
-        throw: raise where the solution fails; otherwise look at `Solution.status`.
+        loop: ``"while"`` is the fast one (forward-mode derivatives only);
+            ``"checkpointed"`` allows `jax.grad` in memory of O(sqrt(max_steps)) states,
+            by computing the forward pass three times. Both take the same steps.
+        throw: whether using a failed solution raises. If not, look at
+            `Solution.outcome`; derivatives of a failed solution are NaN.
 
     Shapes: u ``(c, *x)`` on the grid; the result ``(k, c, *x)``.
-    Raises: ValueError for a state off the grid; at run time under `throw` for a failed
-        status.
+
+    Raises:
+        ValueError: a state off the grid, or a setting that is known to be impossible:
+            times before the start, a step beyond the stability limit of an explicit
+            method, a boundary value or cell width that is not finite.
+        RuntimeError: at run time under `throw`, for every other failure; see `STATUS`.
     """
-    require(
-        loop in ("while", "checkpointed"),
-        "'while' or 'checkpointed'",
-        repr(loop),
-        "choose",
-    )
     u = floating(u)
-    times = increasing(times, u.dtype)
-    start, cfl = jnp.asarray(start, u.dtype), jnp.asarray(cfl, u.dtype)
-    dt = None if dt is None else jnp.asarray(dt, u.dtype)
-    problem = cast(Problem(law, grid, boundary, scheme, source), u.dtype)
-    solution = _solve(problem, u, times, start, cfl, dt, event, stop, max_steps, loop)
-    return raise_failure(solution) if throw else solution
+    problem = Problem(law, grid, boundary, scheme, source)
+    run = prepared_run(problem, u, times, start, cfl, dt)
+    solution = integrate(problem, u, run, event, stop, max_steps, loop)
+    return settled(solution, throw)
 
 
-def increasing(
-    times: ArrayLike | Sequence[ArrayLike], dtype: Any
-) -> Float[Array, " k"]:
-    """The times at which a solution is saved, checked as far as they have values."""
-    times = jnp.asarray(times, dtype)
-    require(times.ndim == 1, "a 1-D array of times", times.shape, "times=[t_end]")
-    exact = concrete(times)
-    if exact is not None:
-        require(
-            bool((exact[1:] > exact[:-1]).all()), "increasing times", times, "sort them"
-        )
-    return times
+class Run(NamedTuple):
+    """When to save, and how long a step may be, in the dtype of the state."""
+
+    clock: Clock
+    cfl: Scalar
+    dt: Scalar | None
 
 
-def raise_failure(solution: Solution) -> Solution:
-    """The solution, or at run time an error that says what its status means."""
-    messages = [STATUS[k] for k in sorted(STATUS)][1:]
-    status = solution.status
-    failed = (status != OK) & (status != STOPPED)
-    saved = eqx.branched_error_if(
-        solution.u, failed, jnp.maximum(status - 1, 0), messages
-    )
-    return eqx.tree_at(lambda s: s.u, solution, saved)
+def prepared_run(
+    problem: Problem,
+    u: Array,
+    times: ArrayLike | Sequence[ArrayLike],
+    start: ArrayLike,
+    cfl: ArrayLike,
+    dt: ArrayLike | None,
+) -> Run:
+    """The arguments of `solve`, checked as far as their values are known."""
+    require_state(u, problem.grid)
+    require_sound(problem)
+    require_step_size(problem, cfl, dt)
+    size = None if dt is None else jnp.asarray(dt, u.dtype)
+    return Run(clock(times, start, u.dtype), jnp.asarray(cfl, u.dtype), size)
+
+
+class _State(NamedTuple):
+    """The state of a run: `t` since the start, `unstable` whether a step was too long."""
+
+    u: Array
+    t: Scalar
+    steps: Array
+    outcome: Outcome
+    unstable: Array
+    bracket: Bracket | None
 
 
 @eqx.filter_jit
-def _solve(
+def integrate(
     problem: Problem,
     u: Array,
-    times: Array,
-    start: Array,
-    cfl: Array,
-    dt: Array | None,
+    run: Run,
     event: Condition | None,
     stop: bool,
     max_steps: int,
     loop: str,
 ) -> Solution:
+    """The compiled part of `solve`: no failure raises here."""
+    require(loop in _LOOPS, "'while' or 'checkpointed'", repr(loop), "choose one")
+    problem = cast(problem, u.dtype)
+    start = run.clock.start
     seams = problem.boundary.seams()
-    step = problem.scheme.step
+    hyperbolic = problem.law.hyperbolic
+    limit = stability_limit(problem)
 
-    def advance(state: _State, end: Array) -> _State:
+    def cleaned(u: Array) -> Array:
+        return u if hyperbolic is None else hyperbolic.cleaned(u)
+
+    def step(u: Array, t: Scalar, dt: Scalar) -> Array:
+        new = problem.scheme.step(problem, u, start + t, dt)
+        return cleaned(new.astype(u.dtype))
+
+    def condition(u: Array, t: Scalar) -> Array:
+        assert event is not None
+        return event(u, start + t)
+
+    def rate(state: _State) -> Scalar:
+        return crossed(problem, state.u, start + state.t, seams)
+
+    def advance(state: _State, end: Scalar) -> _State:
         """One step, not beyond `end`."""
-        # max() passes NaN on: this one reduction finds the step and any inadmissible
-        # state.
-        crossed = largest(_rate_or_nan(problem, state.u, state.t), seams)
-        size = cfl / crossed if dt is None else dt
+        speed = rate(state)
+        size = run.cfl / speed if run.dt is None else run.dt
         t = jnp.minimum(state.t + size, end)
-        status = jnp.where(t > state.t, OK, STALLED)
-        status = jnp.where(jnp.isfinite(crossed), status, NOT_FINITE)
-        t = jnp.where(status == OK, t, state.t)
-        # The step as the clock sees it: rounded steps add up to the very times that are
-        # saved.
-        u = step(problem, state.u, state.t, t - state.t)
-        u, bracket = jnp.where(status == OK, u.astype(state.u.dtype), state.u), None
-        if event is not None and state.bracket is not None:
-            bracket = watch(event, state.bracket, (state.u, state.t), (u, t))
-            status = jnp.where((status == OK) & bracket.found & stop, STOPPED, status)
-        return _State(u, t, state.steps + 1, status, bracket)
+        moved = t > state.t
+        if run.dt is not None:  # a fixed step that would be lost in the end time
+            moved = moved & (end - run.dt < end)
+        sound = jnp.isfinite(speed)
+        outcome = choose((~sound, Outcome.not_finite), (~moved, Outcome.stalled))
+        good = sound & moved
+        t = jnp.where(good, t, state.t)
+        # The step as the clock counts it: rounded steps add up to the saved times.
+        taken = t - state.t
+        u = jnp.where(good, step(state.u, state.t, taken), state.u)
+        unstable = state.unstable
+        if limit is not None:
+            unstable = unstable | (taken * speed > 1.01 * limit)
+        bracket = state.bracket
+        if bracket is not None:
+            bracket = watch(condition, bracket, (state.u, state.t), (u, t))
+            happened = choose(
+                (~bracket.valid, Outcome.not_finite),
+                (bracket.found & stop, Outcome.stopped),
+            )
+            outcome = worse(outcome, happened)
+        return _State(u, t, state.steps + 1, outcome, unstable, bracket)
 
-    def until(state: _State, end: Array) -> tuple[_State, Array]:
+    def until(state: _State, end: Scalar) -> tuple[_State, Array]:
         limit = state.steps + max_steps
 
         def pending(s: _State) -> Array:
-            return (s.status == OK) & (s.t < end) & (s.steps < limit)
+            return (s.outcome == Outcome.good) & (s.t < end) & (s.steps < limit)
 
-        repeat = _while if loop == "while" else _checkpointed
+        repeat = _LOOPS[loop]
         state = repeat(pending, lambda s: advance(s, end), state, max_steps)
-        sound = jnp.isfinite(largest(_rate_or_nan(problem, state.u, state.t), seams))
-        status = jnp.where(state.t < end, MAX_STEPS, OK)
-        status = jnp.where(sound, status, NOT_FINITE)
-        state = state._replace(
-            status=jnp.where(state.status == OK, status, state.status)
+        found = choose(
+            (~jnp.isfinite(rate(state)), Outcome.not_finite),
+            (state.t < end, Outcome.max_steps),
         )
-        return state, jnp.where(state.status == OK, state.u, jnp.nan)
+        good = state.outcome == Outcome.good
+        outcome = Outcome.where(good, found, state.outcome)
+        state = state._replace(outcome=outcome)
+        return state, jnp.where(outcome == Outcome.good, state.u, jnp.nan)
 
+    u = cleaned(u)
     zero = jnp.zeros((), jnp.int32)
-    bracket = None if event is None else no_bracket(event, u, start)
-    last, saved = jax.lax.scan(until, _State(u, start, zero, zero, bracket), times)
-    wrong = (last.status == NOT_FINITE) & jnp.isfinite(largest(jnp.abs(last.u), seams))
-    status = jnp.where(wrong, INADMISSIBLE, last.status)
-    if event is None or last.bracket is None:
-        return Solution(times, saved, last.steps, status, last.t)
-    found = locate(event, lambda u, t, dt: step(problem, u, t, dt), last.bracket)
-    reached = jnp.where(status == STOPPED, found.t, last.t)
-    return Solution(times, saved, last.steps, status, reached, found)
+    origin = jnp.zeros_like(start)
+    bracket = None if event is None else no_bracket(condition, u, origin)
+    outcome = choose((~run.clock.is_ordered(), Outcome.unordered_times))
+    if bracket is not None:
+        outcome = worse(outcome, choose((~bracket.valid, Outcome.not_finite)))
+    first = _State(u, origin, zero, outcome, jnp.zeros((), bool), bracket)
+    last, saved = jax.lax.scan(until, first, run.clock.since)
+    reached = start + last.t
+    outcome = _explained(problem, last, reached, seams)
+    times = run.clock.times
+    if last.bracket is None:
+        return Solution(times, saved, last.steps, outcome, reached)
+    found = locate(condition, step, last.bracket)
+    found = eqx.tree_at(lambda e: e.t, found, start + found.t)
+    reached = jnp.where(last.outcome == Outcome.stopped, found.t, reached)
+    return Solution(times, saved, last.steps, outcome, reached, found)
 
 
-def _rate_or_nan(problem: Problem, u: Array, t: Array) -> Array:
-    """Cells crossed per unit time; NaN where the state is not admissible."""
-    law, grid, boundary, scheme = problem.parts()
-    hyperbolic = law.hyperbolic if isinstance(law, Mixed) else law
-    finite = jnp.isfinite(u).all(axis=0)
-    holds = hyperbolic.admissible(u) if isinstance(hyperbolic, Law) else finite
-    # A step that treats a part of the law implicitly is limited by the rest.
-    limiting = getattr(scheme.step, "limiting", lambda law: law)(law)
-    return jnp.where(holds, rate(u, limiting, grid, boundary, t), jnp.nan)
+def _explained(
+    problem: Problem, last: _State, t: Scalar, seams: tuple[str, ...]
+) -> Outcome:
+    """The outcome of a run, with the cause of a state that is not sound."""
+    now = problem.at(last.u, t)
+    finite = ~_anywhere(~jnp.isfinite(last.u), seams)
+    faulty = _anywhere(~admissible(now, last.u, seams), seams)
+    negative = (last.outcome == Outcome.not_finite) & finite & faulty
+    outcome = Outcome.where(negative, Outcome.inadmissible, last.outcome)
+    return worse(outcome, choose((last.unstable, Outcome.unstable)))
 
 
-def _while(
-    pending: Callable, advance: Callable, state: _State, max_steps: int
-) -> _State:
-    return jax.lax.while_loop(pending, advance, state)
-
-
-def _checkpointed(
-    pending: Callable, advance: Callable, state: _State, max_steps: int
-) -> _State:
-    """The same loop as two nested scans of about sqrt(max_steps): only the states
-    between chunks are kept, those within a chunk are computed again when its gradient
-    is due.
-    """
-    length = math.isqrt(max(max_steps - 1, 0)) + 1
-    stay = lambda s: s  # noqa: E731
-
-    @jax.checkpoint
-    def one(s: _State, _: None) -> tuple[_State, None]:
-        return jax.lax.cond(pending(s), advance, stay, s), None
-
-    def chunk_of_steps(s: _State) -> _State:
-        return jax.lax.scan(one, s, None, length=length)[0]
-
-    @jax.checkpoint
-    def chunk(s: _State, _: None) -> tuple[_State, None]:
-        return jax.lax.cond(pending(s), chunk_of_steps, stay, s), None
-
-    return jax.lax.scan(chunk, state, None, length=-(-max_steps // length))[0]
+def _anywhere(wrong: Array, seams: tuple[str, ...]) -> Array:
+    """Whether something is wrong in any cell of any block."""
+    found = jnp.any(wrong)
+    return jax.lax.pmax(found.astype(jnp.int32), seams) > 0 if seams else found

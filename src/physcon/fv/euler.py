@@ -1,25 +1,24 @@
 """The compressible Euler equations of an ideal gas."""
 
-import equinox as eqx
 import jax.numpy as jnp
 
 from physcon._typing import Array, Float
 from physcon.fv.law import Law, channels, mirrored
-from physcon.fv.scalar import number
+from physcon.fv.parameter import parameter
 
 
 class Euler(Law):
     """Mass, momentum and energy of an ideal gas, p = (γ - 1)(E - ρ|v|²/2).
 
-    Shapes: states ``(d + 2, *x)``: density, d momenta, total energy per volume;
-        primitive
-    variables: density, d velocities, pressure. d is read off the state; it may exceed
-    the number of space axes.
+    Shapes: states ``(d + 2, *x)``: density, d momenta, total energy per volume. The
+    primitive variables are density, d velocities and pressure. d follows from the state
+    and may exceed the number of space axes.
+
     Source: Toro, Riemann Solvers and Numerical Methods for Fluid Dynamics (2009), ch.
-        3, 10, 11.
+    3, 10, 11.
     """
 
-    gamma: Float[Array, ""] = eqx.field(converter=number, default=1.4)
+    gamma: Float[Array, ""] = parameter(1.4)
 
     def primitive(self, u: Float[Array, "c *s"]) -> Float[Array, "c *s"]:
         """(ρ, v, p) of (ρ, ρv, E)."""
@@ -63,7 +62,8 @@ class Euler(Law):
 
         Source: Einfeldt, SIAM J. Numer. Anal. 25 (1988) 294, eq. 4.5.
         """
-        low, high = self.speeds(u_left, axis)[0], self.speeds(u_right, axis)[1]
+        low = self.speeds(u_left, axis)[0]
+        high = self.speeds(u_right, axis)[1]
         _, v, a = self._roe_average(self.primitive(u_left), self.primitive(u_right))
         return jnp.minimum(low, v[axis] - a), jnp.maximum(high, v[axis] + a)
 
@@ -119,7 +119,8 @@ class Euler(Law):
 
         Source: Toro sec. 11.2.2, eqs. 11.107 to 11.113.
         """
-        wl, wr = self.primitive(u_left), self.primitive(u_right)
+        wl = self.primitive(u_left)
+        wr = self.primitive(u_right)
         rho, v, a = self._roe_average(wl, wr)
         vn = v[axis]
         amplitude = self._amplitudes(wr - wl, rho, a, axis)
@@ -131,11 +132,10 @@ class Euler(Law):
                 [jnp.ones_like(a), *m, enthalpy + sign * a * vn]
             )
 
-        first, last = (
-            acoustic(amplitude[0][None], -1.0),
-            acoustic(amplitude[-1][None], 1.0),
-        )
-        entropy, shear = amplitude[1], (wr - wl)[1:-1]
+        first = acoustic(amplitude[0][None], -1.0)
+        last = acoustic(amplitude[-1][None], 1.0)
+        entropy = amplitude[1]
+        shear = (wr - wl)[1:-1]
         slip = [
             jnp.zeros_like(a) if k == axis else rho * s for k, s in enumerate(shear)
         ]
@@ -161,7 +161,8 @@ class Euler(Law):
 
     def _amplitudes(self, dw: Array, rho: Array, a: Array, axis: int) -> list[Array]:
         """(Δp/a² ∓ ρ Δv_n/a)/2, Δρ - Δp/a², and the tangential Δv."""
-        pressure, normal = dw[-1] / a**2, rho * dw[1 + axis] / a
+        pressure = dw[-1] / a**2
+        normal = rho * dw[1 + axis] / a
         shear = [dv for k, dv in enumerate(dw[1:-1]) if k != axis]
         return [
             0.5 * (pressure - normal),
@@ -172,10 +173,8 @@ class Euler(Law):
 
     def _roe_average(self, wl: Array, wr: Array) -> tuple[Array, list[Array], Array]:
         """Roe's mean: density sqrt(ρ_l ρ_r), velocities, sound speed (Toro eq. 11.60)."""
-        (rho_left, *v_left, p_left), (rho_right, *v_right, p_right) = (
-            channels(wl),
-            channels(wr),
-        )
+        rho_left, *v_left, p_left = channels(wl)
+        rho_right, *v_right, p_right = channels(wr)
         volume_left = 1 / rho_left
         root = jnp.sqrt(rho_right * volume_left)
         share = 1 / (1 + root)

@@ -1,8 +1,8 @@
 """Events: when a condition on the solution, g(u, t), changes its sign.
 
-A step that brackets the first change is remembered, and after the run the length s of
-the step that leads to the event is found from g(step(u, t, s), t + s) = 0: not an
-interpolation between saved states, but the scheme's own solution at that time.
+The first step that brackets a change is kept. After the run, the length s of the step
+that leads to the event is found from g(step(u, t, s), t + s) = 0: the event is the
+scheme's own solution at that time, not an interpolation between saved states.
 """
 
 from collections.abc import Callable
@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from physcon._checks import require
 from physcon._mesh import Axes
 from physcon._typing import Array, ArrayLike, Bool, Float, Scalar
-from physcon.fv.scalar import number
+from physcon.fv.parameter import number
 from physcon.grid import Grid
 
 #: ``condition(u, t)``, a scalar whose sign changes at the event.
@@ -29,10 +30,10 @@ class Event(eqx.Module):
     """The first time at which the condition changed its sign.
 
     Attributes:
-        found: whether it did.
-        t: that time; NaN if it did not. Its derivatives are those of the implicit equation
-            condition = 0.
-        u: the state then; NaN if it did not.
+        found: whether the sign changed.
+        t: the time of the change; NaN if there was none. Its derivatives follow from
+            the implicit equation condition = 0.
+        u: the state at that time; NaN if there was no change.
     """
 
     found: Bool[Array, ""]
@@ -40,55 +41,72 @@ class Event(eqx.Module):
     u: Float[Array, "c *x"]
 
 
-def _place(x: ArrayLike | tuple[float, ...]) -> Array:
-    return jnp.atleast_1d(jnp.asarray(x, dtype=jnp.result_type(float)))
-
-
 class Arrival(eqx.Module):
     """Condition of an event: a variable at a sensor crosses a level, from either side.
 
-    u between cell centres is linear. With a shock or a front a level halfway up its
+    u is linear between cell centres. For a shock or a front, a level halfway up the
     jump gives the time at which it passes, to a fraction of a cell.
 
     Attributes:
-        grid: where the state lives.
+        grid: of the states.
         position: of the sensor, one number per axis.
         level: the value to cross.
-        channel: which variable.
+        channel: the index of the variable.
+        mesh_axes: per axis the mesh axis that divides the states, inside
+            `jax.shard_map`.
+        offsets: the position from the lower end of the grid, computed from `position`
+            before that is rounded.
 
-    Shapes: position ``(d,)``; called with a state ``(c, *x)`` and a time it gives a
-        scalar.
+    Shapes: position ``(d,)``; called with a state ``(c, *x)`` and a time it returns a
+    scalar.
     """
 
     grid: Grid
-    position: Float[Array, " d"] = eqx.field(converter=_place)
-    level: Float[Array, ""] = eqx.field(converter=number)
-    channel: int = eqx.field(static=True, default=0)
-    #: Per axis the mesh axis that divides the states, inside `jax.shard_map`.
-    mesh_axes: Axes = eqx.field(static=True, default=())
+    position: Float[Array, " d"]
+    level: Float[Array, ""]
+    channel: int = eqx.field(static=True)
+    mesh_axes: Axes = eqx.field(static=True)
+    offsets: Float[Array, " d"]
 
-    def __check_init__(self) -> None:
-        d = self.grid.ndim
+    def __init__(
+        self,
+        grid: Grid,
+        position: ArrayLike | tuple[ArrayLike, ...],
+        level: ArrayLike,
+        channel: int = 0,
+        mesh_axes: Axes = (),
+        offsets: Float[Array, " d"] | None = None,
+    ):
+        d, given = grid.ndim, np.shape(position) or (1,)
         require(
-            self.position.shape == (d,),
+            given == (d,),
             f"a position ({d},)",
-            self.position.shape,
-            "one per axis",
+            given,
+            "pass one number, e.g. 0.5, in 1-D, and one per axis, e.g. (0.5, 1.0), beyond",
         )
+        places = position if np.ndim(position) else (position,)  # type: ignore[arg-type]
+        if offsets is None:
+            rows = [grid.relative(places[k], k) for k in range(d)]  # type: ignore[index]
+            offsets = jnp.stack(rows)
+        self.grid = grid
+        self.position = jnp.stack([number(place) for place in places])  # type: ignore[union-attr]
+        self.level = number(level)
+        self.channel = channel
+        self.mesh_axes = mesh_axes
+        self.offsets = offsets
 
     def __call__(self, u: Float[Array, "c *x"], t: ArrayLike) -> Scalar:
         value = u[self.channel]
         names = self.mesh_axes or (None,) * self.grid.ndim
-        # Axis after axis: the state at the sensor's coordinate, linear between
-        # neighbours.
-        for x, at, name in zip(
-            self.grid.coordinates, self.position, names, strict=True
-        ):
+        # Axis after axis: the state at the sensor's coordinate.
+        for axis, name in enumerate(names):
+            x, gaps = self.grid.offsets(axis), self.grid.gaps(axis)
+            at = self.offsets[axis]
             k = jnp.clip(jnp.searchsorted(x, at) - 1, 0, x.shape[0] - 2)
-            share = ((at - x[k]) / (x[k + 1] - x[k])).astype(u.dtype)
-            value = (1 - share) * _entry(value, k, name) + share * _entry(
-                value, k + 1, name
-            )
+            share = ((at - x[k]) / gaps[k]).astype(u.dtype)
+            before = _entry(value, k, name)
+            after = _entry(value, k + 1, name)
+            value = (1 - share) * before + share * after
         divided = tuple(name for name in names if name is not None)
         value = jax.lax.psum(value, divided) if divided else value
         return value - self.level.astype(u.dtype)
@@ -99,7 +117,7 @@ class Arrival(eqx.Module):
 
 
 def _entry(values: Array, k: Array, mesh_axis: str | None) -> Array:
-    """Entry k of the first axis; of a divided one, zero on devices that don't hold it."""
+    """Entry k of the first axis; zero on the devices that do not hold it."""
     if mesh_axis is None:
         return values[k]
     n = values.shape[0]
@@ -108,9 +126,14 @@ def _entry(values: Array, k: Array, mesh_axis: str | None) -> Array:
 
 
 class Bracket(NamedTuple):
-    """The step within which the first event lies: from (u, t) over dt, g at both ends."""
+    """The step that contains the first event: from (u, t) over dt, g at both ends.
+
+    Attributes:
+        valid: whether g was a number after every step so far.
+    """
 
     found: Array
+    valid: Array
     u: Array
     t: Array
     dt: Array
@@ -118,9 +141,16 @@ class Bracket(NamedTuple):
 
 
 def no_bracket(condition: Condition, u: Array, t: Array) -> Bracket:
-    """At the start: the value whose sign must change."""
+    """The bracket at the start, with the value whose sign must change."""
     g = condition(u, t)
-    return Bracket(jnp.zeros((), bool), u, t, jnp.zeros_like(t), (g, g))
+    require(
+        jnp.shape(g) == (),
+        "an event(u, t) that returns a scalar",
+        f"shape {jnp.shape(g)}",
+        "reduce it, e.g. by jnp.max",
+    )
+    valid = ~jnp.isnan(g)
+    return Bracket(jnp.zeros((), bool), valid, u, t, jnp.zeros_like(t), (g, g))
 
 
 def watch(condition: Condition, bracket: Bracket, old: tuple, new: tuple) -> Bracket:
@@ -128,17 +158,18 @@ def watch(condition: Condition, bracket: Bracket, old: tuple, new: tuple) -> Bra
     (u, t), (u_new, t_new) = old, new
     before, g = bracket.g[1], condition(u_new, t_new)
     crossed = ((before < 0) & (g >= 0)) | ((before > 0) & (g <= 0))
-    latest = Bracket(crossed, u, t, t_new - t, (before, g))
-    return jax.tree.map(lambda a, b: jnp.where(bracket.found, a, b), bracket, latest)
+    latest = Bracket(crossed, bracket.valid, u, t, t_new - t, (before, g))
+    kept = jax.tree.map(lambda a, b: jnp.where(bracket.found, a, b), bracket, latest)
+    return kept._replace(valid=bracket.valid & ~jnp.isnan(g))
 
 
 def locate(
     condition: Condition, step: Callable[[Array, Array, Array], Array], bracket: Bracket
 ) -> Event:
-    """The event within its bracket; `step(u, t, dt)` is the scheme's.
+    """The event within its bracket; `step(u, t, dt)` is the scheme's step.
 
     The root s is found on constants, by the Illinois variant of regula falsi. Its
-    derivative is that of the implicit equation, -g/g' with live arguments in g.
+    derivative follows from the implicit equation: -dg/g'.
 
     Source: Dowell and Jarratt, BIT 11 (1971) 168 (Illinois).
     """
@@ -148,7 +179,7 @@ def locate(
         return u, condition(u, bracket.t + s)
 
     dt, g_low, g_high = jax.lax.stop_gradient((bracket.dt, *bracket.g))
-    # Without its derivatives, also those by arrays within `condition` and `step`.
+    # The search takes no derivatives, not even by arrays inside `condition` and `step`.
     g, arrays = jax.closure_convert(lambda s: at(s)[1], dt)
     arrays = jax.lax.stop_gradient(arrays)
     resolution = 2 * jnp.finfo(dt.dtype).eps * (jax.lax.stop_gradient(bracket.t) + dt)
@@ -161,7 +192,7 @@ def locate(
     def narrow(state: tuple) -> tuple:
         (low, high), (g_low, g_high), side, _, _, count = state
         s = (low * g_high - high * g_low) / (g_high - g_low)
-        # Outside of the bracket by rounding, or 0/0: bisect.
+        # Bisect where rounding, or 0/0, leads outside of the bracket.
         s = jnp.where((s > low) & (s < high), s, 0.5 * (low + high))
         found = g(s, *arrays)
         later = (found < 0) == rising  # the event is later than s
@@ -169,14 +200,8 @@ def locate(
         g_low = jnp.where(~later & (side < 0), 0.5 * g_low, g_low)
         ends = jnp.where(later, s, low), jnp.where(later, high, s)
         values = jnp.where(later, found, g_low), jnp.where(later, g_high, found)
-        return (
-            ends,
-            values,
-            jnp.where(later, 1, -1).astype(side.dtype),
-            s,
-            found,
-            count + 1,
-        )
+        side = jnp.where(later, 1, -1).astype(side.dtype)
+        return ends, values, side, s, found, count + 1
 
     zero = jnp.zeros((), jnp.int32)
     start = (jnp.zeros_like(dt), dt), (g_low, g_high), zero, dt, g_high, zero
@@ -184,9 +209,8 @@ def locate(
 
     (u, residual), rates = jax.jvp(at, (s,), (jnp.ones_like(s),))
     velocity, slope = jax.lax.stop_gradient(rates)
-    change = (jax.lax.stop_gradient(residual) - residual) / jnp.where(
-        bracket.found, slope, 1
-    )
+    missed = jax.lax.stop_gradient(residual) - residual
+    change = missed / jnp.where(bracket.found, slope, 1)
     nothing = jnp.asarray(jnp.nan, u.dtype)
     return Event(
         bracket.found,

@@ -1,9 +1,8 @@
 """Ghost cells: a boundary condition written as cells beyond the side.
 
-Hyperbolic laws take `Dirichlet` as the state outside: the Riemann solver decides which
+For a hyperbolic law `Dirichlet` is the state outside: the Riemann solver decides which
 part of it enters. `Neumann` and `Robin` mirror the inner cells so that the condition
-holds at the face to second order. Which faces carry a prescribed `Flux` is decided here
-too.
+holds at the face to second order. This module also imposes a prescribed `Flux`.
 """
 
 from collections.abc import Callable
@@ -36,6 +35,12 @@ def take(u: Array, start: int, stop: int, axis: int) -> Array:
     return jax.lax.slice_in_dim(u, start, stop, axis=1 + axis)
 
 
+def difference(u: Array, axis: int) -> Array:
+    """u[1:] - u[:-1] along a space axis of an array with one leading channel axis."""
+    n = u.shape[1 + axis]
+    return take(u, 1, n, axis) - take(u, 0, n - 1, axis)
+
+
 def at_face(value: Value, u: Float[Array, "c *x"], axis: int) -> Array:
     """A boundary value as an array that broadcasts against `u` with one cell along
     `axis`.
@@ -46,7 +51,7 @@ def at_face(value: Value, u: Float[Array, "c *x"], axis: int) -> Array:
         not callable(value),
         "a boundary value",
         "a function",
-        "evaluate it: Boundary.at(t)",
+        "evaluate it by Boundary.at(t)",
     )
     value = cast(Array, value)
     if value.ndim <= 1:
@@ -54,7 +59,7 @@ def at_face(value: Value, u: Float[Array, "c *x"], axis: int) -> Array:
             value.ndim == 0 or value.shape[0] in (1, u.shape[0]),
             f"a boundary value of shape (), ({u.shape[0]},) or (channels, *side)",
             tuple(value.shape),
-            "give one number per channel",
+            "pass one number, or one per channel",
         )
         return value.reshape(value.shape + (1,) * (u.ndim - value.ndim))
     face = u.shape[: 1 + axis] + u.shape[2 + axis :]
@@ -62,7 +67,7 @@ def at_face(value: Value, u: Float[Array, "c *x"], axis: int) -> Array:
         value.shape == face,
         f"a boundary value of shape {face}",
         value.shape,
-        "channels first",
+        "pass an array with channels first",
     )
     return jnp.expand_dims(value, 1 + axis)
 
@@ -75,27 +80,25 @@ def pad(
     law: Law,
     axis: int,
 ) -> Float[Array, "c *p"]:
-    """`u` with `ghosts` cells more on both sides of `axis`.
+    """`u` with `ghosts` more cells on both sides of `axis`.
 
-    Shapes: `widths` is a scalar or ``(n,)``; conditions are those of one time
-        (`Boundary.at`).
+    Shapes: `widths` is a scalar or ``(n,)``. The conditions are those of one time, see
+    `Boundary.at`.
     """
     n = u.shape[1 + axis]
-    per_device = "" if mesh_axis(sides) is None else " of each device"
-    remedy = "refine the grid" + (
-        per_device and ", or divide the axis among fewer devices"
-    )
-    require(
-        n >= ghosts, f"at least {ghosts} cells on axis {axis}{per_device}", n, remedy
-    )
-    first, last = take(u, 0, ghosts, axis), take(u, n - ghosts, n, axis)
+    where, remedy = f"axis {axis}", "refine the grid"
+    if mesh_axis(sides) is not None:
+        where = f"axis {axis} of each device"
+        remedy = "refine the grid, or divide the axis among fewer devices"
+    require(n >= ghosts, f"at least {ghosts} cells on {where}", n, remedy)
+    first = take(u, 0, ghosts, axis)
+    last = take(u, n - ghosts, n, axis)
 
     def outside(sides: Sides) -> tuple[Array, Array]:
-        h_first, h_last = (
-            (widths[:ghosts], jnp.flip(widths[n - ghosts :]))
-            if widths.ndim
-            else (widths, widths)
-        )
+        h_first, h_last = widths, widths
+        if widths.ndim:
+            h_first = widths[:ghosts]
+            h_last = jnp.flip(widths[n - ghosts :])
         lower = _beyond(first, h_first, sides[0], law, axis, 1.0)
         upper = _beyond(jnp.flip(last, 1 + axis), h_last, sides[1], law, axis, -1.0)
         return jnp.flip(lower, 1 + axis), upper
@@ -111,12 +114,11 @@ def beyond_sides(
     outside: Callable[[Sides], tuple[Array, Array]],
     uniform: bool = False,
 ) -> tuple[Array, Array]:
-    """What lies before the `first` and after the `last` entries of an axis, in the
-    axis' order.
+    """The entries before the `first` and after the `last` ones of an axis, in order.
 
-    On a closed axis they follow each other; at a `Seam` they are the neighbouring
-    device's, but for the outermost blocks; else ``outside(sides)``. What is `uniform`
-    needs no message.
+    On a periodic axis the ends follow each other. At a `Seam` the entries come from the
+    neighbouring device, except on the outermost blocks. Elsewhere they are
+    ``outside(sides)``. No message is sent for entries that are `uniform`.
     """
     if is_periodic(sides):
         return last, first
@@ -153,7 +155,8 @@ def _beyond(
 ) -> Array:
     """Ghost cells from the face outwards, given the inner cells from the face inwards.
 
-    `sign` is that of the coordinate along the inward direction.
+    Args:
+        sign: +1 where the coordinate grows inwards, else -1.
     """
     if isinstance(condition, Reflective):
         return law.mirror(inner, axis)
@@ -167,17 +170,17 @@ def _beyond(
         gap = sign * along(2 * jnp.cumsum(h) - h, inner.ndim, axis)
         if isinstance(condition, Neumann):
             return inner - at_face(condition.derivative, inner, axis) * gap
-        a, b, value = (
-            at_face(x, inner, axis) for x in (condition.a, condition.b, condition.value)
-        )
+        a = at_face(condition.a, inner, axis)
+        b = at_face(condition.b, inner, axis)
+        value = at_face(condition.value, inner, axis)
         return (value - (0.5 * a + b / gap) * inner) / (0.5 * a - b / gap)
-    return nearest  # Outflow; and behind a prescribed Flux nothing is read
+    return nearest  # Outflow; nothing is read behind a prescribed Flux
 
 
 def impose_flux(
     flux: Float[Array, "c *f"], sides: Sides, axis: int
 ) -> Float[Array, "c *f"]:
-    """The face fluxes with those of `Flux` sides put in place."""
+    """The face fluxes, with the given ones on `Flux` sides."""
     outer, n = outer_sides(sides), flux.shape[1 + axis]
     if not any(isinstance(condition, Flux) for condition in outer):
         return flux
@@ -194,9 +197,9 @@ def impose_flux(
 def with_ends(
     flux: Float[Array, "c *f"], ends: tuple[Array, Array], sides: Sides, axis: int
 ) -> Float[Array, "c *f"]:
-    """The face fluxes with `ends` on the sides of the whole grid.
+    """The face fluxes, with `ends` on the sides of the whole grid.
 
-    At a seam nothing is replaced: both blocks compute its flux from the same states.
+    A flux at a seam stays: both blocks compute it from the same states.
     """
     n = flux.shape[1 + axis]
     if isinstance(sides[0], Seam):
@@ -220,21 +223,17 @@ def pad_widths(
 
 
 def along(x: Float[Array, "..."], ndim: int, axis: int) -> Array:
-    """A scalar, or an ``(n,)`` array laid along a space axis of an array of `ndim`
-    axes.
-    """
-    return (
-        x
-        if x.ndim == 0
-        else x.reshape((1,) * (1 + axis) + (-1,) + (1,) * (ndim - 2 - axis))
-    )
+    """A scalar, or an ``(n,)`` array laid along a space axis of an `ndim`-axis array."""
+    if x.ndim == 0:
+        return x
+    return x.reshape((1,) * (1 + axis) + (-1,) + (1,) * (ndim - 2 - axis))
 
 
 def is_periodic(sides: Sides) -> bool:
-    """Whether the axis closes on itself."""
+    """Whether the axis is periodic."""
     return isinstance(sides[0], Periodic)
 
 
 def mesh_axis(sides: Sides) -> str | None:
-    """The mesh axis along which an axis is divided among devices, if it is."""
+    """The mesh axis that divides an axis among devices, or None."""
     return sides[0].mesh_axis if isinstance(sides[0], Seam) else None

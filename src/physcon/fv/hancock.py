@@ -1,97 +1,97 @@
-"""MUSCL-Hancock: second order in space and time from one Riemann solve per face and
-step.
-"""
+"""MUSCL-Hancock: second order in space and time from one Riemann solve per face."""
+
+from typing import Any
 
 import jax.numpy as jnp
 
 from physcon._checks import require
 from physcon._typing import Array, Float, Scalar
 from physcon.boundary import Condition, Dirichlet, Reflective
-from physcon.fv._materialise import separately
+from physcon.fv._stage import resolved, stage, storing_stages
 from physcon.fv.ghost import (
     Sides,
     along,
     at_face,
     beyond_sides,
+    difference,
     impose_flux,
     pad,
     pad_widths,
     take,
 )
 from physcon.fv.law import Law
+from physcon.fv.problem import Problem
 from physcon.fv.reconstruction import MUSCL
-from physcon.fv.semidiscrete import Problem
+from physcon.fv.stepping import explicit
 
 
+@explicit(waves=1.0, diffusion=1.0)
 def muscl_hancock(
     problem: Problem, u: Float[Array, "c *x"], t: Scalar, dt: Scalar
 ) -> Float[Array, "c *x"]:
-    """A `Scheme.step` for hyperbolic laws and `MUSCL`: half a step inside each cell,
-    then one flux.
+    """A `Scheme.step` for hyperbolic laws and `MUSCL`: half a step inside each cell.
 
-    The face states of each cell move half a step by the fluxes at its own faces, those
-    of all axes together; the Riemann solver then gives the fluxes of the whole step.
+    The face states of each cell move half a step by the fluxes at its own faces, along
+    all axes together; the Riemann solver then gives the fluxes of the whole step.
     Stable for CFL <= 1.
 
-    Raises: ValueError for a diffusion, a bed, or another reconstruction.
+    Raises:
+        ValueError: a diffusion, a bed or another force on cells, or a reconstruction
+            other than MUSCL.
+
     Source: van Leer, SIAM J. Sci. Stat. Comput. 5 (1984) 1; Toro (2009), secs. 14.4 and
-        16.5.
+    16.5.
     """
-    law, grid, boundary, scheme = problem.parts()
-    require(
-        isinstance(scheme.reconstruct, MUSCL)
-        and isinstance(law, Law)
-        and not getattr(law, "bed", False),
-        "MUSCL and a hyperbolic law without a bed",
-        f"{type(scheme.reconstruct).__name__} and {type(law).__name__}",
-        "use ssp_rk2",
-    )
-    before, after = boundary.at(t), boundary.at(t + 0.5 * dt)
-    half = (
-        jnp.zeros_like(u) if problem.source is None else 0.5 * dt * problem.source(u, t)
-    )
-    faces = []
-    for axis in range(grid.ndim):
-        h, sides = grid.spacings[axis], before.sides[axis]
-        n = grid.shape[axis]
-        padded = pad(u, h, sides, 2, law, axis)
-        lower, upper = scheme.reconstruct.cell_faces(
-            padded, law, axis, pad_widths(h, sides, 2)
-        )
-        lower, upper = take(lower, 1, n + 1, axis), take(upper, 1, n + 1, axis)
-        change = law.flux(lower, axis) - law.flux(upper, axis)
-        half = half + 0.5 * dt * change / along(h, u.ndim, axis)
-        faces.append((lower, upper))
+    _require_muscl(problem)
+    with storing_stages(resolved(problem.scheme.evaluate) != "fused"):
+        return _step(problem, u, t, dt)
+
+
+def _step(problem: Problem, u: Array, t: Scalar, dt: Scalar) -> Array:
+    law = problem.law.hyperbolic
     middle = t + 0.5 * dt
-    total = (
-        jnp.zeros_like(u)
-        if problem.source is None
-        else problem.source(u + half, middle)
-    )
-    for axis, (lower, upper) in enumerate(faces):
-        h, sides = grid.spacings[axis], after.sides[axis]
-        n = grid.shape[axis]
-        left, right = separately(
-            lambda lower, upper, half, sides=sides, axis=axis: _face_pairs(
-                lower + half, upper + half, sides, law, axis
-            ),
-            lower,
-            upper,
-            half,
-        )
-        flux = law.numerical_flux(scheme.riemann, left, right, axis)
+    before = problem.at(u, t)
+    after = problem.at(u, middle)
+    axes = range(problem.grid.ndim)
+    states = [_within_cells(before, u, axis) for axis in axes]
+    half = 0.5 * dt * problem.forcing(u, t)
+    for axis, (lower, upper) in enumerate(states):
+        change = law.flux(lower, axis) - law.flux(upper, axis)
+        half = half + 0.5 * dt * change / along(problem.widths(axis), u.ndim, axis)
+    total = problem.forcing(u + half, middle)
+    for axis, (lower, upper) in enumerate(states):
+        sides = after.sides(axis)
+        u_left, u_right = _face_pairs(lower, upper, half, sides, law, axis)
+        flux = law.numerical_flux(problem.scheme.riemann, u_left, u_right, axis)
+        _require_no_force(law.cell_force(u_left, u_right, axis), law)
         flux = impose_flux(flux, sides, axis)
-        change = take(flux, 0, n, axis) - take(flux, 1, n + 1, axis)
-        total = total + change / along(h, u.ndim, axis)
+        widths = along(problem.widths(axis), u.ndim, axis)
+        total = total - difference(flux, axis) / widths
     return u + dt * total
 
 
+def _within_cells(problem: Problem, u: Array, axis: int) -> tuple[Array, Array]:
+    """States inside each cell at its lower and its upper face."""
+    widths, sides = problem.widths(axis), problem.sides(axis)
+    n, law = u.shape[1 + axis], problem.law.hyperbolic
+    padded = pad(u, widths, sides, 2, law, axis)
+    reconstruct: Any = problem.scheme.reconstruct
+    lower, upper = reconstruct.cell_faces(
+        padded, law, axis, pad_widths(widths, sides, 2)
+    )
+    return take(lower, 1, n + 1, axis), take(upper, 1, n + 1, axis)
+
+
+@stage
 def _face_pairs(
-    lower: Array, upper: Array, sides: Sides, law: Law, axis: int
+    lower: Array, upper: Array, half: Array, sides: Sides, law: Law, axis: int
 ) -> tuple[Array, Array]:
-    """Left and right states of all faces from those inside the cells."""
+    """Left and right states of all faces, half a step later."""
+    lower = lower + half
+    upper = upper + half
     n = lower.shape[1 + axis]
-    first, last = take(lower, 0, 1, axis), take(upper, n - 1, n, axis)
+    first = take(lower, 0, 1, axis)
+    last = take(upper, n - 1, n, axis)
 
     def outside(sides: Sides) -> tuple[Array, Array]:
         return _outside(first, sides[0], law, axis), _outside(last, sides[1], law, axis)
@@ -102,9 +102,31 @@ def _face_pairs(
 
 
 def _outside(inner: Array, condition: Condition, law: Law, axis: int) -> Array:
-    """The state beyond a side, at its face; a derivative already shaped the inner one."""
+    """The state beyond a side, at its face.
+
+    Where a condition prescribes the derivative, it has already shaped the inner state.
+    """
     if isinstance(condition, Reflective):
         return law.mirror(inner, axis)
     if isinstance(condition, Dirichlet):
         return jnp.broadcast_to(at_face(condition.value, inner, axis), inner.shape)
     return inner
+
+
+def _require_muscl(problem: Problem) -> None:
+    law, reconstruct = problem.law, problem.scheme.reconstruct
+    require(
+        isinstance(reconstruct, MUSCL) and law.diffusion is None,
+        "MUSCL and a hyperbolic law without diffusion",
+        f"{type(reconstruct).__name__} and {type(law).__name__}",
+        "use ssp_rk2",
+    )
+
+
+def _require_no_force(force: Array | None, law: Law) -> None:
+    require(
+        force is None,
+        "a law without a bed or another force on cells",
+        type(law).__name__,
+        "use ssp_rk2",
+    )

@@ -1,4 +1,4 @@
-"""Implicit steps for diffusion: no step limit, tridiagonal solves only."""
+"""Implicit steps for diffusion: no limit on the step, tridiagonal solves only."""
 
 import jax
 import jax.numpy as jnp
@@ -7,15 +7,16 @@ from physcon._checks import require
 from physcon._mesh import largest
 from physcon._numerics.float64 import cast
 from physcon._typing import Array, Float, Scalar
-from physcon.fv.diffusion import Diffusion, diffusive_flux
-from physcon.fv.ghost import along, is_periodic, mesh_axis, outer_sides, take
-from physcon.fv.semidiscrete import Problem
+from physcon.fv.diffusion.fluxes import diffusive_flux
+from physcon.fv.diffusion.law import Diffusion
+from physcon.fv.ghost import along, difference, is_periodic, mesh_axis, outer_sides
+from physcon.fv.problem import Problem
 from physcon.fv.stepping import ssp_rk2
 from physcon.fv.tridiagonal import bands, solve_bands
 
 #: γ of the L-stable two-stage method.
 GAMMA = 1 - 2**-0.5
-#: Newton iterations of one step; convergence is quadratic, and monotone for a convex
+#: Newton iterations of one step. Convergence is quadratic, and monotone for a convex
 #: potential.
 ITERATIONS = 30
 
@@ -28,15 +29,16 @@ def implicit_euler(
     Each axis solves v - dt ∂_axis(k(v) ∂_axis v) = u by Newton's method with a
     tridiagonal Jacobian. Order 1 in time; keeps the maximum principle for any dt;
     conserves to the rounding of the last iteration. In 2-D and 3-D the axes are split
-    (locally one-dimensional method). Derivatives are those of the solved equation (one
-    linear solve), not of the iterations.
+    (locally one-dimensional method). Derivatives follow from the solved equation (one
+    linear solve), not from the iterations. A source is evaluated at the old time.
 
-    A source is taken at the old time.
-    Raises: ValueError for a hyperbolic law or a periodic axis.
+    Raises:
+        ValueError: a hyperbolic law or a periodic axis.
+
     Source: Yanenko, The Method of Fractional Steps (1971), ch. 2 (splitting).
     """
     if problem.source is not None:
-        u = u + dt * problem.source(u, t)
+        u = u + dt * problem.forcing(u, t)
     for axis in range(problem.grid.ndim):
         u = _axis_step(problem, u, axis, t + dt, dt)
     return u
@@ -45,17 +47,17 @@ def implicit_euler(
 def sdirk2(
     problem: Problem, u: Float[Array, "c *x"], t: Scalar, dt: Scalar
 ) -> Float[Array, "c *x"]:
-    """A `Scheme.step` for a `Diffusion`: two backward Euler steps that make order 2,
-    L-stable.
+    """A `Scheme.step` for a `Diffusion`: two implicit stages, order 2, L-stable.
 
     v₁ = u + γ dt f(v₁) and v₂ = u + (1 - γ) dt f(v₁) + γ dt f(v₂), γ = 1 - 1/√2, where
     dt f(v₁) = (v₁ - u)/γ is known. Conserves as `implicit_euler` does; monotone only
-    for moderate dt. In 2-D and 3-D the axes are split symmetrically (Strang), a source
-    likewise.
+    for moderate dt. In 2-D and 3-D the axes are split symmetrically (Strang), and so is
+    a source.
 
-    Raises: ValueError for a hyperbolic law or a periodic axis.
-    Source: Alexander, SIAM J. Numer. Anal. 14 (1977) 1006, theorem 5 (the method of two
-        stages).
+    Raises:
+        ValueError: a hyperbolic law or a periodic axis.
+
+    Source: Alexander, SIAM J. Numer. Anal. 14 (1977) 1006, theorem 5 (two stages).
     """
 
     def along_axis(u: Array, axis: int, t: Array, dt: Array) -> Array:
@@ -64,7 +66,7 @@ def sdirk2(
         return _axis_step(problem, known, axis, t + dt, GAMMA * dt)
 
     def forced(u: Array, t: Array, dt: Array) -> Array:
-        return u if problem.source is None else ssp_rk2(problem.source, u, t, dt)
+        return u if problem.source is None else ssp_rk2(problem.forcing, u, t, dt)
 
     half, last = 0.5 * dt, problem.grid.ndim - 1
     u = forced(u, t, half)
@@ -79,29 +81,29 @@ def sdirk2(
 def _axis_step(problem: Problem, u: Array, axis: int, t: Array, dt: Array) -> Array:
     """Backward Euler along one axis, with the conditions on its sides at time t.
 
-    The derivative rule: the converged v is taken as constant, and one more Newton step,
-    whose residual knows the live arguments, carries dv = -J⁻¹ ∂residual (implicit
-    function theorem).
+    The derivative rule: the converged v is a constant, and one more Newton step, whose
+    residual depends on the arguments, carries dv = -J⁻¹ ∂residual (implicit function
+    theorem).
     """
-    law, sides = problem.law, cast(problem.boundary.at(t), u.dtype).sides[axis]
+    law = problem.law
     require(
         isinstance(law, Diffusion),
         "a Diffusion",
         type(law).__name__,
         "use an explicit step",
     )
+    sides = cast(problem.boundary.at(t), u.dtype).sides[axis]
     require(
         not is_periodic(outer_sides(sides)),
         "no periodic axis",
         f"axis {axis}",
         "use an explicit step there: its Jacobian is not tridiagonal",
     )
-    widths, n = problem.grid.spacings[axis], u.shape[1 + axis]
+    widths = problem.widths(axis)
     name, seams = mesh_axis(sides), problem.boundary.seams()
 
     def residual(v: Array, u: Array, law: Diffusion, sides: tuple, dt: Array) -> Array:
-        flux = diffusive_flux(v, law, widths, sides, axis)
-        leaving = take(flux, 1, n + 1, axis) - take(flux, 0, n, axis)
+        leaving = difference(diffusive_flux(v, law, widths, sides, axis), axis)
         return v - u + dt * leaving / along(widths, u.ndim, axis)
 
     fixed = jax.lax.stop_gradient((u, law, sides, dt))
@@ -119,7 +121,7 @@ def _axis_step(problem: Problem, u: Array, axis: int, t: Array, dt: Array) -> Ar
 
     def unsettled(state: tuple[Array, Array, Array]) -> Array:
         v, change, count = state
-        enough = 4 * jnp.finfo(v.dtype).eps * (1 + largest(jnp.abs(v), seams))
+        enough = 4 * jnp.finfo(v.dtype).eps * largest(jnp.abs(v), seams)
         return (change > enough) & (count < ITERATIONS)
 
     start = (fixed[0], jnp.full((), jnp.inf, u.dtype), jnp.zeros((), jnp.int32))

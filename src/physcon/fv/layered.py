@@ -7,21 +7,21 @@ import jax.numpy as jnp
 
 from physcon._checks import require
 from physcon._typing import Array, Float
-from physcon.fv.diffusion import Diffusion
+from physcon.fv.diffusion.law import Diffusion
 
 
 class Layered(Diffusion):
     """Heat in layers: one conductivity per cell, constant in time.
 
-    The face between two cells takes their harmonic mean, which is exact for layers that
-    meet at the face (equal widths): the flux through two resistances in series.
-    Positive k only.
+    The face between two cells takes their harmonic mean: the flux through two
+    resistances in series, exact for layers that meet at the face (equal widths). k must
+    be positive.
 
     Shapes: `conductivity` ``(n,)`` on an axis of n cells, one space axis, any channels.
     """
 
     conductivity: Float[Array, " n"]
-    #: Whether `conductivity` has the cell beyond either side as well: on a block of a
+    #: Whether `conductivity` includes the cells beyond both sides, as on a block of a
     #: divided axis.
     with_sides: bool = eqx.field(static=True, default=False)
 
@@ -30,7 +30,7 @@ class Layered(Diffusion):
         return Layered(cut(self._at_values()), with_sides=True)
 
     def _at_values(self) -> Float[Array, " _"]:
-        """The cells, and each side's value with the conductivity of its cell."""
+        """k of the cells, and on each side k of the cell next to it."""
         k = self.conductivity
         return k if self.with_sides else jnp.pad(k, 1, mode="edge")
 
@@ -41,7 +41,7 @@ class Layered(Diffusion):
             u.shape[1:] == k.shape,
             f"{k.size - 2} cells on one axis",
             u.shape[1:],
-            "one axis",
+            "use Layered on one space axis",
         )
         return jnp.broadcast_to(k, u.shape)
 
@@ -59,7 +59,7 @@ class Layered(Diffusion):
             got == (faces,),
             f"{k.size - 2} cells on one axis",
             got,
-            "one conductivity a cell",
+            "pass one conductivity per cell",
         )
         mean = 2 / (1 / k[1:] + 1 / k[:-1])
         return jnp.broadcast_to(mean, u_left.shape) * (u_left - u_right)

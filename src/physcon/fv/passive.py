@@ -4,20 +4,21 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from physcon._checks import require
-from physcon._typing import Array, Float
+from physcon._numerics import safe
+from physcon._typing import Array, Bool, Float
 from physcon.fv.law import Law, RiemannSolver
 
 
 class PassiveScalars(Law):
-    """A law with `count` scalars φ more, (ρ φ)_t + div(ρ φ v) = 0, ρ the law's first
-    channel.
+    """A law with `count` more channels ρφ, (ρφ)_t + div(ρφ v) = 0.
 
-    The scalar's flux is the mass flux, whatever solver computed it, times φ of the
-    upwind side: a uniform φ stays uniform to rounding, and with MUSCL no φ leaves its
-    initial range.
+    ρ is the law's first channel. The flux of a scalar is the mass flux of any Riemann
+    solver times φ of the upwind side: a uniform φ stays uniform to rounding, and with
+    MUSCL no φ leaves its initial range.
 
-    Shapes: states ``(c + count, *x)``: the law's own, then ρφ; primitive variables end
-        with φ.
+    Shapes: states ``(c + count, *x)``: the law's channels, then ρφ. Primitive variables
+    end with φ.
+
     Source: Larrouturou, J. Comput. Phys. 95 (1991) 59.
     """
 
@@ -31,44 +32,53 @@ class PassiveScalars(Law):
         """The law's flux; mass flux times φ."""
         base, carried = self._own(u)
         flux = self.law.flux(base, axis)
-        return jnp.concatenate([flux, flux[:1] * carried / base[:1]])
+        return jnp.concatenate([flux, flux[:1] * safe.divide(carried, base[:1])])
 
     def speeds(
         self, u: Float[Array, "c *s"], axis: int = 0
     ) -> tuple[Float[Array, "*s"], Float[Array, "*s"]]:
-        """The law's."""
+        """The law's own speeds."""
         return self.law.speeds(self._own(u)[0], axis)
 
     def max_speed(self, u: Float[Array, "c *s"], axis: int = 0) -> Float[Array, "*s"]:
-        """The law's."""
+        """The law's own largest speed."""
         return self.law.max_speed(self._own(u)[0], axis)
 
     def positive(self, u: Float[Array, "c *s"]) -> tuple[Float[Array, "*s"], ...]:
-        """The law's; a scalar may have any sign."""
+        """The law's positive quantities; a scalar may have any sign."""
         return self.law.positive(self._own(u)[0])
 
-    def primitive(self, u: Float[Array, "c *s"]) -> Float[Array, "c *s"]:
-        """The law's, and φ (0 where there is nothing to carry it)."""
+    def admissible(self, u: Float[Array, "c *s"]) -> Bool[Array, "*s"]:
+        """Whether the law's state is admissible and the scalars are finite."""
         base, carried = self._own(u)
-        some = base[:1] > 0
-        phi = jnp.where(some, carried / jnp.where(some, base[:1], 1), 0)
+        return self.law.admissible(base) & jnp.all(jnp.isfinite(carried), axis=0)
+
+    def cleaned(self, u: Float[Array, "c *s"]) -> Float[Array, "c *s"]:
+        """The law's cleaned state, and the scalars as they are."""
+        base, carried = self._own(u)
+        return jnp.concatenate([self.law.cleaned(base), carried])
+
+    def primitive(self, u: Float[Array, "c *s"]) -> Float[Array, "c *s"]:
+        """The law's variables, and φ (0 where nothing carries it)."""
+        base, carried = self._own(u)
+        phi = jnp.where(base[:1] > 0, safe.divide(carried, base[:1]), 0)
         return jnp.concatenate([self.law.primitive(base), phi])
 
     def conservative(self, w: Float[Array, "c *s"]) -> Float[Array, "c *s"]:
-        """The law's, and ρφ."""
+        """The law's state, and ρφ."""
         base, phi = self._own(w)
         u = self.law.conservative(base)
         return jnp.concatenate([u, u[:1] * phi])
 
     def mirror(self, u: Float[Array, "c *s"], axis: int) -> Float[Array, "c *s"]:
-        """The law's; scalars are copied."""
+        """The law's mirrored state; scalars are copied."""
         base, carried = self._own(u)
         return jnp.concatenate([self.law.mirror(base, axis), carried])
 
     def strengths(
         self, dw: Float[Array, "c *s"], w: Float[Array, "c *s"], axis: int
     ) -> Float[Array, "c *s"]:
-        """The law's, and the increments of φ."""
+        """The law's amplitudes, and the increments of φ."""
         base, phi = self._own(dw)
         return jnp.concatenate([self.law.strengths(base, self._own(w)[0], axis), phi])
 
@@ -99,7 +109,7 @@ class PassiveScalars(Law):
     def cell_force(
         self, u_left: Float[Array, "c *f"], u_right: Float[Array, "c *f"], axis: int = 0
     ) -> Float[Array, "c *x"] | None:
-        """The law's; none on the scalars."""
+        """The law's force; none acts on the scalars."""
         force = self.law.cell_force(self._own(u_left)[0], self._own(u_right)[0], axis)
         if force is None:
             return None

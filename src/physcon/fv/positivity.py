@@ -1,26 +1,33 @@
-"""A limiter that keeps density, pressure and depth positive without losing order or
-mass.
-"""
+"""A limiter that keeps density, pressure and depth positive, and order and mass."""
 
 from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
 
+from physcon._checks import require
+from physcon._numerics import safe
 from physcon._typing import Array, Float
 from physcon.fv.ghost import take
 from physcon.fv.law import Law
+from physcon.fv.protocols import ghosts_of
 
 
 class Positive(eqx.Module):
-    """Any reconstruction, its face states scaled towards the cell average where they
-    must be.
+    """A reconstruction whose face states are scaled towards the cell average.
 
-    Each of the law's `positive` quantities q is kept at least `floor` times that of the
-    average, at both faces and in the rest of the cell: u = (lower + upper)/6 + 2/3
-    rest. With rusanov, hll or hllc the averages then stay admissible under SSP
+    Each of the law's `positive` quantities q is kept at least `floor` times its value
+    at the average, at both faces and in the rest of the cell: u = (lower + upper)/6 +
+    2/3 rest. With rusanov, hll or hllc the averages then stay admissible under SSP
     Runge-Kutta steps of CFL <= 1/6 (larger ones mostly do); in smooth flow away from
     zero nothing changes.
+
+    Attributes:
+        reconstruct: any reconstruction, e.g. ``MUSCL()``.
+        floor: smallest share of the average that is kept.
+
+    Raises:
+        ValueError: the law declares no positive quantity.
 
     Source: Zhang and Shu, J. Comput. Phys. 229 (2010) 8918; for the scaling by
     concavity, Zhang, Xia and Shu, J. Sci. Comput. 50 (2012) 29.
@@ -31,8 +38,8 @@ class Positive(eqx.Module):
 
     @property
     def ghosts(self) -> int:
-        """Those of the reconstruction within."""
-        return self.reconstruct.ghosts
+        """Number of cells that the reconstruction reads beyond each side."""
+        return ghosts_of(self.reconstruct)
 
     def __call__(
         self, u: Float[Array, "c *p"], law: Law, axis: int, widths: Float[Array, "..."]
@@ -42,22 +49,27 @@ class Positive(eqx.Module):
         g, n = self.ghosts, u.shape[1 + axis]
         mean = take(u, g - 1, n - g + 1, axis)  # all cells that touch a face
         cells = mean.shape[1 + axis]
-        # The faces beyond the outermost cells are not known: their own average stands
-        # in.
-        lower = jnp.concatenate([take(mean, 0, 1, axis), right], axis=1 + axis)
-        upper = jnp.concatenate(
-            [left, take(mean, cells - 1, cells, axis)], axis=1 + axis
+        # The faces beyond the outermost cells are not known: their averages are used.
+        first = take(mean, 0, 1, axis)
+        last = take(mean, cells - 1, cells, axis)
+        lower = jnp.concatenate([first, right], axis=1 + axis)
+        upper = jnp.concatenate([left, last], axis=1 + axis)
+        quantities = law.positive(mean)
+        require(
+            len(quantities) > 0,
+            f"`positive` in {type(law).__name__}, for Positive to keep",
+            "no quantities",
+            "define it, or use the reconstruction without Positive",
         )
-        for k, q_mean in enumerate(law.positive(mean)):
+        for k, q_mean in enumerate(quantities):
             rest = 1.5 * mean - 0.25 * (lower + upper)
             least = jnp.minimum(law.positive(lower)[k], law.positive(upper)[k])
             least = jnp.minimum(least, law.positive(rest)[k])
             keep = jnp.where(q_mean > 0, self.floor * q_mean, q_mean)
             short = least < keep
-            share = jnp.where(
-                short, (q_mean - keep) / jnp.where(short, q_mean - least, 1), 1
-            )
+            share = jnp.where(short, safe.divide(q_mean - keep, q_mean - least), 1)
             # Inadmissible averages fall back to first order.
             share = jnp.where(q_mean > 0, share, 0)[None]
-            lower, upper = mean + share * (lower - mean), mean + share * (upper - mean)
+            lower = mean + share * (lower - mean)
+            upper = mean + share * (upper - mean)
         return take(upper, 0, cells - 1, axis), take(lower, 1, cells, axis)

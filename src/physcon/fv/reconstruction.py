@@ -1,8 +1,8 @@
 """States on both sides of every face from cell averages: piecewise constant and linear.
 
-A reconstruction is called with `ghosts` cells beyond either side, ``reconstruct(u, law,
-axis, widths) -> (u_left, u_right)``; any callable with a `ghosts` attribute takes its
-place. n cells along the axis have n + 1 faces.
+A reconstruction is called with `ghosts` cells beyond both sides, ``reconstruct(u, law,
+axis, widths) -> (u_left, u_right)``. Any callable with an attribute `ghosts` will do. n
+cells along the axis have n + 1 faces.
 """
 
 from typing import Literal
@@ -12,10 +12,10 @@ import jax.numpy as jnp
 
 from physcon._checks import require
 from physcon._typing import Array, Float
-from physcon.fv._materialise import separately
-from physcon.fv.ghost import along, take
+from physcon.fv._stage import stage
+from physcon.fv.ghost import along, difference, take
 from physcon.fv.law import Law
-from physcon.fv.limiter import SYMMETRIC, Limiter, mc, minmod
+from physcon.fv.limiter import Limiter, is_symmetric, mc, minmod
 
 Variables = Literal["conservative", "primitive", "characteristic"]
 
@@ -41,8 +41,9 @@ class MUSCL(eqx.Module):
 
     Attributes:
         limiter: φ(backward, forward), see `physcon.fv.limiter`.
-        variables: what is limited: ``"primitive"`` (density, velocity, pressure),
-            ``"conservative"``, or ``"characteristic"`` (wave amplitudes in each cell).
+        variables: which variables are limited: ``"primitive"`` (density, velocity,
+            pressure), ``"conservative"``, or ``"characteristic"`` (wave amplitudes in
+            each cell).
 
     Source: van Leer, J. Comput. Phys. 32 (1979) 101; Toro (2009), sec. 14.4.
     """
@@ -80,21 +81,19 @@ class MUSCL(eqx.Module):
     ) -> tuple[Float[Array, "c *q"], Float[Array, "c *q"]]:
         """States at the lower and the upper face of each cell but the outermost two."""
         if self.variables == "conservative":
-            return separately(lambda u: self._limited(u, law, axis, widths), u)
-        w = separately(law.primitive, u)
-        lower, upper = separately(lambda w: self._limited(w, law, axis, widths), w)
+            return self._limited(u, law, axis, widths)
+        lower, upper = self._limited(primitive(law, u), law, axis, widths)
         return law.conservative(lower), law.conservative(upper)
 
+    @stage
     def _limited(
         self, w: Array, law: Law, axis: int, widths: Array
     ) -> tuple[Array, Array]:
-        """Values at the lower and upper faces of the variables that are limited."""
+        """The variables that are limited, at the lower and upper face of each cell."""
         n = w.shape[1 + axis]
-        difference = take(w, 1, n, axis) - take(w, 0, n - 1, axis)
-        backward, forward = (
-            take(difference, 0, n - 2, axis),
-            take(difference, 1, n - 1, axis),
-        )
+        change = difference(w, axis)
+        backward = take(change, 0, n - 2, axis)
+        forward = take(change, 1, n - 1, axis)
         centre = take(w, 1, n - 1, axis)
         if self.variables == "characteristic":
             backward = law.strengths(backward, centre, axis)
@@ -102,13 +101,11 @@ class MUSCL(eqx.Module):
         before, after = _scales(widths, w.ndim, axis)
         rise = self._slope(backward, forward, before, after)
         fall = rise
-        if self.limiter not in SYMMETRIC:
+        if not is_symmetric(self.limiter):
             fall = self._slope(forward, backward, after, before)
         if self.variables == "characteristic":
-            rise, fall = (
-                law.increment(rise, centre, axis),
-                law.increment(fall, centre, axis),
-            )
+            rise = law.increment(rise, centre, axis)
+            fall = law.increment(fall, centre, axis)
         return centre - 0.5 * fall, centre + 0.5 * rise
 
     def _slope(
@@ -118,17 +115,24 @@ class MUSCL(eqx.Module):
         scale_first: Array | None,
         scale_second: Array | None,
     ) -> Array:
+        """The limited slope of two differences, scaled where the cells differ."""
         if scale_first is None or scale_second is None:
             return self.limiter(first, second)
+        slope = self.limiter(scale_first * first, scale_second * second)
         bound = 2 * jnp.abs(minmod(first, second))
-        return jnp.clip(
-            self.limiter(scale_first * first, scale_second * second), -bound, bound
-        )
+        return jnp.clip(slope, -bound, bound)
+
+
+@stage
+def primitive(law: Law, u: Array) -> Array:
+    """The law's primitive variables, as a stage of their own."""
+    return law.primitive(u)
 
 
 def _scales(widths: Array, ndim: int, axis: int) -> tuple[Array | None, Array | None]:
-    """Cell width over the distance to the previous and to the next centre; None if all
-    equal.
+    """Cell width over the distance to the previous and to the next centre.
+
+    None on a uniform axis.
     """
     if widths.ndim == 0:
         return None, None

@@ -1,15 +1,16 @@
 """Riemann solvers: the numerical flux between two states, pointwise.
 
-Every one is consistent, ``riemann(u, u, law) == law.flux(u)``, and takes a law's
-`bounds`, `waves` or `star_state` as its only knowledge of the physics.
+Each is consistent, ``riemann(u, u, law) == law.flux(u)``, and knows the physics only
+through the law's `bounds`, `waves` or `star_state`.
 """
 
 import jax.numpy as jnp
 
 from physcon._checks import require
 from physcon._typing import Array, Float
-from physcon.fv._materialise import separately
+from physcon.fv._stage import stage
 from physcon.fv.law import Law
+from physcon.fv.protocols import HasContact
 
 
 def rusanov(
@@ -33,10 +34,12 @@ def hll(
     Source: Harten, Lax and van Leer, SIAM Review 25 (1983) 35; Toro (2009), eq. 10.21.
     """
     low, high = law.bounds(u_left, u_right, axis)
-    low, high = jnp.minimum(low, 0)[None], jnp.maximum(high, 0)[None]
+    low = jnp.minimum(low, 0)[None]
+    high = jnp.maximum(high, 0)[None]
     spread = high - low
     still = spread == 0  # no wave at all: both states at rest, e.g. dry ground
-    f_left, f_right = law.flux(u_left, axis), law.flux(u_right, axis)
+    f_left = law.flux(u_left, axis)
+    f_right = law.flux(u_right, axis)
     mixed = high * f_left - low * f_right + low * high * (u_right - u_left)
     return jnp.where(
         still, 0.5 * (f_left + f_right), mixed / jnp.where(still, 1, spread)
@@ -48,35 +51,40 @@ def hllc(
 ) -> Float[Array, "c *s"]:
     """HLL with the middle wave restored: keeps stationary contacts exactly.
 
-    For laws with `contact_speed` and `star_state` (Euler, shallow water). Source: Toro,
-    Spruce and Speares, Shock Waves 4 (1994) 25; Toro (2009), eq. 10.38, with the wave
-    speeds of Batten et al., SIAM J. Sci. Comput. 18 (1997) 1553.
+    For laws with `contact_speed` and `star_state` (Euler, shallow water).
+
+    Source: Toro, Spruce and Speares, Shock Waves 4 (1994) 25; Toro (2009), eq. 10.38,
+    with the wave speeds of Batten et al., SIAM J. Sci. Comput. 18 (1997) 1553.
     """
     require(
-        hasattr(law, "star_state"),
+        isinstance(law, HasContact),
         "a law with `contact_speed` and `star_state`",
         type(law).__name__,
         "use hll, rusanov, roe or godunov",
     )
-
-    def relevant_side(u_left: Array, u_right: Array) -> tuple[Array, ...]:
-        """The state on whose side of the contact the face lies, its outer wave, the
-        contact, and the outer wave's speed where it has left the face behind, else
-        zero.
-        """
-        low, high = law.bounds(u_left, u_right, axis)
-        contact = law.contact_speed(u_left, u_right, low, high, axis)  # type: ignore[attr-defined]
-        rightward = contact >= 0
-        u = jnp.where(rightward[None], u_left, u_right)
-        speed = jnp.where(rightward, low, high)
-        passed = jnp.where(rightward, jnp.minimum(low, 0), jnp.maximum(high, 0))
-        return u, speed, contact, passed
-
-    # Written to memory as numbers: an array of truth values takes as long as all the
-    # rest.
-    u, speed, contact, passed = separately(relevant_side, u_left, u_right)
+    u, speed, contact, passed = _side_of_contact(u_left, u_right, law, axis)
     star = law.star_state(u, speed, contact, axis)  # type: ignore[attr-defined]
     return law.flux(u, axis) + passed[None] * (star - u)
+
+
+@stage
+def _side_of_contact(
+    u_left: Array, u_right: Array, law: HasContact, axis: int
+) -> tuple[Array, Array, Array, Array]:
+    """The side of the contact on which the face lies.
+
+    Returns its state, the speed of its outer wave, the speed of the contact, and again
+    the speed of the outer wave where that has passed the face, else zero. (Selections
+    are made here, because storing an array of truth values would take as long as all
+    the rest.)
+    """
+    low, high = law.bounds(u_left, u_right, axis)  # type: ignore[attr-defined]
+    contact = law.contact_speed(u_left, u_right, low, high, axis)
+    rightward = contact >= 0
+    u = jnp.where(rightward[None], u_left, u_right)
+    speed = jnp.where(rightward, low, high)
+    passed = jnp.where(rightward, jnp.minimum(low, 0), jnp.maximum(high, 0))
+    return u, speed, contact, passed
 
 
 def roe(
@@ -84,11 +92,14 @@ def roe(
 ) -> Float[Array, "c *s"]:
     """Roe's linearised solver with the entropy fix of Harten and Hyman.
 
-    |speed| is replaced by at least δ = max(0, speed - speed_left, speed_right - speed), which is
-    positive inside a transonic fan and zero at an isolated contact.
-    Source: Roe, J. Comput. Phys. 43 (1981) 357; Harten and Hyman, J. Comput. Phys. 50 (1983) 235.
+    |speed| is replaced by at least δ = max(0, speed - speed_left, speed_right - speed),
+    which is positive inside a transonic fan and zero at an isolated contact.
+
+    Source: Roe, J. Comput. Phys. 43 (1981) 357; Harten and Hyman, J. Comput. Phys. 50
+    (1983) 235.
     """
-    at_left, at_right = law.eigenvalues(u_left, axis), law.eigenvalues(u_right, axis)
+    at_left = law.eigenvalues(u_left, axis)
+    at_right = law.eigenvalues(u_right, axis)
     flux = 0.5 * (law.flux(u_left, axis) + law.flux(u_right, axis))
     waves = law.waves(u_left, u_right, axis)
     for k, (speed, jump) in enumerate(waves):
@@ -104,9 +115,12 @@ def godunov(
 ) -> Float[Array, "c *s"]:
     """The exact flux of a scalar law, convex or not.
 
-    min F over [u_left, u_right] where u_left <= u_right, max F over [u_right, u_left]
-    elsewhere; attained at an end or at one of the law's `critical_points`. Source:
-    Osher, SIAM J. Numer. Anal. 21 (1984) 217; LeVeque (2002), eq. 12.4 and sec. 16.1.
+    It is min F over [u_left, u_right] where u_left <= u_right, and max F over [u_right,
+    u_left] elsewhere; both are attained at an end or at one of the law's
+    `critical_points`.
+
+    Source: Osher, SIAM J. Numer. Anal. 21 (1984) 217; LeVeque (2002), eq. 12.4 and sec.
+    16.1.
     """
     require(
         u_left.shape[0] == 1,
@@ -114,10 +128,12 @@ def godunov(
         u_left.shape[0],
         "use hllc or roe for systems",
     )
-    f_left, f_right = law.flux(u_left, axis), law.flux(u_right, axis)
-    smallest, largest = jnp.minimum(f_left, f_right), jnp.maximum(f_left, f_right)
+    f_left = law.flux(u_left, axis)
+    f_right = law.flux(u_right, axis)
+    smallest = jnp.minimum(f_left, f_right)
+    largest = jnp.maximum(f_left, f_right)
     for point in law.critical_points(axis):
-        between = (u_left - point) * (u_right - point) < 0
+        between = (u_left < point) != (u_right < point)
         at_point = law.flux(jnp.broadcast_to(point, u_left.shape), axis)
         smallest = jnp.where(between, jnp.minimum(smallest, at_point), smallest)
         largest = jnp.where(between, jnp.maximum(largest, at_point), largest)

@@ -12,13 +12,7 @@ import jax.numpy as jnp
 from physcon._checks import require
 from physcon._typing import Array, ArrayLike, Float
 from physcon.fv.law import Law
-
-
-def number(x: ArrayLike) -> Array:
-    """`x` as an array of the default floating dtype: a leaf that can be batched and
-    traced.
-    """
-    return jnp.asarray(x, dtype=jnp.result_type(float))
+from physcon.fv.parameter import number, parameter
 
 
 def _velocities(x: ArrayLike | tuple[ArrayLike, ...]) -> tuple[Array, ...]:
@@ -29,15 +23,15 @@ class Advection(Law):
     """Linear advection, u_t + div(a u) = 0.
 
     Attributes:
-        velocity: per axis a number, or the velocities at the faces of that axis, of the grid's
-            shape with one more entry along the axis. A discretely divergence-free velocity keeps
-            a constant state.
+        velocity: per axis a number, or the velocities at the faces of that axis, of the
+            grid's shape with one more entry along the axis. A discretely
+            divergence-free velocity keeps a constant state.
     """
 
     velocity: tuple[Float[Array, "..."], ...] = eqx.field(converter=_velocities)
 
     def flux(self, u: Float[Array, "c *s"], axis: int = 0) -> Float[Array, "c *s"]:
-        """a u; states at the faces where the velocity varies."""
+        """a u; u are states at the faces where the velocity varies."""
         return self._velocity(axis) * u
 
     def speeds(
@@ -52,6 +46,10 @@ class Advection(Law):
             return jnp.minimum(lower, upper), jnp.maximum(lower, upper)
         a = jnp.broadcast_to(a, u.shape)[0]
         return a, a
+
+    def mirror(self, u: Float[Array, "c *s"], axis: int) -> Float[Array, "c *s"]:
+        """u: a wall is closed where the velocity at its faces is zero."""
+        return u
 
     def critical_points(self, axis: int = 0) -> tuple[Float[Array, ""], ...]:
         """None: the flux is monotone."""
@@ -89,13 +87,15 @@ class Burgers(Law):
 
 
 class Traffic(Law):
-    """Traffic flow (Lighthill and Whitham 1955, Richards 1956): flux v u (1 - u/u_max).
+    """Traffic flow with the flux v u (1 - u/u_max).
 
     Units: density in vehicles per length, `free_speed` in length per time.
+
+    Source: Lighthill and Whitham (1955), Richards (1956).
     """
 
-    free_speed: Float[Array, ""] = eqx.field(converter=number, default=1.0)
-    jam_density: Float[Array, ""] = eqx.field(converter=number, default=1.0)
+    free_speed: Float[Array, ""] = parameter(1.0)
+    jam_density: Float[Array, ""] = parameter(1.0)
 
     def flux(self, u: Float[Array, "c *s"], axis: int = 0) -> Float[Array, "c *s"]:
         """Vehicles per time."""
@@ -107,14 +107,15 @@ class Traffic(Law):
 
 
 class BuckleyLeverett(Law):
-    """Two-phase flow in a porous medium: flux u²/(u² + M (1-u)²), u the wetting
-    saturation.
+    """Two-phase flow in a porous medium, with the flux u²/(u² + M (1-u)²).
 
-    Not convex: the solution of a Riemann problem is a fan with a shock attached.
+    u is the saturation of the wetting phase. The flux is not convex: the solution of a
+    Riemann problem is a fan with a shock attached.
+
     Source: LeVeque, Finite Volume Methods for Hyperbolic Problems (2002), sec. 16.1.1.
     """
 
-    mobility_ratio: Float[Array, ""] = eqx.field(converter=number, default=1.0)
+    mobility_ratio: Float[Array, ""] = parameter(1.0)
 
     def flux(self, u: Float[Array, "c *s"], axis: int = 0) -> Float[Array, "c *s"]:
         """Fractional flow of the wetting phase."""
@@ -131,15 +132,13 @@ class BuckleyLeverett(Law):
     ) -> tuple[Float[Array, "*s"], Float[Array, "*s"]]:
         """F' at the ends, and at the inflection point where it lies between them."""
         low, high = super().bounds(u_left, u_right, axis)
-        between = jnp.clip(
-            self.inflection(),
-            jnp.minimum(u_left, u_right),
-            jnp.maximum(u_left, u_right),
-        )
+        smaller = jnp.minimum(u_left, u_right)
+        larger = jnp.maximum(u_left, u_right)
+        between = jnp.clip(self.inflection(), smaller, larger)
         return low, jnp.maximum(high, self.eigenvalues(between, axis)[0])
 
     def max_speed(self, u: Float[Array, "c *s"], axis: int = 0) -> Float[Array, "*s"]:
-        """The global maximum of F': a shock may move faster than either of its states."""
+        """The global maximum of F': a shock may move faster than both of its states."""
         top = jnp.broadcast_to(self.inflection(), u.shape)
         return self.eigenvalues(top, axis)[0]
 

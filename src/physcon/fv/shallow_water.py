@@ -1,57 +1,68 @@
 """The shallow water equations, with bathymetry and dry ground."""
 
+from dataclasses import replace
+
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 
+from physcon._numerics import safe
+from physcon._numerics.float64 import cast
 from physcon._typing import Array, Bool, Float
+from physcon.fv.bathymetry import Flat, OverBed, bed_push
 from physcon.fv.law import Law, RiemannSolver, mirrored
-from physcon.fv.scalar import number
+from physcon.fv.parameter import parameter
 
 
 class ShallowWater(Law):
     """Depth and momentum of shallow water, over a flat bed or over bathymetry.
 
-    With ``bed=True`` the last channel of the state is the bed's height: it never
+    With ``bed=True`` the last channel of the state is the bed's height. It never
     changes, and its slope pushes the water by hydrostatic reconstruction, so that a
     lake at rest (h + b constant, v = 0, dry islands included) stays at rest to
     rounding. On dry ground use it with `physcon.fv.Positive`, which keeps the depth
-    from going below zero.
+    from going below zero. After each step `solve` removes momentum from cells that are
+    dry: nothing there can carry it.
 
-    Shapes: states ``(1 + d, *x)``: h, d momenta; and the bed if ``bed``. Primitive
-    variables: surface height h + b, velocities, bed.
-    Units: metres and seconds where `gravity` is 9.81.
+    Attributes:
+        gravity: its acceleration.
+        bed: whether the state includes the bed.
+        dry: below this depth the velocity is taken as zero.
+
+    Shapes: states ``(1 + d, *x)``: h, d momenta; and the bed if ``bed``. The primitive
+    variables are surface height h + b, velocities, and the bed if ``bed``.
+
+    Units: metres and seconds where `gravity` is 9.81; `dry` is in the units of depth.
+
     Source: Audusse, Bouchut, Bristeau, Klein and Perthame, SIAM J. Sci. Comput. 25
     (2004) 2050, eqs. 2.9 to 2.16 and sec. 3; LeVeque (2002) ch. 13.
     """
 
-    gravity: Float[Array, ""] = eqx.field(converter=number, default=9.81)
+    gravity: Float[Array, ""] = parameter(9.81)
     bed: bool = eqx.field(static=True, default=False)
-    #: Below this depth the velocity is taken as zero.
-    dry: Float[Array, ""] = eqx.field(converter=number, default=1e-6)
+    dry: Float[Array, ""] = parameter(1e-6)
+
+    @property
+    def _layout(self) -> type[Flat]:
+        """How the channels are laid out."""
+        return OverBed if self.bed else Flat
 
     def primitive(self, u: Float[Array, "c *s"]) -> Float[Array, "c *s"]:
         """(h + b, v, b) of (h, h v, b)."""
-        surface = u[0] + u[-1] if self.bed else u[0]
-        return jnp.stack(
-            [surface, *self._velocities(u), *([u[-1]] if self.bed else [])]
-        )
+        surface = self._layout.surface(u)
+        return self._layout.with_bed([surface, *self._velocities(u)], u)
 
     def conservative(self, w: Float[Array, "c *s"]) -> Float[Array, "c *s"]:
         """(h, h v, b) of (h + b, v, b)."""
-        h = w[0] - w[-1] if self.bed else w[0]
-        m = [h * v for v in self._tangible(w)]
-        return jnp.stack([h, *m, *([w[-1]] if self.bed else [])])
+        h = self._layout.depth(w)
+        m = [h * v for v in self._layout.moving(w)]
+        return self._layout.with_bed([h, *m], w)
 
     def flux(self, u: Float[Array, "c *s"], axis: int = 0) -> Float[Array, "c *s"]:
         """(h v_n, h v v_n + g h²/2 e_n); nothing moves the bed."""
         vn = self._velocities(u)[axis]
-        push = 0.5 * self.gravity * u[0] ** 2
-        m = [
-            m * vn + push if k == axis else m * vn
-            for k, m in enumerate(self._tangible(u))
-        ]
-        return jnp.stack([u[0] * vn, *m, *([jnp.zeros_like(vn)] if self.bed else [])])
+        rows = [m * vn for m in self._layout.moving(u)]
+        rows[axis] = rows[axis] + 0.5 * self.gravity * u[0] * u[0]
+        return self._layout.with_still_bed([u[0] * vn, *rows])
 
     def speeds(
         self, u: Float[Array, "c *s"], axis: int = 0
@@ -65,25 +76,23 @@ class ShallowWater(Law):
     ) -> Float[Array, "c *s"]:
         """v_n - c, v_n for each tangential velocity, v_n + c."""
         low, high = self.speeds(u, axis)
-        return jnp.stack(
-            [low, *[0.5 * (low + high)] * (len(self._tangible(u)) - 1), high]
-        )
+        shears = len(self._layout.moving(u)) - 1
+        return jnp.stack([low, *[0.5 * (low + high)] * shears, high])
 
     def bounds(
         self, u_left: Float[Array, "c *s"], u_right: Float[Array, "c *s"], axis: int = 0
     ) -> tuple[Float[Array, "*s"], Float[Array, "*s"]]:
-        """Extremes over both states and Roe's average; the front v ± 2c next to dry
-        ground.
+        """Extremes over both states and Roe's average; next to dry ground v ± 2c.
 
         Source: Einfeldt (1988); Toro, Shock-Capturing Methods for Free-Surface Flows
-            (2001), 10.5.
+        (2001), 10.5.
         """
-        low, high = self.speeds(u_left, axis)[0], self.speeds(u_right, axis)[1]
-        v_left, v_right = (
-            self._velocities(u_left)[axis],
-            self._velocities(u_right)[axis],
-        )
-        c_left, c_right = self._celerity(u_left[0]), self._celerity(u_right[0])
+        low = self.speeds(u_left, axis)[0]
+        high = self.speeds(u_right, axis)[1]
+        v_left = self._velocities(u_left)[axis]
+        v_right = self._velocities(u_right)[axis]
+        c_left = self._celerity(u_left[0])
+        c_right = self._celerity(u_right[0])
         v, c = self._roe_average(u_left, u_right)
         low = jnp.minimum(low, v[axis] - c)
         high = jnp.maximum(high, v[axis] + c)
@@ -99,6 +108,12 @@ class ShallowWater(Law):
         """Finite and not below the bed (by more than `dry`)."""
         return jnp.all(jnp.isfinite(u), axis=0) & (u[0] >= -self.dry)
 
+    def cleaned(self, u: Float[Array, "c *s"]) -> Float[Array, "c *s"]:
+        """The state without momentum in dry cells."""
+        wet = u[0] > self.dry
+        m = [jnp.where(wet, m, 0) for m in self._layout.moving(u)]
+        return self._layout.with_bed([u[0], *m], u)
+
     def mirror(self, u: Float[Array, "c *s"], axis: int) -> Float[Array, "c *s"]:
         """The normal momentum changes its sign."""
         return mirrored(u, axis)
@@ -111,12 +126,9 @@ class ShallowWater(Law):
         high: Float[Array, "*s"],
         axis: int,
     ) -> Float[Array, "*s"]:
-        """Speed of the shear wave (Toro 2001, eq. 10.27)."""
-        v_left, v_right = (
-            self._velocities(u_left)[axis],
-            self._velocities(u_right)[axis],
-        )
-        left, right = u_left[0] * (v_left - low), u_right[0] * (v_right - high)
+        """Speed of the shear wave (Toro 2001, eq. 10.27); zero between dry states."""
+        left = u_left[0] * (self._velocities(u_left)[axis] - low)
+        right = u_right[0] * (self._velocities(u_right)[axis] - high)
         dry = (u_left[0] <= self.dry) & (u_right[0] <= self.dry)
         total = jnp.where(dry, 1, right - left)
         return jnp.where(dry, 0, (low * right - high * left) / total)
@@ -138,23 +150,23 @@ class ShallowWater(Law):
     def waves(
         self, u_left: Float[Array, "c *s"], u_right: Float[Array, "c *s"], axis: int = 0
     ) -> tuple[tuple[Float[Array, "*s"], Float[Array, "c *s"]], ...]:
-        """Roe's waves: two gravity waves and, as one, the shears (LeVeque 2002, sec.
-        15.3.3).
+        """Roe's waves: two gravity waves and, as one, the shears.
+
+        Source: LeVeque (2002), sec. 15.3.3.
         """
         v, c = self._roe_average(u_left, u_right)
         vn = v[axis]
         jump = u_right - u_left
-        wet = c > 0
-        difference = jnp.where(wet, jump[1 + axis] - vn * jump[0], 0) / jnp.where(
-            wet, c, 1
-        )
-        first, last = 0.5 * (jump[0] - difference), 0.5 * (jump[0] + difference)
+        difference = safe.divide(jump[1 + axis] - vn * jump[0], c)
+        first = 0.5 * (jump[0] - difference)
+        last = 0.5 * (jump[0] + difference)
 
         def gravity_wave(strength: Array, sign: float) -> Array:
             m = [vk + sign * c if k == axis else vk for k, vk in enumerate(v)]
             return jnp.stack([strength, *[strength * mk for mk in m]])
 
-        slow, fast = gravity_wave(first, -1.0), gravity_wave(last, 1.0)
+        slow = gravity_wave(first, -1.0)
+        fast = gravity_wave(last, 1.0)
         if len(v) == 1:
             return (vn - c, slow), (vn + c, fast)
         return (vn - c, slow), (vn, jump - slow - fast), (vn + c, fast)
@@ -162,25 +174,21 @@ class ShallowWater(Law):
     def strengths(
         self, dw: Float[Array, "c *s"], w: Float[Array, "c *s"], axis: int
     ) -> Float[Array, "c *s"]:
-        """Gravity, shear and gravity amplitudes of a primitive increment; the bed as it
-        is.
-        """
-        difference = dw[1 + axis] * self._celerity(self._depth(w)) / self.gravity
+        """Gravity, shear and gravity amplitudes of a primitive increment, and its bed."""
+        c = self._celerity(self._layout.depth(w))
+        difference = dw[1 + axis] * c / self.gravity
         rest = [d for k, d in enumerate(dw[1:]) if k != axis]
-        return jnp.stack(
-            [0.5 * (dw[0] - difference), *rest, 0.5 * (dw[0] + difference)]
-        )
+        first = 0.5 * (dw[0] - difference)
+        last = 0.5 * (dw[0] + difference)
+        return jnp.stack([first, *rest, last])
 
     def increment(
         self, strengths: Float[Array, "c *s"], w: Float[Array, "c *s"], axis: int
     ) -> Float[Array, "c *s"]:
         """Primitive increment of the amplitudes."""
         first, *rest, last = strengths
-        c = self._celerity(self._depth(w))
-        rest.insert(
-            axis,
-            jnp.where(c > 0, (last - first) / jnp.where(c > 0, c, 1), 0) * self.gravity,
-        )
+        c = self._celerity(self._layout.depth(w))
+        rest.insert(axis, safe.divide(last - first, c) * self.gravity)
         return jnp.stack([first + last, *rest])
 
     def numerical_flux(
@@ -190,38 +198,22 @@ class ShallowWater(Law):
         u_right: Float[Array, "c *s"],
         axis: int = 0,
     ) -> Float[Array, "c *s"]:
-        """Between the hydrostatically reconstructed states where there is a bed."""
+        """The flux, between hydrostatically reconstructed states where there is a bed."""
         if not self.bed:
             return riemann(u_left, u_right, self, axis)
-        flat = ShallowWater(self.gravity, bed=False, dry=self.dry)
+        flat = cast(replace(self, bed=False), u_left.dtype)
         flux = riemann(*self._hydrostatic(u_left, u_right), flat, axis)
-        return jnp.concatenate([flux, jnp.zeros_like(flux[:1])])
+        return self._layout.with_still_bed(list(flux))
 
     def cell_force(
         self, u_left: Float[Array, "c *f"], u_right: Float[Array, "c *f"], axis: int = 0
     ) -> Float[Array, "c *x"] | None:
-        """The bed's push on each cell, times its width (Audusse et al. eqs. 2.14 and
-        3.3).
-        """
+        """The bed's push on each cell, times its width."""
         if not self.bed:
             return None
         star_left, star_right = self._hydrostatic(u_left, u_right)
-        pressure_left = u_left[0] ** 2 - star_left[0] ** 2
-        pressure_right = u_right[0] ** 2 - star_right[0] ** 2
-        n = u_left.shape[1 + axis] - 1
-        lower = [
-            jax.lax.slice_in_dim(a, 0, n, axis=axis) for a in (*u_right, pressure_right)
-        ]
-        upper = [
-            jax.lax.slice_in_dim(a, 1, n + 1, axis=axis)
-            for a in (*u_left, pressure_left)
-        ]
-        centred = (upper[0] + lower[0]) * (lower[-2] - upper[-2])
-        push = 0.5 * self.gravity * (lower[-1] - upper[-1] + centred)
-        zero = jnp.zeros_like(push)
-        return jnp.stack(
-            [push if k == 1 + axis else zero for k in range(u_left.shape[0])]
-        )
+        depths = star_left[0], star_right[0]
+        return bed_push(u_left, u_right, *depths, self.gravity, axis)
 
     def _hydrostatic(self, u_left: Array, u_right: Array) -> tuple[Array, Array]:
         """Both states over the higher of the two beds: depth max(0, h + b - b_face)."""
@@ -235,29 +227,19 @@ class ShallowWater(Law):
 
     def _roe_average(self, u_left: Array, u_right: Array) -> tuple[list[Array], Array]:
         """Velocities weighted by sqrt(h), and the celerity of the mean depth."""
-        left, right = _root(u_left[0]), _root(u_right[0])
+        left = safe.sqrt(u_left[0])
+        right = safe.sqrt(u_right[0])
         total = left + right
-        share = jnp.where(total > 0, left / jnp.where(total > 0, total, 1), 0.5)
-        v_left, v_right = self._velocities(u_left), self._velocities(u_right)
+        share = jnp.where(total > 0, safe.divide(left, total), 0.5)
+        v_left = self._velocities(u_left)
+        v_right = self._velocities(u_right)
         v = [share * l + (1 - share) * r for l, r in zip(v_left, v_right, strict=True)]
         return v, self._celerity(0.5 * (u_left[0] + u_right[0]))
-
-    def _tangible(self, u: Array) -> Array:
-        """The channels of the momenta (or velocities)."""
-        return u[1:-1] if self.bed else u[1:]
 
     def _velocities(self, u: Array) -> list[Array]:
         wet = u[0] > self.dry
         inverse = jnp.where(wet, 1 / jnp.where(wet, u[0], 1), 0)
-        return [m * inverse for m in self._tangible(u)]
-
-    def _depth(self, w: Array) -> Array:
-        return w[0] - w[-1] if self.bed else w[0]
+        return [m * inverse for m in self._layout.moving(u)]
 
     def _celerity(self, h: Array) -> Array:
-        return _root(self.gravity * h)
-
-
-def _root(x: Array) -> Array:
-    """sqrt(max(x, 0)) with derivative 0 where x <= 0."""
-    return jnp.where(x > 0, jnp.sqrt(jnp.where(x > 0, x, 1)), 0)
+        return safe.sqrt(self.gravity * h)

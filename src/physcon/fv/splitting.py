@@ -1,6 +1,4 @@
-"""Operator splitting for u_t + div F(u) = div(k(u) grad u): waves explicit, diffusion
-implicit.
-"""
+"""Operator splitting for u_t + div F(u) = div(k(u) grad u)."""
 
 from dataclasses import replace
 from typing import Any
@@ -10,26 +8,27 @@ import equinox as eqx
 from physcon._checks import require
 from physcon._typing import Array, Float, Scalar
 from physcon.boundary import Boundary, Condition, Flux, Seam
-from physcon.fv.diffusion import Mixed
+from physcon.fv.diffusion.mixed import Mixed
 from physcon.fv.implicit import sdirk2
-from physcon.fv.semidiscrete import Problem
-from physcon.fv.stepping import Step, ssp_rk3
+from physcon.fv.problem import Problem
+from physcon.fv.protocols import Step, cfl_limits_of
+from physcon.fv.stepping import ssp_rk3
 
 
 def parts(problem: Problem) -> tuple[Problem, Problem]:
-    """The waves and the diffusion of a `Mixed` law, whose tendencies add up to that of
-    the whole.
+    """The waves and the diffusion of a `Mixed` law; their tendencies add up to its own.
 
-    Raises: ValueError for a law of another kind.
+    Raises:
+        ValueError: a law of another kind.
     """
     law = problem.law
     require(
         isinstance(law, Mixed),
         "a Mixed law",
         type(law).__name__,
-        "use one of its parts",
+        "use a step for one of its parts",
     )
-    # What a side prescribes is the whole flux: the diffusion brings nothing more.
+    # A prescribed flux is the whole flux of a side: the diffusion adds nothing to it.
     rest = Boundary(*[(_no_flux(a), _no_flux(b)) for a, b in problem.boundary.sides])
     waves = replace(problem, law=law.hyperbolic)
     return waves, replace(problem, law=law.diffusion, boundary=rest, source=None)
@@ -42,19 +41,19 @@ def _no_flux(side: Condition) -> Condition:
 
 
 class Strang(eqx.Module):
-    """A `Scheme.step` for a `Mixed` law: half a step of diffusion, waves, half of
-    diffusion.
+    """A `Scheme.step` for a `Mixed` law: half a step of diffusion, one of waves, half.
 
-    Order 2 where both parts are smooth and of order 2; conserves as its parts do. The
-    CFL number limits dt by the waves alone. A source and prescribed fluxes go with the
-    waves.
+    Order 2 where both parts are smooth and of order 2; conserves as its parts do. An
+    implicit diffusion sets no limit: the CFL number then bounds dt by the waves alone.
+    A source and prescribed fluxes belong to the waves.
 
     Attributes:
         waves: explicit step of the hyperbolic law.
         diffusion: step of the diffusion.
 
-    Raises: ValueError for a law of another kind, or a periodic axis with an implicit
-        step.
+    Raises:
+        ValueError: a law of another kind, or a periodic axis with an implicit step.
+
     Source: Strang, SIAM J. Numer. Anal. 5 (1968) 506; LeVeque (2002), sec. 17.4.
     """
 
@@ -70,6 +69,16 @@ class Strang(eqx.Module):
         u = self.waves(waves, u, t, dt)
         return self.diffusion(diffusion, u, t + half, half)
 
+    @property
+    def cfl_limits(self) -> tuple[float, float] | None:
+        """The largest stable CFL numbers of the steps of the waves and the diffusion."""
+        waves = cfl_limits_of(self.waves)
+        diffusion = cfl_limits_of(self.diffusion)
+        if waves is None or diffusion is None:
+            return waves
+        return waves[0], 2 * diffusion[1]  # the diffusion takes half steps
+
     def limiting(self, law: Any) -> Any:
         """The part of the law whose CFL number limits the step."""
-        return law.hyperbolic if isinstance(law, Mixed) else law
+        implicit = cfl_limits_of(self.diffusion) is None
+        return law.hyperbolic if isinstance(law, Mixed) and implicit else law

@@ -1,9 +1,9 @@
-"""Adaptive high-order time stepping for stiff diffusion, by diffrax, with tridiagonal
-solves.
+"""Adaptive high-order time stepping for stiff diffusion, by diffrax.
 
-Kvaerno's implicit Runge-Kutta methods for a diffusion, Kennedy and Carpenter's additive
-ones for waves (explicit) with diffusion (implicit). The stages' Newton systems I - γ dt
-J couple neighbours only: J is never formed beyond its three diagonals.
+A diffusion takes Kvaerno's implicit Runge-Kutta methods; waves with diffusion take
+Kennedy and Carpenter's additive ones, with explicit waves and implicit diffusion. The
+Newton systems I - γ dt J of the stages couple neighbours only: J is never formed beyond
+its three diagonals.
 """
 
 from collections.abc import Sequence
@@ -17,22 +17,22 @@ import optimistix as optx
 
 from physcon._checks import require
 from physcon._extras import needs
-from physcon._numerics.float64 import cast
+from physcon._numerics.float64 import cast, floating
+from physcon._status import Outcome, choose
 from physcon._typing import Array, ArrayLike, Float
 from physcon.boundary import Boundary
-from physcon.fv._solve import (
-    MAX_STEPS,
-    NOT_FINITE,
-    OK,
-    STALLED,
-    Solution,
-    increasing,
-    raise_failure,
-)
-from physcon.fv.diffusion import Diffusion, Mixed
+from physcon.fv._clock import Clock, clock
+from physcon.fv._solution import Solution, settled
+from physcon.fv._sound import admissible, require_sound, require_step_size
+from physcon.fv.diffusion.line import line_along
+from physcon.fv.diffusion.mixed import Mixed
+from physcon.fv.discretisation import require_state
 from physcon.fv.ghost import is_periodic
-from physcon.fv.semidiscrete import DEFAULT, Problem, Scheme, Source, rate
+from physcon.fv.problem import Problem
+from physcon.fv.protocols import Source
+from physcon.fv.scheme import DEFAULT, Scheme
 from physcon.fv.splitting import parts
+from physcon.fv.sweep import crossing_rate
 from physcon.fv.tridiagonal import Bands, bands, solve_bands
 from physcon.grid import Grid
 
@@ -44,8 +44,9 @@ _ADDITIVE = {3: diffrax.KenCarp3, 4: diffrax.KenCarp4, 5: diffrax.KenCarp5}
 
 
 class Neighbours(lx.AbstractLinearSolver[Bands]):
-    """Lineax solver for operators on states ``(c, n)`` that couple neighbours only:
-    three applications of the operator give its diagonals.
+    """Lineax solver for operators on states ``(c, n)`` that couple neighbours only.
+
+    Three applications of the operator give its diagonals.
     """
 
     def init(
@@ -64,14 +65,14 @@ class Neighbours(lx.AbstractLinearSolver[Bands]):
     def transpose(
         self, state: Bands, options: dict[str, Any]
     ) -> tuple[Bands, dict[str, Any]]:
-        """Lower and upper diagonals change places."""
+        """Exchange the lower and upper diagonals."""
         lower, middle, upper = state
         return (jnp.roll(upper, 1, -1), middle, jnp.roll(lower, -1, -1)), options
 
     def conj(
         self, state: Bands, options: dict[str, Any]
     ) -> tuple[Bands, dict[str, Any]]:
-        """The same: all is real."""
+        """The same state: it is real."""
         return state, options
 
     def assume_full_rank(self) -> bool:
@@ -80,7 +81,7 @@ class Neighbours(lx.AbstractLinearSolver[Bands]):
 
 
 def solve_stiff(
-    u: Float[Array, "c *x"],
+    u: ArrayLike,
     law: Any,
     grid: Grid,
     boundary: Boundary,
@@ -96,41 +97,41 @@ def solve_stiff(
     max_steps: int = 10_000,
     throw: bool = True,
 ) -> Solution:
-    """Integrate a diffusion, or waves with diffusion, from `start` and save it at
-    `times`.
+    """Integrate a diffusion, or waves with diffusion, and save it at `times`.
 
-    Unlike `solve` the step follows the error in time, not a CFL number; where there are
-    waves, a too long step is rejected by that error. Mass is conserved to rounding:
-    stages are solved by Newton steps that conserve it, converged or not.
+    Unlike in `solve` the step follows the error in time, not a CFL number; where there
+    are waves, that error rejects a step that is too long. Mass is conserved to
+    rounding: stages are solved by Newton steps that conserve it, converged or not.
 
     Forward and reverse derivatives exist, but in reverse the adjoint of each stage is a
-    dense solve: `sdirk2` and `Strang` are better there. They are for export, too:
-    diffrax checks `times` by host callbacks, whatever `throw` is.
+    dense solve: `sdirk2` and `Strang` are better there. They are better for export,
+    too: diffrax checks `times` by host callbacks even under ``throw=False``.
 
     Args:
-        u, law, grid, boundary, times, start, source, throw: as in `solve`, in one dimension. With
-            waves the source is explicit, else implicit (then it may couple neighbours at most).
+        u, law, grid, boundary, times, start, source, throw: as in `solve`, in one
+            dimension. With waves the source is explicit, else implicit; an implicit
+            source may couple neighbours at most.
         scheme: reconstruction and Riemann solver of the waves.
         order: of the method.
-        rtol, atol: error per step.
-        dt: a fixed step instead.
-        max_steps: in all.
+        rtol: relative error per step.
+        atol: absolute error per step, in the units of u.
+        dt: a fixed step in place of an adaptive one.
+        max_steps: in the whole run.
 
     Shapes: u ``(c, n)``; the result ``(k, c, n)``.
 
     Raises:
-        ValueError: a law without diffusion, two dimensions, or a periodic axis (`sdirk2` and
-            `Strang` split axes; explicit steps are periodic).
-        RuntimeError: at run time under `throw`, a failed status.
+        ValueError: a law without diffusion, two dimensions, or a periodic axis. (Use
+            `sdirk2` or `Strang` in two dimensions, explicit steps on periodic axes.)
+        RuntimeError: at run time under `throw`, for a failed solution.
 
     Source: Kvaerno, BIT 44 (2004) 489; Kennedy and Carpenter, Appl. Numer. Math. 44
-        (2003) 139.
+    (2003) 139.
     """
-    kind = type(law).__name__
     require(
-        isinstance(law, Diffusion | Mixed),
+        getattr(law, "diffusion", None) is not None,
         "a Diffusion or Mixed law",
-        kind,
+        type(law).__name__,
         "use solve",
     )
     require(
@@ -143,19 +144,24 @@ def solve_stiff(
         "use explicit steps",
     )
     require(order in (3, 4, 5), "order 3, 4 or 5", order, "choose one")
-    problem = cast(Problem(law, grid, boundary, scheme, source), u.dtype)
-    times, start = increasing(times, u.dtype), jnp.asarray(start, u.dtype)
+    u = floating(u)
+    require_state(u, grid)
+    problem = Problem(law, grid, boundary, scheme, source)
+    require_sound(problem)
+    if dt is not None:
+        require_step_size(problem, 1.0, dt)
+    run = clock(times, start, u.dtype)
+    problem = cast(problem, u.dtype)
     fixed = None if dt is None else jnp.asarray(dt, u.dtype)
-    solution = _solve(problem, u, times, start, order, rtol, atol, fixed, max_steps)
-    return raise_failure(solution) if throw else solution
+    solution = _solve(problem, u, run, order, rtol, atol, fixed, max_steps)
+    return settled(solution, throw)
 
 
 @eqx.filter_jit
 def _solve(
     problem: Problem,
     u: Array,
-    times: Array,
-    start: Array,
+    run: Clock,
     order: int,
     rtol: float,
     atol: float,
@@ -163,22 +169,21 @@ def _solve(
     max_steps: int,
 ) -> Solution:
     def term(problem: Problem) -> diffrax.ODETerm:
-        return diffrax.ODETerm(lambda t, u, args: problem(u, jnp.asarray(t)))
+        def slope(t: Any, u: Array, args: Any) -> Array:
+            return problem(u, run.start + jnp.asarray(t))
+
+        return diffrax.ODETerm(slope)
 
     # Newton's unknowns are tendencies, which carry the rounding of u times the rate of
-    # diffusion; a fixed step has no error to be better than.
+    # diffusion. A fixed step has no error that Newton's would have to undercut.
     eps = float(jnp.finfo(u.dtype).eps)
-    rounding = (
-        8
-        * eps
-        * jnp.max(rate(u, *problem.parts()[:3], start))
-        * jnp.max(jnp.abs(u) + 1)
-    )
-    floor = jax.lax.stop_gradient(rounding)
+    now = problem.at(u, run.start)
+    size = jnp.max(jnp.abs(line_along(u, now.widths(0), now.sides(0), 0).values))
+    floor = jax.lax.stop_gradient(8 * eps * jnp.max(crossing_rate(now, u)) * size)
     errors: Any = (rtol, jnp.maximum(atol, floor)) if dt is None else (eps**0.5, floor)
     # Not diffrax's VeryChord: with the additive methods of diffrax 0.7.2 it diverges
-    # even for two linear equations, and a Jacobian kept over a step rejects most steps
-    # of a front.
+    # even for two linear equations, and with a Jacobian that is kept over a step most
+    # steps of a front are rejected.
     root_finder = optx.Newton(*errors, linear_solver=Neighbours())
     if isinstance(problem.law, Mixed):
         waves, diffusion = parts(problem)
@@ -189,29 +194,37 @@ def _solve(
     controller: diffrax.AbstractStepSizeController = diffrax.ConstantStepSize()
     if dt is None:
         adaptive = diffrax.PIDController(rtol, atol)
-        controller = diffrax.ClipStepSizeController(adaptive, step_ts=times)
+        controller = diffrax.ClipStepSizeController(adaptive, step_ts=run.since)
     found = diffrax.diffeqsolve(
         terms,
         method,
-        start,
-        times[-1],
+        jnp.zeros_like(run.start),
+        run.since[-1],
         dt,
         u,
-        saveat=diffrax.SaveAt(ts=times),
+        saveat=diffrax.SaveAt(ts=run.since),
         stepsize_controller=controller,
         max_steps=max_steps,
         throw=False,
     )
     assert found.ys is not None
     saved = found.ys
-    failed = found.result != diffrax.RESULTS.successful
-    status = jnp.where(failed, STALLED, OK)
-    status = jnp.where(
-        found.result == diffrax.RESULTS.max_steps_reached, MAX_STEPS, status
-    )
     finite = jnp.isfinite(saved).all(axis=tuple(range(1, saved.ndim)))
-    status = jnp.where((status == OK) & ~finite.all(), NOT_FINITE, status)
+    outcome = choose(
+        (~run.is_ordered(), Outcome.unordered_times),
+        (found.result == diffrax.RESULTS.max_steps_reached, Outcome.max_steps),
+        (found.result != diffrax.RESULTS.successful, Outcome.stalled),
+        (~finite.all(), Outcome.not_finite),
+        (~_is_admissible(problem, u, run), Outcome.inadmissible),
+        (~_is_admissible(problem, saved[-1], run), Outcome.inadmissible),
+    )
     shown = finite.reshape((-1,) + (1,) * (saved.ndim - 1))
-    reached = jnp.max(jnp.where(finite, times, start))
+    reached = run.start + jnp.max(jnp.where(finite, run.since, 0))
     steps = jnp.asarray(found.stats["num_steps"], jnp.int32)
-    return Solution(times, jnp.where(shown, saved, jnp.nan), steps, status, reached)
+    states = jnp.where(shown, saved, jnp.nan)
+    return Solution(run.times, states, steps, outcome, reached)
+
+
+def _is_admissible(problem: Problem, u: Array, run: Clock) -> Array:
+    """Whether the state makes sense in every cell."""
+    return admissible(problem.at(u, run.start), u, ()).all()

@@ -1,6 +1,4 @@
-"""Tridiagonal systems along one axis, whole, or divided among devices inside
-`jax.shard_map`.
-"""
+"""Tridiagonal systems along one axis, on one device or divided among several."""
 
 from collections.abc import Callable
 from typing import TypeAlias
@@ -24,27 +22,24 @@ def bands(
 ) -> Bands:
     """The three diagonals of a linear operator that couples neighbours along one axis.
 
-    Three applications: columns of one colour (index modulo 3) never meet in a row.
-    Along a divided axis the rows of this device's block, whose first and last couple to
-    the next devices.
+    Three applications suffice: columns of one colour (index modulo 3) never meet in a
+    row. Along a divided axis the result has the rows of this device's block, whose
+    first and last rows couple to the neighbouring devices.
 
     Shapes: `operator` maps arrays like `like` to such arrays; diagonals ``(c, *others,
-        n)``.
+    n)``.
     """
     n = like.shape[1 + axis]
     index, size = jnp.arange(n), n
     if mesh_axis is not None:
-        index, size = (
-            index + jax.lax.axis_index(mesh_axis) * n,
-            n * jax.lax.axis_size(mesh_axis),
-        )
+        index = index + jax.lax.axis_index(mesh_axis) * n
+        size = n * jax.lax.axis_size(mesh_axis)
     colour = index % 3
     hits = []
     for k in range(3):
         seed = along((colour == k).astype(like.dtype), like.ndim, axis)
-        hits.append(
-            jnp.moveaxis(operator(jnp.broadcast_to(seed, like.shape)), 1 + axis, -1)
-        )
+        image = operator(jnp.broadcast_to(seed, like.shape))
+        hits.append(jnp.moveaxis(image, 1 + axis, -1))
 
     def diagonal(offset: int) -> Array:
         wanted = (colour + offset) % 3
@@ -74,17 +69,18 @@ def _solve_divided(
 ) -> Float[Array, "*lines n"]:
     """Lines cut into blocks, one per device, by Schur's complement.
 
-    The last unknown s of each block separates the others x from the next block: x = g -
-    p s_before - q s, three solves within the block. What is left is tridiagonal in the
-    s of all blocks: four numbers per block and line, which every device gathers and
-    solves.
+    The last unknown s of each block separates its other unknowns x from the next block:
+    x = g - p s_before - q s, three solves within the block. The remaining system is
+    tridiagonal in the s of all blocks: four numbers per block and line, which every
+    device gathers and solves.
 
     Source: Wang, ACM Trans. Math. Software 7 (1981) 170.
     """
     lower, middle, upper = bands
     n = right.shape[-1]
     require(n >= 2, "2 or more cells on each device", n, "divide an implicit axis less")
-    nothing, between = jnp.zeros_like(middle[..., :1]), jnp.zeros_like(middle[..., 2:])
+    nothing = jnp.zeros_like(middle[..., :1])
+    between = jnp.zeros_like(middle[..., 2:])
     inner = (
         jnp.concatenate([nothing, lower[..., 1:-1]], -1),
         middle[..., :-1],
@@ -108,7 +104,7 @@ def _solve_divided(
     of_all = jax.lax.all_gather(reduced, mesh_axis, axis=reduced.ndim)
     s = solve_bands((of_all[0], of_all[1], of_all[2]), of_all[3], of_all.ndim - 3)
     own = jax.lax.axis_index(mesh_axis)
-    # The first block has none before it: there p = 0.
+    # No block precedes the first one: there p = 0.
     s_before = jax.lax.dynamic_index_in_dim(s, jnp.maximum(own - 1, 0), -1)
     s = jax.lax.dynamic_index_in_dim(s, own, -1)
     return jnp.concatenate([g - p * s_before - q * s, s], -1)

@@ -1,10 +1,10 @@
 """Weighted essentially non-oscillatory reconstruction of orders 3, 5 and 7.
 
-All coefficients follow from their definitions when the module is first used, in
-float64: each candidate polynomial has the given cell averages, the linear weights
-combine the candidates to the full order, and the smoothness of a candidate p is Σ_l ∫
-(d^l p/dξ^l)² dξ over the cell. Everything is written in differences of neighbouring
-averages, so that smoothness is a sum of squares free of cancellation in float32.
+All coefficients are computed from their definitions on first use, in float64: each
+candidate polynomial has the given cell averages, the linear weights combine the
+candidates to the full order, and the smoothness of a candidate p is Σ_l ∫ (d^l p/dξ^l)²
+dξ over the cell. Everything is written in differences of neighbouring averages, so that
+smoothness is a sum of squares, free of cancellation in float32.
 """
 
 from functools import lru_cache
@@ -19,10 +19,10 @@ import numpy as np
 
 from physcon._checks import require
 from physcon._typing import Array, Float
-from physcon.fv._materialise import separately
+from physcon.fv._stage import stage
 from physcon.fv.ghost import take
 from physcon.fv.law import Law
-from physcon.fv.reconstruction import Variables
+from physcon.fv.reconstruction import Variables, primitive
 
 
 class WENO(eqx.Module):
@@ -60,7 +60,7 @@ class WENO(eqx.Module):
         require(
             self.weights in ("z", "js"),
             "weights 'z' or 'js'",
-            self.weights,
+            repr(self.weights),
             "choose one",
         )
         choices = ("conservative", "primitive", "characteristic")
@@ -73,7 +73,7 @@ class WENO(eqx.Module):
 
     @property
     def ghosts(self) -> int:
-        """Cells read on either side of a face."""
+        """Cells read on each side of a face."""
         return (self.order + 1) // 2
 
     def __call__(
@@ -87,11 +87,10 @@ class WENO(eqx.Module):
             "use MUSCL there",
         )
         if self.variables == "characteristic":
-            return separately(lambda u: self._by_waves(u, law, axis), u)
+            return self._by_waves(u, law, axis)
         if self.variables == "conservative":
-            return separately(lambda u: self._both_sides(self._stencil(u, axis)), u)
-        w = separately(law.primitive, u)
-        left, right = separately(lambda w: self._both_sides(self._stencil(w, axis)), w)
+            return self._by_channels(u, axis)
+        left, right = self._by_channels(primitive(law, u), axis)
         return law.conservative(left), law.conservative(right)
 
     def _stencil(self, u: Array, axis: int) -> list[Array]:
@@ -99,18 +98,21 @@ class WENO(eqx.Module):
         faces = u.shape[1 + axis] - 2 * self.ghosts + 1
         return [take(u, k, k + faces, axis) for k in range(2 * self.ghosts)]
 
+    @stage
+    def _by_channels(self, u: Array, axis: int) -> tuple[Array, Array]:
+        """Both states of each face, channel by channel."""
+        return self._both_sides(self._stencil(u, axis))
+
+    @stage
     def _by_waves(self, u: Array, law: Law, axis: int) -> tuple[Array, Array]:
-        """Both states, from the wave amplitudes of the stencil at the face's mean
-        state.
-        """
+        """Both states of each face, from wave amplitudes at the face's mean state."""
         cells = self._stencil(u, axis)
         mean = 0.5 * (cells[self.ghosts - 1] + cells[self.ghosts])
         w_mean = law.primitive(mean)
 
         def project(du: Array) -> Array:
-            return law.strengths(
-                jax.jvp(law.primitive, (mean,), (du,))[1], w_mean, axis
-            )
+            dw = jax.jvp(law.primitive, (mean,), (du,))[1]
+            return law.strengths(dw, w_mean, axis)
 
         def restore(strengths: Array) -> Array:
             dw = law.increment(strengths, w_mean, axis)
@@ -128,35 +130,40 @@ class WENO(eqx.Module):
         r = self.ghosts
         candidates, linear, factors = _tables(r)
         d = [b - a for a, b in pairwise(cells)]
+        scaled = d if self.weights == "js" else _in_own_units(d)
         rises, smooth = [], []
         for k in range(r):
-            own = d[k : k + r - 1]
-            rises.append(_combine(candidates[k], own))
-            smooth.append(sum(_combine(row, own) ** 2 for row in factors[k]))
+            own = slice(k, k + r - 1)
+            rises.append(_combine(candidates[k], d[own]))
+            smooth.append(sum(_combine(row, scaled[own]) ** 2 for row in factors[k]))
         alphas = self._alphas(linear, smooth)
-        total = sum(alphas)
-        return (
-            cells[r - 1]
-            + sum(a * q for a, q in zip(alphas, rises, strict=True)) / total
-        )
+        weighted = sum(a * q for a, q in zip(alphas, rises, strict=True))
+        return cells[r - 1] + weighted / sum(alphas)
 
     def _alphas(self, linear: np.ndarray, smooth: list[Array]) -> list[Array]:
         """Unnormalised nonlinear weights."""
+        pairs = list(zip(linear.tolist(), smooth, strict=True))
         if self.weights == "js":
-            return [
-                float(g) / (1e-6 + b) ** 2 for g, b in zip(linear, smooth, strict=True)
-            ]
-        signs = (
-            (1, 3, -3, -1) if len(smooth) == 4 else (1, *[0] * (len(smooth) - 2), -1)
-        )
+            return [g / (1e-6 + b) ** 2 for g, b in pairs]
+        between = [0] * (len(smooth) - 2)
+        signs = (1, 3, -3, -1) if len(smooth) == 4 else (1, *between, -1)
         tau = jnp.abs(_combine(np.array(signs), smooth))
-        # Relative ε: |τ/(β + ε)|² < 1e24 stays finite in float32; √tiny only guards
+        # Relative ε: |τ/(β + ε)|² < 1e24 stays finite in float32. √tiny only guards
         # 0/0, also in the derivative, which divides by the square.
         floor = 1e-12 * sum(smooth) + float(jnp.finfo(tau.dtype).tiny) ** 0.5
-        return [
-            float(g) * (1 + (tau / (b + floor)) ** 2)
-            for g, b in zip(linear, smooth, strict=True)
-        ]
+        return [g * (1 + (tau / (b + floor)) ** 2) for g, b in pairs]
+
+
+def _in_own_units(d: list[Array]) -> list[Array]:
+    """The differences over the largest of them, so that no square under- or overflows.
+
+    The weights do not depend on the scale, and neither do their derivatives.
+    """
+    largest = jnp.abs(d[0])
+    for other in d[1:]:
+        largest = jnp.maximum(largest, jnp.abs(other))
+    scale = jax.lax.stop_gradient(1 / jnp.where(largest > 0, largest, 1))
+    return [scale * x for x in d]
 
 
 def _combine(coefficients: np.ndarray, terms: list[Array]) -> Array:
@@ -166,11 +173,12 @@ def _combine(coefficients: np.ndarray, terms: list[Array]) -> Array:
 
 @lru_cache
 def _tables(r: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Candidates (r, r-1), linear weights (r,), and factors (r, r-1, r-1) of the
-    smoothness.
+    """Candidates, linear weights, and factors of the smoothness.
 
-    Unit cells, the middle one centred at 0; candidate k has cells k-r+1 ... k, and
-    everything acts on the r - 1 differences of its cells.
+    Cells have unit width, and the middle one is centred at 0. Candidate k has the cells
+    k-r+1 ... k, and everything acts on the r - 1 differences of its cells.
+
+    Shapes: ``(r, r-1)``, ``(r,)`` and ``(r, r-1, r-1)``.
     """
     full = _at_face(np.arange(1 - r, r))
     stencils = [np.arange(k - r + 1, k + 1) for k in range(r)]
@@ -209,9 +217,8 @@ def _seminorm(r: int) -> np.ndarray:
     for l in range(1, r):
         for i in range(l, r):
             for j in range(l, r):
-                scale = (
-                    factorial(i) * factorial(j) / (factorial(i - l) * factorial(j - l))
-                )
+                from_i = factorial(i) / factorial(i - l)
+                scale = from_i * factorial(j) / factorial(j - l)
                 power = i + j - 2 * l + 1
                 q[i, j] += scale * (0.5**power - (-0.5) ** power) / power
     return q

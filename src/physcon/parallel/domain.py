@@ -1,20 +1,19 @@
-"""Finite volumes with the grid divided among devices: blocks that exchange their
-outermost cells.
+"""Finite volumes on a grid that is divided among devices.
 
-The functions of `physcon.fv` run on each block as they are. A block's side is a `Seam`:
-its ghost cells are the neighbour's cells (`ppermute`), on the outermost blocks the
-physical ones. The time step is common (`pmax`). Per tendency two messages cross each
-seam, as wide as the reconstruction's stencil.
+The functions of `physcon.fv` run unchanged on each block. The side of a block is a
+`Seam`: its ghost cells are the neighbour's cells (`ppermute`), or physical ones on the
+outermost blocks. All blocks take the same time step (`pmax`). Per tendency two messages
+cross each seam, as wide as the stencil of the reconstruction.
 
-A law, source or event that holds arrays over the grid has a method ``on_block(cut)``
-that returns it with each of them cut, as `physcon.fv.Advection` does; other sources,
-and Riemann solvers, must act point by point, which is checked. An implicit step along a
-divided axis gathers four numbers of each line and block.
+A law, source or event that holds arrays over the grid needs a method ``on_block(cut)``
+that returns it with each of them cut, as `physcon.fv.Advection` has. Other sources, and
+Riemann solvers, must act point by point, which is checked. An implicit step along a
+divided axis gathers four numbers per line and block.
 """
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -28,6 +27,9 @@ from physcon._mesh import Axes, by_device, check_axes, raise_status
 from physcon._numerics.float64 import cast
 from physcon._typing import Array, ArrayLike, Float, PyTree
 from physcon.boundary import Boundary, Seam
+from physcon.fv._solution import settled
+from physcon.fv._solve import Run, integrate, prepared_run
+from physcon.fv.protocols import Divisible
 from physcon.fv.semidiscrete import DEFAULT, Source
 from physcon.grid import Grid
 from physcon.parallel.pointwise import check_pointwise
@@ -45,14 +47,16 @@ def tendency(
     mesh: Mesh,
     axes: Axes,
 ) -> Float[Array, "c *x"]:
-    """`physcon.fv.tendency` with the grid divided: equal to it up to rounding.
+    """`physcon.fv.tendency` on a divided grid: equal to it up to rounding.
 
     Args:
-        mesh: of devices; the caller's.
+        u, law, grid, boundary, scheme, t, source: as in `physcon.fv.tendency`.
+        mesh: the devices.
         axes: per grid axis the mesh axis that divides it, or None.
 
-    Raises: ValueError for a grid that the devices don't divide evenly, or blocks
-        narrower than the stencil.
+    Raises:
+        ValueError: the devices do not divide the grid evenly, or blocks are narrower
+            than the stencil.
     """
     problem = fv.Problem(law, grid, boundary, scheme, source)
     t = jnp.asarray(t, u.dtype)
@@ -79,52 +83,55 @@ def solve(
     loop: str = "while",
     throw: bool = True,
 ) -> fv.Solution:
-    """`physcon.fv.solve` with the grid divided: the same steps, equal to it up to
-    rounding.
+    """`physcon.fv.solve` on a divided grid: the same steps, equal up to rounding.
 
-    Args: `mesh` and `axes` as in `tendency`, all others as in `physcon.fv.solve`.
+    Args:
+        mesh, axes: as in `tendency`; all other arguments as in `physcon.fv.solve`.
 
-    Raises: ValueError as `tendency`; RuntimeError under `throw`, outside of jit, for a
-        failure.
+    Raises:
+        ValueError: as in `tendency` and in `physcon.fv.solve`.
+        RuntimeError: for a failure under `throw`, outside of jit. Inside of jit look at
+            the outcome: an error on one of several devices would end the process.
     """
     problem = fv.Problem(law, grid, boundary, scheme, source)
-    clock = {"times": times, "start": start, "cfl": cfl} | (
-        {} if dt is None else {"dt": dt}
+    require(
+        event is None or isinstance(event, Divisible),
+        "an event with a method on_block(cut), where the grid is divided",
+        type(event).__name__,
+        "use fv.Arrival, or sum over devices in your own (physcon.parallel.domain)",
     )
-    clock = {name: jnp.asarray(x, u.dtype) for name, x in clock.items()}
+    run = prepared_run(problem, u, times, start, cfl, dt)
+    numbers = {"run": run, "event": event}
     limits = {"max_steps": max_steps, "loop": loop, "stop": stop}
-    out = P(None, None, *axes), P(), P(), P()
-    if event is not None:
-        require(
-            _knows(event),
-            "an event with a method on_block(cut), where the grid is divided",
-            type(event).__name__,
-            "use fv.Arrival, or sum over devices in your own (physcon.parallel.domain)",
-        )
-        clock |= {"event": event}
-        out = *out, (P(), P(), P(None, *axes))
-    found = _divided(_solve, problem, u, clock, limits, mesh, axes, out)
-    happened = None if event is None else fv.Event(*found[4])
-    solution = fv.Solution(clock["times"], *found[:4], event=happened)
+    happened = None if event is None else fv.Event(P(), P(), P(None, *axes))  # type: ignore[arg-type]
+    layout = _Results(P(None, None, *axes), P(), P(), P(), happened)
+    found = _divided(_solve, problem, u, numbers, limits, mesh, axes, layout)
+    solution = settled(fv.Solution(run.clock.times, *found), throw=False)
     if throw:
-        raise_status(
-            solution.status, {k: m for k, m in fv.STATUS.items() if k not in (0, 5)}
-        )
+        failures = {k: m for k, m in fv.STATUS.items() if k not in (0, 5)}
+        raise_status(solution.status, failures)
     return solution
+
+
+class _Results(NamedTuple):
+    """The fields of `physcon.fv.Solution` after the times, or how each is divided."""
+
+    u: Any
+    steps: Any
+    outcome: Any
+    t: Any
+    event: Any
 
 
 def _tendency(problem: fv.Problem, u: Array, t: Array) -> Array:
     return fv.tendency(u, *problem.parts(), t=t, source=problem.source)
 
 
-def _solve(problem: fv.Problem, u: Array, **settings: Any) -> tuple[PyTree, ...]:
-    found = fv.solve(
-        u, *problem.parts(), source=problem.source, throw=False, **settings
-    )
-    results = found.u, found.steps, found.status, found.t
-    if found.event is None:
-        return results
-    return *results, (found.event.found, found.event.t, found.event.u)
+def _solve(
+    problem: fv.Problem, u: Array, run: Run, event: Any, **limits: Any
+) -> _Results:
+    found = integrate(problem, u, run, event, **limits)
+    return _Results(found.u, found.steps, found.outcome, found.t, found.event)
 
 
 @eqx.filter_jit
@@ -147,9 +154,8 @@ def _divided(
         "batch with jax.vmap",
     )
     check_axes(mesh, axes, shape)
-    axes = tuple(
-        k if k and mesh.shape[k] > 1 else None for k in axes
-    )  # no seam with itself
+    # A block has no seam with itself.
+    axes = tuple(k if k and mesh.shape[k] > 1 else None for k in axes)
     blocks = tuple(
         n // (mesh.shape[k] if k else 1) for n, k in zip(shape, axes, strict=True)
     )
@@ -167,25 +173,30 @@ def _divided(
         cut = _Cut(shape, blocks, axes)
         coordinates, spacings = lengths
         block, sides = Grid(coordinates, spacings, grid.location), _seams(boundary, cut)
-        if source is not None and any(axes) and not any(map(_knows, _nodes(source))):
+        if (
+            source is not None
+            and any(axes)
+            and not any(map(_is_divisible, _nodes(source)))
+        ):
             check_pointwise("a source", source, u, jnp.zeros((), u.dtype))
         law, source, numbers = (_restricted(x, cut) for x in (law, source, numbers))
-        if any(axes) and not _knows(scheme.riemann):
+        if any(axes) and not _is_divisible(scheme.riemann):
             _check_riemann(scheme.riemann, law, u)
-        return fn(
-            fv.Problem(law, block, sides, scheme, source), u, **numbers, **settings
-        )
+        problem = fv.Problem(law, block, sides, scheme, source)
+        return fn(problem, u, **numbers, **settings)
 
     in_specs = P(None, *axes), lengths[1], P()
     return by_device(on_block, mesh, in_specs, out_specs)(u, lengths[0], arrays)
 
 
 def _check_riemann(riemann: Any, law: Any, u: Array) -> None:
-    """A flux that takes, say, the largest speed of all faces would take that of its
+    """Raise ValueError for a flux that reads more than the states at its own face.
+
+    A flux with, say, the largest speed of all faces would take the largest of its
     block.
     """
-    law = law.hyperbolic if isinstance(law, fv.Mixed) else law
-    if isinstance(law, fv.Law):
+    law = law.hyperbolic
+    if law is not None:
         faces = jax.ShapeDtypeStruct(
             (u.shape[0], u.shape[1] + 1, *u.shape[2:]), u.dtype
         )
@@ -196,15 +207,19 @@ def _check_riemann(riemann: Any, law: Any, u: Array) -> None:
 class _Cut:
     """This device's part of an array over the whole grid, space axes last.
 
-    Along an axis of n cells the array has n entries, n + 1 (faces) or n + 2 (with a
-    cell beyond either side); the part has as many more than the block.
+    Along an axis of n cells the array has n entries, n + 1 (faces) or n + 2 (with the
+    cells beyond both sides). The part exceeds the block by the same number.
     """
 
     def __init__(self, whole: tuple[int, ...], block: tuple[int, ...], axes: Axes):
         self.whole, self.block, self.axes = whole, block, axes
 
     def __call__(self, x: Array, without: int | None = None) -> Array:
-        """`without`: the grid axis that `x` lacks."""
+        """The part of x.
+
+        Args:
+            without: the grid axis that `x` lacks, if any.
+        """
         kept = [k for k in range(len(self.whole)) if k != without]
         if x.ndim < len(kept):
             return x
@@ -217,24 +232,26 @@ class _Cut:
         return x
 
 
-def _knows(node: Any) -> bool:
-    return hasattr(node, "on_block")
+def _is_divisible(node: Any) -> bool:
+    return isinstance(node, Divisible)
 
 
 def _nodes(module: Any) -> list[Any]:
-    """Its parts, where those that know how to cut themselves are whole."""
-    return jax.tree.leaves(module, is_leaf=_knows)
+    """The leaves of a module, where a part that can cut itself counts as a leaf."""
+    return jax.tree.leaves(module, is_leaf=_is_divisible)
 
 
 def _restricted(module: Any, cut: _Cut) -> Any:
-    """A law, source or event, with every part that knows how cut to this block."""
-    return jax.tree.map(
-        lambda n: n.on_block(cut) if _knows(n) else n, module, is_leaf=_knows
-    )
+    """A law, source or event, with every part that can cut itself cut to this block."""
+
+    def restrict(node: Any) -> Any:
+        return node.on_block(cut) if _is_divisible(node) else node
+
+    return jax.tree.map(restrict, module, is_leaf=_is_divisible)
 
 
 def _seams(boundary: Boundary, cut: _Cut) -> Boundary:
-    """The conditions of this block: values cut to its sides, seams along divided axes."""
+    """The conditions of this block: values cut to its sides, seams on divided axes."""
 
     def on_side(value: Any, axis: int) -> Any:
         if callable(value):

@@ -1,8 +1,8 @@
-"""Whether a function of a field acts point by point, read off its program.
+"""Whether a function of a field acts point by point, judged by its program.
 
-Only such a function may be handed the block of one device. The whole field's shape must
-pass through every operation: slices, sums, shifts and scans along space lose it or are
-named here.
+Only such a function may be applied to the block of one device. The shape of the whole
+field must survive every operation: slices, sums, shifts and scans along space either
+lose it or are named here.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ import jax
 from physcon._checks import require
 from physcon._typing import Shape
 
-#: Parts of the names of operations that mix or tell apart the points of an axis.
+#: Parts of the names of operations that mix or distinguish the points of an axis.
 _MIXING = (
     "cum",
     "sort",
@@ -27,10 +27,11 @@ _MIXING = (
 
 
 def check_pointwise(what: str, fn: Callable[..., Any], u: Any, *rest: Any) -> None:
-    """Raise ValueError unless ``fn(u, *rest)`` acts point by point, as far as its
-    program shows.
+    """Raise ValueError if the program of ``fn(u, *rest)`` mixes points of a field.
 
-    Arguments are arrays, or their shapes.
+    Args:
+        what: the name of the function in the message.
+        u, rest: arrays, or their shapes and dtypes.
     """
     space = u.shape[1:]
     try:
@@ -38,20 +39,21 @@ def check_pointwise(what: str, fn: Callable[..., Any], u: Any, *rest: Any) -> No
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"expected {what} that acts on the block {u.shape} of a divided grid, got "
-            f"{type(error).__name__}: {error}; if it holds arrays over the grid, make it a module "
-            "with a method on_block(cut) that cuts them"
+            f"{type(error).__name__}: {error}; if it holds arrays over the grid, make "
+            "it a module with a method on_block(cut) that cuts them"
         ) from error
     for equation in _equations(program.jaxpr):
         require(
             _keeps(equation, space),
             f"{what} that acts point by point, where the grid is divided",
             f"`{equation.primitive.name}` along space",
-            "if it is one, or can be made one, give it a method on_block(cut) that returns it",
+            "if it acts point by point all the same, give it a method on_block(cut) "
+            "that returns it",
         )
 
 
 def _equations(jaxpr: Any) -> Iterator[Any]:
-    """All of them but the calls of other programs, in whose place are those within."""
+    """All equations; a call of another program is replaced by its equations."""
     for equation in jaxpr.eqns:
         leaves = jax.tree.leaves(equation.params, is_leaf=lambda x: hasattr(x, "eqns"))
         inner = [getattr(x, "jaxpr", x) for x in leaves]

@@ -1,0 +1,159 @@
+"""Whether a problem and its state are sound, and how fast waves cross the cells."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from physcon._checks import concrete, inexact_leaves, is_traced, require
+from physcon._mesh import largest
+from physcon._typing import Array, ArrayLike, Bool, Float, Scalar
+from physcon.boundary import Boundary, Dirichlet, Robin
+from physcon.fv.diffusion.line import line_along
+from physcon.fv.discretisation import Discretisation
+from physcon.fv.ghost import at_face, outer_sides
+from physcon.fv.problem import Problem
+from physcon.fv.protocols import cfl_limits_of, limiting_part
+from physcon.fv.sweep import crossing_rate
+
+#: A value below the lower bound of a diffusion counts as rounding, or as the undershoot
+#: of an implicit step, up to this share of the largest value.
+UNDERSHOOT = 1e-3
+
+
+def require_sound(problem: Problem) -> None:
+    """Raise ValueError for a problem that is known to have no solution.
+
+    Values that are traced are judged by the outcome of the run instead.
+    """
+    for axis, spacing in enumerate(problem.grid.spacings):
+        known = concrete(spacing)
+        sound = known is None or bool(np.all(np.isfinite(known) & (known > 0)))
+        require(
+            sound,
+            f"cells of finite, positive width on axis {axis}",
+            known,
+            "check the bounds of the grid",
+        )
+    for axis, sides in enumerate(problem.boundary.sides):
+        for side, condition in zip(("lower", "upper"), outer_sides(sides), strict=True):
+            where = f"the {side} side of axis {axis}"
+            kind = type(condition).__name__
+            for value in inexact_leaves(condition):
+                require(
+                    is_traced(value) or bool(np.isfinite(value).all()),
+                    f"finite values in {kind} on {where}",
+                    value,
+                    "check the boundary condition",
+                )
+            require(
+                not _is_empty(condition),
+                f"a or b other than zero in Robin on {where}",
+                "a = b = 0",
+                "use Outflow() if nothing is known there",
+            )
+
+
+def _is_empty(condition: object) -> bool:
+    """Whether a condition is known to be 0 u + 0 ∂u/∂x = value."""
+    if not isinstance(condition, Robin):
+        return False
+    a, b = condition.a, condition.b
+    if callable(a) or callable(b) or is_traced(a) or is_traced(b):
+        return False
+    return bool(np.any((np.asarray(a) == 0) & (np.asarray(b) == 0)))
+
+
+def require_step_size(problem: Problem, cfl: ArrayLike, dt: ArrayLike | None) -> None:
+    """Raise ValueError for a step size that is known to be useless or unstable."""
+    if dt is not None:
+        known = concrete(dt)
+        positive = known is None or bool(np.all(known > 0))
+        require(positive, "dt > 0", dt, "pass a positive time step")
+        return
+    known = concrete(cfl)
+    if known is None:
+        return
+    require(
+        bool(np.all(np.isfinite(known) & (known > 0))),
+        "cfl > 0",
+        cfl,
+        "0.45 is the default",
+    )
+    limit = stability_limit(problem)
+    require(
+        limit is None or bool(np.all(known <= limit)),
+        f"cfl <= {limit} with this explicit step",
+        cfl,
+        "a larger step is unstable: lower cfl, or use an implicit step for diffusion",
+    )
+
+
+def stability_limit(problem: Problem) -> float | None:
+    """The largest stable CFL number of the problem's step, or None if unknown."""
+    step = problem.scheme.step
+    limits = cfl_limits_of(step)
+    if limits is None:
+        return None
+    diffuses = limiting_part(step, problem.law).diffusion is not None
+    return min(limits) if diffuses else limits[0]
+
+
+def admissible(
+    problem: Discretisation, u: Float[Array, "c *x"], seams: tuple[str, ...]
+) -> Bool[Array, "*x"]:
+    """Whether each cell's state makes sense: finite, positive where it must be."""
+    law = problem.law
+    holds = jnp.all(jnp.isfinite(u), axis=0)
+    if law.hyperbolic is not None:
+        holds = law.hyperbolic.admissible(u)
+    if law.diffusion is None:
+        return holds
+    line = line_along(u, problem.widths(0), problem.sides(0), 0)
+    holds = holds & jnp.all(law.diffusion.coefficient(line.values) >= 0)
+    bound = law.diffusion.lower_bound()
+    if bound is not None:
+        slack = UNDERSHOOT * largest(jnp.abs(u), seams)
+        holds = holds & jnp.all(u >= bound - slack, axis=0)
+    return holds
+
+
+def crossed(
+    problem: Problem, u: Float[Array, "c *x"], t: Scalar, seams: tuple[str, ...]
+) -> Scalar:
+    """The largest number of cells crossed per unit time by what limits the step.
+
+    NaN or infinite where the state is not admissible, or a boundary value not finite.
+    """
+    now = problem.at(u, t)
+    sound = admissible(now, u, seams) & is_finite(now.boundary)
+    limiting = replace(now, law=limiting_part(problem.scheme.step, now.law))
+    # The maximum propagates NaN, so that one reduction finds the step and any fault.
+    fastest = jnp.max(jnp.where(sound, crossing_rate(limiting, u), jnp.nan))
+    for speed in _rates_outside(limiting, u):
+        fastest = jnp.maximum(fastest, speed)
+    return largest(fastest, seams)
+
+
+def is_finite(boundary: Boundary) -> Bool[Array, ""]:
+    """Whether all values of the conditions at one time are finite."""
+    leaves = [jnp.all(jnp.isfinite(x)) for x in inexact_leaves(boundary)]
+    return jnp.all(jnp.stack(leaves)) if leaves else jnp.ones((), bool)
+
+
+def _rates_outside(problem: Discretisation, u: Array) -> list[Scalar]:
+    """The rates of the states that `Dirichlet` sides let in."""
+    law = problem.law.hyperbolic
+    if law is None or any(jnp.ndim(leaf) for leaf in jax.tree.leaves(law)):
+        return []  # a law with fields has its speeds at the cells
+    rates = []
+    for axis, sides in enumerate(problem.boundary.sides):
+        width = jnp.min(problem.widths(axis))
+        shape = (*u.shape[: 1 + axis], 1, *u.shape[2 + axis :])
+        like = jnp.zeros(shape, u.dtype)
+        for condition in outer_sides(sides):
+            if isinstance(condition, Dirichlet):
+                outside = jnp.broadcast_to(at_face(condition.value, like, axis), shape)
+                rates.append(jnp.max(law.max_speed(outside, axis)) / width)
+    return rates

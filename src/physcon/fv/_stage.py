@@ -1,0 +1,75 @@
+"""Which intermediate results a compiled program writes to memory.
+
+A CPU is fastest when each stage of a scheme is computed once and stored. A GPU is
+fastest when nothing is stored. `Scheme.evaluate` makes the choice, and `stage` marks
+the functions whose results are stored.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import wraps
+from typing import Any, Literal, TypeVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from physcon._checks import is_traced
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: How a tendency is evaluated. ``"staged"``: whole arrays, each stage stored, best on a
+#: CPU. ``"fused"``: whole arrays, left to the compiler. ``"cells"``: each cell from its
+#: own stencil in one kernel, best on a GPU. ``"auto"``: by the default backend.
+Evaluate = Literal["auto", "staged", "fused", "cells"]
+
+_stored: ContextVar[bool] = ContextVar("stored", default=False)
+
+
+def resolved(evaluate: Evaluate) -> Evaluate:
+    """The choice that ``"auto"`` makes; any other choice as it is."""
+    if evaluate != "auto":
+        return evaluate
+    choices: dict[str, Evaluate] = {"cpu": "staged", "gpu": "cells"}
+    return choices.get(jax.default_backend(), "fused")
+
+
+@contextmanager
+def storing_stages(stored: bool) -> Iterator[None]:
+    """Within this context the result of every `stage` is stored, or none is."""
+    token = _stored.set(stored)
+    try:
+        yield
+    finally:
+        _stored.reset(token)
+
+
+def stage(fn: F) -> F:
+    """Decorator: the function's result is written to memory before anything reads it.
+
+    XLA's CPU backend fuses a chain of stencils and stacked channels into its last
+    consumer, and then evaluates the chain once per neighbour and channel that the
+    consumer reads: two to three times slower for the Euler equations in two dimensions.
+    No fusion crosses a conditional, and `optimization_barrier` hides that this
+    condition always holds. Outside of a trace there is no fusion to prevent.
+    """
+
+    @wraps(fn)
+    def call(*args: Any) -> Any:
+        traced, rest = eqx.partition(args, is_traced)
+        if not _stored.get() or not jax.tree.leaves(traced):
+            return fn(*args)
+
+        def compute(traced: Any) -> Any:
+            return fn(*eqx.combine(traced, rest))
+
+        shapes = jax.eval_shape(compute, traced)
+
+        def unreachable(traced: Any) -> Any:
+            return jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+
+        always = jax.lax.optimization_barrier(jnp.ones((), bool))
+        return jax.lax.cond(always, compute, unreachable, traced)
+
+    return call  # type: ignore[return-value]

@@ -1,0 +1,96 @@
+"""A law on a grid with its sides and its scheme, at one time."""
+
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from physcon._checks import require, require_given
+from physcon._numerics.float64 import cast
+from physcon._typing import Array, ArrayLike, Float
+from physcon.boundary import Boundary
+from physcon.fv.ghost import Sides
+from physcon.fv.parameter import require_numbers
+from physcon.fv.scheme import DEFAULT, Scheme
+from physcon.grid import Grid
+
+P = TypeVar("P", bound=eqx.Module)
+
+
+class Discretisation(eqx.Module):
+    """The arguments that the functions of this package share.
+
+    Attributes:
+        law: a `Law`, a `Diffusion`, or a `Mixed` of both.
+        grid: of cells.
+        boundary: the conditions on the sides of the grid.
+        scheme: reconstruction, Riemann solver and time step.
+    """
+
+    law: Any
+    grid: Grid
+    boundary: Boundary
+    scheme: Scheme = DEFAULT
+
+    def __check_init__(self) -> None:
+        grid, boundary = self.grid, self.boundary
+        require_given(grid, Grid, "grid")
+        require(
+            grid.location == "cells",
+            "a grid of cells",
+            grid.location,
+            "pass location='cells'",
+        )
+        require(
+            boundary.ndim == grid.ndim,
+            f"boundary conditions for {grid.ndim} axes",
+            boundary.ndim,
+            "pass one condition or pair per axis",
+        )
+        require(
+            hasattr(self.law, "hyperbolic") and hasattr(self.law, "diffusion"),
+            "a law: a subclass of fv.Law or fv.Diffusion, or fv.Mixed of both",
+            repr(self.law),
+            "pass an instance of such a class",
+        )
+
+    def parts(self) -> tuple[Any, Grid, Boundary, Scheme]:
+        """(law, grid, boundary, scheme), the arguments of `tendency` and `face_flux`."""
+        return self.law, self.grid, self.boundary, self.scheme
+
+    def widths(self, axis: int) -> Float[Array, "..."]:
+        """Cell widths of an axis: a scalar where all are equal, else ``(n,)``."""
+        return self.grid.spacings[axis]
+
+    def sides(self, axis: int) -> Sides:
+        """The conditions on both sides of an axis."""
+        return self.boundary.sides[axis]
+
+    def at(self: P, u: Array, t: ArrayLike) -> P:
+        """The problem at time t, with every array in the dtype of the state `u`.
+
+        Raises:
+            ValueError: the state does not lie on the grid, is neither float32 nor
+                float64, or the law holds an array where it takes one number.
+        """
+        require_state(u, self.grid)
+        require_numbers(self.law)
+        now = replace(self, boundary=self.boundary.at(t))
+        return cast(now, u.dtype)
+
+
+def require_state(u: Array, grid: Grid) -> None:
+    """Raise ValueError unless `u` is a real state ``(c, *x)`` on the grid."""
+    require(
+        u.dtype in (jnp.float32, jnp.float64),
+        "a state of float32 or float64",
+        u.dtype,
+        "convert it: u.astype(jnp.float32)",
+    )
+    require(
+        u.ndim == grid.ndim + 1 and u.shape[1:] == grid.shape,
+        f"a state (channels, {', '.join(map(str, grid.shape))})",
+        u.shape,
+        "pass cell averages, channels first; batch with jax.vmap",
+    )

@@ -1,0 +1,75 @@
+"""Fluxes through the faces of one axis, and the tendency from whole arrays of them."""
+
+import jax.numpy as jnp
+
+from physcon._typing import Array, Float
+from physcon.fv.diffusion.fluxes import diffusive_flux, diffusive_rate
+from physcon.fv.discretisation import Discretisation
+from physcon.fv.ghost import along, difference, impose_flux, pad, pad_widths
+from physcon.fv.protocols import ghosts_of
+
+
+def face_states(
+    problem: Discretisation, u: Float[Array, "c *x"], axis: int
+) -> tuple[Float[Array, "c *f"], Float[Array, "c *f"]]:
+    """Left and right states of all faces of one axis."""
+    reconstruct = problem.scheme.reconstruct
+    widths = problem.widths(axis)
+    sides = problem.sides(axis)
+    ghosts = ghosts_of(reconstruct)
+    padded = pad(u, widths, sides, ghosts, problem.law.hyperbolic, axis)
+    padded_widths = pad_widths(widths, sides, ghosts)
+    return reconstruct(padded, problem.law.hyperbolic, axis, padded_widths)
+
+
+def hyperbolic_flux(
+    problem: Discretisation, u: Float[Array, "c *x"], axis: int
+) -> tuple[Float[Array, "c *f"], Float[Array, "c *x"] | None]:
+    """Numerical fluxes of one axis, and the law's force on the cells."""
+    law = problem.law.hyperbolic
+    u_left, u_right = face_states(problem, u, axis)
+    flux = law.numerical_flux(problem.scheme.riemann, u_left, u_right, axis)
+    flux = impose_flux(flux, problem.sides(axis), axis)
+    return flux, law.cell_force(u_left, u_right, axis)
+
+
+def sweep(
+    problem: Discretisation, u: Float[Array, "c *x"], axis: int
+) -> tuple[Float[Array, "c *f"], Float[Array, "c *x"] | None]:
+    """Fluxes of one axis, advective and diffusive, and the law's force on the cells."""
+    law, sides = problem.law, problem.sides(axis)
+    if law.diffusion is None:
+        return hyperbolic_flux(problem, u, axis)
+    diffusive = diffusive_flux(u, law.diffusion, problem.widths(axis), sides, axis)
+    if law.hyperbolic is None:
+        return diffusive, None
+    flux, force = hyperbolic_flux(problem, u, axis)
+    return impose_flux(flux + diffusive, sides, axis), force
+
+
+def by_axis(problem: Discretisation, u: Float[Array, "c *x"]) -> Float[Array, "c *x"]:
+    """The tendency from whole arrays of fluxes: for any law, boundary and grid."""
+    total = jnp.zeros_like(u)
+    for axis in range(problem.grid.ndim):
+        flux, force = sweep(problem, u, axis)
+        change = -difference(flux, axis)
+        change = change if force is None else change + force
+        total = total + change / along(problem.widths(axis), u.ndim, axis)
+    return total
+
+
+def crossing_rate(
+    problem: Discretisation, u: Float[Array, "c *x"]
+) -> Float[Array, "*x"]:
+    """Per cell, cell widths crossed per unit time, summed over the axes."""
+    law = problem.law
+    total = jnp.zeros(u.shape[1:], u.dtype)
+    for axis in range(problem.grid.ndim):
+        widths = problem.widths(axis)
+        if law.hyperbolic is not None:
+            speed = law.hyperbolic.max_speed(u, axis)
+            total = total + speed / along(widths, u.ndim - 1, axis - 1)
+        if law.diffusion is not None:
+            sides = problem.sides(axis)
+            total = total + diffusive_rate(u, law.diffusion, widths, sides, axis)
+    return total
