@@ -75,8 +75,6 @@ def test_its_gradient_and_batches_too(rng, monkeypatch):
     assert slopes("auto")[0] == staged
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     assert slopes("auto")[0] == text
-    with pytest.raises(ValueError, match="as evaluate, got 'fast'"):
-        fv.Scheme(evaluate="fast")
 
 
 def test_what_does_not_act_cell_by_cell_is_left_to_whole_arrays():

@@ -1,9 +1,12 @@
 """What a solve returns, and how it can end."""
 
 import equinox as eqx
+import jax
+import jax.numpy as jnp
 
-from physcon._status import Outcome, code, settle
-from physcon._typing import Array, Float, Int, Scalar
+from physcon._checks import inexact_leaves
+from physcon._status import Outcome, code, failed, settle
+from physcon._typing import Array, Float, Int, PyTree, Scalar
 from physcon.fv.event import Event
 
 #: What the numbers in `Solution.status` mean.
@@ -60,10 +63,34 @@ class Solution(eqx.Module):
         return code(self.outcome, _CODES)
 
 
-def settled(solution: Solution, throw: bool) -> Solution:
-    """The solution, in which no value can be used unseen after a failure.
+def settled(solution: Solution, inputs: PyTree, throw: bool) -> Solution:
+    """The solution, none of whose values can be used unnoticed after a failure.
 
-    Under `throw` using any of its arrays raises the sentence of `STATUS`; otherwise
-    derivatives are NaN after a failure.
+    Under `throw` using any of its arrays raises the sentence of `STATUS`. Otherwise its
+    derivatives by all arrays of `inputs` are NaN after a failure, even where the state
+    of a failed run no longer depends on them.
     """
-    return settle(solution, solution.outcome, throw, _MESSAGES)
+    solution = settle(solution, solution.outcome, throw, _MESSAGES)
+    gap = jnp.where(failed(solution.outcome), jnp.nan, 0)
+    leaves = inexact_leaves(inputs)
+
+    def link(x: Array) -> Array:
+        if not eqx.is_inexact_array(x):
+            return x
+        return _linked(x, gap.astype(x.dtype), leaves)
+
+    return jax.tree.map(link, solution)
+
+
+@jax.custom_jvp
+def _linked(x: Array, gap: Array, inputs: list[Array]) -> Array:
+    """x; its tangent grows by `gap`, zero or NaN, times those of the inputs."""
+    return x
+
+
+@_linked.defjvp
+def _(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+    x, gap, inputs = primals
+    dx, _, d_inputs = tangents
+    total = sum(jnp.sum(d).astype(x.dtype) for d in d_inputs)
+    return _linked(x, gap, inputs), dx + gap * total

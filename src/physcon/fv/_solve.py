@@ -85,7 +85,7 @@ def solve(
     problem = Problem(law, grid, boundary, scheme, source)
     run = prepared_run(problem, u, times, start, cfl, dt)
     solution = integrate(problem, u, run, event, stop, max_steps, loop)
-    return settled(solution, throw)
+    return settled(solution, (problem, u, run, event), throw)
 
 
 class Run(NamedTuple):
@@ -198,7 +198,9 @@ def integrate(
         good = state.outcome == Outcome.good
         outcome = Outcome.where(good, found, state.outcome)
         state = state._replace(outcome=outcome)
-        return state, jnp.where(outcome == Outcome.good, state.u, jnp.nan)
+        # A product, not a selection, which would hide a failure from derivatives.
+        kept = jnp.where(outcome == Outcome.good, 1, jnp.nan).astype(u.dtype)
+        return state, state.u * kept
 
     u = cleaned(u)
     zero = jnp.zeros((), jnp.int32)

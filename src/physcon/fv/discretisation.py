@@ -49,7 +49,9 @@ class Discretisation(eqx.Module):
             "pass one condition or pair per axis",
         )
         require(
-            hasattr(self.law, "hyperbolic") and hasattr(self.law, "diffusion"),
+            not isinstance(self.law, type)
+            and hasattr(self.law, "hyperbolic")
+            and hasattr(self.law, "diffusion"),
             "a law: a subclass of fv.Law or fv.Diffusion, or fv.Mixed of both",
             repr(self.law),
             "pass an instance of such a class",

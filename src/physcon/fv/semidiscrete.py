@@ -22,7 +22,7 @@ from physcon.grid import Grid
 
 
 def face_flux(
-    u: Float[Array, "c *x"],
+    u: ArrayLike,
     law: Any,
     grid: Grid,
     boundary: Boundary,
@@ -46,13 +46,14 @@ def face_flux(
     Raises:
         ValueError: the state does not lie on the grid.
     """
+    u = jnp.asarray(u)
     problem = Discretisation(law, grid, boundary, scheme).at(u, t)
     with storing_stages(resolved(scheme.evaluate) == "staged"):
         return sweep(problem, u, axis)[0]
 
 
 def tendency(
-    u: Float[Array, "c *x"],
+    u: ArrayLike,
     law: Any,
     grid: Grid,
     boundary: Boundary,
@@ -80,13 +81,14 @@ def tendency(
     >>> float(jnp.abs(jnp.sum(tendency(u, Advection(1.0), grid, Boundary(Periodic())))))
     0.0
     """
+    u = jnp.asarray(u)
     problem = Problem(law, grid, boundary, scheme, source)
     require_state(u, grid)
     return problem(u, jnp.asarray(t, u.dtype))
 
 
 def rate(
-    u: Float[Array, "c *x"],
+    u: ArrayLike,
     law: Any,
     grid: Grid,
     boundary: Boundary,
@@ -102,4 +104,5 @@ def rate(
 
     Shapes: the grid's shape.
     """
+    u = jnp.asarray(u)
     return crossing_rate(Discretisation(law, grid, boundary).at(u, t), u)

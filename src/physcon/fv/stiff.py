@@ -154,7 +154,7 @@ def solve_stiff(
     problem = cast(problem, u.dtype)
     fixed = None if dt is None else jnp.asarray(dt, u.dtype)
     solution = _solve(problem, u, run, order, rtol, atol, fixed, max_steps)
-    return settled(solution, throw)
+    return settled(solution, (problem, u, run, rtol, atol, fixed), throw)
 
 
 @eqx.filter_jit

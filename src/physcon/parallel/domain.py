@@ -106,7 +106,8 @@ def solve(
     happened = None if event is None else fv.Event(P(), P(), P(None, *axes))  # type: ignore[arg-type]
     layout = _Results(P(None, None, *axes), P(), P(), P(), happened)
     found = _divided(_solve, problem, u, numbers, limits, mesh, axes, layout)
-    solution = settled(fv.Solution(run.clock.times, *found), throw=False)
+    solution = fv.Solution(run.clock.times, *found)
+    solution = settled(solution, (problem, u, numbers), throw=False)
     if throw:
         failures = {k: m for k, m in fv.STATUS.items() if k not in (0, 5)}
         raise_status(solution.status, failures)
