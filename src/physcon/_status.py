@@ -11,6 +11,7 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from physcon._checks import is_traced
 from physcon._typing import Array, Bool, Int, PyTree
@@ -86,8 +87,12 @@ def code(outcome: Outcome, codes: Mapping[str, int]) -> Int[Array, "*batch"]:
         codes: name of an outcome -> integer; any other name gets the code of
             `not_finite`.
     """
-    table = [codes.get(name, codes["not_finite"]) for name in _TEXT]
-    return jnp.asarray(table, jnp.int32)[severity(outcome)]
+    rank = outcome._value
+    numbers = [codes.get(name, codes["not_finite"]) for name in _TEXT]
+    table = np.asarray(numbers, np.int32)
+    if not is_traced(rank):  # one transfer, no program
+        return jnp.asarray(table[np.asarray(rank)])
+    return jnp.asarray(table)[rank]
 
 
 class Indexed(NamedTuple):

@@ -113,7 +113,7 @@ def prepared_run(
 
 
 class _State(NamedTuple):
-    """The state of a run: `t` since the start, `unstable` whether a step was too long."""
+    """A run: `t` counts from the start; `unstable`: some step was too long."""
 
     u: Array
     t: Scalar

@@ -1,4 +1,4 @@
-"""How the channels of shallow water are laid out, over a flat bed and over bathymetry."""
+"""The channels of shallow water, over a flat bed and over bathymetry."""
 
 import jax
 import jax.numpy as jnp
@@ -36,7 +36,7 @@ class Flat:
 
 
 class OverBed(Flat):
-    """States (h, h v, b) and primitive variables (h + b, v, b): b is the bed's height."""
+    """States (h, h v, b) and variables (h + b, v, b), b the height of the bed."""
 
     @staticmethod
     def moving(u: Array) -> Array:

@@ -15,7 +15,7 @@ from physcon.fv.parameter import require_numbers
 from physcon.fv.scheme import DEFAULT, Scheme
 from physcon.grid import Grid
 
-P = TypeVar("P", bound=eqx.Module)
+P = TypeVar("P")
 
 
 class Discretisation(eqx.Module):
@@ -58,7 +58,7 @@ class Discretisation(eqx.Module):
         )
 
     def parts(self) -> tuple[Any, Grid, Boundary, Scheme]:
-        """(law, grid, boundary, scheme), the arguments of `tendency` and `face_flux`."""
+        """(law, grid, boundary, scheme), as `tendency` and `face_flux` take them."""
         return self.law, self.grid, self.boundary, self.scheme
 
     def widths(self, axis: int) -> Float[Array, "..."]:
@@ -76,9 +76,10 @@ class Discretisation(eqx.Module):
             ValueError: the state does not lie on the grid, is neither float32 nor
                 float64, or the law holds an array where it takes one number.
         """
-        require_state(u, self.grid)
-        require_numbers(self.law)
-        now = replace(self, boundary=self.boundary.at(t))
+        problem: Any = self
+        require_state(u, problem.grid)
+        require_numbers(problem.law)
+        now = replace(problem, boundary=problem.boundary.at(t))
         return cast(now, u.dtype)
 
 

@@ -172,7 +172,7 @@ class Euler(Law):
         ]
 
     def _roe_average(self, wl: Array, wr: Array) -> tuple[Array, list[Array], Array]:
-        """Roe's mean: density sqrt(ρ_l ρ_r), velocities, sound speed (Toro eq. 11.60)."""
+        """Roe's mean density, velocities and sound speed (Toro eq. 11.60)."""
         rho_left, *v_left, p_left = channels(wl)
         rho_right, *v_right, p_right = channels(wr)
         volume_left = 1 / rho_left

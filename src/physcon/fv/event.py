@@ -71,7 +71,7 @@ class Arrival(eqx.Module):
     def __init__(
         self,
         grid: Grid,
-        position: ArrayLike | tuple[ArrayLike, ...],
+        position: Any,
         level: ArrayLike,
         channel: int = 0,
         mesh_axes: Axes = (),
@@ -82,14 +82,14 @@ class Arrival(eqx.Module):
             given == (d,),
             f"a position ({d},)",
             given,
-            "pass one number, e.g. 0.5, in 1-D, and one per axis, e.g. (0.5, 1.0), beyond",
+            "pass 0.5 in one dimension, (0.5, 1.0) in two: one per axis",
         )
-        places = position if np.ndim(position) else (position,)  # type: ignore[arg-type]
+        places = position if np.ndim(position) else (position,)
         if offsets is None:
-            rows = [grid.relative(places[k], k) for k in range(d)]  # type: ignore[index]
+            rows = [grid.relative(places[k], k) for k in range(d)]
             offsets = jnp.stack(rows)
         self.grid = grid
-        self.position = jnp.stack([number(place) for place in places])  # type: ignore[union-attr]
+        self.position = jnp.stack([number(place) for place in places])
         self.level = number(level)
         self.channel = channel
         self.mesh_axes = mesh_axes

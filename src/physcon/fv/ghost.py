@@ -223,7 +223,7 @@ def pad_widths(
 
 
 def along(x: Float[Array, "..."], ndim: int, axis: int) -> Array:
-    """A scalar, or an ``(n,)`` array laid along a space axis of an `ndim`-axis array."""
+    """A scalar, or an ``(n,)`` array laid along a space axis of `ndim` axes."""
     if x.ndim == 0:
         return x
     return x.reshape((1,) * (1 + axis) + (-1,) + (1,) * (ndim - 2 - axis))

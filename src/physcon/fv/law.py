@@ -27,7 +27,7 @@ def channels(u: Float[Array, "c *s"]) -> list[Array]:
 
 
 def mirrored(u: Float[Array, "c *s"], axis: int) -> Float[Array, "c *s"]:
-    """The state with the sign of the momentum along `axis`, channel 1 + axis, flipped."""
+    """The state with the momentum along `axis`, channel 1 + axis, negated."""
     return jnp.stack([-m if k == 1 + axis else m for k, m in enumerate(channels(u))])
 
 
@@ -153,7 +153,7 @@ class Law(eqx.Module):
     def strengths(
         self, dw: Float[Array, "c *s"], w: Float[Array, "c *s"], axis: int
     ) -> Float[Array, "c *s"]:
-        """Characteristic amplitudes of an increment dw of the primitive variables at w."""
+        """Characteristic amplitudes of an increment dw of primitive variables w."""
         self._require_scalar(
             dw, "strengths", 'use variables="primitive" or "conservative" without it'
         )
@@ -175,7 +175,7 @@ class Law(eqx.Module):
         u_right: Float[Array, "c *s"],
         axis: int = 0,
     ) -> Float[Array, "c *s"]:
-        """The flux at faces; a law with further structure (passive scalars) refines it."""
+        """The flux at faces; `PassiveScalars`, for one, adds to it."""
         return riemann(u_left, u_right, self, axis)
 
     def cell_force(

@@ -23,7 +23,7 @@ Tendency: TypeAlias = Callable[[Array, Scalar], Array]
 
 @runtime_checkable
 class Reconstruction(Protocol):
-    """``reconstruct(u, law, axis, widths)`` gives the left and right states of faces."""
+    """``reconstruct(u, law, axis, widths)``: the left and right states of faces."""
 
     @property
     def ghosts(self) -> int:

@@ -61,7 +61,7 @@ def tendency(
     t: ArrayLike = 0.0,
     source: Source | None = None,
 ) -> Float[Array, "c *x"]:
-    """du/dt of the cell averages: minus the differences of `face_flux`, over the widths.
+    """du/dt of the cell averages: minus differences of `face_flux` over the widths.
 
     ``sum(volumes * tendency) = flux in - flux out`` to rounding, with any scheme.
 

@@ -174,7 +174,7 @@ class ShallowWater(Law):
     def strengths(
         self, dw: Float[Array, "c *s"], w: Float[Array, "c *s"], axis: int
     ) -> Float[Array, "c *s"]:
-        """Gravity, shear and gravity amplitudes of a primitive increment, and its bed."""
+        """Amplitudes of the two gravity waves and the shears, and the bed."""
         c = self._celerity(self._layout.depth(w))
         difference = dw[1 + axis] * c / self.gravity
         rest = [d for k, d in enumerate(dw[1:]) if k != axis]
@@ -198,7 +198,7 @@ class ShallowWater(Law):
         u_right: Float[Array, "c *s"],
         axis: int = 0,
     ) -> Float[Array, "c *s"]:
-        """The flux, between hydrostatically reconstructed states where there is a bed."""
+        """The flux, over a bed between hydrostatically reconstructed states."""
         if not self.bed:
             return riemann(u_left, u_right, self, axis)
         flat = cast(replace(self, bed=False), u_left.dtype)

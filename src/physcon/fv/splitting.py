@@ -71,7 +71,7 @@ class Strang(eqx.Module):
 
     @property
     def cfl_limits(self) -> tuple[float, float] | None:
-        """The largest stable CFL numbers of the steps of the waves and the diffusion."""
+        """The largest stable CFL numbers for waves and for diffusion."""
         waves = cfl_limits_of(self.waves)
         diffusion = cfl_limits_of(self.diffusion)
         if waves is None or diffusion is None:

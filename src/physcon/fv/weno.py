@@ -101,7 +101,7 @@ class WENO(eqx.Module):
     @stage
     def _by_channels(self, u: Array, axis: int) -> tuple[Array, Array]:
         """Both states of each face, channel by channel."""
-        return self._both_sides(self._stencil(u, axis))
+        return self._both_sides(self._stencil(u, axis), _unit(u))
 
     @stage
     def _by_waves(self, u: Array, law: Law, axis: int) -> tuple[Array, Array]:
@@ -118,19 +118,27 @@ class WENO(eqx.Module):
             dw = law.increment(strengths, w_mean, axis)
             return mean + jax.jvp(law.conservative, (w_mean,), (dw,))[1]
 
-        left, right = self._both_sides([project(cell - mean) for cell in cells])
+        amplitudes = [project(cell - mean) for cell in cells]
+        unit = _unit(amplitudes[self.ghosts])
+        left, right = self._both_sides(amplitudes, unit)
         return restore(left), restore(right)
 
-    def _both_sides(self, cells: list[Array]) -> tuple[Array, Array]:
+    def _both_sides(self, cells: list[Array], unit: Array) -> tuple[Array, Array]:
         """Left state from all cells but the last; right state by mirroring."""
-        return self.interpolate(cells[:-1]), self.interpolate(cells[:0:-1])
+        left = self.interpolate(cells[:-1], unit)
+        return left, self.interpolate(cells[:0:-1], unit)
 
-    def interpolate(self, cells: list[Array]) -> Array:
-        """Value at the upper face of the middle one of 2 r - 1 cells."""
+    def interpolate(self, cells: list[Array], unit: Array | float = 1.0) -> Array:
+        """Value at the upper face of the middle one of 2 r - 1 cells.
+
+        Args:
+            unit: a size of the variables, so that no square under- or overflows. The
+                Z weights do not depend on it, and neither do their derivatives.
+        """
         r = self.ghosts
         candidates, linear, factors = _tables(r)
         d = [b - a for a, b in pairwise(cells)]
-        scaled = d if self.weights == "js" else _in_own_units(d)
+        scaled = d if self.weights == "js" else [x * (1 / unit) for x in d]
         rises, smooth = [], []
         for k in range(r):
             own = slice(k, k + r - 1)
@@ -154,16 +162,10 @@ class WENO(eqx.Module):
         return [g * (1 + (tau / (b + floor)) ** 2) for g, b in pairs]
 
 
-def _in_own_units(d: list[Array]) -> list[Array]:
-    """The differences over the largest of them, so that no square under- or overflows.
-
-    The weights do not depend on the scale, and neither do their derivatives.
-    """
-    largest = jnp.abs(d[0])
-    for other in d[1:]:
-        largest = jnp.maximum(largest, jnp.abs(other))
-    scale = jax.lax.stop_gradient(1 / jnp.where(largest > 0, largest, 1))
-    return [scale * x for x in d]
+def _unit(u: Array) -> Array:
+    """The size of each channel, constant in derivatives; 1 where all is zero."""
+    largest = jnp.max(jnp.abs(u), axis=tuple(range(1, u.ndim)), keepdims=True)
+    return jax.lax.stop_gradient(jnp.where(largest > 0, largest, 1))
 
 
 def _combine(coefficients: np.ndarray, terms: list[Array]) -> Array:

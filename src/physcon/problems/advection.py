@@ -1,6 +1,4 @@
-"""Linear advection u_t + a u_x = 0: a jump that moves with the flow and leaves the
-domain.
-"""
+"""Linear advection u_t + a u_x = 0: a jump that moves and leaves the domain."""
 
 from typing import ClassVar
 
@@ -21,8 +19,8 @@ class Advection(Problem):
 
     Shapes: a scalar, a > 0 (speed).
 
-    Raises: ValueError for a outside (0, ∞); at run time for a traced a under
-        ``throw=True``.
+    Raises:
+        ValueError: a outside (0, ∞); at run time for a traced a under ``throw=True``.
 
     Source: Hansen et al. (2023), linear advection, a in [1, 5]; step and mass as in
         their code.
@@ -58,9 +56,7 @@ class Advection(Problem):
         return jnp.minimum(x, self.front(t))
 
     def mass(self, t: ArrayLike) -> Float[Array, "..."]:
-        """min(1/2 + a t, 1): the inflow F(t, 0) = a until the jump leaves at t = 1 / (2
-        a).
-        """
+        """min(1/2 + a t, 1): inflow F(t, 0) = a until the jump leaves, at 1/(2 a)."""
         return jnp.minimum(self.front(t), 1.0)
 
     def flux(

@@ -1,6 +1,4 @@
-"""A rod insulated on the left and heated on the right: u_t = k u_xx with two Neumann
-conditions.
-"""
+"""A rod insulated on the left and heated on the right: u_t = k u_xx."""
 
 import equinox as eqx
 import jax
@@ -19,9 +17,9 @@ class HeatedRod(eqx.Module):
 
     With g = U sin(π t) and P = x⁴/24 - x²/12, the remainder z = u - g x²/2 - (g'/k) P
     obeys homogeneous conditions and z_t = k z_xx + (k g - g'/6) - (g''/k) P: its cosine
-    coefficients are known in closed form, λ_n = k n² π². They fall as n⁻⁶, beside those
-    of the initial state, which fall as n⁻² exp(-λ_n t): accurate for k t > 1e-4, not at
-    t = 0.
+    coefficients are known in closed form, λ_n = k n² π². They fall as n⁻⁶; the ones of
+    the initial state fall as n⁻² exp(-λ_n t). The series is accurate for k t > 1e-4,
+    not at t = 0.
 
     Shapes: all attributes are scalars.
 
@@ -73,8 +71,6 @@ class HeatedRod(eqx.Module):
         return series + lifted
 
     def boundary(self, t: Float[Array, "*t"]) -> Boundary:
-        """The conditions at a time, or at a row of times (values along a trailing time
-        axis).
-        """
+        """The conditions at a time, or at several along a trailing time axis."""
         flux = self.amplitude * jnp.sin(jnp.pi * t)
         return Boundary((Neumann(jnp.zeros_like(flux)), Neumann(flux)))

@@ -15,8 +15,7 @@ from physcon.problems.problem import (
 
 
 class Burgers(Problem):
-    """u_t + (u²/2)_x = 0 on [-1, 1], u(0, x) = -a x on [-1, 0] and 0 beyond, u(t, -1) =
-    a.
+    """u_t + (u²/2)_x = 0 on [-1, 1], u(0, x) = max(-a x, 0), u(t, -1) = a.
 
     The ramp's foot stays at 0 and its head moves with speed a; they meet at t = 1/a,
     where the wave of height a breaks into a shock of speed a/2. It leaves the domain at
@@ -24,8 +23,8 @@ class Burgers(Problem):
 
     Shapes: a scalar, a > 0 (height of the wave).
 
-    Raises: ValueError for a outside (0, ∞); at run time for a traced a under
-        ``throw=True``.
+    Raises:
+        ValueError: a outside (0, ∞); at run time for a traced a under ``throw=True``.
 
     Source: Hansen et al. (2023), Burgers' equation, a in [1, 4]; LeVeque, Numerical
     Methods for Conservation Laws (1992), ch. 3 (breaking time, shock speed).
@@ -56,19 +55,16 @@ class Burgers(Problem):
         return 1 / self.a
 
     def solution(self, t: ArrayLike, x: ArrayLike) -> Float[Array, "..."]:
-        """Before breaking a clip(-x / (1 - a t), 0, 1); after it a for x <= s(t), else
-        0.
-        """
+        """a clip(-x / (1 - a t), 0, 1) before breaking; then a up to s(t), else 0."""
         t, x = coordinates(t, x)
         width, broken = self._ramp(t)
         ramp = jnp.clip(-x / width, 0.0, 1.0)
         return self.a * jnp.where(broken, (x <= self.front(t)).astype(x.dtype), ramp)
 
     def primitive(self, t: ArrayLike, x: ArrayLike) -> Float[Array, "..."]:
-        """Plateau a (min(x, -w) + 1), plus a (w² - x²) / (2 w) on the ramp [-w, 0], w =
-        1 - a t.
+        """a (min(x, -w) + 1), plus a (w² - x²) / (2 w) on the ramp [-w, 0].
 
-        After breaking a (min(x, s) + 1).
+        w = 1 - a t. After breaking it is a (min(x, s) + 1).
         """
         t, x = coordinates(t, x)
         width, broken = self._ramp(t)
@@ -79,10 +75,9 @@ class Burgers(Problem):
         return self.a * (1 + jnp.where(broken, jnp.minimum(x, self.front(t)), ramp))
 
     def mass(self, t: ArrayLike) -> Float[Array, "..."]:
-        """min(a (1 + a t) / 2, 2 a): a/2 at first, inflow F(t, -1) = a²/2 until the
-        shock leaves.
+        """min(a (1 + a t) / 2, 2 a): a/2 plus the inflow a²/2 until the shock leaves.
 
-        The published code has no such end: its mass is too large for a > 3, t > 3/a.
+        The published code does not stop there: the mass is too large from t = 3/a on.
         """
         return jnp.minimum(0.5 * self.a * (1 + self.a * nonnegative(t)), 2 * self.a)
 
@@ -97,6 +92,6 @@ class Burgers(Problem):
         return 0.5 * jnp.maximum(self.a * nonnegative(t) - 1, 0.0)
 
     def _ramp(self, t: Float[Array, "*s"]) -> tuple[Float[Array, "*s"], Array]:
-        """Width 1 - a t of the ramp (1 where there is none), and whether it has broken."""
+        """Width 1 - a t of the ramp (1 once it has broken), and whether it has."""
         width = 1 - self.a * t
         return jnp.where(width > 0, width, 1.0), width <= 0

@@ -29,7 +29,7 @@ class LidDrivenCavity(eqx.Module):
 
     It begins with ψ = U 16 x² (1 - x)² (y³ - y²) + Σ a_pq φ_p(x) φ_q(y), φ_p = sin(πx)
     sin(pπx), which moves with the walls: nothing is singular, neither at the start nor
-    in the corners, and the initial vorticity knows the lid.
+    in the corners, and the initial vorticity contains the motion of the lid.
 
     Shapes: lid and viscosity are scalars; swirls ``(p, q)``.
     """
@@ -40,8 +40,9 @@ class LidDrivenCavity(eqx.Module):
 
     @classmethod
     def sample(cls, key: PRNGKeyArray, viscosity: ArrayLike = 0.01):
-        """U uniform in [0.5, 1.5], a_pq ~ 0.2 N(0, (p² + q²)⁻²) (the article gives
-        neither).
+        """U uniform in [0.5, 1.5], a_pq ~ 0.2 N(0, (p² + q²)⁻²).
+
+        The article gives neither.
         """
         lid_key, key = jax.random.split(key)
         swirls = swirl_std() * jax.random.normal(key, (_SWIRLS, _SWIRLS))
@@ -88,8 +89,9 @@ class LidDrivenCavity(eqx.Module):
 
 
 def swirl_std() -> Float[Array, "p q"]:
-    """Standard deviations of a sample's swirls, 0.2 / (p² + q²): all stir the vorticity
-    alike.
+    """Standard deviations of a sample's swirls, 0.2 / (p² + q²).
+
+    All swirls then change the vorticity by the same amount.
     """
     p = jnp.arange(1.0, _SWIRLS + 1)
     return 0.2 / (p[:, None] ** 2 + p[None, :] ** 2)
@@ -158,8 +160,9 @@ def stream_function(inner: Float[Array, "m m"]) -> Float[Array, "n n"]:
 
 
 def vorticity(psi: Float[Array, "n n"], lid: Float[Array, " n"]) -> Float[Array, "n n"]:
-    """-Δ_h ψ inside; on a wall that moves with u, Thom's -2 (ψ_1 ± h u) / h²; 0 in the
-    corners.
+    """-Δ_h ψ inside; on the walls Thom's formula; 0 in the corners.
+
+    Thom's formula on a wall that moves with u is -2 (ψ_1 ± h u) / h².
     """
     h = 1 / (psi.shape[0] - 1)
     w = jnp.pad(-_laplacian(psi, h), 1)
@@ -171,7 +174,7 @@ def vorticity(psi: Float[Array, "n n"], lid: Float[Array, " n"]) -> Float[Array,
 def velocity(
     psi: Float[Array, "n n"], lid: Float[Array, " n"]
 ) -> Float[Array, "2 n n"]:
-    """(ψ_y, -ψ_x) inside, the walls' velocity on them."""
+    """(ψ_y, -ψ_x) inside, and the velocity of the walls on them."""
     psi_x, psi_y = _gradient(psi, 1 / (psi.shape[0] - 1))
     u = jnp.pad(jnp.stack([psi_y, -psi_x]), ((0, 0), (1, 1), (1, 1)))
     return u.at[0, :, -1].set(lid)
@@ -182,9 +185,8 @@ def _speed(inner: Array, lid: Array) -> Scalar:
 
 
 def _gradient(f: Array, h: float) -> tuple[Array, Array]:
-    return (f[2:, 1:-1] - f[:-2, 1:-1]) / (2 * h), (f[1:-1, 2:] - f[1:-1, :-2]) / (
-        2 * h
-    )
+    along_x = (f[2:, 1:-1] - f[:-2, 1:-1]) / (2 * h)
+    return along_x, (f[1:-1, 2:] - f[1:-1, :-2]) / (2 * h)
 
 
 def _laplacian(f: Array, h: float) -> Array:
@@ -194,9 +196,7 @@ def _laplacian(f: Array, h: float) -> Array:
 
 @lru_cache(maxsize=16)
 def _sines(m: int) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvectors, orthonormal and symmetric, and eigenvalues of -d²/dx² on m inner
-    nodes.
-    """
+    """Orthonormal eigenvectors and eigenvalues of -d²/dx² on m inner nodes."""
     k = np.arange(1, m + 1)
     sines = np.sqrt(2 / (m + 1)) * np.sin(np.pi * np.outer(k, k) / (m + 1))
     return sines, (2 - 2 * np.cos(np.pi * k / (m + 1))) * (m + 1) ** 2

@@ -1,4 +1,4 @@
-"""Heat equation u_t = k u_xx: the easy, smooth member of the family."""
+"""Heat equation u_t = k u_xx: the smooth member of the family."""
 
 from math import pi
 from typing import ClassVar
@@ -20,8 +20,8 @@ class Heat(Problem):
 
     Shapes: k scalar, k > 0 (conductivity).
 
-    Raises: ValueError for k outside (0, ∞); at run time for a traced k under
-        ``throw=True``.
+    Raises:
+        ValueError: k outside (0, ∞); at run time for a traced k under ``throw=True``.
 
     Source: Hansen et al. (2023), the diffusion equation of the GPME family, k in [1,
     5]. The published code interpolates a 512-point spectral solution linearly; here it
@@ -54,14 +54,12 @@ class Heat(Problem):
         return jnp.exp(-self.k * t) * jnp.sin(x)
 
     def primitive(self, t: ArrayLike, x: ArrayLike) -> Float[Array, "..."]:
-        """exp(-k t) (1 - cos x), written with the half angle: no cancellation near x =
-        0.
-        """
+        """exp(-k t) (1 - cos x), by the half angle: free of cancellation near x = 0."""
         t, x = coordinates(t, x)
         return 2 * jnp.exp(-self.k * t) * jnp.sin(0.5 * x) ** 2
 
     def mass(self, t: ArrayLike) -> Float[Array, "..."]:
-        """0: the initial mass is 0, and what leaves at 2π enters at 0."""
+        """0: the initial mass is 0, and the domain is periodic."""
         return jnp.zeros_like(nonnegative(t))
 
     def flux(

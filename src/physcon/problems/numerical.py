@@ -1,7 +1,7 @@
-"""The families' equations solved by finite volumes: a truth that needs no closed form.
+"""The equations of the families, solved by finite volumes instead of in closed form.
 
-Laws, sides and initial averages are those of the family; nothing else of the exact
-solution is used, so that the two check each other.
+Only the law, the conditions on the sides and the initial averages are taken from the
+family, so that the numerical and the exact solution check each other.
 """
 
 from collections.abc import Callable, Sequence
@@ -37,9 +37,7 @@ class Numerical(NamedTuple):
     steps: int
 
     def at(self, k: int, x: np.ndarray) -> np.ndarray:
-        """Values at positions x at the k-th time, linear between centres and to the
-        sides.
-        """
+        """Values at positions x at the k-th time, by linear interpolation."""
         u, (first, *_, last) = self.u[k], self.faces
         centres = [first, *(0.5 * (self.faces[1:] + self.faces[:-1])), last]
         return np.interp(
@@ -67,8 +65,7 @@ def _heat(p: Heat) -> _Setup:
 
 
 def _porous_medium(p: PorousMedium) -> _Setup:
-    # The value at x = 0 is (m t)^(1/m); a negative trial time of an implicit stage is
-    # at rest.
+    # The value at x = 0 is (m t)^(1/m). An implicit stage may try a negative time.
     inflow = Dirichlet(lambda t: jnp.maximum(p.m * t, 1e-30) ** (1 / p.m))
     return _Setup(
         fv.PorousMedium(p.m), Boundary((inflow, Neumann(0.0))), _DIFFUSION, stiff=True
@@ -102,7 +99,8 @@ def solve_numerically(
 ) -> Numerical:
     """Solve one member of a family on equal cells, from t = 0, in float64.
 
-    Raises: ValueError for a family that has no finite-volume form here.
+    Raises:
+        ValueError: a family without a finite-volume form in this module.
     """
     kind = type(problem)
     known = ", ".join(family.__name__ for family in _SETUPS)
@@ -119,8 +117,7 @@ def solve_numerically(
                 u, law, grid, boundary, times=times, rtol=1e-5, atol=1e-8
             )
         else:
-            diffusive = isinstance(law, fv.Diffusion)
-            cfl = 0.9 if diffusive else 0.45
+            cfl = 0.9 if isinstance(law, fv.Diffusion) else 0.45
             found = fv.solve(
                 u,
                 law,

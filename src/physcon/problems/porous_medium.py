@@ -1,8 +1,8 @@
-"""Porous medium equation u_t = (u^m u_x)_x: a front of finite speed with a steep foot."""
+"""Porous medium equation u_t = (u^m u_x)_x: a steep front of finite speed."""
 
 from typing import ClassVar
 
-from physcon._numerics.safe import power
+from physcon._numerics import safe
 from physcon._typing import Array, ArrayLike, Float, Scalar
 from physcon.problems.problem import (
     Problem,
@@ -18,8 +18,8 @@ class PorousMedium(Problem):
 
     Shapes: m scalar, m > 0 (degree).
 
-    Raises: ValueError for m outside (0, ∞); at run time for a traced m under
-        ``throw=True``.
+    Raises:
+        ValueError: m outside (0, ∞); at run time for a traced m under ``throw=True``.
 
     Source: Hansen et al. (2023), the porous medium equation of the GPME family, m in
     [1, 6]; the travelling wave is in Vázquez, The Porous Medium Equation (2007), ch. 4.
@@ -48,33 +48,34 @@ class PorousMedium(Problem):
     def solution(self, t: ArrayLike, x: ArrayLike) -> Float[Array, "..."]:
         """u = (m max(t - x, 0))^(1/m): u^(m-1) u_x = -1, hence F = u and u_t = -u_x."""
         t, x = coordinates(t, x)
-        return power(self.m * (t - x), 1 / self.m)
+        return safe.power(self.m * (t - x), 1 / self.m)
 
     def primitive(self, t: ArrayLike, x: ArrayLike) -> Float[Array, "..."]:
         """((m t)^(1 + 1/m) - (m max(t - x, 0))^(1 + 1/m)) / (m + 1)."""
         t, x = coordinates(t, x)
         exponent = 1 + 1 / self.m
-        behind, ahead = power(self.m * t, exponent), power(self.m * (t - x), exponent)
+        behind = safe.power(self.m * t, exponent)
+        ahead = safe.power(self.m * (t - x), exponent)
         return (behind - ahead) / (self.m + 1)
 
     def mass(self, t: ArrayLike) -> Float[Array, "..."]:
-        """m^(1 + 1/m) t^(1 + 1/m) / (m + 1) for t <= 1, less what has passed x = 1
-        after that.
+        """(m t)^(1 + 1/m) / (m + 1), less the outflow at x = 1 after t = 1.
 
         Inflow: F(t, 0) = u(t, 0) = (m t)^(1/m), and the integral of (m τ)^(1/m) from 0
         to t is (m t)^(1 + 1/m) / (m + 1). From t = 1 the front is outside and F(t, 1) =
-        u(t, 1) = (m (t - 1))^(1/m) leaves: subtract the same integral over t - 1.
+        u(t, 1) = (m (t - 1))^(1/m) leaves, which is the same integral over t - 1.
         """
         t = nonnegative(t)
         exponent = 1 + 1 / self.m
-        entered, left = power(self.m * t, exponent), power(self.m * (t - 1), exponent)
+        entered = safe.power(self.m * t, exponent)
+        left = safe.power(self.m * (t - 1), exponent)
         return (entered - left) / (self.m + 1)
 
     def flux(
         self, u: Float[Array, "*s"], u_x: Float[Array, "*s"]
     ) -> Float[Array, "*s"]:
         """F = -max(u, 0)^m u_x."""
-        return -power(u, self.m) * u_x
+        return -safe.power(u, self.m) * u_x
 
     def front(self, t: ArrayLike) -> Float[Array, "..."]:
         """x = t: the speed is F / u = 1."""

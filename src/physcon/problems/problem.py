@@ -1,14 +1,13 @@
-"""What an equation with a known solution offers: values, averages, mass, front,
-residual.
+"""Equations with known solutions: values, averages, mass, front and residual.
 
-A `Problem` is one member of a family u_t + F(u, u_x)_x = 0: it holds its parameter as
-an array leaf, so that a batch of functions is a vmap over problems, and every answer
-has a derivative with respect to the parameter.
+A `Problem` is one member of a family u_t + F(u, u_x)_x = 0. Its parameter is an array
+leaf, so that a batch of functions is a vmap over problems, and every result has a
+derivative with respect to the parameter.
 
 Source: Hansen, Maddix, Alizadeh, Gupta, Mahoney, Learning Physical Models that Can
 Respect Conservation Laws (ICML 2023, arXiv 2302.11002), differential form u_t + ∇·F(u)
-= 0 of sec. 1 and the appendices on the equations. Solutions and masses are derived anew
-here: each docstring gives its derivation, on the bounded domain and also after a front
+= 0 of sec. 1 and the appendices on the equations. Solutions and masses are derived
+here: each docstring gives the derivation, on the bounded domain and also after a front
 has left it.
 """
 
@@ -32,7 +31,7 @@ class Settings:
 
     Attributes:
         name: key in `PROBLEMS`.
-        parameter: name of the parameter, also of the attribute that holds it.
+        parameter: name of the parameter and of the attribute that holds it.
         valid: open interval of parameters for which the formulas hold.
         training: interval of the training parameters, sampled uniformly.
         test: parameters of the test functions, in equal shares.
@@ -58,16 +57,14 @@ class Problem(eqx.Module):
     The family is described by the class attribute `settings`. Times are non-negative,
     and arguments `t` and `x` broadcast against each other. Compile functions of a
     problem (``jax.jit(lambda problem, t: problem.mass(t))``), not its bound methods,
-    which JAX can't hash.
+    which JAX cannot hash.
     """
 
     settings: eqx.AbstractClassVar[Settings]
 
     @abstractmethod
     def __init__(self, parameter: ArrayLike, throw: bool = True):
-        """The member of the family with this parameter, checked as by
-        `checked_parameter`.
-        """
+        """The member of the family with this parameter; see `checked_parameter`."""
 
     @abstractmethod
     def solution(self, t: ArrayLike, x: ArrayLike) -> Float[Array, "..."]:
@@ -75,7 +72,7 @@ class Problem(eqx.Module):
 
     @abstractmethod
     def primitive(self, t: ArrayLike, x: ArrayLike) -> Float[Array, "..."]:
-        """Integral of the exact solution from the domain's lower end to x, elementwise."""
+        """Integral of the exact solution from the lower end to x, elementwise."""
 
     @abstractmethod
     def mass(self, t: ArrayLike) -> Float[Array, "..."]:
@@ -88,19 +85,21 @@ class Problem(eqx.Module):
         """Physical flux F(u, u_x), positive along x."""
 
     def front(self, t: ArrayLike) -> Float[Array, "..."]:
-        """Position beyond which u = 0, elementwise in t; past the domain once it has
-        left.
+        """Position beyond which u = 0, elementwise in t.
 
-        Raises: ValueError for a smooth problem (``settings.has_front`` is False).
+        It lies outside of the domain once the front has left it.
+
+        Raises:
+            ValueError: a smooth problem (``settings.has_front`` is False).
         """
         raise ValueError(
             f"expected a problem with a front, got {self.settings.name!r}; "
-            "ask settings.has_front first"
+            "check settings.has_front first"
         )
 
     @property
     def parameter(self) -> Float[Array, "..."]:
-        """The value of the parameter, whatever its name."""
+        """The value of the parameter, under a name that all families share."""
         return getattr(self, self.settings.parameter)
 
     def cell_averages(
@@ -111,7 +110,7 @@ class Problem(eqx.Module):
         Their sum with the cell widths is the mass without any quadrature error, also
         with a front inside a cell. Differences of `primitive` are formed in float64.
 
-        Shapes: one time; f faces of f - 1 cells.
+        Shapes: one time; f faces bound f - 1 cells.
         """
         times = nonnegative(t)
         require(
@@ -125,16 +124,18 @@ class Problem(eqx.Module):
     def residual(
         self, u: Callable[[Scalar, Scalar], Scalar], t: Scalar, x: Scalar
     ) -> Float[Array, ""]:
-        """u_t + F(u, u_x)_x at one point, by forward-mode autodiff: the SoftC penalty's
-        term.
+        """u_t + F(u, u_x)_x at one point, by forward-mode autodiff.
+
+        This is the term of the SoftC penalty.
 
         Shapes: u maps two scalars to a scalar; t, x scalars: batch with `jax.vmap`.
 
         Source: Hansen et al. (2023) penalise the mean square of this quantity at the
-        prediction's mean. Their code lets the derivatives also pass through the latent
-        variable, which has seen the target points: 7e-4 relative on their weights for m
-        = 1. A coefficient that jumps, k(u) = 1 for u >= p*, has the derivative zero
-        there and here: the Stefan condition at the front goes unseen by the penalty.
+        mean of the prediction. In their code derivatives also pass through the latent
+        variable, which has seen the target points: a difference of 7e-4 relative on
+        their weights for m = 1. A coefficient that jumps, k(u) = 1 for u >= p*, has the
+        derivative zero there and here, so that the penalty does not include the Stefan
+        condition at the front.
         """
 
         def with_derivative(f: Callable, at: Scalar) -> tuple[Array, Array]:
@@ -156,14 +157,15 @@ def _cell_averages(problem: Problem, t: Scalar, faces: Float[Array, " f"]) -> Ar
 def checked_parameter(value: ArrayLike, settings: Settings, throw: bool) -> Scalar:
     """`value` as an array, if inside the open interval `settings.valid`; else an error.
 
-    A known value is checked at once (ValueError, whatever `throw` is), a traced one at
-    run time and only under `throw`.
+    A known value is checked at once and independently of `throw` (ValueError), a traced
+    one at run time and only under `throw`.
     """
     lower, upper = settings.valid
     name = settings.parameter
     require_shape(jnp.asarray(value), (), name)
     expected = f"{name} in ({lower:g}, {upper:g}) for {settings.name!r}"
-    remedy = f"published: training {settings.training}, test {settings.test}"
+    published = f"training {settings.training}, test {settings.test}"
+    remedy = f"choose one inside; the published ones are {published}"
     array = jnp.asarray(value, dtype=float)
     known = concrete(value)
     if known is not None:
@@ -175,15 +177,13 @@ def checked_parameter(value: ArrayLike, settings: Settings, throw: bool) -> Scal
 
 
 def nonnegative(t: ArrayLike) -> Float[Array, "*s"]:
-    """`t` as an array; a known negative or NaN time is an error (traced ones are not
-    looked at).
-    """
+    """`t` as an array; a time that is known to be negative or NaN is an error."""
     known = concrete(t)
     require(
         known is None or bool(np.all(known >= 0)),
         "times t >= 0",
         None if known is None else f"min {known.min()}",
-        "the solutions start at t = 0",
+        "pass times after the start of the solution, t = 0",
     )
     return jnp.asarray(t, dtype=float)
 

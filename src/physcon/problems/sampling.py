@@ -42,15 +42,16 @@ def training_problems(key: PRNGKeyArray, family: type[Problem], number: int) -> 
 
 
 def evaluation_problems(family: type[Problem], number: int) -> Problem:
-    """A batch of problems with the published test parameters in equal shares, one after
-    the other.
+    """A batch of problems with the published test parameters in equal shares.
 
-    Raises: ValueError if `number` is not a multiple of the number of test parameters.
+    Raises:
+        ValueError: `number` is not a multiple of the number of test parameters.
     """
     values = jnp.asarray(family.settings.test, dtype=float)
     require(
         number > 0 and number % len(values) == 0,
-        f"a multiple of {len(values)}, the number of test parameters {family.settings.test}",
+        f"a multiple of {len(values)}, the number of test parameters "
+        f"{family.settings.test}",
         number,
         "give every parameter the same number of functions",
     )

@@ -20,16 +20,16 @@ SQRT_PI = 1.7724538509055159
 
 
 class Stefan(Problem):
-    """u_t = (k(u) u_x)_x on [0, 1], k = 1 where u >= p* and 0 elsewhere, u(0, x) = 0,
-    u(t, 0) = 1.
+    """u_t = (k(u) u_x)_x on [0, 1], with u(0, x) = 0 and u(t, 0) = 1.
 
-    Behind the front s(t) = α √t the similarity solution of the heat equation falls from
-    1 to p*; there it jumps to 0, where nothing diffuses.
+    k is 1 where u >= p*, else 0. Behind the front s(t) = α √t the similarity solution
+    of the heat equation falls from 1 to p*; there it jumps to 0, where nothing
+    diffuses.
 
     Shapes: p_star scalar, 0 < p* < 1 (the phase-change value).
 
-    Raises: ValueError for p* outside (0, 1); at run time for a traced p* under
-        ``throw=True``.
+    Raises:
+        ValueError: p* outside (0, 1); at run time for a traced p* under ``throw=True``.
 
     Source: Hansen et al. (2023), the Stefan equation of the GPME family, p* in [0.55,
     0.7] (the test value 0.5 is outside); Maddix, Sampaio, Gerritsen, J. Comput. Phys.
@@ -37,7 +37,8 @@ class Stefan(Problem):
 
     >>> problem = Stefan(p_star=0.6)
     >>> s = problem.front(0.05)
-    >>> [round(float(problem.solution(0.05, x)), 4) for x in (0.0, 0.999 * s, 1.001 * s)]
+    >>> places = (0.0, 0.999 * s, 1.001 * s)
+    >>> [round(float(problem.solution(0.05, x)), 4) for x in places]
     [1.0, 0.6003, 0.0]
     """
 
@@ -78,8 +79,9 @@ class Stefan(Problem):
         return jnp.where(inside, 1 - self.amplitude * erf(0.5 * x / _root(t)), 0.0)
 
     def primitive(self, t: ArrayLike, x: ArrayLike) -> Float[Array, "..."]:
-        """x - 2 c √t (ξ erf ξ + (exp(-ξ²) - 1) / √π), ξ = x / (2 √t); constant past the
-        front.
+        """x - 2 c √t (ξ erf ξ + (exp(-ξ²) - 1) / √π), ξ = x / (2 √t).
+
+        Constant beyond the front.
         """
         t, x = coordinates(t, x)
         x = jnp.minimum(x, self.front(t))
@@ -89,12 +91,10 @@ class Stefan(Problem):
         )
 
     def mass(self, t: ArrayLike) -> Float[Array, "..."]:
-        """2 c √(t / π) while the front is inside the domain; what has passed x = 1
-        subtracted.
+        """2 c √(t / π) while the front is inside the domain, then `primitive` at x = 1.
 
         Inflow: F(t, 0) = -u_x(t, 0) = c / √(π t), whose integral from 0 to t is 2 c √(t
-        / π). Once α √t > 1, the part from 1 to the front is outside: `primitive` at x =
-        1.
+        / π). Once α √t > 1, the part from 1 to the front lies outside.
         """
         t = nonnegative(t)
         inside = self.front(t) <= 1
@@ -114,7 +114,7 @@ class Stefan(Problem):
 
 
 def _root(t: Float[Array, "*s"]) -> Float[Array, "*s"]:
-    """√t, and 1 at t = 0, where every use of it is multiplied by 0 or not taken."""
+    """√t, and 1 at t = 0, where it is only used in terms that vanish."""
     return jnp.sqrt(jnp.where(t > 0, t, 1.0))
 
 

@@ -9,15 +9,15 @@ from physcon.boundary import Boundary, Dirichlet
 
 
 class StokesSecond(eqx.Module):
-    """u_t = ν u_xx, u(t, 0) = U cos(ω t): the periodic state U exp(-κ x) cos(κ x - ω
-    t).
+    """u_t = ν u_xx, u(t, 0) = U cos(ω t), in its periodic state.
 
-    κ = √(ω / (2 ν)). Both ends of [0, 1] carry the exact value.
+    The solution is U exp(-κ x) cos(κ x - ω t) with κ = √(ω / (2 ν)). Both ends of [0,
+    1] carry the exact value.
 
     Shapes: all attributes are scalars.
 
     Source: Stokes (1851); Landau and Lifshitz, Fluid Mechanics (1987), sec. 24, eq.
-        24.5.
+    24.5.
     """
 
     omega: Scalar
@@ -42,9 +42,7 @@ class StokesSecond(eqx.Module):
         return self.amplitude * jnp.exp(-phase) * jnp.cos(phase - self.omega * t)
 
     def boundary(self, t: Float[Array, "*t"]) -> Boundary:
-        """The conditions at a time, or at a row of times (values along a trailing time
-        axis).
-        """
+        """The conditions at a time, or at several along a trailing time axis."""
         ends = jax.vmap(lambda t: self.solution(t, jnp.asarray(self.domain, t.dtype)))
         values = ends(jnp.reshape(t, (-1,))).reshape(*t.shape, 2)
         return Boundary((Dirichlet(values[..., 0]), Dirichlet(values[..., 1])))

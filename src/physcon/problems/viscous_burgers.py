@@ -1,6 +1,4 @@
-"""Viscous Burgers equation u_t + u u_x = ν u_xx, solved by the Cole-Hopf
-transformation.
-"""
+"""Viscous Burgers equation u_t + u u_x = ν u_xx, by the Cole-Hopf transformation."""
 
 import equinox as eqx
 import jax
@@ -11,13 +9,14 @@ from physcon.boundary import Boundary, Dirichlet, Periodic
 
 
 class BurgersRiemann(eqx.Module):
-    """u(0, x) = u_L for x < 1/2, else u_R, on the line; seen on [0, 1] with its exact
-    end values.
+    """u(0, x) = u_L for x < 1/2, else u_R, on the line.
+
+    Restricted to [0, 1], with the exact values at its ends.
 
     Shapes: all attributes are scalars.
 
-    Source: Whitham, Linear and Nonlinear Waves (1974), sec. 4.4, with erfc's in
-        logarithms.
+    Source: Whitham, Linear and Nonlinear Waves (1974), sec. 4.4, with the logarithms of
+    erfc.
     """
 
     u_left: Scalar
@@ -28,9 +27,7 @@ class BurgersRiemann(eqx.Module):
 
     @classmethod
     def sample(cls, key: PRNGKeyArray, viscosity: ArrayLike = 0.1):
-        """u_L uniform in [0.8, 1.2], u_R in [-0.2, 0.2]: a shock (the article gives
-        neither).
-        """
+        """u_L uniform in [0.8, 1.2], u_R in [-0.2, 0.2] (the article gives neither)."""
         draws = 0.4 * jax.random.uniform(key, (2,), float) + jnp.array([0.8, -0.2])
         return cls(draws[0], draws[1], jnp.asarray(viscosity, draws.dtype))
 
@@ -39,11 +36,10 @@ class BurgersRiemann(eqx.Module):
         return jnp.where(x < 0.5, self.u_left, self.u_right)
 
     def solution(self, t: Scalar, x: Float[Array, " n"]) -> Float[Array, " n"]:
-        """u_R + (u_L - u_R) / (1 + h exp((u_L - u_R) (ξ - c t) / 2ν)), t > 0, ξ = x -
-        1/2.
+        """u_R + (u_L - u_R) / (1 + h exp((u_L - u_R) (ξ - c t) / 2ν)) for t > 0.
 
-        h = erfc(-(ξ - u_R t) / √(4νt)) / erfc((ξ - u_L t) / √(4νt)), c = (u_L + u_R) /
-        2.
+        ξ = x - 1/2, c = (u_L + u_R)/2, and h = erfc(-(ξ - u_R t) / √(4νt)) / erfc((ξ -
+        u_L t) / √(4νt)).
         """
         xi, jump = x - 0.5, self.u_left - self.u_right
         width = jnp.sqrt(2 * self.viscosity * t)
@@ -54,9 +50,7 @@ class BurgersRiemann(eqx.Module):
         return self.u_right + jump * jax.nn.sigmoid(-exponent)
 
     def boundary(self, t: Float[Array, "*t"]) -> Boundary:
-        """The conditions at a time, or at a row of times (values along a trailing time
-        axis).
-        """
+        """The conditions at a time, or at several along a trailing time axis."""
         ends = jax.vmap(lambda t: self.solution(t, jnp.asarray(self.domain, t.dtype)))
         values = ends(jnp.reshape(t, (-1,))).reshape(*t.shape, 2)
         return Boundary((Dirichlet(values[..., 0]), Dirichlet(values[..., 1])))
@@ -98,11 +92,10 @@ class BurgersPeriodic(eqx.Module):
     def solution(
         self, t: Scalar, x: Float[Array, " n"], points: int = 256
     ) -> Float[Array, " n"]:
-        """u = c_0 - 2ν φ_x / φ with φ_t = ν φ_xx, φ(0) = exp(-∫(u_0 - c_0) / 2ν),
-        moving with c_0.
+        """c_0 - 2ν φ_x / φ with φ_t = ν φ_xx, φ(0) = exp(-∫(u_0 - c_0) / 2ν).
 
-        φ is smooth and positive: its heat equation is solved exactly in `points`
-        Fourier modes.
+        φ moves with c_0. It is smooth and positive, and its heat equation is solved
+        exactly in `points` Fourier modes.
         """
         grid = jnp.arange(points) / points
         m = jnp.arange(1, self.coefficients.shape[1])
@@ -122,5 +115,5 @@ class BurgersPeriodic(eqx.Module):
         return mean - 2 * self.viscosity * slope / value
 
     def boundary(self, t: Float[Array, "*t"]) -> Boundary:
-        """The axis is closed at all times."""
+        """Periodic at all times."""
         return Boundary(Periodic())

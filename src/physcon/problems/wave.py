@@ -1,6 +1,4 @@
-"""Waves between walls that reflect them: u_tt = c² Δu with Neumann conditions on every
-side.
-"""
+"""Waves between reflecting walls: u_tt = c² Δu with Neumann conditions."""
 
 import equinox as eqx
 import jax
@@ -27,7 +25,7 @@ class StandingWaves(eqx.Module):
     def sample(
         cls, key: PRNGKeyArray, speed: ArrayLike = 1.0, modes: int = 6, axes: int = 1
     ):
-        """a_n ~ N(0, |n|^(-2 axes)) for 1 <= n_d <= modes, no plane waves; mean zero."""
+        """a_n ~ N(0, |n|^(-2 axes)) for 1 <= n_d <= modes; mean zero."""
         n = jnp.arange(1, modes + 1, dtype=float)
         squares = sum(jnp.meshgrid(*[n**2] * axes, indexing="ij"))
         draws = jax.random.normal(key, (modes,) * axes) * squares ** (-axes / 2)

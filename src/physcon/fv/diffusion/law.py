@@ -6,8 +6,8 @@ front enters an empty cell. The ``"arithmetic"`` and ``"harmonic"`` means exist 
 comparison: the harmonic one is zero where either k is zero, so that a front into k = 0
 stops.
 
-Source: Maddix, Sampaio and Gerritsen, J. Comput. Phys. 361 (2018) 280; for jumping k, J.
-Comput. Phys. 368 (2018) 277.
+Source: Maddix, Sampaio and Gerritsen, J. Comput. Phys. 361 (2018) 280; for jumping k,
+J. Comput. Phys. 368 (2018) 277.
 """
 
 import abc
@@ -62,7 +62,7 @@ class Diffusion(eqx.Module):
     def face_gradient_flux(
         self, u_left: Float[Array, "*s"], u_right: Float[Array, "*s"]
     ) -> Float[Array, "*s"]:
-        """-(mean of k) (u_right - u_left): the flux times the distance of the values."""
+        """-(mean of k) (u_right - u_left): the flux times the distance."""
         if self.mean() == "integral":
             return self.potential(u_left) - self.potential(u_right)
         k_left = self.coefficient(u_left)
