@@ -128,7 +128,8 @@ def settle(
     if throw:
         sentences, which = _numbered(outcome, messages or {})
         if not is_traced(wrong) and not is_traced(which):
-            raise RuntimeError(sentences[int(jnp.max(jnp.where(wrong, which, 0)))])
+            found = int(jnp.max(jnp.where(wrong, which, 0)))
+            raise eqx.EquinoxRuntimeError(sentences[found])  # as under jit
         slope = eqx.branched_error_if(slope, wrong, which, sentences)
     guard = _checked if throw else _unchecked
 

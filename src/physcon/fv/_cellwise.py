@@ -192,6 +192,17 @@ _ELEMENTWISE = {
         "erf",
         "logistic",
     ),
-    *("max", "min", "clamp", "sign", "ceil", "floor", "round", "is_finite", "select_n"),
+    *(
+        "stop_gradient",
+        "max",
+        "min",
+        "clamp",
+        "sign",
+        "ceil",
+        "floor",
+        "round",
+        "is_finite",
+        "select_n",
+    ),
     *("eq", "ne", "lt", "le", "gt", "ge", "and", "or", "not", "convert_element_type"),
 }

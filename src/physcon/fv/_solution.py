@@ -4,7 +4,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from physcon._checks import inexact_leaves
+from physcon._checks import inexact_leaves, is_traced
 from physcon._status import Outcome, code, failed, settle
 from physcon._typing import Array, Float, Int, PyTree, Scalar
 from physcon.fv.event import Event
@@ -71,7 +71,10 @@ def settled(solution: Solution, inputs: PyTree, throw: bool) -> Solution:
     of a failed run no longer depends on them.
     """
     solution = settle(solution, solution.outcome, throw, _MESSAGES)
-    gap = jnp.where(failed(solution.outcome), jnp.nan, 0)
+    wrong = failed(solution.outcome)
+    if not is_traced(wrong) and not bool(jnp.any(wrong)):
+        return solution
+    gap = jnp.where(wrong, jnp.nan, 0)
     leaves = inexact_leaves(inputs)
 
     def link(x: Array) -> Array:

@@ -32,7 +32,7 @@ class PassiveScalars(Law):
         """The law's flux; mass flux times φ."""
         base, carried = self._own(u)
         flux = self.law.flux(base, axis)
-        return jnp.concatenate([flux, flux[:1] * safe.divide(carried, base[:1])])
+        return jnp.concatenate([flux, flux[:1] * _share(carried, base)])
 
     def speeds(
         self, u: Float[Array, "c *s"], axis: int = 0
@@ -61,7 +61,7 @@ class PassiveScalars(Law):
     def primitive(self, u: Float[Array, "c *s"]) -> Float[Array, "c *s"]:
         """The law's variables, and φ (0 where nothing carries it)."""
         base, carried = self._own(u)
-        phi = jnp.where(base[:1] > 0, safe.divide(carried, base[:1]), 0)
+        phi = jnp.where(base[:1] > 0, _share(carried, base), 0)
         return jnp.concatenate([self.law.primitive(base), phi])
 
     def conservative(self, w: Float[Array, "c *s"]) -> Float[Array, "c *s"]:
@@ -117,5 +117,10 @@ class PassiveScalars(Law):
         return jnp.concatenate([force, nothing])
 
     def _own(self, u: Array) -> tuple[Array, Array]:
-        """The law's channels and the scalars'."""
+        """The channels of the law and of the scalars."""
         return u[: -self.count], u[-self.count :]
+
+
+def _share(carried: Array, base: Array) -> Array:
+    """ρφ over ρ; 0 where ρ is zero."""
+    return safe.divide(carried, jnp.broadcast_to(base[:1], carried.shape))
