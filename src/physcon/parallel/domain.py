@@ -103,10 +103,12 @@ def solve(
     run = prepared_run(problem, u, times, start, cfl, dt)
     numbers = {"run": run, "event": event}
     limits = {"max_steps": max_steps, "loop": loop, "stop": stop}
-    happened = None if event is None else fv.Event(P(), P(), P(None, *axes))  # type: ignore[arg-type]
+    happened = None if event is None else (P(), P(), P(None, *axes))
     layout = _Results(P(None, None, *axes), P(), P(), P(), happened)
     found = _divided(_solve, problem, u, numbers, limits, mesh, axes, layout)
-    solution = fv.Solution(run.clock.times, *found)
+    *states, happened = found
+    happened = None if happened is None else fv.Event(*happened)
+    solution = fv.Solution(run.clock.times, *states, event=happened)
     solution = settled(solution, (problem, u, numbers), throw=False)
     if throw:
         failures = {k: m for k, m in fv.STATUS.items() if k not in (0, 5)}
@@ -132,7 +134,9 @@ def _solve(
     problem: fv.Problem, u: Array, run: Run, event: Any, **limits: Any
 ) -> _Results:
     found = integrate(problem, u, run, event, **limits)
-    return _Results(found.u, found.steps, found.outcome, found.t, found.event)
+    event = found.event
+    happened = None if event is None else (event.found, event.t, event.u)
+    return _Results(found.u, found.steps, found.outcome, found.t, happened)
 
 
 @eqx.filter_jit
