@@ -35,7 +35,7 @@ def heat(boundary):
         (lambda: fv.solve(RAMP, *TRANSPORT, times=[jnp.nan]), "finite times"),
         (lambda: fv.solve(RAMP, *TRANSPORT, times=[jnp.inf]), "finite times"),
         (lambda: fv.solve(RAMP, *TRANSPORT, times=[0.25], start=1.0), "after the start"),
-        (lambda: fv.solve(RAMP, *TRANSPORT, times=[1e9, 1e9 + 1e-3]), "that differ in float32"),
+        (lambda: fv.solve(RAMP, *TRANSPORT, times=[1e-50]), "that differ in float32"),
         (lambda: fv.solve(RAMP, *TRANSPORT, times=[1.0], dt=0.0), "dt > 0"),
         (lambda: fv.solve(RAMP, *TRANSPORT, times=[1.0], dt=-1.0), "dt > 0"),
         (lambda: fv.solve(RAMP, *TRANSPORT, times=[1.0], cfl=0.0), "cfl > 0"),

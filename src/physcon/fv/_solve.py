@@ -113,9 +113,10 @@ def prepared_run(
 
 
 class _State(NamedTuple):
-    """A run: `t` counts from the start; `unstable`: some step was too long."""
+    """A run at time `origin` + `t`; `unstable`: some step was too long."""
 
     u: Array
+    origin: Scalar
     t: Scalar
     steps: Array
     outcome: Outcome
@@ -145,18 +146,13 @@ def integrate(
         return u if hyperbolic is None else hyperbolic.cleaned(u)
 
     def step(u: Array, t: Scalar, dt: Scalar) -> Array:
-        new = problem.scheme.step(problem, u, start + t, dt)
-        return cleaned(new.astype(u.dtype))
-
-    def condition(u: Array, t: Scalar) -> Array:
-        assert event is not None
-        return event(u, start + t)
+        return cleaned(problem.scheme.step(problem, u, t, dt).astype(u.dtype))
 
     def rate(state: _State) -> Scalar:
-        return crossed(problem, state.u, start + state.t, seams)
+        return crossed(problem, state.u, state.origin + state.t, seams)
 
     def advance(state: _State, end: Scalar) -> _State:
-        """One step, not beyond `end`."""
+        """One step, not beyond `end` since the origin."""
         speed = rate(state)
         size = run.cfl / speed if run.dt is None else run.dt
         t = jnp.minimum(state.t + size, end)
@@ -169,21 +165,24 @@ def integrate(
         t = jnp.where(good, t, state.t)
         # The step as the clock counts it: rounded steps add up to the saved times.
         taken = t - state.t
-        u = jnp.where(good, step(state.u, state.t, taken), state.u)
+        new = step(state.u, state.origin + state.t, taken)
+        u = jnp.where(good, new, state.u)
         unstable = state.unstable
         if limit is not None:
             unstable = unstable | (taken * speed > 1.01 * limit)
         bracket = state.bracket
-        if bracket is not None:
-            bracket = watch(condition, bracket, (state.u, state.t), (u, t))
+        if event is not None and bracket is not None:
+            old, new = (state.u, state.t), (u, t)
+            bracket = watch(event, bracket, state.origin, old, new)
             happened = choose(
                 (~bracket.valid, Outcome.not_finite),
                 (bracket.found & stop, Outcome.stopped),
             )
             outcome = worse(outcome, happened)
-        return _State(u, t, state.steps + 1, outcome, unstable, bracket)
+        return _State(u, state.origin, t, state.steps + 1, outcome, unstable, bracket)
 
-    def until(state: _State, end: Scalar) -> tuple[_State, Array]:
+    def until(state: _State, interval: tuple) -> tuple[_State, Array]:
+        end, time = interval
         limit = state.steps + max_steps
 
         def pending(s: _State) -> Array:
@@ -197,27 +196,29 @@ def integrate(
         )
         good = state.outcome == Outcome.good
         outcome = Outcome.where(good, found, state.outcome)
-        state = state._replace(outcome=outcome)
+        done = outcome == Outcome.good
+        origin = jnp.where(done, time, state.origin)
+        t = jnp.where(done, 0, state.t)
+        state = state._replace(outcome=outcome, origin=origin, t=t)
         # A product, not a selection, which would hide a failure from derivatives.
         kept = jnp.where(outcome == Outcome.good, 1, jnp.nan).astype(u.dtype)
         return state, state.u * kept
 
     u = cleaned(u)
     zero = jnp.zeros((), jnp.int32)
-    origin = jnp.zeros_like(start)
-    bracket = None if event is None else no_bracket(condition, u, origin)
+    bracket = None if event is None else no_bracket(event, u, start)
     outcome = choose((~run.clock.is_ordered(), Outcome.unordered_times))
     if bracket is not None:
         outcome = worse(outcome, choose((~bracket.valid, Outcome.not_finite)))
-    first = _State(u, origin, zero, outcome, jnp.zeros((), bool), bracket)
-    last, saved = jax.lax.scan(until, first, run.clock.since)
-    reached = start + last.t
+    at_start = jnp.zeros_like(start)
+    first = _State(u, start, at_start, zero, outcome, jnp.zeros((), bool), bracket)
+    last, saved = jax.lax.scan(until, first, (run.clock.lengths, run.clock.times))
+    reached = last.origin + last.t
     outcome = _explained(problem, last, reached, seams)
     times = run.clock.times
-    if last.bracket is None:
+    if event is None or last.bracket is None:
         return Solution(times, saved, last.steps, outcome, reached)
-    found = locate(condition, step, last.bracket)
-    found = eqx.tree_at(lambda e: e.t, found, start + found.t)
+    found = locate(event, step, last.bracket)
     reached = jnp.where(last.outcome == Outcome.stopped, found.t, reached)
     return Solution(times, saved, last.steps, outcome, reached, found)
 

@@ -126,23 +126,29 @@ def _entry(values: Array, k: Array, mesh_axis: str | None) -> Array:
 
 
 class Bracket(NamedTuple):
-    """The step that contains the first event: from (u, t) over dt, g at both ends.
+    """The step that contains the first event.
 
     Attributes:
+        found: whether there is one.
         valid: whether g was a number after every step so far.
+        u: the state before the step.
+        origin, t: the time before the step is their sum.
+        dt: the length of the step.
+        g: the values of the condition before and after the step.
     """
 
     found: Array
     valid: Array
     u: Array
+    origin: Array
     t: Array
     dt: Array
     g: tuple[Array, Array]
 
 
-def no_bracket(condition: Condition, u: Array, t: Array) -> Bracket:
+def no_bracket(condition: Condition, u: Array, start: Array) -> Bracket:
     """The bracket at the start, with the value whose sign must change."""
-    g = condition(u, t)
+    g = condition(u, start)
     require(
         jnp.shape(g) == (),
         "an event(u, t) that returns a scalar",
@@ -150,15 +156,19 @@ def no_bracket(condition: Condition, u: Array, t: Array) -> Bracket:
         "reduce it, e.g. by jnp.max",
     )
     valid = ~jnp.isnan(g)
-    return Bracket(jnp.zeros((), bool), valid, u, t, jnp.zeros_like(t), (g, g))
+    zero = jnp.zeros_like(start)
+    return Bracket(jnp.zeros((), bool), valid, u, start, zero, zero, (g, g))
 
 
-def watch(condition: Condition, bracket: Bracket, old: tuple, new: tuple) -> Bracket:
-    """The bracket after a step from `old` to `new`, both (u, t)."""
+def watch(
+    condition: Condition, bracket: Bracket, origin: Array, old: tuple, new: tuple
+) -> Bracket:
+    """The bracket after a step from `old` to `new`, both (u, t), t since `origin`."""
     (u, t), (u_new, t_new) = old, new
-    before, g = bracket.g[1], condition(u_new, t_new)
+    before = bracket.g[1]
+    g = condition(u_new, origin + t_new)
     crossed = ((before < 0) & (g >= 0)) | ((before > 0) & (g <= 0))
-    latest = Bracket(crossed, bracket.valid, u, t, t_new - t, (before, g))
+    latest = Bracket(crossed, bracket.valid, u, origin, t, t_new - t, (before, g))
     kept = jax.tree.map(lambda a, b: jnp.where(bracket.found, a, b), bracket, latest)
     return kept._replace(valid=bracket.valid & ~jnp.isnan(g))
 
@@ -175,8 +185,8 @@ def locate(
     """
 
     def at(s: Array) -> tuple[Array, Array]:
-        u = step(bracket.u, bracket.t, s)
-        return u, condition(u, bracket.t + s)
+        u = step(bracket.u, bracket.origin + bracket.t, s)
+        return u, condition(u, bracket.origin + (bracket.t + s))
 
     dt, g_low, g_high = jax.lax.stop_gradient((bracket.dt, *bracket.g))
     # The search takes no derivatives, not even by arrays inside `condition` and `step`.
@@ -214,6 +224,6 @@ def locate(
     nothing = jnp.asarray(jnp.nan, u.dtype)
     return Event(
         bracket.found,
-        jnp.where(bracket.found, bracket.t + s + change, nothing),
+        jnp.where(bracket.found, bracket.origin + (bracket.t + s + change), nothing),
         jnp.where(bracket.found, u + velocity * change, nothing),
     )

@@ -192,17 +192,18 @@ def _solve(
     else:
         terms, method = term(problem), _IMPLICIT[order](root_finder=root_finder)
     controller: diffrax.AbstractStepSizeController = diffrax.ConstantStepSize()
+    since = jnp.cumsum(run.lengths)
     if dt is None:
         adaptive = diffrax.PIDController(rtol, atol)
-        controller = diffrax.ClipStepSizeController(adaptive, step_ts=run.since)
+        controller = diffrax.ClipStepSizeController(adaptive, step_ts=since)
     found = diffrax.diffeqsolve(
         terms,
         method,
         jnp.zeros_like(run.start),
-        run.since[-1],
+        since[-1],
         dt,
         u,
-        saveat=diffrax.SaveAt(ts=run.since),
+        saveat=diffrax.SaveAt(ts=since),
         stepsize_controller=controller,
         max_steps=max_steps,
         throw=False,
@@ -219,7 +220,7 @@ def _solve(
         (~_is_admissible(problem, saved[-1], run), Outcome.inadmissible),
     )
     shown = finite.reshape((-1,) + (1,) * (saved.ndim - 1))
-    reached = run.start + jnp.max(jnp.where(finite, run.since, 0))
+    reached = run.start + jnp.max(jnp.where(finite, since, 0))
     steps = jnp.asarray(found.stats["num_steps"], jnp.int32)
     states = jnp.where(shown, saved, jnp.nan)
     return Solution(run.times, states, steps, outcome, reached)
