@@ -1,5 +1,5 @@
-"""BibTeX of the methods that a call used, found by what their docstrings name as the
-source.
+"""BibTeX of the methods that a call used, found by the sources that their docstrings
+name.
 """
 
 import inspect

@@ -1,4 +1,4 @@
-"""`physcon info`: versions and devices, for bug reports; also kept beside every run."""
+"""`physcon info`: versions and devices, for bug reports; kept with every run as well."""
 
 import json
 import os

@@ -13,10 +13,15 @@ from physcon.report.tables import write_csv, write_texts
 class BoundaryRow:
     """One method: means over test functions and seeds.
 
-    Attributes: relative_l2_std: standard deviation over seeds of the mean over
-        functions. boundary_error: root mean square of the residual of the conditions,
-        in their own units. against_overwrite: relative_l2 over that of the same network
-        overwritten at the boundary.
+    Attributes:
+        method: name of the method.
+        seeds: number of networks.
+        relative_l2: relative error of the predictions.
+        relative_l2_std: standard deviation over seeds of the mean over functions.
+        boundary_error: root mean square of the residual of the conditions, in their own
+            units.
+        against_overwrite: `relative_l2` divided by the error of the same network when
+            it is overwritten at the boundary.
     """
 
     method: str

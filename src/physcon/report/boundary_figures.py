@@ -29,7 +29,7 @@ def wall_figure(
     predictions: Mapping[str, np.ndarray],
     title: str,
 ) -> None:
-    """Profiles, and the error beside each wall: the insulator figure.
+    """Profiles, and the error next to each wall: the insulator figure.
 
     A slope that is right leaves the wall's error level; a value that is right starts it
     at zero.

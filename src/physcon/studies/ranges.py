@@ -92,7 +92,7 @@ def complaints(
 
     Args:
         kind: the settings class, whose fields may be settings classes themselves.
-        values: by field name; those of a nested class are a mapping, or an instance.
+        values: by field name; the value of a nested class is a mapping or an instance.
         prefix: put before every name.
     """
     for field in dataclasses.fields(kind):

@@ -31,7 +31,7 @@ class Session:
     mesh: Mesh | None = None
 
     def of(self, config: Any) -> "Session":
-        """This session; without an identity, with that of the settings `config`."""
+        """This session, with the settings `config` as its identity if it has none."""
         return self if self.identity else replace(self, identity=identity(config))
 
     @property

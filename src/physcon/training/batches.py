@@ -1,4 +1,4 @@
-"""Which tasks a step sees: a pure function of the key and the step, so that a run can
+"""The tasks of a step: a pure function of the key and the step, so that a run can
 resume.
 """
 
@@ -15,12 +15,12 @@ from physcon._typing import Array, Int, PRNGKeyArray, PyTree
 
 
 class Minibatches(eqx.Module):
-    """Batches of a fixed set, reshuffled every epoch; the incomplete last batch is left
-    out.
+    """Batches of a fixed set, reshuffled every epoch; an incomplete last batch is
+    dropped.
 
     ``batches(key, step)`` draws without replacement within an epoch: the batches of one
-    epoch are disjoint. The data are array leaves, hence no constants of the compiled
-    step.
+    epoch are disjoint. The data are array leaves, so that they are not constants of the
+    compiled step.
 
     Attributes:
         data: a pytree of arrays with one common leading axis, the tasks.

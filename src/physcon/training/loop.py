@@ -43,7 +43,7 @@ class FitResult(NamedTuple):
 
 
 class TrainingState(NamedTuple):
-    """What a step changes, and what a checkpoint holds."""
+    """The part of a run that a step changes; the content of a checkpoint."""
 
     arrays: PyTree
     opt_state: PyTree

@@ -1,5 +1,5 @@
-"""The networks of the boundary studies: the same FNO plain, overwritten, and in each
-form.
+"""The networks of the boundary studies: the same FNO plain, overwritten at the
+boundary, and corrected in each form.
 """
 
 from typing import NamedTuple
@@ -32,11 +32,13 @@ _FORMS: dict[Method, NetworkForm] = {
 
 
 class Errors(NamedTuple):
-    """Of one function.
+    """The errors of one prediction.
 
-    Attributes: relative_l2: ‖u - answer‖ / ‖answer‖. misfit: mean square of l(u) - α
-        over all sides, in the units of the condition. over_time: ‖u - answer‖ at each
-        time, over the root mean square of ‖answer‖ in time.
+    Attributes:
+        relative_l2: ‖u - answer‖ / ‖answer‖.
+        misfit: mean square of l(u) - α over all sides, in the units of the condition.
+        over_time: ‖u - answer‖ at each time, divided by the root mean square of
+            ‖answer‖ in time.
     """
 
     relative_l2: Float[Array, "*s"]
@@ -45,7 +47,10 @@ class Errors(NamedTuple):
 
 
 def exists(method: Method, config: BoonConfig) -> bool:
-    """Elimination and bases have no form on a periodic axis."""
+    """Whether a method applies to the problem.
+
+    Elimination and bases have no form on a periodic axis.
+    """
     return config.problem != "burgers-periodic" or method not in ("eliminate", "basis")
 
 

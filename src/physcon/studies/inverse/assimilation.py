@@ -1,5 +1,5 @@
-"""Data assimilation: an ensemble carried by the finite-volume solver, conditioned as
-data come in.
+"""Data assimilation: the finite-volume solver propagates an ensemble, which is
+conditioned when data come in.
 
 Inviscid Burgers equation on a circle: shocks form and merge, and the total is
 conserved. An ensemble Kalman filter alternates the solver with an update of every
@@ -13,8 +13,8 @@ correlation that decays, entry by entry), destroys what the solver kept: the mem
 lose mass at every update. Conditioning on one more, exact row, ∫u dx, gives it back,
 put where the ensemble is uncertain.
 
-Without localisation the update does conserve mass, because every member has the same
-one: the rows of Σ integrate to zero. It is shown too; its price is the error.
+Without localisation the update conserves mass, because all members have the same mass:
+the rows of Σ integrate to zero. The study shows this filter too; its error is larger.
 
 Source: Evensen (2009), sec. 4.3 (perturbed observations); Houtekamer and Mitchell, Mon.
 Wea. Rev. 129 (2001) 123 (localisation); Janjić et al., Mon. Wea. Rev. 142 (2014) 755

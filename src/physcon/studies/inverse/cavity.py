@@ -10,12 +10,12 @@ quadratic surface in (θ, U) gives it.
 The network errs, and so does the surface. Their errors together on validation flows
 give a Gaussian around the prediction, mean and covariance. Physics says what the errors
 cannot do: no slip fixes the circulation and six more integrals of the vorticity at
-every time (`no_slip`), whatever θ is. Conditioned on them the field forgets the errors
-that would break them,
+every time (`no_slip`), for every θ. Conditioning on them removes the errors that would
+violate them,
 
     ω | θ  =  N(network(θ) + mean error, Σ) given G ω = b(U),
 
-and readings y = S ω + noise are Gaussian: `least_squares` on L⁻¹ (y - S E[ω | θ]) with
+and the readings y = S ω + noise are Gaussian: `least_squares` on L⁻¹ (y - S E[ω | θ]) with
 L Lᵀ = S Cov[ω] Sᵀ + noise², the discrepancy of the network included, inflated by what
 further flows say: errors need not be Gaussian, nor alike for all flows.
 """

@@ -63,7 +63,7 @@ class InverseCavityConfig:
         sensors: number of sensors inside, at random places, the same for every flow.
         readings: number of times at which each sensor reads, evenly spread up to the
             last one; divides `times`.
-        noise_std: standard deviation of a reading; that of the vorticity is 2 to 3.
+        noise_std: standard deviation of a reading; the vorticity varies by 2 to 3.
         train: number of flows that train the weights.
         validation: number of flows that give the covariance of the network's errors.
         held_out: number of flows that give the inflation of that covariance.
@@ -133,7 +133,7 @@ class ConductivityConfig:
     Attributes:
         cells: number of cells of the fitted model.
         steps: number of implicit steps of the fitted model.
-        refinement: the data are computed on so many times finer cells and steps.
+        refinement: factor by which the cells and steps of the data are finer.
         time: length of the experiment.
         sensors: number of thermometers, evenly spread, each the average of one cell;
             divides `cells`.

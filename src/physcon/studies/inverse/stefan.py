@@ -8,13 +8,13 @@ discrepancy,
 
 what the equation leaves out (currents, inhomogeneity): local disturbances that are not
 known. Sensors read box averages of u with independent noise. The constraint: the heat
-that entered was metered, so ∫u dx is known exactly, whatever δ is; it says nothing of
-where the heat is. The likelihood of p* is the evidence of the rows with the field
+that entered was metered, so ∫u dx is known exactly for every δ, but not where the heat
+is. The likelihood of p* is the evidence of the rows with the field
 integrated out: S of `condition`.
 
 Truths are drawn from the same model, so that 95 % intervals must cover 95 %: any miss
-would be that of the constraint, or of Laplace's approximation; beside it the posterior
-is integrated on a grid. Sensors much narrower than the posterior's spread of fronts
+would be a fault of the constraint, or of Laplace's approximation. For comparison the
+posterior is integrated on a grid. Sensors much narrower than the posterior's spread of fronts
 make the likelihood kinked, wherever the front enters or leaves a box: there Laplace's
 intervals are too short, the integrated ones are not.
 

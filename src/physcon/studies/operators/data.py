@@ -1,5 +1,5 @@
-"""Public operator data at their own and at finer resolutions: viscous Burgers and Darcy
-flow.
+"""Public operator data at their own resolution and at finer ones: viscous Burgers and
+Darcy flow.
 
 Both come from the neuraloperator project (MIT licence) on 16 points an axis:
 
@@ -71,7 +71,7 @@ def read_samples(
         fits,
         f"{_LAYOUT[problem]}, in {path}",
         got or sorted(arrays),
-        "see the module's text",
+        "choose a folder with such files",
     )
     return Samples(
         with_axes(np.asarray(arrays["x"], np.float32), problem, y[1:]),

@@ -34,7 +34,7 @@ class Observed(NamedTuple):
 
 
 def observe(models: Models, task: Task) -> Observed:
-    """What is common to all times."""
+    """Compute what is common to all times."""
     soft = None if models.soft is None else models.soft.observe(task.context)
     return Observed(models, task.problem, models.plain.observe(task.context), soft)
 

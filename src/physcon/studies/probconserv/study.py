@@ -65,7 +65,7 @@ def inputs(
         not published or config.model == "anp",
         "model anp with --weights",
         config.model,
-        "leave the option out: published weights are those of a neural process",
+        "leave the option out: published weights belong to a neural process",
     )
     require(
         weights is not None or soft_weights is None,

@@ -61,7 +61,7 @@ AXES = ("x", "y")
 
 
 def equation(settings: LawSettings, dimensions: int) -> Equation:
-    """The law with its parameters, and its variables in so many dimensions.
+    """The law with its parameters, and its variables in 1-D or 2-D.
 
     Raises: ValueError for a parameter that the law does not have.
     """

@@ -47,7 +47,7 @@ StepName = Literal[
 ]
 #: Steps without a limit of stability, which need a fixed dt.
 IMPLICIT: tuple[StepName, ...] = ("implicit_euler", "sdirk2")
-#: Largest stable CFL number, in units of that of forward Euler: the SSP coefficient.
+#: Largest stable CFL number, relative to forward Euler: the SSP coefficient.
 LARGEST_CFL: dict[StepName, float] = {"ssp_rk43": 2.0}
 
 

@@ -159,7 +159,7 @@ class Shards:
 
 
 def _checksums(folder: Path) -> dict[str, str]:
-    """The SHA-256 of every file of a snapshot but that of the checksums."""
+    """The SHA-256 of every file of a snapshot, except the file of checksums."""
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
@@ -168,8 +168,7 @@ def _checksums(folder: Path) -> dict[str, str]:
 
 
 def host() -> jax.Device:
-    """The device that sees the memory of the host, which may hold a field that no other
-    does.
+    """The CPU device, whose memory can hold a field that fits on no other device.
 
     Raises: ValueError where JAX was told to leave it out.
     """
