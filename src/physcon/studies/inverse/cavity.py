@@ -31,6 +31,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from physcon._mesh import is_writer
+from physcon._status import failed
 from physcon._typing import Array, Float, PRNGKeyArray, Scalar
 from physcon.conditioning import Gaussian, LinearConstraint, condition, sensors
 from physcon.inverse import Estimate, least_squares
@@ -184,13 +185,13 @@ def estimate(
 
 
 class Found(NamedTuple):
-    """Of every test flow: θ and its deviations ``(k, 9)``, status, ω at the true θ,
+    """Of every test flow: θ and its deviations ``(k, 9)``, failure, ω at the true θ,
     inflation.
     """
 
     theta: Array
     std: Array
-    status: Array
+    failed: Array
     ahead: Array
     inflation: Array
 
@@ -212,10 +213,10 @@ def recovered(
         found = estimate(seen, flow.lid, data, config, laws, factor)
         assert found.posterior is not None
         ahead = field(surrogate, flow.theta, flow.lid, config, laws).mean
-        return found.parameters, found.posterior.std(), found.status, ahead
+        return found.parameters, found.posterior.std(), failed(found.outcome), ahead
 
-    theta, std, status, ahead = jax.lax.map(one, (test, readings))
-    return Found(theta, std, status, ahead, factor)
+    theta, std, wrong, ahead = jax.lax.map(one, (test, readings))
+    return Found(theta, std, wrong, ahead, factor)
 
 
 def run(
@@ -261,7 +262,7 @@ def run(
                 "swirls_std": float(root_mean_square(found.std / scale)),
                 "coverage": float(np.mean(np.abs(miss) < 1.96 * found.std)),
                 "inflation": float(found.inflation),
-                "failed": int(np.sum(found.status != 0)),
+                "failed": int(np.sum(found.failed)),
             }
         )
         shown[laws] = found

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 
 from physcon import fv
 from physcon._mesh import is_writer
+from physcon._status import failed
 from physcon._typing import Array, Float, PRNGKeyArray, Scalar
 from physcon.boundary import Boundary, Dirichlet
 from physcon.conditioning import Gaussian
@@ -130,11 +131,11 @@ def run(
             found.posterior.std(),
             square,
             jnp.asarray(found.steps),
-            found.status,
+            failed(found.outcome),
         )
 
     each = jax.random.split(keys[1], truth.shape[0])
-    mean, std, square, steps, status = solved_in_parts(
+    mean, std, square, steps, wrong = solved_in_parts(
         one, (truth, each), session.of(config), "truths"
     )
     if not is_writer():
@@ -156,7 +157,7 @@ def run(
                 "coverage": float(np.mean(np.abs(error) < 1.96 * std[chosen])),
                 "misfit": float(np.mean(square[chosen])),
                 "steps": int(steps[chosen].max()),
-                "failed": int(np.sum(status[chosen] != 0)),
+                "failed": int(np.sum(wrong[chosen])),
             }
         )
     if session.folder is not None:

@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 
 from physcon import fv
 from physcon._mesh import is_writer
+from physcon._status import failed
 from physcon._typing import Array, Float, PRNGKeyArray, Scalar
 from physcon.boundary import Boundary, Dirichlet
 from physcon.conditioning import Gaussian
@@ -136,7 +137,7 @@ def run(
         found = estimate(data, config)
         assert found.posterior is not None
         square = jnp.mean(misfit(found.parameters, data, config) ** 2)
-        return found.parameters, found.posterior.std(), square, found.status
+        return found.parameters, found.posterior.std(), square, failed(found.outcome)
 
     with jax.enable_x64(config.dtype == "float64"):
         keys = jax.random.split(jax.random.key(config.seed), config.repeats)
@@ -148,7 +149,7 @@ def run(
     table, shown = [], {}
     for i, m in enumerate(config.exponents):
         own = slice(i * config.repeats, (i + 1) * config.repeats)
-        theta, std, square, status = (x[own] for x in found)
+        theta, std, square, wrong = (x[own] for x in found)
         truth = np.concatenate([[np.log(m)], np.log(m * t) / m])
         inside = np.abs(theta - truth) < 1.96 * std
         table.append(
@@ -161,7 +162,7 @@ def run(
                 "coverage_history": float(inside[:, 1:].mean()),
                 "history_rmse": float(root_mean_square((theta - truth)[:, 1:])),
                 "misfit": float(square.mean()),
-                "failed": int(np.sum(status != 0)),
+                "failed": int(np.sum(wrong)),
             }
         )
         shown[m] = theta[0], std[0]
