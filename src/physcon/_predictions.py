@@ -9,6 +9,7 @@ import numpy as np
 from physcon._checks import require
 from physcon.grid import Grid
 from physcon.io import array_names, read_arrays, read_dimensions
+from physcon.io.predictions import read_units
 
 Arrays = dict[str, np.ndarray]
 Dimensions = tuple[str, ...]
@@ -139,6 +140,7 @@ def read_predictions(path: str | Path, names: Names) -> Predictions:
             listed,
             "name them by --names.coordinates",
         )
+    _refuse_degrees(path, names)
     ensemble = names.mean not in present
     field = names.samples if ensemble else names.mean
     require(
@@ -167,6 +169,18 @@ def read_predictions(path: str | Path, names: Names) -> Predictions:
         )
     dims = read_dimensions(path)
     return _assembled(arrays, dims, names, field, spreads, present)
+
+
+def _refuse_degrees(path: str | Path, names: Names) -> None:
+    """Refuse angles, whose integral is not that over a plane of degrees."""
+    for name, unit in read_units(path, names.axes()).items():
+        require(
+            not unit.strip().lower().startswith("degree"),
+            f"lengths along {name!r}",
+            f"units {unit!r}",
+            "degrees are no lengths: write the law as text, which uses areas on the "
+            "sphere: physcon constrain FILE 'mean: {of: NAME, equals: VALUE}'",
+        )
 
 
 def target(integral: str, data: Predictions, path: str | Path) -> np.ndarray:

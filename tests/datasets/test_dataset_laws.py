@@ -349,3 +349,31 @@ def test_types_and_the_report(data):
     assert after.laws[0].largest_before <= 4 * np.finfo(np.float32).eps * 16
     assert "mean of tos" in str(before)
     assert '"law": "mean of tos"' in before.to_json()
+
+
+def test_members_under_an_uncertain_law_keep_the_right_spread(rng):
+    """Var = P R / (P + R) for the totals; equal totals for all would give half of it."""
+    members = 1 + rng.normal(size=(3, 400, 10))
+    data = xr.Dataset({"q": (("time", "member", "x"), members)})
+    law = pcd.Mean("q", 1.5, over=("x",), weights="equal", std=0.3)
+    spread = {"q": {"ensemble": "member"}}
+    found = [
+        pcd.constrain(data, law, spread=spread, seed=s).q.mean("x") for s in (0, 1)
+    ]
+    p = data.q.var("member", ddof=1).sum("x") / 100
+    gain = p / (p + 0.09)
+    kalman = data.q.mean(["member", "x"]) + gain * (1.5 - data.q.mean(["member", "x"]))
+    prior = data.q.mean("x").var("member", ddof=1)
+    expected = (1 - gain) ** 2 * prior + gain**2 * 0.09
+    for totals in found:
+        np.testing.assert_allclose(totals.mean("member"), kalman, rtol=1e-12)
+        np.testing.assert_allclose(totals.var("member", ddof=1), expected, rtol=0.2)
+    assert not np.allclose(*found)
+
+
+@pytest.mark.parametrize("times", [0, 1])
+def test_no_times_at_all(data, times):
+    short = data.isel(time=slice(0, times))
+    fixed = pcd.constrain(short, "mean: {of: tos, equals: 15}", spread="uniform")
+    assert fixed.tos.shape == short.tos.shape
+    assert pcd.audit(fixed, "mean: {of: tos, equals: 15}").laws[0].count == times

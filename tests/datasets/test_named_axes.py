@@ -145,3 +145,17 @@ def test_axes_of_a_file_have_names(tmp_path):
 @pytest.mark.parametrize("text", ["x,y", "x y", "[x, y]", '["x", "y"]', "(x,y)"])
 def test_coordinates_in_one_text(text):
     assert Names(coordinates=text).axes() == ("x", "y")
+
+
+@pytest.mark.parametrize("engine", ["h5netcdf", "scipy"])
+def test_degrees_are_never_lengths(tmp_path, engine):
+    """A sorted latitude was integrated as a plane, off by two metres per second."""
+    lat = ("lat", np.linspace(-80, 80, 5), {"units": "degrees_north"})
+    lon = ("lon", np.arange(0, 360, 60.0), {"units": "degrees_east"})
+    field = (("lat", "lon"), np.ones((5, 6)))
+    data = xr.Dataset({"mean": field, "std": field, "lat": lat, "lon": lon})
+    data.to_netcdf(tmp_path / "in.nc", engine=engine)
+    names = Names(coordinates="lat,lon")
+    with pytest.raises(ValueError, match=r"degrees are no lengths: write the law as"):
+        constrain_file(tmp_path / "in.nc", tmp_path / "out.nc", Law("1"), names)
+    assert not (tmp_path / "out.nc").exists()

@@ -365,8 +365,9 @@ def _report(
     for law in laws.laws:
         if id(law) in made:
             r = made[id(law)]
-            first, last = (_errors(r.rows, u) for u in (before, after))
-            rounding = 16 * eps * sizes(r.rows, before)
+            rows = r.rows if r.asked is None else r.rows._replace(value=r.asked)
+            first, last = (_errors(rows, u) for u in (before, after))
+            rounding = 16 * eps * sizes(rows, before)
             entry = LawReport.of(title(law), r.units, r.labels, first, last, rounding)
             found.append(entry)
         elif isinstance(law, Between):

@@ -179,12 +179,15 @@ class Laws:
         coordinates: what 1-D coordinates without bounds hold: ``"centres"`` of cells,
             ``"nodes"`` (positions of point values) or ``"faces"``.
         radius: radius of the sphere in metres, for latitudes and longitudes.
+        seed: random seed of the perturbed right-hand sides of an ensemble's members,
+            for laws with a std.
     """
 
     laws: tuple[AnyLaw, ...]
     spread: Any = field(default_factory=dict)
     coordinates: Coordinates | None = None
     radius: Number | None = None
+    seed: int = 0
 
 
 def laws(
@@ -195,8 +198,8 @@ def laws(
     Args:
         source: for example ``"laws.yaml"``, ``"mean: {of: tas, equals: 288.1}"``, or
             ``[Mean("tas", 288.1)]``.
-        **options: `spread`, `coordinates` or `radius`, which replace those of the
-            source.
+        **options: `spread`, `coordinates`, `radius` or `seed`, which replace those of
+            the source.
 
     Raises:
         ValueError: a law or one of its entries is unknown, missing or of a wrong type.

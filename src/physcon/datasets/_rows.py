@@ -20,7 +20,7 @@ from physcon.datasets._laws import (
     title,
 )
 from physcon.datasets._solve import Rows
-from physcon.datasets._where import angles, cell_sizes, is_time, space_dims
+from physcon.datasets._where import angles, cell_sizes, is_member, is_time, space_dims
 
 with needs("data"):
     import scipy.sparse as sp
@@ -35,13 +35,14 @@ class LawRows(NamedTuple):
         rows: over all values of the problem.
         labels: names and sizes of the dimensions along which there is a row each.
         units: of the right-hand side, as far as they are known.
-        time_axis: which of the labels is time, or None.
+        asked: the right-hand sides before they were perturbed, if they were.
     """
 
     law: AnyLaw
     rows: Rows
     labels: dict[str, int]
     units: str
+    asked: np.ndarray | None = None
 
 
 class Values(NamedTuple):
@@ -82,7 +83,53 @@ def values_of(data: Any, names: Sequence[str]) -> Values:
 def law_rows(law: AnyLaw, values: Values, laws: Laws) -> LawRows | None:
     """Return the rows of a law; None for bounds and known values, which have none."""
     make = _MAKERS.get(type(law))
-    return None if make is None else make(law, values, laws)
+    if make is None:
+        return None
+    made = make(law, values, laws)
+    number = laws.laws.index(law)
+    return _perturbed(made, values, laws, number)
+
+
+def _perturbed(made: LawRows, values: Values, laws: Laws, number: int) -> LawRows:
+    """Give each member of an ensemble its own right-hand side, if a law is uncertain.
+
+    With equal ones the members would be drawn together too far. The perturbations have
+    mean zero over the members, and the std of the law.
+    """
+    spread = laws.spread
+    entries = spread.values() if isinstance(spread, dict) else ()
+    named = {
+        str(e["ensemble"]) for e in entries if isinstance(e, dict) and "ensemble" in e
+    }
+    if isinstance(spread, dict) and "ensemble" in spread:
+        named.add(str(spread["ensemble"]))
+    if spread == "ensemble":
+        named |= {d for d in map(str, values.data.dims) if is_member(d)}
+    rows = made.rows
+    members = [d for d in named if d in values.data.dims]
+    if not members or not rows.std.any():
+        return made
+    member = members[0]
+    count = values.data.sizes[member]
+    index = np.full(values.size, -1)
+    for name in values.start:
+        dims = values.data[name].dims
+        if member in dims:
+            where = xr.DataArray(np.arange(count), dims=[member])
+            where = where.broadcast_like(values.index(name)).transpose(*dims)
+            start = values.start[name]
+            index[start : start + where.size] = where.values.ravel()
+    draws = np.random.default_rng([laws.seed, number]).standard_normal(count)
+    draws -= draws.mean()
+    draws *= 1 / draws.std(ddof=1)
+    matrix = rows.matrix.tocsr()
+    of_row = index[matrix.indices[matrix.indptr[:-1]]]
+    same = np.repeat(of_row, np.diff(matrix.indptr)) == index[matrix.indices]
+    whole = np.logical_and.reduceat(same, matrix.indptr[:-1])
+    own = whole & (of_row >= 0)
+    shift = np.where(own, draws[of_row] * rows.std, 0.0)
+    moved = rows._replace(value=rows.value + shift)
+    return made._replace(rows=moved, asked=rows.value)
 
 
 def summed_dims(law: AnyLaw, data: Any) -> set[str]:

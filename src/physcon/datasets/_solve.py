@@ -161,7 +161,9 @@ def variance_left(std: np.ndarray, rows: Rows) -> np.ndarray | None:
 def _scaled(rows: Rows, std: np.ndarray) -> _Scaled:
     """Scale values by their std and rows to length one, without squaring units."""
     a = (rows.matrix @ sp.diags(std)).tocsr()
-    largest = np.asarray(abs(a).max(axis=1).todense()).ravel()
+    largest = np.zeros(a.shape[0])
+    if a.nnz:
+        largest = np.asarray(abs(a).max(axis=1).todense()).ravel()
     largest = np.maximum(largest, rows.std)
     live = largest > 0
     first = np.where(live, largest, 1.0)

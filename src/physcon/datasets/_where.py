@@ -84,11 +84,12 @@ def cell_sizes(
     """
     if weights is not None:
         return _named(data, name, over, weights)
-    measure = _measure(data, name, over)
-    if measure is not None:
-        return measure
     left = list(over)
     sizes: Any = xr.DataArray(1.0)
+    measure = _measure(data, name, over)
+    if measure is not None:
+        sizes = measure
+        left = [d for d in left if d not in measure.dims]
     horizontal = _horizontal(data, name, left, laws)
     if horizontal is not None:
         area, used = horizontal
@@ -132,13 +133,17 @@ def _measure(data: Any, name: str, over: Sequence[str]) -> Any | None:
     )
     words = str(text or "").replace(":", " ").split()
     named = [w for k, w in zip(words[::2], words[1::2], strict=False) if k != ""]
+    found = []
     for each in (*named, "areacella", "areacello"):
         if each in data.variables:
             dims = set(map(str, data[each].dims))
-            if dims == set(over) or (each in named and dims >= set(over)):
-                found = data[each].astype(np.float64).reset_coords(drop=True)
-                return found.fillna(0.0)
-    return None
+            of_space = dims <= set(map(str, data[name].dims)) and dims & set(over)
+            if of_space and (each in named or dims <= set(over)):
+                found.append(data[each])
+    if not found:
+        return None
+    best = max(found, key=lambda each: len(set(each.dims) & set(over)))
+    return best.astype(np.float64).reset_coords(drop=True).fillna(0.0)
 
 
 def angles(data: Any, name: str, kind: str) -> list[Any]:

@@ -52,6 +52,22 @@ def names(path: Path) -> list[str]:
         return [n for n in found if not _is_bare_dimension(file[n])]
 
 
+def units(path: Path, wanted: Iterable[str]) -> dict[str, str]:
+    """Return the units of datasets that have some."""
+    with needs("data"):
+        import h5py
+
+    found: dict[str, str] = {}
+    with h5py.File(path, "r") as file:
+        for name in wanted:
+            item: Any = file.get(name)
+            value = item.attrs.get("units", "") if item is not None else ""
+            value = value.decode("latin-1") if isinstance(value, bytes) else value
+            if isinstance(value, str) and value:
+                found[name] = value
+    return found
+
+
 def odd_names(path: Path) -> list[str]:
     """Return the names of datasets that are no numbers."""
     every = names(path)

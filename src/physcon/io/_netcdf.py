@@ -18,6 +18,11 @@ def names(path: Path) -> list[str]:
     return _by_content(path).names(path)
 
 
+def units(path: Path, wanted: Iterable[str]) -> dict[str, str]:
+    """Return the units of variables that have some."""
+    return _by_content(path).units(path, wanted)
+
+
 def odd_names(path: Path) -> list[str]:
     """Return the names of variables that are no numbers."""
     return _by_content(path).odd_names(path)

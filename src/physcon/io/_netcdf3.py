@@ -28,6 +28,13 @@ def names(path: Path) -> list[str]:
         return list(file.variables)
 
 
+def units(path: Path, wanted: Iterable[str]) -> dict[str, str]:
+    """Return the units of variables that have some."""
+    with _opened(path) as file:
+        known = {n: getattr(file.variables.get(n), "units", b"") for n in wanted}
+    return {n: u.decode("latin-1") for n, u in known.items() if u}
+
+
 def odd_names(path: Path) -> list[str]:
     """Return nothing: text is harmless in this format."""
     return []

@@ -18,6 +18,11 @@ def names(path: Path) -> list[str]:
         return [_name(member) for member in archive.namelist()]
 
 
+def units(path: Path, wanted: Iterable[str]) -> dict[str, str]:
+    """Return nothing: arrays have no attributes in this format."""
+    return {}
+
+
 def odd_names(path: Path) -> list[str]:
     """Return nothing: members are read one by one."""
     return []

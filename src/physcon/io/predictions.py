@@ -83,6 +83,13 @@ def array_names(path: str | Path) -> list[str]:
         return form.names(path)
 
 
+def read_units(path: str | Path, names: Iterable[str]) -> dict[str, str]:
+    """Return the units of arrays, where the file has them as attributes."""
+    path = Path(path)
+    with _reading(path) as form:
+        return form.units(path, list(names))
+
+
 def odd_names(path: str | Path) -> list[str]:
     """Return the names of arrays that are no numbers: text, records, references."""
     path = Path(path)
