@@ -24,16 +24,12 @@ PAGES = {
 }
 #: Pages whose programs need a package that is not part of the test extra.
 NEEDS = {"docs/coming_from/pytorch.md": "torch"}
-#: Pages that are being rewritten.
-LATER = {f"docs/{page}.md" for page in ("finite_volumes",)}
 
 
 @pytest.mark.parametrize("page", [page for page, blocks in PAGES.items() if blocks])
 def test_python_blocks_run_as_pasted(page, tmp_path, monkeypatch):
     if page in NEEDS:
         pytest.importorskip(NEEDS[page])
-    if page in LATER:
-        pytest.skip("being rewritten")
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": "pasted"}
     for number, block in enumerate(PAGES[page], 1):

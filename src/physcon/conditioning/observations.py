@@ -39,6 +39,7 @@ def boundary_values(
             sides, functions of time, too few points, or another number of axes.
 
     >>> grid = Grid.uniform(0.0, 1.0, 3, location="nodes")
+    >>> from physcon.boundary import Dirichlet, Neumann
     >>> law = boundary_values(grid, Boundary((Dirichlet(1.0), Neumann(0.0))))
     >>> law.operator.rows()[1].tolist()  # the derivative at x = 1
     [1.0, -4.0, 3.0]
