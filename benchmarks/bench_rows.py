@@ -132,7 +132,7 @@ def quadratic_program(mean, std, rows, target) -> Callable:
 
 
 def field(repeats: int, rng: np.random.Generator) -> Rows:
-    """A quarter-degree field with variances, float32; a million points bounded below."""
+    """A quarter-degree field with variances; a million points bounded below."""
     shape, k = (720, 1440), 4
     mean = rng.normal(size=shape).astype(np.float32)
     std = np.exp(0.5 * rng.normal(size=shape)).astype(np.float32)

@@ -153,8 +153,8 @@ def shard(tree: PyTree, mesh: Mesh, spec: P) -> PyTree:
 def raise_status(status: Int[Array, ""], messages: dict[int, str]) -> None:
     """Raise RuntimeError where a status has a message.
 
-    Inside jit nothing is raised, so look at the status: an error from a callback on one of
-    several devices would end the whole process.
+    Inside jit nothing is raised, so look at the status: an error from a callback on one
+    of several devices would end the whole process.
     """
     if not is_traced(status) and int(status) in messages:
         raise RuntimeError(messages[int(status)])

@@ -352,7 +352,7 @@ def test_types_and_the_report(data):
 
 
 def test_members_under_an_uncertain_law_keep_the_right_spread(rng):
-    """Var = P R / (P + R) for the totals; equal totals for all would give half of it."""
+    """Var = P R / (P + R) for the totals; equal totals would give half of it."""
     members = 1 + rng.normal(size=(3, 400, 10))
     data = xr.Dataset({"q": (("time", "member", "x"), members)})
     law = pcd.Mean("q", 1.5, over=("x",), weights="equal", std=0.3)

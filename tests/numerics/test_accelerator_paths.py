@@ -138,7 +138,8 @@ from jax.experimental import topologies
 device = topologies.get_topology_desc("v5e:2x2x1", "tpu").devices[0]
 place = jax.sharding.SingleDeviceSharding(device)
 field = jax.ShapeDtypeStruct((10**8,), jnp.float32, sharding=place)
-program = jax.jit(lambda w, u: pc.integral(w, 1.0).residual(u)).lower(field, field).compile()
+residual = jax.jit(lambda w, u: pc.integral(w, 1.0).residual(u))
+program = residual.lower(field, field).compile()
 assert "callback" not in program.as_text()
 print(program.memory_analysis().temp_size_in_bytes)
 """

@@ -112,7 +112,7 @@ def test_known_data_are_checked_while_tracing_and_leave_no_callback():
 
 @pytest.mark.parametrize("wide", [False, True])
 def test_lift_under_strict_promotion(wide):
-    """Float32 fields stay float32, also where 64 bits are on; the spacing has a slope."""
+    """Float32 fields stay float32, also with 64 bits on; the spacing has a slope."""
     grid = grid_at("nodes")
     u = jnp.linspace(0.0, 1.0, 7, dtype=jnp.float32)[None] ** 2
 

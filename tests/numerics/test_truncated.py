@@ -287,7 +287,7 @@ def test_ends_seen_by_one_row_change_nothing_else():
 
 
 def test_outcomes_of_draws():
-    """Out of reach and too few moves: an error, or NaN and an outcome; under vmap too."""
+    """Out of reach, too few moves: an error, or NaN and an outcome; also under vmap."""
     prior = Gaussian.diagonal(jnp.full(6, 0.4), jnp.full(6, 0.3))
     keys = jax.random.split(jax.random.key(0), 3)
 

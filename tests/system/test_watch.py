@@ -1,4 +1,4 @@
-"""A process that ends, stops, fails or is interrupted ends the others, with a sentence."""
+"""A process that ends, stops, fails or is interrupted ends the others."""
 
 import signal
 import subprocess

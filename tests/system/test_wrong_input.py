@@ -1,4 +1,4 @@
-"""Wrong settings and files end a command with one sentence, before anything is written."""
+"""Wrong settings and files end a command with one sentence, before it writes."""
 
 import numpy as np
 import pytest

@@ -34,21 +34,47 @@ def heat(boundary):
     [
         (lambda: fv.solve(RAMP, *TRANSPORT, times=[jnp.nan]), "finite times"),
         (lambda: fv.solve(RAMP, *TRANSPORT, times=[jnp.inf]), "finite times"),
-        (lambda: fv.solve(RAMP, *TRANSPORT, times=[0.25], start=1.0), "after the start"),
+        (
+            lambda: fv.solve(RAMP, *TRANSPORT, times=[0.25], start=1.0),
+            "after the start",
+        ),
         (lambda: fv.solve(RAMP, *TRANSPORT, times=[1e-50]), "that differ in float32"),
         (lambda: fv.solve(RAMP, *TRANSPORT, times=[1.0], dt=0.0), "dt > 0"),
         (lambda: fv.solve(RAMP, *TRANSPORT, times=[1.0], dt=-1.0), "dt > 0"),
         (lambda: fv.solve(RAMP, *TRANSPORT, times=[1.0], cfl=0.0), "cfl > 0"),
         (lambda: fv.solve(RAMP, *TRANSPORT, times=[1.0], cfl=10.0), "cfl <= 1.0"),
-        (lambda: heat(Boundary(Neumann(jnp.inf))), "finite values in Neumann on the lower"),
-        (lambda: heat(Boundary((Neumann(0.0), Robin(0.0, 0.0)))), "Robin on the upper side"),
-        (lambda: fv.solve(RAMP, fv.Advection(1.0), Grid.uniform(0.0, np.inf, 8), TORUS,
-                          times=[1.0]), "finite, positive width"),
-        (lambda: fv.solve(RAMP, fv.Heat(jnp.ones(8)), GRID, TORUS, times=[1.0]), "fv.Layered"),
-        (lambda: fv.solve(RAMP, fv.Euler, GRID, TORUS, times=[1.0]), "a law: a subclass"),
-        (lambda: fv.solve(RAMP, *TRANSPORT, times=[1.0], event=lambda u, t: u[0]), "a scalar"),
+        (
+            lambda: heat(Boundary(Neumann(jnp.inf))),
+            "finite values in Neumann on the lower",
+        ),
+        (
+            lambda: heat(Boundary((Neumann(0.0), Robin(0.0, 0.0)))),
+            "Robin on the upper side",
+        ),
+        (
+            lambda: fv.solve(
+                RAMP,
+                fv.Advection(1.0),
+                Grid.uniform(0.0, np.inf, 8),
+                TORUS,
+                times=[1.0],
+            ),
+            "finite, positive width",
+        ),
+        (
+            lambda: fv.solve(RAMP, fv.Heat(jnp.ones(8)), GRID, TORUS, times=[1.0]),
+            "fv.Layered",
+        ),
+        (
+            lambda: fv.solve(RAMP, fv.Euler, GRID, TORUS, times=[1.0]),
+            "a law: a subclass",
+        ),
+        (
+            lambda: fv.solve(RAMP, *TRANSPORT, times=[1.0], event=lambda u, t: u[0]),
+            "a scalar",
+        ),
     ],
-)  # fmt: skip
+)
 def test_impossible_settings_are_refused_before_anything_runs(call, message):
     with pytest.raises(ValueError, match=message):
         call()

@@ -1,4 +1,4 @@
-"""Problems solved in parts: resumed to the same bits, shown unless the session is quiet."""
+"""Problems solved in parts: resumed to the same bits, shown unless quiet."""
 
 import jax
 import jax.numpy as jnp

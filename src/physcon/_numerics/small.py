@@ -22,7 +22,7 @@ def cholesky(a: Float[Array, "m m"]) -> Float[Array, "m m"]:
 
 
 def lower_inverse(factor: Float[Array, "m m"]) -> Float[Array, "m m"]:
-    """Inverse of a lower triangular matrix; forward substitution, unrolled for m <= 3."""
+    """Inverse of a lower triangular matrix by substitution, unrolled for m <= 3."""
     m = factor.shape[0]
     if m > 3:
         eye = jnp.eye(m, dtype=factor.dtype)

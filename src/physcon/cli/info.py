@@ -1,4 +1,4 @@
-"""`physcon info`: versions and devices, for bug reports; kept with every run as well."""
+"""`physcon info`: versions and devices, for bug reports; kept with every run."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Bounds and conservation at once: the most probable field in a box that obeys its laws.
+"""Bounds and conservation: the most probable field in a box that obeys its laws.
 
 Positivity, a maximum principle, a volume fraction between 0 and 1. A bound that holds
 with equality is an observation without noise, so the answer is `condition` once more,
@@ -88,8 +88,8 @@ def bounded(
     nearest bound. A constraint with a `noise_std` is weighed against the prior instead
     of met. The cost is some ten to thirty steps of O(m² n), or of O(n) for rows that
     see disjoint points (`block_means`, `totals`), which have one monotone equation
-    each. See `constrained` for sparse rows and for other priors. Acts on one sample; batch
-    with `jax.vmap`.
+    each. See `constrained` for sparse rows and for other priors. Acts on one sample;
+    batch with `jax.vmap`.
 
     Where no bound is active the result is that of `condition`. The mean is the exact
     minimiser, computed in float64 and rounded once: bounds hold exactly and |G u - b|

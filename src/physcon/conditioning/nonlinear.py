@@ -97,7 +97,8 @@ def condition_nonlinear(
         RuntimeError: at run time under ``throw=True``, see `Nonlinear.outcome`.
 
     Source: Nocedal and Wright (2006), ch. 18 (steps), alg. 7.2 (conjugate gradients
-    with a stop at negative curvature); Tarantola (2005), sec. 3.2, for the delta method.
+    with a stop at negative curvature); Tarantola (2005), sec. 3.2, for the delta
+    method.
 
     >>> prior = Gaussian.diagonal(jnp.array([3.0, 4.0]), jnp.ones(2))
     >>> circle = NonlinearConstraint(lambda u: jnp.sum(u**2)[None], jnp.ones(1))
@@ -179,9 +180,9 @@ def log_density(
 
     With respect to the surface measure this is the joint density of the field and of h
     = b. Its integral over the surface is the density of h(u) at b (the evidence);
-    divided by the evidence it is the law of u given h(u) = b. Without the co-area factor
-    1 / sqrt(det J Jᵀ) the law is wrong wherever |J| varies along the surface, and
-    depends on how h is written.
+    divided by the evidence it is the law of u given h(u) = b. Without the co-area
+    factor 1 / sqrt(det J Jᵀ) the law is wrong wherever |J| varies along the surface,
+    and depends on how h is written.
 
     Source: Federer (1969), 3.2.12 (co-area formula); Diaconis, Holmes and Shahshahani
     (2013), eq. 2.3.
@@ -321,11 +322,11 @@ def _curvature(prior: Gaussian, constraint: NonlinearConstraint, z: Array) -> Sc
 _MESSAGES = {
     "not_finite": (
         "condition_nonlinear: expected finite numbers, and h(u) with independent "
-        "gradients along the way, got NaN or infinity; start from another prior mean, or "
-        "drop redundant equations"
+        "gradients along the way, got NaN or infinity; start from another prior mean, "
+        "or drop redundant equations"
     ),
     "not_solved": (
-        "condition_nonlinear: expected h(u) = b to have a solution near the prior mean, "
-        "got no convergence; raise max_steps, or start from another prior mean"
+        "condition_nonlinear: expected h(u) = b to have a solution near the prior "
+        "mean, got no convergence; raise max_steps, or start from another prior mean"
     ),
 }

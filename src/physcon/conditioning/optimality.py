@@ -2,10 +2,10 @@
 
     minimise Σ (u - μ)² / (2 V)   subject to   G u + N λ = b,   l <= u <= h
 
-A pair (u, λ) is optimal if and only if u = clip(μ + V Gᵀ λ, l, h) and G u + N λ = b. Two
-solvers propose a pair, `find_active_set` and `interior_point`. Here a proposal is refined
-to rounding with its active set held fixed, and judged: the verdict tests the field that
-is returned, whatever the solver believes.
+A pair (u, λ) is optimal if and only if u = clip(μ + V Gᵀ λ, l, h) and G u + N λ = b.
+Two solvers propose a pair, `find_active_set` and `interior_point`. Here a proposal is
+refined to rounding with its active set held fixed, and judged: the verdict tests the
+field that is returned, whatever the solver believes.
 """
 
 from typing import Any, NamedTuple
@@ -112,7 +112,7 @@ def refine(problem: Problem, proposal: Proposal, dtype: Any) -> Refined:
 
 
 def restored(problem: Problem, u: Float[Array, "*x"]) -> Float[Array, "*x"]:
-    """`u` moved by rounding so that it meets its rows: only points inside the box move."""
+    """`u` moved by rounding to meet its rows; only points inside the box move."""
     inside = (problem.lower < u) & (u < problem.upper)
     free = jnp.where(inside, problem.variance, 0)
     d = row_scale(problem)

@@ -82,9 +82,9 @@ def diffuse(prior: Gaussian, alpha: ArrayLike, *, throw: bool = True) -> Gaussia
     a prior whose neighbours correlate by `alpha`, see `correlated_noise`. Apply it
     before the conservation law, which then stays exact.
 
-    Shapes: a field ``(n)`` with a diagonal root; batch with `jax.vmap`. The cost is O(n)
-    in time and memory, sequential over the points. Spacings are ignored, as in the
-    article.
+    Shapes: a field ``(n)`` with a diagonal root; batch with `jax.vmap`. The cost is
+        O(n) in time and memory, sequential over the points. Spacings are ignored, as in
+        the article.
 
     Args:
         alpha: assumed correlation of neighbours, in [0, 1); larger is smoother.
@@ -122,7 +122,8 @@ def diffuse(prior: Gaussian, alpha: ArrayLike, *, throw: bool = True) -> Gaussia
 def correlated_noise(std: Float[Array, " n"], alpha: Array) -> Float[Array, " n-2"]:
     """Standard deviation of u₋ - 2u + u₊.
 
-    Neighbours correlate by α, second neighbours by α². Square root of  s₋² + 4s² + s₊² - 4α s₋s + 2α² s₋s₊ - 4α s s₊.
+    Neighbours correlate by α, second neighbours by α². Square root of  s₋² + 4s² + s₊²
+    - 4α s₋s + 2α² s₋s₊ - 4α s s₊.
     """
     s0, s1, s2 = std[:-2], std[1:-1], std[2:]
     # As a sum of squares (Cholesky factor of the correlations), which rounding keeps

@@ -119,14 +119,14 @@ def sample_bounded(
     Each draw is the end of a Gibbs chain of its own, started at `bounded`. A sweep puts
     the points into groups of m + 1, at random or by the rows that see them, and redraws
     each group along a random direction in which the rows don't change: one truncated
-    normal variate each. Groups and directions are shared by all draws. The law is exactly invariant under a sweep, and reached in the
-    limit of many. With one row an average over random pairs forgets half of its start
-    in each sweep if the points have similar scales; unequal scales, and more rows, need
-    more sweeps. Points that the rows determine keep their value. Every draw lies in the
-    box and obeys the rows.
+    normal variate each. Groups and directions are shared by all draws. The law is
+    exactly invariant under a sweep, and reached in the limit of many. With one row an
+    average over random pairs forgets half of its start in each sweep if the points have
+    similar scales; unequal scales, and more rows, need more sweeps. Points that the
+    rows determine keep their value. Every draw lies in the box and obeys the rows.
 
-    Shapes: arguments as in `bounded`, with few rows; draws ``(*shape, *x)``. The cost is
-    O(m² n) for a sweep and draw. Not differentiable.
+    Shapes: arguments as in `bounded`, with few rows; draws ``(*shape, *x)``. The cost
+        is O(m² n) for a sweep and draw. Not differentiable.
 
     Args:
         sweeps: length of each chain.

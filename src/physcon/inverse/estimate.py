@@ -24,7 +24,8 @@ class Estimate(NamedTuple):
     """Result of `least_squares` and `maximum_a_posteriori`.
 
     Attributes:
-        parameters: the most probable θ (the minimum to which the start leads), ``(*p)``.
+        parameters: the most probable θ (the minimum to which the start leads),
+            ``(*p)``.
         posterior: Laplace's approximation, a Gaussian over the parameters; None if not
             requested.
         latent: z of the parameters, ``prior.root.in_shape``; a start for the next
@@ -97,7 +98,8 @@ def least_squares(
 
     >>> prior = Gaussian.diagonal(jnp.zeros(1), jnp.ones(1))
     >>> found = least_squares(lambda theta: (3.0 - theta) / 1.0, prior)
-    >>> round(float(found.parameters[0]), 3), round(float(found.posterior.variance()[0]), 3)
+    >>> variance = found.posterior.variance()
+    >>> round(float(found.parameters[0]), 3), round(float(variance[0]), 3)
     (1.5, 0.5)
     """
     import lineax as lx
@@ -144,18 +146,20 @@ def maximum_a_posteriori(
     """Parameters from any likelihood, for example an `evidence`.
 
     Args:
-        negative_log_likelihood: from θ to a scalar; twice differentiable if a covariance
-            is requested.
-        solver: any optimistix minimiser; by default BFGS. An optax optimiser becomes one
-            by ``optimistix.OptaxMinimiser(optax.adam(1e-2), rtol, atol)``.
+        negative_log_likelihood: from θ to a scalar; twice differentiable if a
+            covariance is requested.
+        solver: any optimistix minimiser; by default BFGS. An optax optimiser becomes
+            one by ``optimistix.OptaxMinimiser(optax.adam(1e-2), rtol, atol)``.
         covariance: whether to form the inverse Hessian, O(q³) for q latent variables.
 
     Other arguments are those of `least_squares`, which needs fewer steps if the
     likelihood is a sum of squares.
 
     >>> prior = Gaussian.diagonal(jnp.zeros(1), jnp.ones(1))
-    >>> found = maximum_a_posteriori(lambda theta: 0.5 * jnp.sum((3.0 - theta) ** 2), prior)
-    >>> round(float(found.parameters[0]), 3), round(float(found.posterior.variance()[0]), 3)
+    >>> misfit = lambda theta: 0.5 * jnp.sum((3.0 - theta) ** 2)
+    >>> found = maximum_a_posteriori(misfit, prior)
+    >>> variance = found.posterior.variance()
+    >>> round(float(found.parameters[0]), 3), round(float(variance[0]), 3)
     (1.5, 0.5)
     """
     import optimistix as optx
@@ -234,8 +238,8 @@ def _finish(
 
 _MESSAGES = {
     "not_finite": (
-        "expected a finite model with finite derivatives, got NaN or infinity; bound the "
-        "parameters by a transform (a logarithm, a logit), narrow the prior, or start "
+        "expected a finite model with finite derivatives, got NaN or infinity; bound "
+        "the parameters by a transform (a logarithm, a logit), narrow the prior, or start "
         "elsewhere"
     ),
     "not_solved": (
@@ -244,7 +248,7 @@ _MESSAGES = {
     ),
     "not_convex": (
         "expected a positive curvature at the minimum, got none; start elsewhere, or "
-        "compute in float64: in float32 a posterior may not be 1e-3 times as wide as its "
-        "prior"
+        "compute in float64: in float32 a posterior may not be 1e-3 times as wide as "
+        "its prior"
     ),
 }

@@ -3,7 +3,7 @@
 All is written in white latent variables z, θ = μ + R z with R the root of the prior:
 the prior's curvature is the identity, and the posterior is
 
-    N(θ̂, R (I + K)⁻¹ Rᵀ),    K = JᵀJ (Gauss-Newton, J = d misfit / dz) or the Hessian ∇²ℓ.
+    N(θ̂, R (I + K)⁻¹ Rᵀ),  K = JᵀJ (Gauss-Newton, J = d misfit / dz) or the Hessian.
 
 K is known by its products only, one jvp and one vjp each; J is never formed.
 

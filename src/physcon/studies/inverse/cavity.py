@@ -15,9 +15,9 @@ violate them,
 
     ω | θ  =  N(network(θ) + mean error, Σ) given G ω = b(U),
 
-and the readings y = S ω + noise are Gaussian: `least_squares` on L⁻¹ (y - S E[ω | θ]) with
-L Lᵀ = S Cov[ω] Sᵀ + noise², the discrepancy of the network included, inflated by what
-further flows say: errors need not be Gaussian, nor alike for all flows.
+and the readings y = S ω + noise are Gaussian: `least_squares` on L⁻¹ (y - S E[ω | θ])
+with L Lᵀ = S Cov[ω] Sᵀ + noise², the discrepancy of the network included, inflated by
+what further flows say: errors need not be Gaussian, nor alike for all flows.
 """
 
 from functools import partial

@@ -14,9 +14,9 @@ integrated out: S of `condition`.
 
 Truths are drawn from the same model, so that 95 % intervals must cover 95 %: any miss
 would be a fault of the constraint, or of Laplace's approximation. For comparison the
-posterior is integrated on a grid. Sensors much narrower than the posterior's spread of fronts
-make the likelihood kinked, wherever the front enters or leaves a box: there Laplace's
-intervals are too short, the integrated ones are not.
+posterior is integrated on a grid. Sensors much narrower than the posterior's spread of
+fronts make the likelihood kinked, wherever the front enters or leaves a box: there
+Laplace's intervals are too short, the integrated ones are not.
 
 What the mass adds depends on what is not known without it: the interval halves with the
 settings below, shrinks by 12 % with a discrepancy of 0.03, and by 6 % with a noise of
