@@ -38,7 +38,7 @@ def whitening(s: Float[Array, "m m"], tolerance: float) -> Whitening:
     if m == 1:
         kept = s > tolerance
         diagonal = jnp.sqrt(jnp.where(kept, s, 1))
-        return Whitening(kept / diagonal, jnp.ones_like(s), diagonal[0])
+        return Whitening(kept.astype(s.dtype) / diagonal, jnp.ones_like(s), diagonal[0])
     if m <= 3:
         return _merged(*_pivoted(s, tolerance))
     lower = jnp.linalg.cholesky(s)

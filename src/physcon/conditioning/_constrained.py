@@ -123,7 +123,8 @@ def constrained(
     free = held_prior(prior, held, pinned)
     result = condition(free, left, solver=solver, throw=False)
     frozen = jax.lax.stop_gradient(result.posterior.mean)
-    field, flags = _judged(given, found, frozen)
+    field, multiplier, flags = _judged(given, found, frozen)
+    multiplier = multiplier.reshape(-1)
     finite, ordered, infeasible, solved = flags
     outcome = choose(
         (~finite, Outcome.not_finite),
@@ -144,12 +145,12 @@ def constrained(
         posterior=Gaussian(mean, result.posterior.root),
         active=found.above.astype(jnp.int32) - found.below.astype(jnp.int32),
         row_active=both.reshape(-1)[equalities:],
-        multiplier=found.multiplier.reshape(-1),
+        multiplier=multiplier,
         residual=residual,
         outcome=outcome,
         steps=found.steps,
     )
-    return settle(whole, outcome, throw, _messages(found, equalities))
+    return settle(whole, outcome, throw, _messages(multiplier, equalities))
 
 
 def _joined(
@@ -250,15 +251,17 @@ def _search(given: _Given, solver: Solver) -> Interior:
 
 def _judged(
     given: _Given, found: Interior, field: Float[Array, "*x"]
-) -> tuple[Float[Array, "*x"], tuple]:
+) -> tuple[Float[Array, "*x"], Float[Array, "*y"], tuple]:
     return in_float64(partial(_verdict, dtype=field.dtype))(given, found, field)
 
 
 @partial(jax.jit, static_argnames="dtype")
 def _verdict(
     given: _Given, found: Interior, field: Array, dtype: Any
-) -> tuple[Array, tuple]:
-    """The better of the two fields, and whether it obeys everything."""
+) -> tuple[Array, Array, tuple]:
+    """The better of the two fields, the multipliers or the proof that no field obeys
+    everything, and which of the two it is.
+    """
     problem = _problem(given)
     eps = float(jnp.finfo(dtype).eps)
     promise = 16 if dtype == jnp.float32 else 16 + field.size**0.5
@@ -290,16 +293,21 @@ def _verdict(
     finite &= ~jnp.any(jnp.isnan(problem.row_lower) | jnp.isnan(problem.row_upper))
     ordered = ~jnp.any(problem.lower > problem.upper)
     ordered &= ~jnp.any(problem.row_lower > problem.row_upper)
-    return chosen, (finite, ordered, ~solved & _contradicts(problem, found), solved)
+    s = problem.operator.mv(iterate)
+    missing = jnp.clip(s, problem.row_lower, problem.row_upper) - s
+    by_multiplier = _contradicts(problem, found.multiplier)
+    proved = by_multiplier | _contradicts(problem, missing)
+    proof = jnp.where(by_multiplier | ~proved, found.multiplier, missing)
+    return chosen, proof, (finite, ordered, ~solved & proved, solved)
 
 
-def _contradicts(problem: Boxed, found: Interior) -> Bool[Array, ""]:
-    """Whether the multipliers prove that no field in the box meets all rows.
+def _contradicts(problem: Boxed, direction: Array) -> Bool[Array, ""]:
+    """Whether a combination of the rows proves that no field in the box meets them all.
 
     If vᵀ s exceeds vᵀ A u for all u in the box and all s between the ends of the rows,
     nothing meets them (Farkas' lemma).
     """
-    v = jnp.where(problem.noise > 0, 0, found.multiplier)
+    v = jnp.where(problem.noise > 0, 0, direction)
     weight = problem.operator.rmv(v)
     fixed = (problem.metric.std == 0) & (problem.metric.vectors is None)
     rest = jnp.clip(problem.mean, problem.lower, problem.upper)
@@ -311,8 +319,8 @@ def _contradicts(problem: Boxed, found: Interior) -> Bool[Array, ""]:
     return jnp.sum(wanted) - jnp.sum(terms) > 1e-9 * scale
 
 
-def _messages(found: Interior, equalities: int) -> dict[str, str]:
-    known = concrete(found.multiplier)
+def _messages(multiplier: Array, equalities: int) -> dict[str, str]:
+    known = concrete(multiplier)
     named = ""
     if known is not None:
         share = np.abs(known.ravel())

@@ -103,7 +103,8 @@ def interior_point(problem: Boxed, solver: Solver) -> Interior:
     )
     sizes = (spread, jnp.where(row_size > 0, row_size, 1))
     has = [m for side in sides for m in (side.has_lower, side.has_upper)]
-    bounds = jnp.maximum(sum(jnp.sum(m) for m in has), 1)
+    count = sum(jnp.sum(m, dtype=mean.dtype) for m in has)
+    bounds = jnp.maximum(count, 1)
     zeros = jnp.zeros_like(mean)
 
     def total_gap(x: tuple, p: tuple, q: tuple) -> Scalar:
@@ -266,7 +267,7 @@ def interior_point(problem: Boxed, solver: Solver) -> Interior:
         new_x, new_p, new_q = moved(x, dx), moved(p, dp), moved(q, dq)
         new_multiplier = multiplier + t * d_multiplier
         done = decided(new_x, new_p, new_q, new_multiplier)
-        done |= (gap <= _GAP * state.first_gap) | (t < 1e-9)
+        done |= (gap <= _GAP * state.first_gap) | (t < _SHORTEST)
         new = _State(
             new_x, new_p, new_q, new_multiplier, state.first_gap, state.count + 1, done
         )
@@ -294,6 +295,8 @@ def interior_point(problem: Boxed, solver: Solver) -> Interior:
 
 
 _STEPS = 80
+#: A step that ends the iteration: nothing moves any more.
+_SHORTEST = 1e-14
 #: Complementarity gap at the end, relative to that of the start.
 _GAP = 1e-40
 #: Ratio of the distance from a bound and the pull of its multiplier that is clear.

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import jax
 import jax.numpy as jnp
 
+from physcon._checks import inexact_leaves
 from physcon._typing import Array, Float, Scalar, Shape
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
@@ -60,7 +61,7 @@ class MatheronRoot(Root):
         return Sum(Compose(self.operator, self.root), Diagonal(self.noise_std))
 
     def _law(self) -> LinearConstraint:
-        dtype = jnp.result_type(*jax.tree.leaves(self.operator))
+        dtype = jnp.result_type(*inexact_leaves(self.operator))
         value = jnp.zeros(self.operator.out_shape, dtype)
         return LinearConstraint(self.operator, value, self.noise_std)
 

@@ -23,8 +23,9 @@ class Level(eqx.Module):
 
     Attributes:
         pivots: ``(k, p)``, unknowns eliminated here; the number of unknowns if padding.
-        entries: ``(k, p, p + b)``, which stored entry stands there; their number if
-            none.
+        entries: ``(k, p, p + b)``, which stored entry stands there; their number s if
+            none, where a zero follows them, and s + 1 on the diagonal of padding, where
+            a one does.
         take: ``(2 k, p + b)``, where a front's unknowns stand among the further
             unknowns of each of its two children; their number if nowhere.
         place: ``(k, b)``, where the further unknowns stand in the parent's front.
@@ -207,6 +208,9 @@ def _entries(
     r = _local(front, node * stride + deeper[own])
     c = _local(front, node * stride + other[own])
     table = np.full((2**d, front.p, width), row.size)
+    used = np.bincount(front.pivot // stride, minlength=2**d)
+    place = np.arange(front.p)
+    table[:, place, place] = np.where(place < used[:, None], row.size, row.size + 1)
     table[node, r, c] = own
     inside = c < front.p
     table[node[inside], c[inside], r[inside]] = own[inside]

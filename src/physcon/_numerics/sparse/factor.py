@@ -89,7 +89,9 @@ def factorise(
         kept = s.kept & ~((s.count == 2) & dependent)
         safe = jnp.min(pivots) > eps * (50 + 4 * m)
         done = jnp.where(s.count == 0, safe, s.count == 3)
-        shift = jnp.where(s.count < 2, (s.count + 1) * _SHIFT * eps, 0)
+        shift = jnp.where(
+            s.count < 2, (s.count + 1).astype(scaled.dtype) * _SHIFT * eps, 0
+        )
         flat = jnp.concatenate([x.reshape(-1) for x in jax.tree.leaves(fronts)])
         return _State(flat, pivots, kept, shift, s.count + 1, done)
 
@@ -152,10 +154,11 @@ def _eliminate(
     pattern: Pattern, entries: Float[Array, " s"], shift: Array | float
 ) -> tuple[Front, ...]:
     m = pattern.size
-    stored = jnp.concatenate([entries[:m] + shift, entries[m:], jnp.zeros(1)])
+    ends = jnp.arange(2, dtype=entries.dtype)
+    stored = jnp.concatenate([entries[:m] + shift, entries[m:], ends])
     rest, fronts = None, []
     for level in pattern.levels[::-1]:
-        rows, rest = _assemble(pattern, level, stored, rest)
+        rows, rest = _assemble(level, stored, rest)
         k, p = level.pivots.shape
         lower = jax.lax.linalg.cholesky(rows[:, :, :p], symmetrize_input=False)
         eye = jnp.broadcast_to(jnp.eye(p), (k, p, p))
@@ -169,14 +172,12 @@ def _eliminate(
 
 
 def _assemble(
-    pattern: Pattern, level: Level, stored: Array, children: Array | None
+    level: Level, stored: Array, children: Array | None
 ) -> tuple[Float[Array, "k p f"], Float[Array, "k b b"]]:
     """The rows of the pivots, and what the children leave for the further unknowns."""
     k, p = level.pivots.shape
     b = level.entries.shape[2] - p
-    padding = (level.pivots == pattern.size).astype(stored.dtype)
     rows = pick(stored, level.entries)
-    rows = rows + padding[:, :, None] * jnp.eye(p, p + b)[None]
     if children is None or children.shape[1] == 0:
         return rows, jnp.zeros((k, b, b), stored.dtype)
     taken = pick_square(children, level.take)

@@ -55,8 +55,9 @@ class DiagonalFactor(Factor):
         std = independent_std(root)
         assert std is not None
         assert isinstance(operator, Disjoint)
+        ones = jnp.ones_like(self.scale)
         scaled = operator.groups.spread(self.scale) * (operator.weights * std)
-        share = scaled**2 * operator.groups.spread(self._divide(self.present * 1.0))
+        share = scaled**2 * operator.groups.spread(self._divide(ones))
         return std**2 * share
 
 

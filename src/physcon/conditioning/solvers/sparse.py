@@ -109,7 +109,7 @@ class SparseFactor(Factor):
         inverse = sparse.selected_inverse(self.factored)
         scale = pick(self.factored.scale, operator.row)
         scaled = scale * operator.entries * pick(std, operator.column)
-        twice = jnp.where(gram.first == gram.second, 1, 2)
+        twice = jnp.where(gram.first == gram.second, 1.0, 2.0)
         terms = pick(scaled, gram.first) * pick(scaled, gram.second)
         terms = twice * terms * pick(inverse, gram.entry)
         column = operator.column.at[gram.first].get(mode="promise_in_bounds")
@@ -154,7 +154,7 @@ class SparseCholesky(Solver):
 
         _, d_entries = jax.jvp(scaled, primals, tangents)
         pattern = factored.pattern
-        twice = jnp.where(pattern.row == pattern.column, 1, 2)
+        twice = jnp.where(pattern.row == pattern.column, 1.0, 2.0)
         inverse = sparse.selected_inverse(factored)
         _, d_fronts = jax.jvp(
             lambda entries: refactor(factored, entries), (factor.entries,), (d_entries,)
