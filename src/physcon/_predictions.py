@@ -116,7 +116,12 @@ class Predictions:
         """Return the arrays to write, in the order of axes and the type of the file."""
         mean = self.mean.astype(self.dtype, copy=False)
         if self.ensemble:
-            return {names.samples: np.moveaxis(mean, 0, self.member_axis)}
+            out = {names.samples: np.moveaxis(mean, 0, self.member_axis)}
+            std = np.std(self.mean, axis=0, ddof=1, dtype=np.float64)
+            for name, dtype in self.spreads.items():
+                values = std**2 if name == names.variance else std
+                out[name] = values.astype(dtype)
+            return out
         out = {names.mean: mean}
         for name, dtype in self.spreads.items():
             squared = name == names.variance
@@ -158,6 +163,10 @@ def read_predictions(path: str | Path, names: Names) -> Predictions:
         "name the array by --names.std or --names.variance",
     )
     arrays = read_arrays(path, [field, *spreads, *names.axes()])
+    if ensemble:  # a std next to the members is kept consistent with them
+        for name in (names.std, names.variance):
+            if name in present:
+                arrays |= read_arrays(path, [name])
     for name, array in arrays.items():
         require(
             array.dtype.kind in "fiu",
@@ -303,7 +312,11 @@ def _assembled(
         dtype = np.dtype(np.float64)
     work = np.float64 if dtype.itemsize >= 8 else np.float32
     mean = np.require(mean.astype(work, copy=False), requirements=["C", "W"])
-    kinds = {name: _floating(arrays[name].dtype, dtype) for name in spreads}
+    kept = spreads
+    if ensemble:
+        kept = [n for n in (names.std, names.variance) if n in arrays]
+        kept = [n for n in kept if arrays[n].shape == mean.shape[1:]]
+    kinds = {name: _floating(arrays[name].dtype, dtype) for name in kept}
     if ensemble:
         std = np.std(mean, axis=0, ddof=1, dtype=np.float64).astype(work)
     else:

@@ -164,6 +164,13 @@ def test_what_can_not_be_meant_ends_in_one_line(tmp_path, rng, options, message)
     assert not output.exists()
 
 
+def test_help_shows_examples_line_by_line(capsys):
+    with pytest.raises(SystemExit):
+        run("audit", "--help")
+    lines = capsys.readouterr().out.splitlines()
+    assert '  physcon audit winds.nc "mean: {of: uwnd, equals: 0}"' in lines
+
+
 def test_the_output_of_one_law_is_the_input_of_the_next(tmp_path, rng):
     """The short form, then a law as text, on the same file."""
     x = np.linspace(0, 1, 9)

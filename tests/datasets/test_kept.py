@@ -170,6 +170,15 @@ def test_std_and_variance_stay_consistent(tmp_path, rng):
     np.testing.assert_allclose(out["variance"], out["std"] ** 2, rtol=1e-14)
 
 
+def test_a_std_next_to_members_stays_consistent(tmp_path, rng):
+    samples = rng.normal(1, 0.3, (6, 2, 10))
+    arrays = {"samples": samples, "std": samples.std(0, ddof=1), "x": FACES}
+    np.savez(tmp_path / "in.npz", **arrays)
+    out = read_arrays(conserve(tmp_path / "in.npz", names=Names()))
+    np.testing.assert_allclose(out["samples"].mean(-1), 2, rtol=1e-14)
+    np.testing.assert_allclose(out["std"], out["samples"].std(0, ddof=1), rtol=1e-12)
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_netcdf3_is_read_and_written(tmp_path, packed):
     path = tmp_path / "in.nc"

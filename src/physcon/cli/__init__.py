@@ -71,13 +71,13 @@ def _options(arguments: list[str]) -> Any:
     """Parse the options of the command that is asked for."""
     with needs("cli"):
         from physcon.cli.parsers import SuggestingParser
-        from physcon.cli.settings import accept_negative_numbers, with_one_list
+        from physcon.cli.settings import Help, accept_negative_numbers, with_one_list
 
     name = arguments[0]
     if name in _WITH_CONFIG:
         arguments = _with_config(arguments)
     arguments = with_one_list(arguments, "--names.coordinates")
-    parser = SuggestingParser(prog="physcon", description=_ABOUT)
+    parser = SuggestingParser(prog="physcon", description=_ABOUT, formatter_class=Help)
     commands = parser.add_subcommands(required=True)
     options = accept_negative_numbers(_command(name).parser(arguments))
     commands.add_subcommand(name, options, help=COMMANDS[name])
@@ -160,4 +160,6 @@ def _message(error: Exception) -> str | None:
     _, wrapped, rest = str(error).partition("EquinoxRuntimeError: ")
     if wrapped:
         return rest.partition("\n\n")[0].strip()
-    return str(error) if type(error) is RuntimeError else None
+    # Outside of jit the check raises the same error, without a stack around it.
+    plain = type(error) is RuntimeError or type(error).__name__ == "EquinoxRuntimeError"
+    return str(error) if plain else None

@@ -42,7 +42,7 @@ def parser(arguments: Sequence[str]) -> ArgumentParser:
         "--spread",
         type=str,
         default=None,
-        help="with LAWS, how uncertain variables are: a number, 10%%, the name of a "
+        help="with LAWS, how uncertain variables are: a number, a percentage, the name of a "
         "variable, or a metric: uniform, proportional, thickness or residual",
     )
     add_options(constrain)

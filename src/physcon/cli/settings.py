@@ -1,10 +1,11 @@
 """Settings of a command as frozen dataclasses."""
 
+import argparse
 import dataclasses
 import re
 from typing import Any, TypeVar
 
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace
 
 Settings = TypeVar("Settings")
 
@@ -21,12 +22,17 @@ def from_options(kind: type[Settings], options: Namespace) -> Settings:
     return kind(**values)
 
 
+class Help(DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Help that keeps the lines of a description, so that examples stay readable."""
+
+
 def accept_negative_numbers(parser: ArgumentParser) -> ArgumentParser:
-    """Let ``--option -1e-3`` pass a negative number, as ``--option=-1e-3`` does.
+    """Let ``--option -1e-3`` pass a negative number; show examples line by line.
 
     Python's parser does so for ``-0.001`` only, before version 3.14.
     """
     number = re.compile(r"^-(\d[\d_]*\.?\d*|\.\d+)([eE][-+]?\d+)?$|^-(inf|nan|\.inf)$")
+    parser.formatter_class = Help
     parser._negative_number_matcher = number  # type: ignore[attr-defined]
     return parser
 
