@@ -43,6 +43,7 @@ QUICK = {
     "bench_operator_data": "--epochs 2 --seeds 0",
     "bench_operators": "--cases 1 --repeats 3",
     "bench_roofline": "--repeats 3",
+    "bench_rows": "--repeats 3 --only blocks,species",
     "bench_scaling": "--devices 8",
     "bench_structures": "--small --repeats 3",
     "bench_through_constraint": "--seeds 0 --problems advection --training.steps 20 "
