@@ -11,6 +11,7 @@ import scipy.optimize
 import scipy.stats
 
 from physcon import Gaussian, LinearConstraint, Rows, condition
+from physcon._status import Outcome
 from physcon.conditioning import NonlinearConstraint, condition_nonlinear, log_density
 
 EPS = float(np.finfo(np.float32).eps)
@@ -212,3 +213,30 @@ def test_law_on_a_circle_against_simulation(rng):
     without = float(jnp.sum(plain * points[:, 0]) / jnp.sum(plain))
     assert abs(simulated - expected) < 4 * error
     assert abs(simulated - without) > 20 * error
+
+
+def test_a_law_that_closes_over_transformed_arrays():
+    """c |u|² = 1 has the nearest point n / √c: a batch and derivatives in c."""
+    n = np.array([0.6, 0.8])
+
+    def nearest(c):
+        law = NonlinearConstraint(lambda u: c * squared_radius(u), jnp.ones(1))
+        prior = Gaussian.diagonal(jnp.array([0.3, 0.4]), jnp.ones(2))
+        return condition_nonlinear(prior, law, throw=False).mean
+
+    c = np.array([1.0, 4.0])
+    found, slopes = jax.jit(jax.vmap(lambda c: (nearest(c), jax.jacrev(nearest)(c))))(
+        jnp.asarray(c, jnp.float32)
+    )
+    np.testing.assert_allclose(found, n / np.sqrt(c)[:, None], atol=2 * EPS)
+    np.testing.assert_allclose(slopes, -n / (2 * c**1.5)[:, None], rtol=1e-5)
+
+
+def test_the_outcome_tests_the_returned_field():
+    """Energy zero: the only solution has no gradient, and is not reached to rounding."""
+    got = circle(jnp.array([0.3, 0.4]), jnp.zeros(1))
+    assert bool(got.outcome == Outcome.not_solved)
+    prior = Gaussian.diagonal(jnp.array([0.3, 0.4]), jnp.ones(2))
+    law = NonlinearConstraint(squared_radius, jnp.zeros(1))
+    with pytest.raises(Exception, match="no convergence"):
+        jax.block_until_ready(condition_nonlinear(prior, law).posterior.std())

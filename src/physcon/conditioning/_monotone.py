@@ -180,6 +180,7 @@ def monotone(
     return settle(result, outcome, throw, _MESSAGES)
 
 
+@jax.jit
 def isotonic_blocks(
     y: Float[Array, " n"], weight: Float[Array, " n"]
 ) -> Int[Array, " n"]:

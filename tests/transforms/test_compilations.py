@@ -1,0 +1,109 @@
+"""The second eager call with equal shapes compiles nothing.
+
+A program that is compiled anew at each call takes seconds and keeps memory maps, of
+which Linux allows a process 65 530.
+"""
+
+import jax
+import jax.monitoring
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import physcon as pc
+from physcon import conditioning as pcc
+from physcon import inverse
+
+N = 6
+GRID = pc.Grid.uniform(0.0, 1.0, N)
+NODES = pc.Grid.uniform(0.0, 1.0, N, location="nodes")
+WALLS = pc.Boundary((pc.Dirichlet(0.2), pc.Dirichlet(0.8)))
+KEY = jax.random.key(0)
+
+compiled: list[float] = []
+
+
+def _listen(event: str, duration: float, **_: object) -> None:
+    if event.endswith("backend_compile_duration"):
+        compiled.append(duration)
+
+
+jax.monitoring.register_event_duration_secs_listener(_listen)
+
+
+def prior(shift: float) -> pc.Gaussian:
+    return pc.Gaussian.diagonal(
+        jnp.linspace(0.2, 0.8, N) + 0.01 * shift, jnp.full(N, 0.3 + 0.01 * shift)
+    )
+
+
+def law(shift: float) -> pc.LinearConstraint:
+    return pc.integral(GRID, 0.5 + 0.01 * shift)
+
+
+def two(shift: float) -> pc.LinearConstraint:
+    ends = pc.boundary_values(NODES, WALLS)
+    return pcc.stack(pc.integral(NODES, 0.5 + 0.01 * shift), ends)
+
+
+def energy(u):
+    return jnp.sum(u**2)[None]
+
+
+def surface(shift: float) -> pcc.NonlinearConstraint:
+    return pcc.NonlinearConstraint(energy, jnp.array([2.0 + 0.1 * shift]))
+
+
+#: Public functions; the argument changes the values, never the shapes.
+CALLS = {
+    "condition": lambda s: pc.condition(prior(s), law(s)),
+    "condition, three rows": lambda s: pc.condition(prior(s), two(s)),
+    "bounded": lambda s: pc.bounded(prior(s), two(s), 0.0, 1.0),
+    "reachable": lambda s: pcc.reachable(prior(s), law(s), 0.0, 1.0),
+    "monotone": lambda s: pcc.monotone(prior(s), law(s), 0.0, 1.0),
+    "isotonic_blocks": lambda s: pcc.isotonic_blocks(prior(s).mean, jnp.ones(N)),
+    "condition_nonlinear": lambda s: pcc.condition_nonlinear(prior(s), surface(s)),
+    "condition_nonlinear, a new function": lambda s: pcc.condition_nonlinear(
+        prior(s), pcc.NonlinearConstraint(lambda u: energy(u), jnp.array([2.0 + s]))
+    ),
+    "log_density": lambda s: pcc.log_density(prior(s), surface(s), prior(s).mean),
+    "sample_bounded": lambda s: pcc.sample_bounded(
+        KEY, prior(s), two(s), 0.0, 1.0, (2,), sweeps=20
+    ),
+    "marginal_moments": lambda s: pcc.marginal_moments(prior(s), law(s), 0.0, 1.0),
+    "diffuse": lambda s: pcc.diffuse(prior(s), 0.5 + 0.01 * s),
+    "sensors": lambda s: pcc.sensors(GRID, np.array([0.3 + 0.01 * s]), np.ones(1)),
+    "second_difference": lambda s: pcc.second_difference(NODES),
+    "from_fn": lambda s: pcc.from_fn(GRID.integrate, (N,), s),
+    "sample": lambda s: prior(s).sample(KEY, (2,)),
+    "posterior": lambda s: (
+        pc.condition(prior(s), law(s)).posterior.std(),
+        pc.condition(prior(s), law(s)).posterior.log_prob(prior(s).mean),
+    ),
+    "evidence": lambda s: inverse.evidence(prior(s), law(s)),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_the_second_call_compiles_nothing(name):
+    call = CALLS[name]
+    jax.block_until_ready(jax.tree.leaves(call(0.0)))
+    before = len(compiled)
+    jax.block_until_ready(jax.tree.leaves(call(1.0)))
+    assert len(compiled) == before
+
+
+def test_a_law_that_reads_changed_values_is_not_served_from_a_cache():
+    """The same function object, with other numbers and arrays around it."""
+    around = {"number": 1.0, "array": jnp.array([1.0, 1.0])}
+    law = pcc.NonlinearConstraint(
+        lambda u: around["number"] * jnp.sum(around["array"] * u**2)[None],
+        jnp.ones(1),
+    )
+    start = pc.Gaussian.diagonal(jnp.array([0.3, 0.4]), jnp.ones(2))
+    radius = lambda: np.linalg.norm(pcc.condition_nonlinear(start, law).mean)  # noqa: E731
+    assert radius() == pytest.approx(1.0, rel=1e-6)
+    around["number"] = 4.0
+    assert radius() == pytest.approx(0.5, rel=1e-6)
+    around["array"] = jnp.array([0.25, 0.25])
+    assert radius() == pytest.approx(1.0, rel=1e-6)
