@@ -2,9 +2,9 @@
 
 A custom derivative rule, and a program traced in float64, know only the arrays that are
 their arguments. An array of an outer `jax.vmap` or `jax.grad` that a user's function
-closes over has to become one of them. An array or a number outside of any transformation
-may change between two calls of one function: programs are therefore compared by what they
-compute, not by the identity of the function.
+closes over has to become one of them. An array or a number outside of any
+transformation may change between two calls of one function: programs are therefore
+compared by what they compute, not by the identity of the function.
 """
 
 from collections.abc import Callable
@@ -61,5 +61,6 @@ def opened(fn: Callable[[Array], Array], u: Array) -> Opened:
     narrow = jax.make_jaxpr(anew)(u)
     with jax.enable_x64(True):
         wide = jax.make_jaxpr(anew)(jax.ShapeDtypeStruct(u.shape, jnp.float64))
-    consts = [tuple(jnp.asarray(x) for x in p.consts) for p in (narrow, wide)]
-    return Opened(*consts, Program(narrow, wide))
+    narrow_consts = tuple(jnp.asarray(x) for x in narrow.consts)
+    wide_consts = tuple(jnp.asarray(x) for x in wide.consts)
+    return Opened(narrow_consts, wide_consts, Program(narrow, wide))

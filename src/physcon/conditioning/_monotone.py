@@ -55,7 +55,7 @@ class Monotone(NamedTuple):
 
 
 class Blocks(Root):
-    """One latent variable for each block: ``mv(z)_i = scale[k] z[k]`` with k = index[i]."""
+    """A latent variable for each block: ``mv(z)_i = scale[k] z[k]``, k = index[i]."""
 
     scale: Float[Array, " n"]
     index: Int[Array, " n"]
@@ -312,8 +312,8 @@ _CODES = {
 }
 _MESSAGES = {
     "not_finite": (
-        "monotone: expected finite mean, operator and value, positive finite variances, "
-        "and bounds that are numbers, got other values; pass None for an open bound"
+        "monotone: expected finite mean, operator and value, positive finite "
+        "variances, and bounds that are numbers, got other values; pass None for an open bound"
     ),
     "disordered": (
         "monotone: expected lower <= upper, got lower > upper; swap the bounds"
