@@ -239,8 +239,8 @@ def _finish(
 _MESSAGES = {
     "not_finite": (
         "expected a finite model with finite derivatives, got NaN or infinity; bound "
-        "the parameters by a transform (a logarithm, a logit), narrow the prior, or start "
-        "elsewhere"
+        "the parameters by a transform (a logarithm, a logit), narrow the prior, or "
+        "start elsewhere"
     ),
     "not_solved": (
         "expected a minimum within max_steps, got none; raise max_steps, start "
