@@ -24,12 +24,12 @@ def rfft(x: Float[Array, "*l n"]) -> tuple[Float[Array, "*l k"], Float[Array, "*
 
 
 def filtered(factors: Float[Array, "*f"], x: Float[Array, "*x"]) -> Float[Array, "*x"]:
-    """The field with each mode of its real transform, over all axes, multiplied by a
-    factor.
-    """
+    """The field with each mode of its real transform multiplied by a factor."""
 
     def apply(factors: Array, x: Array) -> Array:
-        return jnp.fft.irfftn(factors * jnp.fft.rfftn(x), x.shape)
+        modes = jnp.fft.rfftn(x)
+        scaled = jax.lax.complex(factors * modes.real, factors * modes.imag)
+        return jnp.fft.irfftn(scaled, x.shape)
 
     return _where_it_exists(apply, factors, x)
 

@@ -34,6 +34,8 @@ def conjugate_gradients(
     *,
     rtol: float,
     max_steps: int,
+    size: Array | None = None,
+    patience: int | None = None,
     precondition: Apply | None = None,
     dots: Dots = inner_products,
 ) -> Iterated:
@@ -45,6 +47,8 @@ def conjugate_gradients(
     minimum. Where the first direction, b, has non-positive curvature, `last` is b.
 
     Args:
+        size: |b|² to which rtol refers, where b is the residual of an earlier solve.
+        patience: stop after so many steps without a smaller residual; None: never.
         precondition: approximates A⁻¹; None is the identity.
         dots: inner products; pass one that sums over devices where b is divided.
 
@@ -61,6 +65,7 @@ def conjugate_gradients(
         best: Array
         least: Array
         step: Array
+        since: Array  # steps since `least` was found
         going: Array
 
     def advance(s: State) -> State:
@@ -77,16 +82,19 @@ def conjugate_gradients(
         better = convex & (size < s.least)
         least = jnp.where(better, size, s.least)
         best = jnp.where(better, x, s.best)
-        return State(x, r, z + beta * s.p, rz, best, least, s.step + 1, convex)
+        since = jnp.where(better, 0, s.since + 1)
+        p = z + beta * s.p
+        return State(x, r, p, rz, best, least, s.step + 1, since, convex)
 
     def running(s: State) -> Array:
-        return s.going & (s.least > target) & (s.step < max_steps)
+        patient = True if patience is None else s.since < patience
+        return s.going & (s.least > target) & (s.step < max_steps) & patient
 
     z = approximate(b)
-    rz, size = dots(b, z, b)
-    target = rtol**2 * size
+    rz, first = dots(b, z, b)
+    target = rtol**2 * (first if size is None else size)
     zero = jnp.zeros_like(b)
     count = jnp.zeros((), jnp.int32)
-    start = State(zero, b, z, rz, zero, size, count, jnp.array(True))
+    start = State(zero, b, z, rz, zero, first, count, count, jnp.array(True))
     end = jax.lax.while_loop(running, advance, start)
     return Iterated(end.best, end.x, end.step, end.least <= target, end.going)

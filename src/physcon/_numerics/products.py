@@ -102,5 +102,19 @@ def weigh(
     return jnp.stack(total[:m]), jnp.stack(total[m : 2 * m]), jnp.stack(s)
 
 
+def inner_and_size(
+    rows: Float[Array, "m *x"], x: Float[Array, "*x"]
+) -> tuple[Float[Array, " m"], Float[Array, " m"]]:
+    """`inner(rows, x), inner(|rows|, |x|)`, in one pass for a few rows; values only."""
+    m = rows.shape[0]
+    if m > 3:
+        return inner(rows, x), inner(jnp.abs(rows), jnp.abs(x))
+    products = [row * x for row in rows]
+    terms = (*products, *(jnp.abs(p) for p in products))
+    zeros = (jnp.zeros((), x.dtype),) * len(terms)
+    total = jax.lax.reduce(terms, zeros, _add, tuple(range(x.ndim)))
+    return jnp.stack(total[:m]), jnp.stack(total[m:])
+
+
 def _add(a: tuple[Array, ...], b: tuple[Array, ...]) -> tuple[Array, ...]:
     return tuple(x + y for x, y in zip(a, b, strict=True))

@@ -14,7 +14,7 @@ from physcon._checks import require_given, require_same_field
 from physcon._numerics.float64 import in_one_dtype
 from physcon._status import Outcome, code, settle
 from physcon._typing import Array, Float, Int, Scalar
-from physcon.conditioning.constraint import LinearConstraint
+from physcon.conditioning.constraint import LinearConstraint, misfit
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.solvers import Auto, Solver
 from physcon.conditioning.solvers.implicit import Update, update
@@ -97,8 +97,8 @@ def condition(
     prior, law = matched(prior, constraint)
     solver = (solver or Auto()).choose(prior, law)
     new = update(solver, prior, law)
-    residual = law.residual(new.mean)
-    frozen = jax.lax.stop_gradient((prior, law, new, residual))
+    residual, size = misfit(law, new.mean)
+    frozen = jax.lax.stop_gradient((prior, law, new, residual, size))
     roundings = excess(solver, *frozen)
     outcome = judged(new, roundings, prior.mean.size)
     sentences = messages(roundings, residual)

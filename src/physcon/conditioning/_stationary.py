@@ -65,11 +65,11 @@ def stationary(
 
     @float64_primal
     def spectrum(steps: Array) -> Float[Array, "*f"]:
-        squared = jnp.zeros(())
+        squared = jnp.zeros((), steps.dtype)
         for axis, n in enumerate(torus):
             k = jnp.arange(n)
-            gaps = (jnp.minimum(k, n - k) * steps[axis]) ** 2
-            squared = squared[..., None] + gaps.reshape((1,) * axis + (-1,))
+            distance = jnp.minimum(k, n - k).astype(steps.dtype) * steps[axis]
+            squared = squared[..., None] + (distance**2).reshape((1,) * axis + (-1,))
         return even_spectrum(kernel(squared))
 
     values = spectrum(steps)

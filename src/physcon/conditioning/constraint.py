@@ -1,10 +1,11 @@
 """Linear constraints `G u = b + noise`, and their builders."""
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 
 from physcon._checks import require, require_shape
-from physcon._numerics.float64 import float64_primal, floating
+from physcon._numerics.float64 import float64_primal, floating, in_float64
 from physcon._typing import Array, ArrayLike, Float
 from physcon.grid import Grid
 from physcon.linear_map import LinearMap, Rows
@@ -46,6 +47,34 @@ class LinearConstraint(eqx.Module):
     def residual(self, u: Float[Array, "*x"]) -> Float[Array, "*m"]:
         """b - G u, summed in float64 and rounded once."""
         return _residual(self.operator, u, self.value)
+
+
+def misfit(
+    law: LinearConstraint, u: Float[Array, "*x"]
+) -> tuple[Float[Array, "*m"], Float[Array, "*m"]]:
+    """b - G u, and |G| |u| + |b|, whose rounding b - G u may have; in one pass."""
+    return _misfit(law.operator, u, law.value)
+
+
+@jax.custom_jvp
+def _misfit(operator: LinearMap, u: Array, value: Array) -> tuple[Array, Array]:
+    def both(operator: LinearMap, u: Array, value: Array) -> tuple[Array, Array]:
+        seen, size = operator.measured(u)
+        return value - seen, size + jnp.abs(value)
+
+    return in_float64(both)(operator, u, value)
+
+
+@_misfit.defjvp
+def _(primals: tuple, tangents: tuple) -> tuple[tuple, tuple]:
+    residual, size = _misfit(*primals)
+    with jax.default_matmul_precision("highest"):
+        _, moved = jax.jvp(_plain_residual, primals, tangents)
+    return (residual, size), (moved, jnp.zeros_like(size))
+
+
+def _plain_residual(operator: LinearMap, u: Array, value: Array) -> Array:
+    return value - operator.mv(u)
 
 
 @float64_primal

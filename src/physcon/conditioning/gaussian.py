@@ -272,5 +272,5 @@ def _affine(mean: Array, root: Root, z: Array) -> Array:
 @float64_primal
 def _log_prob(mean: Array, root: Root, u: Array) -> Array:
     distance = root.mahalanobis(u - mean, jnp.abs(u) + jnp.abs(mean))
-    rank = root.covariance_root_rank()
+    rank = jnp.asarray(root.covariance_root_rank(), u.dtype)
     return -0.5 * (distance + rank * jnp.log(2 * jnp.pi)) - root.log_volume()

@@ -65,7 +65,8 @@ class GramFactor(Factor):
         return jnp.sum(self.kept())
 
     def scaled(self, factor: Scalar) -> "GramFactor":
-        log_size = 2 * jnp.log(jnp.abs(factor)) * jnp.sum(self.kept())
+        rank = jnp.sum(self.kept()).astype(self.scale.dtype)
+        log_size = 2 * jnp.log(jnp.abs(factor)) * rank
         return GramFactor(
             self.scale / factor,
             self.whitener,
@@ -103,21 +104,23 @@ def factor_gram(
     s: Float[Array, "m m"],
     before: Float[Array, " m"] | None,
     noise_std: Float[Array, " m"],
+    tolerance: float = REDUNDANT,
 ) -> tuple[GramFactor, Float[Array, "m m"]]:
     """The factor of s + N, and s + N.
 
     Args:
         s: W Wᵀ.
         before: the rows' variances before any earlier conditioning, if there was one.
+        tolerance: share of a row's variance below which it is redundant.
     """
     noise = noise_std**2
     eye = jnp.eye(noise.size, dtype=s.dtype)
     s = s + eye * noise[:, None]
     variance = jnp.sum(eye * s, axis=1)
-    seen = variance > REDUNDANT * (variance if before is None else before + noise)
+    seen = variance > tolerance * (variance if before is None else before + noise)
     exponent = jnp.round(-0.5 * jnp.log2(jnp.where(seen, variance, 1)))
     scale = jnp.where(seen, jnp.exp2(exponent), 0)
-    found = whitening(scale[:, None] * s * scale[None, :], REDUNDANT)
+    found = whitening(scale[:, None] * s * scale[None, :], tolerance)
     kept = jnp.any(found.whitener != 0, axis=1)
     size = jnp.log(jnp.where(kept, found.order @ scale, 1))
     log_det = 2 * jnp.sum(jnp.log(found.diagonal) - size)

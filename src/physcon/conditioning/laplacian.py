@@ -37,7 +37,7 @@ def modes(n: int, part: Difference) -> tuple[Apply, Float[Array, " n"]]:
 
     Source: Strang, SIAM Review 41 (1999) 135.
     """
-    k = jnp.arange(n)
+    k = jnp.arange(n).astype(float)
     if part.periodic:  # Hartley's real form of the Fourier transform
 
         def transform(x: Array) -> Array:

@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from physcon._checks import concrete
-from physcon._numerics.float64 import in_float64
 from physcon._status import Indexed, Outcome, choose, worse
 from physcon._typing import Array, Float
 from physcon.conditioning.constraint import LinearConstraint
@@ -33,6 +31,7 @@ def excess(
     law: LinearConstraint,
     new: Update,
     residual: Float[Array, "*y"],
+    size: Float[Array, "*y"],
 ) -> Float[Array, "*y"]:
     """|b - G μ' - N λ| of the rounded mean, in roundings of |G| |μ'| + |b|.
 
@@ -40,20 +39,15 @@ def excess(
 
     Args:
         residual: b - G μ' of the posterior mean.
+        size: |G| |μ'| + |b|.
     """
     unmet = jnp.abs(residual)
     if law.noise_std is not None:
         unmet = jnp.abs(residual - law.noise_std * (law.noise_std * new.multiplier))
-    size = in_float64(_size)(law, new.mean)
     unmet = jnp.maximum(unmet - solver.tolerance(prior, law), 0)
     unmet = jnp.where(jnp.isfinite(residual), unmet, jnp.inf)
     eps = jnp.finfo(residual.dtype).eps
     return jnp.where(unmet > 0, unmet / jnp.where(size > 0, eps * size, 1), 0)
-
-
-@jax.jit
-def _size(law: LinearConstraint, mean: Float[Array, "*x"]) -> Float[Array, "*y"]:
-    return law.operator.magnitude(mean) + jnp.abs(law.value)
 
 
 def judged(new: Update, roundings: Float[Array, "*y"], points: int) -> Outcome:

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import require, require_shape
-from physcon._numerics.products import combine, inner
+from physcon._numerics.products import combine, inner, inner_and_size
 from physcon._typing import Array, Float, PyTree, Scalar, Shape
 
 
@@ -55,6 +55,10 @@ class LinearMap(eqx.Module):
         """
         largest = jnp.max(jnp.abs(self.mv(jnp.abs(x))), initial=0)
         return jnp.broadcast_to(largest, self.out_shape)
+
+    def measured(self, x: Array) -> tuple[Array, Array]:
+        """A x and |A| |x|; values only, without a derivative."""
+        return self.mv(x), self.magnitude(x)
 
 
 class DividedMap(LinearMap):
@@ -283,3 +287,6 @@ class Rows(LinearMap):
 
     def magnitude(self, x: Float[Array, "*x"]) -> Float[Array, " m"]:
         return inner(jnp.abs(self.weights), jnp.abs(x))
+
+    def measured(self, x: Float[Array, "*x"]) -> tuple[Array, Array]:
+        return inner_and_size(self.weights, x)

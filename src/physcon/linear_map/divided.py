@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from physcon._checks import require_shape
 from physcon._mesh import shifted
-from physcon._numerics.products import combine, inner
+from physcon._numerics.products import combine, inner, inner_and_size
 from physcon._typing import Array, Float, PyTree, Scalar, Shape
 from physcon.linear_map.basic import DividedMap, LinearMap, Root
 
@@ -42,6 +42,9 @@ class DividedRows(DividedMap):
 
     def magnitude(self, x: Float[Array, "*x"]) -> Float[Array, " m"]:
         return self.total(inner(jnp.abs(self.weights), jnp.abs(x)))
+
+    def measured(self, x: Float[Array, "*x"]) -> tuple[Array, Array]:
+        return self.total(inner_and_size(self.weights, x))
 
     def total(self, x: PyTree) -> PyTree:
         return jax.lax.psum(x, self.mesh_axes)

@@ -18,6 +18,7 @@ from physcon._mesh import Axes, by_device, check_axes, shifted
 from physcon._status import Outcome, code, settle, severity
 from physcon._typing import Array, Float, Int, PyTree
 from physcon.conditioning import Gaussian, LinearConstraint
+from physcon.conditioning.constraint import misfit
 from physcon.conditioning.solvers import ConjugateGradient
 from physcon.conditioning.solvers.implicit import update
 from physcon.conditioning.status import CODES, MESSAGES, excess, judged
@@ -142,8 +143,8 @@ def _balance(
         new = update(solver, prior, own_law)
         fields = split_fields(new.mean, tuple(m.shape for m in means))
         frozen = jax.lax.stop_gradient((prior, own_law, new))
-        residual = own_law.residual(frozen[2].mean)
-        roundings = solver.largest(excess(solver, *frozen, residual))[None]
+        residual, size = misfit(own_law, frozen[2].mean)
+        roundings = solver.largest(excess(solver, *frozen, residual, size))[None]
         outcome = judged(frozen[2]._replace(multiplier=roundings), roundings, flat.size)
         fields = tuple(f.opened(x) for f, x in zip(faces, fields, strict=True))
         return fields, new.multiplier, outcome, new.steps

@@ -7,19 +7,25 @@ import jax
 import jax.numpy as jnp
 
 from physcon._numerics.krylov import Apply, conjugate_gradients
-from physcon._status import Outcome
+from physcon._status import Outcome, choose
 from physcon._typing import Array, Float, Int, Scalar
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
+from physcon.conditioning.gram import REDUNDANT, factor_gram
 from physcon.conditioning.laplacian import preconditioner
 from physcon.conditioning.solvers.factor import Factor, gram_apply
 from physcon.conditioning.solvers.interface import Solver
 from physcon.linear_map import Difference, LinearMap, Root, Sum, split_fields
 from physcon.linear_map.divided import DividedDifference
 
+#: Rows up to which a dense factor replaces an iteration that fails.
+DENSE = 128
+#: r with rᵀ S r below this share of that of the right-hand side is a null vector of S.
+NULL = 1e-10
+
 
 class IteratedFactor(Factor):
-    """S as a product of maps, solved anew for every right-hand side."""
+    """S as a product of maps; every right-hand side is solved by iteration."""
 
     root: Root
     law: LinearConstraint
@@ -31,17 +37,63 @@ class IteratedFactor(Factor):
     def attempt(
         self, r: Float[Array, "*y"]
     ) -> tuple[Float[Array, "*y"], Outcome, Int[Array, ""]]:
-        solver = self.solver
-        eps = float(jnp.finfo(r.dtype).eps)
-        found = conjugate_gradients(
-            lambda y: gram_apply(self.root, self.law, y),
-            r,
-            rtol=max(solver.rtol, 20 * eps),
-            max_steps=solver.max_steps,
-            precondition=_preconditioner(self.root, self.law),
-            dots=solver.dots,
+        """Conjugate gradients, a second time from the true residual where needed.
+
+        Where they fail on a small system, a dense factor takes over. On a large one
+        the best iterate is returned, and the outcome is `redundant` if its residual is
+        a null vector of S.
+        """
+        b, solver = r, self.solver
+        precondition = _preconditioner(self.root, self.law)
+        (size,) = solver.dots(b, b)
+        rtol = max(solver.rtol, 4 * float(jnp.finfo(b.dtype).eps))
+
+        def unmet(state: tuple) -> Array:
+            (left,) = solver.dots(state[1], state[1])
+            return (left > 100 * rtol**2 * size) & (state[3] < 2)
+
+        def solve_again(state: tuple) -> tuple:
+            x, r, steps, count = state
+            found = conjugate_gradients(
+                self._apply,
+                r,
+                rtol=rtol,
+                max_steps=solver.max_steps,
+                size=size,
+                patience=max(solver.max_steps // 4, 20),
+                precondition=precondition,
+                dots=solver.dots,
+            )
+            x = x + found.x
+            return x, b - self._apply(x), steps + found.steps, count + 1
+
+        zero = jnp.zeros((), jnp.int32)
+        start = (jnp.zeros_like(b), b, zero, zero)
+        x, left, steps, _ = jax.lax.while_loop(unmet, solve_again, start)
+        solved, share = solver.dots(left, left, self._apply(left))
+        own, whole = solver.dots(b, b, self._apply(b))
+        reached = solved <= 100 * rtol**2 * size
+        null = share * own <= NULL * whole * solved
+        outcome = choose((~reached & null, Outcome.redundant))
+        if b.size > DENSE or solver.mesh_axes or not solver.fallback:
+            return x, outcome, steps
+        x, outcome = jax.lax.cond(
+            reached, lambda: (x, outcome), lambda: self._solve_dense(b)
         )
-        return found.x, Outcome.good, found.steps
+        return x, outcome, steps
+
+    def _apply(self, y: Float[Array, "*y"]) -> Float[Array, "*y"]:
+        return gram_apply(self.root, self.law, y)
+
+    def _solve_dense(self, r: Float[Array, "*y"]) -> tuple[Array, Outcome]:
+        eye = jnp.eye(r.size, dtype=r.dtype).reshape(r.size, *r.shape)
+        s = jax.vmap(self._apply)(eye).reshape(r.size, r.size)
+        none = jnp.zeros(r.size, r.dtype)  # S includes the noise already
+        tolerance = max(REDUNDANT, 16 * float(jnp.finfo(r.dtype).eps))
+        factor, s = factor_gram(0.5 * (s + s.T), None, none, tolerance)
+        x = factor.solve(r)
+        x = x + factor.solve(r - (s @ x.reshape(-1)).reshape(r.shape))
+        return x, factor.outcome
 
 
 class ConjugateGradient(Solver):
@@ -54,8 +106,9 @@ class ConjugateGradient(Solver):
 
     Attributes:
         rtol: tolerance; at least a few roundings of the arithmetic that runs.
-        max_steps: largest number of steps; `Conditioned.outcome` says `not_solved`
-            where they are not enough.
+        max_steps: largest number of steps; `Conditioned.outcome` is `not_solved` where
+            they are not enough.
+        fallback: whether a dense factor takes over for up to 128 rows.
         mesh_axes: along which cells are divided among devices, inside `jax.shard_map`.
             Each device then preconditions its own block, without messages: the number
             of steps grows with the number of neighbouring blocks (Smith, Bjørstad and
@@ -67,6 +120,7 @@ class ConjugateGradient(Solver):
     rtol: float = eqx.field(static=True, default=1e-8)
     max_steps: int = eqx.field(static=True, default=500)
     mesh_axes: tuple[str, ...] = eqx.field(static=True, default=())
+    fallback: bool = eqx.field(static=True, default=False)
 
     @classmethod
     def suits(
@@ -75,7 +129,7 @@ class ConjugateGradient(Solver):
         if _differences(law.operator) is None:
             return None
         eps = float(jnp.finfo(prior.mean.dtype).eps)
-        return cls(rtol=max(eps / 10, 1e-13))
+        return cls(rtol=max(eps / 10, 1e-15), max_steps=2000, fallback=True)
 
     def factorise(self, prior: Gaussian, law: LinearConstraint) -> IteratedFactor:
         return IteratedFactor(prior.root, law, self)
