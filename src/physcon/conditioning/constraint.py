@@ -3,8 +3,9 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from physcon._checks import require, require_shape
+from physcon._checks import concrete, require, require_shape
 from physcon._numerics.float64 import float64_primal, floating, in_float64
 from physcon._typing import Array, ArrayLike, Float
 from physcon.grid import Grid
@@ -82,6 +83,22 @@ def _residual(operator: LinearMap, u: Array, value: Array) -> Array:
     return value - operator.mv(u)
 
 
+def _refuse_coordinates(weights: object) -> None:
+    """Raise for an array that looks like positions instead of quadrature weights."""
+    x = concrete(weights)
+    if x is None or x.ndim != 1 or x.size < 3:
+        return
+    steps = np.diff(x)
+    even = np.allclose(steps, steps[0], rtol=1e-3, atol=0)
+    require(
+        not (np.all(steps > 0) and (even or x[0] <= 0)),
+        "a Grid, or the quadrature weights of the points",
+        f"an increasing array from {x[0]:.6g} to {x[-1]:.6g}, which looks like positions",
+        "pass Grid.nodes(x), or Grid.cells(faces) for cell averages; to use the array as "
+        "weights pass LinearConstraint(Rows(weights[None]), value[None])",
+    )
+
+
 def integral(
     domain: Grid | ArrayLike,
     value: ArrayLike,
@@ -123,6 +140,7 @@ def integral(
             repr(rule),
             "drop one of them",
         )
+        _refuse_coordinates(domain)
         weights = floating(domain)
     if where is not None:
         require_shape(jnp.asarray(where), weights.shape, "where")

@@ -85,6 +85,9 @@ class DowndatedRoot(Root):
         # Clipped at zero against rounding, without a kink in the derivative.
         return variance + jax.lax.stop_gradient(jnp.maximum(-variance, 0))
 
+    def unit(self) -> Scalar | float:
+        return self.root.unit()
+
     def scaled(self, factor: Scalar) -> "DowndatedRoot":
         sigma = None if self.noise_std is None else factor * self.noise_std
         held = Exact.of(self.factor.tree().scaled(factor), single=False)

@@ -35,6 +35,14 @@ class Gaussian(eqx.Module):
 
     def __check_init__(self) -> None:
         require(
+            isinstance(self.root, Root),
+            "root: a LinearMap, such as Diagonal(std)",
+            f"a {type(self.root).__name__}",
+            "use Gaussian.diagonal(mean, std) for standard deviations, "
+            "Gaussian.from_covariance(mean, covariance) for a matrix, or "
+            "Gaussian.from_samples(samples) for an ensemble",
+        )
+        require(
             tuple(self.root.out_shape) == self.mean.shape,
             f"a root whose output has the mean's shape {self.mean.shape}",
             tuple(self.root.out_shape),

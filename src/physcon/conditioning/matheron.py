@@ -43,6 +43,9 @@ class MatheronRoot(Root):
     def out_shape(self) -> Shape:
         return self.root.out_shape
 
+    def unit(self) -> Scalar | float:
+        return self.root.unit()
+
     def scaled(self, factor: Scalar) -> "MatheronRoot":
         sigma = None if self.noise_std is None else factor * self.noise_std
         root = self.root.scaled(factor)

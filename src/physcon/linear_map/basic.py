@@ -102,6 +102,10 @@ class Root(LinearMap):
         """
         return Scaled(self, factor)
 
+    def unit(self) -> Scalar | float:
+        """The size of A's entries, roughly, by which tangents are scaled; 1: unknown."""
+        return 1.0
+
     def undiminished(self) -> "Root":
         """For the root of a posterior the root of its prior, else the map itself."""
         return self
@@ -226,6 +230,9 @@ class Diagonal(Root):
 
     def gram_diagonal(self) -> Float[Array, "*x"]:
         return self.diagonal**2
+
+    def unit(self) -> Scalar:
+        return jnp.max(jnp.abs(self.diagonal), initial=0)
 
     def scaled(self, factor: Scalar) -> "Diagonal":
         return Diagonal(factor * self.diagonal)

@@ -51,6 +51,9 @@ class Circulant(Root):
         total = jnp.sum(self._multiplicity() * self.root_spectrum**2)
         return jnp.full(self.shape, total / size(self.torus))
 
+    def unit(self) -> Scalar:
+        return jnp.max(jnp.abs(self.root_spectrum))
+
     def scaled(self, factor: Scalar) -> "Circulant":
         return Circulant(factor * self.root_spectrum, self.shape, self.torus)
 

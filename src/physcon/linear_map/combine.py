@@ -75,6 +75,9 @@ class Sum(Root):
         terms = [as_root(p).gram_diagonal() for p in self.parts]
         return sum(terms[1:], terms[0])
 
+    def unit(self) -> Scalar:
+        return jnp.max(jnp.stack([jnp.asarray(as_root(p).unit()) for p in self.parts]))
+
     def scaled(self, factor: Scalar) -> "Sum":
         return Sum(*(as_root(p).scaled(factor) for p in self.parts))
 
@@ -153,6 +156,12 @@ class Compose(Root):
     def magnitude(self, x: Array) -> Array:
         return self.outer.magnitude(self.inner.magnitude(x))
 
+    def unit(self) -> Scalar | float:
+        inner = as_root(self.inner).unit()
+        if isinstance(self.outer, Diagonal):
+            return self.outer.unit() * inner
+        return inner
+
     def scaled(self, factor: Scalar) -> "Compose":
         if isinstance(self.outer, Diagonal):
             return Compose(self.outer.scaled(factor), self.inner)
@@ -211,6 +220,9 @@ class Kronecker(Root):
 
     def gram_diagonal(self) -> Array:
         return jnp.multiply.outer(self.left.gram_diagonal(), self.right.gram_diagonal())
+
+    def unit(self) -> Scalar | float:
+        return self.left.unit() * self.right.unit()
 
     def scaled(self, factor: Scalar) -> "Kronecker":
         return Kronecker(self.left.scaled(factor), self.right)
@@ -272,6 +284,9 @@ class BlockDiagonal(Root):
 
     def gram_diagonal(self) -> Float[Array, " n"]:
         return _flat([p.gram_diagonal() for p in self.parts])
+
+    def unit(self) -> Scalar:
+        return jnp.max(jnp.stack([jnp.asarray(p.unit()) for p in self.parts]))
 
     def scaled(self, factor: Scalar) -> "BlockDiagonal":
         return BlockDiagonal(*(p.scaled(factor) for p in self.parts))

@@ -56,6 +56,9 @@ class Dense(Root):
     def gram_diagonal(self) -> Float[Array, "*x"]:
         return jnp.sum(self.matrix**2, axis=1).reshape(self.shape)
 
+    def unit(self) -> Scalar:
+        return jnp.max(jnp.abs(self.matrix))
+
     def scaled(self, factor: Scalar) -> "Dense":
         return Dense(factor * self.matrix, self.shape, self.lower)
 
@@ -115,6 +118,9 @@ class LowRank(Root):
 
     def gram_diagonal(self) -> Float[Array, "*x"]:
         return jnp.sum(self.vectors**2, axis=0)
+
+    def unit(self) -> Scalar:
+        return jnp.max(jnp.abs(self.vectors), initial=0)
 
     def scaled(self, factor: Scalar) -> "LowRank":
         return LowRank(factor * self.vectors)

@@ -1,12 +1,13 @@
 """Preconditioned conjugate gradients, for laws of any size whose matrix is not formed."""
 
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
 from physcon._numerics.krylov import Apply, conjugate_gradients
+from physcon._numerics.safe import power_of_two
 from physcon._status import Outcome, choose
 from physcon._typing import Array, Float, Int, Scalar
 from physcon.conditioning.constraint import LinearConstraint
@@ -20,8 +21,10 @@ from physcon.linear_map.divided import DividedDifference
 
 #: Rows up to which a dense factor replaces an iteration that fails.
 DENSE = 128
-#: r with rᵀ S r below this share of that of the right-hand side is a null vector of S.
-NULL = 1e-10
+#: Share of |b|² from which the difference of two solutions of S y = S b is a null vector.
+NULL = 1e-8
+#: Phase of an iteration that has ended.
+DONE = 4
 
 
 class IteratedFactor(Factor):
@@ -39,48 +42,80 @@ class IteratedFactor(Factor):
     ) -> tuple[Float[Array, "*y"], Outcome, Int[Array, ""]]:
         """Conjugate gradients, a second time from the true residual where needed.
 
-        Where they fail on a small system, a dense factor takes over. On a large one
-        the best iterate is returned, and the outcome is `redundant` if its residual is
-        a null vector of S.
+        Where that fails on a small system, a dense factor takes over. On a large one a
+        null vector of S is looked for: v = b - y with S y = S b. If there is one, the
+        part of b along it cannot be met: the rest is solved, and the outcome is
+        `redundant`.
         """
-        b, solver = r, self.solver
+        # Scaled to unit size, since the squares of tiny cotangents underflow.
+        scale = power_of_two(self.solver.largest(r))
+        x, outcome, steps = self._solve_unit(r / scale)
+        return scale * x, outcome, steps
+
+    def _solve_unit(
+        self, b: Float[Array, "*y"]
+    ) -> tuple[Float[Array, "*y"], Outcome, Int[Array, ""]]:
+        solver = self.solver
+        small = b.size <= DENSE and solver.fallback and not solver.mesh_axes
         precondition = _preconditioner(self.root, self.law)
         (size,) = solver.dots(b, b)
         rtol = max(solver.rtol, 4 * float(jnp.finfo(b.dtype).eps))
+        zero = jnp.zeros((), jnp.int32)
 
-        def unmet(state: tuple) -> Array:
-            (left,) = solver.dots(state[1], state[1])
-            return (left > 100 * rtol**2 * size) & (state[3] < 2)
+        class State(NamedTuple):
+            x: Array
+            r: Array  # right-hand side of the next solve
+            target: Array  # b, or the part of it that can be met
+            steps: Array
+            phase: Array  # 0, 1: solve; 2: look for a null vector; 3: solve the rest
 
-        def solve_again(state: tuple) -> tuple:
-            x, r, steps, count = state
+        def solve_again(s: State) -> State:
+            (own,) = solver.dots(s.r, s.r)
             found = conjugate_gradients(
                 self._apply,
-                r,
+                s.r,
                 rtol=rtol,
                 max_steps=solver.max_steps,
-                size=size,
+                size=jnp.where(s.phase == 2, own, size),
                 patience=max(solver.max_steps // 4, 20),
                 precondition=precondition,
                 dots=solver.dots,
             )
-            x = x + found.x
-            return x, b - self._apply(x), steps + found.steps, count + 1
+            probed = s.phase == 2
+            v = b - found.x
+            length, along = solver.dots(v, v, b)
+            null = probed & (length > NULL * size)
+            rest = b - along / jnp.where(length > 0, length, 1) * v
+            target = jnp.where(null, rest, s.target)
+            moved = jnp.where(probed, s.x, s.x + found.x)
+            x = jnp.where(null, 0, moved)
+            left = target - self._apply(x)
+            (miss,) = solver.dots(left, left)
+            solved = miss <= 100 * rtol**2 * size
+            after = jnp.where(solved | (s.phase >= 3), DONE, s.phase + 1)
+            after = jnp.where(probed, jnp.where(null, 3, DONE), after)
+            after = jnp.where(small & (after == 2), DONE, after)
+            r = jnp.where(after == 2, self._apply(b), left)
+            return State(x, r, target, s.steps + found.steps, after)
 
-        zero = jnp.zeros((), jnp.int32)
-        start = (jnp.zeros_like(b), b, zero, zero)
-        x, left, steps, _ = jax.lax.while_loop(unmet, solve_again, start)
-        solved, share = solver.dots(left, left, self._apply(left))
-        own, whole = solver.dots(b, b, self._apply(b))
-        reached = solved <= 100 * rtol**2 * size
-        null = share * own <= NULL * whole * solved
-        outcome = choose((~reached & null, Outcome.redundant))
-        if b.size > DENSE or solver.mesh_axes or not solver.fallback:
-            return x, outcome, steps
+        def unfinished(s: State) -> Array:
+            return s.phase < DONE
+
+        start = State(jnp.zeros_like(b), b, b, zero, jnp.where(size > 0, zero, DONE))
+        end = jax.lax.while_loop(unfinished, solve_again, start)
+        different = jnp.any(end.target != b)
+        if solver.mesh_axes:
+            different = solver.largest(different.astype(b.dtype)) > 0
+        outcome = choose((different, Outcome.redundant))
+        if not small:
+            return end.x, outcome, end.steps
+        (miss,) = solver.dots(end.r, end.r)
         x, outcome = jax.lax.cond(
-            reached, lambda: (x, outcome), lambda: self._solve_dense(b)
+            miss <= 100 * rtol**2 * size,
+            lambda: (end.x, outcome),
+            lambda: self._solve_dense(b),
         )
-        return x, outcome, steps
+        return x, outcome, end.steps
 
     def _apply(self, y: Float[Array, "*y"]) -> Float[Array, "*y"]:
         return gram_apply(self.root, self.law, y)
