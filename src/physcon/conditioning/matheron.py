@@ -46,13 +46,15 @@ class MatheronRoot(Root):
     def unit(self) -> Scalar | float:
         return self.root.unit()
 
-    def scaled(self, factor: Scalar) -> "MatheronRoot":
+    def scaled(self, factor: Scalar) -> Root:
         sigma = None if self.noise_std is None else factor * self.noise_std
         root = self.root.scaled(factor)
         held = None
         if self.factor is not None:
             scaled = self.factor.tree().scaled(factor)
-            held = None if scaled is None else Exact.of(scaled, single=False)
+            if scaled is None:
+                return super().scaled(factor)
+            held = Exact.of(scaled, single=False)
         return MatheronRoot(root, self.operator, sigma, self.solver, held)
 
     def undiminished(self) -> Root:

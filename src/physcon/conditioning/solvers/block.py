@@ -1,5 +1,6 @@
 """A small matrix at every point, under independent errors: one small system a point."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 
@@ -48,6 +49,9 @@ class BlockFactor(Factor):
 
     def rank(self, rows: int) -> Array:
         return jnp.sum(self.kept())
+
+    def scaled(self, factor: Scalar) -> "BlockFactor":
+        return eqx.tree_at(lambda f: f.scale, self, self.scale / factor)
 
     def solve(self, r: Float[Array, "r *x"]) -> Float[Array, "r *x"]:
         white = jnp.sum(self.whitener * (self.scale * r)[None], axis=1)

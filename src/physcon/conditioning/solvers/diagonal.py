@@ -1,5 +1,6 @@
 """Rows that see disjoint points, under independent errors: S is diagonal."""
 
+import equinox as eqx
 import jax.numpy as jnp
 
 from physcon._numerics import safe
@@ -43,6 +44,9 @@ class DiagonalFactor(Factor):
 
     def rank(self, rows: int) -> Array:
         return jnp.sum(self.kept())
+
+    def scaled(self, factor: Scalar) -> "DiagonalFactor":
+        return eqx.tree_at(lambda f: f.scale, self, self.scale / factor)
 
     def solve(self, r: Float[Array, "*g"]) -> Float[Array, "*g"]:
         return self.scale * self._divide(self.scale * r)

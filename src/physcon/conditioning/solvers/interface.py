@@ -5,7 +5,8 @@ To add one, write a module next to this one with two classes:
     class MyFactor(Factor):             # arrays only, in the working precision
         ...
         def solve(self, r): ...         # S⁻¹ r; not differentiated, see `inverse`
-        # optional: properties outcome and log_det; rank, variance_removed, attempt
+        # optional: properties outcome and log_det; methods rank, variance_removed,
+        # scaled (gradients in units of 1e-30 to 1e30), attempt (iterative solvers)
 
     class MySolver(Solver):
         def factorise(self, prior, law):
