@@ -247,6 +247,8 @@ TABLE: dict[str, Callable[[Any], Any]] = {
     "conditioning.Tridiagonal": lambda x: pc.condition(
         pc.Gaussian.diagonal(x.reshape(2, 4), jnp.ones((2, 4))), block(x), throw=False
     ),
+    "Auto, DenseGram, Outcome, Root, linear_map.as_root, conditioning.Solver, "
+    "conditioning.Factor, conditioning.DowndatedRoot, conditioning.MatheronRoot, "
     "conditioning.Downdate, conditioning.covariance_apply, "
     "conditioning.covariance_block, "
     "conditioning.covariance_columns, conditioning.linear_image, conditioning.total, "
