@@ -133,7 +133,7 @@ def faults(case: Case, answer: Answer, kind: str) -> list[str]:
 
 
 def dense(mean, std, rows, value) -> np.ndarray | None:
-    """The posterior mean in NumPy's float64, where the Gram matrix is well conditioned."""
+    """The posterior mean in float64 by NumPy, for a well-conditioned Gram matrix."""
     rows, value = rows[np.any(rows != 0, axis=1)], value[np.any(rows != 0, axis=1)]
     white = rows * std
     size = np.linalg.norm(white, axis=1)

@@ -233,7 +233,7 @@ def test_a_law_that_closes_over_transformed_arrays():
 
 
 def test_the_outcome_tests_the_returned_field():
-    """Energy zero: the only solution has no gradient, and is not reached to rounding."""
+    """Energy zero: the only solution has no gradient, so rounding is not reached."""
     got = circle(jnp.array([0.3, 0.4]), jnp.zeros(1))
     assert bool(got.outcome == Outcome.not_solved)
     prior = Gaussian.diagonal(jnp.array([0.3, 0.4]), jnp.ones(2))

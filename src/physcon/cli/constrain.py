@@ -42,8 +42,8 @@ def parser(arguments: Sequence[str]) -> ArgumentParser:
         "--spread",
         type=str,
         default=None,
-        help="with LAWS, how uncertain variables are: a number, a percentage, the name of a "
-        "variable, or a metric: uniform, proportional, thickness or residual",
+        help="with LAWS, how uncertain variables are: a number, a percentage, the name "
+        "of a variable, or a metric: uniform, proportional, thickness or residual",
     )
     add_options(constrain)
     constrain.add_argument(

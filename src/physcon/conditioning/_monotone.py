@@ -313,7 +313,8 @@ _CODES = {
 _MESSAGES = {
     "not_finite": (
         "monotone: expected finite mean, operator and value, positive finite "
-        "variances, and bounds that are numbers, got other values; pass None for an open bound"
+        "variances, and bounds that are numbers, got other values; pass None for an "
+        "open bound"
     ),
     "disordered": (
         "monotone: expected lower <= upper, got lower > upper; swap the bounds"
