@@ -32,14 +32,14 @@ def stationary(
 
     Args:
         kernel: see `physcon.kernels`.
-        padding: the torus is this many times as long as the grid. Smooth kernels whose length is
-            not small against the domain need more than 2.
+        padding: the torus is this many times as long as the grid. Smooth kernels whose
+            length is not small against the domain need more than 2.
         periodic: the grid itself is the torus: a closed form for the density, too.
 
     Raises:
-        RuntimeError: at run time under ``throw=True`` if the torus is too short: more than 1e-6 of
-            the variance would come from negative eigenvalues. Less is set to zero (it is the
-            kernel's rounding); under ``throw=False`` all is.
+        RuntimeError: at run time under ``throw=True`` if the torus is too short: more
+            than 1e-6 of the variance would come from negative eigenvalues. Less is set
+            to zero (it is the kernel's rounding); under ``throw=False`` all is.
 
     Source: Dietrich and Newsam, SIAM J. Sci. Comput. 18 (1997) 1088.
 
@@ -105,6 +105,7 @@ def _fast_size(least: int) -> int:
 
 
 _TOO_SHORT = (
-    "stationary: expected a torus on which the kernel has a non-negative spectrum, got one that is "
-    "too short for this length; increase padding, shorten length, or use a rougher kernel"
+    "stationary: expected a torus on which the kernel has a non-negative spectrum, got "
+    "one that is too short for this length; increase padding, shorten length, or use a "
+    "rougher kernel"
 )

@@ -93,8 +93,10 @@ def _refuse_coordinates(weights: object) -> None:
     require(
         not (np.all(steps > 0) and (even or x[0] <= 0)),
         "a Grid, or the quadrature weights of the points",
-        f"an increasing array from {x[0]:.6g} to {x[-1]:.6g}, which looks like positions",
-        "pass Grid.nodes(x), or Grid.cells(faces) for cell averages; to use the array as "
+        f"an increasing array from {x[0]:.6g} to {x[-1]:.6g}, "
+        "which looks like positions",
+        "pass Grid.nodes(x), or Grid.cells(faces) for cell averages; to use the array "
+        "as "
         "weights pass LinearConstraint(Rows(weights[None]), value[None])",
     )
 
@@ -112,17 +114,19 @@ def integral(
     conservation.
 
     Args:
-        domain: a `Grid` (1-D to 3-D), whose quadrature weights make the row, or the weights
-            ``(*x)`` themselves.
+        domain: a `Grid` (1-D to 3-D), whose quadrature weights make the row, or the
+            weights ``(*x)`` themselves.
         value: the mass: scalar, or one per component.
-        noise_std: None for an exact law; else, for nodal values, the size of the quadrature error
-            (`Grid.weights` says what the array represents). With the trapezoid rule on 201 nodes
-            the porous medium's true solution misses its own mass by 3.4e-4 (m = 3) and 1.0e-3
-            (m = 6): an exact row then pulls the prediction away from the truth. Cell averages have
-            no such error.
+        noise_std: None for an exact law; else, for nodal values, the size of the
+            quadrature error (`Grid.weights` says what the array represents). With the
+            trapezoid rule on 201 nodes the porous medium's true solution misses its own
+            mass by 3.4e-4 (m = 3) and 1.0e-3 (m = 6): an exact row then pulls the
+            prediction away from the truth. Cell averages have no such error.
         rule: quadrature rule, see `Grid.weights`.
-        where: the sub-domain: per point true or false, or the share of its volume that counts.
-        components: for fields ``(components, *x)``, one law and one value for each component.
+        where: the sub-domain: per point true or false, or the share of its volume that
+            counts.
+        components: for fields ``(components, *x)``, one law and one value for each
+            component.
 
     Source: Hansen et al. (2023), eqs. 4 and 8.
 

@@ -240,8 +240,9 @@ def _cholesky(covariance: Float[Array, "n n"]) -> Float[Array, "n n"]:
 
 
 _NOT_POSITIVE = (
-    "from_covariance: expected a positive definite covariance, got one without a Cholesky factor; "
-    "add a nugget (noise variance) to its diagonal, or use from_samples for a low-rank one"
+    "from_covariance: expected a positive definite covariance, got one without a "
+    "Cholesky factor; add a nugget (noise variance) to its diagonal, or use "
+    "from_samples for a low-rank one"
 )
 
 

@@ -103,7 +103,7 @@ class Root(LinearMap):
         return Scaled(self, factor)
 
     def unit(self) -> Scalar | float:
-        """The size of A's entries, roughly, by which tangents are scaled; 1: unknown."""
+        """The rough size of A's entries, by which tangents are scaled; 1: unknown."""
         return 1.0
 
     def undiminished(self) -> "Root":

@@ -51,7 +51,7 @@ class Balanced(NamedTuple):
 
     @property
     def status(self) -> Int[Array, ""]:
-        """The outcome as the integer of version 0.1: 0 good, 1 not_finite, 4 not_solved."""
+        """The integer of version 0.1: 0 good, 1 not_finite, 4 not_solved."""
         return code(self.outcome, CODES)
 
 
@@ -70,14 +70,16 @@ def condition_balance(
     devices.
 
     Args:
-        means, stds: one array per field of the law, in its order (u, then the fluxes of each axis,
-            for `balance`; the components for `divergence_free`), in place of `join_fields`.
+        means, stds: one array per field of the law, in its order (u, then the fluxes of
+            each axis, for `balance`; the components for `divergence_free`), in place of
+            `join_fields`.
         law: from `balance` with unknown fluxes, or `divergence_free`.
-        axes: per axis of the cells (`law.value`) the mesh axis that divides it, or None.
-            As many faces as cells are divided like the cells: those of a torus, or with one side
-            known. n - 1 or n + 1 of them aren't: every device cuts its block from whole arrays. For
-            fields that fit only when divided leave one known side in the field, its std 0:
-            ``boundary=((None, 0.0), ...)`` with mean and std 0 at the lower wall.
+        axes: per axis of the cells (`law.value`) the mesh axis that divides it, or
+            None. As many faces as cells are divided like the cells: those of a torus,
+            or with one side known. n - 1 or n + 1 of them aren't: every device cuts its
+            block from whole arrays. If a field fits only when divided, leave one known
+            side in it, with std 0: ``boundary=((None, 0.0), ...)`` with
+            mean and std 0 at the lower wall.
         rtol, max_steps: of conjugate gradients; see `ConjugateGradient`.
 
     Raises: ValueError for other laws, or cells that the devices don't divide evenly;

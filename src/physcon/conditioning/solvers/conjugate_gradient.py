@@ -1,4 +1,4 @@
-"""Preconditioned conjugate gradients, for laws of any size whose matrix is not formed."""
+"""Preconditioned conjugate gradients, for laws whose matrix is not formed."""
 
 from typing import ClassVar, NamedTuple
 
@@ -21,7 +21,8 @@ from physcon.linear_map.divided import DividedDifference
 
 #: Rows up to which a dense factor replaces an iteration that fails.
 DENSE = 128
-#: Share of |b|² from which the difference of two solutions of S y = S b is a null vector.
+#: Share of |b|² from which the difference of two solutions of S y = S b is a null
+#: vector.
 NULL = 1e-8
 #: Phase of an iteration that has ended.
 DONE = 4

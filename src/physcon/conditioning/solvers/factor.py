@@ -49,7 +49,7 @@ class Factor(eqx.Module):
         return None
 
     def scaled(self, factor: Scalar) -> "Factor | None":
-        """The factor of S times the square of `factor`, or None if that is not known."""
+        """The factor of S times the square of `factor`, or None if it is not known."""
         return None
 
     def attempt(
