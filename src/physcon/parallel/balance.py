@@ -78,8 +78,8 @@ def condition_balance(
             None. As many faces as cells are divided like the cells: those of a torus,
             or with one side known. n - 1 or n + 1 of them aren't: every device cuts its
             block from whole arrays. If a field fits only when divided, leave one known
-            side in it, with std 0: ``boundary=((None, 0.0), ...)`` with
-            mean and std 0 at the lower wall.
+            side in it, with std 0: ``boundary=((None, 0.0), ...)`` with mean and std 0
+            at the lower wall.
         rtol, max_steps: of conjugate gradients; see `ConjugateGradient`.
 
     Raises: ValueError for other laws, or cells that the devices don't divide evenly;
