@@ -30,15 +30,6 @@ def symmetric(limiter: Limiter) -> Limiter:
     return limiter
 
 
-def is_symmetric(limiter: Limiter) -> bool:
-    """Whether a limiter declares φ(a, b) = φ(b, a).
-
-    >>> is_symmetric(mc), is_symmetric(koren)
-    (True, False)
-    """
-    return bool(getattr(limiter, "symmetric", False))
-
-
 @symmetric
 def minmod(a: Float[Array, "*s"], b: Float[Array, "*s"]) -> Float[Array, "*s"]:
     """The smaller of two differences of equal sign, else zero (Roe 1986).

@@ -81,6 +81,11 @@ def unwrapped(fn: Any) -> Any:
     return fn.func if isinstance(fn, jax.tree_util.Partial) else fn
 
 
+def is_symmetric(limiter: Any) -> bool:
+    """Whether a limiter declares φ(a, b) = φ(b, a), by an attribute `symmetric`."""
+    return bool(getattr(limiter, "symmetric", False))
+
+
 def ghosts_of(reconstruct: Any) -> int:
     """The number of cells that a reconstruction reads beyond each side.
 

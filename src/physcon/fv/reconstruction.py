@@ -15,7 +15,8 @@ from physcon._typing import Array, Float
 from physcon.fv._stage import stage
 from physcon.fv.ghost import along, difference, take
 from physcon.fv.law import Law
-from physcon.fv.limiter import Limiter, is_symmetric, mc, minmod
+from physcon.fv.limiter import Limiter, mc, minmod
+from physcon.fv.protocols import is_symmetric
 
 Variables = Literal["conservative", "primitive", "characteristic"]
 

@@ -101,7 +101,7 @@ class WENO(eqx.Module):
     @stage
     def _by_channels(self, u: Array, axis: int) -> tuple[Array, Array]:
         """Both states of each face, channel by channel."""
-        return self._both_sides(self._stencil(u, axis), _unit(u))
+        return self._both_sides(self._stencil(u, axis), _scale(u))
 
     @stage
     def _by_waves(self, u: Array, law: Law, axis: int) -> tuple[Array, Array]:
@@ -119,26 +119,26 @@ class WENO(eqx.Module):
             return mean + jax.jvp(law.conservative, (w_mean,), (dw,))[1]
 
         amplitudes = [project(cell - mean) for cell in cells]
-        unit = _unit(amplitudes[self.ghosts])
-        left, right = self._both_sides(amplitudes, unit)
+        scale = _scale(amplitudes[self.ghosts])
+        left, right = self._both_sides(amplitudes, scale)
         return restore(left), restore(right)
 
-    def _both_sides(self, cells: list[Array], unit: Array) -> tuple[Array, Array]:
+    def _both_sides(self, cells: list[Array], scale: Array) -> tuple[Array, Array]:
         """Left state from all cells but the last; right state by mirroring."""
-        left = self.interpolate(cells[:-1], unit)
-        return left, self.interpolate(cells[:0:-1], unit)
+        left = self.interpolate(cells[:-1], scale)
+        return left, self.interpolate(cells[:0:-1], scale)
 
-    def interpolate(self, cells: list[Array], unit: Array | float = 1.0) -> Array:
+    def interpolate(self, cells: list[Array], scale: Array | float = 1.0) -> Array:
         """Value at the upper face of the middle one of 2 r - 1 cells.
 
         Args:
-            unit: a size of the variables, so that no square under- or overflows. The
-                Z weights do not depend on it, and neither do their derivatives.
+            scale: brings the variables to sizes near 1, so that no square under- or
+                overflows. The Z weights do not depend on it, nor do their derivatives.
         """
         r = self.ghosts
         candidates, linear, factors = _tables(r)
         d = [b - a for a, b in pairwise(cells)]
-        scaled = d if self.weights == "js" else [x * (1 / unit) for x in d]
+        scaled = d if self.weights == "js" else [scale * x for x in d]
         rises, smooth = [], []
         for k in range(r):
             own = slice(k, k + r - 1)
@@ -162,10 +162,11 @@ class WENO(eqx.Module):
         return [g * (1 + (tau / (b + floor)) ** 2) for g, b in pairs]
 
 
-def _unit(u: Array) -> Array:
-    """The size of each channel, constant in derivatives; 1 where all is zero."""
+@stage
+def _scale(u: Array) -> Array:
+    """One over the size of each channel, constant in derivatives; 1 if all is zero."""
     largest = jnp.max(jnp.abs(u), axis=tuple(range(1, u.ndim)), keepdims=True)
-    return jax.lax.stop_gradient(jnp.where(largest > 0, largest, 1))
+    return jax.lax.stop_gradient(1 / jnp.where(largest > 0, largest, 1))
 
 
 def _combine(coefficients: np.ndarray, terms: list[Array]) -> Array:
