@@ -23,7 +23,8 @@ BAD = BAD | {"burgers": (0.0, float("nan"), float("inf"))}
 def test_parameters_outside_the_valid_range_are_refused(name, value):
     family = PROBLEMS[name]
     expected = (
-        rf"expected {family.settings.parameter} in .*{name}.*got {value}; choose one inside; the published ones are"
+        rf"expected {family.settings.parameter} in .*{name}.*got {value}; "
+        "choose one inside; the published ones are"
     )
     with pytest.raises(ValueError, match=expected):
         family(value)
