@@ -1,10 +1,11 @@
-"""Local conservation: one row per cell, for finite volumes in time and for solenoidal
-fields.
+"""Local conservation laws with one row per cell.
 
-A balance in space and time is the statement that (u, F) has no divergence in
-space-time: cell averages u live on the time faces of the cells of a space-time grid,
-fluxes F on the space faces. What leaves one cell enters its neighbour, so the sum of
-local balances is the global one, exactly.
+They cover finite volumes in time and solenoidal vector fields.
+
+A balance states that (u, F) has zero divergence in space-time: the cell averages u live
+on the time faces of the space-time cells, and the fluxes F live on the space faces. The
+flow out of one cell enters its neighbour, so the local balances add up to the global
+balance exactly.
 """
 
 import jax
@@ -17,8 +18,8 @@ from physcon.conditioning.gaussian import Gaussian
 from physcon.grid import Grid
 from physcon.linear_map import BlockDiagonal, Difference, LinearMap, Sum
 
-#: Per space axis what is known at the (lower, upper) boundary faces; None: part of the
-#: state.
+#: The known values at the (lower, upper) boundary faces of one space axis; None where
+#: the values are part of the state.
 Ends = tuple[ArrayLike | None, ArrayLike | None]
 
 
@@ -31,26 +32,29 @@ def balance(
     source: ArrayLike = 0.0,
     noise_std: ArrayLike | None = None,
 ) -> LinearConstraint:
-    """Finite-volume balance of every cell in every time window; t windows on a grid of
-    cells.
+    """Finite-volume balance of every cell in every time window.
 
         |cell| (u^{n+1} - u^n) + Δt Σ_faces ± |face| F = source
 
-    Shapes: u ``(t + 1, *x)`` cell averages at `times`; F on axis k ``(t, ..., n_k + 1,
-    ...)``, the mean over the window, positive along the axis; source ``(t, *x)`` or
-    scalar, the amount that appears in the cell during the window.
+    Shapes:
+        The t windows lie between the t + 1 `times`. u holds cell averages at `times`,
+        ``(t + 1, *x)``. F on axis k is the mean over each window, positive along the
+        axis, ``(t, ..., n_k + 1, ...)``. The source is the amount that appears in the
+        cell during the window, ``(t, *x)`` or a scalar.
 
     Args:
-        fluxes: known fluxes, one array per space axis; the field is u. None: the fluxes
-            are unknown as well, and the field is the concatenation of u and of the
-            fluxes of every axis, flattened (`join_fields` makes its prior from separate
-            ones, `split_fields` cuts it).
-        boundary: with unknown fluxes, per axis the known fluxes ``(t, *other axes)``,
-            or scalars, through the (lower, upper) boundary; a known side has no face in
-            the state. None leaves a side unknown.
-        noise_std: None: exact; else a scalar, or one per cell and window.
+        fluxes: known fluxes, one array per space axis; the field is then u. With None
+            the fluxes are unknown as well, and the field is the flattened concatenation
+            of u and the fluxes of every axis. `join_fields` builds the prior of such a
+            field from separate priors, and `split_fields` cuts it into its parts.
+        boundary: with unknown fluxes, the known fluxes through the (lower, upper)
+            boundary of each axis, ``(t, *other axes)`` or scalars. The state has no
+            faces on a known side. None leaves a side unknown.
+        noise_std: a scalar, or one value per cell and window. With None the balance is
+            exact.
 
-    Source: Hansen et al. (2023), eq. 4, over one cell and one step; LeVeque (2002), eq.
+    Source:
+        Hansen et al. (2023), eq. 4, over one cell and one step; LeVeque (2002), eq.
         4.3.
 
     >>> grid, times = Grid.uniform(0.0, 1.0, 2), jnp.array([0.0, 0.5])
@@ -117,21 +121,24 @@ def divergence_free(
     periodic: bool = False,
     noise_std: ArrayLike | None = None,
 ) -> LinearConstraint:
-    """No cell is a source of a vector field given by its normal components on the
-    faces.
+    """Require that a vector field has no source in any cell.
+
+    The field is given by its normal components on the faces.
 
         Σ_k |face_k| (v_k at the upper face - v_k at the lower face) = 0
 
-    Shapes: component k ``(..., n_k + 1, ...)``; the field is their concatenation,
-    flattened (`join_fields`, `split_fields`). With `periodic` n_k faces on axis k, face
-    0 closing the torus.
+    Shapes:
+        Component k has shape ``(..., n_k + 1, ...)``. The field is the flattened
+        concatenation of the components (see `join_fields` and `split_fields`). With
+        `periodic`, axis k has n_k faces, and face 0 closes the torus.
 
     Args:
-        boundary: per axis the known normal components at the (lower, upper) boundary,
-            as in `balance`; walls are ``(0.0, 0.0)``. With all sides known their net
-            flow must vanish.
+        boundary: the known normal components at the (lower, upper) boundary of each
+            axis, as in `balance`. Walls are ``(0.0, 0.0)``. If all sides are known,
+            their net flow must vanish.
 
-    Source: the staggered divergence of Harlow and Welch, Phys. Fluids 8 (1965) 2182.
+    Source:
+        The staggered divergence of Harlow and Welch, Phys. Fluids 8 (1965) 2182.
     """
     require(
         grid.location == "cells" and grid.ndim >= 2,
@@ -167,7 +174,7 @@ def divergence_free(
 
 
 def join_fields(*priors: Gaussian) -> Gaussian:
-    """Independent priors of several fields as one, on their flat concatenation."""
+    """Join independent priors of several fields into one, on their concatenation."""
     mean = jnp.concatenate([p.mean.reshape(-1) for p in priors])
     return Gaussian(mean, BlockDiagonal(*(p.root for p in priors)))
 
@@ -183,8 +190,10 @@ def _checked(ends: tuple[Ends, ...], grid: Grid) -> tuple[Ends, ...]:
 
 
 def _face_areas(grid: Grid, axis: int, steps: Array | None) -> Array:
-    """Areas of the faces across `axis`, times Δt if given: ``([t,] ..., n_axis + 1,
-    ...)``.
+    """Areas of the faces across `axis`, multiplied by Δt if `steps` is given.
+
+    Shapes:
+        The result is ``([t,] ..., n_axis + 1, ...)``.
     """
     areas = jnp.ones(())
     for k in range(grid.ndim):
@@ -202,9 +211,7 @@ def _axis(
     lower: ArrayLike | None,
     upper: ArrayLike | None,
 ) -> tuple[Difference, Array]:
-    """The divergence along one axis, and what flows in through its known sides, per
-    cell.
-    """
+    """The divergence along one axis, and the inflow per cell through known sides."""
     n = cells[axis]
     inflow = jnp.zeros(cells)
     for side, known, sign in ((0, lower, 1.0), (n, upper, -1.0)):

@@ -1,4 +1,4 @@
-"""Stationary priors on uniform grids: O(n log n) in any use, n up to millions."""
+"""Stationary priors on uniform grids, at O(n log n), for up to millions of points."""
 
 import jax
 import jax.numpy as jnp
@@ -26,22 +26,26 @@ def stationary(
 ) -> Gaussian:
     """N(mean, std k((x - y) / length) std) on a uniform grid, by circulant embedding.
 
-    Shapes: fields of the grid's shape ``(*x)``; `std` a scalar or ``(*x)`` (errors of
-    varying size, with one correlation); `length` a scalar or one per axis ``(dim,)``,
-    in the grid's units.
+    Shapes:
+        Fields have the shape of the grid, ``(*x)``. `std` is a scalar or ``(*x)``
+        (errors of varying size with one correlation). `length` is a scalar or one value
+        per axis, ``(dim,)``, in the units of the grid.
 
     Args:
-        kernel: see `physcon.kernels`.
-        padding: the torus is this many times as long as the grid. Smooth kernels whose
-            length is not small against the domain need more than 2.
-        periodic: the grid itself is the torus: a closed form for the density, too.
+        kernel: a correlation function from `physcon.kernels`.
+        padding: ratio between the lengths of the torus and the grid. Smooth kernels
+            need more than 2 unless their length is small compared with the domain.
+        periodic: whether the grid itself is the torus; the density then has a closed
+            form.
 
     Raises:
-        RuntimeError: at run time under ``throw=True`` if the torus is too short: more
-            than 1e-6 of the variance would come from negative eigenvalues. Less is set
-            to zero (it is the kernel's rounding); under ``throw=False`` all is.
+        RuntimeError: at run time under ``throw=True`` if the torus is too short, that
+            is if more than 1e-6 of the variance would come from negative eigenvalues. A
+            smaller share is rounding of the kernel and is set to zero. Under
+            ``throw=False`` every negative eigenvalue is set to zero.
 
-    Source: Dietrich and Newsam, SIAM J. Sci. Comput. 18 (1997) 1088.
+    Source:
+        Dietrich and Newsam, SIAM J. Sci. Comput. 18 (1997) 1088.
 
     >>> from physcon.kernels import matern32
     >>> grid = Grid.uniform(0.0, 1.0, 8)
@@ -81,8 +85,9 @@ def stationary(
 
 
 def _safe_root(values: Array) -> Array:
-    """√max(values, 0), with a zero derivative where a value is rounding of the largest
-    one.
+    """√max(values, 0), with zero derivative where a value is only rounding.
+
+    Rounding is measured relative to the largest value.
     """
     floor = jnp.finfo(values.dtype).eps * jnp.max(values)
     resolved = values > floor

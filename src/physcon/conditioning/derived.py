@@ -1,9 +1,8 @@
-"""What a Gaussian over a field says of derived quantities: covariances, totals, fluxes,
-quantiles.
+"""Derived quantities of a Gaussian field: covariances, totals, fluxes, quantiles.
 
-A linear quantity A u of a Gaussian field is Gaussian again, with mean A μ and root A R:
-most functions here are that sentence for another A. Nothing n-by-n is formed. What is
-not linear, the position of a shock, is asked of draws.
+A linear quantity A u of a Gaussian field is Gaussian again, with mean A μ and root A R,
+and most functions here apply this fact to a particular A. No n-by-n array is formed.
+Nonlinear quantities, such as a shock position, are estimated from samples.
 """
 
 import jax
@@ -20,10 +19,10 @@ from physcon.linear_map import Compose, LinearMap, Rows
 
 
 def linear_image(gaussian: Gaussian, operator: LinearMap) -> Gaussian:
-    """The distribution of A u: its mean, variance, samples and covariance are those of
-    A u.
+    """The distribution of A u, with its own mean, variance, samples and covariance.
 
-    Shapes: u ``(*x)``, A u of the operator's output shape.
+    Shapes:
+        u has shape ``(*x)``, and A u the output shape of the operator.
 
     >>> field = Gaussian.diagonal(jnp.ones(2), jnp.array([3.0, 4.0]))
     >>> linear_image(field, Rows(jnp.ones((1, 2)))).std().tolist()
@@ -33,9 +32,9 @@ def linear_image(gaussian: Gaussian, operator: LinearMap) -> Gaussian:
 
 
 def total(gaussian: Gaussian, grid: Grid) -> Gaussian:
-    """The integral over the grid, e.g. the total mass, as a Gaussian of shape ``(1,)``.
+    """The integral over the grid, such as the total mass, as a Gaussian ``(1,)``.
 
-    Exact for cell averages, by quadrature for nodal values (`Grid.weights`).
+    It is exact for cell averages, and a quadrature for nodal values (`Grid.weights`).
     """
     return linear_image(
         gaussian, Rows(grid.weights()[None].astype(gaussian.mean.dtype))
@@ -43,8 +42,7 @@ def total(gaussian: Gaussian, grid: Grid) -> Gaussian:
 
 
 def values_at(gaussian: Gaussian, index: Int[Array, "k axes"]) -> Gaussian:
-    """The field at k chosen points, given by their indices: a probe, the flux through a
-    face.
+    """The field at k points given by their indices, such as a probe or a face.
 
     For fields joined by `join_fields` the index counts along the concatenation, ``(k,
     1)``.
@@ -60,14 +58,14 @@ def values_at(gaussian: Gaussian, index: Int[Array, "k axes"]) -> Gaussian:
 
 
 def covariance_apply(gaussian: Gaussian, u: Float[Array, "*x"]) -> Float[Array, "*x"]:
-    """Σ u, the covariance as an operator; one `rmv` and one `mv` of the root."""
+    """Apply the covariance to u, by one `rmv` and one `mv` of the root."""
     return _covariance(gaussian.root, u)
 
 
 def covariance_columns(
     gaussian: Gaussian, index: Int[Array, "k axes"]
 ) -> Float[Array, "k *x"]:
-    """Covariance of the field with its value at k points, one field per point."""
+    """Covariance of the field with its value at k points, as one field per point."""
     rows = _one_hot(index, gaussian.mean)
     return jax.vmap(lambda row: _covariance(gaussian.root, row))(rows)
 
@@ -75,12 +73,12 @@ def covariance_columns(
 def covariance_block(
     gaussian: Gaussian, rows: Int[Array, "j axes"], columns: Int[Array, "k axes"]
 ) -> Float[Array, "j k"]:
-    """Covariances between two sets of points."""
+    """Covariances between the points of two sets."""
     return covariance_columns(gaussian, columns)[(slice(None), *rows.T)].T
 
 
 def quantile(gaussian: Gaussian, probability: ArrayLike) -> Float[Array, "*x"]:
-    """Marginal quantiles: mean + std Φ⁻¹(probability), at every point.
+    """Marginal quantiles mean + std Φ⁻¹(probability) at every point.
 
     >>> quantile(Gaussian.diagonal(jnp.ones(1), jnp.ones(1)), 0.5).tolist()
     [1.0]
@@ -98,10 +96,10 @@ def shock_positions(
     threshold: ArrayLike = 0.0,
     interpolate: bool = False,
 ) -> metrics.ShockPosition:
-    """Where `number` draws first fall to the threshold (`metrics.shock_position`),
-    ``(number)``.
+    """Shock positions of `number` samples (`metrics.shock_position`), ``(number)``.
 
-    Draws are pathwise: no covariance is factorised, and each obeys the exact
+    The position is the first point at which a sample falls to the threshold. Samples
+    are drawn pathwise: no covariance is factorised, and each sample obeys the exact
     constraints.
     """
     draws = gaussian.sample(key, (number,))
@@ -118,11 +116,11 @@ def shock_position_quantile(
     number: int = 1000,
     threshold: ArrayLike = 0.0,
 ) -> Float[Array, "..."]:
-    """Quantiles of the first crossing of a threshold, over `number` draws; of
-    probability's shape.
+    """Quantiles of the first crossing of a threshold, estimated from `number` samples.
 
-    The standard error of the probability is √(p (1 - p) / number). A draw that doesn't
-    fall to the threshold counts as a crossing at the last point, or beyond.
+    The result has the shape of `probability`. The standard error of the probability is
+    √(p (1 - p) / number). A sample that does not fall to the threshold counts as a
+    crossing at or beyond the last point.
 
     >>> x = jnp.linspace(0.0, 1.0, 11)
     >>> front = Gaussian.diagonal(0.55 - x, jnp.full(11, 1e-3))

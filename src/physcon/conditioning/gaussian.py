@@ -1,7 +1,6 @@
 """Gaussian distributions over fields, as a mean and a root of the covariance.
 
-Covariance = root rootᵀ; no n-by-n array is formed unless `Gaussian.covariance` is asked
-for.
+The covariance is root rootᵀ. No n-by-n array is formed except by `Gaussian.covariance`.
 """
 
 import equinox as eqx
@@ -23,7 +22,7 @@ from physcon.linear_map.basic import as_root
 
 
 class Gaussian(eqx.Module):
-    """N(mean, root rootᵀ) over one field of shape ``(*x)``. Batch with `jax.vmap`.
+    """The distribution N(mean, root rootᵀ) over one field; batch with `jax.vmap`.
 
     Attributes:
         mean: expected field, ``(*x)``.
@@ -51,10 +50,12 @@ class Gaussian(eqx.Module):
 
     @classmethod
     def diagonal(cls, mean: ArrayLike, std: ArrayLike) -> "Gaussian":
-        """Independent errors with standard deviation `std` (what most networks
-        predict).
+        """Independent errors with standard deviation `std`.
 
-        Shapes: mean ``(*x)``; std the same, or a scalar for all points.
+        Most networks predict such errors.
+
+        Shapes:
+            `mean` is ``(*x)``; `std` is the same, or a scalar for all points.
 
         >>> prior = Gaussian.diagonal(jnp.zeros(3), jnp.array([1.0, 2.0, 3.0]))
         >>> prior.variance().tolist()
@@ -67,10 +68,12 @@ class Gaussian(eqx.Module):
 
     @classmethod
     def from_variance(cls, mean: ArrayLike, variance: ArrayLike) -> "Gaussian":
-        """Independent errors with the given variance. Zero is allowed and has zero
-        gradient.
+        """Independent errors with the given variance.
 
-        Shapes: as `diagonal`.
+        A zero variance is allowed and has zero gradient.
+
+        Shapes:
+            As in `diagonal`.
         """
         variance = floating(variance)
         positive = variance > 0
@@ -84,16 +87,18 @@ class Gaussian(eqx.Module):
     def from_samples(
         cls, samples: ArrayLike, std: ArrayLike | None = None
     ) -> "Gaussian":
-        """Mean and covariance of an ensemble ``(r, *x)``, low rank: O(r n), r members
-        of size n.
+        """Mean and covariance of an ensemble ``(r, *x)`` of r members.
 
             Σ = Σ_k (u_k - mean)(u_k - mean)ᵀ / (r - 1) + diag(std²)
 
-        Args: std: independent errors on top; without them r - 1 exact rows use up all
-            freedom.
+        The covariance has low rank: its root takes O(r n) memory for fields of size n.
 
-        Source: sample covariance of the ensemble Kalman filter (Evensen 2009, eq.
-            4.20).
+        Args:
+            std: standard deviation of independent errors that are added. Without them,
+                r - 1 exact rows use up all degrees of freedom.
+
+        Source:
+            Sample covariance of the ensemble Kalman filter (Evensen 2009, eq. 4.20).
 
         >>> members = jnp.array([[1.0, 0.0], [3.0, 0.0]])
         >>> [round(v, 5) for v in Gaussian.from_samples(members).variance().tolist()]
@@ -115,14 +120,13 @@ class Gaussian(eqx.Module):
     def from_mixture(
         cls, means: Float[Array, "k *x"], stds: Float[Array, "k *x"], ddof: int = 0
     ) -> "Gaussian":
-        """First two moments of an equal mixture of k predictions with independent
-        errors.
+        """First two moments of a mixture of k predictions with independent errors.
 
             Σ = Σ_k (m_k - mean)(m_k - mean)ᵀ / (k - ddof) + diag(mean of stds²)
 
-        A latent-variable model (ANP) or a deep ensemble predicts such a mixture: what
-        the members disagree about is correlated over the field, what each is unsure of
-        is not.
+        All predictions have equal weight. A latent-variable model (ANP) or a deep
+        ensemble predicts such a mixture. The disagreement between members is correlated
+        over the field; the uncertainty of each member is not.
         """
         means, stds = floating(means), floating(stds)
         k = means.shape[0]
@@ -138,8 +142,11 @@ class Gaussian(eqx.Module):
     def from_cholesky(
         cls, mean: Float[Array, "*x"], factor: Float[Array, "n n"]
     ) -> "Gaussian":
-        """Dense covariance `factor` factorᵀ over the flattened field, `factor` lower
-        triangular.
+        """Dense covariance `factor` factorᵀ over the flattened field.
+
+        Args:
+            mean: expected field, ``(*x)``.
+            factor: lower triangular matrix, ``(n, n)``.
         """
         mean, factor = in_one_dtype(floating(mean), floating(factor))
         return cls(mean, Dense(factor, mean.shape, lower=True))
@@ -151,34 +158,40 @@ class Gaussian(eqx.Module):
         covariance: Float[Array, "n n"],
         throw: bool = True,
     ) -> "Gaussian":
-        """Dense positive definite covariance over the flattened field; one Cholesky,
-        O(n³).
+        """Dense positive definite covariance over the flattened field.
 
-        Raises: RuntimeError: at run time under ``throw=True`` if it is not positive
-            definite.
+        The cost is one Cholesky factorisation, O(n³).
+
+        Raises:
+            RuntimeError: at run time under ``throw=True`` if it is not positive
+                definite.
         """
         factor = _cholesky(floating(covariance))
         factor = error_if(factor, ~jnp.all(jnp.isfinite(factor)), _NOT_POSITIVE, throw)
         return cls.from_cholesky(mean, factor)
 
     def variance(self) -> Float[Array, "*x"]:
-        """Marginal variances, computed in float64 (a posterior's is a difference) and
-        rounded.
+        """Marginal variances.
+
+        They are computed in float64 and then rounded, because a posterior variance is a
+        difference of larger numbers.
         """
         return _variance(self.root)
 
     def std(self) -> Float[Array, "*x"]:
-        """Marginal standard deviations; those of zero variance have zero gradient."""
+        """Marginal standard deviations; a zero variance has zero gradient."""
         return _std(self.root)
 
     def sample(
         self, key: PRNGKeyArray, shape: tuple[int, ...] = ()
     ) -> Float[Array, "*s_x"]:
-        """Draws mean + root z, z white; ``(*shape, *x)``. Each obeys the constraints
-        exactly met.
+        """Draw samples mean + root z with white noise z; ``(*shape, *x)``.
 
-        Source: for a posterior this is Matheron's rule (Wilson et al., JMLR 22 (2021),
-            eq. 11).
+        Each sample of a posterior obeys the exact constraints.
+
+        Source:
+            For a posterior this is Matheron's rule (Wilson et al., JMLR 22 (2021), eq.
+            11).
         """
 
         def draw(key: PRNGKeyArray) -> Array:
@@ -197,30 +210,33 @@ class Gaussian(eqx.Module):
     def log_prob(self, u: Float[Array, "*x"]) -> Scalar:
         """Log density at `u`.
 
-        Under exact constraints the distribution lives on the plane G u = b: the density
-        is with respect to the surface measure of that plane, and -inf off it (beyond
-        rounding).
+        Under exact constraints the distribution lives on the plane G u = b. The density
+        is then taken with respect to the surface measure of that plane, and is -inf off
+        the plane (beyond rounding).
 
-        Source: Rasmussen and Williams (2006), eq. A.20; for the plane the co-area
-        factor sqrt(det G Gᵀ) (Federer 1969, 3.2.12).
+        Source:
+            Rasmussen and Williams (2006), eq. A.20; for the plane, the co-area factor
+            sqrt(det G Gᵀ) (Federer 1969, 3.2.12).
         """
         require_shape(u, self.mean.shape, "u")
         return _log_prob(self.mean, self.root, u)
 
     def covariance(self) -> Float[Array, "n n"]:
-        """The dense covariance matrix, ``(n, n)`` with n = size of the field. Small
-        fields only.
+        """The dense covariance matrix of the flattened field, for small fields.
+
+        Shapes:
+            ``(n, n)``, where n is the size of the field.
         """
         return _covariance(self.root)
 
 
 @float64_primal
 def _contrasts(samples: Float[Array, "r *x"]) -> Float[Array, "r-1 *x"]:
-    """r - 1 vectors with the scatter of r samples: (Σ_{i<k} u_i - k u_k) / √(k (k +
-    1)).
+    """r - 1 vectors with the scatter of r samples.
 
-    Helmert's orthonormal contrasts: unlike the r anomalies, which sum to zero, they are
-    independent (Lancaster, Am. Math. Mon. 72 (1965) 4).
+    The vectors (Σ_{i<k} u_i - k u_k) / √(k (k + 1)) are Helmert's orthonormal
+    contrasts. They are independent, unlike the r anomalies, which sum to zero
+    (Lancaster, Am. Math. Mon. 72 (1965) 4).
     """
     samples = samples - jnp.mean(samples, axis=0, keepdims=True)
     k = jnp.arange(1.0, samples.shape[0])
@@ -229,7 +245,7 @@ def _contrasts(samples: Float[Array, "r *x"]) -> Float[Array, "r-1 *x"]:
 
 
 def _root_mean_square(x: Float[Array, "k *x"]) -> Float[Array, "*x"]:
-    """√(mean of x²) over the first axis, in any unit; zero has zero gradient."""
+    """√(mean of x²) over the first axis, without overflow; zero has zero gradient."""
     size = safe.power_of_two(jnp.max(jnp.abs(x), axis=0))
     return size * safe.sqrt(jnp.mean((x / size[None]) ** 2, axis=0))
 
@@ -253,13 +269,13 @@ def _variance(root: Root) -> Array:
 
 @jax.custom_jvp
 def _std(root: Root) -> Array:
-    """√diag(R Rᵀ), the root taken before the value is rounded."""
+    """√diag(R Rᵀ), where the root is taken before the value is rounded."""
     return in_float64(lambda r: safe.sqrt(r.gram_diagonal()))(root)
 
 
 @_std.defjvp
 def _(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
-    """d(v)/(2 √v), with the root scaled to unit size so that v is in range."""
+    """d(v)/(2 √v), with the root scaled to unit size so that v stays in range."""
     std = _std(*primals)
     size = safe.power_of_two(jnp.max(std, initial=0))
     scaled = lambda root: root.scaled(1 / size).gram_diagonal()  # noqa: E731

@@ -1,17 +1,17 @@
-"""Gram matrices of balance laws are weighted Laplacians; their fast approximate
-inverse.
+"""Fast approximate inverses for the Gram matrices of balance laws.
 
-For G = Σ_k D_k area_k (differences across the faces of axis k) and independent face
-values of variance v_k,
+These matrices are weighted Laplacians. For G = Σ_k D_k area_k (differences across the
+faces of axis k) and independent face values of variance v_k,
 
     S = Σ_k D_k w_k D_kᵀ + N      w_k = area_k² v_k.
 
-With w_0 a function of the first axis alone and the other w_k constant, sine and cosine
-transforms leave one tridiagonal system per mode: an exact inverse in O(n log n). For
-other weights the same inverse L⁻¹, scaled to the diagonal of S, preconditions: e^{-1/2}
-L⁻¹ e^{-1/2}, e = diag S / diag L.
+If w_0 depends on the first axis alone and the other w_k are constant, sine and cosine
+transforms leave one tridiagonal system per mode. The inverse is then exact, at O(n log
+n). For other weights the same inverse L⁻¹, scaled to the diagonal of S, serves as a
+preconditioner: e^{-1/2} L⁻¹ e^{-1/2} with e = diag S / diag L.
 
-Source: Concus and Golub, SIAM J. Numer. Anal. 10 (1973) 1103.
+Source:
+    Concus and Golub, SIAM J. Numer. Anal. 10 (1973) 1103.
 """
 
 from collections.abc import Callable
@@ -28,14 +28,15 @@ Apply = Callable[[Float[Array, "*y"]], Float[Array, "*y"]]
 
 
 def modes(n: int, part: Difference) -> tuple[Apply, Float[Array, " n"]]:
-    """Orthonormal eigenvectors of D Dᵀ (n cells), as a transform of the last axis;
-    eigenvalues.
+    """Transform to the eigenvectors of D Dᵀ (n cells), and the eigenvalues.
 
-    An end whose face is in the state mirrors oddly about the ghost cell (sine), one
-    whose face is given mirrors evenly about the face (cosine): one real FFT of the
-    mirrored line.
+    The transform is orthonormal and acts on the last axis. At an end whose face is in
+    the state the field is extended oddly about the ghost cell (sine). At an end whose
+    face is given it is extended evenly about the face (cosine). Each transform is one
+    real FFT of the extended line.
 
-    Source: Strang, SIAM Review 41 (1999) 135.
+    Source:
+        Strang, SIAM Review 41 (1999) 135.
     """
     k = jnp.arange(n).astype(float)
     if part.periodic:  # Hartley's real form of the Fourier transform
@@ -87,7 +88,7 @@ def preconditioner(
     variances: list[Array],
     noise_variance: Float[Array, "*y"],
 ) -> Apply:
-    """Approximate S⁻¹ on cell values; exact for weights as in the module's text."""
+    """Approximate S⁻¹ on cell values; the module docstring says when it is exact."""
     weights = [p.area**2 * v for p, v in zip(parts, variances, strict=True)]
     cells = parts[0].out_shape
     line = 0 if parts[0].axis == 0 and not parts[0].periodic else None
@@ -109,7 +110,8 @@ def preconditioner(
         transforms.append((transform, axis))
     zero = levels <= 1e-12 * jnp.max(levels)
     if line is None:
-        # The constant mode of a closed system: any positive level, b has no part in it.
+        # The constant mode of a closed system may get any positive level, because the
+        # right-hand side has no component along it.
         levels = jnp.where(zero, jnp.min(jnp.where(zero, jnp.inf, levels)), levels)
 
         def inner_solve(x: Array) -> Array:

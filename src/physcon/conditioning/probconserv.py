@@ -1,10 +1,11 @@
-"""The methods compared by the ProbConserv article, as functions of a prediction and a
-law.
+"""The methods compared in the ProbConserv article.
 
-Each takes the model's prediction (a diagonal `Gaussian` over one profile) and the
-conservation law (`integral`), and gives a Gaussian. One profile; batch with `jax.vmap`.
+Each is a function that takes the prediction of a model (a diagonal `Gaussian` over one
+profile) and the conservation law (`integral`), and returns a Gaussian. Batch over
+profiles with `jax.vmap`.
 
-Source: Hansen et al., ICML 2023, sec. 4 and 5.
+Source:
+    Hansen et al., ICML 2023, sec. 4 and 5.
 """
 
 from collections.abc import Callable
@@ -21,18 +22,19 @@ Method = Callable[[Gaussian, LinearConstraint], Gaussian]
 
 
 def unconstrained(prior: Gaussian, law: LinearConstraint) -> Gaussian:
-    """The model as it is."""
+    """Return the prediction of the model unchanged."""
     return prior
 
 
 def hard_c(prior: Gaussian, law: LinearConstraint, *, throw: bool = True) -> Gaussian:
-    """The nearest mean that obeys the law, every point alike; the covariance is left as
-    it was.
+    """Replace the mean by the nearest mean that obeys the law; keep the covariance.
 
-    That is `condition` for a prior of constant variance, whatever the model believed,
-    and its covariance doesn't know the law: samples violate it.
+    Every point has the same weight, so the mean equals that of `condition` for a prior
+    of constant variance, independent of the variance predicted by the model. The
+    covariance ignores the law, so samples violate it.
 
-    Source: Hansen et al. (2023), sec. 5, HardC.
+    Source:
+        Hansen et al. (2023), sec. 5, HardC.
     """
     alike = Gaussian.diagonal(prior.mean, jnp.ones_like(prior.mean))
     return Gaussian(condition(alike, law, throw=throw).posterior.mean, prior.root)
@@ -45,17 +47,18 @@ def prob_conserv(
     alpha: float | None = None,
     throw: bool = True,
 ) -> Gaussian:
-    """`condition`, after artificial diffusion (`diffuse`) where `alpha` is given.
+    """Apply artificial diffusion (`diffuse`) if `alpha` is given, then `condition`.
 
-    Source: Hansen et al. (2023), sec. 4.1; with alpha sec. 4.2.
+    Source:
+        Hansen et al. (2023), sec. 4.1; with `alpha`, sec. 4.2.
     """
     if alpha is not None:
         prior = diffuse(prior, alpha, throw=throw)
     return condition(prior, law, throw=throw).posterior
 
 
-#: The article's methods, with its alpha. SoftC is a way of training, then
-#: `unconstrained` here.
+#: The methods of the article, with its value of alpha. SoftC differs only in training,
+#: so its entry is `unconstrained`.
 METHODS: dict[str, Method] = {
     "unconstrained": unconstrained,
     "hard": hard_c,

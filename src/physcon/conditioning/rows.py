@@ -1,4 +1,4 @@
-"""Rows from functions, differences and other rows."""
+"""Constraints built from functions, differences and other constraints."""
 
 from collections.abc import Callable
 
@@ -14,10 +14,11 @@ from physcon.linear_map import Rows, Stencil
 
 
 def stack(*constraints: LinearConstraint) -> LinearConstraint:
-    """All constraints at once, as the rows of one; same field.
+    """Combine constraints on the same field into one constraint.
 
-    Exact laws beside noisy ones have zero noise, and hold exactly. Conditioning on all
-    of them is conditioning on one after the other, in any order.
+    Exact and noisy laws may be mixed: exact rows get zero noise and still hold exactly.
+    Conditioning on the result equals conditioning on the laws one after the other, in
+    any order.
     """
     require(len(constraints) >= 1, "one or more constraints", 0, "pass some")
     for constraint in constraints:
@@ -44,13 +45,13 @@ def from_fn(
     value: ArrayLike,
     noise_std: ArrayLike | None = None,
 ) -> LinearConstraint:
-    """``fn(u) = value`` for any linear function of a field of the given shape; one row
-    per output.
+    """Constraint ``fn(u) = value`` for a linear function, with one row per output.
 
-    A constant part of `fn` goes to the right-hand side.
+    A constant part of `fn` is moved to the right-hand side.
 
     Raises:
-        ValueError: `fn` is not linear, found by transposing the traced function.
+        ValueError: `fn` is not linear; this is detected by transposing the traced
+            function.
 
     >>> law = from_fn(lambda u: u[1:] - u[:-1], (3,), 1.0)
     >>> law.operator.rows().tolist()
@@ -62,7 +63,7 @@ def from_fn(
         transpose = jax.linear_transpose(fn, field)
         basis = jnp.eye(out.size, dtype=out.dtype).reshape(out.size, *out.shape)
         (rows,) = jax.vmap(transpose)(basis)
-    except Exception as error:  # JAX has no one type for it
+    except Exception as error:  # JAX has no single exception type for this
         raise ValueError(
             "from_fn: expected a linear function, got one that JAX cannot transpose; "
             "linearise it "
@@ -83,16 +84,17 @@ def from_fn(
 def second_difference(
     domain: int | Grid, value: ArrayLike = 0.0, noise_std: ArrayLike | None = None
 ) -> LinearConstraint:
-    """Second differences of a one-dimensional field, one row for each inner point.
+    """Second differences of a one-dimensional field, with one row per inner point.
 
     Args:
-        domain: the number of points, for u₋ - 2u + u₊ whatever their spacing; or a
-            `Grid`, for the second derivative of the parabola through three neighbours,
-            on any positions.
-        value: scalar or ``(n - 2)``; in the units of the rows.
-        noise_std: scalar or ``(n - 2)``; None makes the field a straight line (value
-            0). With the noise of `physcon.conditioning.diffuse` this is the article's
-            artificial diffusion, in O(n³) by `condition`; `diffuse` itself is O(n).
+        domain: either the number of points, for u₋ - 2u + u₊ with any spacing; or a
+            `Grid`, for the second derivative of the parabola through three neighbours
+            at arbitrary positions.
+        value: right-hand side in the units of the rows, a scalar or ``(n - 2)``.
+        noise_std: a scalar or ``(n - 2)``. None makes the field a straight line (if
+            `value` is 0). With the noise of `physcon.conditioning.diffuse` this is the
+            artificial diffusion of the article, at O(n³) by `condition`; `diffuse`
+            itself is O(n).
 
     >>> second_difference(4).residual(jnp.array([0.0, 1.0, 4.0, 9.0])).tolist()
     [-2.0, -2.0]
@@ -124,7 +126,7 @@ def second_difference(
 
 
 def unit_difference(size: int) -> Stencil:
-    """u₋ - 2u + u₊ at the inner ones of `size` points."""
+    """The stencil u₋ - 2u + u₊ at the inner points among `size` points."""
     require(size >= 3, "3 or more points", size, "refine")
     return three_point(
         jnp.broadcast_to(jnp.array([[1.0], [-2.0], [1.0]]), (3, size - 2))
@@ -132,12 +134,12 @@ def unit_difference(size: int) -> Stencil:
 
 
 def three_point(coefficients: Float[Array, "3 r"]) -> Stencil:
-    """(G u)_r = a_r u_r + b_r u_{r+1} + c_r u_{r+2}."""
+    """The stencil (G u)_r = a_r u_r + b_r u_{r+1} + c_r u_{r+2}."""
     return Stencil(coefficients, ((0,), (1,), (2,)), (coefficients.shape[1] + 2,))
 
 
 def _second_derivative(gaps: Float[Array, " g"]) -> Float[Array, "3 g-1"]:
-    """Twice the divided difference: exact for quadratics."""
+    """Twice the divided difference, which is exact for quadratics."""
     left = gaps[:-1]
     right = gaps[1:]
     both = left + right

@@ -10,16 +10,19 @@ from physcon.linear_map.basic import Root, size
 
 
 class Circulant(Root):
-    """Convolution on a torus, restricted to a corner of it: A z = (F⁻¹ √λ F z)[corner].
+    """Convolution on a torus, restricted to a corner: A z = (F⁻¹ √λ F z)[corner].
 
     A Aᵀ is the covariance k(x - y) on the corner if λ is the transform of k on the
     torus (circulant embedding). The white noise z covers the whole torus.
 
-    Shapes: `root_spectrum` √λ on the half spectrum of ``rfftn``; `shape` of the corner,
-        `torus`.
+    Attributes:
+        root_spectrum: √λ on the half spectrum of ``rfftn``.
+        shape: shape of the corner.
+        torus: shape of the torus.
 
-    Source: Dietrich and Newsam, SIAM J. Sci. Comput. 18 (1997) 1088; Wood and Chan, J.
-    Comput. Graph. Stat. 3 (1994) 409.
+    Source:
+        Dietrich and Newsam, SIAM J. Sci. Comput. 18 (1997) 1088; Wood and Chan, J.
+        Comput. Graph. Stat. 3 (1994) 409.
     """
 
     root_spectrum: Float[Array, "*f"]
@@ -47,7 +50,7 @@ class Circulant(Root):
         return self._filter(jnp.pad(y, widths))
 
     def gram_diagonal(self) -> Float[Array, "*x"]:
-        """The mean of λ, at every point."""
+        """The mean of λ at every point."""
         total = jnp.sum(self._multiplicity() * self.root_spectrum**2)
         return jnp.full(self.shape, total / size(self.torus))
 
@@ -70,7 +73,7 @@ class Circulant(Root):
         return jnp.sum(self._multiplicity() * jnp.log(self.root_spectrum))
 
     def _multiplicity(self) -> Float[Array, "*f"]:
-        """How often each frequency of the half spectrum counts: k represents -k too."""
+        """Multiplicity of each frequency of the half spectrum: k represents -k too."""
         last = self.torus[-1]
         k = jnp.arange(last // 2 + 1)
         own = (k == 0) | (2 * k == last)

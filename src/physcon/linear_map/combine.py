@@ -1,4 +1,4 @@
-"""Maps made of maps: sums, products, Kronecker products and blocks."""
+"""Maps composed of other maps: sums, products, Kronecker products and blocks."""
 
 from collections.abc import Callable
 from functools import reduce
@@ -18,7 +18,7 @@ Apply: TypeAlias = Callable[[Array], Array]
 
 
 def split_fields(x: Float[Array, " n"], shapes: tuple[Shape, ...]) -> list[Array]:
-    """A flat concatenation cut into arrays of the given shapes."""
+    """Cut a flat concatenation into arrays of the given shapes."""
     fields, start = [], 0
     for shape in shapes:
         stop = start + size(shape)
@@ -32,10 +32,10 @@ def _flat(pieces: list[Array]) -> Float[Array, " n"]:
 
 
 class Sum(Root):
-    """A = [A_1 A_2 ...] on the concatenated, flattened inputs.
+    """A = [A_1 A_2 ...] on the concatenation of the flattened inputs.
 
-    As a root: the sum of independent errors, A Aᵀ = Σ_k A_k A_kᵀ. As an operator: a law
-    for several fields at once, A (x_1, x_2, ...) = Σ_k A_k x_k.
+    As a root, this is the sum of independent errors, A Aᵀ = Σ_k A_k A_kᵀ. As an
+    operator, it is a law for several fields at once, A (x_1, x_2, ...) = Σ_k A_k x_k.
     """
 
     parts: tuple[LinearMap, ...]
@@ -82,7 +82,7 @@ class Sum(Root):
         return Sum(*(as_root(p).scaled(factor) for p in self.parts))
 
     def _diagonal_and_vectors(self) -> tuple[Array, Array]:
-        """(d, F) of D² + Fᵀ F, the one sum whose density has a closed form."""
+        """(d, F) of D² + Fᵀ F, the only sum whose density has a closed form."""
         diagonals = [jnp.abs(p.diagonal) for p in self.parts if isinstance(p, Diagonal)]
         vectors = [p.vectors for p in self.parts if isinstance(p, LowRank)]
         if not diagonals or len(diagonals) + len(vectors) < len(self.parts):
@@ -118,9 +118,10 @@ class Sum(Root):
 
 
 class Compose(Root):
-    """A B: first `inner`, then `outer`.
+    """The product A B, which applies `inner` first and `outer` second.
 
-    A correlation times a standard deviation is ``Compose(Diagonal(std), root)``.
+    A correlation multiplied by a standard deviation is ``Compose(Diagonal(std),
+    root)``.
     """
 
     outer: LinearMap
@@ -180,7 +181,7 @@ class Compose(Root):
         return outer.log_volume() + inner.log_volume()
 
     def _square(self) -> tuple[Root, Root]:
-        """Both maps, if volumes multiply: the inner range must be all of its space."""
+        """Both maps; volumes multiply because the inner range is its whole space."""
         outer, inner = as_root(self.outer), as_root(self.inner)
         rank = inner.covariance_root_rank()
         if not isinstance(rank, int) or rank < size(outer.in_shape):
@@ -192,11 +193,10 @@ class Compose(Root):
 
 
 class Kronecker(Root):
-    """left ⊗ right on fields ``(*left, *right)``, e.g. time ⊗ space; nest it for more
-    factors.
+    """left ⊗ right on fields ``(*left, *right)``, for example time ⊗ space.
 
-    Variances multiply: (L Lᵀ) ⊗ (R Rᵀ) = (L ⊗ R)(L ⊗ R)ᵀ. Cost: one map per line, no
-    n-by-n array.
+    Nest it for more factors. Variances multiply: (L Lᵀ) ⊗ (R Rᵀ) = (L ⊗ R)(L ⊗ R)ᵀ. The
+    cost is one map per line, without an n-by-n array.
     """
 
     left: Root
@@ -240,7 +240,7 @@ class Kronecker(Root):
 
 
 def _each(left: Apply, right: Apply, x: Array, split: int) -> Array:
-    """`right` along the trailing axes of x, then `left` along the first `split`."""
+    """Apply `right` along the trailing axes of x, then `left` along the first ones."""
     lead, trail = x.shape[:split], x.shape[split:]
     y = jax.vmap(right)(x.reshape(-1, *trail))
     tail = y.shape[1:]
@@ -274,7 +274,7 @@ class BlockDiagonal(Root):
         return _flat([p.rmv(f) for p, f in zip(self.parts, self.split(y), strict=True)])
 
     def split(self, y: Float[Array, " n"]) -> list[Array]:
-        """The fields of a concatenated array."""
+        """Cut a concatenated array into its fields."""
         require_shape(y, self.out_shape, "the concatenated field")
         return split_fields(y, tuple(p.out_shape for p in self.parts))
 

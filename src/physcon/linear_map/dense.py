@@ -1,4 +1,4 @@
-"""Roots held as arrays: a square matrix on the flattened field, and a few vectors."""
+"""Roots stored as arrays: a square matrix on the flattened field, or a few vectors."""
 
 import equinox as eqx
 import jax
@@ -14,8 +14,8 @@ class Dense(Root):
     """A square matrix on the flattened field, such as a Cholesky factor.
 
     Attributes:
-        matrix: ``(n, n)``, n the size of a field of `shape`.
-        lower: whether the matrix is lower triangular; then its density costs O(n²)
+        matrix: ``(n, n)``, where n is the size of a field of `shape`.
+        lower: whether the matrix is lower triangular; the density then costs O(n²)
             instead of O(n³).
     """
 
@@ -82,9 +82,9 @@ class Dense(Root):
 
 
 class LowRank(Root):
-    """A z = Σ_r z_r vectors_r: r fields ``(r, *x)`` that span the errors; O(n r).
+    """A z = Σ_r z_r vectors_r, with r fields ``(r, *x)`` that span the errors; O(n r).
 
-    The density, on the span, needs independent vectors.
+    The density, which is defined on the span, needs independent vectors.
     """
 
     vectors: Float[Array, "r *x"]
@@ -129,7 +129,7 @@ class LowRank(Root):
         return min(self.vectors.shape[0], self.vectors[0].size)
 
     def _coordinates(self, y: Float[Array, "*x"]) -> Float[Array, " r"]:
-        """Coordinates of the point of the span nearest to y: (F Fᵀ)⁻¹ F y."""
+        """Coordinates of the point of the span nearest to y, (F Fᵀ)⁻¹ F y."""
         return jnp.linalg.solve(gram(self.vectors), self.rmv(y)[:, None])[:, 0]
 
     def tangential(self, rows: Float[Array, "m *x"]) -> Float[Array, "m *x"]:

@@ -1,7 +1,7 @@
-"""Maps whose field is divided among devices, for use inside `jax.shard_map` only.
+"""Maps of a field that is divided among devices, for use inside `jax.shard_map` only.
 
-Each device holds its block of the field; row values of `DividedRows` are whole on every
-device.
+Each device holds its block of the field. Every device holds all row values of
+`DividedRows`.
 """
 
 import equinox as eqx
@@ -16,8 +16,10 @@ from physcon.linear_map.basic import DividedMap, LinearMap, Root
 
 
 class DividedRows(DividedMap):
-    """A few dense rows, (G u)_r = Σ_devices Σ weights_r u; `weights` over this device's
-    block.
+    """A few dense rows, (G u)_r = Σ_devices Σ weights_r u.
+
+    Attributes:
+        weights: the weights of all rows on the block of this device.
     """
 
     weights: Float[Array, "m *x"]
@@ -51,11 +53,10 @@ class DividedRows(DividedMap):
 
 
 class DividedLowRank(Root):
-    """A z = D^{-1/2} Σ_devices Σ_r z_r vectors_r: the root F of r fields, with a latent
-    per device.
+    """A z = D^{-1/2} Σ_devices Σ_r z_r vectors_r, with separate latents on each device.
 
-    With D devices and independent latents A Aᵀ = F Fᵀ, and all inner products of
-    latents are sums over devices, as for a field that is divided.
+    This is the root F of r fields. With D devices and independent latents, A Aᵀ = F Fᵀ,
+    and all inner products of latents are sums over devices, as for a divided field.
     """
 
     vectors: Float[Array, "r *x"]
@@ -88,11 +89,10 @@ class DividedLowRank(Root):
 
 
 class DividedDifference(LinearMap):
-    """`Difference` along a divided axis: a block of n cells holds its n + 1 faces, both
-    ends too.
+    """`Difference` along a divided axis.
 
-    The faces at a seam are held by both blocks, with equal values. A face that is no
-    unknown has area 0.
+    A block of n cells holds all of its n + 1 faces. Both neighbouring blocks hold the
+    faces at a seam, with equal values. A face whose flux is known has area 0.
     """
 
     area: Float[Array, "*x"]

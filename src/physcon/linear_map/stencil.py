@@ -1,4 +1,4 @@
-"""Local maps: each output sees a few neighbours. O(n) to apply, never a matrix."""
+"""Local maps, in which each output depends on a few neighbours; O(n) to apply."""
 
 import equinox as eqx
 import jax
@@ -10,13 +10,12 @@ from physcon.linear_map.basic import LinearMap
 
 
 class Stencil(LinearMap):
-    """(A u)_i = Σ_k coefficients_k[i] u_{i + offsets_k}, with u = 0 outside of its
-    array.
+    """(A u)_i = Σ_k coefficients_k[i] u_{i + offsets_k}, with u = 0 outside its array.
 
     Attributes:
-        coefficients: per offset one value per output, ``(k, *y)``.
-        offsets: per term a tuple of integers, one per axis.
-        field_shape: shape of u, ``(*x)``; as many axes as the output.
+        coefficients: one value per offset and output, ``(k, *y)``.
+        offsets: one tuple per term, with an integer per axis.
+        field_shape: shape of u, ``(*x)``, with as many axes as the output.
     """
 
     coefficients: Float[Array, "k *y"]
@@ -48,7 +47,7 @@ class Stencil(LinearMap):
         return self.coefficients.shape[1:]
 
     def _padding(self) -> tuple[tuple[int, int], ...]:
-        """Zeros around u, per axis, so that every shifted window lies inside."""
+        """Width of the zero padding per axis that keeps every shifted window inside."""
         sizes = zip(
             self.field_shape,
             self.out_shape,
@@ -78,22 +77,22 @@ class Stencil(LinearMap):
         require_shape(y, self.out_shape, "the row values")
         total = jnp.zeros(self.in_shape, y.dtype)
         for c, offset in zip(self.coefficients, self.offsets, strict=True):
-            # Negative padding cuts off what falls outside of the field.
+            # Negative padding cuts off the part outside the field.
             ends = zip(offset, self.in_shape, self.out_shape, strict=True)
             total = total + _shifted(c * y, [(o, n - m - o) for o, n, m in ends])
         return total
 
 
 class Difference(LinearMap):
-    """What leaves each cell along one axis: (A q)_i = (area q)_{i+1} - (area q)_i.
+    """Net outflow of each cell along an axis: (A q)_i = (area q)_{i+1} - (area q)_i.
 
     Attributes:
-        area: factor of each face value, of the field's shape, ``(*x)``.
-        axis: the axis across which faces bound cells.
-        ends: whether the field holds the first and the last face of the axis; a missing
-            one counts as zero (its flux is data, on the right-hand side of the
-            constraint).
-        periodic: face 0 is also the last face; `ends` plays no part.
+        area: factor of each face value, with the shape of the field, ``(*x)``.
+        axis: the axis along which the faces separate the cells.
+        ends: whether the field holds the first and the last face of the axis. A missing
+            face counts as zero; its flux belongs to the right-hand side of the
+            constraint.
+        periodic: whether face 0 is also the last face; `ends` is then ignored.
     """
 
     area: Float[Array, "*x"]
@@ -135,7 +134,7 @@ class Difference(LinearMap):
         return self.both_sides(jnp.abs(self.area * x))
 
     def both_sides(self, w: Float[Array, "*x"]) -> Float[Array, "*y"]:
-        """w_i + w_{i+1} over the two faces of each cell: the diagonal of D w Dᵀ."""
+        """w_i + w_{i+1} over the two faces of each cell, the diagonal of D w Dᵀ."""
         if self.periodic:
             return jnp.roll(w, -1, self.axis) + w
         n = self.out_shape[self.axis]
@@ -145,7 +144,7 @@ class Difference(LinearMap):
 
 
 def _shifted(x: Array, padding: list[tuple[int, int]]) -> Array:
-    """`x` padded by zeros; a negative width cuts."""
+    """Pad `x` with zeros; a negative width cuts."""
     for axis, (low, high) in enumerate(padding):
         stop = x.shape[axis] + min(high, 0)
         x = (

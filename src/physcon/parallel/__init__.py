@@ -1,6 +1,7 @@
-"""Work divided among devices: the caller passes a `jax.sharding.Mesh`, `jax.shard_map`
-does the rest. Every result equals that of one device up to rounding, values and
-gradients alike.
+"""Computations divided among devices.
+
+The caller passes a `jax.sharding.Mesh`, and the functions use `jax.shard_map`. Values
+and gradients equal the results on one device up to rounding.
 """
 
 from physcon._mesh import shard

@@ -1,7 +1,7 @@
-"""Conditioning on a law of every cell, the cells divided among devices.
+"""Condition on a law with one row per cell, with the cells divided among devices.
 
-Conjugate gradients: their matrix asks each neighbour for one layer of cells, their
-inner products are two all-reduces of one or two float64 numbers in each step.
+The system is solved by conjugate gradients. Each step exchanges one layer of cells with
+every neighbour and needs two all-reduces of one or two float64 numbers.
 """
 
 from typing import Any, NamedTuple
@@ -38,9 +38,9 @@ class Balanced(NamedTuple):
 
     Attributes:
         means: posterior means, one field per part of the law.
-        multiplier: λ = S⁻¹ (b - G μ), one per cell.
-        outcome: an `Outcome`: `good`, `not_finite` where a NaN or an infinity came in,
-            `not_solved` where `max_steps` were not enough.
+        multiplier: λ = S⁻¹ (b - G μ), one value per cell.
+        outcome: an `Outcome`: `good`; `not_finite` if an input has a NaN or an
+            infinity; or `not_solved` if `max_steps` were not enough.
         steps: number of steps of conjugate gradients.
     """
 
@@ -51,7 +51,7 @@ class Balanced(NamedTuple):
 
     @property
     def status(self) -> Int[Array, ""]:
-        """The integer of version 0.1: 0 good, 1 not_finite, 4 not_solved."""
+        """The integer status of version 0.1: 0 good, 1 not_finite, 4 not_solved."""
         return code(self.outcome, CODES)
 
 
@@ -66,25 +66,25 @@ def condition_balance(
     max_steps: int = 2000,
     throw: bool = True,
 ) -> Balanced:
-    """Condition independent errors on a law of every cell, the cells divided among
-    devices.
+    """Condition independent errors on a law whose cells are divided among devices.
 
     Args:
-        means, stds: one array per field of the law, in its order (u, then the fluxes of
-            each axis, for `balance`; the components for `divergence_free`), in place of
-            `join_fields`.
-        law: from `balance` with unknown fluxes, or `divergence_free`.
-        axes: per axis of the cells (`law.value`) the mesh axis that divides it, or
-            None. As many faces as cells are divided like the cells: those of a torus,
-            or with one side known. n - 1 or n + 1 of them aren't: every device cuts its
-            block from whole arrays. If a field fits only when divided, leave one known
-            side in it, with std 0: ``boundary=((None, 0.0), ...)`` with mean and std 0
-            at the lower wall.
-        rtol, max_steps: of conjugate gradients; see `ConjugateGradient`.
+        means, stds: one array per field of the law, in its order, in place of
+            `join_fields`. The fields are u and then the fluxes of each axis for
+            `balance`, and the components for `divergence_free`.
+        law: the result of `balance` with unknown fluxes, or of `divergence_free`.
+        axes: for each axis of the cells (`law.value`), the mesh axis that divides it,
+            or None. An array with as many faces as cells (a torus, or one known side)
+            is divided like the cells. An array of n - 1 or n + 1 faces is not divided:
+            every device holds it whole and cuts its block from it. If a field fits in
+            memory only when it is divided, leave one known side in it, with std 0: pass
+            ``boundary=((None, 0.0), ...)`` with mean and std 0 at the lower wall.
+        rtol, max_steps: settings of conjugate gradients; see `ConjugateGradient`.
 
-    Raises: ValueError for other laws, or cells that the devices don't divide evenly;
-        RuntimeError under `throw`, outside of jit, if a value isn't finite or the
-        tolerance isn't reached.
+    Raises:
+        ValueError: for other laws, or if the devices do not divide the cells evenly.
+        RuntimeError: under `throw` and outside jit, if a value is not finite or the
+            tolerance is not reached.
     """
     cells = law.value.shape
     check_axes(mesh, axes, cells)
@@ -108,7 +108,7 @@ def condition_balance(
     named = tuple(name for name in axes if name is not None)
     solver = ConjugateGradient(rtol, max_steps, named)
     found = _balance(means, stds, law, solver, mesh, axes)
-    # Inside jit nothing is raised: an error from a callback on one of several devices
+    # Nothing is raised inside jit: an error in a callback on one of several devices
     # would end the whole process.
     throw = throw and not is_traced(severity(found.outcome))
     values = found.means, found.multiplier
@@ -170,12 +170,12 @@ def _balance(
 
 
 class _Faces:
-    """The faces of one `Difference`, as blocks of n + 1 faces for n cells; whole if not
-    divided.
+    """The faces of one `Difference`, as blocks of n + 1 faces for n cells.
 
-    Where there are as many faces as cells (a torus, or one side of two) they are
-    divided like the cells: blocks of n, closed by the neighbour's nearest face. Else
-    they are cut from whole arrays.
+    With as many faces as cells (a torus, or one known side of two) the faces are
+    divided like the cells: each device holds n of them and receives the neighbour's
+    nearest face. Otherwise the blocks are cut from whole arrays. The faces are whole if
+    the axis is not divided.
     """
 
     def __init__(self, part: Difference, mesh: Mesh, axes: Axes):
@@ -185,7 +185,8 @@ class _Faces:
         self.spec = P(*axes)
         self.even = part.periodic or part.ends[0] != part.ends[1]
         self.cut = self.name is not None and not self.even
-        #: A block's faces begin with that of its first cell, not with the one after it.
+        #: Whether the faces of a block begin with the lower face of its first cell;
+        #: otherwise they begin with its upper face.
         self.lower = part.periodic or part.ends[0]
         if not self.cut:
             return
@@ -197,19 +198,20 @@ class _Faces:
             np.arange(devices)[:, None] * n + np.arange(n + 1) - missing
         ).reshape(-1)
         self.exists = (self.index >= 0) & (self.index < size)
-        first = np.arange(size) + missing  # the block and place that give a face back
+        # The block and the place in it from which each face is returned.
+        first = np.arange(size) + missing
         block = np.minimum(first // n, devices - 1)
         self.back = block * (n + 1) + first - block * n
 
     def operator(self, area: Array) -> LinearMap:
-        """The difference on this device's block."""
+        """The difference on the block of this device."""
         part = self.part
         if self.name is None:
             return Difference(area, part.axis, part.ends, part.periodic)
         return DividedDifference(area, part.axis, self.name, part.periodic)
 
     def blocks(self, x: PyTree) -> Array:
-        """Faces at seams twice; zero where a known face is no unknown."""
+        """Cut the faces into blocks, with seam faces in both; a known face is zero."""
         if not self.cut:
             return x
         shape = [1] * x.ndim
@@ -220,12 +222,13 @@ class _Faces:
         return jnp.where(self.exists.reshape(shape), taken, 0)
 
     def whole(self, x: Array) -> Array:
-        """Each face once."""
+        """Join the blocks, with each face once."""
         return jnp.take(x, self.back, self.part.axis) if self.cut else x
 
     def closed(self, x: Array) -> Array:
-        """A block of as many faces as cells with the neighbour's face; zero where none
-        is.
+        """Add the neighbour's face to a block of as many faces as cells.
+
+        The added face is zero where there is no neighbour.
         """
         if self.name is None or self.cut:
             return x
@@ -239,7 +242,7 @@ class _Faces:
         return jnp.concatenate([shifted(last, self.name, 1, closed=False), x], axis)
 
     def opened(self, x: Array) -> Array:
-        """Inverse of `closed`."""
+        """The inverse of `closed`."""
         if self.name is None or self.cut:
             return x
         n, start = x.shape[self.part.axis] - 1, 0 if self.lower else 1

@@ -1,9 +1,9 @@
-"""A batch, or the members of an ensemble, divided among devices.
+"""Divide a batch, or the members of an ensemble, among devices.
 
 `jax.vmap` runs inside `jax.shard_map`: each device maps over its own share. Inference
-sends nothing; training sends one sum over devices of the loss and of its gradient. (A
-batch under plain jit gives the same numbers, but XLA may gather it, as it does for
-Fourier transforms on jax 0.10.)
+needs no communication; training needs one sum over devices of the loss and its
+gradient. (A batch under plain jit gives the same numbers, but XLA may gather it, as it
+does for Fourier transforms in jax 0.10.)
 """
 
 import math
@@ -29,16 +29,18 @@ def vmap(
 ) -> Callable[..., PyTree]:
     """`jax.vmap` with the mapped axis divided among the devices of mesh axes.
 
-    Args:
-        in_axes: per argument 0 (mapped over the leading axis of every array) or None
-            (copied to every device). ``(None, 0)`` maps ``fn(network, sample)`` over
-            samples; ``(0, None)`` maps ``fn(member, points)`` over the members of an
-            ensemble.
-
-    Shapes: mapped arrays and all results ``(batch, ...)``, where batch is a multiple of
+    Shapes:
+        Mapped arrays and all results are ``(batch, ...)``, where batch is a multiple of
         the number of devices.
 
-    Raises: ValueError for a batch of another size.
+    Args:
+        in_axes: for each argument, 0 (mapped over the leading axis of every array) or
+            None (copied to every device). ``(None, 0)`` maps ``fn(network, sample)``
+            over samples; ``(0, None)`` maps ``fn(member, points)`` over the members of
+            an ensemble.
+
+    Raises:
+        ValueError: if the batch is not a multiple of the number of devices.
     """
     require(
         set(in_axes) <= {0, None} and 0 in in_axes,
@@ -69,8 +71,8 @@ def mean_over_tasks(
 ) -> Callable[[PyTree, PyTree, PRNGKeyArray], Scalar]:
     """`physcon.models.losses.mean_over_tasks` with the tasks divided among devices.
 
-    For `physcon.training.fit`. Value and gradient are the same; the gradient ends in
-    one sum over devices.
+    Use it with `physcon.training.fit`. The value and the gradient are unchanged; the
+    gradient ends in one sum over devices.
     """
     each = vmap(loss, (None, 0, 0), mesh=mesh, axis=axis)
 

@@ -1,7 +1,7 @@
-"""Conditioning a field that is divided among devices on a few rows.
+"""Condition a field that is divided among devices on a few rows.
 
-Each device sums over its block what the rows see of the mean and of the covariance; one
-all-reduce of float64 numbers completes S and G μ, and the update of the block is local.
+Each device sums the contributions of its block to S and G μ. One all-reduce of float64
+numbers completes both, and each block is then updated locally.
 """
 
 from typing import Any
@@ -36,19 +36,20 @@ def condition(
     axes: Axes,
     throw: bool = True,
 ) -> Conditioned:
-    """`physcon.condition` on a few rows, mean and errors divided as `axes` says.
+    """`physcon.condition` on a few rows, with the field divided according to `axes`.
 
-    The posterior's arrays lie on the mesh like the prior's; `variance` and `sample` are
-    ordinary functions of them.
+    The arrays of the posterior are placed on the mesh like the arrays of the prior;
+    `variance` and `sample` are ordinary functions of them.
 
     Args:
         prior: independent errors (`Diagonal`), an ensemble (`LowRank`), or their `Sum`.
-        constraint: with `Rows`: `integral`, `sensors`, `stack`, ...
-        axes: per axis of the field the mesh axis that divides it, or None.
+        constraint: a constraint with `Rows`, such as `integral`, `sensors` or `stack`.
+        axes: for each axis of the field, the mesh axis that divides it, or None.
 
-    Raises: ValueError for other maps, or a field that the devices don't divide evenly;
-        RuntimeError under `throw`, outside of jit, for NaN or rows that contradict each
-        other.
+    Raises:
+        ValueError: for other maps, or if the devices do not divide the field evenly.
+        RuntimeError: under `throw` and outside jit, for NaN or for rows that contradict
+            each other.
     """
     check_axes(mesh, axes, prior.mean.shape)
     rows = constraint.operator
@@ -67,7 +68,7 @@ def condition(
     )
     found = _few_rows(prior, constraint, mesh, axes)
     outcome = found.pop("outcome")
-    # Inside jit nothing is raised: an error from a callback on one of several devices
+    # Nothing is raised inside jit: an error in a callback on one of several devices
     # would end the whole process.
     found = settle(found, outcome, throw and not is_traced(severity(outcome)), MESSAGES)
     root = DowndatedRoot(prior.root, rows, constraint.noise_std, found["factor"])
@@ -79,7 +80,7 @@ def condition(
 def _few_rows(
     prior: Gaussian, constraint: LinearConstraint, mesh: Mesh, axes: Axes
 ) -> dict[str, Any]:
-    """Mean, and all small arrays of the posterior, from every device's block."""
+    """The mean and all small arrays of the posterior, from the blocks."""
     named = tuple(name for name in axes if name is not None)
 
     def place(x: Any) -> P:

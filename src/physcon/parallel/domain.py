@@ -1,13 +1,14 @@
 """Finite volumes on a grid that is divided among devices.
 
 The functions of `physcon.fv` run unchanged on each block. The side of a block is a
-`Seam`: its ghost cells are the neighbour's cells (`ppermute`), or physical ones on the
-outermost blocks. All blocks take the same time step (`pmax`). Per tendency two messages
-cross each seam, as wide as the stencil of the reconstruction.
+`Seam`: its ghost cells are copies of the neighbour's cells (`ppermute`), or physical
+ghost cells on the outermost blocks. All blocks take the same time step (`pmax`). For
+each tendency, two messages cross each seam, as wide as the stencil of the
+reconstruction.
 
 A law, source or event that holds arrays over the grid needs a method ``on_block(cut)``
-that returns it with each of them cut, as `physcon.fv.Advection` has. Other sources, and
-Riemann solvers, must act point by point, which is checked. An implicit step along a
+that returns a copy with each array cut, as `physcon.fv.Advection` has. Other sources
+and Riemann solvers must act point by point, which is checked. An implicit step along a
 divided axis gathers four numbers per line and block.
 """
 
@@ -47,16 +48,16 @@ def tendency(
     mesh: Mesh,
     axes: Axes,
 ) -> Float[Array, "c *x"]:
-    """`physcon.fv.tendency` on a divided grid: equal to it up to rounding.
+    """`physcon.fv.tendency` on a divided grid, equal to it up to rounding.
 
     Args:
         u, law, grid, boundary, scheme, t, source: as in `physcon.fv.tendency`.
         mesh: the devices.
-        axes: per grid axis the mesh axis that divides it, or None.
+        axes: for each grid axis, the mesh axis that divides it, or None.
 
     Raises:
-        ValueError: the devices do not divide the grid evenly, or blocks are narrower
-            than the stencil.
+        ValueError: if the devices do not divide the grid evenly, or if blocks are
+            narrower than the stencil.
     """
     problem = fv.Problem(law, grid, boundary, scheme, source)
     t = jnp.asarray(t, u.dtype)
@@ -83,15 +84,17 @@ def solve(
     loop: str = "while",
     throw: bool = True,
 ) -> fv.Solution:
-    """`physcon.fv.solve` on a divided grid: the same steps, equal up to rounding.
+    """`physcon.fv.solve` on a divided grid, with the same steps.
+
+    The results are equal up to rounding.
 
     Args:
-        mesh, axes: as in `tendency`; all other arguments as in `physcon.fv.solve`.
+        mesh, axes: as in `tendency`; all other arguments are as in `physcon.fv.solve`.
 
     Raises:
         ValueError: as in `tendency` and in `physcon.fv.solve`.
-        RuntimeError: for a failure under `throw`, outside of jit. Inside of jit look at
-            the outcome: an error on one of several devices would end the process.
+        RuntimeError: for a failure under `throw` and outside jit. Inside jit check the
+            outcome, because an error on one of several devices would end the process.
     """
     problem = fv.Problem(law, grid, boundary, scheme, source)
     require(
@@ -117,7 +120,7 @@ def solve(
 
 
 class _Results(NamedTuple):
-    """The fields of `physcon.fv.Solution` after the times, or how each is divided."""
+    """The fields of `physcon.fv.Solution` after the times, or their partition specs."""
 
     u: Any
     steps: Any
@@ -150,7 +153,7 @@ def _divided(
     axes: Axes,
     out_specs: PyTree,
 ) -> PyTree:
-    """``fn(problem, u, **numbers, **settings)`` on every block."""
+    """Call ``fn(problem, u, **numbers, **settings)`` on every block."""
     grid, shape = problem.grid, problem.grid.shape
     require(
         u.shape[1:] == shape,
@@ -197,8 +200,8 @@ def _divided(
 def _check_riemann(riemann: Any, law: Any, u: Array) -> None:
     """Raise ValueError for a flux that reads more than the states at its own face.
 
-    A flux with, say, the largest speed of all faces would take the largest of its
-    block.
+    For example, a flux with the largest speed over all faces would use the largest
+    speed of its block instead.
     """
     law = law.hyperbolic
     if law is not None:
@@ -210,7 +213,7 @@ def _check_riemann(riemann: Any, law: Any, u: Array) -> None:
 
 
 class _Cut:
-    """This device's part of an array over the whole grid, space axes last.
+    """Cut out this device's part of an array over the whole grid, space axes last.
 
     Along an axis of n cells the array has n entries, n + 1 (faces) or n + 2 (with the
     cells beyond both sides). The part exceeds the block by the same number.
@@ -220,9 +223,10 @@ class _Cut:
         self.whole, self.block, self.axes = whole, block, axes
 
     def __call__(self, x: Array, without: int | None = None) -> Array:
-        """The part of x.
+        """Return the part of x that belongs to this device.
 
         Args:
+            x: an array over the whole grid, with the space axes last.
             without: the grid axis that `x` lacks, if any.
         """
         kept = [k for k in range(len(self.whole)) if k != without]
@@ -247,7 +251,7 @@ def _nodes(module: Any) -> list[Any]:
 
 
 def _restricted(module: Any, cut: _Cut) -> Any:
-    """A law, source or event, with every part that can cut itself cut to this block."""
+    """A law, source or event whose parts are cut to this block, if they support it."""
 
     def restrict(node: Any) -> Any:
         return node.on_block(cut) if _is_divisible(node) else node
@@ -256,7 +260,7 @@ def _restricted(module: Any, cut: _Cut) -> Any:
 
 
 def _seams(boundary: Boundary, cut: _Cut) -> Boundary:
-    """The conditions of this block: values cut to its sides, seams on divided axes."""
+    """The conditions of this block: its part of the values, and its seams."""
 
     def on_side(value: Any, axis: int) -> Any:
         if callable(value):

@@ -1,4 +1,4 @@
-"""How the processes of a run find each other, and see that they run the same."""
+"""Connect the processes of a run, and check that all of them run the same program."""
 
 import errno
 import select
@@ -15,18 +15,21 @@ About = dict[str, Any]
 def meet(
     address: str, number: int, own: int, about: About, wait: float
 ) -> dict[int, Connection]:
-    """Connect all processes to process 0, and compare what they are about to run.
+    """Connect all processes to process 0, and compare the settings of the run.
 
     Args:
-        address: of process 0, ``"host:port"``.
-        number: of processes.
-        own: number of this one.
-        about: JSON values that all processes must share.
-        wait: seconds in which all of them must come.
+        address: address of process 0, ``"host:port"``.
+        number: number of processes.
+        own: number of this process.
+        about: JSON values that must be equal in all processes.
+        wait: seconds within which all processes must connect.
 
-    Returns: process 0: a connection to every other one; they: the one to process 0.
+    Returns:
+        On process 0, a connection to every other process; on the others, the connection
+        to process 0.
 
-    Raises: ValueError, on every process that is there, with what is wrong.
+    Raises:
+        ValueError: on every connected process, with the reason.
     """
     require(
         0 <= own < number,
@@ -63,7 +66,7 @@ def _resolved(host: str, port: int) -> tuple[Any, ...]:
 def _host(
     place: tuple[Any, ...], address: str, number: int, about: About, wait: float
 ) -> dict[int, Connection]:
-    """Process 0: wait for the others, compare, and let them go on."""
+    """Wait for the other processes, compare their settings, and let them continue."""
     come: dict[int, Connection] = {}
     abouts = {0: about}
     deadline = time.monotonic() + wait
@@ -108,7 +111,7 @@ def _host(
 
 
 def _hello(guest: Connection) -> dict[str, Any] | None:
-    """The first message of a process; {} of a stranger, None while it is incomplete."""
+    """The first message of a process; {} from a stranger, None while incomplete."""
     try:
         for message in guest.receive():
             if isinstance(message, dict) and isinstance(message.get("process"), int):
@@ -122,7 +125,7 @@ def _hello(guest: Connection) -> dict[str, Any] | None:
 def _listening(place: tuple[Any, ...], address: str) -> socket.socket:
     family, where = place
     listener = socket.socket(family, socket.SOCK_STREAM)
-    # JAX listens on the same port later, while these connections are open.
+    # JAX later listens on the same port, while these connections are still open.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(where)
@@ -147,9 +150,10 @@ def _listening(place: tuple[Any, ...], address: str) -> socket.socket:
 def _join(
     place: tuple[Any, ...], address: str, own: int, about: About, wait: float
 ) -> Connection:
-    """Another process: find process 0, say what this one runs, wait for its answer."""
+    """Find process 0, send it the settings of this process, and wait for its answer."""
     family, where = place
-    deadline = time.monotonic() + wait + 5  # the reason of process 0 comes first
+    # Process 0 gives up first, so that its reason arrives here.
+    deadline = time.monotonic() + wait + 5
     absent = ValueError(
         f"expected an answer of process 0 at {address} within {wait + 5:g} seconds, "
         "got "
@@ -187,7 +191,7 @@ def _join(
 
 
 def difference(abouts: dict[int, About]) -> str:
-    """A sentence that names the first difference between processes, "" without one."""
+    """A sentence that names the first difference between processes, or ""."""
     first = _flat(abouts[0])
     for k in sorted(abouts):
         other = _flat(abouts[k])
@@ -204,7 +208,7 @@ def difference(abouts: dict[int, About]) -> str:
 
 
 def _flat(tree: About, prefix: str = "") -> dict[str, Any]:
-    """Nested JSON values by dotted name."""
+    """Nested JSON values, as a flat dictionary with dotted names."""
     out: dict[str, Any] = {}
     for name, value in tree.items():
         if isinstance(value, dict):

@@ -1,8 +1,8 @@
-"""Whether a function of a field acts point by point, judged by its program.
+"""Decide from its program whether a function of a field acts point by point.
 
 Only such a function may be applied to the block of one device. The shape of the whole
-field must survive every operation: slices, sums, shifts and scans along space either
-lose it or are named here.
+field must survive every operation. Slices, sums, shifts and scans along space either
+change the shape or are listed here.
 """
 
 from collections.abc import Callable, Iterator
@@ -53,7 +53,7 @@ def check_pointwise(what: str, fn: Callable[..., Any], u: Any, *rest: Any) -> No
 
 
 def _equations(jaxpr: Any) -> Iterator[Any]:
-    """All equations; a call of another program is replaced by its equations."""
+    """Iterate over all equations, including the equations of called programs."""
     for equation in jaxpr.eqns:
         leaves = jax.tree.leaves(equation.params, is_leaf=lambda x: hasattr(x, "eqns"))
         inner = [getattr(x, "jaxpr", x) for x in leaves]
@@ -65,7 +65,7 @@ def _equations(jaxpr: Any) -> Iterator[Any]:
 
 
 def _keeps(equation: Any, space: Shape) -> bool:
-    """Whether each point of a result comes from the same point of the arguments."""
+    """Whether each point of a result depends only on the same point of the inputs."""
     name, params = equation.primitive.name, equation.params
     shapes = [
         getattr(x.aval, "shape", ()) for x in (*equation.invars, *equation.outvars)
@@ -74,7 +74,7 @@ def _keeps(equation: Any, space: Shape) -> bool:
     if name == "iota" or (
         name == "concatenate" and not any(_contains(s, space) for s in inputs)
     ):
-        # Coordinates made from u.shape would be those of the block.
+        # Coordinates computed from u.shape would be the coordinates of the block.
         return outputs[0][params["dimension"]] not in space
     if not any(_contains(shape, space) for shape in shapes):
         return True  # no field is involved

@@ -1,4 +1,4 @@
-"""Runs of several processes: one mesh over all of their devices."""
+"""Runs of several processes, with one mesh over all of their devices."""
 
 import atexit
 import json
@@ -17,15 +17,15 @@ from jax.sharding import Mesh
 from physcon.parallel.meeting import difference, meet
 from physcon.parallel.watch import GRACE, Watch
 
-#: Processes that are done wait this long for the others; a lost one is noticed by its
-#: silence.
+#: Seconds for which a finished process waits for the others. A lost process is detected
+#: by its silence.
 PATIENCE = 7 * 24 * 3600
-#: Seconds in which all processes must come.
+#: Seconds within which all processes must connect.
 WAIT = 45.0
-#: Seconds without a sign of life after which JAX itself ends a process. Where the
-#: processes watch each other, that comes first.
+#: Seconds without a heartbeat after which JAX itself ends a process. The watch between
+#: processes, where there is one, acts earlier.
 SILENCE = 100
-#: How an error of JAX's runtime, of its messages or of its files begins.
+#: The beginning of an error message from JAX's runtime, its messages or its files.
 _STATUS = re.compile("[A-Z_]+: ")
 
 _watch: Watch | None = None
@@ -39,19 +39,22 @@ def start(
     about: dict[str, Any] | None = None,
     wait: float = WAIT,
 ) -> None:
-    """Join this process to the others, before anything else of JAX runs
-    (`jax.distributed`).
+    """Join this process to the others with `jax.distributed`.
+
+    Call it before any other JAX code runs.
 
     Args:
-        coordinator: address of process 0, ``"host:port"``; it binds this one address.
+        coordinator: address of process 0, ``"host:port"``; it binds only this address.
         processes: number of processes.
-        process_id: number of this process, from 0. With all three None, JAX asks the
+        process_id: number of this process, from 0. If all three are None, JAX asks the
             cluster (Slurm, Open MPI, Kubernetes, Cloud TPU) or the environment.
-        about: JSON values that all processes must share: settings, versions, files.
-        wait: seconds in which all processes must come.
+        about: JSON values that must be equal in all processes: settings, versions,
+            files.
+        wait: seconds within which all processes must connect.
 
-    Raises: ValueError where one does not come, or runs something else; on every process
-        that is there.
+    Raises:
+        ValueError: on every connected process, if a process is missing or runs
+            something else.
     """
     global _watch
     about = {} if about is None else about
@@ -60,7 +63,7 @@ def start(
     connections = {}
     if explicit:
         connections = meet(coordinator, processes, process_id, about, wait)  # type: ignore[arg-type]
-    # It would catch SIGTERM, and leave the process running.
+    # The preemption service would catch SIGTERM and leave the process running.
     preemption = jax.config.jax_enable_preemption_service  # type: ignore[attr-defined]
     jax.config.update("jax_enable_preemption_service", False)
     try:
@@ -93,7 +96,7 @@ def start(
 
 
 def _compare_by_jax(about: dict[str, Any]) -> None:
-    """Compare what the processes run where JAX found them, without connections."""
+    """Compare the settings of processes that were connected by JAX, without a watch."""
     from jax.experimental.multihost_utils import process_allgather
 
     text = json.dumps(about).encode()
@@ -107,16 +110,16 @@ def _compare_by_jax(about: dict[str, Any]) -> None:
 
 @contextmanager
 def ending_together() -> Iterator[None]:
-    """End this process at once, with one sentence, where another one has ended or this
-    one fails alone: the others notice.
+    """End this process at once if another has ended or if this one fails alone.
 
-    Errors that all processes raise alike (of the input, of the numbers) pass.
+    The process prints one sentence, and the other processes are notified. Errors that
+    all processes raise alike (caused by the input or the numbers) pass.
     """
     try:
         yield
     except (jax.errors.JaxRuntimeError, ValueError, OSError) as error:
-        # A lost connection is a ValueError where an array is fetched, as is a full disk
-        # in orbax.
+        # A lost connection raises ValueError when an array is fetched, and so does a
+        # full disk in orbax.
         alike = isinstance(error, ValueError) and not _STATUS.match(str(error))
         if jax.process_count() == 1:
             raise
@@ -133,7 +136,7 @@ def ending_together() -> Iterator[None]:
 
 
 def _end(reason: str) -> None:
-    """End this process; the thread of the watch may know the cause, and comes first."""
+    """End this process; wait first for the watch thread, which may know the cause."""
     number = jax.process_count()
     message = (
         f"expected all {number} processes to stay, lost one of them or failed here "
@@ -143,9 +146,9 @@ def _end(reason: str) -> None:
         time.sleep(GRACE / 5)
         _watch.end(message)
     print(f"process {jax.process_index()}: {message}", file=sys.stderr, flush=True)
-    os._exit(1)  # what runs at a normal exit would wait for the lost process
+    os._exit(1)  # a normal exit would wait for the lost process
 
 
 def mesh_of_all(name: str = "batch") -> Mesh:
-    """A mesh of one axis over the devices of all processes."""
+    """A mesh with one axis over the devices of all processes."""
     return Mesh(np.asarray(jax.devices()), (name,))

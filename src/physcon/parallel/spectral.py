@@ -1,13 +1,14 @@
 """Spectral convolution, and the FNO, of a field that is divided among devices.
 
-The last axis is whole on every device (slabs: one axis is divided; pencils in three
-dimensions: two). From the last axis to the first, each axis is transformed and its low
-modes are kept; a divided axis is first made whole by one `all_to_all`, which divides
-the kept modes of the next axis instead. The mixing of modes is local, and the way back
-is the same in reverse. Only kept modes are sent.
+The last axis is whole on every device. One axis may be divided (slabs), or two in three
+dimensions (pencils). From the last axis to the first, each axis is transformed and its
+low modes are kept. A divided axis is first made whole by one `all_to_all`, which
+divides the kept modes of the next axis instead. The modes are mixed locally, and the
+same steps run in reverse afterwards. Only kept modes are sent.
 
-Source: the transpose algorithm (Grama et al., Introduction to Parallel Computing, 2003,
-sec. 13.3).
+Source:
+    The transpose algorithm (Grama et al., Introduction to Parallel Computing, 2003,
+    sec. 13.3).
 """
 
 import dataclasses
@@ -28,13 +29,14 @@ from physcon.operators.spectral import Modes, Weights, check_modes, lowest, mix,
 def spectral_conv(
     weights: Weights, u: Float[Array, "c *x"], *, mesh: Mesh, axes: Axes
 ) -> Float[Array, "o *x"]:
-    """`physcon.operators.spectral_conv` of a divided field, equal to it to rounding.
+    """`physcon.operators.spectral_conv` of a divided field, equal to it up to rounding.
 
     Args:
-        axes: per space axis the mesh axis that divides it; None for the last one.
+        axes: for each space axis, the mesh axis that divides it; None for the last
+            axis.
 
     Raises:
-        ValueError: a divided last axis, or an axis that the devices do not divide
+        ValueError: if the last axis is divided, or if the devices do not divide an axis
             evenly.
     """
     _check(u, mesh, axes)
@@ -49,12 +51,13 @@ def spectral_conv(
 def fno(
     model: FNO, u: Float[Array, "i *x"], *, mesh: Mesh, axes: Axes
 ) -> Float[Array, "o *x"]:
-    """``model(u)`` with the field divided among devices, equal to it to rounding.
+    """Apply ``model(u)`` to a divided field, equal to the original up to rounding.
 
-    Args: as in `spectral_conv`.
+    Args:
+        axes: as in `spectral_conv`.
 
     Raises:
-        ValueError: as in `spectral_conv`; a model that pads its field.
+        ValueError: as in `spectral_conv`, and for a model that pads its field.
     """
     _check(u, mesh, axes)
     require(
@@ -87,7 +90,7 @@ def _check(u: Array, mesh: Mesh, axes: Axes) -> None:
 
 
 def _convolve(weights: Weights, u: Array, axes: Axes) -> Array:
-    """On each device's block."""
+    """Convolve the block of each device."""
     kept = weights.shape[3:]
     local = u.shape[1:]
     space = tuple(n * _devices(name) for n, name in zip(local, axes, strict=True))
@@ -126,7 +129,7 @@ def _devices(name: str | None) -> int:
 
 
 def _swap(modes: Modes, name: str | None, *, split: int, join: int) -> Modes:
-    """Array axis `join` whole, `split` divided, padded to a multiple of the devices."""
+    """Make axis `join` whole and divide axis `split`, which is padded to fit."""
     if name is None:
         return modes
     extra = -modes.shape[split] % _devices(name)

@@ -1,10 +1,10 @@
-"""Processes of one run watch each other over plain connections.
+"""The processes of one run watch each other over plain connections.
 
-JAX notices a lost process late and ends the others with a stack of C++. Here every
-process keeps a connection to process 0, on which both sides send a sign of life. When
-one of them ends, is stopped, or fails alone, the others end within seconds, each with
-one sentence. The connections are made before JAX starts, so that a wrong address, a
-process that never comes, and different settings are found first.
+JAX detects a lost process late, and then ends the others with a C++ stack trace. Here
+every process keeps a connection to process 0, on which both sides send heartbeats. When
+one process ends, is stopped, or fails alone, the others end within seconds, each with a
+one-sentence message. The connections are made before JAX starts, so that a wrong
+address, a missing process and different settings are detected first.
 """
 
 import contextlib
@@ -19,17 +19,17 @@ import time
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-#: Seconds between two signs of life.
+#: Seconds between two heartbeats.
 BEAT = 2.0
-#: Seconds without one after which a process counts as lost.
+#: Seconds without a heartbeat after which a process counts as lost.
 SILENCE = 30.0
-#: Seconds in which all processes are expected to raise an error that concerns all.
+#: Seconds within which all processes are expected to raise a common error.
 GRACE = 10.0
 _REMEDY = "start them all again and resume from the checkpoint"
 
 
 class Connection:
-    """Lines of JSON over a socket."""
+    """A connection that carries lines of JSON over a socket."""
 
     def __init__(self, wire: socket.socket):
         self.wire = wire
@@ -39,14 +39,15 @@ class Connection:
         self._lock = threading.Lock()
 
     def send(self, message: dict[str, Any]) -> None:
-        """Send a message; a closed connection is noticed by the one who reads."""
+        """Send a message; a closed connection is detected by the reader."""
         with self._lock, contextlib.suppress(OSError):
             self.wire.sendall(json.dumps(message).encode() + b"\n")
 
     def receive(self) -> Iterator[dict[str, Any]]:
-        """Yield the messages that have come, once the socket can be read.
+        """Yield the received messages, once the socket is readable.
 
-        Raises: ConnectionError where the other side has closed the connection.
+        Raises:
+            ConnectionError: if the other side has closed the connection.
         """
         new = self.wire.recv(1 << 16)
         if not new:
@@ -62,8 +63,9 @@ class Watch:
 
     Args:
         own: number of this process.
-        number: of all processes.
-        connections: by process; process 0 has one to every other, they have one to it.
+        number: number of processes.
+        connections: connections by process number. Process 0 has one to every other
+            process; the others have one to process 0.
     """
 
     def __init__(self, own: int, number: int, connections: dict[int, Connection]):
@@ -77,21 +79,21 @@ class Watch:
         threading.Thread(target=self._beat, daemon=True).start()
 
     def done(self) -> None:
-        """Tell the others that this process has finished its part."""
+        """Tell the others that this process has finished its work."""
         self._tell({"done": True})
 
     def failed(self, reason: str) -> None:
-        """Tell the others that this process fails; it ends soon in any case."""
+        """Tell the others that this process fails and is about to end."""
         self._failed_at = time.monotonic()
         self._tell({"failed": reason})
 
     def end(self, reason: str, code: int = 1) -> NoReturn:
-        """End this process at once with one sentence, and tell the others."""
+        """End this process at once with a one-sentence message, and tell the others."""
         if not self._ending.acquire(timeout=60):
             os._exit(code)
         self._tell({"lost": reason})
         print(f"process {self.own}: {reason}", file=sys.stderr, flush=True)
-        os._exit(code)  # what runs at a normal exit would wait for the lost process
+        os._exit(code)  # a normal exit would wait for the lost process
 
     def _tell(self, message: dict[str, Any]) -> None:
         for connection in self.connections.values():
@@ -103,7 +105,7 @@ class Watch:
             time.sleep(BEAT)
 
     def _read(self) -> None:
-        """Wait for messages, silence, signals, and the end of a connection."""
+        """Wait for messages, silence, signals, and closed connections."""
         failures: dict[int, tuple[float, str]] = {}
         waited = time.monotonic()
         while True:
@@ -144,7 +146,7 @@ class Watch:
             if self._failed_at is None and now - when > GRACE:
                 self._lost(f"process {k} failed ({reason})")
         if self._failed_at is not None and now - self._failed_at > GRACE:
-            os._exit(1)  # the sentence has been printed; the others don't come
+            os._exit(1)  # the message is printed; nobody else will connect
 
     def _lost(self, what: str) -> NoReturn:
         expected = f"expected all {self.number} processes to stay"
@@ -162,10 +164,10 @@ class Watch:
 
 
 def _signal_pipe() -> int:
-    """The end of a pipe that can be read once a signal has come.
+    """The end of a pipe that becomes readable when a signal arrives.
 
-    The main thread may wait for another process inside of a compiled program, where
-    Python's own handlers do not run.
+    Python's own handlers do not run while the main thread waits for another process
+    inside a compiled program.
     """
     reading, writing = os.pipe()
     os.set_blocking(writing, False)

@@ -1,4 +1,4 @@
-"""A resumable training loop: the state after n steps depends on (seed, n) only."""
+"""A resumable training loop whose state after n steps depends on (seed, n) only."""
 
 from physcon.training.batches import Minibatches
 from physcon.training.loop import FitResult, fit

@@ -1,5 +1,6 @@
-"""The tasks of a step: a pure function of the key and the step, so that a run can
-resume.
+"""The training tasks of a step.
+
+They are a pure function of the key and the step, so that a run can be resumed.
 """
 
 import equinox as eqx
@@ -15,18 +16,18 @@ from physcon._typing import Array, Int, PRNGKeyArray, PyTree
 
 
 class Minibatches(eqx.Module):
-    """Batches of a fixed set, reshuffled every epoch; an incomplete last batch is
-    dropped.
+    """Batches of a fixed set, reshuffled every epoch without an incomplete last batch.
 
-    ``batches(key, step)`` draws without replacement within an epoch: the batches of one
-    epoch are disjoint. The data are array leaves, so that they are not constants of the
-    compiled step.
+    ``batches(key, step)`` draws without replacement within an epoch, so the batches of
+    one epoch are disjoint. The data are array leaves, so that they do not become
+    constants of the compiled step.
 
     Attributes:
-        data: a pytree of arrays with one common leading axis, the tasks.
+        data: a pytree of arrays that share one leading axis, the tasks.
         batch_size: tasks per step.
-        mesh: of one axis: each device holds an equal part of the tasks and receives an
-            equal part of every batch; the batches are those of one device.
+        mesh: a mesh with one axis. Each device holds an equal part of the tasks and
+            receives an equal part of every batch; the batches equal the batches on one
+            device.
     """
 
     data: PyTree
@@ -64,8 +65,10 @@ class Minibatches(eqx.Module):
 
 
 def _dealt(data: PyTree, index: Int[Array, " b"], mesh: Mesh) -> PyTree:
-    """Rows of divided arrays, dealt out in equal parts: each device gives the rows that
-    it holds, one reduce-scatter brings them to where the batch is wanted.
+    """Select rows of divided arrays and distribute them in equal parts.
+
+    Each device contributes the rows that it holds, and one reduce-scatter moves them to
+    the devices that need them.
     """
     (name,) = mesh.axis_names
 

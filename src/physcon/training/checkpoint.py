@@ -1,13 +1,13 @@
-"""One file that holds all of a training run: a line of JSON, then the arrays.
+"""One file that holds a complete training run: a line of JSON, then the arrays.
 
     physcon-checkpoint
     {"version": 1, "step": 1200, "identity": {...}, "seal": ..., "sha256": ...}
     <eqx.tree_serialise_leaves>
 
 The file is written under a temporary name and then renamed. It is read without
-unpickling, and refused with a reason if it is cut off, damaged, of another format, or
-of another run. The line has a checksum of its own: a step with one wrong digit would
-resume at the wrong place.
+unpickling, and refused with a reason if it is truncated, damaged, in another format, or
+from another run. The line of JSON has its own checksum, because a step with one wrong
+digit would resume the run at the wrong place.
 """
 
 import hashlib
@@ -29,12 +29,12 @@ VERSION = 1
 def save_checkpoint(
     path: str | os.PathLike, state: PyTree, step: int, identity: dict[str, Any]
 ) -> None:
-    """Write the state of a run after some of its steps.
+    """Write the state of a run after a number of steps.
 
     Args:
-        path: of the file.
+        path: the file to write.
         state: a pytree of arrays.
-        step: number of steps that led to it.
+        step: number of steps that led to the state.
         identity: JSON values that describe the run.
     """
     payload = io.BytesIO()
@@ -55,14 +55,14 @@ def load_checkpoint(
     """Read a state and its step.
 
     Args:
-        path: of the file.
+        path: the file to read.
         like: ``like(step)`` has the structure, shapes and dtypes that are expected.
         identity: JSON values that describe the run.
 
     Raises:
-        ValueError: the file is no checkpoint, cut off or damaged, of another format
-            version, or written by a run of another `identity` (the differing entries
-            are named).
+        ValueError: if the file is not a checkpoint, is truncated or damaged, has
+            another format version, or was written by a run of another `identity` (the
+            message names the entries that differ).
     """
     start_afresh = "remove it to start afresh"
     header, payload = read_sealed(path, "checkpoint", VERSION, start_afresh)
@@ -84,7 +84,7 @@ def load_checkpoint(
 
 
 def identity_hash(identity: dict[str, Any]) -> str:
-    """A short name of JSON values, equal for equal values."""
+    """A short hash of JSON values, equal for equal values."""
     text = json.dumps(identity, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

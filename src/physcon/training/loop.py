@@ -1,5 +1,6 @@
-"""Gradient descent that can be killed at any moment and resumed to the bitwise same
-result.
+"""Gradient descent that can be killed at any time and resumed.
+
+The resumed run gives bitwise the same result.
 """
 
 import os
@@ -23,7 +24,7 @@ from physcon.training.progress import progress_bar
 
 @runtime_checkable
 class Optimizer(Protocol):
-    """An optax `GradientTransformation`, or anything with its two functions."""
+    """An optax `GradientTransformation`, or any object with the same two functions."""
 
     @property
     def init(self) -> Callable[..., Any]: ...
@@ -33,8 +34,12 @@ class Optimizer(Protocol):
 
 
 class FitResult(NamedTuple):
-    """Trained `params`, the optimizer's state, and the loss before each step
-    ``(steps,)``.
+    """Result of `fit`.
+
+    Attributes:
+        params: the trained parameters.
+        opt_state: the state of the optimizer.
+        losses: the loss before each step, ``(steps,)``.
     """
 
     params: PyTree
@@ -68,31 +73,34 @@ def fit(
 ) -> FitResult:
     """Minimise ``loss_fn(params, batch, key)`` by `steps` steps of an optax optimizer.
 
-    The batch and the key of a step are pure functions of (`key`, step): a run of n + m
-    steps equals, bit for bit, one of n steps that is resumed for m more (same machine
-    and versions).
+    The batch and the key of a step are pure functions of (`key`, step). A run of n + m
+    steps therefore equals, bit for bit, a run of n steps that is resumed for m more (on
+    the same machine, with the same versions).
 
     Args:
-        params: a pytree, e.g. an Equinox module; its floating-point arrays are trained,
-            except in modules of a class with ``frozen = True``, which no optimizer
-            touches (a zero gradient alone does not keep weight decay away).
+        params: a pytree, such as an Equinox module. Its floating-point arrays are
+            trained, except in modules of a class with ``frozen = True``. The optimizer
+            does not touch these modules at all, because weight decay would act despite
+            a zero gradient.
         batches: ``batches(key, step) -> batch`` under jit: `Minibatches`, or a sampler
             of tasks.
-        chunk: steps per compiled call; the progress bar moves, and NaN is noticed, once
-            per chunk.
-        checkpoint: file to write every `save_every` steps and at the end; None: no
-            file.
-        resume: continue from `checkpoint` if it exists. False: a file that exists is
-            an error.
-        config: JSON values that name the run; a checkpoint of other values is refused.
-        mesh: parameters and optimizer are copied to all of its devices, those of other
-            processes included; `loss_fn` and `batches` divide the work. Process 0
-            writes the checkpoint, all of them read it: a run may resume on another
-            number of devices or processes.
+        chunk: steps per compiled call. Once per chunk the progress bar moves and the
+            loss is checked for NaN.
+        checkpoint: file that is written every `save_every` steps and at the end; with
+            None no file is written.
+        resume: whether to continue from `checkpoint` if it exists. With False an
+            existing file is an error.
+        config: JSON values that name the run; a checkpoint with other values is
+            refused.
+        mesh: the parameters and the optimizer are copied to all of its devices,
+            including devices of other processes; `loss_fn` and `batches` divide the
+            work. Process 0 writes the checkpoint and all processes read it, so a run
+            may resume on another number of devices or processes.
 
-    Raises: ValueError: a checkpoint that is damaged, foreign, beyond `steps`, or not to
-        be resumed. FloatingPointError: the loss is not finite; the last checkpoint
-        stays.
+    Raises:
+        ValueError: if the checkpoint is damaged, belongs to another run, is beyond
+            `steps`, or must not be resumed.
+        FloatingPointError: if the loss is not finite; the last checkpoint is kept.
     """
     require(steps >= 0, "steps >= 0", steps, "count them from the start of the run")
     require(
@@ -154,7 +162,7 @@ def fit(
 
 
 def _trained(params: PyTree) -> PyTree:
-    """True for what is trained, as a prefix of `params`."""
+    """True for the parts that are trained, as a prefix of `params`."""
 
     def is_frozen(node: Any) -> bool:
         return getattr(type(node), "frozen", False) is True
@@ -167,16 +175,18 @@ def _trained(params: PyTree) -> PyTree:
 
 
 def initial_state(arrays: PyTree, optimizer: Optimizer) -> TrainingState:
-    """The state before the first step; a copy, since the compiled loop donates its
-    state.
+    """The state before the first step.
+
+    It is a copy, because the compiled loop donates its state.
     """
     arrays = jax.tree.map(jnp.copy, arrays)
     return TrainingState(arrays, optimizer.init(arrays), np.zeros(0))
 
 
 def compiled_chunk(loss_fn: Callable, static: PyTree, optimizer: Optimizer) -> Callable:
-    """``run((batches, key, start, stop), state) -> state``, with room for the losses in
-    `state`.
+    """Compile ``run((batches, key, start, stop), state) -> state``.
+
+    The state has room for the losses.
     """
 
     def step_once(
@@ -202,8 +212,8 @@ def compiled_chunk(loss_fn: Callable, static: PyTree, optimizer: Optimizer) -> C
     @eqx.filter_jit(donate="all-except-first")
     def run(inputs: tuple, state: TrainingState) -> TrainingState:
         batches, key, start, stop = inputs
-        # A loop whose bounds are data: one program for full and partial chunks, so that
-        # where a run was interrupted cannot change how a step is compiled.
+        # A loop whose bounds are data gives one program for full and partial chunks, so
+        # an interruption cannot change how a step is compiled.
         return jax.lax.fori_loop(
             start, stop, lambda step, s: step_once(batches, key, step, s, start), state
         )

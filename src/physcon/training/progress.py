@@ -39,10 +39,10 @@ def progress_bar(
 
     Args:
         total: number of units of the whole run.
-        initial: units that an earlier run has done.
-        enabled: False shows nothing.
+        initial: number of units that an earlier run has completed.
+        enabled: whether a bar is shown.
         unit: name of a unit.
-        title: text in front of the bar.
+        title: text before the bar.
     """
     return tqdm(
         total=total,
