@@ -106,6 +106,6 @@ def references() -> tuple[Reference, ...]:
 
 def _paragraphs(texts: list[str | None]) -> str:
     found = re.findall(
-        r"Source: (.*?)(?:\n\s*\n|\Z)", "\n\n".join(t or "" for t in texts), re.S
+        r"Source:\s+(.*?)(?:\n\s*\n|\Z)", "\n\n".join(t or "" for t in texts), re.S
     )
     return "; ".join(" ".join(paragraph.split()) for paragraph in found)
