@@ -1,8 +1,8 @@
-"""Errors that say what was expected, what came, and what to do.
+"""Errors that state what was expected, what was given, and the remedy.
 
-Two kinds of mistakes: of shape and choice, found while tracing (`require`,
-`ValueError`), and of values, found at run time (`error_if`, which works under jit, vmap
-and grad).
+There are two kinds of mistakes. Wrong shapes and choices are found while tracing
+(`require`, `ValueError`). Wrong values are found at run time (`error_if`, which works
+under jit, vmap and grad).
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -25,8 +25,9 @@ def require(holds: bool, expected: str, got: object, remedy: str) -> None:
 
 
 def require_shape(array: Array, shape: tuple[int, ...], name: str) -> None:
-    """Raise unless `array.shape == shape`; the message reminds of `jax.vmap` for
-    batches.
+    """Raise unless `array.shape == shape`.
+
+    The message points to `jax.vmap` for batches.
     """
     got = tuple(np.shape(array))
     batched = len(got) > len(shape) and got[len(got) - len(shape) :] == shape
@@ -39,8 +40,9 @@ def require_shape(array: Array, shape: tuple[int, ...], name: str) -> None:
 
 
 def require_given(x: object, kind: type, name: str) -> None:
-    """Raise unless `x` is a `kind`: an argument in another's place, a list of what one
-    is.
+    """Raise unless `x` is a `kind`.
+
+    This detects swapped arguments, and a list where one object is expected.
     """
     several = (
         "; several are stack(first, second)" if isinstance(x, list | tuple) else ""
@@ -55,9 +57,7 @@ def require_given(x: object, kind: type, name: str) -> None:
 
 
 def require_same_field(field: tuple[int, ...], seen: tuple[int, ...]) -> None:
-    """Raise unless a constraint that sees fields of shape `seen` acts on those of shape
-    `field`.
-    """
+    """Raise unless a constraint on fields of shape `seen` fits the shape `field`."""
     batched = len(field) > len(seen) and field[len(field) - len(seen) :] == seen
     remedy = (
         "functions act on one sample: batch with jax.vmap"
@@ -82,17 +82,18 @@ def is_traced(x: object) -> bool:
 def at_trace_time(*trees: PyTree) -> AbstractContextManager:
     """A context that computes with `trees` while tracing, if their values are known.
 
-    Constants of a jitted function are then combined once, when it is traced, and a
-    check of them needs no host callback. If any array is traced, nothing changes.
+    Constants of a jitted function are then combined once, when it is traced, and
+    checking them needs no host callback. If any array is traced, nothing changes.
     """
     known = not any(is_traced(leaf) for leaf in jax.tree.leaves(trees))
     return jax.ensure_compile_time_eval() if known else nullcontext()
 
 
 def error_if(x: T, wrong: "Bool[Array, '*s']", message: str, throw: bool) -> T:
-    """`x`, and under `throw` an error at run time where `wrong` holds (`eqx.error_if`).
+    """Return `x`, but under `throw` raise at run time where `wrong` holds.
 
-    ``throw=False`` leaves no trace in the program (no callback): exportable.
+    The error is raised by `eqx.error_if`. ``throw=False`` adds no callback to the
+    program, so that it can be exported.
     """
     if not throw:
         return x

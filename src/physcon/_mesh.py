@@ -1,5 +1,6 @@
-"""Arrays on a mesh of devices, and runs of several processes: who holds what, and who
-writes.
+"""Arrays on a mesh of devices, and runs of several processes.
+
+The functions place and exchange blocks, and select the process that writes files.
 """
 
 from collections.abc import Callable
@@ -15,15 +16,13 @@ from jax.sharding import PartitionSpec as P
 from physcon._checks import is_traced, require
 from physcon._typing import Array, Float, Int, PyTree, Scalar, Shape
 
-#: Per array axis the name of a mesh axis that divides it, or None: whole on every
-#: device.
+#: For each array axis the name of the mesh axis that divides it, or None if it is whole
+#: on every device.
 Axes: TypeAlias = tuple[str | None, ...]
 
 
 def check_axes(mesh: Mesh, axes: Axes, shape: Shape) -> None:
-    """Raise unless every axis of `shape` is divided evenly by the devices of its mesh
-    axis.
-    """
+    """Raise ValueError unless the mesh axes divide every axis of `shape` evenly."""
     named = [name for name in axes if name is not None]
     require(
         len(axes) == len(shape),
@@ -54,10 +53,10 @@ def check_even(n: int, devices: int, what: str) -> None:
 
 
 def shifted(x: Array, name: str, by: int = 1, closed: bool = True) -> Array:
-    """Inside `jax.shard_map`, the x of the device `by` places before this one on a mesh
-    axis.
+    """The x of the device `by` places before this one on a mesh axis.
 
-    Across an end that is not `closed` nothing is sent: there are zeros.
+    Use it inside `jax.shard_map`. Nothing is sent across an end that is not `closed`,
+    where the result is zero.
     """
     size = jax.lax.axis_size(name)
     pairs = [(k, (k + by) % size) for k in range(size) if closed or 0 <= k + by < size]
@@ -71,7 +70,7 @@ def largest(x: Float[Array, "*s"], mesh_axes: tuple[str, ...]) -> Scalar:
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
 def _across_blocks(x: Scalar, mesh_axes: tuple[str, ...]) -> Scalar:
-    # A reduction over devices need not pass NaN on; infinity it does.
+    # A reduction over devices may drop NaN, but it keeps an infinity.
     return jax.lax.pmax(jnp.where(jnp.isnan(x), jnp.inf, x), mesh_axes)
 
 
@@ -79,7 +78,7 @@ def _across_blocks(x: Scalar, mesh_axes: tuple[str, ...]) -> Scalar:
 def _(
     mesh_axes: tuple[str, ...], primals: tuple, tangents: tuple
 ) -> tuple[Scalar, Scalar]:
-    """The tangent of the largest one, as for `jnp.max`; `pmax` itself has none."""
+    """The tangent of the largest entry, as for `jnp.max`; `pmax` has no derivative."""
     found = _across_blocks(*primals, mesh_axes)
     hit = (primals[0] == found).astype(found.dtype)
     share = hit / jax.lax.psum(hit, mesh_axes)
@@ -87,8 +86,10 @@ def _(
 
 
 def automatic(mesh: Mesh) -> Mesh:
-    """The mesh with axes of type Auto: `jax.make_mesh` makes Explicit ones, along which
-    every operation outside of `jax.shard_map` would ask how its result lies.
+    """The mesh with axes of type Auto.
+
+    `jax.make_mesh` makes Explicit axes, with which every operation outside
+    `jax.shard_map` would need the sharding of its result.
     """
     return Mesh(mesh.devices, mesh.axis_names)
 
@@ -96,13 +97,13 @@ def automatic(mesh: Mesh) -> Mesh:
 def by_device(
     fn: Callable[..., PyTree], mesh: Mesh, in_specs: PyTree, out_specs: PyTree
 ) -> Any:
-    """`jax.shard_map` for axes of any type.
+    """Call `jax.shard_map` for axes of any type.
 
-    Raises: ValueError for arrays whose types say how they lie on a mesh of Explicit
-        axes.
+    Raises:
+        ValueError: for arrays whose types carry a sharding on a mesh of Explicit axes.
     """
-    # Scalars and conditionals of loops have no one type of variation: checked by tests
-    # instead.
+    # Scalars and conditionals in loops do not have a single type of variation, so JAX's
+    # check is off; tests check the results instead.
     run = jax.shard_map(
         fn,
         mesh=automatic(mesh),
@@ -127,9 +128,10 @@ def by_device(
 
 
 def shard(tree: PyTree, mesh: Mesh, spec: P) -> PyTree:
-    """Every array of a pytree laid on the mesh by one `jax.sharding.PartitionSpec`;
-    ``P()`` copies it to every device. Among several processes each one keeps what its
-    own devices hold.
+    """Place every array of a pytree on the mesh by one `jax.sharding.PartitionSpec`.
+
+    ``P()`` copies it to every device. In a run of several processes each process keeps
+    the parts of its own devices.
 
     >>> mesh = jax.make_mesh((1,), ("batch",), devices=jax.devices()[:1])
     >>> shard(np.ones((4, 2)), mesh, P("batch")).shape
@@ -151,22 +153,22 @@ def shard(tree: PyTree, mesh: Mesh, spec: P) -> PyTree:
 
 
 def raise_status(status: Int[Array, ""], messages: dict[int, str]) -> None:
-    """Raise RuntimeError where a status has a message.
+    """Raise RuntimeError if a status has a message.
 
-    Inside jit nothing is raised, so look at the status: an error from a callback on one
-    of several devices would end the whole process.
+    Nothing is raised inside jit, so check the status there: an error in a callback on
+    one of several devices would end the whole process.
     """
     if not is_traced(status) and int(status) in messages:
         raise RuntimeError(messages[int(status)])
 
 
 def is_writer() -> bool:
-    """Whether this process writes the files of a run: the first process does."""
+    """Whether this process, the first of the run, writes the files."""
     return jax.process_index() == 0
 
 
 def wait_for_all(name: str) -> None:
-    """Return once every process has come here."""
+    """Return once every process has called this function."""
     if jax.process_count() > 1:
         from jax.experimental.multihost_utils import sync_global_devices
 
@@ -176,7 +178,7 @@ def wait_for_all(name: str) -> None:
 def agreed(value: int) -> int:
     """The value of process 0, on every process.
 
-    A network file system can show each process another state of a folder.
+    A network file system can show different states of a folder to different processes.
     """
     if jax.process_count() == 1:
         return value

@@ -5,8 +5,8 @@ over all points of one prediction, so `jax.vmap` gives one score for each functi
 proper scores are smooth in mean and std, so they can be used as losses.
 
 A standard deviation of zero says that a value is certain, as after conditioning on a
-boundary value. The value is met if it equals the truth to rounding. All scores are
-defined there, as limits or as stated.
+boundary value. A certain value is met if it equals the truth to rounding. All scores
+are defined at certain points, either as a limit or as their docstrings state.
 """
 
 from math import log, pi, sqrt
@@ -23,7 +23,7 @@ from physcon._typing import Array, ArrayLike, Bool, Float, Scalar
 
 
 def mean_squared_error(mean: Float[Array, "*x"], truth: Float[Array, "*x"]) -> Scalar:
-    """Mean over points of (mean - truth)², in the square of the field's unit."""
+    """Mean over points of (mean - truth)², in the squared unit of the field."""
     require_shape(truth, mean.shape, "truth")
     return jnp.mean((mean - truth) ** 2)
 
@@ -40,9 +40,10 @@ def gaussian_log_likelihood(
     """Mean over points of ln N(truth; mean, std²).
 
     The likelihood is marginal: correlations are not scored. A certain point has
-    probability one: it adds 0 if it is met, and -inf if it is missed.
+    probability one, so it adds 0 if it is met and -inf if it is missed.
 
-    Source: the LL of Hansen et al. (2023), tables of results.
+    Source:
+        The LL of Hansen et al. (2023), tables of results.
     """
     z = standardized(mean, std, truth)
     certain = std == 0
@@ -54,15 +55,17 @@ def gaussian_log_likelihood(
 def gaussian_crps(
     mean: Float[Array, "*x"], std: Float[Array, "*x"], truth: Float[Array, "*x"]
 ) -> Scalar:
-    """Continuous ranked probability score of N(mean, std²), mean over points.
+    """Continuous ranked probability score of N(mean, std²), as a mean over points.
 
-    Less is better. In the units of the truth, with e = truth - mean and z = e / σ:
+    Smaller is better. The unit is the unit of the truth. With e = truth - mean and z =
+    e / σ, the score is
 
         e (2 Φ(z) - 1) + σ (2 φ(z) - 1/√π),
 
     which is |e| for a certain point.
 
-    Source: Gneiting and Raftery, J. Am. Stat. Assoc. 102 (2007) 359, sec. 4.2.
+    Source:
+        Gneiting and Raftery, J. Am. Stat. Assoc. 102 (2007) 359, sec. 4.2.
     """
     require_shape(std, mean.shape, "std")
     require_shape(truth, mean.shape, "truth")
@@ -80,17 +83,22 @@ def energy_score(
 ) -> Scalar:
     """E|X - truth| - E|X - X'| / 2 with the Euclidean norm of whole fields.
 
-    Less is better. Shapes: s samples of a field. Pairs are visited row by row, so no
-    array larger than the samples is formed.
+    Smaller is better. Pairs are visited row by row, so no array larger than the samples
+    is formed.
+
+    Shapes:
+        There are s samples of a field, ``(s, *x)``.
 
     Args:
-        fair: average over the s (s - 1) pairs of different samples, which is unbiased
-            in s; otherwise over all s² pairs, which gives the score of the empirical
-            distribution itself.
+        fair: whether to average over the s (s - 1) pairs of different samples, which is
+            unbiased in s. Otherwise the average over all s² pairs gives the score of
+            the empirical distribution itself.
 
-    Raises: ValueError for fewer than two samples.
+    Raises:
+        ValueError: for fewer than two samples.
 
-    Source: Gneiting and Raftery (2007), eq. 22.
+    Source:
+        Gneiting and Raftery (2007), eq. 22.
     """
     require_shape(truth, samples.shape[1:], "truth")
     s = samples.shape[0]
@@ -107,7 +115,7 @@ def interval_coverage(
     truth: Float[Array, "*x"],
     level: float = 0.95,
 ) -> Scalar:
-    """Share of points whose truth lies in the central interval of the given level.
+    """Fraction of points whose truth lies in the central interval of the given level.
 
     A certain point is covered if it is met.
     """
@@ -123,10 +131,10 @@ def interval_width(std: Float[Array, "*x"], level: float = 0.95) -> Scalar:
 def probability_integral_transform(
     mean: Float[Array, "*x"], std: Float[Array, "*x"], truth: Float[Array, "*x"]
 ) -> Float[Array, "*x"]:
-    """Φ((truth - mean) / std) per point.
+    """Φ((truth - mean) / std) at each point.
 
-    Uniform on [0, 1] if the prediction is calibrated. A certain point that is met has
-    the value 1/2.
+    The values are uniform on [0, 1] if the prediction is calibrated. A certain point
+    that is met has the value 1/2.
     """
     return ndtr(standardized(mean, std, truth))
 
@@ -136,14 +144,16 @@ def conservation_error(
 ) -> Scalar:
     """Σ weights · mean - mass, summed in float64: the error in a conserved total.
 
-    Shapes: one time; weights as returned by `Grid.weights`.
+    Shapes:
+        The fields belong to one time, and the weights are as returned by
+        `Grid.weights`.
     """
     require_shape(weights, mean.shape, "weights")
     return _excess(mean, weights.astype(mean.dtype), jnp.asarray(mass, mean.dtype))
 
 
 class ShockPosition(eqx.Module):
-    """Where a profile first falls to a threshold.
+    """The first point at which a profile falls to a threshold.
 
     Attributes:
         position: the coordinate; the last coordinate if there is no crossing.
@@ -162,15 +172,18 @@ def shock_position(
 ) -> ShockPosition:
     """First coordinate where u <= threshold.
 
-    Shapes: one profile, x increasing; batch over samples with `jax.vmap`.
+    Shapes:
+        u is one profile and x increases; batch over samples with `jax.vmap`.
 
     Args:
-        interpolate: True: the crossing of the straight line from the previous point,
-            which lies within the interval and is differentiable in u. False: the
-            coordinate of the point itself, as published.
+        interpolate: with True, the crossing of the straight line from the previous
+            point, which lies within the interval and is differentiable in u. With
+            False, the coordinate of the point itself, as published.
 
-    Source: the downstream task of Hansen et al. (2023). Their code multiplies the index
-    by a spacing of 1/n on n points, and takes index 0 where no point is below.
+    Source:
+        The downstream task of Hansen et al. (2023). Their code multiplies the index by
+        a spacing of 1/n on n points, and takes index 0 if no point is below the
+        threshold.
     """
     require_shape(u, x.shape, "u")
     below = u <= threshold
@@ -189,10 +202,12 @@ def shock_position(
 def shock_position_error(
     shocks: ShockPosition, truth: ArrayLike
 ) -> tuple[Scalar, Scalar]:
-    """Mean distance of the found positions from the true one, and the share found.
+    """Mean distance of the found positions from the true one, and the fraction found.
 
-    Shapes: shocks of a batch of samples ``(s,)``, one true position. The distance is
-    infinite where no sample has a shock.
+    The distance is infinite if no sample has a shock.
+
+    Shapes:
+        The shocks of a batch of samples are ``(s,)``; there is one true position.
     """
     distance = jnp.abs(shocks.position - jnp.asarray(truth, shocks.position.dtype))
     number = jnp.sum(shocks.found)
@@ -205,9 +220,9 @@ def shock_position_error(
 def standardized(
     mean: Float[Array, "*x"], std: Float[Array, "*x"], truth: Float[Array, "*x"]
 ) -> Float[Array, "*x"]:
-    """(truth - mean) / std per point; the three shapes must agree.
+    """(truth - mean) / std at each point; the three shapes must agree.
 
-    At certain points 0 if the truth is met to rounding, and otherwise ±infinity.
+    At a certain point it is 0 if the truth is met to rounding, and otherwise ±infinity.
     """
     require_shape(std, mean.shape, "std")
     require_shape(truth, mean.shape, "truth")
@@ -228,7 +243,7 @@ def _quantile(level: float) -> Scalar:
 def _distances(
     rows: Float[Array, "s n"], point: Float[Array, " n"]
 ) -> Float[Array, " s"]:
-    """Euclidean distances, with the derivative 0 where two points coincide."""
+    """Euclidean distances, with derivative 0 where two points coincide."""
     return jax.vmap(_norm)(rows - point[None])
 
 

@@ -1,8 +1,8 @@
 """One-dimensional quadrature rules on given points, as weights of nodal values.
 
-All rules are linear in the values and depend on the gaps only, so each is one row of a
-conservation law. Order of the error for smooth integrands: trapezoid 2, Simpson 4 on
-equal gaps (3 on unequal ones), spline 4.
+All rules are linear in the values and depend only on the gaps, so each is one row of a
+conservation law. For smooth integrands the error has order 2 for the trapezoid rule, 4
+for Simpson's rule on equal gaps (3 on unequal ones), and 4 for the spline.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ Rule = Literal["midpoint", "trapezoid", "simpson", "spline"]
 def _in_units_of_the_largest_gap(
     rule: Callable[[Array], Array],
 ) -> Callable[[Array], Array]:
-    """Weights have the unit of a length: no power of a gap over- or underflows."""
+    """Give the weights the unit of a length, so that no power over- or underflows."""
 
     @wraps(rule)
     def scaled(gaps: Float[Array, " g"]) -> Float[Array, " g+1"]:
@@ -33,12 +33,12 @@ def _in_units_of_the_largest_gap(
 
 
 def midpoint(gaps: Float[Array, " n"]) -> Float[Array, " n"]:
-    """Weights of cell averages: the cell widths. Exact by definition of the average."""
+    """Weights of cell averages: the cell widths, exact by definition of the average."""
     return gaps
 
 
 def trapezoid(gaps: Float[Array, " g"]) -> Float[Array, " g+1"]:
-    """Weights of nodal values: half of the gaps on either side."""
+    """Weights of nodal values: half of the sum of the adjacent gaps."""
     return 0.5 * (jnp.pad(gaps, (1, 0)) + jnp.pad(gaps, (0, 1)))
 
 
@@ -46,12 +46,13 @@ def trapezoid(gaps: Float[Array, " g"]) -> Float[Array, " g+1"]:
 def simpson(gaps: Float[Array, " g"]) -> Float[Array, " g+1"]:
     """Composite Simpson rule for unequal gaps.
 
-    If the number of intervals is odd, the last one takes the integral of the parabola
-    through the last three points.
+    If the number of intervals is odd, the last interval uses the integral of the
+    parabola through the last three points.
 
-    Source: the parabola through three points with gaps h0 and h1, integrated over both
-    gaps, and over the second one only (Cartwright, J. Math. Sci. Math. Educ. 12 (2017),
-    eqs. 3 and 8).
+    Source:
+        The parabola through three points with gaps h0 and h1, integrated over both
+        gaps, and over the second one only (Cartwright, J. Math. Sci. Math. Educ. 12
+        (2017), eqs. 3 and 8).
     """
     intervals = gaps.shape[0]
     require(
@@ -84,10 +85,10 @@ def simpson(gaps: Float[Array, " g"]) -> Float[Array, " g+1"]:
 def spline(gaps: Float[Array, " g"]) -> Float[Array, " g+1"]:
     """Integral of the not-a-knot cubic spline through the nodal values.
 
-    With M the second derivatives at the nodes, the integral is the trapezoid sum minus
-    sum h^3 (M_i + M_{i+1}) / 24, and M solves a tridiagonal system T M = D u whose two
-    end unknowns the not-a-knot condition eliminates; hence the weights are trapezoid -
-    Dᵀ T⁻ᵀ c (de Boor, A Practical Guide to Splines, ch. IV).
+    Let M be the second derivatives at the nodes. The integral is the trapezoid sum
+    minus sum h^3 (M_i + M_{i+1}) / 24, where M solves a tridiagonal system T M = D u
+    whose two end unknowns are eliminated by the not-a-knot condition. Hence the weights
+    are trapezoid - Dᵀ T⁻ᵀ c (de Boor, A Practical Guide to Splines, ch. IV).
     """
     require(
         gaps.shape[0] >= 3,
@@ -97,13 +98,14 @@ def spline(gaps: Float[Array, " g"]) -> Float[Array, " g+1"]:
     )
     h0, h1 = gaps[:-1], gaps[1:]  # left and right gap of each inner node
     first, last = gaps[0] / gaps[1], gaps[-1] / gaps[-2]
-    # M_0 = (1 + first) M_1 - first M_2, and mirrored, inserted into the end rows.
+    # M_0 = (1 + first) M_1 - first M_2, and its mirror image, inserted into the end
+    # rows.
     diagonal = (
         (2 * (h0 + h1)).at[0].add(h0[0] * (1 + first)).at[-1].add(h1[-1] * (1 + last))
     )
     lower = h0.at[0].set(0).at[-1].add(-h1[-1] * last)
     upper = h1.at[-1].set(0).at[0].add(-h0[0] * first)
-    # c: the derivative of sum h^3 (M_i + M_{i+1}) / 24 with respect to the inner M.
+    # c is the derivative of sum h^3 (M_i + M_{i+1}) / 24 with respect to the inner M.
     share = trapezoid(gaps**3) / 12
     c = share[1:-1].at[0].add(share[0] * (1 + first)).at[1].add(-share[0] * first)
     c = c.at[-1].add(share[-1] * (1 + last)).at[-2].add(-share[-1] * last)
@@ -113,7 +115,7 @@ def spline(gaps: Float[Array, " g"]) -> Float[Array, " g+1"]:
         jnp.roll(lower, -1).at[-1].set(0),
     )
     z = jax.lax.linalg.tridiagonal_solve(*transposed, c[:, None])[:, 0]
-    # (D u)_i = 6 ((u_{i+1} - u_i) / h1 - (u_i - u_{i-1}) / h0), transposed.
+    # The transpose of (D u)_i = 6 ((u_{i+1} - u_i) / h1 - (u_i - u_{i-1}) / h0).
     left, right = 6 * z / h0, 6 * z / h1
     moment = (
         jnp.pad(left, (0, 2)) - jnp.pad(left + right, (1, 1)) + jnp.pad(right, (2, 0))

@@ -1,8 +1,7 @@
-"""Inverse problems: parameters from data, with their uncertainty, through any
-differentiable model.
+"""Inverse problems: parameters and their uncertainty from data.
 
-A user writes the model and the misfit in plain JAX; this package minimises, and
-linearises.
+The model may be any differentiable function. A user writes the model and the misfit in
+plain JAX; this package minimises and linearises.
 """
 
 from physcon.inverse._evidence import Evidence, evidence

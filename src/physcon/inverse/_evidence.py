@@ -1,4 +1,4 @@
-"""The evidence of laws and data for a prediction, by which parameters are estimated."""
+"""The evidence of laws and data for a prediction, used to estimate parameters."""
 
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ class Evidence(NamedTuple):
 
     Attributes:
         log_evidence: log density of all values under the prior, scalar.
-        posterior: the field given all of them.
+        posterior: the field, conditioned on all values.
         outcome: the most severe `physcon.Conditioned.outcome` of all constraints.
     """
 
@@ -26,23 +26,24 @@ class Evidence(NamedTuple):
 
     @property
     def status(self) -> Int[Array, "*batch"]:
-        """The outcome as an integer of version 0.1, see `physcon.Conditioned`."""
+        """The outcome as an integer of version 0.1; see `physcon.Conditioned`."""
         return code(self.outcome, CODES)
 
 
 def evidence(
     prior: Gaussian, *constraints: LinearConstraint, throw: bool = True
 ) -> Evidence:
-    """How well a prediction agrees with sensors, laws and boundary values together.
+    """Log density of sensors, laws and boundary values under a prediction.
 
         log p(b_1, b_2, ...) = log p(b_1) + log p(b_2 | b_1) + ...
 
-    As a function of the parameters of the prior (of the model that predicts the mean,
-    or hyperparameters of the root), this is the log likelihood with the field
-    integrated out. Exact laws and noisy data can be mixed; the order does not matter.
-    Differentiable.
+    As a function of the parameters of the prior (parameters of the model that predicts
+    the mean, or hyperparameters of the root), this is the log likelihood with the field
+    integrated out. Exact laws and noisy data can be mixed, and their order does not
+    matter. The result is differentiable.
 
-    Source: Rasmussen and Williams (2006), eq. 2.30 and sec. 5.4.1.
+    Source:
+        Rasmussen and Williams (2006), eq. 2.30 and sec. 5.4.1.
 
     >>> from physcon.conditioning import integral
     >>> prior = Gaussian.diagonal(jnp.zeros(2), jnp.ones(2))

@@ -1,9 +1,9 @@
-"""The most probable parameters, and the Gaussian around them.
+"""The most probable parameters, and a Gaussian around them.
 
-Both estimators minimise in white latent variables z, θ = μ + R z, where the prior N(μ,
-R Rᵀ) is ½|z|²: parameters of any units and any correlation get one scale. θ is one
-array; the user's function gives its entries their meaning (a logarithm, a knot, a
-Fourier coefficient).
+Both estimators minimise over white latent variables z with θ = μ + R z. The prior N(μ,
+R Rᵀ) then contributes ½|z|², so parameters of any units and any correlation have one
+scale. θ is one array; the user's function gives its entries their meaning (a logarithm,
+a knot, a Fourier coefficient).
 """
 
 from collections.abc import Callable
@@ -24,22 +24,22 @@ class Estimate(NamedTuple):
     """Result of `least_squares` and `maximum_a_posteriori`.
 
     Attributes:
-        parameters: the most probable θ (the minimum to which the start leads),
-            ``(*p)``.
+        parameters: the most probable θ, ``(*p)``, at the minimum reached from the
+            start.
         posterior: Laplace's approximation, a Gaussian over the parameters; None if not
             requested.
         latent: z of the parameters, ``prior.root.in_shape``; a start for the next
             estimate.
-        objective: negative log posterior at θ up to a constant: ½|z|² + negative log
+        objective: negative log posterior at θ up to a constant, ½|z|² + negative log
             likelihood.
         decrement: distance from the minimum in standard deviations of the posterior,
-            √(gᵀ P g) with g the gradient in z and P the covariance of z (that of the
-            prior, if no covariance is requested).
+            √(gᵀ P g), with the gradient g in z and the covariance P of z (the prior
+            covariance if no covariance is requested).
         steps: number of steps of the minimiser.
-        outcome: `good`; `not_finite`: NaN or infinity in the model or its derivatives;
-            `not_solved`: the solver did not converge, and the decrement is above 0.1;
-            `not_convex`: the curvature is not positive: not a minimum, or too flat for
-            the dtype.
+        outcome: `good`; `not_finite` if the model or its derivatives have a NaN or an
+            infinity; `not_solved` if the solver did not converge and the decrement is
+            above 0.1; or `not_convex` if the curvature is not positive, so that the
+            point is not a minimum or the minimum is too flat for the dtype.
     """
 
     parameters: Float[Array, "*p"]
@@ -52,9 +52,9 @@ class Estimate(NamedTuple):
 
     @property
     def status(self) -> Int[Array, "*batch"]:
-        """The outcome as in version 0.1.
+        """The integer status of version 0.1.
 
-        0 good; 1 not finite; 2 not converged; 3 not convex.
+        It is 0 good, 1 not finite, 2 not converged, or 3 not convex.
         """
         codes = {"good": 0, "not_finite": 1, "not_solved": 2, "not_convex": 3}
         return code(self.outcome, codes)
@@ -70,31 +70,35 @@ def least_squares(
     covariance: bool = True,
     throw: bool = True,
 ) -> Estimate:
-    """Parameters from data with Gaussian errors: minimise ½|misfit(θ)|² - log prior(θ).
+    """Estimate parameters from data with Gaussian errors.
+
+    The objective is ½|misfit(θ)|² - log prior(θ).
+
+    Shapes:
+        θ has the shape of ``prior.mean``; the residuals may have any shape. There is
+        one data set; batch with `jax.vmap`.
 
     Args:
-        misfit: from θ to residuals in units of their standard deviation, (data -
-            model(θ)) / noise_std. Any JAX function with derivatives in both modes
-            (`physcon.fv.solve` with ``loop="checkpointed"``).
-        prior: over the parameters; a wide one if little is known.
-        start: white latent variables, zeros (the prior's mean) by default; for several
-            starts draw them normal and use `jax.vmap`.
-        solver: any optimistix least-squares solver; by default Levenberg-Marquardt.
-            Without a matrix: ``optimistix.LevenbergMarquardt(rtol, atol,
+        misfit: a function from θ to residuals in units of their standard deviation,
+            (data - model(θ)) / noise_std. It may be any JAX function with derivatives
+            in both modes (use `physcon.fv.solve` with ``loop="checkpointed"``).
+        prior: the distribution of the parameters; use a wide one if little is known.
+        start: white latent variables, zeros (the prior mean) by default. For several
+            starts draw them from a normal distribution and use `jax.vmap`.
+        solver: any optimistix least-squares solver; by default Levenberg-Marquardt. To
+            avoid forming a matrix pass ``optimistix.LevenbergMarquardt(rtol, atol,
             linear_solver=lineax.Normal(lineax.CG(rtol, atol)))`` with
-            ``covariance=False``, and `laplace_sample`.
+            ``covariance=False``, and use `laplace_sample`.
         covariance: whether to form the Gauss-Newton covariance, O(q³) for q latent
             variables.
 
-    Shapes: θ as ``prior.mean``; the residuals of any shape. One data set; batch with
-    `jax.vmap`.
-
     Raises:
-        ValueError: shapes, while tracing.
-        RuntimeError: at run time under ``throw=True``, see `Estimate.outcome`.
+        ValueError: for wrong shapes, while tracing.
+        RuntimeError: at run time under ``throw=True``; see `Estimate.outcome`.
 
-    Source: Nocedal and Wright (2006), sec. 10.3. For a linear model the result is that
-    of `physcon.condition`.
+    Source:
+        Nocedal and Wright (2006), sec. 10.3. For a linear model the result equals
+        `physcon.condition`.
 
     >>> prior = Gaussian.diagonal(jnp.zeros(1), jnp.ones(1))
     >>> found = least_squares(lambda theta: (3.0 - theta) / 1.0, prior)
@@ -143,17 +147,17 @@ def maximum_a_posteriori(
     covariance: bool = True,
     throw: bool = True,
 ) -> Estimate:
-    """Parameters from any likelihood, for example an `evidence`.
+    """Estimate parameters from any likelihood, for example an `evidence`.
+
+    If the likelihood is a sum of squares, `least_squares` needs fewer steps. The other
+    arguments are the same as in `least_squares`.
 
     Args:
-        negative_log_likelihood: from θ to a scalar; twice differentiable if a
-            covariance is requested.
-        solver: any optimistix minimiser; by default BFGS. An optax optimiser becomes
-            one by ``optimistix.OptaxMinimiser(optax.adam(1e-2), rtol, atol)``.
+        negative_log_likelihood: a function from θ to a scalar, twice differentiable if
+            a covariance is requested.
+        solver: any optimistix minimiser; by default BFGS. To use an optax optimiser
+            pass ``optimistix.OptaxMinimiser(optax.adam(1e-2), rtol, atol)``.
         covariance: whether to form the inverse Hessian, O(q³) for q latent variables.
-
-    Other arguments are those of `least_squares`, which needs fewer steps if the
-    likelihood is a sum of squares.
 
     >>> prior = Gaussian.diagonal(jnp.zeros(1), jnp.ones(1))
     >>> misfit = lambda theta: 0.5 * jnp.sum((3.0 - theta) ** 2)
@@ -222,8 +226,8 @@ def _finish(
         white = spread.rmv(gradient)
         convex = jnp.all(jnp.isfinite(spread.matrix))
     decrement = jnp.sqrt(jnp.sum(white**2))
-    # At the noise floor of its arithmetic a solver can halve steps without end: that is
-    # a minimum too.
+    # At the noise floor of its arithmetic a solver can halve its steps without end.
+    # This counts as a minimum too.
     converged = (solution.result == optx.RESULTS.successful) | (decrement < 0.1)
     finite = jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient))
     outcome = choose(

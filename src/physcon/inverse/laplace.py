@@ -1,14 +1,15 @@
-"""The posterior around its mode: a Gaussian with the curvature there as precision.
+"""The posterior around its mode: a Gaussian whose precision is the curvature there.
 
-All is written in white latent variables z, θ = μ + R z with R the root of the prior:
-the prior's curvature is the identity, and the posterior is
+All formulas use white latent variables z with θ = μ + R z, where R is the root of the
+prior. The curvature of the prior is then the identity, and the posterior is
 
     N(θ̂, R (I + K)⁻¹ Rᵀ),  K = JᵀJ (Gauss-Newton, J = d misfit / dz) or the Hessian.
 
-K is known by its products only, one jvp and one vjp each; J is never formed.
+Only products with K are used, at one jvp and one vjp each; J is never formed.
 
-Source: Tarantola (2005), sec. 3.4.4; MacKay, Neural Comput. 4 (1992) 448, for the
-evidence in this approximation.
+Source:
+    Tarantola (2005), sec. 3.4.4; MacKay, Neural Comput. 4 (1992) 448, for the evidence
+    in this approximation.
 """
 
 import math
@@ -24,27 +25,27 @@ from physcon._typing import Array, Float, PRNGKeyArray
 from physcon.conditioning import Gaussian
 from physcon.linear_map import Dense
 
-#: A product with a symmetric matrix, of the shape of the latent variables.
+#: A product with a symmetric matrix that has the shape of the latent variables.
 Product = Callable[[Array], Array]
 
 
 def gauss_newton(misfit: Callable[[Array], Array], z: Float[Array, "*z"]) -> Product:
-    """v -> JᵀJ v, J the derivative of `misfit` at z; linearised once."""
+    """v -> JᵀJ v with the derivative J of `misfit` at z, which is linearised once."""
     _, forward = jax.linearize(misfit, z)
     backward = jax.linear_transpose(forward, z)
     return lambda v: backward(forward(v))[0]
 
 
 def hessian(loss: Callable[[Array], Array], z: Float[Array, "*z"]) -> Product:
-    """v -> ∇²loss v: the derivative of the gradient along v; linearised once."""
+    """v -> ∇²loss v, the derivative of the gradient along v, linearised once."""
     return jax.linearize(jax.grad(loss), z)[1]
 
 
 def spread_at(product: Product, z: Float[Array, "*z"]) -> Dense:
     """The root (I + K)^(-1/2) of the posterior covariance of z.
 
-    The cost is q products and a Cholesky factor. NaN where I + K is not positive
-    definite (to rounding).
+    The cost is q products and a Cholesky factorisation. The result is NaN if I + K is
+    not positive definite (to rounding).
     """
     basis = jnp.eye(z.size, dtype=z.dtype).reshape(z.size, *z.shape)
     columns = jax.vmap(product)(basis).reshape(z.size, z.size)
@@ -53,7 +54,7 @@ def spread_at(product: Product, z: Float[Array, "*z"]) -> Dense:
 
 @float64_primal
 def _inverse_root(k: Float[Array, "q q"]) -> Float[Array, "q q"]:
-    """L⁻ᵀ, L Lᵀ = I + K."""
+    """L⁻ᵀ, where L Lᵀ = I + K."""
     eye = jnp.eye(k.shape[0], dtype=k.dtype)
     factor = jnp.linalg.cholesky(eye + 0.5 * (k + k.T))
     return jax.lax.linalg.triangular_solve(
@@ -72,13 +73,14 @@ def laplace_sample(
     max_steps: int = 1000,
     throw: bool = True,
 ) -> Float[Array, "*s_p"]:
-    """Draws of the Gauss-Newton posterior without any matrix.
+    """Draw samples of the Gauss-Newton posterior without forming a matrix.
 
-    Each draw is one solve by conjugate gradients:
+    Each sample is one solve by conjugate gradients:
 
         θ = μ + R (z + (I + JᵀJ)⁻¹ (ε + Jᵀ η)),    ε, η white
 
-    has exactly the covariance R (I + JᵀJ)⁻¹ Rᵀ, for millions of parameters.
+    has exactly the covariance R (I + JᵀJ)⁻¹ Rᵀ. The method scales to millions of
+    parameters.
 
     Args:
         misfit, prior: as in `least_squares`.
@@ -87,10 +89,11 @@ def laplace_sample(
             rounding.
 
     Raises:
-        RuntimeError: at run time under ``throw=True`` if a solve does not converge; the
-            draw is NaN otherwise.
+        RuntimeError: at run time under ``throw=True`` if a solve does not converge.
+            Under ``throw=False`` the sample is NaN.
 
-    Source: Papandreou and Yuille, NeurIPS 2010, sec. 2.2 (perturb, then solve).
+    Source:
+        Papandreou and Yuille, NeurIPS 2010, sec. 2.2 (perturb, then solve).
     """
     import lineax as lx
 

@@ -17,22 +17,25 @@ from physcon.models.predictor import Observations, Prediction, mixture_moments
 class ANP(eqx.Module):
     """p(u(x) | contexts, z) = N(mean, std²), z ~ N(latent mean, latent variance).
 
-    Invariant under permutation of the contexts; given z, target points do not affect
-    one another. The default sizes are those of the published ProbConserv network, whose
-    weights `physcon.io.load_torch_anp` loads.
+    The prediction is invariant under permutation of the contexts. Given z, target
+    points do not affect one another. The default sizes match the published ProbConserv
+    network, whose weights `physcon.io.load_torch_anp` loads.
 
     Args:
-        dim: coordinates per point, for example 2 for (t, x).
-        channels: values per point.
+        dim: number of coordinates per point, for example 2 for (t, x).
+        channels: number of values per point.
         size: width h of both encoders; the decoder has width 3 h.
-        heads, layers: of the self-attention and of the cross-attention.
-        dropout_rate: of attention weights and residual branches; dropout is active in
-            calls that are given a dropout key.
+        heads, layers: numbers of attention heads and layers in the self-attention and
+            the cross-attention.
+        dropout_rate: dropout rate of attention weights and residual branches. Dropout
+            is active in calls that receive a dropout key.
         least_std: lower bound of the predicted standard deviation.
-        max_std: upper bound, or None. An early network can predict a huge spread at a
-            few points, which then take the whole correction of a constraint.
+        max_std: upper bound of the predicted standard deviation, or None. Early in
+            training a network can predict a huge spread at a few points, which then
+            take the whole correction of a constraint.
 
-    Source: Kim et al. 2019, section 3; Hansen et al. 2023, appendix D.
+    Source:
+        Kim et al. 2019, section 3; Hansen et al. 2023, appendix D.
     """
 
     latent_encoder: LatentEncoder
@@ -65,7 +68,7 @@ class ANP(eqx.Module):
         )
 
     def latent(self, contexts: Observations, key: PRNGKeyArray | None = None) -> Latent:
-        """The Gaussian over z given a set of observations."""
+        """The Gaussian over z, given a set of observations."""
         return self.latent_encoder(contexts.points, contexts.values, key)
 
     def __call__(
@@ -109,13 +112,13 @@ def predict_samples(
 ) -> Prediction:
     """Mean and std at `points` for each of `num_samples` latent samples: ``(k, m, c)``.
 
-    Without dropout only the decoder runs once per sample, since the attention does not
-    depend on z. With dropout every sample has its own masks, as in the published
+    Without dropout only the decoder runs once per sample, because the attention does
+    not depend on z. With dropout every sample has its own masks, as in the published
     evaluation.
 
     Args:
-        chunk_size: points computed at a time; the memory is k · chunk_size · 3 h
-            numbers.
+        chunk_size: number of points computed at a time. The memory is k · chunk_size ·
+            3 h numbers.
     """
     sample = _sampler(model, contexts, key, num_samples, dropout)
     return _over_chunks(sample, points, chunk_size)
@@ -133,7 +136,8 @@ def predict(
 ) -> Prediction:
     """Mean and std ``(m, c)`` of the mixture over latent samples.
 
-    Equal to ``mixture_moments(*predict_samples(...))``, without storing the samples.
+    The result equals ``mixture_moments(*predict_samples(...))``, without storing the
+    samples.
     """
     sample = _sampler(model, contexts, key, num_samples, dropout)
     return _over_chunks(lambda x, i: mixture_moments(*sample(x, i)), points, chunk_size)
@@ -146,7 +150,7 @@ def _sampler(
     num_samples: int,
     dropout: bool,
 ) -> Callable:
-    """A function of (points, chunk index) to Prediction ``(k, points, c)``."""
+    """A function from (points, chunk index) to a Prediction ``(k, points, c)``."""
     require(
         num_samples >= 1, "at least 1 latent sample", num_samples, "raise num_samples"
     )
@@ -185,7 +189,7 @@ def _sampler(
 def _over_chunks(
     fn: Callable, points: Float[Array, "m dim"], chunk_size: int
 ) -> PyTree:
-    """`fn(points, chunk index)` for chunks of points, joined on axis -2."""
+    """Apply `fn(points, chunk index)` to chunks of points, and join them on axis -2."""
     m, dim = points.shape
     require(m >= 1, "at least 1 target point", m, "pass points (m, dim)")
     require(chunk_size >= 1, "chunk_size >= 1", chunk_size, "pass chunk_size=128")

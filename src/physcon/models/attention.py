@@ -10,7 +10,7 @@ from physcon.models.linear import Linear
 
 
 def split_key(key: PRNGKeyArray | None, num: int) -> list[PRNGKeyArray | None]:
-    """`num` keys from one; None (no dropout) stays None."""
+    """Split a key into `num` keys; None (no dropout) stays None."""
     return [None] * num if key is None else list(jax.random.split(key, num))
 
 
@@ -19,8 +19,8 @@ def dropout(
 ) -> Float[Array, "*n"]:
     """x / (1 - rate), with zeros where an element is dropped; x itself without a key.
 
-    Sixteen random bits decide about each element: `rate` is exact to 2⁻¹⁷, at a third
-    of the cost of a random float.
+    Sixteen random bits decide about each element. `rate` is then exact to 2⁻¹⁷, at a
+    third of the cost of a random float.
     """
     if key is None or rate == 0:
         return x
@@ -37,7 +37,8 @@ class MultiHeadAttention(eqx.Module):
     network of the ProbConserv study. Permuting the (key, value) pairs does not change
     y.
 
-    Source: Vaswani et al. 2017, eq. 1 and section 3.2.2; Kim et al. 2019, section 3.
+    Source:
+        Vaswani et al. 2017, eq. 1 and section 3.2.2; Kim et al. 2019, section 3.
     """
 
     query_map: Linear
@@ -75,7 +76,7 @@ class MultiHeadAttention(eqx.Module):
     def project(
         self, keys: Float[Array, "n h"], values: Float[Array, "n h"]
     ) -> tuple[Float[Array, "heads n d"], Float[Array, "heads n d"]]:
-        """Keys and values per head, which do not depend on the queries."""
+        """Keys and values of each head, which do not depend on the queries."""
         return self._per_head(self.key_map(keys)), self._per_head(
             self.value_map(values)
         )
@@ -86,7 +87,7 @@ class MultiHeadAttention(eqx.Module):
         memory: tuple[Float[Array, "heads n d"], Float[Array, "heads n d"]],
         key: PRNGKeyArray | None = None,
     ) -> Float[Array, "m h"]:
-        """The layer's output for `queries`, with dropout if there is a key."""
+        """The output of the layer for `queries`, with dropout if there is a key."""
         weight_key, residual_key = split_key(key, 2)
         k, v = memory
         q = self._per_head(self.query_map(queries)) / k.shape[-1] ** 0.5
@@ -108,6 +109,6 @@ class MultiHeadAttention(eqx.Module):
         return self.attend(queries, self.project(keys, values), key)
 
     def _per_head(self, x: Float[Array, "n h"]) -> Float[Array, "heads n d"]:
-        # Heads first: batched matrix products, three times as fast on a CPU as
-        # contractions of axis 0.
+        # With heads first these are batched matrix products, which are three times as
+        # fast on a CPU as contractions of axis 0.
         return jnp.swapaxes(x.reshape(x.shape[0], self.heads, -1), 0, 1)

@@ -15,23 +15,25 @@ Memory = tuple[tuple[Float[Array, "heads n d"], Float[Array, "heads n d"]], ...]
 
 
 class Latent(NamedTuple):
-    """A diagonal Gaussian over the latent z, by mean and log variance ``(h,)``."""
+    """A diagonal Gaussian over the latent z, as mean and log variance ``(h,)``."""
 
     mean: Float[Array, " h"]
     log_variance: Float[Array, " h"]
 
     def sample(self, key: PRNGKeyArray) -> Float[Array, " h"]:
-        """z = mean + std ε, ε ~ N(0, 1): differentiable in mean and log variance."""
+        """Draw z = mean + std ε, ε ~ N(0, 1), with derivatives in both attributes."""
         noise = jax.random.normal(key, self.mean.shape, self.mean.dtype)
         return self.mean + jnp.exp(0.5 * self.log_variance) * noise
 
 
 class LatentEncoder(eqx.Module):
-    """From a set of (point, value) pairs to a Gaussian over z.
+    """Map a set of (point, value) pairs to a Gaussian over z.
 
-    Self-attention, then a mean over the pairs: invariant under their permutation.
+    Self-attention is followed by a mean over the pairs, so the result is invariant
+    under their permutation.
 
-    Source: Kim et al. 2019, section 3 (latent path).
+    Source:
+        Kim et al. 2019, section 3 (latent path).
     """
 
     input_map: Linear
@@ -75,12 +77,13 @@ class LatentEncoder(eqx.Module):
 
 
 class DeterministicEncoder(eqx.Module):
-    """From observations and a target point to a representation r of that point.
+    """Map observations and a target point to a representation r of that point.
 
     `encode` uses the contexts only; `attend` adds the targets. r(points[i]) does not
     depend on the other points.
 
-    Source: Kim et al. 2019, section 3 (deterministic path).
+    Source:
+        Kim et al. 2019, section 3 (deterministic path).
     """
 
     input_map: Linear

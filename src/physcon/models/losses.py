@@ -1,11 +1,11 @@
-"""Training objectives of a neural process, for one task; smaller is better.
+"""Training objectives of a neural process for one task; smaller is better.
 
-All start from the evidence lower bound with the latent of the targets,
+All of them start from the evidence lower bound with the latent of the targets,
 
     loss = -sum log N(u; mean, std²) + KL(q(z | targets) || q(z | contexts)),
 
-and add the physics: a penalty on the residual (`soft_constraint_loss`), or a score of
-the conditioned prediction (`scored_loss`).
+and add the physics: either a penalty on the residual (`soft_constraint_loss`), or a
+score of the conditioned prediction (`scored_loss`).
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ def latent_kl(posterior: Latent, prior: Latent) -> Scalar:
 
 
 class TrainingPass(NamedTuple):
-    """Prediction at the targets, the latent z it was made with, and the KL term.
+    """The prediction at the targets, the latent z that it used, and the KL term.
 
     z is drawn from the latent Gaussian of the targets.
     """
@@ -46,9 +46,9 @@ def training_pass(
     key: PRNGKeyArray | None = None,
     dropout: bool = False,
 ) -> TrainingPass:
-    """The pass that all objectives share.
+    """Compute the forward pass that all objectives share.
 
-    Without a key z is the latent mean, and there is no dropout.
+    Without a key, z is the latent mean and there is no dropout.
     """
     latent_key, *keys = [None] * 4 if key is None else jax.random.split(key, 4)
     prior_key, posterior_key, forward_key = keys if dropout else (None, None, None)
@@ -70,11 +70,12 @@ def scored_loss(
 ) -> Scalar:
     """score(targets; mean, std) + KL of one task, with one latent sample.
 
-    For a score with rows (`make_score`) the targets are k groups of n (times, with n
-    points each), in this order: training through the constraint.
+    For training through the constraint, pass a score with rows (`make_score`). The
+    targets are then k groups of n (times, with n points each), in this order.
 
-    Source: Kim et al. 2019, eq. 3; Hansen et al. 2023, section 3.3, for the density
-    after conditioning; other scores: Knoblauch, Jewson and Damoulas, JMLR 23 (2022).
+    Source:
+        Kim et al. 2019, eq. 3; Hansen et al. 2023, section 3.3, for the density after
+        conditioning; Knoblauch, Jewson and Damoulas, JMLR 23 (2022), for other scores.
     """
     out = training_pass(model, contexts, targets, key, dropout)
     return out.kl + score(targets.values, *out.prediction)
@@ -90,7 +91,8 @@ def negative_elbo(
 ) -> Scalar:
     """-sum log N(u; mean, std²) + KL, the negative evidence lower bound of one task.
 
-    Source: Kim et al. 2019, eq. 3, with one latent sample.
+    Source:
+        Kim et al. 2019, eq. 3, with one latent sample.
     """
     score = negative_log_likelihood
     return scored_loss(model, contexts, targets, key, score=score, dropout=dropout)
@@ -106,19 +108,21 @@ def soft_constraint_loss(
     weight: ArrayLike,
     dropout: bool = False,
 ) -> Scalar:
-    """`negative_elbo` + weight · mean r², with the equation's residual r (SoftC).
+    """`negative_elbo` + weight · mean r², with the residual r of the equation (SoftC).
 
-    z is constant while the mean is differentiated. In the published code the targets'
-    coordinates enter the latent encoder too, so that its derivatives contain the change
-    of z: 5e-5 to 1e-3 of the penalty, for its weights on the porous medium equation.
+    z is constant while the mean is differentiated. In the published code the
+    coordinates of the targets also enter the latent encoder, so its derivatives contain
+    the change of z. This amounts to 5e-5 to 1e-3 of the penalty, for the published
+    weights on the porous medium equation.
 
     Args:
-        residual: ``residual(u, t, x)`` at one point, for a function ``u(t, x)``, for
-            example that of a problem.
+        residual: ``residual(u, t, x)`` at one point for a function ``u(t, x)``, for
+            example the method of a problem.
         weight: λ for one task. The published code adds one λ to a *sum* over the tasks
             of a batch: its λ = 1 at batch size 250 is weight 1 / 250 here.
 
-    Source: Hansen et al. 2023, section 4 (SoftC-ANP).
+    Source:
+        Hansen et al. 2023, section 4 (SoftC-ANP).
     """
     out = training_pass(model, contexts, targets, key, dropout)
     loss = out.kl + negative_log_likelihood(targets.values, *out.prediction)
@@ -139,7 +143,7 @@ def residual_penalty(
 def mean_over_tasks(
     loss: Callable[..., Scalar],
 ) -> Callable[[PyTree, PyTree, PRNGKeyArray], Scalar]:
-    """From a loss ``(params, task, key)`` to a batch loss ``(params, batch, key)``."""
+    """Turn a loss ``(params, task, key)`` into one of ``(params, batch, key)``."""
 
     def batch_loss(params: PyTree, batch: PyTree, key: PRNGKeyArray) -> Scalar:
         keys = jax.random.split(key, jax.tree.leaves(batch)[0].shape[0])

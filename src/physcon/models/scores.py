@@ -1,9 +1,8 @@
-"""Scores as training objectives, of a prediction or of its posterior.
+"""Scores as training objectives, for a prediction or for its posterior.
 
-A predictor that is conditioned when it is used can be trained for that use: the score
-of its *posterior* does not ask the network for what the law tells anyway. Scores are
-sums over points, and smaller is better, so that they can replace a negative
-log-likelihood.
+If predictions will be conditioned on a law, train on the score of the *posterior*: the
+network then need not learn what the law already determines. Scores are sums over points
+and smaller is better, so they can replace a negative log-likelihood.
 """
 
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from physcon._typing import Array, ArrayLike, Float, Scalar
 from physcon.conditioning import Gaussian, condition, integral
 from physcon.models.predictor import Prediction
 
-#: (truth, mean, std), all of one shape, -> sum over points.
+#: A function of (truth, mean, std), all of one shape, that returns a sum over points.
 Score: TypeAlias = Callable[[Array, Array, Array], Scalar]
 
 
@@ -45,7 +44,7 @@ def crps(u: Array, mean: Array, std: Array, *, scale: ArrayLike = 1.0) -> Scalar
     """Σ CRPS / scale over points.
 
     Args:
-        scale: the CRPS, in the units of u, that counts like one nat of likelihood.
+        scale: the CRPS, in the units of u, that counts as one nat of likelihood.
     """
     return u.size * metrics.gaussian_crps(mean, std, u) / jnp.asarray(scale, u.dtype)
 
@@ -59,21 +58,22 @@ def conditioned_log_density(
 ) -> Float[Array, " k"]:
     """log p(u | b) of N(mean, std²) conditioned on b = g·u + noise, for k groups.
 
-    By Bayes' rule, without forming the posterior:
+    Bayes' rule gives it without forming the posterior:
 
         log p(u | b) = log N(u; mean, std²) + log N(b; g·u, s²) - log N(b; g·mean, S),
 
-    where S = Σ g² std² + s². b is the integral of u itself, as in training on data that
-    obey the law.
+    where S = Σ g² std² + s². Here b is the integral of u itself, as in training on data
+    that obey the law.
 
     Args:
-        noise_std: s > 0, scalar or ``(k,)``. As s -> 0 the density concentrates on
-            g·u = b and its logarithm grows as -log s.
+        noise_std: s > 0, scalar or ``(k,)``. As s -> 0 the density concentrates on g·u
+            = b, and its logarithm grows as -log s.
 
-    Source: Hansen et al. 2023, eq. 8 (posterior); the evidence by Bayes' rule.
+    Source:
+        Hansen et al. 2023, eq. 8 (posterior); the evidence follows from Bayes' rule.
     """
     noise = jnp.broadcast_to(jnp.asarray(noise_std, u.dtype), u.shape[:1])
-    # The row in units of its own spread, in which squares are of order one.
+    # The row is in units of its own spread, in which squares are of order one.
     spread = rows * std
     unit = power_of_two(jnp.maximum(jnp.max(jnp.abs(spread), axis=-1), noise))
     seen = jnp.sum(rows * (u - mean), axis=-1) / unit
@@ -107,7 +107,7 @@ def make_score(
     noise_std: ArrayLike = 1e-3,
     crps_scale: ArrayLike = 1.0,
 ) -> Score:
-    """The objective of that name; with `rows`, that of the conditioned prediction.
+    """Return the objective `kind`; with `rows`, it scores the conditioned prediction.
 
     Args:
         kind: "nll" for the joint density of each group (`conditioned_log_density`);
@@ -115,7 +115,7 @@ def make_score(
             (`conditioned_moments`).
         rows: k laws over n points each. The truth, mean and std are k n values in this
             order; each law has the value of the truth.
-        noise_std: of the rows; there is no joint density under an exact row.
+        noise_std: noise of the rows. An exact row has no joint density.
         crps_scale: see `crps`.
     """
     plain = (

@@ -1,4 +1,4 @@
-"""Tables and figures of a study, from plain arrays."""
+"""Tables and figures of a study, made from plain arrays."""
 
 from physcon.report.boundary import BoundaryRow, boundary_table, write_boundary_tables
 from physcon.report.boundary_figures import (

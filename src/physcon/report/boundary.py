@@ -1,5 +1,6 @@
-"""The table of a boundary study: error of every method, and whether it beats
-overwriting.
+"""The table of a boundary study.
+
+It lists the error of every method, and its ratio to the error of overwriting.
 """
 
 from collections.abc import Sequence
@@ -11,15 +12,15 @@ from physcon.report.tables import write_csv, write_texts
 
 @dataclass(frozen=True)
 class BoundaryRow:
-    """One method: means over test functions and seeds.
+    """The scores of one method, as means over test functions and seeds.
 
     Attributes:
         method: name of the method.
         seeds: number of networks.
         relative_l2: relative error of the predictions.
         relative_l2_std: standard deviation over seeds of the mean over functions.
-        boundary_error: root mean square of the residual of the conditions, in their own
-            units.
+        boundary_error: root mean square of the residual of the conditions, in the units
+            of the conditions.
         against_overwrite: `relative_l2` divided by the error of the same network when
             it is overwritten at the boundary.
     """
@@ -33,7 +34,7 @@ class BoundaryRow:
 
 
 def boundary_table(rows: Sequence[BoundaryRow]) -> str:
-    """The table as text, with a last line that says which forms overwriting beats."""
+    """Format the table as text, ending with the forms that overwriting beats."""
     lines = [
         f"{'method':<12}{'relative L2':>20}  {'/ overwrite':>11}  "
         f"{'boundary error':>14}"
@@ -59,7 +60,7 @@ def boundary_table(rows: Sequence[BoundaryRow]) -> str:
 
 
 def write_boundary_tables(folder: Path, rows: Sequence[BoundaryRow]) -> None:
-    """``table.txt``, ``table.csv`` and ``table.json`` in `folder`."""
+    """Write ``table.txt``, ``table.csv`` and ``table.json`` into `folder`."""
     names = [f.name for f in fields(BoundaryRow)]
     write_csv(
         folder / "table.csv", names, [[getattr(r, n) for n in names] for r in rows]

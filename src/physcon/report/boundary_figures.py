@@ -1,4 +1,4 @@
-"""Figures of a boundary study, drawn from arrays by matplotlib without a screen."""
+"""Figures of a boundary study, drawn from arrays by matplotlib without a display."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +11,8 @@ from physcon.report.figures import save_figure
 with needs("report"):
     from matplotlib.figure import Figure
 
-#: One colour per method, the same in all figures (colour-blind safe, Okabe and Ito).
+#: One colour per method, the same in all figures (a colour-blind safe palette by Okabe
+#: and Ito).
 COLOURS = {
     "plain": "#0072B2",
     "overwrite": "#E69F00",
@@ -29,10 +30,10 @@ def wall_figure(
     predictions: Mapping[str, np.ndarray],
     title: str,
 ) -> None:
-    """Profiles, and the error next to each wall: the insulator figure.
+    """Draw the profiles, and the error near each wall (the insulator figure).
 
-    A slope that is right leaves the wall's error level; a value that is right starts it
-    at zero.
+    With a correct slope the error curve is level at the wall; with a correct value it
+    starts at zero.
     """
     figure = Figure(figsize=(11, 3.4), layout="constrained")
     whole, *walls = figure.subplots(1, 3, width_ratios=(3, 2, 2))
@@ -66,7 +67,7 @@ def wall_figure(
 def error_figure(
     path: Path, t: np.ndarray, errors: Mapping[str, np.ndarray], title: str
 ) -> None:
-    """Relative L2 error of every method over time."""
+    """Draw the relative L2 error of every method over time."""
     figure = Figure(figsize=(5, 3.4), layout="constrained")
     axis = figure.subplots()
     for method, error in errors.items():
@@ -83,7 +84,7 @@ def comparison_figure(
     title: str,
     quantity: str = "u",
 ) -> None:
-    """A field in the plane and its predictions (above) with their errors (below).
+    """Draw a field in the plane and its predictions (above) with their errors (below).
 
     Args:
         quantity: the name of the field, for the colour bars.
@@ -91,7 +92,8 @@ def comparison_figure(
     columns = len(predictions) + 1
     figure = Figure(figsize=(2.6 * columns, 5), layout="constrained")
     panels = figure.subplots(2, columns, squeeze=False)
-    # Vorticity is largest at single nodes of a wall: the scale shows the inside.
+    # Vorticity is largest at single nodes of a wall, so the scale is set by the
+    # interior.
     size = float(np.quantile(np.abs(truth), 0.98))
     wrong = float(np.quantile([np.abs(u - truth) for u in predictions.values()], 0.98))
     box = (0, 1, 0, 1)
@@ -120,7 +122,10 @@ def comparison_figure(
 
 
 def loss_figure(path: Path, losses: Mapping[str, np.ndarray]) -> None:
-    """Training loss of every method, a running mean over a hundredth of the steps."""
+    """Draw the training loss of every method as a running mean.
+
+    The mean covers a hundredth of the steps.
+    """
     figure = Figure(figsize=(5, 3.4), layout="constrained")
     axis = figure.subplots()
     for method, loss in losses.items():

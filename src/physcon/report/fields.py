@@ -16,7 +16,7 @@ with needs("report"):
     from PIL import Image
 
 Fields = Mapping[str, np.ndarray]
-#: Profiles in one figure at most.
+#: Largest number of profiles in one figure.
 PROFILES = 6
 
 
@@ -27,10 +27,13 @@ def fields_figure(
     fields: Fields,
     title: str,
 ) -> None:
-    """One panel per field: profiles at up to six times, or the last field of two
-    dimensions.
+    """Draw one panel per field.
 
-    Shapes: one or two coordinates ``(n,)``; fields ``(times, *x)``.
+    In one dimension a panel shows profiles at up to six times; in two dimensions it
+    shows the last field.
+
+    Shapes:
+        Coordinates are one or two arrays ``(n,)``; fields are ``(times, *x)``.
     """
     if len(coordinates) == 2:
         figure = Figure(figsize=(4.2 * len(fields), 3.6), layout="constrained")
@@ -60,7 +63,7 @@ def fields_animation(
     fields: Fields,
     title: str,
 ) -> None:
-    """The same panels, one time after the other, as a GIF of ten frames per second."""
+    """Draw the same panels at successive times, as a GIF of ten frames per second."""
     frames = []
     for k, t in enumerate(times):
         figure = Figure(figsize=(4.2 * len(fields), 3.6), layout="constrained", dpi=80)
@@ -108,7 +111,7 @@ def _fields_2d(
 
 
 def _range(values: np.ndarray, margin: float = 0.0) -> tuple[float, float]:
-    """The same scale at all times."""
+    """The range of the colour or value axis, shared by all times."""
     low, high = float(values.min()), float(values.max())
     gap = margin * (high - low)
     return (low - gap, high + gap) if high > low else (low - 0.5, high + 0.5)

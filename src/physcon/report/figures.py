@@ -1,4 +1,4 @@
-"""Figures of a ProbConserv study, drawn from arrays by matplotlib without a screen."""
+"""Figures of a ProbConserv study, drawn from arrays by matplotlib without a display."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,8 +11,8 @@ from physcon._files import atomic_path
 with needs("report"):
     from matplotlib.figure import Figure
 
-#: One colour and name per method, the same in all figures (colour-blind safe, Okabe and
-#: Ito).
+#: One colour and name per method, the same in all figures (a colour-blind safe palette
+#: by Okabe and Ito).
 STYLE = {
     "unconstrained": ("#0072B2", "unconstrained"),
     "soft": ("#E69F00", "SoftC"),
@@ -30,9 +30,7 @@ def mass_figure(
     masses: Mapping[str, np.ndarray],
     title: str,
 ) -> None:
-    """Total mass over time of every method against the true one: figure 1 of the
-    article.
-    """
+    """Draw the predicted and true total mass over time (figure 1 of the article)."""
     figure = Figure(figsize=(9, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2)
     left.plot(t, truth, color="black", lw=3, alpha=0.35, label="exact")
@@ -55,7 +53,7 @@ def profile_figure(
     predictions: Mapping[str, tuple[np.ndarray, np.ndarray]],
     title: str,
 ) -> None:
-    """Profiles with 95 % bands at one time: figure 2 of the article."""
+    """Draw profiles with 95 % bands at one time (figure 2 of the article)."""
     figure = Figure(figsize=(3.2 * len(predictions), 3.2), layout="constrained")
     axes = np.atleast_1d(figure.subplots(1, len(predictions), sharey=True))
     for axis, (method, (mean, std)) in zip(axes, predictions.items(), strict=True):
@@ -79,14 +77,14 @@ def shock_figure(
     spacing: float,
     title: str,
 ) -> None:
-    """Histograms of the shock position over samples: figure 3 of the article."""
+    """Draw histograms of the shock position over samples (figure 3 of the article)."""
     figure = Figure(figsize=(3.0 * len(positions), 2.9), layout="constrained")
     axes = np.atleast_1d(figure.subplots(1, len(positions), sharex=True, sharey=True))
     found = [p for p in positions.values() if p.size]
     low = min([truth, *(np.quantile(p, 0.005) for p in found)])
     high = max([truth, *(np.quantile(p, 0.995) for p in found)])
-    # Bins of whole spacings with the nodes in their middles: no beats between bins and
-    # nodes.
+    # Each bin spans a whole number of spacings with a node in its middle, which avoids
+    # beats between bins and nodes.
     width = max(1, round((high - low) / spacing / 40)) * spacing
     first = (np.floor(low / spacing) - 4.5) * spacing
     bins = np.arange(first, high + 4 * spacing + width, width)
@@ -107,7 +105,7 @@ def shock_figure(
 def resolutions_figure(
     path: Path, fields: Mapping[str, np.ndarray], title: str, quantity: str = "u"
 ) -> None:
-    """Fields on the unit square on one colour scale, at any resolutions."""
+    """Draw fields of any resolutions on the unit square, with one colour scale."""
     figure = Figure(figsize=(3.2 * len(fields) + 0.8, 3.4), layout="constrained")
     axes = np.atleast_1d(figure.subplots(1, len(fields), sharex=True, sharey=True))
     low = min(u.min() for u in fields.values())
@@ -123,7 +121,7 @@ def resolutions_figure(
 
 
 def training_figure(path: Path, losses: Mapping[str, np.ndarray]) -> None:
-    """Training loss per step, with a running mean."""
+    """Draw the training loss per step, with a running mean."""
     figure = Figure(figsize=(5, 3.2), layout="constrained")
     axis = figure.subplots()
     for (name, loss), colour in zip(
@@ -146,7 +144,7 @@ def training_figure(path: Path, losses: Mapping[str, np.ndarray]) -> None:
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """A figure without upper and right spines in a file, whole or absent."""
+    """Save a figure without upper and right spines; the file is complete or absent."""
     for axis in figure.axes:
         axis.spines[["top", "right"]].set_visible(False)
     with atomic_path(path) as partial:

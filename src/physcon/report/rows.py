@@ -1,4 +1,4 @@
-"""Any rows as an aligned text table and JSON."""
+"""Write rows of any content as an aligned text table and as JSON."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ from physcon._files import write_json, write_text
 
 
 def rows_text(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows with the same keys as aligned text, numbers to four digits.
+    """Format rows with the same keys as aligned text, with numbers to four digits.
 
     >>> print(rows_text([{"method": "a", "error": 0.123456}]))
     method   error
@@ -25,7 +25,7 @@ def rows_text(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def write_rows(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """``table.txt`` and ``table.json``, each whole or absent."""
+    """Write ``table.txt`` and ``table.json``; each file is complete or absent."""
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "table.json", list(rows))
     write_text(folder / "table.txt", rows_text(rows))

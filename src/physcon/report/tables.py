@@ -1,4 +1,4 @@
-"""Scores over test functions as a terminal table, CSV and JSON."""
+"""Scores over test functions, as a terminal table, CSV and JSON."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,8 @@ import numpy as np
 
 from physcon._files import atomic_write, write_json, write_text
 
-#: Score -> column head and the power of ten it is shown in, as in the published tables.
+#: The column head of each score, and the power of ten that multiplies it as in the
+#: published tables.
 COLUMNS = {
     "conservation_error": ("CE", -3),
     "log_likelihood": ("LL", 0),
@@ -20,7 +21,8 @@ COLUMNS = {
 }
 
 
-#: Score -> 1 where smaller is better, -1 where larger is. Others have no best end.
+#: 1 for scores where smaller is better, -1 where larger is better. Other scores have no
+#: best value.
 BEST = {"log_likelihood": -1, "mean_squared_error": 1, "crps": 1}
 
 
@@ -29,16 +31,17 @@ class Row:
     """The scores of one method on the test functions of one parameter.
 
     Attributes:
-        parameter: of the test functions.
+        parameter: parameter of the test functions.
         method: name of the method.
         functions: number of test functions.
-        mean: per score, over functions and networks.
-        standard_error: per score, over functions.
-        networks: number of networks, trained alike from different random numbers.
-        spread: per score, the standard deviation over networks of the mean over
-            functions.
-        better: per score that has a best end, the number of networks in which the
-            method is better than the unconstrained prediction.
+        mean: mean of each score over functions and networks.
+        standard_error: standard error of each score over functions.
+        networks: number of networks, trained in the same way from different random
+            numbers.
+        spread: standard deviation over networks of the mean over functions, for each
+            score.
+        better: for each score that has a best value, the number of networks in which
+            the method is better than the unconstrained prediction.
     """
 
     parameter: float
@@ -54,10 +57,11 @@ class Row:
 def summarize(
     parameters: np.ndarray, scores: Mapping[str, Mapping[str, np.ndarray]]
 ) -> list[Row]:
-    """Return a row per parameter and method.
+    """Return one row per parameter and method.
 
-    Shapes: parameters ``(functions,)``; scores[method][score] ``(networks,
-    functions)``, or ``(functions,)`` of one network.
+    Shapes:
+        `parameters` is ``(functions,)``. scores[method][score] is ``(networks,
+        functions)``, or ``(functions,)`` for one network.
     """
     rows = []
     for p in dict.fromkeys(parameters.tolist()):
@@ -81,7 +85,7 @@ def _row(
     values: Mapping[str, np.ndarray],
     plain: Mapping[str, np.ndarray],
 ) -> Row:
-    """The row of scores ``(networks, functions)``; `plain`: the unconstrained ones."""
+    """The row of scores ``(networks, functions)``; `plain` is unconstrained."""
     networks, functions = next(iter(values.values())).shape
     error, spread, better = {}, {}, {}
     for name, v in values.items():
@@ -100,10 +104,10 @@ def _deviation(values: np.ndarray) -> float:
 
 
 def table_text(rows: Sequence[Row], parameter: str) -> str:
-    """The table as text, with the best proper scores marked.
+    """Format the table as text, with the best proper scores marked.
 
     The number after ± is the spread over networks, or the standard error over functions
-    where there is one network.
+    if there is one network.
     """
     heads = [
         f"{name}{f' 1e{power}' if power else ''}" for name, power in COLUMNS.values()
@@ -135,7 +139,7 @@ def table_text(rows: Sequence[Row], parameter: str) -> str:
 
 
 def _comparisons(rows: Sequence[Row], parameter: str) -> list[str]:
-    """In how many networks each method beats the unconstrained prediction."""
+    """Lines that count the networks in which a method beats the unconstrained one."""
     compared = [row for row in rows if row.better]
     if not compared:
         return []
@@ -155,7 +159,7 @@ def _is_best(row: Row, members: Sequence[Row], score: str) -> bool:
 
 
 def write_tables(folder: Path, rows: Sequence[Row], parameter: str) -> None:
-    """``table.txt``, ``table.csv`` and ``table.json`` in `folder`."""
+    """Write ``table.txt``, ``table.csv`` and ``table.json`` into `folder`."""
     endings = ("", "_se", "_spread")
     scores = [f"{score}{ending}" for score in COLUMNS for ending in endings]
     header = [parameter, "method", "functions", "networks", *scores]
@@ -169,7 +173,7 @@ def write_tables(folder: Path, rows: Sequence[Row], parameter: str) -> None:
 
 
 def write_texts(folder: Path, rows: Sequence[Any], text: str) -> None:
-    """``table.json`` of dataclasses, and ``table.txt``."""
+    """Write ``table.json`` from dataclasses, and ``table.txt``."""
     write_json(folder / "table.json", [asdict(row) for row in rows])
     write_text(folder / "table.txt", text)
 
@@ -177,7 +181,7 @@ def write_texts(folder: Path, rows: Sequence[Any], text: str) -> None:
 def write_csv(
     path: Path, header: Sequence[str], lines: Sequence[Sequence[Any]]
 ) -> None:
-    """A CSV file, whole or absent."""
+    """Write a CSV file, which is complete or absent."""
     with atomic_write(path, "w") as file:
         writer = csv.writer(file)
         writer.writerow(header)
