@@ -17,13 +17,16 @@ from physcon.problems.problem import (
 class Advection(Problem):
     """u_t + (a u)_x = 0 on [0, 1], u(0, x) = 1 for x <= 1/2 and 0 beyond, u(t, 0) = 1.
 
-    Shapes: a scalar, a > 0 (speed).
+    Shapes:
+        The speed a > 0 is a scalar.
 
     Raises:
-        ValueError: a outside (0, ∞); at run time for a traced a under ``throw=True``.
+        ValueError: if a is outside (0, ∞); at run time for a traced a under
+            ``throw=True``.
 
-    Source: Hansen et al. (2023), linear advection, a in [1, 5]; step and mass as in
-        their code.
+    Source:
+        Hansen et al. (2023), linear advection, a in [1, 5]; the step and the mass are
+        as in their code.
 
     >>> Advection(a=1.0).solution(0.1, jnp.array([0.5, 0.7])).tolist()
     [1.0, 0.0]
@@ -56,7 +59,10 @@ class Advection(Problem):
         return jnp.minimum(x, self.front(t))
 
     def mass(self, t: ArrayLike) -> Float[Array, "..."]:
-        """min(1/2 + a t, 1): inflow F(t, 0) = a until the jump leaves, at 1/(2 a)."""
+        """min(1/2 + a t, 1).
+
+        The inflow is F(t, 0) = a, until the jump leaves at t = 1/(2 a).
+        """
         return jnp.minimum(self.front(t), 1.0)
 
     def flux(

@@ -12,19 +12,20 @@ _TERMS = 128
 
 
 class HeatedRod(eqx.Module):
-    """u_t = k u_xx on [0, 1], u_x(t, 0) = 0, u_x(t, 1) = U sin(π t), u(0, x) = cos(w π
-    x).
+    """u_t = k u_xx on [0, 1] with u_x(t, 0) = 0 and u_x(t, 1) = U sin(π t).
 
-    With g = U sin(π t) and P = x⁴/24 - x²/12, the remainder z = u - g x²/2 - (g'/k) P
-    obeys homogeneous conditions and z_t = k z_xx + (k g - g'/6) - (g''/k) P: its cosine
-    coefficients are known in closed form, λ_n = k n² π². They fall as n⁻⁶; the ones of
-    the initial state fall as n⁻² exp(-λ_n t). The series is accurate for k t > 1e-4,
-    not at t = 0.
+    The initial state is u(0, x) = cos(w π x). With g = U sin(π t) and P = x⁴/24 -
+    x²/12, the remainder z = u - g x²/2 - (g'/k) P obeys homogeneous conditions and z_t
+    = k z_xx + (k g - g'/6) - (g''/k) P. Its cosine coefficients are known in closed
+    form, with λ_n = k n² π². They decay as n⁻⁶; the coefficients of the initial state
+    decay as n⁻² exp(-λ_n t). The series is accurate for k t > 1e-4, but not at t = 0.
 
-    Shapes: all attributes are scalars.
+    Shapes:
+        All attributes are scalars.
 
-    Source: the example of Saad et al., ICLR 2023 (k = 0.01, U = 5, w in [2.01, 3.99]);
-    solution derived here.
+    Source:
+        The example of Saad et al., ICLR 2023 (k = 0.01, U = 5, w in [2.01, 3.99]); the
+        solution is derived here.
     """
 
     w: Scalar
@@ -35,7 +36,7 @@ class HeatedRod(eqx.Module):
 
     @classmethod
     def sample(cls, key: PRNGKeyArray, k: ArrayLike = 0.01, amplitude: ArrayLike = 5.0):
-        """A rod with w uniform in [2.01, 3.99]."""
+        """Draw a rod with w uniform in [2.01, 3.99]."""
         w = jax.random.uniform(key, (), float, 2.01, 3.99)
         return cls(w, jnp.asarray(k, w.dtype), jnp.asarray(amplitude, w.dtype))
 

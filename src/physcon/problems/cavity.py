@@ -1,13 +1,13 @@
-"""Lid-driven cavity: ω_t + u·∇ω = ν Δω, -Δψ = ω, u = (ψ_y, -ψ_x), no slip on four
-walls.
+"""Lid-driven cavity: ω_t + u·∇ω = ν Δω, -Δψ = ω, u = (ψ_y, -ψ_x), with no slip.
 
-Vorticity and stream function at the nodes of an n × n grid, central differences, wall
-vorticity by Thom's formula, the Poisson equation solved in its eigenvectors (sines),
-four-stage Runge-Kutta: second order in space. ψ = 0 on the walls; only the lid, at y =
-1, moves.
+Vorticity and stream function live at the nodes of an n × n grid. The solver uses
+central differences, Thom's formula for the wall vorticity, an exact solve of the
+Poisson equation in its eigenvectors (sines), and a four-stage Runge-Kutta method. It is
+second order in space. ψ = 0 on the walls, and only the lid, at y = 1, moves.
 
-Source: E and Liu, J. Comput. Phys. 124 (1996) 368, sec. 2: Thom's formula with explicit
-Runge-Kutta steps.
+Source:
+    E and Liu, J. Comput. Phys. 124 (1996) 368, sec. 2: Thom's formula with explicit
+    Runge-Kutta steps.
 """
 
 from functools import lru_cache
@@ -24,14 +24,15 @@ _SWIRLS = 3
 
 
 class LidDrivenCavity(eqx.Module):
-    """Flow in the unit square below a lid with velocity U 16 x² (1 - x)²; Re = 1 / ν
-    for U = 1.
+    """Flow in the unit square below a lid with velocity U 16 x² (1 - x)².
 
-    It begins with ψ = U 16 x² (1 - x)² (y³ - y²) + Σ a_pq φ_p(x) φ_q(y), φ_p = sin(πx)
-    sin(pπx), which moves with the walls: nothing is singular, neither at the start nor
-    in the corners, and the initial vorticity contains the motion of the lid.
+    The Reynolds number is 1 / ν for U = 1. The initial state is ψ = U 16 x² (1 - x)²
+    (y³ - y²) + Σ a_pq φ_p(x) φ_q(y), with φ_p = sin(πx) sin(pπx), which moves with the
+    walls. Nothing is singular, neither at the start nor in the corners, and the initial
+    vorticity contains the motion of the lid.
 
-    Shapes: lid and viscosity are scalars; swirls ``(p, q)``.
+    Shapes:
+        The lid speed and the viscosity are scalars; swirls are ``(p, q)``.
     """
 
     lid: Scalar
@@ -40,9 +41,9 @@ class LidDrivenCavity(eqx.Module):
 
     @classmethod
     def sample(cls, key: PRNGKeyArray, viscosity: ArrayLike = 0.01):
-        """U uniform in [0.5, 1.5], a_pq ~ 0.2 N(0, (p² + q²)⁻²).
+        """Draw a flow with U uniform in [0.5, 1.5] and a_pq ~ 0.2 N(0, (p² + q²)⁻²).
 
-        The article gives neither.
+        The article specifies neither distribution.
         """
         lid_key, key = jax.random.split(key)
         swirls = swirl_std() * jax.random.normal(key, (_SWIRLS, _SWIRLS))
@@ -50,13 +51,13 @@ class LidDrivenCavity(eqx.Module):
         return cls(lid, swirls, jnp.asarray(viscosity, lid.dtype))
 
     def lid_velocity(self, x: Float[Array, " n"]) -> Float[Array, " n"]:
-        """U 16 x² (1 - x)²."""
+        """The velocity U 16 x² (1 - x)²."""
         return self.lid * 16 * (x * (1 - x)) ** 2
 
     def stream(
         self, x: Float[Array, " n"], y: Float[Array, " m"]
     ) -> Float[Array, "n m"]:
-        """ψ at t = 0."""
+        """The stream function ψ at t = 0."""
         p = jnp.pi * jnp.arange(1, _SWIRLS + 1, dtype=x.dtype)
         in_x, in_y = (
             jnp.sin(jnp.pi * z)[None] * jnp.sin(p[:, None] * z[None]) for z in (x, y)
@@ -72,7 +73,7 @@ class LidDrivenCavity(eqx.Module):
         """Vorticity at 0 and at `number` equal steps up to t, on ``(nodes, nodes)``.
 
         Args:
-            refine: the solver's grid has this many intervals for one of the result.
+            refine: number of intervals of the solver's grid per interval of the result.
         """
         fine = jnp.linspace(0.0, 1.0, refine * (nodes - 1) + 1)
         lid = self.lid_velocity(fine)
@@ -81,7 +82,7 @@ class LidDrivenCavity(eqx.Module):
         return found[:, ::refine, ::refine]
 
     def boundary(self, vorticity: Float[Array, "n n *t"]) -> Boundary:
-        """The walls' vorticity, cut from a field in (x, y) or (x, y, t)."""
+        """The vorticity on the walls, cut from a field in (x, y) or (x, y, t)."""
         w = vorticity[None]
         x = Dirichlet(w[:, 0]), Dirichlet(w[:, -1])
         y = Dirichlet(w[:, :, 0]), Dirichlet(w[:, :, -1])
@@ -89,7 +90,7 @@ class LidDrivenCavity(eqx.Module):
 
 
 def swirl_std() -> Float[Array, "p q"]:
-    """Standard deviations of a sample's swirls, 0.2 / (p² + q²).
+    """Standard deviations 0.2 / (p² + q²) of the swirls of a sample.
 
     All swirls then change the vorticity by the same amount.
     """
@@ -104,14 +105,14 @@ def cavity_flow(
     interval: Scalar,
     number: int,
 ) -> Float[Array, "k n n"]:
-    """Vorticity at times 0, interval, .. number · interval in a cavity with n nodes a
-    side.
+    """Vorticity at times 0, interval, .. number · interval, with n nodes per side.
 
-    h² Σ' ω == -h Σ lid in every state (Σ' the trapezoid sum): the circulation around
-    the walls, exact for Thom's formula.
+    h² Σ' ω == -h Σ lid in every state (Σ' is the trapezoid sum). This is the
+    circulation around the walls, and it is exact for Thom's formula.
 
-    Shapes: inner ``(n - 2, n - 2)``, the initial vorticity inside; lid ``(n,)``, its
-    velocity, zero in the corners; result ``(number + 1, n, n)``.
+    Shapes:
+        inner is the initial vorticity inside, ``(n - 2, n - 2)``. lid is its velocity,
+        zero in the corners, ``(n,)``. The result is ``(number + 1, n, n)``.
     """
     h = 1 / (lid.shape[0] - 1)
     speed = jnp.maximum(jnp.max(jnp.abs(lid)), _speed(inner, lid))
@@ -160,7 +161,7 @@ def stream_function(inner: Float[Array, "m m"]) -> Float[Array, "n n"]:
 
 
 def vorticity(psi: Float[Array, "n n"], lid: Float[Array, " n"]) -> Float[Array, "n n"]:
-    """-Δ_h ψ inside; on the walls Thom's formula; 0 in the corners.
+    """-Δ_h ψ inside, Thom's formula on the walls, and 0 in the corners.
 
     Thom's formula on a wall that moves with u is -2 (ψ_1 ± h u) / h².
     """
@@ -174,7 +175,7 @@ def vorticity(psi: Float[Array, "n n"], lid: Float[Array, " n"]) -> Float[Array,
 def velocity(
     psi: Float[Array, "n n"], lid: Float[Array, " n"]
 ) -> Float[Array, "2 n n"]:
-    """(ψ_y, -ψ_x) inside, and the velocity of the walls on them."""
+    """(ψ_y, -ψ_x) inside, and the velocity of the walls on the walls."""
     psi_x, psi_y = _gradient(psi, 1 / (psi.shape[0] - 1))
     u = jnp.pad(jnp.stack([psi_y, -psi_x]), ((0, 0), (1, 1), (1, 1)))
     return u.at[0, :, -1].set(lid)

@@ -1,4 +1,4 @@
-"""Heat equation u_t = k u_xx: the smooth member of the family."""
+"""Heat equation u_t = k u_xx, whose solution is smooth."""
 
 from math import pi
 from typing import ClassVar
@@ -18,14 +18,17 @@ from physcon.problems.problem import (
 class Heat(Problem):
     """u_t = (k u_x)_x on [0, 2π], periodic, u(0, x) = sin x.
 
-    Shapes: k scalar, k > 0 (conductivity).
+    Shapes:
+        The conductivity k > 0 is a scalar.
 
     Raises:
-        ValueError: k outside (0, ∞); at run time for a traced k under ``throw=True``.
+        ValueError: if k is outside (0, ∞); at run time for a traced k under
+            ``throw=True``.
 
-    Source: Hansen et al. (2023), the diffusion equation of the GPME family, k in [1,
-    5]. The published code interpolates a 512-point spectral solution linearly; here it
-    is exact.
+    Source:
+        Hansen et al. (2023), the diffusion equation of the GPME family, k in [1, 5].
+        The published code interpolates a 512-point spectral solution linearly; here the
+        solution is exact.
 
     >>> float(Heat(k=2.0).mass(0.5))
     0.0
@@ -54,12 +57,12 @@ class Heat(Problem):
         return jnp.exp(-self.k * t) * jnp.sin(x)
 
     def primitive(self, t: ArrayLike, x: ArrayLike) -> Float[Array, "..."]:
-        """exp(-k t) (1 - cos x), by the half angle: free of cancellation near x = 0."""
+        """exp(-k t) (1 - cos x), by the half angle to avoid cancellation near x = 0."""
         t, x = coordinates(t, x)
         return 2 * jnp.exp(-self.k * t) * jnp.sin(0.5 * x) ** 2
 
     def mass(self, t: ArrayLike) -> Float[Array, "..."]:
-        """0: the initial mass is 0, and the domain is periodic."""
+        """The mass is 0: the initial mass is 0, and the domain is periodic."""
         return jnp.zeros_like(nonnegative(t))
 
     def flux(

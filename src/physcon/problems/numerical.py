@@ -1,7 +1,7 @@
 """The equations of the families, solved by finite volumes instead of in closed form.
 
-Only the law, the conditions on the sides and the initial averages are taken from the
-family, so that the numerical and the exact solution check each other.
+Only the law, the conditions on the sides and the initial averages come from the family,
+so that the numerical and the exact solution check each other.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,9 +27,9 @@ class Numerical(NamedTuple):
     """Cell averages at the given times, in float64.
 
     Attributes:
-        faces: ``(n + 1,)``.
-        u: ``(times, n)``.
-        steps: time steps taken.
+        faces: positions of the cell faces, ``(n + 1,)``.
+        u: cell averages, ``(times, n)``.
+        steps: number of time steps taken.
     """
 
     faces: np.ndarray
@@ -45,7 +45,7 @@ class Numerical(NamedTuple):
         )
 
     def mass(self, k: int) -> float:
-        """Integral at the k-th time."""
+        """The integral at the k-th time."""
         return float(self.u[k] @ np.diff(self.faces))
 
 
@@ -100,7 +100,7 @@ def solve_numerically(
     """Solve one member of a family on equal cells, from t = 0, in float64.
 
     Raises:
-        ValueError: a family without a finite-volume form in this module.
+        ValueError: for a family without a finite-volume form in this module.
     """
     kind = type(problem)
     known = ", ".join(family.__name__ for family in _SETUPS)

@@ -1,4 +1,4 @@
-"""Values of a function at points: what a model sees, and what it is asked for."""
+"""Values of a function at points: the inputs of a model, or the values to predict."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ class Observations(NamedTuple):
     Attributes:
         points: coordinates, ``(n, dim)``; (t, x) for the equations of this package. A
             batch of functions has a leading axis on both arrays.
-        values: the function there, ``(n, c)``.
+        values: the function at the points, ``(n, c)``.
     """
 
     points: Float[Array, "*tasks n dim"]
@@ -19,10 +19,10 @@ class Observations(NamedTuple):
 
     @property
     def inputs(self) -> Float[Array, "*tasks n dim"]:
-        """`points`, by its name in version 0.1."""
+        """`points`, under its name in version 0.1."""
         return self.points
 
     @property
     def outputs(self) -> Float[Array, "*tasks n c"]:
-        """`values`, by its name in version 0.1."""
+        """`values`, under its name in version 0.1."""
         return self.values

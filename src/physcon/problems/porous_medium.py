@@ -16,13 +16,16 @@ from physcon.problems.problem import (
 class PorousMedium(Problem):
     """u_t = (u^m u_x)_x on [0, 1], u(0, x) = 0, u(t, 0) = (m t)^(1/m).
 
-    Shapes: m scalar, m > 0 (degree).
+    Shapes:
+        The degree m > 0 is a scalar.
 
     Raises:
-        ValueError: m outside (0, ∞); at run time for a traced m under ``throw=True``.
+        ValueError: if m is outside (0, ∞); at run time for a traced m under
+            ``throw=True``.
 
-    Source: Hansen et al. (2023), the porous medium equation of the GPME family, m in
-    [1, 6]; the travelling wave is in Vázquez, The Porous Medium Equation (2007), ch. 4.
+    Source:
+        Hansen et al. (2023), the porous medium equation of the GPME family, m in [1,
+        6]; the travelling wave is in Vázquez, The Porous Medium Equation (2007), ch. 4.
 
     >>> import jax.numpy as jnp
     >>> PorousMedium(m=1.0).solution(0.5, jnp.array([0.0, 0.25, 0.75])).tolist()
@@ -59,11 +62,12 @@ class PorousMedium(Problem):
         return (behind - ahead) / (self.m + 1)
 
     def mass(self, t: ArrayLike) -> Float[Array, "..."]:
-        """(m t)^(1 + 1/m) / (m + 1), less the outflow at x = 1 after t = 1.
+        """(m t)^(1 + 1/m) / (m + 1), minus the outflow at x = 1 after t = 1.
 
-        Inflow: F(t, 0) = u(t, 0) = (m t)^(1/m), and the integral of (m τ)^(1/m) from 0
-        to t is (m t)^(1 + 1/m) / (m + 1). From t = 1 the front is outside and F(t, 1) =
-        u(t, 1) = (m (t - 1))^(1/m) leaves, which is the same integral over t - 1.
+        The inflow is F(t, 0) = u(t, 0) = (m t)^(1/m), and the integral of (m τ)^(1/m)
+        from 0 to t is (m t)^(1 + 1/m) / (m + 1). From t = 1 on the front is outside,
+        and the outflow is F(t, 1) = u(t, 1) = (m (t - 1))^(1/m), which gives the same
+        integral over t - 1.
         """
         t = nonnegative(t)
         exponent = 1 + 1 / self.m
@@ -78,5 +82,5 @@ class PorousMedium(Problem):
         return -safe.power(u, self.m) * u_x
 
     def front(self, t: ArrayLike) -> Float[Array, "..."]:
-        """x = t: the speed is F / u = 1."""
+        """The front x = t, which moves with speed F / u = 1."""
         return nonnegative(t)

@@ -1,14 +1,14 @@
 """Equations with known solutions: values, averages, mass, front and residual.
 
 A `Problem` is one member of a family u_t + F(u, u_x)_x = 0. Its parameter is an array
-leaf, so that a batch of functions is a vmap over problems, and every result has a
-derivative with respect to the parameter.
+leaf, so a batch of functions is a vmap over problems, and every result has a derivative
+with respect to the parameter. Solutions and masses are derived here: each docstring
+gives the derivation, on the bounded domain and also after a front has left it.
 
-Source: Hansen, Maddix, Alizadeh, Gupta, Mahoney, Learning Physical Models that Can
-Respect Conservation Laws (ICML 2023, arXiv 2302.11002), differential form u_t + ∇·F(u)
-= 0 of sec. 1 and the appendices on the equations. Solutions and masses are derived
-here: each docstring gives the derivation, on the bounded domain and also after a front
-has left it.
+Source:
+    Hansen, Maddix, Alizadeh, Gupta, Mahoney, Learning Physical Models that Can Respect
+    Conservation Laws (ICML 2023, arXiv 2302.11002), differential form u_t + ∇·F(u) = 0
+    of sec. 1 and the appendices on the equations.
 """
 
 from abc import abstractmethod
@@ -64,33 +64,33 @@ class Problem(eqx.Module):
 
     @abstractmethod
     def __init__(self, parameter: ArrayLike, throw: bool = True):
-        """The member of the family with this parameter; see `checked_parameter`."""
+        """Create a family member with this parameter; see `checked_parameter`."""
 
     @abstractmethod
     def solution(self, t: ArrayLike, x: ArrayLike) -> Float[Array, "..."]:
-        """Exact solution u(t, x), elementwise."""
+        """The exact solution u(t, x), elementwise."""
 
     @abstractmethod
     def primitive(self, t: ArrayLike, x: ArrayLike) -> Float[Array, "..."]:
-        """Integral of the exact solution from the lower end to x, elementwise."""
+        """The integral of the exact solution from the lower end to x, elementwise."""
 
     @abstractmethod
     def mass(self, t: ArrayLike) -> Float[Array, "..."]:
-        """Integral of the exact solution over the domain, elementwise in t."""
+        """The integral of the exact solution over the domain, elementwise in t."""
 
     @abstractmethod
     def flux(
         self, u: Float[Array, "*s"], u_x: Float[Array, "*s"]
     ) -> Float[Array, "*s"]:
-        """Physical flux F(u, u_x), positive along x."""
+        """The physical flux F(u, u_x), positive along x."""
 
     def front(self, t: ArrayLike) -> Float[Array, "..."]:
         """Position beyond which u = 0, elementwise in t.
 
-        It lies outside of the domain once the front has left it.
+        It lies outside the domain once the front has left.
 
         Raises:
-            ValueError: a smooth problem (``settings.has_front`` is False).
+            ValueError: for a smooth problem (``settings.has_front`` is False).
         """
         raise ValueError(
             f"expected a problem with a front, got {self.settings.name!r}; "
@@ -107,10 +107,11 @@ class Problem(eqx.Module):
     ) -> Float[Array, " f-1"]:
         """Averages of the exact solution at one time over the cells between `faces`.
 
-        Their sum with the cell widths is the mass without any quadrature error, also
-        with a front inside a cell. Differences of `primitive` are formed in float64.
+        Their sum with the cell widths is the mass without any quadrature error, even if
+        a front lies inside a cell. Differences of `primitive` are formed in float64.
 
-        Shapes: one time; f faces bound f - 1 cells.
+        Shapes:
+            There is one time; f faces bound f - 1 cells.
         """
         times = nonnegative(t)
         require(
@@ -126,16 +127,19 @@ class Problem(eqx.Module):
     ) -> Float[Array, ""]:
         """u_t + F(u, u_x)_x at one point, by forward-mode autodiff.
 
-        This is the term of the SoftC penalty.
+        This is the term of the SoftC penalty. A coefficient that jumps, k(u) = 1 for u
+        >= p*, has derivative zero both here and in the published code, so the penalty
+        does not include the Stefan condition at the front.
 
-        Shapes: u maps two scalars to a scalar; t, x scalars: batch with `jax.vmap`.
+        Shapes:
+            u maps two scalars to a scalar, and t and x are scalars; batch with
+            `jax.vmap`.
 
-        Source: Hansen et al. (2023) penalise the mean square of this quantity at the
-        mean of the prediction. In their code derivatives also pass through the latent
-        variable, which has seen the target points: a difference of 7e-4 relative on
-        their weights for m = 1. A coefficient that jumps, k(u) = 1 for u >= p*, has the
-        derivative zero there and here, so that the penalty does not include the Stefan
-        condition at the front.
+        Source:
+            Hansen et al. (2023) penalise the mean square of this quantity at the mean
+            of the prediction. In their code derivatives also pass through the latent
+            variable, which depends on the target points: a relative difference of 7e-4
+            on their weights for m = 1.
         """
 
         def with_derivative(f: Callable, at: Scalar) -> tuple[Array, Array]:
@@ -155,10 +159,11 @@ def _cell_averages(problem: Problem, t: Scalar, faces: Float[Array, " f"]) -> Ar
 
 
 def checked_parameter(value: ArrayLike, settings: Settings, throw: bool) -> Scalar:
-    """`value` as an array, if inside the open interval `settings.valid`; else an error.
+    """Return `value` as an array, or raise if it is outside `settings.valid`.
 
-    A known value is checked at once and independently of `throw` (ValueError), a traced
-    one at run time and only under `throw`.
+    The interval `settings.valid` is open. A known value is checked at once and
+    independently of `throw` (ValueError), a traced value at run time and only under
+    `throw`.
     """
     lower, upper = settings.valid
     name = settings.parameter
@@ -177,7 +182,7 @@ def checked_parameter(value: ArrayLike, settings: Settings, throw: bool) -> Scal
 
 
 def nonnegative(t: ArrayLike) -> Float[Array, "*s"]:
-    """`t` as an array; a time that is known to be negative or NaN is an error."""
+    """`t` as an array; raise if a time is known to be negative or NaN."""
     known = concrete(t)
     require(
         known is None or bool(np.all(known >= 0)),

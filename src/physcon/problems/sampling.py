@@ -1,4 +1,4 @@
-"""Tasks: one function of a family, seen at a few points, to be predicted at others."""
+"""Tasks: one function of a family, observed at a few points and predicted at others."""
 
 import equinox as eqx
 import jax
@@ -15,13 +15,13 @@ Points = Observations
 
 
 class Task(eqx.Module):
-    """One function: its problem (with the parameter), and where it is observed.
+    """One function: its problem (with the parameter), and the points of observation.
 
     Attributes:
-        problem: the equation, whose solution the function is.
-        context: values on a tensor grid of points as rows, row = it * nx + ix, that a
-            model sees.
-        target: values, likewise, that it is asked for.
+        problem: the equation whose solution the function is.
+        context: the values that a model receives, on a tensor grid of points as rows,
+            row = it * nx + ix.
+        target: the values that the model predicts, in the same layout.
     """
 
     problem: Problem
@@ -32,20 +32,21 @@ class Task(eqx.Module):
 def training_problems(key: PRNGKeyArray, family: type[Problem], number: int) -> Problem:
     """A batch of problems with parameters uniform on the published training range.
 
-    Shapes: the parameter leaf is ``(number,)``: use the batch under `jax.vmap`.
+    Shapes:
+        The parameter leaf is ``(number,)``; use the batch under `jax.vmap`.
     """
     lower, upper = family.settings.training
     parameters = jax.random.uniform(key, (number,), float, lower, upper)
     return jax.vmap(lambda p: family(p, throw=False))(
         parameters
-    )  # in range by construction
+    )  # inside the interval by construction
 
 
 def evaluation_problems(family: type[Problem], number: int) -> Problem:
     """A batch of problems with the published test parameters in equal shares.
 
     Raises:
-        ValueError: `number` is not a multiple of the number of test parameters.
+        ValueError: if `number` is not a multiple of the number of test parameters.
     """
     values = jnp.asarray(family.settings.test, dtype=float)
     require(
@@ -65,11 +66,11 @@ def sample_task(
     context: tuple[int, int] = (10, 10),
     target: tuple[int, int] = (10, 10),
 ) -> Task:
-    """Draw context and target points of one function, each on its own tensor grid (nt,
-    nx).
+    """Draw context and target points of one function, each on a tensor grid (nt, nx).
 
-    Context times are stratified: one uniform draw in each of nt equal intervals. Target
-    times and all positions are sorted uniform draws, as in the published data.
+    Context times are stratified: there is one uniform draw in each of nt equal
+    intervals. Target times and all positions are sorted uniform draws, as in the
+    published data.
     """
     t_range, x_range = problem.settings.t, problem.settings.x
     sizes = (*context, *target)
@@ -90,10 +91,12 @@ def sample_tasks(
 ) -> Task:
     """`sample_task` for every problem of a batch, each with its own points.
 
-    Shapes: problems with a parameter leaf ``(n,)``; all leaves of the result lead with
-        n.
+    Shapes:
+        The problems have a parameter leaf ``(n,)``; all leaves of the result have the
+        leading axis n.
 
-    Raises: ValueError for a single problem.
+    Raises:
+        ValueError: for a single problem.
     """
     parameter = problems.parameter
     require(

@@ -22,18 +22,21 @@ SQRT_PI = 1.7724538509055159
 class Stefan(Problem):
     """u_t = (k(u) u_x)_x on [0, 1], with u(0, x) = 0 and u(t, 0) = 1.
 
-    k is 1 where u >= p*, else 0. Behind the front s(t) = α √t the similarity solution
-    of the heat equation falls from 1 to p*; there it jumps to 0, where nothing
-    diffuses.
+    k is 1 where u >= p*, and 0 elsewhere. Behind the front s(t) = α √t the similarity
+    solution of the heat equation falls from 1 to p*. At the front it jumps to 0, where
+    nothing diffuses.
 
-    Shapes: p_star scalar, 0 < p* < 1 (the phase-change value).
+    Shapes:
+        The phase-change value p_star, 0 < p* < 1, is a scalar.
 
     Raises:
-        ValueError: p* outside (0, 1); at run time for a traced p* under ``throw=True``.
+        ValueError: if p* is outside (0, 1); at run time for a traced p* under
+            ``throw=True``.
 
-    Source: Hansen et al. (2023), the Stefan equation of the GPME family, p* in [0.55,
-    0.7] (the test value 0.5 is outside); Maddix, Sampaio, Gerritsen, J. Comput. Phys.
-    368 (2018) 277.
+    Source:
+        Hansen et al. (2023), the Stefan equation of the GPME family, p* in [0.55, 0.7]
+        (the test value 0.5 is outside); Maddix, Sampaio, Gerritsen, J. Comput. Phys.
+        368 (2018) 277.
 
     >>> problem = Stefan(p_star=0.6)
     >>> s = problem.front(0.05)
@@ -62,7 +65,7 @@ class Stefan(Problem):
     def alpha(self) -> Float[Array, "..."]:
         """α of the front s = α √t: p* ζ exp(ζ²) erf(ζ) = (1 - p*) / √π with ζ = α / 2.
 
-        It is the Rankine-Hugoniot condition s' p* = -u_x(s-) for the profile of
+        This is the Rankine-Hugoniot condition s' p* = -u_x(s-) for the profile of
         `solution`.
         """
         return 2 * front_constant(self.p_star)
@@ -81,7 +84,7 @@ class Stefan(Problem):
     def primitive(self, t: ArrayLike, x: ArrayLike) -> Float[Array, "..."]:
         """x - 2 c √t (ξ erf ξ + (exp(-ξ²) - 1) / √π), ξ = x / (2 √t).
 
-        Constant beyond the front.
+        It is constant beyond the front.
         """
         t, x = coordinates(t, x)
         x = jnp.minimum(x, self.front(t))
@@ -93,8 +96,9 @@ class Stefan(Problem):
     def mass(self, t: ArrayLike) -> Float[Array, "..."]:
         """2 c √(t / π) while the front is inside the domain, then `primitive` at x = 1.
 
-        Inflow: F(t, 0) = -u_x(t, 0) = c / √(π t), whose integral from 0 to t is 2 c √(t
-        / π). Once α √t > 1, the part from 1 to the front lies outside.
+        The inflow is F(t, 0) = -u_x(t, 0) = c / √(π t), whose integral from 0 to t is 2
+        c √(t / π). Once α √t > 1, the part between 1 and the front lies outside the
+        domain.
         """
         t = nonnegative(t)
         inside = self.front(t) <= 1
@@ -120,13 +124,13 @@ def _root(t: Float[Array, "*s"]) -> Float[Array, "*s"]:
 
 @jax.custom_jvp
 def front_constant(p_star: Float[Array, "*s"]) -> Float[Array, "*s"]:
-    """ζ > 0 with p* ζ exp(ζ²) erf(ζ) = (1 - p*) / √π, to rounding, with all
-    derivatives.
+    """Solve p* ζ exp(ζ²) erf(ζ) = (1 - p*) / √π for ζ > 0, to rounding.
 
-    Newton's method for h(y) = y + exp(2y) + ln erf(exp y) + ln(√π p* / (1 - p*)), ζ =
-    exp y. h is increasing and convex, and the start is the root of its left asymptote,
-    which lies below h: hence the iterates fall monotonically to the root from the
-    right. In float64, rounded once.
+    The result has all derivatives. Newton's method is applied to h(y) = y + exp(2y) +
+    ln erf(exp y) + ln(√π p* / (1 - p*)) with ζ = exp y. h is increasing and convex, and
+    the start is the root of its left asymptote, which lies below h, so the iterates
+    fall monotonically to the root from the right. The computation is in float64 and
+    rounded once.
     """
     return in_float64(_newton)(p_star)
 

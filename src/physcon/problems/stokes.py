@@ -14,10 +14,11 @@ class StokesSecond(eqx.Module):
     The solution is U exp(-κ x) cos(κ x - ω t) with κ = √(ω / (2 ν)). Both ends of [0,
     1] carry the exact value.
 
-    Shapes: all attributes are scalars.
+    Shapes:
+        All attributes are scalars.
 
-    Source: Stokes (1851); Landau and Lifshitz, Fluid Mechanics (1987), sec. 24, eq.
-    24.5.
+    Source:
+        Stokes (1851); Landau and Lifshitz, Fluid Mechanics (1987), sec. 24, eq. 24.5.
     """
 
     omega: Scalar
@@ -28,7 +29,7 @@ class StokesSecond(eqx.Module):
 
     @classmethod
     def sample(cls, key: PRNGKeyArray, viscosity: ArrayLike = 0.1):
-        """ω uniform in [3, 4], U uniform in [1, 2] (the article gives neither)."""
+        """Draw ω in [3, 4] and U in [1, 2] uniformly (not given in the article)."""
         omega, amplitude = jax.random.uniform(key, (2,), float) + jnp.array([3.0, 1.0])
         return cls(omega, amplitude, jnp.asarray(viscosity, omega.dtype))
 

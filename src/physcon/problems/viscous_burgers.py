@@ -9,14 +9,16 @@ from physcon.boundary import Boundary, Dirichlet, Periodic
 
 
 class BurgersRiemann(eqx.Module):
-    """u(0, x) = u_L for x < 1/2, else u_R, on the line.
+    """The initial states u_L for x < 1/2 and u_R for x > 1/2 on the line.
 
-    Restricted to [0, 1], with the exact values at its ends.
+    The solution is restricted to [0, 1], with the exact values at its ends.
 
-    Shapes: all attributes are scalars.
+    Shapes:
+        All attributes are scalars.
 
-    Source: Whitham, Linear and Nonlinear Waves (1974), sec. 4.4, with the logarithms of
-    erfc.
+    Source:
+        Whitham, Linear and Nonlinear Waves (1974), sec. 4.4, with the logarithms of
+        erfc.
     """
 
     u_left: Scalar
@@ -27,19 +29,22 @@ class BurgersRiemann(eqx.Module):
 
     @classmethod
     def sample(cls, key: PRNGKeyArray, viscosity: ArrayLike = 0.1):
-        """u_L uniform in [0.8, 1.2], u_R in [-0.2, 0.2] (the article gives neither)."""
+        """Draw u_L in [0.8, 1.2] and u_R in [-0.2, 0.2] uniformly.
+
+        The article does not give these intervals.
+        """
         draws = 0.4 * jax.random.uniform(key, (2,), float) + jnp.array([0.8, -0.2])
         return cls(draws[0], draws[1], jnp.asarray(viscosity, draws.dtype))
 
     def initial(self, x: Float[Array, " n"]) -> Float[Array, " n"]:
-        """The two states."""
+        """The two initial states."""
         return jnp.where(x < 0.5, self.u_left, self.u_right)
 
     def solution(self, t: Scalar, x: Float[Array, " n"]) -> Float[Array, " n"]:
         """u_R + (u_L - u_R) / (1 + h exp((u_L - u_R) (ξ - c t) / 2ν)) for t > 0.
 
-        ξ = x - 1/2, c = (u_L + u_R)/2, and h = erfc(-(ξ - u_R t) / √(4νt)) / erfc((ξ -
-        u_L t) / √(4νt)).
+        Here ξ = x - 1/2, c = (u_L + u_R)/2, and h = erfc(-(ξ - u_R t) / √(4νt)) /
+        erfc((ξ - u_L t) / √(4νt)).
         """
         xi, jump = x - 0.5, self.u_left - self.u_right
         width = jnp.sqrt(2 * self.viscosity * t)
@@ -59,12 +64,14 @@ class BurgersRiemann(eqx.Module):
 class BurgersPeriodic(eqx.Module):
     """Periodic on [0, 1] from a random initial state u_0 ~ N(0, 625 (-Δ + 25)⁻²).
 
-    Attributes: coefficients: real pairs of the Fourier coefficients of u_0, modes 0 ..
-        M-1, ``(2, M)``. viscosity: scalar.
+    Attributes:
+        coefficients: real pairs of the Fourier coefficients of u_0, modes 0 .. M-1,
+            ``(2, M)``.
+        viscosity: the viscosity ν, a scalar.
 
-    Source: Li et al., Fourier neural operator, ICLR 2021, sec. 5.1, for the
-    distribution; Hopf, Comm. Pure Appl. Math. 3 (1950) 201, eqs. 3 and 7, for the
-    transformation.
+    Source:
+        Li et al., Fourier neural operator, ICLR 2021, sec. 5.1, for the distribution;
+        Hopf, Comm. Pure Appl. Math. 3 (1950) 201, eqs. 3 and 7, for the transformation.
     """
 
     coefficients: Float[Array, "2 m"]
@@ -74,10 +81,10 @@ class BurgersPeriodic(eqx.Module):
 
     @classmethod
     def sample(cls, key: PRNGKeyArray, viscosity: ArrayLike = 0.1, modes: int = 32):
-        """A draw of the initial state, truncated to `modes` modes."""
+        """Draw an initial state, truncated to `modes` modes."""
         std = 25 / ((2 * jnp.pi * jnp.arange(modes)) ** 2 + 25)
         draws = jax.random.normal(key, (2, modes)) * (std * jnp.sqrt(0.5))[None]
-        # The mean is real, and half of a conjugate pair only once.
+        # The mean is real, and it is not one half of a conjugate pair.
         draws = draws.at[0, 0].multiply(jnp.sqrt(2.0)).at[1, 0].set(0.0)
         return cls(draws, jnp.asarray(viscosity, draws.dtype))
 
@@ -115,5 +122,5 @@ class BurgersPeriodic(eqx.Module):
         return mean - 2 * self.viscosity * slope / value
 
     def boundary(self, t: Float[Array, "*t"]) -> Boundary:
-        """Periodic at all times."""
+        """The boundary is periodic at all times."""
         return Boundary(Periodic())

@@ -11,11 +11,14 @@ from physcon.boundary import Boundary, Neumann
 class StandingWaves(eqx.Module):
     """u = Σ_n a_n cos(c |n| π t) Π_d cos(n_d π x_d) on the unit interval or square.
 
-    At rest at t = 0, no slope across any wall; n_d = 0 .. m-1 on each axis.
+    The field is at rest at t = 0 and has no slope across any wall; n_d = 0 .. m-1 on
+    each axis.
 
-    Shapes: coefficients ``(m,)`` or ``(m, m)``; speed is a scalar.
+    Shapes:
+        Coefficients are ``(m,)`` or ``(m, m)``; the speed is a scalar.
 
-    Source: separation of variables; the mean of u is a_0 for all times.
+    Source:
+        Separation of variables; the mean of u is a_0 at all times.
     """
 
     coefficients: Float[Array, "*m"]
@@ -25,7 +28,7 @@ class StandingWaves(eqx.Module):
     def sample(
         cls, key: PRNGKeyArray, speed: ArrayLike = 1.0, modes: int = 6, axes: int = 1
     ):
-        """a_n ~ N(0, |n|^(-2 axes)) for 1 <= n_d <= modes; mean zero."""
+        """Draw a_n ~ N(0, |n|^(-2 axes)) for 1 <= n_d <= modes, with mean zero."""
         n = jnp.arange(1, modes + 1, dtype=float)
         squares = sum(jnp.meshgrid(*[n**2] * axes, indexing="ij"))
         draws = jax.random.normal(key, (modes,) * axes) * squares ** (-axes / 2)

@@ -1,4 +1,4 @@
-"""Published studies, one folder each: data, model, constraint, scores, figures."""
+"""Published studies, one package each: data, model, constraint, scores, figures."""
 
 from physcon.studies.probconserv.settings import PRESETS, StudyConfig
 

@@ -1,4 +1,7 @@
-"""The studies that `physcon run` knows. Each article's package registers its own."""
+"""The studies that `physcon run` knows.
+
+The package of each article registers its own studies.
+"""
 
 import pkgutil
 from collections.abc import Callable
@@ -11,13 +14,13 @@ Settings = TypeVar("Settings", bound=type)
 
 
 class Study(NamedTuple):
-    """A study, found by its name.
+    """A study that is found by its name.
 
     Attributes:
         settings: the dataclass of its settings.
-        module: with ``run(config, session, **inputs)``, and with
+        module: the name of a module with ``run(config, session, **inputs)``, and with
             ``inputs(config, **files)`` if the study reads files.
-        presets: what each preset changes of the defaults, by dotted name.
+        presets: the changes that each preset makes to the defaults, by dotted name.
         files: the meaning of every file or folder that the study reads.
     """
 
@@ -46,7 +49,7 @@ def study(
     presets: dict[str, dict[str, Any]] | None = None,
     files: dict[str, str] | None = None,
 ) -> Callable[[Settings], Settings]:
-    """Register the decorated settings class as those of the study `name`."""
+    """Register the decorated class as the settings of the study `name`."""
 
     def register(settings: Settings) -> Settings:
         presets_or_one = {"quick": {}} if presets is None else presets
@@ -57,7 +60,10 @@ def study(
 
 
 def studies() -> dict[str, Study]:
-    """All studies by name. Importing the settings of an article registers its own."""
+    """All studies by name.
+
+    Importing the settings of an article registers its studies.
+    """
     package = import_module("physcon.studies")
     for article in pkgutil.iter_modules(package.__path__):
         if article.ispkg:
@@ -66,9 +72,10 @@ def studies() -> dict[str, Study]:
 
 
 def find(name: str) -> Study:
-    """The study of this name.
+    """Find the study with this name.
 
-    Raises: ValueError for an unknown name, with the known ones.
+    Raises:
+        ValueError: for an unknown name; the message lists the known names.
     """
     known = studies()
     require(name in known, f"one of the studies {', '.join(known)}", name, "choose one")

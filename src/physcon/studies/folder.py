@@ -1,4 +1,4 @@
-"""The folder of a run: locked while the run works, with the settings that began it."""
+"""The folder of a run, which is locked while the run works and keeps its settings."""
 
 import json
 import os
@@ -29,17 +29,20 @@ def run_folder(
 ) -> Iterator[None]:
     """Hold a run folder for this run alone, and keep its settings there.
 
-    Every process of a run enters it; process 0 writes. A folder that was new, and holds
-    nothing but settings when an error ends the run, is removed again.
+    Every process of a run enters it; process 0 writes. If an error ends the run, a new
+    folder that holds nothing but settings is removed again.
 
     Args:
-        folder: the run folder; made if it does not exist.
+        folder: the run folder; it is created if it does not exist.
         settings: the resolved settings, as JSON values.
-        provenance: what runs (versions, commit, device), written next to the settings.
-        resume: accept a folder that holds a run with the same settings.
+        provenance: versions, commit and device of the run, written next to the
+            settings.
+        resume: whether to accept a folder that holds a run with the same settings.
 
-    Raises: ValueError for a folder that another process holds, that holds files and is
-        not to be resumed, or whose run has other settings. It is left as it was.
+    Raises:
+        ValueError: if another process holds the folder, if it holds files and the run
+            is not to be resumed, or if its run has other settings. The folder is left
+            unchanged.
     """
     new = not folder.exists()
     lock = None

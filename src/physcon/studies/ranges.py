@@ -1,8 +1,8 @@
-"""Ranges of settings, stated next to each field and judged before anything starts.
+"""Ranges of settings, declared with each field and checked before anything starts.
 
 A settings class writes ``steps: int = setting(100, at_least=1)`` and calls `judge` in
-its ``__post_init__``. `complaints` judges values that have no class yet, so that a
-command can name all wrong settings at once.
+its ``__post_init__``. `complaints` checks values that do not have a class yet, so that
+a command can name all wrong settings at once.
 """
 
 import dataclasses
@@ -41,7 +41,7 @@ class Range(NamedTuple):
         return ", ".join(limits) or "a finite number"
 
     def holds(self, value: Any) -> bool:
-        """Whether `value` lies in the range. None means that nothing is set."""
+        """Whether `value` lies in the range; None means that nothing is set."""
         if value is None:
             return True
         if isinstance(value, tuple | list):
@@ -88,12 +88,13 @@ def refuse(found: Iterator[str]) -> None:
 def complaints(
     kind: type, values: Mapping[str, Any], prefix: str = ""
 ) -> Iterator[str]:
-    """Yield a clause for every value out of its range.
+    """Yield a clause for every value outside its range.
 
     Args:
         kind: the settings class, whose fields may be settings classes themselves.
-        values: by field name; the value of a nested class is a mapping or an instance.
-        prefix: put before every name.
+        values: the values by field name; the value of a nested class is a mapping or an
+            instance.
+        prefix: text put before every name.
     """
     for field in dataclasses.fields(kind):
         value = values[field.name]

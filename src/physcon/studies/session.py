@@ -13,15 +13,17 @@ from physcon._mesh import is_writer
 
 @dataclass(frozen=True)
 class Session:
-    """Where a study puts its files, and how it is run.
+    """The folder of a study, and the way it is run.
 
     Attributes:
-        folder: for checkpoints, tables and figures; None writes nothing.
-        identity: the resolved settings as JSON values. A checkpoint of other settings
+        folder: folder for checkpoints, tables and figures; with None nothing is
+            written.
+        identity: the resolved settings as JSON values. A checkpoint with other settings
             is refused.
-        resume: continue from the checkpoints in the folder.
-        progress: show progress bars and messages.
-        mesh: of one axis, whose devices share the work; process 0 writes the files.
+        resume: whether to continue from the checkpoints in the folder.
+        progress: whether to show progress bars and messages.
+        mesh: a mesh with one axis, whose devices share the work; process 0 writes the
+            files.
     """
 
     folder: Path | None = None
@@ -31,12 +33,12 @@ class Session:
     mesh: Mesh | None = None
 
     def of(self, config: Any) -> "Session":
-        """This session, with the settings `config` as its identity if it has none."""
+        """Return this session, with `config` as its identity if it has none."""
         return self if self.identity else replace(self, identity=identity(config))
 
     @property
     def output(self) -> Path | None:
-        """The folder on the process that writes, None on the others."""
+        """The folder on the process that writes, and None on the others."""
         return self.folder if is_writer() else None
 
     def checkpoint(self, name: str) -> dict[str, Any]:
@@ -56,5 +58,5 @@ class Session:
 
 
 def identity(config: Any) -> dict[str, Any]:
-    """A dataclass of settings as JSON values, tuples as lists."""
+    """Convert a dataclass of settings to JSON values, with tuples as lists."""
     return json.loads(json.dumps(dataclasses.asdict(config)))

@@ -1,9 +1,8 @@
-"""Work on many functions, on one device or shared among the devices of a mesh: a study
-trains on all of them, or solves a problem for each.
+"""Computations on many functions, on one device or shared among the devices of a mesh.
 
-The mesh has one axis, over the devices of all processes. Each device holds an equal
-part of the functions and an equal part of every batch; results come back whole to every
-process.
+A study trains on all functions, or solves a problem for each. The mesh has one axis,
+over the devices of all processes. Each device holds an equal part of the functions and
+an equal part of every batch; every process receives the whole results.
 """
 
 from collections.abc import Callable
@@ -43,10 +42,10 @@ def fit_tasks(
     """Minimise the mean of ``loss(params, task, key)`` over batches of tasks.
 
     Args:
-        tasks: with a leading axis; whole, or `divided` among the devices of a mesh. The
-            batches are the same in both cases.
-        session: says where the checkpoint goes and whether it is resumed.
-        name: of the network; its checkpoint is ``<name>.checkpoint``.
+        tasks: the tasks along a leading axis, whole or `divided` among the devices of a
+            mesh. The batches are the same in both cases.
+        session: determines where the checkpoint goes and whether it is resumed.
+        name: name of the network; its checkpoint is ``<name>.checkpoint``.
         save_every: steps between checkpoints.
     """
     mesh = session.mesh
@@ -80,7 +79,7 @@ def every(
 ) -> PyTree:
     """Stack ``fn(x)`` of every x as `jax.lax.map` does.
 
-    With a mesh the number of x must be a multiple of the number of devices, and the
+    With a mesh, the number of x must be a multiple of the number of devices, and the
     results stay `divided`.
     """
     return _mapped(fn, xs, mesh, batch_size)(divided(xs, mesh))
@@ -94,7 +93,7 @@ def solved(
 ) -> PyTree:
     """Stack ``fn(x)`` of any number of x, whole on every process.
 
-    Where the devices do not divide the number evenly, the last x is solved again.
+    If the devices do not divide the number evenly, the last x is solved again.
     """
     number = _number(xs)
     size = number + -number % (1 if mesh is None else mesh.size)
@@ -113,17 +112,17 @@ def solved_in_parts(
     parts: int = 10,
     batch_size: int | None = None,
 ) -> PyTree:
-    """`solved`, a part of the problems at a time: with progress, and resumable.
+    """`solved` on one part of the problems at a time, with progress and resumable.
 
-    After every part the results so far go to ``<name>.checkpoint``. All parts have the
-    same size, so that one compiled program serves all, and a resumed run has the bits
-    of an uninterrupted one.
+    After every part the results up to then go to ``<name>.checkpoint``. All parts have
+    the same size, so that one compiled program serves all parts, and a resumed run
+    equals an uninterrupted one bit for bit.
 
     Args:
         session: gives folder, settings, progress bar and devices.
-        name: of the checkpoint.
+        name: name of the checkpoint.
         parts: number of parts.
-        batch_size: problems solved together, see `jax.lax.map`.
+        batch_size: number of problems solved together; see `jax.lax.map`.
     """
     mesh, number = session.mesh, _number(xs)
     size = -(-number // parts)
@@ -171,8 +170,8 @@ def _mapped(
     share = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct((number, *x.shape[1:]), x.dtype), xs
     )
-    # Traced outside of the mesh: lineax compares shapes, and inside they carry the
-    # mesh.
+    # The function is traced outside the mesh: lineax compares shapes, and inside the
+    # mesh they include the mesh.
     program, like = jax.make_jaxpr(run, return_shape=True)(share)
 
     def own(xs: PyTree) -> PyTree:
@@ -184,7 +183,7 @@ def _mapped(
 
 
 def _part(xs: PyTree, start: int, size: int) -> PyTree:
-    """Problems from `start` on; beyond the end the last one is repeated."""
+    """The problems from `start` on; beyond the end the last problem is repeated."""
     index = np.minimum(np.arange(start, start + size), _number(xs) - 1)
     return jax.tree.map(lambda x: x[index], xs)
 
@@ -199,7 +198,8 @@ def _empty(fn: Callable[[PyTree], PyTree], xs: PyTree, number: int = 0) -> PyTre
 def divided(tree: PyTree, mesh: Mesh | None) -> PyTree:
     """Arrays with a leading axis of functions, an equal part on each device of a mesh.
 
-    Raises: ValueError for a number of functions that the devices don't divide evenly.
+    Raises:
+        ValueError: if the devices do not divide the number of functions evenly.
     """
     if mesh is None:
         return jax.tree.map(jnp.asarray, tree)
@@ -208,7 +208,7 @@ def divided(tree: PyTree, mesh: Mesh | None) -> PyTree:
 
 
 def whole(tree: PyTree, mesh: Mesh | None) -> PyTree:
-    """The arrays of a mesh, whole on this process."""
+    """Gather the arrays of a mesh, whole, on this process."""
     if mesh is None:
         return tree
     arrays, rest = eqx.partition(tree, eqx.is_array)

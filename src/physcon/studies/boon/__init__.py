@@ -1,1 +1,1 @@
-"""The BOON article: neural operators that meet their boundary conditions."""
+"""The BOON article: neural operators that satisfy their boundary conditions."""

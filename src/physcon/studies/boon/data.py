@@ -1,5 +1,6 @@
-"""Functions of the boundary studies: initial states, answers and the values on the
-walls.
+"""Functions of the boundary studies.
+
+A sample has an initial state, an answer, and the values on the walls.
 """
 
 from collections.abc import Callable
@@ -39,9 +40,10 @@ _AXES = {"wave-2d": 2, "cavity": 2}
 class Samples(eqx.Module):
     """Functions of one family, with their boundary values.
 
-    Shapes: u ``(n, 1, *x)``, answer ``(n, 1, *x)``, boundary leaves ``(n, ...)``; the
-    last of the axes x is time where the study has several times (the initial state is
-    repeated along it).
+    Shapes:
+        u and answer are ``(n, 1, *x)``; the leaves of boundary are ``(n, ...)``. If the
+        study has several times, the last of the axes x is time, and the initial state
+        is repeated along it.
     """
 
     u: Float[Array, "n 1 *x"]
@@ -50,7 +52,7 @@ class Samples(eqx.Module):
 
 
 def space_axes(config: BoonConfig) -> int:
-    """Number of axes of space."""
+    """The number of space axes."""
     return _AXES.get(config.problem, 1)
 
 
@@ -61,7 +63,7 @@ def answer_times(config: BoonConfig) -> np.ndarray:
 
 
 def study_grid(config: BoonConfig) -> Grid:
-    """Nodes in space, and in time where the answer has a time axis."""
+    """The nodes in space, and in time if the answer has a time axis."""
     axes = space_axes(config)
     if config.times == 1:
         return Grid.uniform(
@@ -74,9 +76,9 @@ def study_grid(config: BoonConfig) -> Grid:
 def samples(
     key: PRNGKeyArray, config: BoonConfig, number: int, mesh: Mesh | None = None
 ) -> Samples:
-    """Random functions of the family: exact on the grid, or solved (the cavity).
+    """Draw random functions of the family: exact on the grid, or solved (the cavity).
 
-    Each device of a mesh draws its own part of the same ones.
+    Each device of a mesh draws its own part of the same functions.
     """
     draw, grid = FAMILIES[config.problem], study_grid(config)
 
@@ -92,7 +94,7 @@ def samples(
 def _function(
     problem: Any, config: BoonConfig, grid: Grid
 ) -> tuple[Float[Array, "*x"], Float[Array, "t *x"], Boundary]:
-    """Initial state, states at the times of the answer, and the conditions there."""
+    """The initial state, and the states and conditions at the times of the answer."""
     x = grid.coordinates[: space_axes(config)]
     if isinstance(problem, LidDrivenCavity):
         states = problem.states(jnp.asarray(config.time), config.times, config.nodes)

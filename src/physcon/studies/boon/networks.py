@@ -1,5 +1,7 @@
-"""The networks of the boundary studies: the same FNO plain, overwritten at the
-boundary, and corrected in each form.
+"""The networks of the boundary studies.
+
+They are the same FNO, used plain, overwritten at the boundary, and corrected in each
+form.
 """
 
 from typing import NamedTuple
@@ -61,12 +63,15 @@ def network(
     inputs: Normaliser,
     outputs: Normaliser,
 ) -> BoundaryFNO:
-    """Random weights of one method; all but "basis" start from the same weights."""
+    """Random weights of one method.
+
+    All methods except "basis" start from the same weights.
+    """
     axes, timed = space_axes(config), config.times > 1
     modes = (config.modes,) * axes + (min(config.modes, config.times // 2),) * timed
     if method == "basis":
-        # Half waves for waves: the same range, and as many numbers as in complex
-        # weights.
+        # Bases use half waves in place of waves, which gives the same range of wave
+        # numbers, and as many numbers as complex weights have.
         points = (config.nodes,) * axes + (config.times,) * timed
         modes = tuple(min(2 * m, n - 2) for m, n in zip(modes, points, strict=True))
     pad = 0.0 if method == "basis" else config.padding
@@ -97,17 +102,18 @@ def trained(
     key: PRNGKeyArray,
     session: Session = Session(),
 ) -> FitResult:
-    """Train the networks of all seeds side by side, each as if alone.
+    """Train the networks of all seeds together.
 
-    Adam acts on every number by itself, so the gradient of the sum of the losses trains
-    all seeds. The leaves of the result have a leading axis of seeds. A checkpoint
+    Each result is the same as if the network were trained alone. Adam acts on every
+    number separately, so the gradient of the sum of the losses trains all seeds. The
+    leaves of the result have a leading axis of seeds. The checkpoint
     ``<method>.checkpoint`` is kept in the session's folder. With a mesh the data are
     divided among its devices.
     """
     inputs = whole(Normaliser.fit(data.u), session.mesh)
     outputs = whole(Normaliser.fit(data.answer), session.mesh)
-    # One by one, not under vmap: a dozen generators in one program take a minute to
-    # compile.
+    # The networks are created one by one, not under vmap, because a dozen generators in
+    # one program take a minute to compile.
     each = [
         network(method, config, jax.random.key(s), inputs, outputs)
         for s in config.seeds
@@ -137,7 +143,7 @@ def trained(
 def predict(
     net: BoundaryFNO, method: Method, sample: Samples, grid: Grid
 ) -> Float[Array, "1 *x"]:
-    """The answer of a network to one function; a plain one ignores the walls."""
+    """The answer of a network to one function; a plain network ignores the walls."""
     return (
         net.fno(sample.u) if method == "plain" else net(sample.u, sample.boundary, grid)
     )
@@ -146,10 +152,10 @@ def predict(
 def evaluated(
     networks: BoundaryFNO, method: Method, config: BoonConfig, grid: Grid, data: Samples
 ) -> tuple[Errors, Float[np.ndarray, "1 *x"]]:
-    """Errors of every seed and function, ``(seeds, functions, ...)``, and one
-    prediction.
+    """Errors of every seed and function, and one prediction.
 
-    The prediction is the first seed's for the first function.
+    The errors are ``(seeds, functions, ...)``. The prediction belongs to the first seed
+    and the first function.
     """
 
     def one(net: BoundaryFNO, sample: Samples) -> Errors:

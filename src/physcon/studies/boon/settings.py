@@ -1,8 +1,10 @@
-"""Settings of a boundary study. The defaults are the published single step of the
-heated rod.
+"""Settings of a boundary study.
 
-Source: Saad et al., Guiding continuous operator learning through physics-based boundary
-constraints, ICLR 2023, section 4 and its appendix on the experiments.
+The defaults are the published single step of the heated rod.
+
+Source:
+    Saad et al., Guiding continuous operator learning through physics-based boundary
+    constraints, ICLR 2023, section 4 and its appendix on the experiments.
 """
 
 from dataclasses import dataclass
@@ -27,8 +29,9 @@ ProblemName: TypeAlias = Literal[
     "heat", "stokes", "burgers-riemann", "burgers-periodic", "wave", "wave-2d", "cavity"
 ]
 
-#: What each preset changes of the defaults below, for a single step in one dimension;
-#: the configuration files add what their problem needs. `quick`: minutes on two cores.
+#: The changes that each preset makes to the defaults below, for a single step in one
+#: dimension; the configuration files add the settings of their problem. The preset
+#: `quick` takes minutes on two cores.
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": {},
     "quick": {

@@ -1,9 +1,9 @@
-"""The boundary studies: train every method on the same functions, score, tabulate,
-draw.
+"""The boundary studies: train every method on the same functions, score, and draw.
 
-Source: Saad et al., Guiding continuous operator learning through physics-based boundary
-constraints, ICLR 2023, section 4: one step in time from the initial state, and fields
-over time.
+Source:
+    Saad et al., Guiding continuous operator learning through physics-based boundary
+    constraints, ICLR 2023, section 4: one step in time from the initial state, and
+    fields over time.
 """
 
 from collections.abc import Mapping
@@ -26,12 +26,13 @@ def run(
     config: BoonConfig,
     session: Session = Session(),
 ) -> list[report.BoundaryRow]:
-    """Train and score every method that exists for the problem's conditions.
+    """Train and score every method that exists for the conditions of the problem.
 
     Checkpoints, tables and figures go to the session's folder, if it has one. The
-    devices of its mesh share the training; process 0 evaluates.
+    devices of its mesh share the training, and process 0 evaluates.
 
-    Returns: the rows of the table; none on other processes.
+    Returns:
+        The rows of the table; no rows on other processes.
     """
     session = session.of(config)
     grid = study_grid(config)
@@ -69,7 +70,7 @@ def _write(
     predictions: Mapping[str, np.ndarray],
     errors: Mapping[Method, Errors],
 ) -> None:
-    """Tables, arrays and figures."""
+    """Write tables, arrays and figures."""
     report.write_boundary_tables(folder, rows)
     write_arrays(folder / "training.npz", losses, force=True)
     report.loss_figure(folder / "training.png", losses)
@@ -103,8 +104,9 @@ def _figures(
     truth: np.ndarray,
     predictions: Mapping[str, np.ndarray],
 ) -> None:
-    """The first test function at the last time: its profile, or its field and a
-    section.
+    """Draw the first test function at the last time.
+
+    The figure shows its profile, or its field and a section.
     """
     x = np.linspace(0.0, 1.0, config.nodes)
     if config.times > 1:

@@ -1,3 +1,4 @@
-"""Inverse problems with known truths: gradients through solvers, operators and
-conditioning.
+"""Inverse problems with known truths.
+
+Gradients pass through solvers, operators and conditioning.
 """

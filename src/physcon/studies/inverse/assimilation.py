@@ -1,24 +1,26 @@
-"""Data assimilation: the finite-volume solver propagates an ensemble, which is
-conditioned when data come in.
+"""Data assimilation with a finite-volume solver and an ensemble.
 
-Inviscid Burgers equation on a circle: shocks form and merge, and the total is
+The solver propagates an ensemble, which is conditioned whenever data arrive. The model
+is the inviscid Burgers equation on a circle: shocks form and merge, and the total is
 conserved. An ensemble Kalman filter alternates the solver with an update of every
 member by the sensors,
 
-    u_k  <-  mean of N(u_k, Σ) given  G u = y + ε_k,    ε_k noise of its own,
+    u_k  <-  mean of N(u_k, Σ) given  G u = y + ε_k,    ε_k independent noise,
 
-where Σ is the covariance of the ensemble. With so few members Σ has spurious
-correlations between distant places; the usual remedy, *localisation* (Σ times a
-correlation that decays, entry by entry), destroys what the solver kept: the members
-lose mass at every update. Conditioning on one more, exact row, ∫u dx, gives it back,
-put where the ensemble is uncertain.
+where Σ is the covariance of the ensemble. With few members Σ has spurious correlations
+between distant places. The usual remedy is *localisation*, which multiplies Σ entry by
+entry with a decaying correlation. It destroys the conservation of the solver: the
+members lose mass at every update. Conditioning on one more, exact row, ∫u dx, restores
+the mass, and places it where the ensemble is uncertain.
 
-Without localisation the update conserves mass, because all members have the same mass:
-the rows of Σ integrate to zero. The study shows this filter too; its error is larger.
+Without localisation the update conserves mass, because all members have the same mass
+and the rows of Σ therefore integrate to zero. The study includes this filter too; its
+error is larger.
 
-Source: Evensen (2009), sec. 4.3 (perturbed observations); Houtekamer and Mitchell, Mon.
-Wea. Rev. 129 (2001) 123 (localisation); Janjić et al., Mon. Wea. Rev. 142 (2014) 755
-(what it does to mass).
+Source:
+    Evensen (2009), sec. 4.3 (perturbed observations); Houtekamer and Mitchell, Mon.
+    Wea. Rev. 129 (2001) 123 (localisation); Janjić et al., Mon. Wea. Rev. 142 (2014)
+    755 (the effect of localisation on mass).
 """
 
 from pathlib import Path
@@ -52,19 +54,23 @@ COLOURS = {
 
 
 class History(NamedTuple):
-    """After updates: the truth ``(t, n)``, and the members ``(t, k, n)`` by method."""
+    """The states after updates.
+
+    Shapes:
+        The truth is ``(t, n)``, and the members of each method are ``(t, k, n)``.
+    """
 
     truth: Float[Array, "t n"]
     members: dict[str, Float[Array, "t k n"]]
 
 
 def circle(config: AssimilationConfig) -> Grid:
-    """Equal cells on [0, 1)."""
+    """A grid of equal cells on [0, 1)."""
     return Grid.uniform(0.0, 1.0, config.cells)
 
 
 def forecast(u: Float[Array, " n"], config: AssimilationConfig) -> Float[Array, " n"]:
-    """The solver over one interval."""
+    """Propagate the field over one interval by the solver."""
     times = jnp.asarray([config.interval])
     options = {"times": times, "cfl": 0.4, "throw": False}
     around = Boundary(Periodic())
@@ -72,8 +78,9 @@ def forecast(u: Float[Array, " n"], config: AssimilationConfig) -> Float[Array, 
 
 
 def initial(config: AssimilationConfig) -> Gaussian:
-    """Smooth random fields, all of the same total: a Gaussian process given its
-    integral.
+    """Smooth random fields that all have the same total.
+
+    The distribution is a Gaussian process conditioned on its integral.
     """
     grid = circle(config)
     mean = jnp.full(config.cells, config.mean)
@@ -90,8 +97,9 @@ def initial(config: AssimilationConfig) -> Gaussian:
 
 
 def localisation(config: AssimilationConfig) -> Float[np.ndarray, "l n"]:
-    """Vectors v_l with Σ_l v_l v_lᵀ the correlation matrix on the circle, 1 on its
-    diagonal.
+    """Vectors v_l such that Σ_l v_l v_lᵀ is the correlation matrix on the circle.
+
+    Its diagonal is 1.
     """
     x = np.arange(config.cells) / config.cells
     gap = np.abs(x[:, None] - x[None])
@@ -103,8 +111,9 @@ def localisation(config: AssimilationConfig) -> Float[np.ndarray, "l n"]:
 
 
 def localised(root: LowRank, config: AssimilationConfig) -> LowRank:
-    """The root of (Σ_k a_k a_kᵀ) ∘ (Σ_l v_l v_lᵀ): all products a_k v_l, entry by
-    entry.
+    """The root of (Σ_k a_k a_kᵀ) ∘ (Σ_l v_l v_lᵀ).
+
+    It consists of all entrywise products a_k v_l.
     """
     v = jnp.asarray(localisation(config), root.vectors.dtype)
     return LowRank((root.vectors[:, None] * v[None]).reshape(-1, config.cells))
@@ -116,8 +125,9 @@ def update(
     config: AssimilationConfig,
     method: str,
 ) -> Float[Array, "k n"]:
-    """Every member conditioned on its own perturbed readings, and on the mass where
-    asked for.
+    """Condition every member on its own perturbed readings.
+
+    If requested, the members are also conditioned on the mass.
     """
     grid = circle(config)
     centre = jnp.mean(members, axis=0, keepdims=True)
@@ -141,7 +151,7 @@ def update(
 
 
 def twin(key: PRNGKeyArray, config: AssimilationConfig) -> History:
-    """One truth, and the ensemble of every method along the same readings."""
+    """Simulate one truth, and the ensemble of every method with the same readings."""
     keys = jax.random.split(key, 3)
     prior = initial(config)
     truth = prior.sample(keys[0])
@@ -152,7 +162,7 @@ def twin(key: PRNGKeyArray, config: AssimilationConfig) -> History:
     def cycle(state: tuple, key: PRNGKeyArray) -> tuple[tuple, History]:
         truth, ensembles = state
         truth = forecast(truth, config)
-        # Two cells share a sensor's place, halfway between their centres.
+        # A sensor lies between the centres of two cells, so it reads their mean.
         seen = 0.5 * (truth[step // 2 - 1 :: step] + truth[step // 2 :: step])
         one, other = jax.random.split(key)
         seen = seen + config.noise_std * jax.random.normal(one, seen.shape)
@@ -177,12 +187,12 @@ def run(
     config: AssimilationConfig,
     session: Session = Session(),
 ) -> list[dict]:
-    """All twin experiments; table and figure into the session's
-    folder.
+    """Run all twin experiments, and write table and figure into the session's folder.
 
-    Returns: a row per method: the largest mass error of any member at any update, root
-    mean square error of the ensemble mean with the standard error over experiments, and
-    mean spread.
+    Returns:
+        A row per method: the largest mass error of any member at any update, the root
+        mean square error of the ensemble mean with the standard error over experiments,
+        and the mean spread.
     """
     keys = jax.random.split(jax.random.key(config.seed), config.experiments)
     history = solved_in_parts(

@@ -1,23 +1,24 @@
-"""Inverse problem through a trained neural operator: a flow's beginning from a few
-sensors.
+"""Inverse problem through a trained neural operator.
 
-A BOON-FNO maps the initial vorticity of a lid-driven cavity to the vorticity over time,
-and meets the walls' vorticity, its boundary data, exactly. Unknown are the swirls θ of
-the initial state; known are noisy readings of the vorticity at some places and times,
-and the lid's speed. The walls' vorticity follows from θ like everything else: a
-quadratic surface in (θ, U) gives it.
+The initial state of a flow is recovered from a few sensors. A BOON-FNO maps the initial
+vorticity of a lid-driven cavity to the vorticity over time, and meets its boundary
+data, the vorticity on the walls, exactly. The swirls θ of the initial state are
+unknown. Noisy readings of the vorticity at some places and times, and the speed of the
+lid, are known. The vorticity on the walls depends on θ as well, and a quadratic surface
+in (θ, U) predicts it.
 
-The network errs, and so does the surface. Their errors together on validation flows
-give a Gaussian around the prediction, mean and covariance. Physics says what the errors
-cannot do: no slip fixes the circulation and six more integrals of the vorticity at
-every time (`no_slip`), for every θ. Conditioning on them removes the errors that would
-violate them,
+Both the network and the surface have errors. Their total errors on validation flows
+give a Gaussian around the prediction, with mean and covariance. Physics restricts the
+errors: no slip fixes the circulation and six more integrals of the vorticity at every
+time (`no_slip`), for every θ. Conditioning on these integrals removes the errors that
+would violate them,
 
     ω | θ  =  N(network(θ) + mean error, Σ) given G ω = b(U),
 
-and the readings y = S ω + noise are Gaussian: `least_squares` on L⁻¹ (y - S E[ω | θ])
-with L Lᵀ = S Cov[ω] Sᵀ + noise², the discrepancy of the network included, inflated by
-what further flows say: errors need not be Gaussian, nor alike for all flows.
+and the readings y = S ω + noise are Gaussian. `least_squares` is applied to L⁻¹ (y - S
+E[ω | θ]) with L Lᵀ = S Cov[ω] Sᵀ + noise², which includes the discrepancy of the
+network. The covariance is inflated according to further flows, because errors need not
+be Gaussian, nor equally distributed for all flows.
 """
 
 from functools import partial
@@ -73,13 +74,13 @@ def field(
 
 
 def sensor_places(config: InverseCavityConfig) -> Float[Array, "s 2"]:
-    """Random, a little off the walls."""
+    """Random sensor positions, at some distance from the walls."""
     key = jax.random.key(config.seed + 2)
     return jax.random.uniform(key, (config.sensors, 2), float, 0.05, 0.95)
 
 
 def sensing(config: InverseCavityConfig) -> LinearConstraint:
-    """Every sensor read at the same times; the readings still zero."""
+    """All sensors with their common reading times; the values are still zero."""
     places = sensor_places(config)
     every = config.times // config.readings
     times = grid(config).coordinates[2][every - 1 :: every]
@@ -89,10 +90,12 @@ def sensing(config: InverseCavityConfig) -> LinearConstraint:
 
 
 class Sight(eqx.Module):
-    """Of the field only S ω and G ω matter: the surrogate, seen by these k + m rows
-    alone.
+    """The surrogate, restricted to the rows that matter.
 
-    Shapes: errors ``(v, k + m)``.
+    Only S ω and G ω of the field are needed, which are k + m rows.
+
+    Shapes:
+        errors is ``(v, k + m)``.
     """
 
     surrogate: Surrogate
@@ -101,7 +104,7 @@ class Sight(eqx.Module):
 
 
 def sight(surrogate: Surrogate, config: InverseCavityConfig, laws: Laws) -> Sight:
-    """Sensors first, then the laws, if there are any."""
+    """The rows of the sensors, followed by the rows of the laws, if there are any."""
     rows = sensing(config).operator.rows()
     if laws != "none":
         law = no_slip(jnp.zeros(()), config, laws)
@@ -121,7 +124,7 @@ def misfit(
 ) -> Float[Array, " k"]:
     """L⁻¹ (y - S E[ω | θ]), L Lᵀ = S Cov[ω] Sᵀ + noise²: white if θ is the truth.
 
-    What is seen, conditioned on the laws: equal to what is seen of the conditioned
+    The rows are conditioned on the laws, which equals the same rows of the conditioned
     `field`.
     """
     k, size = readings.size, seen.errors.shape[1]
@@ -154,11 +157,10 @@ def observed(
 def inflation(
     seen: Sight, others: Flows, readings: Array, config: InverseCavityConfig, laws: Laws
 ) -> Scalar:
-    """Root mean square of the misfits at the truths of flows that the errors do not
-    know.
+    """Root mean square of the misfits at the true parameters of held-out flows.
 
-    It would be 1 if the errors were Gaussian, alike for all flows, and their covariance
-    known.
+    The error covariance is estimated without these flows. The result would be 1 if the
+    errors were Gaussian, equally distributed for all flows, and their covariance known.
     """
 
     def one(pair: tuple[Flows, Array]) -> Scalar:
@@ -176,7 +178,7 @@ def estimate(
     laws: Laws,
     inflation: Scalar,
 ) -> Estimate:
-    """θ with its covariance, by Levenberg-Marquardt from the prior's mean."""
+    """Estimate θ and its covariance, by Levenberg-Marquardt from the prior mean."""
     return least_squares(
         lambda theta: misfit(seen, theta, lid, readings, config, laws) / inflation,
         prior(config),
@@ -185,8 +187,10 @@ def estimate(
 
 
 class Found(NamedTuple):
-    """Of every test flow: θ and its deviations ``(k, 9)``, failure, ω at the true θ,
-    inflation.
+    """The results for all test flows.
+
+    They are θ and its standard deviations ``(k, 9)``, failures, ω at the true θ, and
+    the inflation.
     """
 
     theta: Array
@@ -204,7 +208,7 @@ def recovered(
     config: InverseCavityConfig,
     laws: Laws,
 ) -> Found:
-    """θ of all test flows by one method."""
+    """Estimate θ of all test flows by one method."""
     seen = sight(surrogate, config, laws)
     factor = inflation(seen, *held_out, config, laws)
 
@@ -223,13 +227,15 @@ def run(
     config: InverseCavityConfig,
     session: Session = Session(),
 ) -> list[dict]:
-    """Train, then recover the swirls of every test flow; table and figure into the
-    session's folder.
+    """Train, recover the swirls of every test flow, and write table and figure.
 
-    Returns: a row per method: relative L2 error of the prediction at the true input,
-    its largest error in the seven laws; root mean square error and posterior deviation
-    of θ, in deviations of the prior; coverage of the 95 % intervals; the inflation that
-    they include.
+    The files go to the session's folder.
+
+    Returns:
+        A row per method: the relative L2 error of the prediction at the true input and
+        its largest error in the seven laws; the root mean square error and posterior
+        deviation of θ, in prior standard deviations; the coverage of the 95 %
+        intervals; and the inflation that the intervals include.
     """
     session = session.of(config)
     surrogate = trained_surrogate(config, session)
@@ -275,8 +281,9 @@ def run(
 
 
 def _figure(path: Path, config: InverseCavityConfig, test: Flows, shown: dict) -> None:
-    """The first test flow: the initial vorticity, true and recovered, and θ with its
-    intervals.
+    """Draw the first test flow.
+
+    The figure shows the true and recovered initial vorticity, and θ with its intervals.
     """
     figure = Figure(figsize=(11, 3.4), layout="constrained")
     left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1, 1.6))

@@ -1,19 +1,19 @@
-"""The cavity of the inverse study: its settings, its flows, and what no slip says of
-each of them.
+"""The cavity of the inverse study: its settings, its flows, and the laws of no slip.
 
-A flow has a lid speed U, which is known, and nine swirls in its initial state, which
-are not. The walls do not slip. Seen in the vorticity alone that is no boundary value
-but a set of integrals: for every harmonic φ, by Green's identity with ψ = 0 and ψ_n =
-the walls' velocity,
+A flow has a known lid speed U, and nine unknown swirls in its initial state. The walls
+do not slip. For the vorticity alone no slip is not a boundary value but a set of
+integrals. For every harmonic φ, Green's identity with ψ = 0 and ψ_n equal to the
+velocity of the walls gives
 
     ∫ω φ dA = -∫u φ dx along the lid.
 
 φ = 1 is Stokes' theorem, the circulation. The harmonic polynomials up to the third
-degree are harmonic for the five-point stencil too, and the trapezoid sums of the
-solver's states (Thom's formula on the walls) obey these seven laws to rounding.
+degree are harmonic for the five-point stencil too. The trapezoid sums of the solver's
+states (Thom's formula on the walls) obey these seven laws to rounding.
 
-Source: Quartapelle and Valz-Gris, Int. J. Numer. Methods Fluids 1 (1981) 129
-(projection conditions on the vorticity).
+Source:
+    Quartapelle and Valz-Gris, Int. J. Numer. Methods Fluids 1 (1981) 129 (projection
+    conditions on the vorticity).
 """
 
 from typing import Literal, NamedTuple, TypeAlias
@@ -33,18 +33,21 @@ from physcon.studies.boon.data import study_grid
 from physcon.studies.inverse.settings import InverseCavityConfig
 from physcon.studies.sharing import solved
 
-#: Which laws a prediction is conditioned on.
+#: The laws on which a prediction is conditioned.
 Laws: TypeAlias = Literal["none", "circulation", "no slip"]
 
 
 def grid(config: InverseCavityConfig) -> Grid:
-    """Nodes in (x, y, t); t > 0."""
+    """The nodes in (x, y, t) with t > 0."""
     return study_grid(config.network())
 
 
 class Flows(NamedTuple):
-    """Shapes: swirls θ ``(*s, 9)``, lid speeds U ``(*s)``, vorticity ``(*s, n, n, 1 +
-    times)``.
+    """Flows with their parameters.
+
+    Shapes:
+        Swirls θ are ``(*s, 9)``, lid speeds U ``(*s)``, and the vorticity is ``(*s, n,
+        n, 1 + times)``.
     """
 
     theta: Float[Array, "*s 9"]
@@ -53,7 +56,7 @@ class Flows(NamedTuple):
 
 
 def prior(config: InverseCavityConfig) -> Gaussian:
-    """Of the swirls θ, as `LidDrivenCavity.sample` draws them."""
+    """The prior of the swirls θ, as `LidDrivenCavity.sample` draws them."""
     std = swirl_std().ravel()
     return Gaussian.diagonal(jnp.zeros_like(std), std)
 
@@ -64,9 +67,7 @@ def flows(
     number: int,
     mesh: Mesh | None = None,
 ) -> Flows:
-    """Random members of the family, from the solver, shared among the devices of a
-    mesh.
-    """
+    """Solve random members of the family, shared among the devices of a mesh."""
 
     def one(key: PRNGKeyArray) -> Flows:
         cavity = LidDrivenCavity.sample(key, config.viscosity)
@@ -81,7 +82,7 @@ def flows(
 def cavity(
     theta: Float[Array, " 9"], lid: Scalar, config: InverseCavityConfig
 ) -> LidDrivenCavity:
-    """The flow's problem."""
+    """The problem that describes the flow."""
     viscosity = jnp.asarray(config.viscosity, theta.dtype)
     return LidDrivenCavity(lid, theta.reshape(swirl_std().shape), viscosity)
 
@@ -89,14 +90,15 @@ def cavity(
 def initial(
     theta: Float[Array, " 9"], lid: Scalar, config: InverseCavityConfig
 ) -> Float[Array, "n n"]:
-    """Vorticity at t = 0."""
+    """The vorticity at t = 0."""
     x, problem = grid(config).coordinates[0], cavity(theta, lid, config)
     return vorticity(problem.stream(x, x), problem.lid_velocity(x))
 
 
 def no_slip(lid: Scalar, config: InverseCavityConfig, laws: Laws) -> LinearConstraint:
-    """∫ω φ dA == -∫u φ dx at every time, for φ = 1 ("circulation") or all seven ("no
-    slip").
+    """∫ω φ dA == -∫u φ dx at every time.
+
+    "circulation" uses φ = 1, and "no slip" uses all seven φ.
     """
     z = grid(config).coordinates[0]
     x, y = jnp.meshgrid(z, z, indexing="ij")
@@ -114,12 +116,12 @@ def no_slip(lid: Scalar, config: InverseCavityConfig, laws: Laws) -> LinearConst
 
 
 def walls(vorticity: Float[Array, "n n t"]) -> Float[Array, "4 n t"]:
-    """Left, right, bottom, lid."""
+    """The vorticity on the left, right, bottom and lid walls."""
     w = vorticity
     return jnp.stack([w[0], w[-1], w[:, 0], w[:, -1]])
 
 
 def boundary(walls: Float[Array, "4 n t"]) -> Boundary:
-    """The walls' vorticity as the network's boundary condition."""
+    """The vorticity on the walls as the boundary condition of the network."""
     left, right, bottom, top = (Dirichlet(w[None]) for w in walls)
     return Boundary((left, right), (bottom, top))

@@ -1,5 +1,6 @@
-"""The network of the inverse cavity study: a BOON-FNO, the walls that it is given,
-their errors.
+"""The network of the inverse cavity study.
+
+It consists of a BOON-FNO, a surface that predicts the wall values, and their errors.
 """
 
 from functools import partial
@@ -28,9 +29,10 @@ from physcon.studies.sharing import divided, solved
 
 
 class Surrogate(eqx.Module):
-    """The network, the walls' surface, and the errors of both on validation flows.
+    """The network, the surface for the walls, and their errors on validation flows.
 
-    Shapes: surface ``(66, 4, n, times)``, errors ``(v, n, n, times)``.
+    Shapes:
+        surface is ``(66, 4, n, times)``, and errors is ``(v, n, n, times)``.
     """
 
     network: BoundaryFNO
@@ -41,7 +43,7 @@ class Surrogate(eqx.Module):
 def quadratic(
     theta: Float[Array, " 9"], lid: Scalar, config: InverseCavityConfig
 ) -> Float[Array, " f"]:
-    """1, z, z z' for z = (θ in standard deviations, U - 1)."""
+    """The features 1, z and z z' for z = (θ in standard deviations, U - 1)."""
     z = jnp.append(theta / prior(config).std(), lid - 1)
     i, j = np.triu_indices(z.size)
     return jnp.concatenate([jnp.ones(1), z, z[i] * z[j]])
@@ -54,7 +56,7 @@ def predict(
     lid: Scalar,
     config: InverseCavityConfig,
 ) -> Float[Array, "n n t"]:
-    """The network's vorticity over time, with the walls' from the surface."""
+    """The vorticity over time from the network, with wall values from the surface."""
     nodes = grid(config)
     given = jnp.tensordot(quadratic(theta, lid, config), surface, 1)
     start = jnp.broadcast_to(initial(theta, lid, config)[..., None], nodes.shape)
@@ -62,8 +64,9 @@ def predict(
 
 
 def trained_surrogate(config: InverseCavityConfig, session: Session) -> Surrogate:
-    """Train as the boundary study does, fit the surface, and keep the errors on other
-    flows.
+    """Train as in the boundary study, fit the surface, and keep the errors.
+
+    The errors come from other flows.
     """
     mesh = session.mesh
     keys = jax.random.split(jax.random.key(config.seed), 3)

@@ -1,11 +1,10 @@
-"""Inverse heat conduction: k(x) in 64 cells, from thermometers along a rod that is
-heated.
+"""Inverse heat conduction: k(x) in 64 cells, from thermometers along a heated rod.
 
-u_t = (k(x) u_x)_x on [0, 1], heated at the left end, cooled at the right one. Unknown
-is log k in every cell, under a smooth Gaussian process; the model is backward Euler on
-finite volumes, its gradient an implicit adjoint: one transposed tridiagonal solve per
-step. The data come from a grid and steps four times finer, with noise: not from the
-model that is fitted.
+The model is u_t = (k(x) u_x)_x on [0, 1], heated at the left end and cooled at the
+right end. log k is unknown in every cell and has a smooth Gaussian process prior. The
+equation is solved by backward Euler on finite volumes. Its gradient is an implicit
+adjoint, with one transposed tridiagonal solve per step. The data come from a grid and
+steps four times finer, with noise, and not from the fitted model.
 """
 
 from pathlib import Path
@@ -33,14 +32,14 @@ from physcon.studies.sharing import solved_in_parts
 
 
 def heating(t: Scalar) -> Scalar:
-    """The hot end: 1 - exp(-8 t)."""
+    """The temperature of the hot end, 1 - exp(-8 t)."""
     return 1 - jnp.exp(-8 * t)
 
 
 def temperatures(
     log_k: Float[Array, " n"], steps: int, time: float
 ) -> Float[Array, "steps n"]:
-    """The cold rod, heated, after every implicit step."""
+    """The temperature of the heated rod, cold at first, after every implicit step."""
     grid = Grid.uniform(0.0, 1.0, log_k.size)
     ends = Boundary((Dirichlet(heating), Dirichlet(0.0)))
     problem = fv.Problem(fv.Layered(jnp.exp(log_k)), grid, ends)
@@ -57,8 +56,9 @@ def temperatures(
 def readings(
     log_k: Float[Array, " n"], config: ConductivityConfig, refinement: int = 1
 ) -> Float[Array, "t s"]:
-    """What the thermometers read; k on the model's cells, or on `refinement` times
-    finer ones.
+    """The readings of the thermometers.
+
+    k is given on the cells of the model, or on cells `refinement` times finer.
     """
     u = temperatures(log_k, config.steps * refinement, config.time)
     u = u.reshape(u.shape[0], config.cells, refinement).mean(axis=2)
@@ -68,7 +68,7 @@ def readings(
 
 
 def prior(config: ConductivityConfig, refinement: int = 1) -> Gaussian:
-    """Of log k, dense: the covariance of 64 cells is small."""
+    """The prior of log k, with a dense covariance, which is small for 64 cells."""
     n = config.cells * refinement
     x = Grid.uniform(0.0, 1.0, n).coordinates[0][:, None]
     std, length = jnp.asarray(config.log_std), jnp.asarray([config.length])
@@ -79,20 +79,21 @@ def prior(config: ConductivityConfig, refinement: int = 1) -> Gaussian:
 def misfit(
     log_k: Float[Array, " n"], data: Float[Array, "t s"], config: ConductivityConfig
 ) -> Float[Array, "t s"]:
-    """(data - model) / noise_std."""
+    """The residuals (data - model) / noise_std."""
     return (data - readings(log_k, config)) / config.noise_std
 
 
 def estimate(data: Float[Array, "t s"], config: ConductivityConfig) -> Estimate:
-    """log k with its covariance, by Levenberg-Marquardt from the prior's mean."""
+    """Estimate log k and its covariance, by Levenberg-Marquardt from the prior mean."""
     return least_squares(
         lambda theta: misfit(theta, data, config), prior(config), throw=False
     )
 
 
 def example(x: Float[Array, " n"]) -> Float[Array, " n"]:
-    """The truth in the figure: a poor conductor in the middle of a good one, and a
-    trend.
+    """The true conductivity in the figure.
+
+    It has a poor conductor in the middle of a good one, and a trend.
     """
     return (
         -1.0 + 0.6 * jnp.sin(2 * jnp.pi * x) - 1.2 * jnp.exp(-(((x - 0.6) / 0.1) ** 2))
@@ -103,12 +104,12 @@ def run(
     config: ConductivityConfig,
     session: Session = Session(),
 ) -> list[dict]:
-    """Recover every truth; table and figure into the session's
-    folder.
+    """Recover every truth, and write table and figure into the session's folder.
 
-    Returns: rows for the example and the draws of the prior: root mean square error of
-    log k, the posterior's own, the share of cells inside their 95 % band, misfit per
-    reading (1 expected).
+    Returns:
+        Rows for the example and the draws of the prior: the root mean square error of
+        log k, the posterior standard deviation, the fraction of cells inside their 95 %
+        band, and the misfit per reading (1 expected).
     """
     fine = config.refinement
     x = Grid.uniform(0.0, 1.0, config.cells * fine).coordinates[0]
@@ -140,7 +141,8 @@ def run(
     )
     if not is_writer():
         return []
-    # What a cell's k stands for is the resistance of its layers: their harmonic mean.
+    # The value of k in a cell represents the resistance of its layers, so the truth is
+    # their harmonic mean.
     layers = np.asarray(truth).reshape(-1, config.cells, fine)
     target = -np.log(np.mean(np.exp(-layers), axis=2))
     table = []

@@ -1,13 +1,13 @@
-"""Inverse porous medium: the exponent m and the history of the boundary, from interior
-sensors.
+"""Inverse porous medium: the exponent m and the boundary history from inner sensors.
 
-u_t = (u^m u_x)_x on [0, 1], empty at first, filled from the left. Neither m nor u(t, 0)
-is known; sensors inside see the front pass. The model is finite volumes with `sdirk2`,
-the history is linear in √t between knots. Unknown are log m and the logarithms of the
-knots, so that every θ means something physical. The data are the exact travelling wave,
-u(t, 0) = (m t)^(1/m), with noise: not from the model that is fitted. Backward Euler
-delays fronts: with four times as many steps, and so twice the solves, its readings are
-still wrong by more than twice as much.
+The model is u_t = (u^m u_x)_x on [0, 1], empty at first and filled from the left. Both
+m and u(t, 0) are unknown, and sensors inside detect the front as it passes. The
+equation is solved by finite volumes with `sdirk2`, and the history is linear in √t
+between knots. The unknowns are log m and the logarithms of the knots, so that every θ
+has a physical meaning. The data are the exact travelling wave, u(t, 0) = (m t)^(1/m),
+with noise, and not from the fitted model. Backward Euler delays fronts: with four times
+as many steps, and so twice the solves, the error of its readings is still more than
+twice as large.
 """
 
 from pathlib import Path
@@ -37,7 +37,7 @@ from physcon.studies.sharing import solved_in_parts
 
 
 class History(eqx.Module):
-    """The value at the left side: linear in √t between knots, from 0 at t = 0."""
+    """The value at the left side, linear in √t between knots, from 0 at t = 0."""
 
     values: Float[Array, " k"]
     time: Scalar
@@ -69,7 +69,7 @@ def fields(
 def readings(
     theta: Float[Array, " p"], config: PorousMediumConfig
 ) -> Float[Array, "t s"]:
-    """The model at the sensors and times of reading."""
+    """The model at the sensors and reading times."""
     every = config.steps // config.readings
     x = Grid.uniform(0.0, 1.0, config.cells).coordinates[0]
     at = jnp.asarray(config.sensors)
@@ -78,19 +78,22 @@ def readings(
 
 
 def exact_readings(m: Scalar, config: PorousMediumConfig) -> Float[Array, "t s"]:
-    """The travelling wave there."""
+    """The exact travelling wave at the sensors and reading times."""
     t = config.time * jnp.arange(1, config.readings + 1) / config.readings
     x = jnp.asarray(config.sensors)
     return jax.vmap(lambda t: PorousMedium(m, throw=False).solution(t, x))(t)
 
 
 def knot_times(config: PorousMediumConfig) -> Float[np.ndarray, " k"]:
-    """Equal steps of √t."""
+    """Times with equal steps in √t."""
     return config.time * (np.arange(1, config.knots + 1) / config.knots) ** 2
 
 
 def prior(config: PorousMediumConfig) -> Gaussian:
-    """log m around log 2; the log history a smooth process in log t around 0."""
+    """The prior: log m around log 2, and the log history as a smooth process.
+
+    The process is around 0, in log t.
+    """
     k = config.knots
     x = jnp.log(jnp.asarray(knot_times(config), dtype=float))[:, None]
     matrix = jnp.zeros((k + 1, k + 1)).at[0, 0].set(0.5**2)
@@ -103,12 +106,12 @@ def prior(config: PorousMediumConfig) -> Gaussian:
 def misfit(
     theta: Float[Array, " p"], data: Float[Array, "t s"], config: PorousMediumConfig
 ) -> Float[Array, "t s"]:
-    """(data - model) / noise_std."""
+    """The residuals (data - model) / noise_std."""
     return (data - readings(theta, config)) / config.noise_std
 
 
 def estimate(data: Float[Array, "t s"], config: PorousMediumConfig) -> Estimate:
-    """θ with its covariance; fronts that pass sensors make the way to it crooked."""
+    """Estimate θ and its covariance; fronts that pass sensors bend the objective."""
     return least_squares(
         lambda theta: misfit(theta, data, config),
         prior(config),
@@ -121,12 +124,14 @@ def run(
     config: PorousMediumConfig,
     session: Session = Session(),
 ) -> list[dict]:
-    """Recover every exponent from every data set; table and figure into the session's
-    folder.
+    """Recover every exponent from every data set, and write table and figure.
 
-    Returns: a row per exponent: mean estimate, its deviation over data sets and the
-    posterior's, coverage of the 95 % intervals of m and of the history, error of the
-    history, misfit per reading (1 expected).
+    The files go to the session's folder.
+
+    Returns:
+        A row per exponent: the mean estimate, its standard deviation over data sets and
+        in the posterior, the coverage of the 95 % intervals of m and of the history,
+        the error of the history, and the misfit per reading (1 expected).
     """
     t = knot_times(config)
 

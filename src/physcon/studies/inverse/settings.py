@@ -12,7 +12,7 @@ from physcon.studies.ranges import divides, judge, seed, setting
 @study("inverse_assimilation", "physcon.studies.inverse.assimilation")
 @dataclass(frozen=True)
 class AssimilationConfig:
-    """Twin experiments: a truth, an ensemble that does not know it, and sensors.
+    """Twin experiments with a truth, an ensemble that does not know it, and sensors.
 
     Attributes:
         cells: number of cells of the circle [0, 1).
@@ -26,7 +26,8 @@ class AssimilationConfig:
         length: correlation length of the initial fields.
         localisation: length of the squared-exponential correlation that multiplies the
             ensemble's covariance.
-        inflation: factor on the distance of the members to their mean at every update.
+        inflation: factor that increases the distance of the members from their mean at
+            every update.
         experiments: number of truths.
         seed: seed of all random numbers.
     """

@@ -1,26 +1,25 @@
-"""Inverse Stefan problem: the melting value p* from 20 noisy sensors, with and without
-the mass.
+"""Inverse Stefan problem: the melting value p* from noisy sensors and the mass.
 
-Model of the field at one time, given p*: the similarity solution plus a smooth
-discrepancy,
+The study compares estimates from 20 sensors with and without the mass. The model of the
+field at one time, given p*, is the similarity solution plus a smooth discrepancy,
 
-    u = f(p*) + δ,   δ ~ GP(0, std² Matérn 5/2),
+    u = f(p*) + δ,   δ ~ GP(0, std² Matérn 5/2).
 
-what the equation leaves out (currents, inhomogeneity): local disturbances that are not
-known. Sensors read box averages of u with independent noise. The constraint: the heat
-that entered was metered, so ∫u dx is known exactly for every δ, but not where the heat
-is. The likelihood of p* is the evidence of the rows with the field
-integrated out: S of `condition`.
+The discrepancy stands for unknown local disturbances that the equation neglects
+(currents, inhomogeneity). Sensors read box averages of u with independent noise. The
+heat that entered was metered, so ∫u dx is known exactly for every δ; this is the
+constraint. The distribution of the heat is not known. The likelihood of p* is the
+evidence of the rows with the field integrated out (S of `condition`).
 
-Truths are drawn from the same model, so that 95 % intervals must cover 95 %: any miss
-would be a fault of the constraint, or of Laplace's approximation. For comparison the
-posterior is integrated on a grid. Sensors much narrower than the posterior's spread of
-fronts make the likelihood kinked, wherever the front enters or leaves a box: there
-Laplace's intervals are too short, the integrated ones are not.
+Truths are drawn from the same model, so 95 % intervals must cover 95 % of them. Any
+deviation would be an error of the constraint or of Laplace's approximation. For
+comparison the posterior is also integrated on a grid. If sensors are much narrower than
+the posterior's spread of fronts, the likelihood has a kink wherever the front enters or
+leaves a box. Laplace's intervals are then too short, but the integrated ones are not.
 
-What the mass adds depends on what is not known without it: the interval halves with the
-settings below, shrinks by 12 % with a discrepancy of 0.03, and by 6 % with a noise of
-0.05.
+The benefit of the mass depends on what is unknown without it: the interval halves with
+the settings below, shrinks by 12 % with a discrepancy of 0.03, and by 6 % with a noise
+of 0.05.
 """
 
 from functools import partial
@@ -53,15 +52,17 @@ from physcon.studies.inverse.settings import InverseStefanConfig
 from physcon.studies.session import Session
 from physcon.studies.sharing import solved, solved_in_parts
 
-#: "sensors and mass" is constrained.
+#: Maps each method to whether it is constrained by the mass.
 METHODS = {"sensors": False, "sensors and mass": True}
 COLOURS = {"sensors": "#0072B2", "sensors and mass": "#D55E00"}
 NORMAL_975 = 1.959964
 
 
 class Data(NamedTuple):
-    """A truth and what was observed of it: θ ``(1,)``, field ``(cells)``, readings,
-    mass.
+    """A truth and its observations.
+
+    Shapes:
+        θ is ``(1,)`` and the field ``(cells)``.
     """
 
     theta: Float[Array, " 1"]
@@ -76,15 +77,17 @@ def p_star(theta: Float[Array, "*s"]) -> Float[Array, "*s"]:
 
 
 def parameter_prior(config: InverseStefanConfig) -> Gaussian:
-    """Of the log-odds θ, ``(1,)``: half of it lies where p* is within 0.06 of 0.62."""
+    """The prior of θ, ``(1,)``; half of it lies where p* is within 0.06 of 0.62."""
     return Gaussian.diagonal(
         jnp.full(1, config.prior_mean), jnp.full(1, config.prior_std)
     )
 
 
 def field(theta: Float[Array, " 1"], config: InverseStefanConfig) -> Gaussian:
-    """u given θ: exact cell averages of the similarity solution, and the discrepancy's
-    root.
+    """The distribution of u given θ.
+
+    The mean holds exact cell averages of the similarity solution; the root describes
+    the discrepancy.
     """
     grid = Grid.uniform(0.0, 1.0, config.cells)
     problem = Stefan(p_star(theta[0]), throw=False)
@@ -102,7 +105,7 @@ def field(theta: Float[Array, " 1"], config: InverseStefanConfig) -> Gaussian:
 def rows(
     readings: Float[Array, " k"], mass: Scalar, config: InverseStefanConfig
 ) -> tuple[LinearConstraint, LinearConstraint]:
-    """The sensors, noisy; the metered mass, exact."""
+    """The noisy sensors and the exact metered mass."""
     grid, k = Grid.uniform(0.0, 1.0, config.cells), config.sensors
     half = 0.5 * config.width
     centres = jnp.asarray(
@@ -115,7 +118,7 @@ def rows(
 
 
 def simulate(key: PRNGKeyArray, config: InverseStefanConfig) -> Data:
-    """A truth from the prior, its field with a discrepancy, and noisy readings."""
+    """Draw a truth from the prior, a field with a discrepancy, and noisy readings."""
     keys = jax.random.split(key, 3)
     theta = parameter_prior(config).sample(keys[0])
     u = field(theta, config).sample(keys[1])
@@ -137,7 +140,7 @@ def negative_log_likelihood(
 
 
 def estimate(data: Data, config: InverseStefanConfig, constrained: bool) -> Estimate:
-    """MAP and Laplace interval of θ for one data set."""
+    """Compute the MAP estimate and Laplace interval of θ for one data set."""
     return maximum_a_posteriori(
         lambda theta: negative_log_likelihood(theta, data, config, constrained),
         parameter_prior(config),
@@ -146,7 +149,7 @@ def estimate(data: Data, config: InverseStefanConfig, constrained: bool) -> Esti
 
 
 class Interval(NamedTuple):
-    """95 % interval of p*, its centre, and whether it holds the truth."""
+    """A 95 % interval of p*, its centre, and whether it holds the truth."""
 
     lower: Float[Array, "*s"]
     centre: Float[Array, "*s"]
@@ -155,7 +158,7 @@ class Interval(NamedTuple):
 
 
 def interval(centre: Array, lower: Array, upper: Array, truth: Array) -> Interval:
-    """From numbers on the scale of θ."""
+    """Build an interval from numbers on the scale of θ."""
     inside = (lower <= truth) & (truth <= upper)
     return Interval(
         p_star(lower), p_star(centre), p_star(upper), inside.astype(centre.dtype)
@@ -165,7 +168,7 @@ def interval(centre: Array, lower: Array, upper: Array, truth: Array) -> Interva
 def laplace_interval(
     data: Data, config: InverseStefanConfig, constrained: bool
 ) -> Interval:
-    """θ̂ ± 1.96 standard deviations, mapped to p*."""
+    """The interval θ̂ ± 1.96 standard deviations, mapped to p*."""
     found = estimate(data, config, constrained)
     assert found.posterior is not None
     half = NORMAL_975 * found.posterior.std()[0]
@@ -176,8 +179,9 @@ def laplace_interval(
 def integrated_interval(
     data: Data, config: InverseStefanConfig, constrained: bool
 ) -> Interval:
-    """Median and quantiles of the posterior itself, on a grid over five prior
-    deviations.
+    """Median and quantiles of the posterior itself.
+
+    They are computed on a grid over five prior standard deviations.
     """
     points = config.prior_mean + config.prior_std * jnp.linspace(-5.0, 5.0, 401)
 
@@ -192,7 +196,7 @@ def integrated_interval(
 
 
 def simulated(config: InverseStefanConfig, mesh: Mesh | None = None) -> Data:
-    """All data sets."""
+    """Simulate all data sets."""
     keys = jax.random.split(jax.random.key(config.seed), config.data_sets)
     return solved(lambda key: simulate(key, config), keys, mesh, config.data_sets)
 
@@ -202,7 +206,7 @@ def intervals(
     config: InverseStefanConfig,
     session: Session = Session(progress=False),
 ) -> dict[str, dict[str, Interval]]:
-    """method -> {"Laplace", "integrated"} -> intervals of all data sets."""
+    """A mapping method -> {"Laplace", "integrated"} -> intervals of all data sets."""
     found = {}
     for method, constrained in METHODS.items():
         given = {"config": config, "constrained": constrained}
@@ -230,8 +234,9 @@ def run(
 
     The table and the figure go into the session's folder.
 
-    Returns: a row per method and kind of interval: mean width, coverage with its
-    standard error, root mean square error of the centre.
+    Returns:
+        A row per method and kind of interval: the mean width, the coverage with its
+        standard error, and the root mean square error of the centre.
     """
     data = simulated(config, session.mesh)
     found = intervals(data, config, session.of(config))

@@ -1,18 +1,19 @@
-"""Public operator data at their own resolution and at finer ones: viscous Burgers and
-Darcy flow.
+"""Public operator data at their own resolution and at finer resolutions.
 
-Both come from the neuraloperator project (MIT licence) on 16 points an axis:
+The problems are viscous Burgers and Darcy flow. Both data sets come from the
+neuraloperator project (MIT licence), with 16 points per axis:
 
     burgers   u_0 on the circle [0, 1)  ->  u(t, x) at t = 0, 1/16 .. 1
               u_t + u u_x = 0.01 u_xx
     darcy     a two-valued permeability on [0, 1]²  ->  the pressure
               -∇·(a ∇u) = 1, u = 0 around
 
-A network's input holds the field and the coordinates that its answer may depend on: t
-for Burgers, whose solutions move with x; both for Darcy. So it means the same on every
-grid.
+The input of a network holds the field and the coordinates on which its answer may
+depend: t for Burgers, whose solutions move with x, and both coordinates for Darcy. An
+input therefore has the same meaning on every grid.
 
-Source: Li et al., Fourier neural operator, ICLR 2021, sec. 5.1 and 5.2.
+Source:
+    Li et al., Fourier neural operator, ICLR 2021, sec. 5.1 and 5.2.
 """
 
 from pathlib import Path
@@ -28,10 +29,10 @@ from physcon.io import read_arrays
 from physcon.problems.viscous_burgers import BurgersPeriodic
 from physcon.studies.operators.settings import Problem
 
-#: Samples, channels, two axes.
+#: The axes are samples, channels, and two grid axes.
 Fields: TypeAlias = Float[np.ndarray, "_ _ _ _"]
 
-#: What a file has to hold, for messages: samples first.
+#: The required content of a file, for messages; samples come first.
 _LAYOUT = {
     "burgers": "x (n, points), the initial state, "
     "and y (n, times, points), the solution",
@@ -50,11 +51,11 @@ class Samples(NamedTuple):
 def read_samples(
     folder: Path | None, problem: Problem, role: str, points: int = 16
 ) -> Samples:
-    """``{problem}_{role}_{points}.npz`` of the folder.
+    """Read ``{problem}_{role}_{points}.npz`` from the folder.
 
     Raises:
-        ValueError: no folder, no such file, or arrays of other names or shapes; says
-            what the file has to hold.
+        ValueError: if there is no folder or no such file, or if its arrays have other
+            names or shapes. The message says what the file has to hold.
     """
     name = f"{problem}_{role}_{points}.npz"
     remedy = (
@@ -92,12 +93,12 @@ def with_axes(
 
 
 def refined(samples: Samples, problem: Problem, factor: int) -> Fields:
-    """The inputs on a grid `factor` times finer, which holds the nodes of the old one.
+    """The inputs on a grid `factor` times finer.
 
-    An initial state of Burgers' equation becomes its Fourier interpolant. A
-    permeability takes the value of the nearest node; where the factor is even some
-    nodes lie in the middle and take the lower one's, so interfaces move by half a fine
-    cell.
+    The finer grid contains the nodes of the old one. An initial state of Burgers'
+    equation becomes its Fourier interpolant. A permeability takes the value of the
+    nearest node. If the factor is even, some nodes lie midway between two old nodes and
+    take the value of the lower one, so interfaces move by half a fine cell.
     """
     field, (a, b) = samples.inputs[:, 0], samples.inputs.shape[2:]
     if problem == "burgers":
@@ -111,7 +112,7 @@ def refined(samples: Samples, problem: Problem, factor: int) -> Fields:
 def fourier_interpolant(
     u: Float[np.ndarray, "n a"], points: int
 ) -> Float[np.ndarray, "n b"]:
-    """A periodic row's trigonometric interpolant on more points."""
+    """The trigonometric interpolant of a periodic row on more points."""
     modes = np.fft.rfft(u, axis=-1)
     if u.shape[-1] % 2 == 0 and points > u.shape[-1]:
         modes[..., -1] /= 2  # the Nyquist mode is shared by +m and -m
@@ -119,11 +120,10 @@ def fourier_interpolant(
 
 
 def burgers_solution(inputs: Fields, viscosity: float = 0.01) -> Fields:
-    """Exact answers (Cole and Hopf) for the initial states on the inputs' own grid, in
-    float64.
+    """Exact answers (Cole and Hopf) for the initial states on the grid of the inputs.
 
-    On the grid of the public data they differ from these by 1.3 % of their norm on
-    average.
+    They are computed in float64. On the grid of the public data they differ from the
+    public answers by 1.3 % of their norm on average.
     """
     times, points = inputs.shape[2:]
     modes = np.fft.rfft(inputs[:, 0, 0].astype(np.float64), axis=-1) / points

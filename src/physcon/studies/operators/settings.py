@@ -8,7 +8,8 @@ from physcon.studies.ranges import judge, setting
 
 Problem: TypeAlias = Literal["burgers", "darcy"]
 
-#: What each preset changes of the defaults below. `quick`: minutes on two cores.
+#: The changes that each preset makes to the defaults below. The preset `quick` takes
+#: minutes on two cores.
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": {},
     "quick": {"epochs": 60, "width": 24, "seeds": (0,)},

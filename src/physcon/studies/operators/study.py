@@ -1,11 +1,12 @@
-"""An FNO on published data: trained on 16 points, tested there and on finer grids.
+"""An FNO on published data, trained on 16 points and tested there and on finer grids.
 
-The public answers live on 16 points. A finer grid holds these as a subset, so the same
-truth judges the network there; and on all points of it where an exact solution exists
-(Burgers), or a file of that resolution lies in the folder.
+The public answers live on 16 points. A finer grid contains these points, so the same
+truth is used to test the network there. The network is tested on all points of a finer
+grid if an exact solution exists (Burgers), or if the folder has a file of that
+resolution.
 
-Source: Li et al., Fourier neural operator, ICLR 2021, sec. 5 (zero-shot
-super-resolution).
+Source:
+    Li et al., Fourier neural operator, ICLR 2021, sec. 5 (zero-shot super-resolution).
 """
 
 from collections.abc import Iterator
@@ -47,7 +48,8 @@ class Trial(NamedTuple):
 def inputs(config: OperatorConfig, data: Path | None) -> dict[str, Any]:
     """Read the public data, before anything is written.
 
-    Raises: ValueError for files that are absent or hold something else.
+    Raises:
+        ValueError: for files that are absent or have other content.
     """
     return {"train": training_set(config, data), "trials": list(trials(config, data))}
 
@@ -59,8 +61,9 @@ def run(
 
     The devices of the session's mesh share the training; process 0 evaluates.
 
-    Returns: the rows of the table: relative L2 errors, mean over samples, per seed;
-    none on other processes.
+    Returns:
+        The rows of the table (relative L2 errors as means over samples, for each seed);
+        no rows on other processes.
     """
     networks = {seed: trained(config, seed, train, session) for seed in config.seeds}
     if not is_writer():
@@ -83,7 +86,7 @@ def _write(
     network: FNO,
     trials: list[Trial],
 ) -> None:
-    """The table, and a figure of the first test sample."""
+    """Write the table, and a figure of the first test sample."""
     write_json(folder / "table.json", rows)
     write_text(folder / "table.txt", table_text(rows))
     coarse = trials[0]
@@ -105,8 +108,9 @@ def training_set(config: OperatorConfig, data: Path | None) -> Samples:
 
 
 def trials(config: OperatorConfig, data: Path | None) -> Iterator[Trial]:
-    """The public test set on every grid of the settings, then files of other
-    resolutions.
+    """Iterate over the test sets: the public one on every grid, then other files.
+
+    The other files have other resolutions.
     """
     public = read_samples(data, config.problem, "test")
     for factor in config.refine:
@@ -127,7 +131,7 @@ def trials(config: OperatorConfig, data: Path | None) -> Iterator[Trial]:
 
 
 def network(config: OperatorConfig, key: PRNGKeyArray, train: Samples) -> FNO:
-    """Random weights; normalised by the training set. Periodic axes are not padded."""
+    """Random weights, normalised by the training set; periodic axes are not padded."""
     inputs, answers = jnp.asarray(train.inputs), jnp.asarray(train.answers)
     return FNO.init(
         key,
@@ -152,7 +156,7 @@ def trained(
     train: Samples,
     session: Session = Session(),
 ) -> FNO:
-    """The network of one seed, on the mean relative L2 error of its batches."""
+    """Train the network of one seed on the mean relative L2 error of its batches."""
 
     def loss(fno: FNO, sample: Samples, key: PRNGKeyArray) -> Scalar:
         inputs, answers = jnp.asarray(sample.inputs), jnp.asarray(sample.answers)
@@ -176,7 +180,7 @@ def trained(
 
 
 def predict(fno: FNO, inputs: Fields, batch: int = 50) -> Fields:
-    """Answers for many inputs, a batch at a time."""
+    """Predict the answers for many inputs, one batch at a time."""
     call = eqx.filter_jit(lambda fno, u: jax.vmap(fno)(u))
     parts = [call(fno, inputs[i : i + batch]) for i in range(0, inputs.shape[0], batch)]
     return np.concatenate([np.asarray(p) for p in parts])
@@ -191,7 +195,7 @@ def relative_l2(prediction: Fields, trial: Trial) -> float:
 
 
 def table_text(rows: list[dict[str, Any]]) -> str:
-    """The rows as text: mean and range over seeds."""
+    """Format the rows as text, with mean and range over seeds."""
     lines = [f"{'grid':>10}  {'truth':<8}{'relative L2':>12}   range over seeds"]
     for row in rows:
         errors = row["relative_l2"]

@@ -18,14 +18,14 @@ from physcon.studies.probconserv.settings import EvaluationSettings, Method
 
 
 class Models(NamedTuple):
-    """The trained models: on the plain objective, and with the SoftC penalty."""
+    """The networks trained on the plain objective and with the SoftC penalty."""
 
     plain: Model
     soft: Model | None
 
 
 class Observed(NamedTuple):
-    """One test function: what each model made of its contexts."""
+    """The predictions of each model for one test function, given its contexts."""
 
     models: Models
     problem: Problem
@@ -34,7 +34,7 @@ class Observed(NamedTuple):
 
 
 def observe(models: Models, task: Task) -> Observed:
-    """Compute what is common to all times."""
+    """Compute the quantities that are common to all times."""
     soft = None if models.soft is None else models.soft.observe(task.context)
     return Observed(models, task.problem, models.plain.observe(task.context), soft)
 
@@ -52,9 +52,10 @@ def posteriors(
     settings: EvaluationSettings,
     number: int,
 ) -> dict[Method, Gaussian]:
-    """Per method the posterior of each draw at one time: leaves lead with the draws.
+    """The posterior of each draw at one time, for every method.
 
-    Each draw is constrained on its own, as published; all methods see the same draws.
+    The draws are the leading axis of all leaves. Each draw is constrained separately,
+    as published; all methods use the same draws.
     """
     models, problem = function.models, function.problem
     grid = study_grid(problem, settings)
@@ -95,7 +96,7 @@ def masses(
     key: PRNGKeyArray,
     settings: EvaluationSettings,
 ) -> dict[Method, Float[Array, " nt"]]:
-    """Mass of the predicted mean of every method over time."""
+    """The mass of the predicted mean of every method over time."""
     grid, function = study_grid(task.problem, settings), observe(models, task)
 
     def at(t: Scalar) -> dict[Method, Scalar]:
@@ -116,8 +117,9 @@ def score(
     truth: Float[Array, " nx"],
     settings: EvaluationSettings,
 ) -> dict[Method, dict[str, Scalar]]:
-    """The scores of the published tables, and CRPS and coverage, for one function at
-    one time.
+    """Scores of every method for one function at one time.
+
+    They are the scores of the published tables, CRPS and coverage.
     """
     mass, weights = (
         problem.mass(t),
@@ -145,8 +147,8 @@ def shock_positions(
 ) -> dict[Method, metrics.ShockPosition]:
     """Shock positions of posterior samples, spread evenly over the draws.
 
-    Samples are pathwise: a prior sample is drawn, then conditioned (no covariance is
-    factorised).
+    Samples are pathwise: a prior sample is drawn and then conditioned, so no covariance
+    is factorised.
     """
     x = study_grid(task.problem, settings).coordinates[0]
     found = posteriors(observe(models, task), t, key, settings, settings.latent_samples)

@@ -1,4 +1,4 @@
-"""Training of a study's models: on the article's objectives, resumable."""
+"""Resumable training of the models of a study, on the objectives of the article."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -37,12 +37,12 @@ def train(
     network_keys: Sequence[PRNGKeyArray],
     session: Session,
 ) -> list[Models]:
-    """Train the models of a study, one for each key, side by side.
+    """Train the models of a study together, one for each key.
 
     They share the training functions and the batches; initial weights, latent draws and
     dropout differ. Checkpoints, losses and their figure go to the session's folder. The
-    devices of its mesh share the tasks: each holds its part of them, and trains on its
-    part of every batch. The models come back to every process whole.
+    devices of its mesh share the tasks: each holds its part of the tasks, and trains on
+    its part of every batch. Every process receives the whole models.
     """
     settings = config.training
     tasks = training_tasks(config, train_key, session.mesh)
@@ -83,7 +83,7 @@ def train(
 def _neural_processes(
     config: StudyConfig, network_keys: Sequence[PRNGKeyArray], trained: Callable
 ) -> list[Models]:
-    """The neural process and, where a method asks for it, the one of SoftC."""
+    """The neural process and, if a method needs it, the network trained with SoftC."""
     settings = config.training
     network = config.network
     repeats = len(network_keys)
@@ -110,8 +110,8 @@ def _neural_processes(
     if settings.soft_steps is None:
         soft = trained("anp_soft", loss, untrained, settings.steps, rate)
     else:
-        # Adam starts without moments: at the full rate its first steps damage the
-        # trained network.
+        # Adam starts without moments, so its first steps at the full rate would damage
+        # the trained network.
         gentle = settings.soft_rate * rate
         soft = trained("anp_soft", loss, plain, settings.soft_steps, gentle)
     return [
@@ -121,7 +121,7 @@ def _neural_processes(
 
 
 def training_tasks(config: StudyConfig, key: PRNGKeyArray, mesh: Mesh | None) -> Task:
-    """The functions to learn from.
+    """Draw the functions to learn from.
 
     Each device of a mesh draws its own part of the same functions.
     """
@@ -154,7 +154,7 @@ def _optimizer(settings: TrainingSettings, steps: int, rate: float) -> Any:
 
 
 def _stacked(models: list) -> PyTree:
-    """One module of several: every array has a leading axis of models."""
+    """Stack several modules into one: every array has a leading axis of models."""
     arrays = [eqx.filter(model, eqx.is_array) for model in models]
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *arrays)
     return eqx.combine(stacked, models[0])
@@ -197,10 +197,10 @@ def _write_losses(folder: Path, losses: dict[str, np.ndarray]) -> None:
 
 
 def _score(config: StudyConfig, task: Task) -> Score:
-    """The score of the settings.
+    """The score according to the settings.
 
-    Through the constraint it is conditioned on the mass of each target time, whose row
-    is a trapezoid sum over the target positions.
+    With training through the constraint, the prediction is conditioned on the mass of
+    each target time, whose row is a trapezoid sum over the target positions.
     """
     settings = config.training
     rows = None

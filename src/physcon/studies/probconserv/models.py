@@ -1,7 +1,8 @@
-"""Which methods of the article apply to which probabilistic model.
+"""The methods of the article that apply to each probabilistic model.
 
-Source: Hansen et al. (2023), step 1 of ProbConserv: a Gaussian process, a neural
-process, or an ensemble gives the mean and covariance that step 2 constrains.
+Source:
+    Hansen et al. (2023), step 1 of ProbConserv: a Gaussian process, a neural process,
+    or an ensemble gives the mean and covariance that step 2 constrains.
 """
 
 import jax.numpy as jnp

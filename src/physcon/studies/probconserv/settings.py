@@ -1,7 +1,9 @@
-"""Settings of a ProbConserv study. The defaults are the published ones (the `paper`
-preset).
+"""Settings of a ProbConserv study.
 
-Source: Hansen et al. (2023), section 4 and its appendices on the experiments.
+The defaults are the published settings (the `paper` preset).
+
+Source:
+    Hansen et al. (2023), section 4 and its appendices on the experiments.
 """
 
 from dataclasses import dataclass, field
@@ -138,7 +140,8 @@ class EvaluationSettings:
         judge(self)
 
 
-#: What each preset changes of the defaults. `quick`: minutes on two cores.
+#: The changes that each preset makes to the defaults. The preset `quick` takes minutes
+#: on two cores.
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": {},
     "quick": {

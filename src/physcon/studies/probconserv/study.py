@@ -1,8 +1,9 @@
-"""The ProbConserv studies: learn a family of equations, predict, conserve, score, draw.
+"""The ProbConserv studies: learn a family of equations, predict, conserve and score.
 
-Source: the experiments of Hansen et al. (2023) on the heat, porous medium, Stefan,
-advection and Burgers equations; figures in the article's order: mass over time,
-profiles, shock position.
+Source:
+    The experiments of Hansen et al. (2023) on the heat, porous medium, Stefan,
+    advection and Burgers equations; the figures follow the order of the article: mass
+    over time, profiles, shock position.
 """
 
 from pathlib import Path
@@ -50,11 +51,12 @@ def inputs(
 
     Args:
         weights: a published PyTorch state dict (.npz) that replaces the training.
-        soft_weights: the same for SoftC; without it the SoftC row is left out.
+        soft_weights: the same for SoftC. Without it the SoftC row is omitted.
         test_tasks: published test functions (.npz with input_contexts, output_contexts,
             input_targets, output_targets, params) that replace newly sampled ones.
 
-    Raises: ValueError for files or settings that do not fit.
+    Raises:
+        ValueError: for files or settings that do not fit.
     """
     with jax.enable_x64(config.dtype == "float64"):
         family = PROBLEMS[config.problem]
@@ -88,7 +90,7 @@ def run(
     soft_weights: ANP | None = None,
     test_tasks: dict[str, np.ndarray] | None = None,
 ) -> list[report.Row]:
-    """Train (or take the weights), evaluate, and write tables and figures.
+    """Train (or load the weights), evaluate, and write tables and figures.
 
     Args:
         config: the settings.
@@ -96,7 +98,8 @@ def run(
             training, and process 0 evaluates.
         weights, soft_weights, test_tasks: see `inputs`.
 
-    Returns: the rows of the table; none on other processes.
+    Returns:
+        The rows of the table; no rows on other processes.
     """
     session = session.of(config)
     with jax.enable_x64(config.dtype == "float64"):

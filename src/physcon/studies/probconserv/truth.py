@@ -1,5 +1,6 @@
-"""What predictions are held against: the exact solution, or finite volumes on a
-converged mesh.
+"""The reference for predictions.
+
+It is the exact solution, or a finite-volume solution on a converged mesh.
 """
 
 from collections.abc import Callable, Iterable
@@ -24,9 +25,9 @@ def true_profiles(
 ) -> Truth:
     """The solution at the evaluation time on the study's nodes, for every parameter.
 
-    With ``truth: fv`` it is solved on half the cells as well: the change between the
-    two meshes, the distance to the exact solution, and the error of the mass go to
-    truth.json and truth.txt.
+    With ``truth: fv`` the equation is also solved on half as many cells. The change
+    between the two meshes, the distance to the exact solution, and the error of the
+    mass go to truth.json and truth.txt.
     """
     family = PROBLEMS[config.problem]
     t = family.settings.evaluation_time
@@ -61,8 +62,10 @@ def true_profiles(
 
 
 def _text(rows: list[dict[str, Any]]) -> str:
-    """Mesh convergence: relative L1 change from the coarser mesh, and error to the
-    exact one.
+    """Format the mesh convergence as text.
+
+    It lists the relative L1 change from the coarser mesh, and the error to the exact
+    solution.
     """
     columns: dict[str, Callable[[Any], str]] = {
         "parameter": lambda v: f"{v:g}",

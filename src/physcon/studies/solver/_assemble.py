@@ -1,4 +1,4 @@
-"""From settings to a problem of `physcon.fv` and its initial cell averages."""
+"""Build a problem of `physcon.fv` and its initial cell averages from settings."""
 
 import math
 from collections.abc import Callable
@@ -22,8 +22,8 @@ from physcon.studies.solver.settings import SchemeSettings, SideSettings, SolveC
 
 #: Gauss points per axis in a cell: averages of smooth states are exact to order 8.
 GAUSS_POINTS = 4
-#: That many of them at a time: together they would take many times the memory of the
-#: averages.
+#: Largest number of points evaluated at a time. All points together would take many
+#: times the memory of the averages.
 MOST_POINTS = 2**18
 
 _STEPS = {
@@ -39,16 +39,17 @@ _STEPS = {
 _RIEMANN = {f.__name__: f for f in (fv.rusanov, fv.hll, fv.hllc, fv.roe, fv.godunov)}
 
 
-#: The initial averages ``(c, *block)`` of a block of cells, given by its range on every
-#: axis.
+#: A function from a block of cells, given by its range on every axis, to the initial
+#: averages ``(c, *block)``.
 Averages: TypeAlias = Callable[[tuple[slice, ...]], np.ndarray]
 
 
 class Setup(NamedTuple):
-    """What is solved: the problem, its variables, and where it starts.
+    """The problem that is solved, its variables, and its initial state.
 
     Attributes:
-        averages: of any block, so that no device need hold the whole field.
+        averages: a function that computes any block, so that no device needs to hold
+            the whole field.
     """
 
     problem: fv.Problem
@@ -57,7 +58,7 @@ class Setup(NamedTuple):
 
     @property
     def state(self) -> jax.ShapeDtypeStruct:
-        """Shape and precision of a state."""
+        """The shape and precision of a state."""
         shape = len(self.equation.conserved), *self.problem.grid.shape
         return jax.ShapeDtypeStruct(shape, self.problem.grid.coordinates[0].dtype)
 
@@ -68,9 +69,10 @@ class Setup(NamedTuple):
 
 
 def assemble(config: SolveConfig) -> Setup:
-    """Grid, law, sides, scheme and initial averages, in the ambient precision.
+    """Build grid, law, sides, scheme and initial averages, in the ambient precision.
 
-    Raises: ValueError for settings that do not fit each other.
+    Raises:
+        ValueError: for settings that do not fit each other.
     """
     require(
         config.end > config.start,
@@ -101,7 +103,7 @@ def assemble(config: SolveConfig) -> Setup:
     averages = _averages(config, problem, found)
     averages(
         (slice(1),) * dimensions
-    )  # one cell: whether the settings of the state fit
+    )  # one cell: checks that the settings of the state fit
     return Setup(cast(problem, config.dtype), found, averages)
 
 
@@ -217,8 +219,9 @@ def _conservative(law: Any, w: np.ndarray) -> Array:
 
 
 def _from_file(path: Path, grid: Grid, found: Equation) -> np.ndarray:
-    """The conserved variables by name; the last time, where there is a time axis in
-    front.
+    """Read the conserved variables by name.
+
+    If there is a leading time axis, the last time is used.
     """
     arrays = read_arrays(path)
     names = [variable.name for variable in found.conserved]

@@ -1,4 +1,4 @@
-"""One solution: stepped from snapshot to snapshot, resumable, then drawn."""
+"""Compute one solution from snapshot to snapshot, resumable, and draw it."""
 
 import shutil
 import time
@@ -26,8 +26,9 @@ from physcon.training.progress import progress_bar
 
 @runtime_checkable
 class Snapshots(Protocol):
-    """Where the snapshots of a run are kept, whole or absent: `Files`, or `Shards` on a
-    mesh.
+    """The place where the snapshots of a run are kept, each complete or absent.
+
+    It is `Files`, or `Shards` on a mesh.
     """
 
     folder: Path
@@ -41,10 +42,11 @@ class Snapshots(Protocol):
 
 
 def checked(config: SolveConfig, mesh: Mesh | None = None) -> Setup:
-    """The assembled problem, its sides and shapes tried out on an abstract solution.
+    """Assemble the problem, and try out its sides and shapes on an abstract solution.
 
-    Raises: ValueError for settings that do not fit, before anything is written;
-        ImportError for a mesh without orbax.
+    Raises:
+        ValueError: for settings that do not fit, before anything is written.
+        ImportError: for a mesh without orbax.
     """
     if mesh is not None:
         from physcon.studies.solver.shards import host
@@ -62,17 +64,19 @@ def checked(config: SolveConfig, mesh: Mesh | None = None) -> Setup:
 def run(config: SolveConfig, setup: Setup, session: Session) -> None:
     """Solve and write `solution.nc`, the totals as table.txt, and figures.
 
-    Snapshots that are in the session's folder already are kept. Every snapshot is
-    complete or absent, until all are there and in the one file. Each interval starts
-    from the state of the snapshot before it: a resumed run takes the same steps.
+    Snapshots that are already in the session's folder are kept. Each snapshot is
+    complete or absent until all are done and joined in one file. Each interval starts
+    from the state of the previous snapshot, so a resumed run takes the same steps.
 
     Args:
         config: the settings.
-        setup: the assembled problem, see `checked`.
+        setup: the assembled problem; see `checked`.
         session: its mesh divides the grid, one mesh axis per grid axis. All processes
             of the mesh call this function; process 0 writes the files at the end.
 
-    Raises: FloatingPointError where the solution fails, with the time and a remedy.
+    Raises:
+        FloatingPointError: if the solution fails; the message gives the time and a
+            remedy.
     """
     folder = session.folder
     require(folder is not None, "a session with a folder", None, "pass Session(folder)")
@@ -94,9 +98,10 @@ def run(config: SolveConfig, setup: Setup, session: Session) -> None:
 
 
 def _opened(path: Path) -> xr.Dataset:
-    """The finished solution.
+    """Open the finished solution.
 
-    Raises: ValueError for a file that cannot be read.
+    Raises:
+        ValueError: for a file that cannot be read.
     """
     try:
         return xr.open_dataset(path, engine="h5netcdf")
@@ -109,7 +114,7 @@ def _opened(path: Path) -> xr.Dataset:
 
 
 def totals_text(data: xr.Dataset) -> str:
-    """The conserved totals at every snapshot, as a table for the terminal."""
+    """Format the conserved totals at every snapshot as a table for the terminal."""
     names = [str(name) for name in data.data_vars if str(name).startswith("total_")]
     lines = [f"{'t':>12}" + "".join(f"{name:>20}" for name in names) + f"{'steps':>10}"]
     for k in range(data.sizes["t"]):
@@ -148,7 +153,7 @@ def _kept(
 def _interval(
     config: SolveConfig, setup: Setup, mesh: Mesh | None, u: Array, span: np.ndarray
 ) -> tuple[Array, ...]:
-    """From one snapshot to the next, whose times are `span`."""
+    """Advance from one snapshot to the next; `span` holds their times."""
     scheme = config.scheme
     limits = {"cfl": scheme.cfl, "dt": scheme.dt, "max_steps": scheme.max_steps}
     return advance(
@@ -160,8 +165,9 @@ def _interval(
 def advance(
     inputs: tuple[fv.Problem, dict[str, Any], Mesh | None], u: Array
 ) -> tuple[Array, ...]:
-    """The state after an interval, in the memory of `u`; time, steps and status with
-    it.
+    """Advance the state over an interval, in the memory of `u`.
+
+    The result includes the time, the number of steps and the status.
     """
     problem, clock, mesh = inputs
     solve: Any = fv.solve
@@ -174,7 +180,7 @@ def advance(
 def _step_through(
     config: SolveConfig, setup: Setup, kept: Snapshots, session: Session
 ) -> None:
-    """Save the snapshots that are not there yet."""
+    """Save the snapshots that do not exist yet."""
     mesh = session.mesh
     kept.prepare()
     times = np.linspace(config.start, config.end, config.snapshots + 1).astype(

@@ -1,4 +1,4 @@
-"""Which devices divide which axis of a grid."""
+"""Divide the axes of a grid among devices."""
 
 import itertools
 import math
@@ -16,10 +16,12 @@ from physcon.studies.solver.equations import AXES
 def divided(cells: Sequence[int], parts: Sequence[int] = ()) -> Mesh:
     """A mesh with one axis per grid axis, over all processes if there are several.
 
-    Args: parts: devices per axis; none: all devices, so that a block sends the fewest
-        cells.
+    Args:
+        parts: devices per axis. If empty, all devices are used, arranged so that a
+            block sends the fewest cells.
 
-    Raises: ValueError where the devices do not divide the grid evenly.
+    Raises:
+        ValueError: if the devices do not divide the grid evenly.
     """
     devices, names = jax.devices(), AXES[: len(cells)]
     parts = tuple(parts) or even_parts(cells, len(devices))
@@ -43,8 +45,9 @@ def divided(cells: Sequence[int], parts: Sequence[int] = ()) -> Mesh:
 
 
 def even_parts(cells: Sequence[int], devices: int) -> tuple[int, ...]:
-    """Devices per axis that divide the grid evenly; blocks have the least surface
-    inside, and of those the least slender ones.
+    """Devices per axis that divide the grid evenly.
+
+    The blocks have the least inner surface and, among equals, are the least slender.
 
     >>> even_parts((128, 128), 8), even_parts((6, 100), 4), even_parts((9, 8), 2)
     ((4, 2), (1, 4), (1, 2))

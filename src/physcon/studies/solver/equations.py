@@ -1,6 +1,4 @@
-"""The equations that `physcon solve` knows, with the names and units of their
-variables.
-"""
+"""The equations of `physcon solve`, with the names and units of their variables."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -20,11 +18,10 @@ class Variable(NamedTuple):
 
 
 class Equation(NamedTuple):
-    """A law with its conserved variables, and the primitive ones that are not among
-    them.
+    """A law with its conserved variables and its additional primitive variables.
 
     Attributes:
-        law: for `physcon.fv`.
+        law: the law for `physcon.fv`.
         conserved: the channels of the state, in order.
         primitive: the channels of `law.primitive`, in order.
     """
@@ -63,7 +60,8 @@ AXES = ("x", "y")
 def equation(settings: LawSettings, dimensions: int) -> Equation:
     """The law with its parameters, and its variables in 1-D or 2-D.
 
-    Raises: ValueError for a parameter that the law does not have.
+    Raises:
+        ValueError: for a parameter that the law does not have.
     """
     given = {k: v for k, v in asdict(settings).items() if v is not None}
     name = given.pop("name")

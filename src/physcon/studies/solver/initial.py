@@ -1,8 +1,8 @@
 """Initial states in primitive variables, as functions of position.
 
 A family takes positions ``(d, *points)``, the number of variables, and settings by
-name; it gives states ``(c, *points)``. What it has no default for must be set; what it
-does not take is refused.
+name; it returns states ``(c, *points)``. Settings without a default are required, and
+unknown settings are refused.
 """
 
 import inspect
@@ -43,7 +43,7 @@ def dam_break(
     right: Numbers = (0.0,),
     position: Numbers = (0.5,),
 ) -> np.ndarray:
-    """Water at rest, of one depth on either side."""
+    """Water at rest, with a different depth on either side."""
     require(
         channels == 1 + len(x),
         "shallow water without bed",
@@ -101,7 +101,8 @@ def quadrants(
 ) -> np.ndarray:
     """Four states: upper right, upper left, lower left, lower right of a corner.
 
-    Source: Schulz-Rinne, Collins and Glaz, SIAM J. Sci. Comput. 14 (1993) 1394.
+    Source:
+        Schulz-Rinne, Collins and Glaz, SIAM J. Sci. Comput. 14 (1993) 1394.
     """
     require(len(x) == 2, "two dimensions", len(x), "use riemann")
     a, b, c, d = (_fill(s, channels, "each of the states", x) for s in states)
@@ -156,8 +157,10 @@ def random(
     waves: Sequence[int] = (4,),
     state: Numbers = (0.0,),
 ) -> np.ndarray:
-    """state + amplitude times a random periodic field of variance 1: Fourier modes of
-    equal variance up to `waves` periods per axis, independent for every variable.
+    """state + amplitude times a random periodic field of variance 1.
+
+    The field has Fourier modes of equal variance up to `waves` periods per axis,
+    independent for every variable.
     """
     phases = _phases(x, box)
     modes = np.stack(
@@ -178,10 +181,12 @@ def random(
 
 
 def shock_entropy(x: np.ndarray, channels: int) -> np.ndarray:
-    """A shock of Mach number 3 that runs into waves of density; usually on [-5, 5]
-    until 1.8.
+    """A shock of Mach number 3 that runs into density waves.
 
-    Source: Shu and Osher, J. Comput. Phys. 83 (1989) 32, example 8.
+    It is usually solved on [-5, 5] until t = 1.8.
+
+    Source:
+        Shu and Osher, J. Comput. Phys. 83 (1989) 32, example 8.
     """
     require(
         channels == 3 and len(x) == 1,
@@ -204,11 +209,12 @@ def barenblatt(
     time: float = 1.0,
     centre: Numbers = (0.0,),
 ) -> np.ndarray:
-    """Source solution of the porous medium equation u_t = div(u^m grad u):
-    t^(-α d) (1 - α m |x|² t^(-2 α)/2)^(1/m), α = 1/(d m + 2).
+    """Source solution of the porous medium equation u_t = div(u^m grad u).
 
-    Source: Vázquez, The Porous Medium Equation (2007), sec. 4.4.1 (with m for his m -
-        1).
+    It is t^(-α d) (1 - α m |x|² t^(-2 α)/2)^(1/m) with α = 1/(d m + 2).
+
+    Source:
+        Vázquez, The Porous Medium Equation (2007), sec. 4.4.1 (with m for his m - 1).
     """
     require(
         hasattr(law, "exponent"),
@@ -241,13 +247,14 @@ FAMILIES: dict[str, Callable[..., np.ndarray]] = {
 def states(
     settings: InitialSettings, x: np.ndarray, channels: int, **known: object
 ) -> np.ndarray:
-    """The family's states at positions ``(d, *points)``.
+    """The states of the family at positions ``(d, *points)``.
 
     Args:
-        known: what a family may ask for beyond its settings: `box`, `rng`, `law`.
+        known: values that a family may use in addition to its settings: `box`, `rng`,
+            `law`.
 
-    Raises: ValueError for a setting that the family does not take, or one that it
-        lacks.
+    Raises:
+        ValueError: for a setting that the family does not take, or a missing one.
     """
     given = {k: v for k, v in asdict(settings).items() if v is not None}
     family = FAMILIES[given.pop("name")]
@@ -265,7 +272,7 @@ def states(
 
 
 def _fill(state: Numbers, channels: int, name: str, x: np.ndarray) -> np.ndarray:
-    """A state as a column against points; one number stands for all variables."""
+    """Shape a state as a column against points; one number stands for all variables."""
     require(
         len(state) in (1, channels),
         f"{channels} numbers in {name}",

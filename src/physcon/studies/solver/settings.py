@@ -45,35 +45,38 @@ StepName = Literal[
     "sdirk2",
     "strang",
 ]
-#: Steps without a limit of stability, which need a fixed dt.
+#: Steps without a stability limit, which need a fixed dt.
 IMPLICIT: tuple[StepName, ...] = ("implicit_euler", "sdirk2")
-#: Largest stable CFL number, relative to forward Euler: the SSP coefficient.
+#: The largest stable CFL number relative to forward Euler, which is the SSP
+#: coefficient.
 LARGEST_CFL: dict[StepName, float] = {"ssp_rk43": 2.0}
 
 
 @dataclass(frozen=True)
 class LawSettings:
-    """The equation. A parameter that it does not have is refused.
+    """The equation; a parameter that it does not have is refused.
 
     A parameter that is None takes the default of the equation.
 
     Attributes:
-        name: which equation.
-        velocity: of advection, one number per axis.
-        free_speed: of traffic, the speed of a single vehicle.
-        jam_density: of traffic, the density at which vehicles stand.
-        mobility_ratio: of Buckley and Leverett's two-phase flow.
-        gravity: of shallow water.
-        bed: of shallow water: the last variable of a state is the height of the bed.
+        name: name of the equation.
+        velocity: velocity of advection, one number per axis.
+        free_speed: speed of a single vehicle in traffic.
+        jam_density: density at which traffic stands.
+        mobility_ratio: mobility ratio of Buckley and Leverett's two-phase flow.
+        gravity: gravity in shallow water.
+        bed: whether the last variable of a shallow-water state is the height of the
+            bed.
         gamma: ratio of specific heats of the gas (Euler).
-        conductivity: of heat.
-        exponent: of the porous medium equation (pme), k = u^exponent.
-        threshold: of Stefan's problem: k = above where u >= threshold, else below.
+        conductivity: conductivity of heat.
+        exponent: exponent of the porous medium equation (pme), k = u^exponent.
+        threshold: threshold of Stefan's problem: k = above where u >= threshold, else
+            below.
         above: conductivity of Stefan's problem above the threshold.
         below: conductivity of Stefan's problem below the threshold.
         face: mean of k at a face (pme, stefan), see `physcon.fv.diffusion`.
-        viscosity: of advection, burgers, traffic and buckley_leverett: adds
-            viscosity u_xx.
+        viscosity: viscosity of advection, burgers, traffic and buckley_leverett, which
+            adds viscosity u_xx.
     """
 
     name: LawName = "burgers"
@@ -125,12 +128,12 @@ class SideSettings:
     """The condition on one side.
 
     Attributes:
-        kind: the condition; periodic on both sides of an axis or on neither.
-        value: dirichlet: the state in the variables of `initial`; neumann: the
-            derivative along the axis, flux: the flux, robin: the right side, per
+        kind: the condition; it is periodic on both sides of an axis or on neither.
+        value: the state in the variables of `initial` (dirichlet), the derivative along
+            the axis (neumann), the flux (flux), or the right-hand side (robin), per
             conserved variable. One number stands for all variables.
-        a: of robin, a u + b ∂u/∂x = value.
-        b: of robin, see `a`.
+        a: factor of u in robin, a u + b ∂u/∂x = value.
+        b: factor of ∂u/∂x in robin, see `a`.
     """
 
     kind: SideKind = "outflow"
@@ -170,15 +173,17 @@ class SchemeSettings:
     """The finite-volume method.
 
     Attributes:
-        reconstruction: of the face states.
-        limiter: of muscl.
+        reconstruction: reconstruction of the face states.
+        limiter: slope limiter of muscl.
         variables: the variables that are reconstructed.
-        positive: keep density, pressure, depth positive (`physcon.fv.Positive`).
-        riemann: None: hllc for gas and water, godunov for scalar laws.
-        step: strang splits advection and diffusion; implicit steps are for diffusion.
+        positive: keep density, pressure and depth positive (`physcon.fv.Positive`).
+        riemann: Riemann solver; None means hllc for gas and water, and godunov for
+            scalar laws.
+        step: time step; strang splits advection and diffusion, and implicit steps are
+            for diffusion.
         cfl: cells (and diffusive limits) crossed per step; at most 1, or 2 with
             ssp_rk43.
-        dt: fixed step instead of the CFL number; needed by the implicit steps.
+        dt: fixed step instead of the CFL number; required by the implicit steps.
         max_steps: largest number of steps between two snapshots.
     """
 
@@ -213,22 +218,22 @@ class InitialSettings:
     Attributes:
         name: uniform, riemann, dam_break, disc, blast, quadrants, gaussian, sine,
             random, shock_entropy, barenblatt, or file.
-        state: of uniform; the background of gaussian, sine and random.
+        state: state of uniform; background of gaussian, sine and random.
         left: left state of riemann; left depth of dam_break.
         right: right state of riemann; right depth of dam_break.
-        position: where they meet on the first axis; the corner of quadrants, one number
-            per axis.
+        position: position on the first axis at which the two states meet; for quadrants
+            the corner, one number per axis.
         inside: state inside of disc; pressure inside of blast.
         outside: state outside of disc; pressure outside of blast.
-        radius: of disc and blast.
-        centre: of disc, blast, gaussian and barenblatt.
-        states: of quadrants: upper right, upper left, lower left, lower right.
-        amplitude: added to `state`, per variable, by gaussian, sine and random.
-        width: of gaussian (standard deviation).
-        waves: of sine, whole periods per axis; of random, the largest number.
-        time: of barenblatt, since the point source.
-        path: of file: .npz, .h5 or .nc with the conserved variables by name, on this
-            grid.
+        radius: radius of disc and blast.
+        centre: centre of disc, blast, gaussian and barenblatt.
+        states: states of quadrants: upper right, upper left, lower left, lower right.
+        amplitude: amplitude added to `state`, per variable, by gaussian, sine and
+            random.
+        width: standard deviation of gaussian.
+        waves: whole periods per axis of sine; largest number of periods of random.
+        time: time of barenblatt since the point source.
+        path: .npz, .h5 or .nc file with the conserved variables by name, on this grid.
     """
 
     name: InitialName = "riemann"

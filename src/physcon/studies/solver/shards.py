@@ -1,8 +1,8 @@
-"""Snapshots of a divided grid: every process writes the blocks of its own devices, by
-orbax.
+"""Snapshots of a divided grid, written by orbax.
 
-A snapshot is a folder that any number of processes and devices can read. Process 0 adds
-a file of checksums last; a folder without it, or with others, is written again.
+Every process writes the blocks of its own devices. A snapshot is a folder that any
+number of processes and devices can read. Process 0 adds a file of checksums last. A
+folder without this file, or with other checksums, is written again.
 """
 
 import hashlib
@@ -42,10 +42,11 @@ class Shards:
 
     Args:
         config: the settings of the run.
-        setup: what is solved.
+        setup: the problem that is solved.
         folder: the run folder.
-        identity: the settings as JSON values; snapshots of others are not used.
-        mesh: of the devices that divide the grid.
+        identity: the settings as JSON values; snapshots with other settings are not
+            used.
+        mesh: the mesh of the devices that divide the grid.
     """
 
     def __init__(
@@ -64,19 +65,19 @@ class Shards:
         self._together = _checkpointer()
 
     def prepare(self) -> None:
-        """Make the folder, and remove what a killed run left half-written."""
+        """Create the folder, and remove half-written files of a killed run."""
         if is_writer():
             self.folder.mkdir(exist_ok=True)
-            # orbax adds to the name until all is there.
+            # orbax uses a longer name until the snapshot is complete.
             for left in self.folder.glob("[0-9]*.*"):
                 shutil.rmtree(left)
         wait_for_all("the folder of the shards is there")
 
     def saved(self, times: np.ndarray) -> int:
-        """Number of intact snapshots of this run at the first of the `times`.
+        """Count the intact snapshots of this run at the first of the `times`.
 
-        The first one that is damaged, or does not belong to this run, is named on
-        standard error and removed with those after it.
+        The first snapshot that is damaged, or belongs to another run, is named on
+        standard error and removed together with the later ones.
         """
         number = 0
         if is_writer():
@@ -107,7 +108,7 @@ class Shards:
         return len(times)
 
     def initial(self) -> Array:
-        """The state at the start; every block is made where it stays."""
+        """The state at the start; every block is created on its own device."""
         return jax.make_array_from_callback(
             self.setup.state.shape,
             self._sharding,
@@ -124,8 +125,9 @@ class Shards:
             write_json(path / _SEAL, seal)
 
     def load(self, k: int) -> tuple[Array, int]:
-        """State and steps of the k-th snapshot, bit by bit as saved, on the mesh of
-        now.
+        """Load the state and steps of the k-th snapshot, bit by bit as saved.
+
+        The state is placed on the present mesh.
         """
         state = self.setup.state
         u = jax.ShapeDtypeStruct(state.shape, state.dtype, sharding=self._sharding)
@@ -133,8 +135,9 @@ class Shards:
         return found["u"], int(found["steps"])
 
     def dataset(self, k: int) -> xr.Dataset:
-        """The k-th snapshot as it goes to a file: whole, in the memory of this
-        process's host.
+        """The k-th snapshot as it is written to a file.
+
+        It is whole, in the host memory of this process.
         """
         state, own = self.setup.state, jax.process_index()
         alone = ocp.options.MultiprocessingOptions(own, {own}, f"process_{own}")
@@ -170,7 +173,8 @@ def _checksums(folder: Path) -> dict[str, str]:
 def host() -> jax.Device:
     """The CPU device, whose memory can hold a field that fits on no other device.
 
-    Raises: ValueError where JAX was told to leave it out.
+    Raises:
+        ValueError: if JAX was configured without it.
     """
     try:
         return jax.local_devices(backend="cpu")[0]
@@ -185,7 +189,7 @@ def host() -> jax.Device:
 def _checkpointer(
     who: ocp.options.MultiprocessingOptions | None = None,
 ) -> ocp.Checkpointer:
-    """Of arrays, for all processes or some of them."""
+    """A checkpointer of arrays, for all processes or some of them."""
     who = who or ocp.options.MultiprocessingOptions()
     handler = ocp.StandardCheckpointHandler(multiprocessing_options=who)
     return ocp.Checkpointer(handler, multiprocessing_options=who)

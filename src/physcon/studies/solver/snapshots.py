@@ -1,7 +1,7 @@
 """Snapshots of a solution in NetCDF files that xarray opens, each complete or absent.
 
-A snapshot ends with a line of its checksum, behind the end of the NetCDF data, where
-readers of NetCDF don't look.
+A snapshot ends with a line that holds its checksum. The line lies after the end of the
+NetCDF data, where NetCDF readers do not look.
 """
 
 import hashlib
@@ -28,17 +28,17 @@ from physcon.studies.solver.settings import SolveConfig
 from physcon.training.checkpoint import identity_hash
 
 _MARK = b"\nphyscon-snapshot "
-#: Name of the attribute that says to which run a snapshot belongs.
+#: Name of the attribute that identifies the run of a snapshot.
 _RUN = "physcon_run"
 
 
 def snapshot(
     setup: Setup, config: SolveConfig, u: Array | np.ndarray, t: float, steps: int
 ) -> xr.Dataset:
-    """One state with its coordinates, the primitive variables that it implies, and its
-    totals.
+    """One state with its coordinates, its primitive variables, and its totals.
 
-    Dimensions: t (one), x, and y. `total_<variable>` is the integral over the grid.
+    The dimensions are t (one entry), x, and y. `total_<variable>` is the integral over
+    the grid.
     """
     problem, equation = setup.problem, setup.equation
     axes = AXES[: problem.grid.ndim]
@@ -69,9 +69,10 @@ class Files:
 
     Args:
         config: the settings of the run.
-        setup: what is solved.
+        setup: the problem that is solved.
         folder: the run folder.
-        identity: the settings as JSON values; snapshots of others are not used.
+        identity: the settings as JSON values; snapshots with other settings are not
+            used.
     """
 
     def __init__(
@@ -83,15 +84,15 @@ class Files:
         self._run = identity_hash(identity)
 
     def prepare(self) -> None:
-        """Make the folder, and remove what a killed run left half-written."""
+        """Create the folder, and remove half-written files of a killed run."""
         self.folder.mkdir(exist_ok=True)
         for left in self.folder.glob("*.partial"):
             left.unlink()
 
     def saved(self, times: np.ndarray) -> int:
-        """Number of intact snapshots of this run at the first of the `times`.
+        """Count the intact snapshots of this run at the first of the `times`.
 
-        The first one that is damaged, or does not belong to this run, is named on
+        The first snapshot that is damaged, or belongs to another run, is named on
         standard error; the run continues from the one before it.
         """
         for k, t in enumerate(times.tolist()):
@@ -115,7 +116,7 @@ class Files:
         write(self._path(k), data)
 
     def load(self, k: int) -> tuple[Array, int]:
-        """State and steps of the k-th snapshot, bit by bit as saved."""
+        """Load the state and steps of the k-th snapshot, bit by bit as saved."""
         data = self.dataset(k).isel(t=0)
         u = np.stack(
             [data[variable.name].values for variable in self.setup.equation.conserved]
@@ -123,7 +124,7 @@ class Files:
         return jnp.asarray(u), int(data["steps"])
 
     def dataset(self, k: int) -> xr.Dataset:
-        """The k-th snapshot as it goes to a file."""
+        """The k-th snapshot as it is written to a file."""
         data = self._read(k)
         del data.attrs[_RUN]
         return data
@@ -170,7 +171,8 @@ def write(path: Path, data: xr.Dataset) -> None:
 def read(path: Path) -> xr.Dataset:
     """Read a snapshot into memory.
 
-    Raises: ValueError for a file that is absent, damaged, or not a snapshot.
+    Raises:
+        ValueError: for a file that is absent, damaged, or not a snapshot.
     """
     require(path.is_file(), f"a snapshot {path}", "no file", "resume the run again")
     payload, mark, line = path.read_bytes().rpartition(_MARK)
@@ -202,10 +204,10 @@ def combine(path: Path, snapshots: Iterable[xr.Dataset], number: int) -> None:
 
 
 class _Patient(io.RawIOBase):
-    """A file for HDF5, which ends the process where a write fails (a full disk).
+    """A file that hides failed writes from HDF5.
 
-    Here a failed write looks like a good one, and `check` raises its error once HDF5
-    has closed the file.
+    HDF5 ends the process if a write fails (for example on a full disk). Here a failed
+    write looks successful, and `check` raises its error after HDF5 has closed the file.
     """
 
     def __init__(self, file: io.FileIO):
@@ -270,8 +272,9 @@ def _store(file: Any, snapshots: Iterator[xr.Dataset], number: int) -> None:
 
 
 def _lay_out(file: h5netcdf.File, data: xr.Dataset, number: int) -> None:
-    """Names, dimensions and attributes as in the first snapshot, with room for all
-    times.
+    """Create names, dimensions and attributes as in the first snapshot.
+
+    There is room for all times.
     """
     file.attrs.update(data.attrs)
     file.dimensions = {**data.sizes, "t": number}
