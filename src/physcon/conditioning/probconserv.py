@@ -29,9 +29,9 @@ def unconstrained(prior: Gaussian, law: LinearConstraint) -> Gaussian:
 def hard_c(prior: Gaussian, law: LinearConstraint, *, throw: bool = True) -> Gaussian:
     """Replace the mean by the nearest mean that obeys the law; keep the covariance.
 
-    Every point has the same weight, so the mean equals that of `condition` for a prior
-    of constant variance, independent of the variance predicted by the model. The
-    covariance ignores the law, so samples violate it.
+    Every point has the same weight. The result is the posterior mean of `condition` for
+    a prior of constant variance, independent of the variance predicted by the model.
+    The covariance ignores the law, so samples violate it.
 
     Source:
         Hansen et al. (2023), sec. 5, HardC.

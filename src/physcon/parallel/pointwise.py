@@ -99,6 +99,6 @@ def _keeps(equation: Any, space: Shape) -> bool:
 
 
 def _contains(shape: Shape, space: Shape) -> bool:
-    """Whether the axes of space are among those of an array, in their order."""
+    """Whether an array has the axes of space among its axes, in their order."""
     axes = iter(shape)
     return all(n in axes for n in space)

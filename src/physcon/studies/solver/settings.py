@@ -271,7 +271,7 @@ class SolveConfig:
         snapshots: number of equal intervals between them; the initial state is kept as
             well.
         dtype: floating-point type.
-        seed: of random initial states.
+        seed: seed of random initial states.
         figure: draw the solution at the end.
         animation: draw the solution over time at the end.
     """
