@@ -24,8 +24,8 @@ from physcon.datasets._laws import (
     Term,
     Total,
     Values,
-    laws,
 )
+from physcon.datasets._parse import laws
 from physcon.datasets._report import LawReport, Report, VariableReport
 
 __all__ = [

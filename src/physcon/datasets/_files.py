@@ -10,16 +10,10 @@ from typing import Any
 
 from physcon._checks import require
 from physcon._extras import needs
-from physcon.datasets._constrain import (
-    audit,
-    batch_dim,
-    block_length,
-    changed_names,
-    check_names,
-    constrain_with_report,
-    spread_names,
-)
+from physcon.datasets._batches import batch_dim
+from physcon.datasets._constrain import audit, block_length, constrain_with_report
 from physcon.datasets._laws import Laws
+from physcon.datasets._names import changed_names, check_names, spread_names
 from physcon.datasets._report import Report
 from physcon.io import array_names, write_arrays
 from physcon.io.predictions import odd_names, takes_blocks, write_blocks

@@ -7,8 +7,9 @@ import numpy as np
 
 from physcon._checks import require
 from physcon._extras import needs
+from physcon.datasets._axes import is_member, space_dims
 from physcon.datasets._laws import BlockMean, Laws, Total, Values, names_of
-from physcon.datasets._where import cell_sizes, is_member, space_dims
+from physcon.datasets._where import cell_sizes
 
 with needs("data"):
     import xarray as xr

@@ -1,0 +1,22 @@
+"""Dimensions along which a dataset can be constrained in independent blocks."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from physcon.datasets._laws import Laws, Total
+from physcon.datasets._names import ensemble_dims
+from physcon.datasets._rows import summed_dims
+
+
+def batch_dim(data: Any, laws: Laws, names: Sequence[str]) -> str | None:
+    """Return a dimension of all variables along which no law ties values together."""
+    tied = ensemble_dims(laws)
+    for law in laws.laws:
+        tied |= summed_dims(law, data)
+        if isinstance(law, Total) and law.equals == "initial":
+            tied |= {str(d) for d in data[law.of].dims}
+    common = [d for d in map(str, data[names[0]].dims)]
+    for name in names[1:]:
+        common = [d for d in common if d in data[name].dims]
+    free = [d for d in common if d not in tied]
+    return free[0] if free else None

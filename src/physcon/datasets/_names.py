@@ -1,0 +1,62 @@
+"""The variables and dimensions that laws mention, by name."""
+
+from typing import Any
+
+from physcon._checks import require
+from physcon.datasets._laws import Laws, names_of, title
+
+
+def check_names(data: Any, laws: Laws) -> None:
+    """Raise unless all variables of the laws are present and hold real numbers.
+
+    Raises:
+        ValueError: a variable is missing, or does not hold real numbers.
+    """
+    for law in laws.laws:
+        for name in names_of(law):
+            require(
+                name in data.data_vars or name in data.coords,
+                f"a variable {name!r} for {title(law)!r}",
+                f"variables {sorted(map(str, data.data_vars))}",
+                "name a variable of the dataset",
+            )
+            require(
+                data[name].dtype.kind in "fiu",
+                f"real numbers in {name!r}",
+                str(data[name].dtype),
+                "convert it to numbers",
+            )
+
+
+def changed_names(laws: Laws) -> list[str]:
+    """Return the names of the variables that laws are about, without repetition."""
+    return list(dict.fromkeys(n for law in laws.laws for n in names_of(law)))
+
+
+def spread_names(data: Any, laws: Laws) -> list[str]:
+    """Return the variables that hold the spread of one other, and follow its change."""
+    return list(spread_pairs(data, laws).values())
+
+
+def spread_pairs(data: Any, laws: Laws) -> dict[str, str]:
+    """Return variables whose spread is a variable of their own, and its name."""
+    given = laws.spread
+    if isinstance(given, str):
+        given = {n: given for n in changed_names(laws)}
+    if not isinstance(given, dict):
+        return {}
+    named = {n: s for n, s in given.items() if isinstance(s, str) and s in data}
+    once = list(named.values())
+    return {
+        n: s
+        for n, s in named.items()
+        if once.count(s) == 1 and n in data and data[s].dims == data[n].dims
+    }
+
+
+def ensemble_dims(laws: Laws) -> set[str]:
+    """Return the dimensions of members that the spread names."""
+    if not isinstance(laws.spread, dict):
+        return set()
+    entries = [e for e in laws.spread.values() if isinstance(e, dict)]
+    return {str(e["ensemble"]) for e in (laws.spread, *entries) if "ensemble" in e}

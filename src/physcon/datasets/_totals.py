@@ -1,0 +1,98 @@
+"""Rows of totals and means: weighted sums over the cells of some dimensions."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from physcon._checks import require
+from physcon._extras import needs
+from physcon.datasets._assemble import LawRows, assembled
+from physcon.datasets._axes import angles, is_time, space_dims
+from physcon.datasets._laws import Laws, Mean, Total
+from physcon.datasets._layout import Layout
+from physcon.datasets._right_side import plain, right_side
+from physcon.datasets._units import check_same_units
+from physcon.datasets._where import cell_sizes
+
+with needs("data"):
+    import xarray as xr
+
+
+def total_rows(law: Total, values: Layout, laws: Laws) -> LawRows:
+    """Return rows ``sum(w u) = b``; for a mean the weights w of a row sum to one."""
+    data = values.data
+    dims = tuple(map(str, data[law.of].dims))
+    over = tuple(law.over or space_dims(data, law.of))
+    missing = [d for d in over if d not in dims]
+    require(
+        not missing and bool(over),
+        f"dimensions of {law.of!r} among {dims}",
+        over,
+        "correct 'over'",
+    )
+    weights = _weights(law, values, laws, over)
+    target = _target(law, data, weights, over)
+    row_dims = [d for d in dims if d not in over]
+    strangers = [d for d in map(str, target.dims) if d not in row_dims]
+    require(
+        not strangers,
+        f"{law.equals!r} with dimensions among {tuple(row_dims)}",
+        target.dims,
+        "reduce or rename the others: values are matched by name",
+    )
+    unit = str(data[law.of].attrs.get("units", ""))
+    return assembled(law, values, [(law.of, weights)], over, target, law.std, unit)
+
+
+def _weights(law: Total, values: Layout, laws: Laws, over: tuple[str, ...]) -> Any:
+    """Return the weight of every value, zero where the value is missing."""
+    data = values.data
+    mean = isinstance(law, Mean)
+    if not mean and law.weights is None:
+        _check_surface(data, law, over)
+    inside = values.inside(law.of)
+    sizes = cell_sizes(data, law.of, over, law.weights, laws).broadcast_like(inside)
+    sizes = sizes.transpose(*inside.dims)
+    weights = xr.where(inside, sizes, 0.0)
+    if mean:
+        whole = weights.sum(over)
+        weights = weights / whole.where(whole > 0, 1.0)
+    return weights
+
+
+def _target(law: Total, data: Any, weights: Any, over: Sequence[str]) -> Any:
+    """Return the known totals: given, or the ones at the first time."""
+    if law.equals == "initial":
+        time = _time_of(data, law.of, over)
+        current = (plain(data[law.of]).fillna(0.0) * weights).sum(over)
+        return current.isel({time: 0})
+    target = right_side(data, law.equals, law)
+    if isinstance(law, Mean) and isinstance(law.equals, str):
+        check_same_units(data, [law.of, law.equals], law)
+    return target
+
+
+def _check_surface(data: Any, law: Total, over: Sequence[str]) -> None:
+    """Refuse totals over one of latitude and longitude only: a mean is meant."""
+
+    for kind in ("latitude", "longitude"):
+        other = "longitude" if kind == "latitude" else "latitude"
+        here = [a for a in angles(data, law.of, kind) if set(a.dims) <= set(over)]
+        there = [a for a in angles(data, law.of, other) if set(a.dims) <= set(over)]
+        require(
+            not here or bool(there),
+            f"a total over {kind} and {other}",
+            f"{kind} only",
+            "use a mean, or name weights",
+        )
+
+
+def _time_of(data: Any, name: str, over: Sequence[str]) -> str:
+    """Return the one dimension of time that is not summed over."""
+    times = [d for d in map(str, data[name].dims) if d not in over and is_time(data, d)]
+    require(
+        len(times) == 1,
+        f"one dimension of time of {name!r}, for equals: initial",
+        times,
+        "name a variable of targets instead",
+    )
+    return times[0]

@@ -1,0 +1,50 @@
+"""Units of the variables in a law: they must agree, and are never converted."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from physcon._checks import require
+from physcon.datasets._laws import AnyLaw, title
+
+
+def check_same_units(data: Any, names: Sequence[str], law: AnyLaw) -> None:
+    """Raise unless variables with units have the same ones."""
+    units = {
+        n: str(data[n].attrs.get("units", "")) for n in names if n in data.variables
+    }
+    units = {n: u for n, u in units.items() if u}
+    for n, u in units.items():
+        first = next(iter(units))
+        if u != units[first]:
+            _compare_units(first, units[first], n, u, title(law))
+
+
+def _compare_units(first: str, unit: str, second: str, other: str, law: str) -> None:
+    """Raise unless two units are the same, such as "m/s" and "m s-1"."""
+    got = f"{first!r} in {unit!r} and {second!r} in {other!r}"
+    factor = conversion(unit, other)
+    if factor is None:
+        same = unit.split() == other.split()
+    else:
+        same = bool(np.isclose(factor, 1.0))
+        if not same and factor > 0:
+            got += f", a factor of {factor:.6g}"
+    require(same, f"the same units in {law!r}", got, "convert one of them")
+
+
+def conversion(unit: str, other: str) -> float | None:
+    """Return one `other` in `unit`; 0 for another kind of quantity; None if unknown."""
+    try:
+        import cf_xarray.units  # noqa: F401
+        import pint
+    except ImportError:
+        return None
+    registry = pint.get_application_registry()
+    try:
+        a = registry.Quantity(1.0, registry.Unit(unit)).to_base_units()
+        b = registry.Quantity(1.0, registry.Unit(other)).to_base_units()
+    except Exception:  # units that pint does not know are compared as text
+        return None
+    return float(b.magnitude / a.magnitude) if a.units == b.units else 0.0
