@@ -1,20 +1,29 @@
 """Laws with many rows: disjoint regions, a small law per point, sparse matrices."""
 
 from collections.abc import Sequence
-from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from physcon._checks import concrete, error_if, is_traced, require, require_shape
+from physcon._checks import error_if, is_traced, require, require_shape
 from physcon._numerics import safe
 from physcon._numerics.float64 import float64_primal, floating
 from physcon._typing import Array, ArrayLike, Float, Shape
+from physcon.conditioning._law_of import law_of
+from physcon.conditioning._matrices import from_matrix, incidence
+from physcon.conditioning._triplets import require_matrix
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.grid import Grid
-from physcon.linear_map import Blocks, Disjoint, Labelled, LinearMap, Pointwise, Rows
-from physcon.linear_map import Sparse as SparseMap
+from physcon.linear_map import Blocks, Disjoint, Labelled, Pointwise
+
+__all__ = [
+    "block_means",
+    "from_matrix",
+    "incidence",
+    "pointwise",
+    "require_matrix",
+    "totals",
+]
 
 
 def block_means(
@@ -51,7 +60,7 @@ def block_means(
     )
     groups = Blocks(weights.shape, tuple(int(k) for k in per_axis))
     operator = Disjoint(_normalised(_masked(weights, where), groups), groups)
-    return _law(operator, values, noise_std, operator.present(), "a coarse field")
+    return law_of(operator, values, noise_std, operator.present(), "a coarse field")
 
 
 @float64_primal
@@ -86,7 +95,20 @@ def totals(
     >>> law.residual(jnp.array([1.0, 1.0, 3.0])).tolist()
     [1.0, 0.0]
     """
-    labels, values = jnp.asarray(labels), floating(values)
+    labels = jnp.asarray(labels)
+    values = floating(values)
+    labels = _checked(labels, values, throw)
+    dtype = values.dtype
+    weights = jnp.ones(labels.shape, dtype) if weights is None else floating(weights)
+    require_shape(weights, labels.shape, "weights")
+    groups = Labelled(labels.astype(jnp.int32), values.size)
+    inside = (labels >= 0).astype(weights.dtype)
+    operator = Disjoint(_masked(weights, where) * inside, groups)
+    return law_of(operator, values, noise_std, operator.present(), "values")
+
+
+def _checked(labels: Array, values: Array, throw: bool) -> Array:
+    """The labels, or an error unless they number regions that have values."""
     require(
         jnp.issubdtype(labels.dtype, jnp.integer),
         "integer labels",
@@ -111,13 +133,7 @@ def totals(
     else:
         message = "totals: expected labels from -1 to one less than the values"
         labels = error_if(labels, jnp.any(outside), message, throw)
-    dtype = values.dtype
-    weights = jnp.ones(labels.shape, dtype) if weights is None else floating(weights)
-    require_shape(weights, labels.shape, "weights")
-    groups = Labelled(labels.astype(jnp.int32), values.size)
-    inside = (labels >= 0).astype(weights.dtype)
-    operator = Disjoint(_masked(weights, where) * inside, groups)
-    return _law(operator, values, noise_std, operator.present(), "values")
+    return labels
 
 
 def pointwise(
@@ -155,103 +171,7 @@ def pointwise(
     present = jnp.any(matrix != 0, axis=1).reshape(
         matrix.shape[:1] + (matrix.shape[2:] or (1,) * len(shape))
     )
-    return _law(operator, values, noise_std, present, "values")
-
-
-def from_matrix(
-    matrix: Any,
-    values: ArrayLike,
-    noise_std: ArrayLike | None = None,
-    *,
-    shape: Shape | None = None,
-) -> LinearConstraint:
-    """``matrix @ u = values`` for a dense or sparse matrix.
-
-    Args:
-        matrix: ``(m, n)``: a NumPy or JAX array, a SciPy sparse matrix or array of any
-            format, or a `jax.experimental.sparse.BCOO`. Repeated entries are added. A
-            sparse matrix is analysed on the host, once; its values may be traced, its
-            pattern not. A dense array with few nonzero entries becomes a sparse law.
-        values: ``(m,)`` or a scalar. A row without entries is no row; its value is
-            ignored.
-        noise_std: None for exact rows; else scalar or ``(m,)``.
-        shape: of the field, if it is not ``(n,)``.
-
-    Raises:
-        ValueError: a matrix that is not two-dimensional or not finite, or values of
-            another length.
-
-    >>> law = from_matrix(np.array([[1.0, 1.0, 0.0], [0.0, 1.0, -1.0]]), 0.0)
-    >>> law.residual(jnp.array([1.0, -1.0, -1.0])).tolist()
-    [0.0, 0.0]
-    """
-    found = _triplets(matrix)
-    m, n = found.shape
-    field = (n,) if shape is None else tuple(shape)
-    require(
-        int(np.prod(field)) == n,
-        f"a field of {n} points, one per column",
-        field,
-        "pass the shape of the field that the columns of the matrix see",
-    )
-    known = concrete(found.entries)
-    require(
-        known is None or bool(np.isfinite(known).all()),
-        "a finite matrix",
-        "NaN or infinity",
-        "give missing points zero weight, and drop rows that are not known",
-    )
-    operator: LinearMap
-    if found.row is None or found.column is None:
-        operator = Rows(found.entries.reshape(m, *field))
-        present = jnp.any(found.entries.reshape(m, -1) != 0, axis=1)
-        return _law(operator, values, noise_std, present, "values")
-    operator = SparseMap.of(found.entries, found.row, found.column, field, m)
-    return _law(operator, values, noise_std, operator.present(), "values")
-
-
-def incidence(
-    edges: ArrayLike | Sequence[Sequence[int]],
-    nodes: int,
-    supply: ArrayLike = 0.0,
-    noise_std: ArrayLike | None = None,
-) -> LinearConstraint:
-    """The flows along the edges of a network balance at every node.
-
-    What leaves a node less what enters it equals its supply (a demand is negative).
-
-    Args:
-        edges: integers ``(e, 2)``, concrete: from and to which node; -1: outside of the
-            network. The field is the flow along each edge, ``(e,)``.
-        nodes: the number of nodes, m.
-        supply: scalar or ``(m,)``, in the units of the flow.
-        noise_std: None for an exact balance; else scalar or ``(m,)``.
-
-    >>> law = incidence([[0, 1], [1, -1]], 2, jnp.array([3.0, 0.0]))
-    >>> law.residual(jnp.array([3.0, 3.0])).tolist()
-    [0.0, 0.0]
-    """
-    ends = np.asarray(edges)
-    require(
-        ends.ndim == 2 and ends.shape[1] == 2 and np.issubdtype(ends.dtype, np.integer),
-        "edges as integers of shape (e, 2)",
-        f"shape {ends.shape} of {ends.dtype}",
-        "give the two nodes of each edge",
-    )
-    require(
-        ends.size == 0 or (int(ends.min()) >= -1 and int(ends.max()) < nodes),
-        f"nodes from -1 (outside) to {nodes - 1}",
-        f"nodes from {ends.min(initial=0)} to {ends.max(initial=0)}",
-        "number the nodes from 0",
-    )
-    inside = ends >= 0
-    column = np.repeat(np.arange(ends.shape[0]), 2).reshape(-1, 2)
-    sign = np.broadcast_to(np.array([1.0, -1.0]), ends.shape)
-    entries = jnp.asarray(sign[inside], jnp.result_type(float))
-    operator = SparseMap.of(
-        entries, ends[inside], column[inside], (ends.shape[0],), nodes
-    )
-    return _law(operator, supply, noise_std, operator.present(), "the supply")
+    return law_of(operator, values, noise_std, present, "values")
 
 
 def _masked(weights: Float[Array, "*x"], where: ArrayLike | None) -> Array:
@@ -260,85 +180,3 @@ def _masked(weights: Float[Array, "*x"], where: ArrayLike | None) -> Array:
     share = jnp.asarray(where)
     require_shape(share, weights.shape, "where")
     return weights * share.astype(weights.dtype)
-
-
-def _law(
-    operator: LinearMap,
-    values: ArrayLike,
-    noise_std: ArrayLike | None,
-    present: Array,
-    name: str,
-) -> LinearConstraint:
-    """The constraint; a row without points gets the value zero, which it has."""
-    shape = tuple(operator.out_shape)
-    dtype = jnp.result_type(*(x for x in jax.tree.leaves(operator) if _inexact(x)))
-
-    def full(x: ArrayLike, what: str) -> Array:
-        got = np.shape(x)
-        remedy = "functions act on one sample: batch with jax.vmap"
-        require(
-            got in ((), shape), f"{what} of shape {shape}, or a scalar", got, remedy
-        )
-        x = jnp.asarray(x)
-        x = x.astype(jnp.promote_types(dtype, x.dtype))
-        return jnp.broadcast_to(x, shape)
-
-    value = jnp.where(present, full(values, name), 0)
-    noise = None if noise_std is None else full(noise_std, "noise_std")
-    return LinearConstraint(operator, value, noise)
-
-
-def _inexact(x: Any) -> bool:
-    return jnp.issubdtype(x.dtype, jnp.inexact)
-
-
-class _Triplets:
-    """The entries of a matrix, with their rows and columns; or all of a dense one."""
-
-    def __init__(
-        self,
-        shape: tuple[int, ...],
-        entries: Array,
-        row: np.ndarray | None = None,
-        column: np.ndarray | None = None,
-    ):
-        self.shape, self.entries, self.row, self.column = shape, entries, row, column
-
-
-def _triplets(matrix: Any) -> _Triplets:
-    if hasattr(matrix, "tocoo"):  # any format of scipy.sparse
-        coo = matrix.tocoo().copy()
-        coo.sum_duplicates()
-        shape, row, column = coo.shape, *coo.coords
-        return _Triplets(shape, floating(coo.data), row, column)
-    if hasattr(matrix, "indices") and hasattr(matrix, "todense"):  # BCOO
-        require(
-            not is_traced(matrix.indices) and matrix.n_batch == matrix.n_dense == 0,
-            "a BCOO matrix with a known pattern and no batch or dense axes",
-            "traced indices, or such axes",
-            "build the law outside of jit and pass it as an argument",
-        )
-        index = np.asarray(matrix.indices)
-        require_matrix(matrix.shape)
-        inside = (index < np.asarray(matrix.shape)).all(axis=1)
-        index = index[inside]
-        keys = index[:, 0] * matrix.shape[1] + index[:, 1]
-        unique, place = np.unique(keys, return_inverse=True)
-        data = matrix.data[np.flatnonzero(inside)]
-        entries = jax.ops.segment_sum(data, jnp.asarray(place), unique.size)
-        row, column = np.divmod(unique, matrix.shape[1])
-        return _Triplets(tuple(matrix.shape), floating(entries), row, column)
-    dense = floating(matrix)
-    require_matrix(dense.shape)
-    known = concrete(dense)
-    if known is None or dense.shape[0] <= 32 or (known != 0).mean() > 0.1:
-        return _Triplets(dense.shape, dense)
-    row, column = np.nonzero(known)
-    return _Triplets(dense.shape, dense[row, column], row, column)
-
-
-def require_matrix(shape: tuple[int, ...]) -> None:
-    """Raise unless a matrix has two axes."""
-    require(
-        len(shape) == 2, "a matrix of shape (m, n)", shape, "one row is matrix[None]"
-    )

@@ -6,14 +6,12 @@ the posterior is that of the last linearisation (delta method), with a measure o
 error that the curvature adds.
 """
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from physcon._checks import require, require_given
 from physcon._numerics.float64 import in_float64, in_one_dtype
@@ -23,24 +21,20 @@ from physcon._status import Outcome, choose, code, settle
 from physcon._typing import Array, Float, Int, Scalar
 from physcon.conditioning._closure import opened
 from physcon.conditioning._condition import condition
+from physcon.conditioning._nonlinear_law import (
+    NonlinearConstraint,
+    Static,
+    joined,
+    latent,
+    parted,
+)
+from physcon.conditioning._sqp import solve
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
-from physcon.conditioning.tangent import conjugate_gradients, frame_at
+from physcon.conditioning.tangent import frame_at
 from physcon.linear_map import Rows
 
-
-class NonlinearConstraint(eqx.Module):
-    """``fn(u) = value``, exactly, m equations.
-
-    Attributes:
-        fn: from a field ``(*x)`` to ``(m)``, twice differentiable in JAX. Parameters
-            that should have gradients can be closed over, or be leaves of a callable
-            pytree (`equinox.Module`, `jax.tree_util.Partial`).
-        value: right-hand side, ``(m)``.
-    """
-
-    fn: Callable[[Array], Array]
-    value: Float[Array, " m"]
+__all__ = ["Nonlinear", "NonlinearConstraint", "condition_nonlinear", "log_density"]
 
 
 class Nonlinear(NamedTuple):
@@ -120,38 +114,23 @@ def condition_nonlinear(
     require(len(got) == 1, "h(u) of shape (m,)", got, remedy)
     fn = opened(constraint.fn, prior.mean)
     law = NonlinearConstraint(fn, constraint.value)
-    arrays, static = eqx.partition(law, _is_array)
-    leaves, tree = jax.tree.flatten(static)
-    found = _conditioned(prior, arrays, (tuple(leaves), tree), max_steps)
+    found = _conditioned(prior, *parted(law), max_steps)
     return settle(found, found.outcome, throw, _MESSAGES)
-
-
-#: What remains of a constraint without its arrays, as a hashable key.
-_Static = tuple[tuple[Any, ...], Any]
-
-
-def _is_array(x: Any) -> bool:
-    return eqx.is_array(x) or isinstance(x, np.ndarray)
-
-
-def _law(arrays: NonlinearConstraint, static: _Static) -> NonlinearConstraint:
-    leaves, tree = static
-    return eqx.combine(arrays, jax.tree.unflatten(tree, leaves))
 
 
 @partial(jax.jit, static_argnums=(2, 3))  # compiled once where called without jit
 def _conditioned(
-    prior: Gaussian, arrays: NonlinearConstraint, static: _Static, max_steps: int
+    prior: Gaussian, arrays: NonlinearConstraint, static: Static, max_steps: int
 ) -> Nonlinear:
-    mean, z, converged = _solve(static, max_steps, prior, arrays)
-    constraint = _law(arrays, static)
+    mean, z, converged = solve(static, max_steps, prior, arrays)
+    constraint = joined(arrays, static)
     rows = jax.jacrev(constraint.fn)(mean)
     plane = LinearConstraint(Rows(rows), inner(rows, mean))
     posterior = condition(Gaussian(mean, prior.root), plane, throw=False).posterior
     curvature = _curvature(prior, constraint, jax.lax.stop_gradient(z))
 
     def judged(u: Array, arrays: NonlinearConstraint) -> tuple[Array, Array]:
-        law = _law(arrays, static)
+        law = joined(arrays, static)
         missing = law.value - law.fn(u)
         slopes = jnp.abs(jax.jacrev(law.fn)(u))
         return missing, inner(slopes, jnp.abs(u)) + jnp.abs(law.value)
@@ -192,123 +171,13 @@ def log_density(
     return prior.log_prob(u) - area
 
 
-# In white latent variables z, u = μ + R z: minimise ½ |z|² subject to g(z) = h(μ + R z)
-# - b = 0. Stationary: z = Wᵀ λ with W = dg/dz. Hessian of the Lagrangian: K = I - Σ λ_r
-# ∇²g_r.
-
-
-def _latent(
-    prior: Gaussian, constraint: NonlinearConstraint
-) -> Callable[[Array], Array]:
-    return lambda z: constraint.fn(prior.mean + prior.root.mv(z)) - constraint.value
-
-
-def _sqp(
-    prior: Gaussian, constraint: NonlinearConstraint, max_steps: int
-) -> tuple[Array, Array, Array]:
-    """Minimiser, its z, and whether it is one.
-
-    Each step is Newton's in the tangent plane, with a step back to the surface.
-    """
-    g = _latent(prior, constraint)
-    size = 1e-13 * jnp.abs(constraint.value)
-
-    def body(s: tuple) -> tuple:
-        z, count, _, _ = s
-        f = g(z)
-        frame = frame_at(g, z, z)
-        normal = -frame.normal(f)
-        plane = frame.tangential
-        force = plane(frame.hessian(normal) - z)
-        along = conjugate_gradients(lambda x: plane(x - frame.hessian(x)), force, 100)
-        step = normal + along
-        norms = jnp.sqrt(jnp.diag(gram(frame.rows)))
-        penalty = 2 * jnp.abs(frame.multiplier) + 1 / norms
-        scale = 1 + jnp.sqrt(jnp.sum(z**2))
-
-        def merit(z: Array) -> Array:
-            return 0.5 * jnp.sum(z**2) + jnp.sum(penalty * jnp.abs(g(z)))
-
-        def refused(t: Array) -> Array:
-            new = g(z + t * step)
-            nearer = jnp.max(jnp.abs(new) / norms) < 0.5 * jnp.max(jnp.abs(f) / norms)
-            small = ~(
-                t * jnp.sqrt(jnp.sum(step**2)) >= 1e-3 * scale
-            )  # NaN ends the search too
-            return ~((merit(z + t * step) < merit(z)) | nearer | small)
-
-        t = jax.lax.while_loop(refused, lambda t: 0.5 * t, jnp.ones((), z.dtype))
-        met = jnp.all(jnp.abs(f) <= size + 1e-12 * norms * scale)
-        stationary = jnp.sqrt(jnp.sum(plane(z) ** 2)) <= 1e-9 * scale
-        done = met & stationary
-        broken = ~jnp.all(jnp.isfinite(step))
-        return jnp.where(done | broken, z, z + t * step), count + 1, done, broken
-
-    zero = jnp.zeros(prior.root.in_shape, prior.mean.dtype)
-    no = jnp.array(False)
-    running = lambda s: ~(s[2] | s[3]) & (s[1] < max_steps)  # noqa: E731
-    z, _, converged, broken = jax.lax.while_loop(
-        running, body, (zero, jnp.int32(0), no, no)
-    )
-    z = jnp.where(broken, jnp.nan, z)
-    return prior.mean + prior.root.mv(z), z, converged
-
-
-@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def _solve(
-    static: _Static, max_steps: int, prior: Gaussian, arrays: NonlinearConstraint
-) -> tuple[Array, Array, Array]:
-    """`_sqp` with the derivative of the stationarity conditions.
-
-    K dz - Wᵀ dλ = ∂(Wᵀ λ), W dz = -∂g, where ∂ acts on prior and law at fixed z and λ.
-    """
-
-    def sqp(prior: Gaussian, arrays: NonlinearConstraint) -> tuple[Array, Array, Array]:
-        return _sqp(prior, _law(arrays, static), max_steps)
-
-    return in_float64(sqp)(prior, arrays)
-
-
-@_solve.defjvp
-def _(
-    static: _Static, max_steps: int, primals: tuple, tangents: tuple
-) -> tuple[Any, Any]:
-    mean, z, converged = _solve(static, max_steps, *primals)
-    frame = frame_at(_latent(primals[0], _law(primals[1], static)), z, z)
-    plane = frame.tangential
-
-    def pull(prior: Gaussian, arrays: NonlinearConstraint) -> tuple[Array, Array]:
-        g = _latent(prior, _law(arrays, static))
-        return jax.grad(lambda z: jnp.sum(frame.multiplier * g(z)))(z), g(z)
-
-    def apply(x: Array) -> Array:
-        flat = plane(x)
-        return x - plane(frame.hessian(flat))
-
-    with jax.default_matmul_precision("highest"):
-        _, (bent, missed) = jax.jvp(pull, primals, tangents)
-        normal = -frame.normal(missed)
-        force = plane(bent + frame.hessian(normal))
-        along = jax.lax.custom_linear_solve(
-            apply,
-            force,
-            lambda mv, r: conjugate_gradients(mv, r, 200),
-            symmetric=True,
-        )
-        dz = normal + plane(along)
-        moved = lambda prior, z: prior.mean + prior.root.mv(z)  # noqa: E731
-        _, d_mean = jax.jvp(moved, (primals[0], z), (tangents[0], dz))
-    still = np.zeros(converged.shape, jax.dtypes.float0)
-    return (mean, z, converged), (d_mean, dz, still)
-
-
 def _curvature(prior: Gaussian, constraint: NonlinearConstraint, z: Array) -> Scalar:
     """Spectral norm of P Σ λ_r ∇²g_r P by thirty power iterations."""
     prior, constraint = jax.tree.map(
         lambda x: jax.lax.stop_gradient(x) if eqx.is_array(x) else x,
         (prior, constraint),
     )
-    frame = frame_at(_latent(prior, constraint), z, z)
+    frame = frame_at(latent(prior, constraint), z, z)
     x = frame.tangential(jax.random.normal(jax.random.key(0), z.shape, z.dtype))
 
     def iterate(x: Array, _: None) -> tuple[Array, Array]:

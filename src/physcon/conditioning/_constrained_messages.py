@@ -1,0 +1,47 @@
+"""The sentences that `constrained` raises."""
+
+import numpy as np
+
+from physcon._checks import concrete
+from physcon._typing import Array
+
+
+def messages(multiplier: Array, equalities: int) -> dict[str, str]:
+    """The sentences to raise; a contradiction names the rows that prove it."""
+    known = concrete(multiplier)
+    named = ""
+    if known is not None:
+        share = np.abs(known.ravel())
+        worst = np.argsort(-share)[:5]
+        worst = worst[share[worst] > 1e-3 * share.max(initial=0)]
+        names = [
+            f"row {r}" if r < equalities else f"inequality row {r - equalities}"
+            for r in worst
+        ]
+        named = f" (the proof combines {', '.join(names)})" if names else ""
+    return {
+        "contradiction": (
+            "constrained: expected rows and bounds that some field can meet together, "
+            f"got ones that contradict each other{named}; widen the bounds, correct "
+            "these rows, or pass a noise_std to the constraint"
+        ),
+        **_MESSAGES,
+    }
+
+
+_MESSAGES = {
+    "not_finite": (
+        "constrained: expected a finite mean, root and operator, and bounds that are "
+        "numbers, got NaN or infinity; pass None, -inf (lower) or inf (upper) for an "
+        "open bound"
+    ),
+    "disordered": (
+        "constrained: expected lower <= upper and row_lower <= row_upper everywhere, "
+        "got a lower one above its upper one; swap them"
+    ),
+    "not_solved": (
+        "constrained: expected rows and bounds that can be met together, got no "
+        "convergence; check that they don't contradict each other, or pass a noise_std "
+        "to the constraint"
+    ),
+}

@@ -1,0 +1,94 @@
+"""The values that each row can have within the bounds."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from physcon._numerics.float64 import in_float64, in_one_dtype
+from physcon._typing import Array, ArrayLike, Bool, Float
+from physcon.conditioning._box import Given, box, diagonal_std
+from physcon.conditioning.constraint import LinearConstraint
+from physcon.conditioning.gaussian import Gaussian
+from physcon.conditioning.optimality import Problem
+
+
+def reachable(
+    prior: Gaussian,
+    constraint: LinearConstraint,
+    lower: ArrayLike | None = None,
+    upper: ArrayLike | None = None,
+) -> tuple[Float[Array, " m"], Float[Array, " m"]]:
+    """Smallest and largest value of each row over the fields within the bounds.
+
+    Shapes: two arrays ``(m)``. Points of zero variance don't move.
+
+    >>> from physcon.conditioning.constraint import integral
+    >>> prior = Gaussian.diagonal(jnp.zeros(4), jnp.ones(4))
+    >>> [float(x[0]) for x in reachable(prior, integral(jnp.ones(4), 1.0), 0.0, 2.0)]
+    [0.0, 8.0]
+    """
+    prior, constraint = in_one_dtype(prior, constraint)
+    std = diagonal_std(prior, constraint)
+    given = Given(
+        prior.mean,
+        std,
+        constraint.operator.rows(),
+        constraint.value,
+        jnp.zeros_like(constraint.value),
+        *box(prior, lower, upper),
+    )
+    return in_float64(partial(_reach_of, dtype=prior.mean.dtype))(given)[:2]
+
+
+@partial(jax.jit, static_argnames="dtype")
+def _reach_of(
+    given: Given, dtype: Any
+) -> tuple[Float[Array, " m"], Float[Array, " m"], Bool[Array, " m"]]:
+    return reach(given.problem(), dtype)
+
+
+def reach(
+    problem: Problem, dtype: Any
+) -> tuple[Float[Array, " m"], Float[Array, " m"], Bool[Array, " m"]]:
+    """Smallest and largest row values, and whether b lies outside of them.
+
+    Bounds and values are often sums in the caller's precision: what they miss by its
+    rounding is not outside.
+    """
+    space = tuple(range(1, problem.rows.ndim))
+    moving = problem.variance > 0
+    resting = jnp.clip(problem.mean, problem.lower, problem.upper)
+
+    def products(end: Array) -> Array:
+        ends = jnp.where(moving, end, resting)[None]
+        return jnp.where(problem.rows == 0, 0, problem.rows * ends)
+
+    low = products(problem.lower)
+    high = products(problem.upper)
+    least = jnp.minimum(low, high)
+    most = jnp.maximum(low, high)
+    lowest = jnp.sum(least, axis=space)
+    highest = jnp.sum(most, axis=space)
+    b = problem.value
+    eps = 3 * float(jnp.finfo(dtype).eps)
+    slack_below = eps * (jnp.sum(jnp.abs(least), axis=space) + jnp.abs(b))
+    slack_above = eps * (jnp.sum(jnp.abs(most), axis=space) + jnp.abs(b))
+    exact = problem.noise_variance == 0
+    outside = (b < lowest - slack_below) | (b > highest + slack_above)
+    return lowest, highest, exact & outside
+
+
+def refuse_unreachable(given: Given) -> None:
+    """Raise for the first exact row whose value is out of reach."""
+    found = in_float64(partial(_reach_of, dtype=given.mean.dtype))(given)
+    lowest, highest, unreachable = map(np.asarray, found)
+    for row in np.flatnonzero(unreachable):
+        raise ValueError(
+            "expected a value within the bounds' reach "
+            f"[{lowest[row]:.6g}, {highest[row]:.6g}] for row {row}, got "
+            f"{given.value[row]:.6g}; widen the bounds, or give the constraint a "
+            "noise_std"
+        )
