@@ -87,8 +87,9 @@ def _setting(problem: Problem) -> _Setting:
 
 def _start(setting: _Setting) -> _State:
     """A point inside the box, with equal complementarity products."""
-    mean, lower, upper = setting.problem.mean, *setting.problem[5:]
-    has_lower, has_upper = setting.has_lower, setting.has_upper
+    mean, *_, lower, upper = setting.problem
+    has_lower = setting.has_lower
+    has_upper = setting.has_upper
     rest = jnp.clip(mean, lower, upper)
     std = jnp.sqrt(setting.safe_variance)
     inset = jnp.where(has_lower & has_upper, 0.1 * (upper - lower), 0.1 * std)
@@ -160,8 +161,11 @@ class _Newton(NamedTuple):
 
 
 def _newton(setting: _Setting, s: _State) -> _Newton:
-    problem, moving = setting.problem, setting.moving
-    rows, variance = problem.rows, problem.variance
+    """The linearised conditions at a point, with a Cholesky factor."""
+    problem = setting.problem
+    moving = setting.moving
+    rows = problem.rows
+    variance = problem.variance
     left, right = setting.slack(s.u)
     pull = combine(s.multiplier, rows)
     slope = (s.u - problem.mean) / setting.safe_variance - pull - s.p + s.q
@@ -178,14 +182,15 @@ def _newton(setting: _Setting, s: _State) -> _Newton:
 
 def _step(setting: _Setting, s: _State) -> _State:
     """One step; the iterate is kept, and the iteration ends, if it is not finite."""
-    has_lower, has_upper, bounds = setting[2:5]
+    has_lower = setting.has_lower
+    has_upper = setting.has_upper
     newton = _newton(setting, s)
     gap_p = jnp.where(has_lower, newton.left * s.p, 0)
     gap_q = jnp.where(has_upper, newton.right * s.q, 0)
-    gap = (jnp.sum(gap_p) + jnp.sum(gap_q)) / bounds
+    gap = (jnp.sum(gap_p) + jnp.sum(gap_q)) / setting.bounds
     predicted = newton.direction(gap_p, gap_q)
     after = newton.gap_after(newton.step_length(predicted), predicted)
-    centring = jnp.minimum((after / bounds / gap) ** 3, 1) * gap
+    centring = jnp.minimum((after / setting.bounds / gap) ** 3, 1) * gap
     gap_p = jnp.where(has_lower, gap_p + predicted.u * predicted.p - centring, 0)
     gap_q = jnp.where(has_upper, gap_q - predicted.u * predicted.q - centring, 0)
     direction = newton.direction(gap_p, gap_q)
