@@ -11,7 +11,6 @@ from physcon._numerics.float64 import float64_primal, floating
 from physcon._typing import Array, ArrayLike, Float, Shape
 from physcon.conditioning._law_of import law_of
 from physcon.conditioning._matrices import from_matrix, incidence
-from physcon.conditioning._triplets import require_matrix
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.grid import Grid
 from physcon.linear_map import Blocks, Disjoint, Labelled, Pointwise
@@ -21,7 +20,6 @@ __all__ = [
     "from_matrix",
     "incidence",
     "pointwise",
-    "require_matrix",
     "totals",
 ]
 
