@@ -1,11 +1,16 @@
 """Stationary priors on uniform grids, at O(n log n), for up to millions of points."""
 
+from collections.abc import Callable
+from functools import lru_cache
+from types import FunctionType
+
 import jax
 import jax.numpy as jnp
 
-from physcon._checks import error_if, require
+from physcon._checks import require
 from physcon._numerics.float64 import float64_primal
 from physcon._numerics.fourier import even_spectrum
+from physcon._status import Outcome, choose, settle
 from physcon._typing import Array, ArrayLike, Float
 from physcon.conditioning.gaussian import Gaussian
 from physcon.grid import Grid
@@ -67,6 +72,32 @@ def stationary(
     lengths = jnp.broadcast_to(jnp.asarray(length, dtype), (grid.ndim,))
     steps = jnp.stack([h.astype(dtype) for h in grid.spacings]) / lengths
 
+    values = _spectrum(kernel, torus)(steps)
+    negative = -jnp.sum(jnp.minimum(values, 0)) / jnp.sum(jnp.maximum(values, 0))
+    outcome = choose((~(negative <= 1e-6), Outcome.not_finite))
+    spread = jnp.broadcast_to(jnp.asarray(std, dtype), grid.shape)
+    parts = (mean, spread, values)
+    mean, spread, values = settle(parts, outcome, throw, {"not_finite": _TOO_SHORT})
+    root = Circulant(_safe_root(values), grid.shape, torus)
+    return Gaussian(mean, Compose(Diagonal(spread), root))
+
+
+def _spectrum(
+    kernel: Kernel, torus: tuple[int, ...]
+) -> Callable[[Array], Float[Array, "*f"]]:
+    """The function steps -> spectrum of the kernel on a torus.
+
+    It is compiled once for a function without a closure. Other kernels may hold traced
+    arrays and are never kept.
+    """
+    plain = isinstance(kernel, FunctionType) and kernel.__closure__ is None
+    make = _compiled_spectrum if plain else _new_spectrum
+    return make(kernel, torus)
+
+
+def _new_spectrum(
+    kernel: Kernel, torus: tuple[int, ...]
+) -> Callable[[Array], Float[Array, "*f"]]:
     @float64_primal
     def spectrum(steps: Array) -> Float[Array, "*f"]:
         squared = jnp.zeros((), steps.dtype)
@@ -76,12 +107,10 @@ def stationary(
             squared = squared[..., None] + (distance**2).reshape((1,) * axis + (-1,))
         return even_spectrum(kernel(squared))
 
-    values = spectrum(steps)
-    negative = -jnp.sum(jnp.minimum(values, 0)) / jnp.sum(jnp.maximum(values, 0))
-    values = error_if(values, negative > 1e-6, _TOO_SHORT, throw)
-    root = Circulant(_safe_root(values), grid.shape, torus)
-    std = jnp.broadcast_to(jnp.asarray(std, dtype), grid.shape)
-    return Gaussian(mean, Compose(Diagonal(std), root))
+    return spectrum
+
+
+_compiled_spectrum = lru_cache(maxsize=64)(_new_spectrum)
 
 
 def _safe_root(values: Array) -> Array:

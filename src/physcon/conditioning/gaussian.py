@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from physcon._checks import error_if, require, require_shape
+from physcon._checks import require, require_shape
 from physcon._numerics import safe
 from physcon._numerics.float64 import (
     float64_primal,
@@ -16,6 +16,7 @@ from physcon._numerics.float64 import (
     in_one_dtype,
 )
 from physcon._numerics.products import along_rows, gram
+from physcon._status import Outcome, choose, settle
 from physcon._typing import Array, ArrayLike, Float, PRNGKeyArray, Scalar
 from physcon.linear_map import Dense, Diagonal, LowRank, Root, Sum
 from physcon.linear_map.basic import as_root
@@ -167,7 +168,9 @@ class Gaussian(eqx.Module):
                 definite.
         """
         factor = _cholesky(floating(covariance))
-        factor = error_if(factor, ~jnp.all(jnp.isfinite(factor)), _NOT_POSITIVE, throw)
+        outcome = choose((~jnp.all(jnp.isfinite(factor)), Outcome.not_finite))
+        sentences = {"not_finite": _NOT_POSITIVE}
+        mean, factor = settle((floating(mean), factor), outcome, throw, sentences)
         return cls.from_cholesky(mean, factor)
 
     def variance(self) -> Float[Array, "*x"]:
