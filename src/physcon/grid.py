@@ -154,7 +154,7 @@ class Grid(eqx.Module):
     def gaps(self, axis: int = 0) -> Float[Array, " _"]:
         """Distances between neighbouring points (cell centres or nodes), ``(n - 1,)``.
 
-        >>> Grid.cells([0.0, 1.0, 3.0]).gaps().tolist()
+        >>> Grid.cells(jnp.array([0.0, 1.0, 3.0])).gaps().tolist()
         [1.5]
         """
         if self.location == "cells":

@@ -68,7 +68,9 @@ def _step(g: Callable[[Array], Array], size: Array, s: _State) -> _State:
     stationary = jnp.sqrt(jnp.sum(frame.tangential(z) ** 2)) <= 1e-9 * scale
     done = met & stationary
     broken = ~jnp.all(jnp.isfinite(step))
-    z = jnp.where(done | broken, z, z + t * step)
+    # At the end only the distance to the surface is left to correct.
+    moved = jnp.where(done, z - frame.normal(f), z + t * step)
+    z = jnp.where(broken, z, moved)
     return _State(z, s.count + 1, done, broken)
 
 

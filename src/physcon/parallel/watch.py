@@ -7,6 +7,7 @@ one-sentence message. The connections are made before JAX starts, so that a wron
 address, a missing process and different settings are detected first.
 """
 
+import atexit
 import contextlib
 import json
 import os
@@ -25,6 +26,8 @@ BEAT = 2.0
 SILENCE = 30.0
 #: Seconds within which all processes are expected to raise a common error.
 GRACE = 10.0
+#: Seconds within which the others are expected to close their connections.
+PARTING = 1.0
 _REMEDY = "start them all again and resume from the checkpoint"
 
 
@@ -86,6 +89,7 @@ class Watch:
         """Tell the others that this process fails and is about to end."""
         self._failed_at = time.monotonic()
         self._tell({"failed": reason})
+        atexit.register(self._part)
 
     def end(self, reason: str, code: int = 1) -> NoReturn:
         """End this process at once with a one-sentence message, and tell the others."""
@@ -93,11 +97,28 @@ class Watch:
             os._exit(code)
         self._tell({"lost": reason})
         print(f"process {self.own}: {reason}", file=sys.stderr, flush=True)
+        self._part()
         os._exit(code)  # a normal exit would wait for the lost process
 
     def _tell(self, message: dict[str, Any]) -> None:
         for connection in self.connections.values():
             connection.send(message)
+
+    def _part(self) -> None:
+        """Close the connections after the others have received what was sent.
+
+        A socket that is closed with unread heartbeats resets its connection, and the
+        other side then loses what it has not read yet.
+        """
+        deadline = time.monotonic() + PARTING
+        for connection in self.connections.values():
+            with contextlib.suppress(OSError):
+                connection.wire.shutdown(socket.SHUT_WR)
+        for connection in self.connections.values():
+            with contextlib.suppress(OSError):
+                connection.wire.settimeout(max(deadline - time.monotonic(), 0.01))
+                while connection.wire.recv(1 << 16):
+                    pass
 
     def _beat(self) -> None:
         while True:
@@ -134,8 +155,9 @@ class Watch:
                 elif "failed" in message:
                     failures[k] = time.monotonic(), str(message["failed"])
         except (OSError, ValueError):
-            if not connection.done:
+            if not connection.done and k not in failures:
                 self._lost(f"process {k} has ended")
+            connection.done = True  # `_judge` reports a failure after `GRACE`
 
     def _judge(self, failures: dict[int, tuple[float, str]]) -> None:
         now = time.monotonic()

@@ -85,7 +85,7 @@ class IteratedFactor(Factor):
             probed = s.phase == 2
             v = b - found.x
             length, along = solver.dots(v, v, b)
-            null = probed & (length > NULL * size)
+            null = probed & found.reached & (length > NULL * size)
             rest = b - along / jnp.where(length > 0, length, 1) * v
             target = jnp.where(null, rest, s.target)
             moved = jnp.where(probed, s.x, s.x + found.x)
