@@ -170,6 +170,39 @@ def every_metric(x):
     )
 
 
+def halves(x):
+    """Means of the two halves, which see disjoint points."""
+    return pc.block_means(GRID, 4, jnp.stack([x[0], x[7]]))
+
+
+#: A path of eight nodes: the flows of its seven edges balance at each node.
+PATH = pc.incidence([(k, k + 1) for k in range(7)], 8)
+#: The same sum at every point of two fields.
+BOTH = pc.pointwise(jnp.ones((1, 2)), jnp.ones((1, 4)), shape=(4,))
+
+
+def flows(x):
+    """Flows along the path, of which some are lost on the way."""
+    lossy = pc.LinearConstraint(PATH.operator, x - jnp.mean(x), jnp.full(N, 0.1))
+    return pc.condition(
+        pc.Gaussian.diagonal(x[:7], 1 + x[:7] ** 2),
+        lossy,
+        solver=pc.SparseCholesky(),
+        throw=False,
+    )
+
+
+def structured(x):
+    """Disjoint rows, with a total over all points, and under an ensemble."""
+    mass_too = pc.stack(halves(x), pc.integral(GRID, x[0], 0.1))
+    members = pc.Gaussian.from_samples(jnp.stack([x, 2 * x, x**2]), jnp.ones(N))
+    return (
+        pc.condition(prior(x), halves(x), throw=False),
+        pc.condition(prior(x), mass_too, throw=False),
+        pc.condition(members, halves(x), throw=False),
+    )
+
+
 def every_map(x):
     spectrum = 2 + jnp.cos(jnp.arange(3.0))
     a, b = pc.Diagonal(x), pc.LowRank(jnp.stack([x, x**2]))
@@ -238,13 +271,13 @@ TABLE: dict[str, Callable[[Any], Any]] = {
             throw=False,
         ).posterior.mean
     ),
-    "conditioning.ConjugateGradient": lambda x: pc.condition(
+    "ConjugateGradient": lambda x: pc.condition(
         pc.Gaussian.diagonal(x.reshape(2, 4), jnp.ones((2, 4))),
         block(x),
         solver=conditioning.ConjugateGradient(),
         throw=False,
     ),
-    "conditioning.Tridiagonal": lambda x: pc.condition(
+    "Tridiagonal": lambda x: pc.condition(
         pc.Gaussian.diagonal(x.reshape(2, 4), jnp.ones((2, 4))), block(x), throw=False
     ),
     "Auto, DenseGram, Outcome, Root, linear_map.as_root, conditioning.Solver, "
@@ -256,9 +289,7 @@ TABLE: dict[str, Callable[[Any], Any]] = {
     "conditioning.isotonic_blocks": lambda x: conditioning.isotonic_blocks(
         x, jnp.ones(N)
     ),
-    "conditioning.join_fields": lambda x: (
-        conditioning.join_fields(prior(x), prior(x)).mean
-    ),
+    "join_fields": lambda x: conditioning.join_fields(prior(x), prior(x)).mean,
     "conditioning.log_density": lambda x: conditioning.log_density(
         prior(x), circle(x), x
     ),
@@ -273,6 +304,37 @@ TABLE: dict[str, Callable[[Any], Any]] = {
     "conditioning.truncated_moments": lambda x: conditioning.truncated_moments(
         x, 1 + x**2, x - 1, x + 2
     ),
+    # Many rows
+    "DiagonalGram, Bordered, Woodbury, block_means, linear_map.Disjoint, "
+    "linear_map.Blocks, linear_map.Stack": structured,
+    "SparseCholesky, incidence, linear_map.Sparse": flows,
+    "BlockGram, pointwise, linear_map.Pointwise": lambda x: pc.condition(
+        pc.Gaussian.diagonal(x.reshape(2, 4), 1 + x.reshape(2, 4) ** 2),
+        BOTH,
+        throw=False,
+    ),
+    "totals, linear_map.Labelled": lambda x: pc.totals(
+        np.arange(8) % 2, jnp.stack([x[0], x[7]]), throw=False
+    ).residual(x),
+    "from_matrix": lambda x: pc.from_matrix(np.eye(8)[:2], x[:2]).residual(x),
+    "constrained": lambda x: pc.constrained(
+        prior(x),
+        halves(x),
+        0.0,
+        rows=pc.Rows(jnp.eye(2, 8)),
+        row_upper=9.0,
+        throw=False,
+    ),
+    "ordered": lambda x: pc.ordered(
+        pc.Gaussian.diagonal(x.reshape(2, 4), jnp.ones((2, 4))), throw=False
+    ),
+    "simplex": lambda x: pc.simplex(
+        pc.Gaussian.diagonal(x.reshape(2, 4), jnp.ones((2, 4))), throw=False
+    ),
+    "condition_relative": lambda x: pc.condition_relative(
+        1 + x**2, halves(x), throw=False
+    ),
+    "diagnose": lambda x: pc.diagnose(prior(x), halves(x)),
     # Finite volumes
     "fv.Advection": rate_of_change(fv.Advection(1.0)),
     "fv.Burgers": rate_of_change(fv.Burgers()),
@@ -365,7 +427,7 @@ TABLE: dict[str, Callable[[Any], Any]] = {
     "metrics.interval_width, metrics.probability_integral_transform, "
     "metrics.conservation_error, metrics.shock_position, "
     "metrics.shock_position_error": every_metric,
-    "linear_map.Circulant, linear_map.Sum, linear_map.Compose, linear_map.Kronecker, "
+    "linear_map.Circulant, linear_map.Sum, linear_map.Compose, Kronecker, "
     "linear_map.BlockDiagonal, linear_map.Dense, linear_map.Difference, "
     "linear_map.Stencil, "
     "linear_map.split_fields": every_map,
@@ -432,6 +494,12 @@ NO_ARITHMETIC = {
     ),
     *(
         "Bounded",
+        "conditioning.BoundedSamples",
+        "Constrained",
+        "Diagnosis",
+        "Relative",
+        "linear_map.Groups",
+        "linear_map.Layout",
         "Conditioned",
         "Monotone",
         "Nonlinear",

@@ -190,13 +190,16 @@ def _eliminated(
     assert std is not None
     flat = std.reshape(-1)
 
+    places = jnp.arange(flat.size, dtype=jnp.int32)
+
     def step(k: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
         flat, suspects = carry
         root = Diagonal(flat.reshape(prior.mean.shape))
         score = _tested(Gaussian(prior.mean, root), law, solver).score.reshape(-1)
         known = jnp.zeros(flat.shape, bool).at[suspects].set(True, mode="drop")
         size = jnp.where(known, 0, jnp.abs(score))
-        worst = jnp.argmax(size)
+        # Not argmax: JAX lowers it in float32 inside of a float64 program.
+        worst = jnp.min(jnp.where(size == jnp.max(size), places, size.size - 1))
         found = size[worst] > critical
         grown = jnp.where(found, _UNKNOWN, 1.0) * flat[worst]
         flat = flat.at[worst].set(grown)

@@ -136,7 +136,7 @@ class Layout(eqx.Module):
     inverse: UInt[Array, " m"]
     shapes: tuple[Shape, ...] = eqx.field(static=True)
 
-    def split(self, y: Float[Array, " m"]) -> list[Array]:
+    def split(self, y: Array) -> list[Array]:
         """The row values of each operator, in its own shape."""
         require_shape(y, self.order.shape, "the row values")
         y = y.at[self.inverse].get(mode="promise_in_bounds")
