@@ -323,6 +323,25 @@ def test_blocks_give_the_same_as_one(data, monkeypatch):
     assert report.laws[0].count == 3
 
 
+@pytest.mark.parametrize("spread", ["ensemble", {"e": "ensemble"}])
+def test_blocks_never_divide_the_members_that_a_spread_comes_from(
+    rng, monkeypatch, spread
+):
+    from physcon.datasets import _constrain
+
+    members = rng.normal(size=(6, 5)) * np.arange(1.0, 6.0)
+    data = xr.Dataset({"e": (("member", "x"), members)})
+    text = "mean: {of: e, equals: 2.0, weights: equal}"
+    whole = pcd.constrain(data, text, spread=spread)
+    std = members.std(0, ddof=1)
+    expected = members + std**2 * (2 - members.mean(1, keepdims=True)) / np.mean(std**2)
+    np.testing.assert_allclose(whole.e, expected, rtol=1e-12)
+    monkeypatch.setattr(_constrain, "_VALUES_AT_ONCE", 10)  # two members at a time
+    xr.testing.assert_identical(pcd.constrain(data, text, spread=spread), whole)
+    with pytest.raises(ValueError, match="no law sums"):
+        pcd.constrain(data.chunk(member=2), text, spread=spread)
+
+
 def test_dask_chunks_are_constrained_when_computed(data):
     plain = pcd.constrain(data, "mean: {of: tos, equals: target}", spread="std")
     lazy = data.chunk(time=1).physcon.constrain(

@@ -10,7 +10,7 @@ from physcon.datasets._rows import summed_dims
 
 def batch_dim(data: Any, laws: Laws, names: Sequence[str]) -> str | None:
     """Return a dimension of all variables along which no law ties values together."""
-    tied = ensemble_dims(laws)
+    tied = ensemble_dims(data, laws)
     for law in laws.laws:
         tied |= summed_dims(law, data)
         if isinstance(law, Total) and law.equals == "initial":

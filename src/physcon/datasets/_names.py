@@ -3,6 +3,7 @@
 from typing import Any
 
 from physcon._checks import require
+from physcon.datasets._axes import is_member
 from physcon.datasets._laws import Laws, names_of, title
 
 
@@ -54,9 +55,13 @@ def spread_pairs(data: Any, laws: Laws) -> dict[str, str]:
     }
 
 
-def ensemble_dims(laws: Laws) -> set[str]:
-    """Return the dimensions of members that the spread names."""
-    if not isinstance(laws.spread, dict):
-        return set()
-    entries = [e for e in laws.spread.values() if isinstance(e, dict)]
-    return {str(e["ensemble"]) for e in (laws.spread, *entries) if "ensemble" in e}
+def ensemble_dims(data: Any, laws: Laws) -> set[str]:
+    """Return the dimensions of members along which a spread is computed."""
+    given = laws.spread
+    entries = [given, *given.values()] if isinstance(given, dict) else [given]
+    named = {
+        str(e["ensemble"]) for e in entries if isinstance(e, dict) and "ensemble" in e
+    }
+    if "ensemble" in entries and "ensemble" not in data.variables:
+        named |= {d for d in map(str, data.dims) if is_member(d)}
+    return named

@@ -4,7 +4,6 @@ import numpy as np
 
 from physcon._extras import needs
 from physcon.datasets._assemble import LawRows
-from physcon.datasets._axes import is_member
 from physcon.datasets._laws import Laws
 from physcon.datasets._layout import Layout
 from physcon.datasets._names import ensemble_dims
@@ -20,9 +19,7 @@ def perturbed(made: LawRows, values: Layout, laws: Laws, number: int) -> LawRows
     With equal ones the members would be drawn together too far. The perturbations have
     mean zero over the members, and the std of the law.
     """
-    named = ensemble_dims(laws)
-    if laws.spread == "ensemble":
-        named |= {d for d in map(str, values.data.dims) if is_member(d)}
+    named = ensemble_dims(values.data, laws)
     rows = made.rows
     members = [d for d in named if d in values.data.dims]
     if not members or not rows.std.any():
