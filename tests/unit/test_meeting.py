@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 
 import pytest
 
@@ -81,6 +82,17 @@ def test_process_0_that_is_absent_or_deaf_is_not_waited_for(address, monkeypatch
             meet(address, 2, 0, {}, 0.5)
 
 
+def connected(host, port):
+    """A connection to a server that may take a moment to start."""
+    deadline = time.monotonic() + 5
+    while True:
+        try:
+            return socket.create_connection((host, port))
+        except ConnectionRefusedError:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+
 def test_a_stranger_at_the_door_is_shown_out(address):
     host, port = address.split(":")
     found = {}
@@ -90,12 +102,7 @@ def test_a_stranger_at_the_door_is_shown_out(address):
 
     thread = threading.Thread(target=first)
     thread.start()
-    for _ in range(100):
-        try:
-            stranger = socket.create_connection((host, int(port)))
-            break
-        except ConnectionRefusedError:
-            continue
+    stranger = connected(host, int(port))
     stranger.sendall(b"GET / HTTP/1.1\r\n\r\n")
     (connection,) = meet(address, 2, 1, {}, 5.0).values()
     thread.join(timeout=10)
