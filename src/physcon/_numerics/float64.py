@@ -149,9 +149,13 @@ float64_p.multiple_results = True
 
 
 @float64_p.def_impl
-def _(*args: Any, jaxpr: ClosedJaxpr, **_: Any) -> Sequence[Array]:
+def _inlined(*args: Any, jaxpr: ClosedJaxpr, **_: Any) -> Sequence[Array]:
     with jax.enable_x64(True):
         return jaxpr_as_fun(jaxpr)(*args)
+
+
+# JAX 0.12 asks for this rule where the program holds calls of its own.
+float64_p.to_lojax = _inlined  # type: ignore[attr-defined]
 
 
 @float64_p.def_abstract_eval
