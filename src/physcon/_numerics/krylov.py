@@ -48,7 +48,7 @@ def conjugate_gradients(
 
     Args:
         size: |b|² to which rtol refers, where b is the residual of an earlier solve.
-        patience: stop after so many steps without a smaller residual; None: never.
+        patience: stop after this number of steps without progress; None: never.
         precondition: approximates A⁻¹; None is the identity.
         dots: inner products; pass one that sums over devices where b is divided.
 

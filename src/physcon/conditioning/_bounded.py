@@ -84,7 +84,7 @@ def bounded(
     Shapes: fields ``(*x)``, m rows; bounds scalar or ``(*x)``, None or infinite where
     open. The prior is diagonal; its points of zero variance stay, or move to the
     nearest bound. A constraint with a `noise_std` is weighed against the prior instead
-    of met. The cost is some ten to thirty steps of O(m² n), or of O(n) for rows that
+    of met. The cost is about ten to thirty steps of O(m² n), or of O(n) for rows that
     see disjoint points (`block_means`, `totals`), which have one monotone equation
     each. See `constrained` for sparse rows and for other priors. Acts on one sample;
     batch with `jax.vmap`.

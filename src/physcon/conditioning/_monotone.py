@@ -71,8 +71,8 @@ def monotone(
         subject to g · u = b,  u_1 <= ... <= u_n,  lower <= u <= upper
 
     Shapes: profiles ``(n,)``; one row; scalar bounds, None where open. The prior is
-    diagonal with positive variances. The cost is some ten isotonic regressions. Acts on
-    one sample; batch with `jax.vmap`. For isotonic regression alone see
+    diagonal with positive variances. It costs about ten isotonic regressions. It acts
+    on one sample; batch with `jax.vmap`. For isotonic regression alone see
     `isotonic_blocks`.
 
     With multiplier λ the minimiser is clip(isotonic(μ + λ σ² g)), and its row value

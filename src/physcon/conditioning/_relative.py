@@ -46,8 +46,8 @@ def condition_relative(
     ratio per group that the mass fixers of weather models use, and the softmax layer of
     the downscaling literature. Points where `mean` is zero stay zero.
 
-    Shapes: fields ``(*x)``. Cost O(n) a step, some ten steps. Acts on one sample; batch
-    with `jax.vmap`. Differentiable in mean, variance, weights and value.
+    Shapes: fields ``(*x)``. Cost O(n) a step, about ten steps. Acts on one sample;
+    batch with `jax.vmap`. Differentiable in mean, variance, weights and value.
 
     Args:
         mean: μ, not negative.

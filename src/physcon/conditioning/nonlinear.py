@@ -76,7 +76,7 @@ def condition_nonlinear(
 
         minimise ½ (u - μ)ᵀ Σ⁻¹ (u - μ)   subject to   h(u) = b
 
-    Shapes: fields ``(*x)``, m equations, few; each step costs m + some ten to hundred
+    Shapes: fields ``(*x)``, m equations, few; each step costs m + 10 to 100
     products with the root and with derivatives of h. Acts on one sample; batch with
     `jax.vmap`.
 

@@ -5,7 +5,7 @@
 A pair (u, λ) is optimal if and only if u = clip(μ + V Gᵀ λ, l, h) and G u + N λ = b.
 Two solvers propose a pair, `find_active_set` and `interior_point`. Here a proposal is
 refined to rounding with its active set held fixed, and judged: the verdict tests the
-field that is returned, whatever the solver believes.
+field that is returned, not by the progress of the solver.
 """
 
 from typing import Any, NamedTuple

@@ -34,7 +34,7 @@ def polygon_sides(points: np.ndarray, cell: np.ndarray, corners: np.ndarray) -> 
     """Polygons in space, right-handed outward, as sides of the given cells.
 
     A polygon that is not plane is measured as triangles around the mean of its corners.
-    The vectors of a closed cell then sum to zero whatever its shape.
+    The vectors of a closed cell then sum to zero for any shape.
     """
     place = points[corners]
     used = (corners >= 0)[..., None]

@@ -137,8 +137,8 @@ def _corner(offset: tuple[int, ...]) -> tuple[slice, ...]:
 def _positions(grid: Grid, axis: int) -> np.ndarray:
     """Face positions of an axis, added up in float64."""
     widths = np.asarray(grid.widths(axis), np.float64)
-    first = np.float64(grid.coordinates[axis][0]) - 0.5 * widths[0]
-    return first + np.concatenate([[0.0], np.cumsum(widths)])
+    high, low = (np.float64(part) for part in grid.lower_end(axis))
+    return high + low + np.concatenate([[0.0], np.cumsum(widths)])
 
 
 def _beside(

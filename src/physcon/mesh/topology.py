@@ -34,7 +34,7 @@ class Mesh(eqx.Module):
             positions, keep their digits far from the origin, and are right across a
             periodic seam.
         to_neighbour: face centre less the neighbour's centroid, ``(f, d)``; on the
-            boundary that of the mirrored owner.
+            boundary the centroid of the mirrored owner.
         faces: the faces of each cell, ``(c, k)``; -1 after the last one.
         sign: 1 where the cell owns the face, -1 where it is the neighbour, 0 after the
             last one, ``(c, k)``.
