@@ -9,7 +9,7 @@ from physcon._checks import require
 from physcon._extras import needs
 from physcon.datasets._laws import AnyLaw, title
 from physcon.datasets._layout import Layout
-from physcon.datasets._solve import Rows
+from physcon.datasets._scaled_rows import Rows
 
 with needs("data"):
     import scipy.sparse as sp

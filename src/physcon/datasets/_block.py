@@ -11,7 +11,8 @@ from physcon.datasets._names import spread_pairs
 from physcon.datasets._problem import Problem, problem_of, stacked
 from physcon.datasets._reach import check_met
 from physcon.datasets._report import Report
-from physcon.datasets._solve import Rows, solve, variance_left
+from physcon.datasets._scaled_rows import Rows
+from physcon.datasets._solve import solve, variance_left
 
 
 def constrain_block(data: Any, laws: Laws) -> tuple[Any, Report]:

@@ -8,7 +8,7 @@ from physcon.datasets._layout import as_vector
 from physcon.datasets._pointwise import missed, outside
 from physcon.datasets._problem import Problem
 from physcon.datasets._report import LawReport, Report, VariableReport
-from physcon.datasets._solve import Rows, residual, sizes
+from physcon.datasets._scaled_rows import Rows, residual, sizes
 from physcon.datasets._spread import is_metric
 
 

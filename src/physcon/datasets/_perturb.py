@@ -7,7 +7,7 @@ from physcon.datasets._assemble import LawRows
 from physcon.datasets._laws import Laws
 from physcon.datasets._layout import Layout
 from physcon.datasets._names import ensemble_dims
-from physcon.datasets._solve import Rows
+from physcon.datasets._scaled_rows import Rows
 
 with needs("data"):
     import xarray as xr

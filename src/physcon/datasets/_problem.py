@@ -12,7 +12,7 @@ from physcon.datasets._layout import Layout, as_vector, values_of
 from physcon.datasets._names import changed_names
 from physcon.datasets._pointwise import bound, fix
 from physcon.datasets._rows import law_rows
-from physcon.datasets._solve import Rows
+from physcon.datasets._scaled_rows import Rows
 from physcon.datasets._spread import spreads
 
 with needs("data"):

@@ -7,6 +7,7 @@ import numpy as np
 
 from physcon._extras import needs
 from physcon.io import _hdf5, _netcdf3
+from physcon.io._hdf5_write import Block
 from physcon.io._storage import forgiving
 
 Arrays = dict[str, np.ndarray]
@@ -66,7 +67,7 @@ def takes_blocks(path: Path) -> bool:
     return _by_content(path) is _hdf5
 
 
-def write_blocks(path: Path, like: Path, blocks: Iterable[_hdf5.Block]) -> None:
+def write_blocks(path: Path, like: Path, blocks: Iterable[Block]) -> None:
     """Overwrite parts of variables in a copy of a NetCDF4 file."""
     _hdf5.write_blocks(path, like, blocks)
 

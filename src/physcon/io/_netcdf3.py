@@ -15,6 +15,7 @@ from physcon.io._packing import (
     RANGES,
     fill_mark,
     is_packed,
+    marks_of,
     missing_values,
 )
 from physcon.io._packing import unpack as unpacked
@@ -59,7 +60,7 @@ def read(path: Path, wanted: Iterable[str] | None) -> Arrays:
                 if wanted is None:
                     continue
                 raise ValueError(f"{name!r} holds {describe(raw.dtype)}, not numbers")
-            arrays[name] = unpacked(raw, _marks(variable))
+            arrays[name] = unpacked(raw, marks_of(variable._attributes))
     return arrays
 
 
@@ -90,7 +91,7 @@ def write(path: Path, arrays: Arrays, like: Path | None) -> None:
 
 def _must_change(variable: Any) -> bool:
     dtype = variable.data.dtype
-    return dtype.kind != "f" or is_packed(dtype, _marks(variable))
+    return dtype.kind != "f" or is_packed(dtype, marks_of(variable._attributes))
 
 
 def _refill(path: Path, like: Path, source: Any, name: str, array: np.ndarray) -> None:
@@ -100,7 +101,7 @@ def _refill(path: Path, like: Path, source: Any, name: str, array: np.ndarray) -
     offset = data.__array_interface__["data"][0] - start
     whole = np.memmap(path, np.int8, "r+")
     target = np.ndarray(data.shape, data.dtype, whole, offset, data.strides)
-    marks = _marks(source.variables[name])
+    marks = marks_of(source.variables[name]._attributes)
     missing = missing_values(np.asarray(data), marks)
     kept = np.isnan(array)
     if missing is not None:
@@ -139,11 +140,6 @@ def _rewrite(path: Path, arrays: Arrays, source: Any) -> None:
                 new.assignValue(values)
             if change and any(key in old._attributes for key in MISSING):
                 new._FillValue = np.float64(np.nan)
-
-
-def _marks(variable: Any) -> dict[str, Any]:
-    known = (*PACKING, *MISSING, *RANGES)
-    return {k: v for k, v in variable._attributes.items() if k in known}
 
 
 def _opened(path: Path) -> Any:

@@ -58,6 +58,12 @@ def missing_values(raw: np.ndarray, attributes: Mapping[str, Any]) -> np.ndarray
     return found
 
 
+def marks_of(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the attributes that say how numbers are packed, marked and limited."""
+    known = (*PACKING, *MISSING, *RANGES)
+    return {name: attributes[name] for name in known if name in attributes}
+
+
 def fill_mark(attributes: Mapping[str, Any], dtype: np.dtype) -> Any:
     """Return the number to store for a missing value: NaN without any mark."""
     mark = attributes.get("_FillValue", attributes.get("missing_value", np.nan))
