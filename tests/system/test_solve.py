@@ -140,24 +140,58 @@ def test_an_interrupted_run_resumes_to_the_same_bits(
         main(command)
     with pytest.raises(SystemExit, match="scheme"):
         main([*command, "--resume", "--scheme.cfl", "0.4"])
-    until, advance = [], solver.advance
+    solved = []
 
     def counted(inputs, u):
-        until.append(round(float(inputs[1]["times"][0]), 6))
+        # A trial of the settings is abstract: it has no numbers.
+        solved.append(not isinstance(u, jax.core.Tracer))
         return advance(inputs, u)
 
+    def noted(path, data):
+        written.append(path.name)
+        write(path, data)
+
+    advance = solver.advance
     monkeypatch.setattr(solver, "advance", counted)
+    monkeypatch.setattr(snapshots, "write", noted)
+    written.clear()
     main([*command, "--resume"])
-    assert until == [
-        0.4,
-        0.3,
-        0.4,
-    ]  # an abstract trial of the settings; the last two intervals
+    assert solved == [False, True, True]  # the last two intervals
+    assert written == ["00003.nc", "00004.nc"]
     one, other = opened(folder), opened(finished)
     assert one.identical(other)
     assert not (folder / "snapshots").exists()
     main([*command, "--resume"])  # finished: not solved again
-    assert until[3:] == [0.4]
+    assert solved[3:] == [False]
+    assert len(written) == 2
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_run_may_start_at_any_time(config, finished, tmp_path, dtype):
+    """Nothing in the settings depends on time: the states are those of start 0."""
+    start = 1.7e9  # seconds since 1970, whose neighbours in float32 are 128 s away
+    span = ["--start", f"{start}", "--end", f"{start + 0.5}", "--snapshots", "4"]
+    options = ["--dtype", dtype, "--quiet", "--figure", "false"]
+    folders = tmp_path / "late", tmp_path / "early"
+    main(["solve", str(config), "--output", str(folders[0]), *options, *span])
+    early = ["--end", "0.5", "--snapshots", "4"]
+    main(["solve", str(config), "--output", str(folders[1]), *options, *early])
+    late, early = (opened(folder) for folder in folders)
+    np.testing.assert_array_equal(late["t"].values, start + early["t"].values)
+    np.testing.assert_array_equal(late["t"].values, start + np.arange(5) / 8)
+    for name in ("density", "momentum_x", "energy", "steps"):
+        np.testing.assert_array_equal(late[name].values, early[name].values)
+    moved = np.abs(late["density"].values[-1] - late["density"].values[0]).max()
+    assert moved > 0.1
+    assert "1700000000.125" in (folders[0] / "table.txt").read_text()
+
+
+def test_times_that_no_float64_tells_apart_are_refused(config, tmp_path):
+    span = ["--start", "1.7e9", "--end", "1700000000.000001", "--snapshots", "50"]
+    folder = tmp_path / "run"
+    with pytest.raises(SystemExit, match="times that differ in float64"):
+        main(["solve", str(config), "--output", str(folder), "--quiet", *span])
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

@@ -1,5 +1,6 @@
 """Figures of a solution over time: profiles in one dimension, fields in two."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def fields_figure(
     if len(coordinates) == 2:
         figure = Figure(figsize=(4.2 * len(fields), 3.6), layout="constrained")
         _fields_2d(figure, coordinates, fields, -1)
-        title = f"{title}, t = {times[-1]:.4g}"
+        title = f"{title}, t = {written(times, times[-1])}"
     else:
         figure = Figure(figsize=(4.2 * len(fields), 3.4), layout="constrained")
         shown = np.unique(np.linspace(0, len(times) - 1, PROFILES).astype(int))
@@ -47,13 +48,25 @@ def fields_figure(
             _panels(figure, fields), fields.items(), strict=True
         ):
             for k, colour in zip(shown, colours, strict=True):
-                axis.plot(
-                    coordinates[0], values[k], color=colour, label=f"t = {times[k]:.3g}"
-                )
+                label = f"t = {written(times, times[k])}"
+                axis.plot(coordinates[0], values[k], color=colour, label=label)
             axis.set(xlabel="x", ylabel=name)
         figure.axes[0].legend(frameon=False, fontsize=8)
     figure.suptitle(title, fontsize=10)
     save_figure(figure, path)
+
+
+def written(times: np.ndarray, t: float) -> str:
+    """A time with enough digits to tell it from the others: 0.25, or 1700000000.25.
+
+    >>> written(np.array([1.7e9, 1.7e9 + 0.5]), 1.7e9 + 0.125)
+    '1700000000.125'
+    """
+    times = np.asarray(times, np.float64)
+    largest = float(np.abs(times).max())
+    span = float(np.ptp(times))
+    digits = 4 if span == 0 else 4 + max(0, math.ceil(math.log10(largest / span)))
+    return f"{float(t):.{min(digits, 17)}g}"
 
 
 def fields_animation(
@@ -75,7 +88,7 @@ def fields_animation(
             ):
                 axis.plot(coordinates[0], values[k], color="#0072B2")
                 axis.set(xlabel="x", ylabel=name, ylim=_range(values, 0.05))
-        figure.suptitle(f"{title}, t = {t:.4g}", fontsize=10)
+        figure.suptitle(f"{title}, t = {written(times, t)}", fontsize=10)
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
         frames.append(Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]))

@@ -17,8 +17,10 @@ from physcon._checks import require
 from physcon._files import write_text
 from physcon._mesh import agreed, is_writer
 from physcon._typing import Array
+from physcon.report.fields import written
 from physcon.studies.session import Session
 from physcon.studies.solver._assemble import Setup, assemble
+from physcon.studies.solver.instants import instants
 from physcon.studies.solver.settings import SolveConfig
 from physcon.studies.solver.snapshots import Files, combine
 from physcon.training.progress import progress_bar
@@ -54,9 +56,9 @@ def checked(config: SolveConfig, mesh: Mesh | None = None) -> Setup:
         host()
     with jax.enable_x64(config.dtype == "float64"):
         setup = assemble(config)
-        span = np.array([config.start, config.end], config.dtype)
+        length = instants(config).lengths[0]
         jax.eval_shape(
-            lambda u: _interval(config, setup, mesh, u, span)[0], setup.state
+            lambda u: _interval(config, setup, mesh, u, length)[0], setup.state
         )
     return setup
 
@@ -116,11 +118,14 @@ def _opened(path: Path) -> xr.Dataset:
 def totals_text(data: xr.Dataset) -> str:
     """Format the conserved totals at every snapshot as a table for the terminal."""
     names = [str(name) for name in data.data_vars if str(name).startswith("total_")]
+    times = data["t"].values
     lines = [f"{'t':>12}" + "".join(f"{name:>20}" for name in names) + f"{'steps':>10}"]
     for k in range(data.sizes["t"]):
         at = data.isel(t=k)
         totals = "".join(f"{float(at[name]):>20.9g}" for name in names)
-        lines.append(f"{float(at['t']):>12.6g}{totals}{int(at['steps']):>10d}")
+        lines.append(
+            f"{written(times, float(at['t'])):>12}{totals}{int(at['steps']):>10d}"
+        )
     return "\n".join(lines)
 
 
@@ -151,14 +156,15 @@ def _kept(
 
 
 def _interval(
-    config: SolveConfig, setup: Setup, mesh: Mesh | None, u: Array, span: np.ndarray
+    config: SolveConfig, setup: Setup, mesh: Mesh | None, u: Array, length: np.floating
 ) -> tuple[Array, ...]:
-    """Advance from one snapshot to the next; `span` holds their times."""
+    """Advance from one snapshot to the next.
+
+    Time is counted from the first of them: nothing in the settings depends on time.
+    """
     scheme = config.scheme
     limits = {"cfl": scheme.cfl, "dt": scheme.dt, "max_steps": scheme.max_steps}
-    return advance(
-        (setup.problem, {"start": span[0], "times": span[1:]} | limits, mesh), u
-    )
+    return advance((setup.problem, {"times": np.array([length])} | limits, mesh), u)
 
 
 @eqx.filter_jit(donate="all-except-first")
@@ -183,9 +189,7 @@ def _step_through(
     """Save the snapshots that do not exist yet."""
     mesh = session.mesh
     kept.prepare()
-    times = np.linspace(config.start, config.end, config.snapshots + 1).astype(
-        config.dtype
-    )
+    times, lengths = instants(config)
     done = kept.saved(times) - 1
     if done < 0:
         kept.save(0, kept.initial(), float(times[0]), 0)
@@ -195,20 +199,20 @@ def _step_through(
     with bar:
         for k in range(done + 1, len(times)):
             began = time.perf_counter()
-            u, t, taken, failed = _interval(
-                config, setup, mesh, u, times[k - 1 : k + 1]
-            )
+            u, t, taken, failed = _interval(config, setup, mesh, u, lengths[k - 1])
             if failed:
+                reached = written(times, float(times[k - 1]) + float(t))
                 raise FloatingPointError(
-                    f"at t = {float(t):.6g}: {fv.STATUS[int(failed)]}; "
-                    f"snapshots until t = {times[k - 1]:.6g} are in {kept.folder}"
+                    f"at t = {reached}: {fv.STATUS[int(failed)]}; snapshots until "
+                    f"t = {written(times, times[k - 1])} are in {kept.folder}"
                 )
             steps += int(taken)
             kept.save(k, u, float(times[k]), steps)
             seconds = time.perf_counter() - began
             rate = int(taken) * setup.problem.grid.size / seconds
+            reached = written(times, times[k])
             bar.set_postfix_str(
-                f"t = {times[k]:.4g}, {steps} steps, {rate:.2g} cell steps/s"
+                f"t = {reached}, {steps} steps, {rate:.2g} cell steps/s"
             )
             bar.update()
 

@@ -51,7 +51,7 @@ def snapshot(
         about = {"long_name": f"cell centre along {name}", "units": _length(config)}
         data.coords[name] = (name, np.asarray(x), about)
     about = {"long_name": "time", "units": "s" if _length(config) == "m" else "1"}
-    data.coords["t"] = ("t", np.asarray([t], state.dtype), about)
+    data.coords["t"] = ("t", np.asarray([t], np.float64), about)
     for variable, values in zip(equation.primitive, w, strict=True):
         about = {"long_name": variable.long_name, "units": variable.units}
         data[variable.name] = (("t", *axes), values[None], about)
