@@ -48,7 +48,7 @@ def fields_figure(
             _panels(figure, fields), fields.items(), strict=True
         ):
             for k, colour in zip(shown, colours, strict=True):
-                label = f"t = {written(times, times[k])}"
+                label = f"t = {written(times, float(times[k]))}"
                 axis.plot(coordinates[0], values[k], color=colour, label=label)
             axis.set(xlabel="x", ylabel=name)
         figure.axes[0].legend(frameon=False, fontsize=8)
