@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from physcon.datasets._laws import Laws, Total
+from physcon.datasets._laws import DryAir, Laws, Total
 from physcon.datasets._names import ensemble_dims
 from physcon.datasets._rows import summed_dims
 
@@ -13,7 +13,7 @@ def batch_dim(data: Any, laws: Laws, names: Sequence[str]) -> str | None:
     tied = ensemble_dims(data, laws)
     for law in laws.laws:
         tied |= summed_dims(law, data)
-        if isinstance(law, Total) and law.equals == "initial":
+        if isinstance(law, Total | DryAir) and law.equals == "initial":
             tied |= {str(d) for d in data[law.of].dims}
     common = [d for d in map(str, data[names[0]].dims)]
     for name in names[1:]:

@@ -30,30 +30,60 @@ def budget_rows(law: Budget, values: Layout, laws: Laws) -> LawRows:
     n = data.sizes[time]
     step = _steps(data, law)
     inside = values.inside(law.storage)
-    over: tuple[str, ...] = ()
-    weights: Any = xr.DataArray(1.0)
-    if law.per == "total":
-        over = space_dims(data, law.storage)
-        weights = cell_sizes(data, law.storage, over, law.weights, laws)
-    require(law.per in ("column", "total"), "column or total", law.per, "correct 'per'")
+    over = summed(law, data)
     later = slice(1, n)
     before = slice(0, n - 1)
     flux = later if law.fluxes == "end" else before
     both = inside.isel({time: later}).values & inside.isel({time: before}).values
     live = xr.DataArray(both.astype(np.float64), dims=inside.dims)
+    stored = _weights(data, law, law.storage, over, laws)
     terms = [
-        (law.storage, live * weights, {time: later}),
-        (law.storage, -live * weights, {time: before}),
+        (law.storage, live * _at(stored, time, later), {time: later}),
+        (law.storage, -live * _at(stored, time, before), {time: before}),
     ]
+    missing = [d for d in over if d not in live.dims]
+    require(
+        not missing,
+        f"dimensions of {law.storage!r} among {live.dims}",
+        missing,
+        "correct 'over'",
+    )
     for sign, several in ((-1.0, law.inflow), (1.0, law.outflow)):
         for term in several:
             _check_flux(data, law, term)
-            terms.append(
-                (term.of, sign * term.times * live * weights * step, {time: flux})
-            )
+            rate = _weights(data, law, term.of, over, laws)
+            lacking = [d for d in over if d not in data[term.of].dims]
+            column = live.max(lacking) if lacking else live
+            sizes = _at(rate, time, flux) * column
+            terms.append((term.of, sign * term.times * step * sizes, {time: flux}))
     target = xr.DataArray(np.zeros(n - 1), dims=[time])
     unit = str(data[law.storage].attrs.get("units", ""))
     return assembled(law, values, terms, over, target, law.std, unit)
+
+
+def summed(law: Budget, data: Any) -> tuple[str, ...]:
+    """Return the dimensions that a budget is summed over."""
+    require(law.per in ("column", "total"), "column or total", law.per, "correct 'per'")
+    over = tuple(law.over or ())
+    if law.per == "total":
+        space = space_dims(data, law.storage)
+        over = (*over, *(d for d in space if d not in over))
+    return over
+
+
+def _weights(
+    data: Any, law: Budget, name: str, over: tuple[str, ...], laws: Laws
+) -> Any:
+    """Return the sizes of the cells of one variable of a budget."""
+    own = tuple(d for d in over if d in data[name].dims)
+    if not own:
+        return xr.DataArray(1.0)
+    return cell_sizes(data, name, own, law.weights, laws)
+
+
+def _at(weights: Any, time: str, times: slice) -> Any:
+    """Return the weights at some times, where they change in time."""
+    return weights.isel({time: times}) if time in weights.dims else weights
 
 
 def _check_flux(data: Any, law: Budget, term: Term) -> None:

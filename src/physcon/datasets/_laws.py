@@ -51,6 +51,29 @@ class Mean(Total):
 
 
 @dataclass(frozen=True)
+class DryAir:
+    """The mass of dry air is known: of all air below the surface pressure, less water.
+
+    The mass is linear in the surface pressure, which is corrected; the water is given.
+
+    Attributes:
+        of: name of the surface pressure.
+        water: names of the specific humidities and other water, in kg per kg of air, on
+            hybrid sigma-pressure levels.
+        equals: a mass in kg, the name of a variable, or ``"initial"``: the mass at the
+            first time.
+        weights: areas of the columns, see `Total`.
+        std: standard deviation of the mass; None: it is exact.
+    """
+
+    of: str
+    water: tuple[str, ...]
+    equals: Number | str = "initial"
+    weights: Weights = None
+    std: Number | None = None
+
+
+@dataclass(frozen=True)
 class BlockMean:
     """Means over blocks of cells equal the values of a coarser variable.
 
@@ -99,6 +122,9 @@ class Budget:
         step: length of a time step; default: from the coordinate of time, in seconds.
         weights: see `Total`, for ``per: total``.
         std: standard deviation of the budget of a step; None: it is exact.
+        over: dimensions to integrate over, such as the levels of a stored amount whose
+            rates are fluxes through the surface; with ``per: total``, the horizontal
+            dimensions as well. A rate without one of them is a rate per area.
     """
 
     storage: str
@@ -110,6 +136,7 @@ class Budget:
     step: Number | None = None
     weights: Weights = None
     std: Number | None = None
+    over: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -150,10 +177,11 @@ class Values:
     equals: Number | str
 
 
-AnyLaw = Total | BlockMean | Sum | Budget | Between | Order | Values
+AnyLaw = Total | DryAir | BlockMean | Sum | Budget | Between | Order | Values
 KINDS: dict[str, type] = {
     "total": Total,
     "mean": Mean,
+    "dry_air": DryAir,
     "block_mean": BlockMean,
     "sum": Sum,
     "budget": Budget,
@@ -176,6 +204,7 @@ class Laws:
         radius: radius of the sphere in metres, for latitudes and longitudes.
         seed: random seed of the perturbed right-hand sides of an ensemble's members,
             for laws with a std.
+        gravity: acceleration of gravity in m s-2, for the mass of hybrid levels.
     """
 
     laws: tuple[AnyLaw, ...]
@@ -183,6 +212,7 @@ class Laws:
     coordinates: Coordinates | None = None
     radius: Number | None = None
     seed: int = 0
+    gravity: Number | None = None
 
 
 def names_of(law: AnyLaw) -> tuple[str, ...]:

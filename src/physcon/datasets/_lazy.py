@@ -51,7 +51,10 @@ def lazily(data: Any, laws: Laws, names: list[str], constrained: Callable) -> An
 
 def _needed(data: Any, laws: Laws) -> set[str]:
     """Return the variables that laws may read: all but large ones never mentioned."""
-    text = repr(laws)
+    stated = ("formula_terms", "cell_measures", "bounds", "coordinates")
+    attrs = [{**v.encoding, **v.attrs} for v in data.variables.values()]
+    words = " ".join(str(a[k]) for a in attrs for k in stated if k in a).split()
+    text = repr(laws) + repr(words)
     return {
         str(n)
         for n in data.data_vars

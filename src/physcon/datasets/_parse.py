@@ -18,8 +18,8 @@ def laws(
     Args:
         source: for example ``"laws.yaml"``, ``"mean: {of: tas, equals: 288.1}"``, or
             ``[Mean("tas", 288.1)]``.
-        **options: `spread`, `coordinates`, `radius` or `seed`, which replace those of
-            the source.
+        **options: `spread`, `coordinates`, `radius`, `gravity` or `seed`, which replace
+            those of the source.
 
     Raises:
         ValueError: a law or one of its entries is unknown, missing or of a wrong type.
@@ -141,7 +141,7 @@ def _value(kind: str, name: str, value: Any) -> Any:
         several = value if isinstance(value, Sequence) else [value]
         several = [value] if isinstance(value, str) else several
         return tuple(_term(v) for v in several)
-    if name in ("over", "weights"):
+    if name in ("over", "weights", "water"):
         if value is None or (name == "weights" and isinstance(value, str)):
             return value
         return (value,) if isinstance(value, str) else tuple(value)

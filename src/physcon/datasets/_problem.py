@@ -7,6 +7,7 @@ import numpy as np
 from physcon._checks import require
 from physcon._extras import needs
 from physcon.datasets._assemble import LawRows
+from physcon.datasets._coupled import check_pressures
 from physcon.datasets._laws import Between, Laws, Values
 from physcon.datasets._layout import Layout, as_vector, values_of
 from physcon.datasets._names import changed_names
@@ -57,6 +58,7 @@ def problem_of(data: Any, laws: Laws, with_spread: bool) -> Problem:
     std = np.zeros(values.size)
     if with_spread:
         found = spreads(data, laws, names)
+        check_pressures(data, laws, found)
         std = np.concatenate([found[n].values.ravel() for n in names])
         std = np.where(missing, 0.0, std)
     lower = np.full(values.size, -np.inf)

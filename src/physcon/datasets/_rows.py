@@ -6,11 +6,13 @@ from typing import Any
 from physcon.datasets._assemble import LawRows
 from physcon.datasets._axes import space_dims
 from physcon.datasets._block_means import block_dims, block_mean_rows
-from physcon.datasets._budgets import budget_rows
+from physcon.datasets._budgets import budget_rows, summed
+from physcon.datasets._dry_air import dry_air_rows
 from physcon.datasets._laws import (
     AnyLaw,
     BlockMean,
     Budget,
+    DryAir,
     Laws,
     Mean,
     Order,
@@ -25,6 +27,7 @@ from physcon.datasets._totals import total_rows
 _MAKERS: dict[type, Callable[[Any, Layout, Laws], LawRows]] = {
     Total: total_rows,
     Mean: total_rows,
+    DryAir: dry_air_rows,
     Sum: sum_rows,
     Order: order_rows,
     BlockMean: block_mean_rows,
@@ -46,9 +49,10 @@ def summed_dims(law: AnyLaw, data: Any) -> set[str]:
     """Return the dimensions along which a law ties values together."""
     if isinstance(law, Total):
         return set(law.over or space_dims(data, law.of))
+    if isinstance(law, DryAir):
+        return set(space_dims(data, law.of))
     if isinstance(law, BlockMean):
         return set(block_dims(data, law))
     if isinstance(law, Budget):
-        every = set(space_dims(data, law.storage)) if law.per == "total" else set()
-        return {law.time, *every}
+        return {law.time, *summed(law, data)}
     return set()

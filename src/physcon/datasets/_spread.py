@@ -7,9 +7,9 @@ import numpy as np
 
 from physcon._checks import require
 from physcon._extras import needs
-from physcon.datasets._axes import is_member, space_dims
-from physcon.datasets._laws import BlockMean, Laws, Total, Values, names_of
-from physcon.datasets._where import cell_sizes
+from physcon.datasets._axes import is_member
+from physcon.datasets._laws import Laws, Values, names_of
+from physcon.datasets._metrics import metric
 
 with needs("data"):
     import xarray as xr
@@ -112,7 +112,7 @@ def _spread(data: Any, name: str, given: Any, laws: Laws) -> Any:
         return xr.full_like(array, float(given))
     text = str(given).strip()
     if text in METRICS:
-        return _metric(data, name, text, laws)
+        return metric(data, name, text, laws)
     if text.endswith("%"):
         share = float(text[:-1]) / 100
         require(share >= 0, "a percentage >= 0", text, _REMEDY)
@@ -144,32 +144,6 @@ def _ensemble(data: Any, name: str, member: str | None) -> Any:
     )
     array = _plain(data[name])
     return array.std(member, ddof=1).broadcast_like(array)
-
-
-def _metric(data: Any, name: str, kind: str, laws: Laws) -> Any:
-    """Return stds for which the least correction is that of a named fixer.
-
-    A correction is proportional to variance times weight. Hence a variance of 1/weight
-    gives the same offset everywhere, |value|/weight a common factor, and an equal
-    variance gives offsets proportional to the weight.
-    """
-    array = _plain(data[name])
-    if kind in ("thickness", "residual"):
-        return xr.ones_like(array)
-    weights: Any = xr.ones_like(array)
-    for law in laws.laws:
-        if isinstance(law, Total) and law.of == name:
-            over = tuple(law.over or space_dims(data, name))
-            weights = cell_sizes(data, name, over, law.weights, laws)
-            break
-        if isinstance(law, BlockMean) and law.of == name:
-            weights = cell_sizes(data, name, space_dims(data, name), law.weights, laws)
-            break
-    weights = weights / float(weights.max())
-    weights = weights.broadcast_like(array).transpose(*array.dims)
-    safe = weights.where(weights > 0, 1.0)
-    variance = xr.ones_like(array) if kind == "uniform" else np.abs(array)
-    return np.sqrt((variance / safe).where(weights > 0, 0.0))
 
 
 def _plain(array: Any) -> Any:

@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from physcon._checks import require
 from physcon._extras import needs
 from physcon.datasets._assemble import LawRows, assembled
-from physcon.datasets._axes import angles, is_time, space_dims
+from physcon.datasets._axes import angles, space_dims
 from physcon.datasets._laws import Laws, Mean, Total
 from physcon.datasets._layout import Layout
 from physcon.datasets._right_side import plain, right_side
+from physcon.datasets._times import time_of
 from physcon.datasets._units import check_same_units
 from physcon.datasets._where import cell_sizes
 
@@ -53,6 +56,13 @@ def _weights(law: Total, values: Layout, laws: Laws, over: tuple[str, ...]) -> A
     sizes = cell_sizes(data, law.of, over, law.weights, laws).broadcast_like(inside)
     sizes = sizes.transpose(*inside.dims)
     weights = xr.where(inside, sizes, 0.0)
+    unknown = int((~np.isfinite(weights)).sum())
+    require(
+        unknown == 0,
+        f"the size of every cell of {law.of!r} with a value",
+        f"{unknown} missing or infinite",
+        "fill them, or set the values there to NaN",
+    )
     if mean:
         whole = weights.sum(over)
         weights = weights / whole.where(whole > 0, 1.0)
@@ -62,7 +72,7 @@ def _weights(law: Total, values: Layout, laws: Laws, over: tuple[str, ...]) -> A
 def _target(law: Total, data: Any, weights: Any, over: Sequence[str]) -> Any:
     """Return the known totals: given, or the ones at the first time."""
     if law.equals == "initial":
-        time = _time_of(data, law.of, over)
+        time = time_of(data, law.of, over)
         current = (plain(data[law.of]).fillna(0.0) * weights).sum(over)
         return current.isel({time: 0})
     target = right_side(data, law.equals, law)
@@ -84,15 +94,3 @@ def _check_surface(data: Any, law: Total, over: Sequence[str]) -> None:
             f"{kind} only",
             "use a mean, or name weights",
         )
-
-
-def _time_of(data: Any, name: str, over: Sequence[str]) -> str:
-    """Return the one dimension of time that is not summed over."""
-    times = [d for d in map(str, data[name].dims) if d not in over and is_time(data, d)]
-    require(
-        len(times) == 1,
-        f"one dimension of time of {name!r}, for equals: initial",
-        times,
-        "name a variable of targets instead",
-    )
-    return times[0]

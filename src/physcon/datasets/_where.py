@@ -10,6 +10,7 @@ from physcon._extras import needs
 from physcon.datasets._axes import space_dims
 from physcon.datasets._edges import REMEDY, bounds_of, check_monotone, faces_of
 from physcon.datasets._laws import Coordinates, Laws, Weights
+from physcon.datasets._layers import thickness
 from physcon.datasets._sphere_cells import horizontal_sizes
 from physcon.sphere import midpoint_bounds
 
@@ -25,9 +26,9 @@ def cell_sizes(
     """Return the sizes of the cells of a variable along dimensions, as a DataArray.
 
     The first of these that applies: the variables named by `weights`; the cell measure
-    of the variable; areas on the sphere, for latitude and longitude; widths from the
-    bounds of a coordinate, or from the coordinate itself if `laws.coordinates` says
-    what it holds.
+    of the variable; areas on the sphere, for latitude and longitude; the thickness of
+    layers; widths from the bounds of a coordinate, or from the
+    coordinate itself if `laws.coordinates` says what it holds.
 
     Raises:
         ValueError: the dataset does not say how large its cells are.
@@ -46,7 +47,10 @@ def cell_sizes(
         sizes = sizes * area
         left = [d for d in left if d not in used]
     for dimension in left:
-        sizes = sizes * _widths(data, name, dimension, laws.coordinates)
+        layers = thickness(data, name, dimension, laws)
+        if layers is None:
+            layers = _widths(data, name, dimension, laws.coordinates)
+        sizes = sizes * layers
     return sizes
 
 
