@@ -112,7 +112,7 @@ def _call(
     if outer:
         jaxpr = _with_constants_as_arguments(jaxpr, outer, leaves)
 
-    def narrow(*operands: Array) -> list[Array]:
+    def narrow(*operands: Any) -> list[Array]:
         return jax.tree.leaves(fn(*tree.unflatten(operands[len(outer) :])))
 
     found = float64_p.bind(

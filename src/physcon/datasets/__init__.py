@@ -28,12 +28,15 @@ from physcon.datasets._laws import (
 )
 from physcon.datasets._parse import laws
 from physcon.datasets._report import LawReport, Report, VariableReport
+from physcon.datasets.rollouts import Fixer, FixerState, fixer
 
 __all__ = [
     "Between",
     "BlockMean",
     "Budget",
     "DryAir",
+    "Fixer",
+    "FixerState",
     "LawReport",
     "Laws",
     "Mean",
@@ -47,5 +50,6 @@ __all__ = [
     "VariableReport",
     "audit",
     "constrain",
+    "fixer",
     "laws",
 ]

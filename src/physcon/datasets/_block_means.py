@@ -30,7 +30,7 @@ def block_mean_rows(law: BlockMean, values: Layout, laws: Laws) -> LawRows:
     weights = xr.where(inside, sizes.broadcast_like(inside), 0.0)
     w = weights.transpose(*inside.dims).values.ravel()
     coarse = data[law.like]
-    block = _block_of_values(data, coarse, pairs, inside)
+    block = block_numbers(data, coarse, pairs, inside.dims, inside.shape).ravel()
     whole = np.bincount(block, w, coarse.size)
     w = w / np.where(whole > 0, whole, 1.0)[block]
     target = coarse.values.astype(np.float64).ravel()
@@ -71,8 +71,8 @@ def block_dims(data: Any, law: BlockMean) -> dict[str, str]:
     return pairs
 
 
-def _block_of_values(
-    data: Any, coarse: Any, pairs: dict[str, str], inside: Any
+def block_numbers(
+    data: Any, coarse: Any, pairs: dict[str, str], dims: Any, shape: Any
 ) -> np.ndarray:
     """Return the number of the coarse value to which each fine value belongs."""
     numbers = np.arange(coarse.size).reshape(coarse.shape)
@@ -80,7 +80,8 @@ def _block_of_values(
     for fine, dim in pairs.items():
         where = xr.DataArray(_blocks(data, fine, dim), dims=[fine])
         block = block.isel({dim: where})
-    return block.broadcast_like(inside).transpose(*inside.dims).values.ravel()
+    like = xr.DataArray(np.zeros(shape), dims=dims)
+    return block.broadcast_like(like).transpose(*dims).values
 
 
 def _blocks(data: Any, fine: str, coarse: str) -> np.ndarray:

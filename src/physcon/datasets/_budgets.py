@@ -28,7 +28,7 @@ def budget_rows(law: Budget, values: Layout, laws: Laws) -> LawRows:
         "name the dimension of time",
     )
     n = data.sizes[time]
-    step = _steps(data, law)
+    step = step_lengths(data, law)
     inside = values.inside(law.storage)
     over = summed(law, data)
     later = slice(1, n)
@@ -105,7 +105,7 @@ def _check_flux(data: Any, law: Budget, term: Term) -> None:
         )
 
 
-def _steps(data: Any, law: Budget) -> Any:
+def step_lengths(data: Any, law: Budget) -> Any:
     """Return the lengths of the time steps, in seconds unless `step` is given."""
     n = data.sizes[law.time]
     if law.step is not None:

@@ -16,9 +16,19 @@ def check_pressures(data: Any, laws: Laws, std: Mapping[str, Any]) -> None:
     The integral is linear only while the pressure is known.
     """
     for law in laws.laws:
+        water = law.water if isinstance(law, DryAir) else ()
+        wet = [n for n in water if n in std and bool((std[n] > 0).any())]
+        require(
+            not wet,
+            f"known water {wet} for {title(law)!r}",
+            "another law that changes it",
+            "constrain one after the other",
+        )
         for name in names_of(law):
             pressure = _pressure(data, law, name, laws)
-            moved = pressure in std and bool((std[pressure] > 0).any())
+            if pressure is None or pressure not in std:
+                continue
+            moved = bool((std[pressure] > 0).any())
             require(
                 not moved,
                 f"a known pressure {pressure!r} for {title(law)!r}",

@@ -31,7 +31,7 @@ def metric(data: Any, name: str, kind: str, laws: Laws) -> Any:
     weights = weights / float(weights.max())
     weights = weights.broadcast_like(array).transpose(*array.dims)
     safe = weights.where(weights > 0, 1.0)
-    variance = 1 / slope if kind == "uniform" else np.abs(array)
+    variance: Any = 1 / slope if kind == "uniform" else np.abs(array)
     variance = (variance * xr.ones_like(array)).transpose(*array.dims)
     return np.sqrt((variance / safe).where(weights > 0, 0.0))
 

@@ -15,7 +15,7 @@ with needs("data"):
     import xarray as xr
 
 METRICS = ("uniform", "proportional", "thickness", "residual")
-_REMEDY = (
+REMEDY = (
     "say how uncertain it is (spread: 10%, 0.5, the name of a variable, "
     "{ensemble: member}), or name a metric: uniform, proportional or thickness"
 )
@@ -26,39 +26,9 @@ def spreads(data: Any, laws: Laws, names: list[str]) -> dict[str, Any]:
 
     Variables without an entry are certain, if others have one.
     """
-    given = laws.spread
-    if (
-        isinstance(given, Mapping)
-        and set(given) <= {"ensemble", "metric", "std"}
-        and given
-    ):
-        given = _for_all(laws, given)
-    elif not isinstance(given, Mapping):
-        require(given is not None, "a spread", "none", _REMEDY)
-        given = _for_all(laws, given)
-    changeable = [n for law in laws.laws for n in names_of(law)]
-    for name in given:
-        require(
-            name in changeable,
-            f"a spread of the variables {sorted(set(changeable))}",
-            repr(name),
-            "correct the name",
-        )
-    only_values = all(isinstance(law, Values) for law in laws.laws)
-    require(
-        bool(given) or only_values,
-        f"a spread of {sorted(set(changeable))}",
-        "none",
-        _REMEDY,
-    )
+    given = entries_of(laws)
+    fixed = certain_names(laws)
     found: dict[str, Any] = {}
-    fixed = {
-        t.of
-        for law in laws.laws
-        for part in ("of", "inflow", "outflow")
-        for t in _terms(getattr(law, part, ()))
-        if t.given
-    }
     for name in names:
         zero = xr.zeros_like(_plain(data[name]))
         if name in given and name not in fixed:
@@ -77,6 +47,51 @@ def spreads(data: Any, laws: Laws, names: list[str]) -> dict[str, Any]:
             zero = known
         found[name] = zero
     return found
+
+
+def entries_of(laws: Laws) -> dict[str, Any]:
+    """Return the spread of each variable as it was given, by name.
+
+    Raises:
+        ValueError: a name that no law can change, or no spread at all.
+    """
+    given = laws.spread
+    if (
+        isinstance(given, Mapping)
+        and set(given) <= {"ensemble", "metric", "std"}
+        and given
+    ):
+        given = _for_all(laws, given)
+    elif not isinstance(given, Mapping):
+        require(given is not None, "a spread", "none", REMEDY)
+        given = _for_all(laws, given)
+    changeable = [n for law in laws.laws for n in names_of(law)]
+    for name in given:
+        require(
+            name in changeable,
+            f"a spread of the variables {sorted(set(changeable))}",
+            repr(name),
+            "correct the name",
+        )
+    only_values = all(isinstance(law, Values) for law in laws.laws)
+    require(
+        bool(given) or only_values,
+        f"a spread of {sorted(set(changeable))}",
+        "none",
+        REMEDY,
+    )
+    return dict(given)
+
+
+def certain_names(laws: Laws) -> set[str]:
+    """Return the names of the terms that laws declare as given."""
+    return {
+        t.of
+        for law in laws.laws
+        for part in ("of", "inflow", "outflow")
+        for t in _terms(getattr(law, part, ()))
+        if t.given
+    }
 
 
 def is_metric(laws: Laws, name: str) -> bool:
@@ -100,14 +115,14 @@ def _for_all(laws: Laws, given: Any) -> dict[str, Any]:
 def _spread(data: Any, name: str, given: Any, laws: Laws) -> Any:
     array = _plain(data[name])
     if isinstance(given, Mapping):
-        require(len(given) == 1, "one kind of spread", dict(given), _REMEDY)
+        require(len(given) == 1, "one kind of spread", dict(given), REMEDY)
         (kind, value), *_ = given.items()
         if kind == "ensemble":
             return _ensemble(data, name, str(value))
-        require(kind in ("metric", "std"), "ensemble, metric or std", kind, _REMEDY)
+        require(kind in ("metric", "std"), "ensemble, metric or std", kind, REMEDY)
         given = value
     if isinstance(given, bool):
-        require(False, f"a spread of {name!r}", given, _REMEDY)
+        require(False, f"a spread of {name!r}", given, REMEDY)
     if isinstance(given, int | float):
         return xr.full_like(array, float(given))
     text = str(given).strip()
@@ -115,7 +130,7 @@ def _spread(data: Any, name: str, given: Any, laws: Laws) -> Any:
         return metric(data, name, text, laws)
     if text.endswith("%"):
         share = float(text[:-1]) / 100
-        require(share >= 0, "a percentage >= 0", text, _REMEDY)
+        require(share >= 0, "a percentage >= 0", text, REMEDY)
         return share * np.abs(array)
     if text in data.variables:
         return _plain(data[text])
@@ -126,7 +141,7 @@ def _spread(data: Any, name: str, given: Any, laws: Laws) -> Any:
     except ValueError:
         pass
     message = f"a spread of {name!r}: a number, a percentage, a variable or a metric"
-    require(False, message, repr(given), _REMEDY)
+    require(False, message, repr(given), REMEDY)
     raise AssertionError
 
 
