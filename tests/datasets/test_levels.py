@@ -245,8 +245,14 @@ def test_a_pressure_and_what_it_weights_are_not_changed_together(air):
     """Their product is not linear; one after the other both laws hold."""
     dry = pcd.DryAir("ps", ("q",))
     both = [dry, pcd.Total("q", "initial", over=("lev", "lat", "lon"))]
+    spread = {"ps": "uniform", "q": "10%"}
+    with pytest.raises(ValueError, match="constrain one after the other"):
+        pcd.constrain(air, both, spread=spread)
+    with pytest.raises(ValueError, match="use two fixers"):
+        pcd.fixer(both, air, spread=spread)
+    bounded = [pcd.Between("ps", 9e4), both[1]]
     with pytest.raises(ValueError, match="constrain 'ps' first"):
-        pcd.constrain(air, both, spread={"ps": "uniform", "q": "10%"})
+        pcd.constrain(air, bounded, spread=spread)
     first = pcd.constrain(air, dry, spread="uniform")
     second = pcd.constrain(first, WATER, spread="proportional")
     np.testing.assert_allclose(water(second), water(air)[0], rtol=1e-14)
