@@ -10,18 +10,18 @@ positions is therefore done here, on the gaps between points, which are differen
 float64 input.
 """
 
-from typing import Literal, cast
+from typing import cast
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
-from physcon._checks import concrete, is_traced, require
-from physcon._numerics.float64 import float64_primal
+from physcon._checks import require
+from physcon._numerics.axis import Axis, Location, axis_through, uniform_axis
+from physcon._numerics.positions import cumulative, distance, two_parts
 from physcon._typing import Array, ArrayLike, Float, Scalar
-from physcon.quadrature import RULES, Rule
-
-Location = Literal["cells", "nodes"]
+from physcon.quadrature import RULES as RULES
+from physcon.quadrature import Rule, axis_weights, checked_rule, weighted_sum
 
 
 class Grid(eqx.Module):
@@ -63,23 +63,11 @@ class Grid(eqx.Module):
         sizes = np.atleast_1d(np.asarray(shape, dtype=int))
         _check_location(location)
         _check_sizes(tuple(sizes.tolist()), location)
-        coordinates, spacings, origin = [], [], []
-        for n, a, b in zip(
-            sizes.tolist(),
-            _per_axis(lower, sizes.size),
-            _per_axis(upper, sizes.size),
-            strict=True,
-        ):
-            if not is_traced(a) and not is_traced(b):
-                require(bool(a < b), "lower < upper", f"[{a}, {b}]", "swap the bounds")
-            intervals = n if location == "cells" else n - 1
-            start, stop = (0.5, n - 0.5) if location == "cells" else (0.0, n - 1.0)
-            # In NumPy's float64 until the one rounding at the end, unless traced.
-            fraction = np.linspace(start, stop, n) / intervals
-            coordinates.append(jnp.asarray(a + (b - a) * fraction, dtype=float))
-            spacings.append(jnp.asarray((b - a) / intervals, dtype=float))
-            origin.append(two_parts(a))
-        return cls(tuple(coordinates), tuple(spacings), location, tuple(origin))
+        lowers = _per_axis(lower, sizes.size)
+        uppers = _per_axis(upper, sizes.size)
+        boxes = zip(lowers, uppers, sizes.tolist(), strict=True)
+        axes = [uniform_axis(a, b, n, location) for a, b, n in boxes]
+        return cls._of(axes, location)
 
     @classmethod
     def cells(cls, *faces: ArrayLike) -> "Grid":
@@ -93,32 +81,15 @@ class Grid(eqx.Module):
 
     @classmethod
     def _from_points(cls, points: tuple[ArrayLike, ...], location: Location) -> "Grid":
-        coordinates, spacings, origin = [], [], []
-        for p in points:
-            require(
-                np.ndim(p) == 1,
-                "one 1-D array per axis",
-                f"ndim {np.ndim(p)}",
-                "pass each axis",
-            )
-            p = jnp.asarray(p) if is_traced(p) else np.asarray(p, np.float64)
-            mid = p[:-1] + 0.5 * (p[1:] - p[:-1])
-            gaps = p[1:] - p[:-1]
-            if not is_traced(gaps):
-                require(
-                    bool(np.all(gaps > 0)),
-                    "strictly increasing positions without NaN",
-                    f"smallest gap {gaps.min() if gaps.size else None}",
-                    "sort them and remove repeated points",
-                )
-            coordinates.append(
-                jnp.asarray(mid if location == "cells" else p, dtype=float)
-            )
-            spacings.append(jnp.asarray(gaps, dtype=float))
-            origin.append(two_parts(p[0]))
-        grid = cls(tuple(coordinates), tuple(spacings), location, tuple(origin))
+        grid = cls._of([axis_through(p, location) for p in points], location)
         _check_sizes(grid.shape, location)
         return grid
+
+    @classmethod
+    def _of(cls, axes: list[Axis], location: Location) -> "Grid":
+        coordinates = tuple(a.coordinates for a in axes)
+        spacings = tuple(a.spacing for a in axes)
+        return cls(coordinates, spacings, location, tuple(a.origin for a in axes))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -141,14 +112,13 @@ class Grid(eqx.Module):
 
     def widths(self, axis: int = 0) -> Float[Array, " n"]:
         """Cell widths of an axis; for nodes the widths of their control volumes."""
-        return self._weights_1d(
-            axis, "midpoint" if self.location == "cells" else "trapezoid"
-        )
+        rule = checked_rule(None, self.location)
+        return axis_weights(self.spacings[axis], self._intervals(axis), rule)
 
     def faces(self, axis: int = 0) -> Float[Array, " _"]:
         """Face positions of an axis (of the control volumes, for nodes)."""
         high, low = self.lower_end(axis)
-        inner = jnp.pad(_cumulative(self.widths(axis)), (1, 0))
+        inner = jnp.pad(cumulative(self.widths(axis)), (1, 0))
         return high + (low + inner)
 
     def gaps(self, axis: int = 0) -> Float[Array, " _"]:
@@ -170,7 +140,7 @@ class Grid(eqx.Module):
         >>> Grid.uniform(4.5e6, 4.5e6 + 1.0, 4).offsets().tolist()
         [0.125, 0.375, 0.625, 0.875]
         """
-        return _cumulative(jnp.append(self.margin(axis), self.gaps(axis)))
+        return cumulative(jnp.append(self.margin(axis), self.gaps(axis)))
 
     def margin(self, axis: int = 0, end: int = 0) -> Scalar:
         """Distance of the outermost point from its end of the domain (end 0 or -1)."""
@@ -187,7 +157,7 @@ class Grid(eqx.Module):
         >>> Grid.uniform(4.5e6, 4.5e6 + 1.0, 4).relative(4.5e6 + 0.1).item()
         0.10000000149011612
         """
-        return _difference(two_parts(positions), self.lower_end(axis))
+        return distance(two_parts(positions), self.lower_end(axis))
 
     def lower_end(self, axis: int = 0) -> Float[Array, " 2"]:
         """The lower end of the domain as float64 in two parts; see `origin`."""
@@ -210,22 +180,10 @@ class Grid(eqx.Module):
                 nodes ``"trapezoid"`` (default), ``"simpson"`` or ``"spline"``, see
                 `physcon.quadrature`.
         """
-        if rule is None:
-            rule = "midpoint" if self.location == "cells" else "trapezoid"
-        allowed = (
-            ("midpoint",)
-            if self.location == "cells"
-            else ("trapezoid", "simpson", "spline")
-        )
-        require(
-            rule in allowed,
-            f"a rule for {self.location}: one of {allowed}",
-            repr(rule),
-            "an array of cell averages has one exact rule, its volumes",
-        )
+        rule = checked_rule(rule, self.location)
         weights = jnp.ones(())
         for axis in range(self.ndim):
-            row = self._weights_1d(axis, rule)
+            row = axis_weights(self.spacings[axis], self._intervals(axis), rule)
             weights = weights[..., None] * row.reshape((1,) * axis + (-1,))
         return weights
 
@@ -244,47 +202,11 @@ class Grid(eqx.Module):
             got,
             "space axes come last",
         )
-        return _weighted_sum(u, self.weights(rule).astype(u.dtype))
+        return weighted_sum(u, self.weights(rule).astype(u.dtype))
 
-    def _weights_1d(self, axis: int, rule: Rule) -> Float[Array, " n"]:
-        gaps = self.spacings[axis]
-        n = self.shape[axis]
-        if gaps.ndim == 0:
-            gaps = jnp.broadcast_to(gaps, (n if self.location == "cells" else n - 1,))
-        return RULES[rule](gaps)
-
-
-@float64_primal
-def _weighted_sum(u: Float[Array, "*c_x"], w: Float[Array, "*x"]) -> Float[Array, "*c"]:
-    channels = u.ndim - w.ndim
-    return jnp.sum(
-        u * w.reshape((1,) * channels + w.shape), axis=tuple(range(channels, u.ndim))
-    )
-
-
-@float64_primal
-def _cumulative(gaps: Float[Array, " n"]) -> Float[Array, " n"]:
-    return jnp.cumsum(gaps)
-
-
-@float64_primal
-def _difference(a: Float[Array, "2 *s"], b: Float[Array, " 2"]) -> Float[Array, "*s"]:
-    return difference(a, b)
-
-
-def difference(a: Float[Array, "2 *s"], b: Float[Array, " 2"]) -> Float[Array, "*s"]:
-    """a - b of positions in two parts; call it in float64."""
-    return (a[0] - b[0]) + (a[1] - b[1])
-
-
-def two_parts(position: ArrayLike) -> Float[Array, "2 *s"]:
-    """A float64 position as the sum of two numbers of the default dtype."""
-    exact = concrete(position)
-    if exact is None:
-        position = jnp.asarray(position, dtype=float)
-        return jnp.stack([position, jnp.zeros_like(position)])
-    high = np.asarray(exact, jnp.zeros(()).dtype)
-    return jnp.asarray(np.stack([high, exact - high]), dtype=float)
+    def _intervals(self, axis: int) -> int:
+        """Number of spacings of an axis, also where they are stored as one number."""
+        return self.shape[axis] - (self.location == "nodes")
 
 
 def _per_axis(bound: ArrayLike | tuple[ArrayLike, ...], axes: int) -> tuple:

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import require
+from physcon._numerics.float64 import float64_primal
 from physcon._numerics.safe import power_of_two
 from physcon._typing import Array, Float
 
@@ -129,3 +130,39 @@ RULES: dict[str, Callable[[Array], Array]] = {
     "simpson": simpson,
     "spline": spline,
 }
+
+#: The rules that an array of each kind allows; the first one is the default.
+ALLOWED: dict[str, tuple[Rule, ...]] = {
+    "cells": ("midpoint",),
+    "nodes": ("trapezoid", "simpson", "spline"),
+}
+
+
+def checked_rule(rule: Rule | None, location: str) -> Rule:
+    """The rule for cell averages or nodal values; None means the default."""
+    allowed = ALLOWED[location]
+    if rule is None:
+        return allowed[0]
+    require(
+        rule in allowed,
+        f"a rule for {location}: one of {allowed}",
+        repr(rule),
+        "an array of cell averages has one exact rule, its volumes",
+    )
+    return rule
+
+
+def axis_weights(
+    spacing: Float[Array, "..."], intervals: int, rule: Rule
+) -> Float[Array, " n"]:
+    """Weights along one axis, from a spacing for each interval or one for all."""
+    return RULES[rule](jnp.broadcast_to(spacing, (intervals,)))
+
+
+@float64_primal
+def weighted_sum(u: Float[Array, "*c_x"], w: Float[Array, "*x"]) -> Float[Array, "*c"]:
+    """Sum of weights times values over the trailing axes, in float64."""
+    channels = u.ndim - w.ndim
+    return jnp.sum(
+        u * w.reshape((1,) * channels + w.shape), axis=tuple(range(channels, u.ndim))
+    )

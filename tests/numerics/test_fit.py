@@ -10,7 +10,7 @@ import pytest
 from physcon.models.anp import ANP, predict
 from physcon.models.losses import mean_over_tasks, negative_elbo
 from physcon.models.predictor import Observations
-from physcon.operators.fno import Normaliser
+from physcon.operators import Normaliser
 from physcon.training import Minibatches, fit
 
 KEY = jax.random.key(7)

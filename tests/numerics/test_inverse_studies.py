@@ -15,12 +15,13 @@ from physcon.operators import Normaliser
 from physcon.studies.boon import networks as boon_networks
 from physcon.studies.inverse import (
     assimilation,
-    cavity,
     cavity_flows,
+    cavity_likelihood,
     cavity_network,
     conductivity,
     porous_medium,
     stefan,
+    stefan_model,
 )
 
 STEFAN = stefan.InverseStefanConfig(cells=60, data_sets=100)
@@ -48,8 +49,8 @@ def _porous():
 
 
 def _stefan():
-    data = stefan.simulate(jax.random.key(1), STEFAN)
-    return lambda t: stefan.negative_log_likelihood(
+    data = stefan_model.simulate(jax.random.key(1), STEFAN)
+    return lambda t: stefan_model.negative_log_likelihood(
         t, data, STEFAN, True
     ), data.theta + 0.05
 
@@ -85,20 +86,22 @@ def test_states_of_the_cavity_obey_no_slip_and_predictions_are_made_to(x64):
     surface = 0.1 * jax.random.normal(keys[2], (66, 4, 7, 4))
     errors = 0.1 * jax.random.normal(keys[3], (60, 7, 7, 4))
     surrogate = cavity_network.Surrogate(net, surface, errors)
-    readings = cavity.sensing(CAVITY).operator.mv(flow.vorticity[..., 1:])
+    readings = cavity_likelihood.sensing(CAVITY).operator.mv(flow.vorticity[..., 1:])
 
     @eqx.filter_jit
     def everything(surrogate, flow, theta):
         law = cavity_flows.no_slip(flow.lid, CAVITY, "no slip")
-        given = cavity.field(surrogate, theta, flow.lid, CAVITY, "no slip")
-        sensors = cavity.sensing(CAVITY)
+        given = cavity_likelihood.field(surrogate, theta, flow.lid, CAVITY, "no slip")
+        sensors = cavity_likelihood.sensing(CAVITY)
         rows = sensors.operator.rows().reshape(readings.size, -1)
         spread = rows @ given.covariance() @ rows.T + jnp.diag(sensors.noise() ** 2)
         missed = readings - sensors.operator.mv(given.mean)
-        sight = cavity.sight(surrogate, CAVITY, "no slip")
+        sight = cavity_likelihood.sight(surrogate, CAVITY, "no slip")
 
         def white(theta):
-            return cavity.misfit(sight, theta, flow.lid, readings, CAVITY, "no slip")
+            return cavity_likelihood.misfit(
+                sight, theta, flow.lid, readings, CAVITY, "no slip"
+            )
 
         squares = jnp.sum(white(theta) ** 2), missed @ jnp.linalg.solve(spread, missed)
         laws = law.residual(flow.vorticity[..., 1:]), law.residual(given.mean)

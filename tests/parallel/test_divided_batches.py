@@ -10,8 +10,7 @@ from meshes import CUBE, LINE, PLANE, on_every_mesh, run, same
 import physcon as pc
 from physcon import parallel
 from physcon.models.losses import mean_over_tasks
-from physcon.operators import FNO, init_spectral_weights, spectral_conv
-from physcon.operators.fno import Normaliser
+from physcon.operators import FNO, Normaliser, init_spectral_weights, spectral_conv
 from physcon.training import Minibatches
 
 

@@ -14,8 +14,10 @@ from physcon.boundary import Boundary, Dirichlet, Neumann, Outflow, Periodic
 from physcon.grid import Grid
 from physcon.operators.boon import BoundaryFNO
 from physcon.operators.enforce import residuals
-from physcon.operators.fno import FNO, Normaliser, Pointwise, gelu, mean_and_variance
+from physcon.operators.fno import FNO
+from physcon.operators.layers import Pointwise, gelu
 from physcon.operators.lowrank import CPWeights, TuckerWeights
+from physcon.operators.normaliser import Normaliser, mean_and_variance
 
 KEY = jax.random.key(0)
 call = eqx.filter_jit(lambda network, *args: network(*args))

@@ -14,12 +14,8 @@ from physcon.studies.probconserv.settings import (
     TaskSettings,
     TrainingSettings,
 )
-from physcon.studies.solver.settings import (
-    GridSettings,
-    SchemeSettings,
-    SideSettings,
-    SolveConfig,
-)
+from physcon.studies.solver.problem_settings import GridSettings, SideSettings
+from physcon.studies.solver.settings import SchemeSettings, SolveConfig
 
 
 @pytest.mark.parametrize(

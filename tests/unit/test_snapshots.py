@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from physcon.studies.solver import snapshots
+from physcon.studies.solver import snapshot_files, snapshots
 from physcon.studies.solver._assemble import assemble
-from physcon.studies.solver.settings import (
+from physcon.studies.solver.problem_settings import (
     GridSettings,
     InitialSettings,
     SideSettings,
     SidesSettings,
-    SolveConfig,
 )
+from physcon.studies.solver.settings import SolveConfig
 
 PERIODIC = SideSettings(kind="periodic")
 CONFIG = SolveConfig(
@@ -91,11 +91,11 @@ def test_a_full_disk_ends_with_its_reason_and_leaves_nothing(files, tmp_path):
         try:
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
             with pytest.raises(OSError, match="File too large"):
-                snapshots.combine(tmp_path / "solution.nc", iter(every), 3)
+                snapshot_files.combine(tmp_path / "solution.nc", iter(every), 3)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         assert [p.name for p in tmp_path.iterdir()] == ["snapshots"]
-    snapshots.combine(tmp_path / "solution.nc", iter(every), 3)
+    snapshot_files.combine(tmp_path / "solution.nc", iter(every), 3)
     data = xr.load_dataset(tmp_path / "solution.nc", engine="h5netcdf")
     np.testing.assert_array_equal(data["t"].values, TIMES)
     assert "physcon_run" not in data.attrs

@@ -3,23 +3,28 @@
 The covariance is root rootᵀ. No n-by-n array is formed except by `Gaussian.covariance`.
 """
 
+import math
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
 from physcon._checks import require, require_shape
-from physcon._numerics import safe
 from physcon._numerics.float64 import (
-    float64_primal,
     floating,
-    in_float64,
     in_one_dtype,
 )
-from physcon._numerics.products import along_rows, gram
 from physcon._status import Outcome, choose, settle
 from physcon._typing import Array, ArrayLike, Float, PRNGKeyArray, Scalar
+from physcon.conditioning import moments
 from physcon.linear_map import Dense, Diagonal, LowRank, Root, Sum
 from physcon.linear_map.basic import as_root
+
+NOT_POSITIVE = (
+    "from_covariance: expected a positive definite covariance, got one without a "
+    "Cholesky factor; add a nugget (noise variance) to its diagonal, or use "
+    "from_samples for a low-rank one"
+)
 
 
 class Gaussian(eqx.Module):
@@ -109,7 +114,7 @@ class Gaussian(eqx.Module):
         require(
             samples.shape[0] >= 2, "2 or more samples", samples.shape[0], "draw more"
         )
-        root = LowRank(_contrasts(samples) * (samples.shape[0] - 1) ** -0.5)
+        root = LowRank(moments.contrasts(samples) * (samples.shape[0] - 1) ** -0.5)
         mean = jnp.mean(samples, axis=0)
         if std is None:
             return cls(mean, root)
@@ -129,15 +134,16 @@ class Gaussian(eqx.Module):
         ensemble predicts such a mixture. The disagreement between members is correlated
         over the field; the uncertainty of each member is not.
         """
-        means, stds = floating(means), floating(stds)
+        means = floating(means)
+        stds = floating(stds)
         k = means.shape[0]
         require_shape(stds, means.shape, "stds")
         require(
             k >= 2 and k > ddof, f"{max(2, ddof + 1)} or more members", k, "draw more"
         )
-        root = LowRank(_contrasts(means) * (k - ddof) ** -0.5)
+        root = LowRank(moments.contrasts(means) * (k - ddof) ** -0.5)
         mean = jnp.mean(means, axis=0)
-        return cls(mean, Sum(root, Diagonal(_root_mean_square(stds))))
+        return cls(mean, Sum(root, Diagonal(moments.root_mean_square(stds))))
 
     @classmethod
     def from_cholesky(
@@ -167,9 +173,9 @@ class Gaussian(eqx.Module):
             RuntimeError: at run time under ``throw=True`` if it is not positive
                 definite.
         """
-        factor = _cholesky(floating(covariance))
+        factor = moments.cholesky(floating(covariance))
         outcome = choose((~jnp.all(jnp.isfinite(factor)), Outcome.not_finite))
-        sentences = {"not_finite": _NOT_POSITIVE}
+        sentences = {"not_finite": NOT_POSITIVE}
         mean, factor = settle((floating(mean), factor), outcome, throw, sentences)
         return cls.from_cholesky(mean, factor)
 
@@ -179,11 +185,11 @@ class Gaussian(eqx.Module):
         They are computed in float64 and then rounded, because a posterior variance is a
         difference of larger numbers.
         """
-        return _variance(self.root)
+        return moments.variance(self.root)
 
     def std(self) -> Float[Array, "*x"]:
         """Marginal standard deviations; a zero variance has zero gradient."""
-        return _std(self.root)
+        return moments.std(self.root)
 
     def sample(
         self, key: PRNGKeyArray, shape: tuple[int, ...] = ()
@@ -198,16 +204,13 @@ class Gaussian(eqx.Module):
         """
 
         def draw(key: PRNGKeyArray) -> Array:
-            return _affine(
+            return moments.affine(
                 self.mean,
                 self.root,
                 jax.random.normal(key, self.root.in_shape, self.mean.dtype),
             )
 
-        count = 1
-        for n in shape:
-            count *= n
-        draws = jax.vmap(draw)(jax.random.split(key, count))
+        draws = jax.vmap(draw)(jax.random.split(key, math.prod(shape)))
         return draws.reshape(*shape, *self.mean.shape)
 
     def log_prob(self, u: Float[Array, "*x"]) -> Scalar:
@@ -222,7 +225,7 @@ class Gaussian(eqx.Module):
             sqrt(det G Gᵀ) (Federer 1969, 3.2.12).
         """
         require_shape(u, self.mean.shape, "u")
-        return _log_prob(self.mean, self.root, u)
+        return moments.log_prob(self.mean, self.root, u)
 
     def covariance(self) -> Float[Array, "n n"]:
         """The dense covariance matrix of the flattened field, for small fields.
@@ -230,75 +233,4 @@ class Gaussian(eqx.Module):
         Shapes:
             ``(n, n)``, where n is the size of the field.
         """
-        return _covariance(self.root)
-
-
-@float64_primal
-def _contrasts(samples: Float[Array, "r *x"]) -> Float[Array, "r-1 *x"]:
-    """r - 1 vectors with the scatter of r samples.
-
-    The vectors (Σ_{i<k} u_i - k u_k) / √(k (k + 1)) are Helmert's orthonormal
-    contrasts. They are independent, unlike the r anomalies, which sum to zero
-    (Lancaster, Am. Math. Mon. 72 (1965) 4).
-    """
-    samples = samples - jnp.mean(samples, axis=0, keepdims=True)
-    k = jnp.arange(1.0, samples.shape[0])
-    before = jnp.cumsum(samples, axis=0)[:-1]
-    return along_rows((k * (k + 1)) ** -0.5, before - along_rows(k, samples[1:]))
-
-
-def _root_mean_square(x: Float[Array, "k *x"]) -> Float[Array, "*x"]:
-    """√(mean of x²) over the first axis, without overflow; zero has zero gradient."""
-    size = safe.power_of_two(jnp.max(jnp.abs(x), axis=0))
-    return size * safe.sqrt(jnp.mean((x / size[None]) ** 2, axis=0))
-
-
-@float64_primal
-def _cholesky(covariance: Float[Array, "n n"]) -> Float[Array, "n n"]:
-    return jnp.linalg.cholesky(covariance)
-
-
-_NOT_POSITIVE = (
-    "from_covariance: expected a positive definite covariance, got one without a "
-    "Cholesky factor; add a nugget (noise variance) to its diagonal, or use "
-    "from_samples for a low-rank one"
-)
-
-
-@float64_primal
-def _variance(root: Root) -> Array:
-    return root.gram_diagonal()
-
-
-@jax.custom_jvp
-def _std(root: Root) -> Array:
-    """√diag(R Rᵀ), where the root is taken before the value is rounded."""
-    return in_float64(lambda r: safe.sqrt(r.gram_diagonal()))(root)
-
-
-@_std.defjvp
-def _(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
-    """d(v)/(2 √v), with the root scaled to unit size so that v stays in range."""
-    std = _std(*primals)
-    size = safe.power_of_two(jnp.max(std, initial=0))
-    scaled = lambda root: root.scaled(1 / size).gram_diagonal()  # noqa: E731
-    with jax.default_matmul_precision("highest"):
-        _, moved = jax.jvp(scaled, primals, tangents)
-    return std, size * safe.divide(moved, 2 * (std / size))
-
-
-@float64_primal
-def _covariance(root: Root) -> Array:
-    return gram(root.rows())
-
-
-@float64_primal
-def _affine(mean: Array, root: Root, z: Array) -> Array:
-    return mean + root.mv(z)
-
-
-@float64_primal
-def _log_prob(mean: Array, root: Root, u: Array) -> Array:
-    distance = root.mahalanobis(u - mean, jnp.abs(u) + jnp.abs(mean))
-    rank = jnp.asarray(root.covariance_root_rank(), u.dtype)
-    return -0.5 * (distance + rank * jnp.log(2 * jnp.pi)) - root.log_volume()
+        return moments.covariance(self.root)

@@ -6,11 +6,12 @@ import jax.numpy as jnp
 
 from physcon._checks import concrete, require
 from physcon._numerics.float64 import float64_primal, floating
+from physcon._numerics.positions import difference, two_parts
 from physcon._typing import Array, ArrayLike, Float, Scalar
 from physcon.boundary import Boundary
 from physcon.boundary_rows import broadcast_value, side_rows
 from physcon.conditioning.constraint import LinearConstraint
-from physcon.grid import Grid, difference, two_parts
+from physcon.grid import Grid
 from physcon.linear_map import Rows
 
 

@@ -12,8 +12,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from physcon._checks import require, require_shape
-from physcon._numerics.products import combine, inner, inner_and_size
 from physcon._typing import Array, Float, PyTree, Scalar, Shape
 
 
@@ -201,99 +199,3 @@ def size(shape: Shape) -> int:
 
 #: Relative size of rounding in fields of the default precision, with some room.
 ROUNDING = 8 * float(jnp.finfo(jnp.float32).eps)
-
-
-class Diagonal(Root):
-    """Multiplication by an array. The root of independent errors is their std."""
-
-    diagonal: Float[Array, "*x"]
-
-    @property
-    def in_shape(self) -> Shape:
-        return self.diagonal.shape
-
-    @property
-    def out_shape(self) -> Shape:
-        return self.diagonal.shape
-
-    def mv(self, x: Float[Array, "*x"]) -> Float[Array, "*x"]:
-        return self.diagonal * x
-
-    def rmv(self, y: Float[Array, "*x"]) -> Float[Array, "*x"]:
-        return self.diagonal * y
-
-    def rows(self) -> Float[Array, "m *x"]:
-        return jnp.diag(self.diagonal.reshape(-1)).reshape(-1, *self.in_shape)
-
-    def magnitude(self, x: Float[Array, "*x"]) -> Float[Array, "*x"]:
-        return jnp.abs(self.diagonal * x)
-
-    def gram_diagonal(self) -> Float[Array, "*x"]:
-        return self.diagonal**2
-
-    def unit(self) -> Scalar:
-        return jnp.max(jnp.abs(self.diagonal), initial=0)
-
-    def scaled(self, factor: Scalar) -> "Diagonal":
-        return Diagonal(factor * self.diagonal)
-
-    def covariance_root_rank(self) -> Array:
-        return jnp.sum(self.diagonal != 0)
-
-    def tangential(self, rows: Float[Array, "m *x"]) -> Float[Array, "m *x"]:
-        return jnp.where(self.diagonal[None] != 0, rows, 0)
-
-    def mahalanobis(self, e: Array, scale: Array) -> Array:
-        free = self.diagonal != 0
-        white = jnp.where(free, e / jnp.where(free, self.diagonal, 1), 0)
-        distance = jnp.sum(white**2)
-        off = jnp.any(~free & (jnp.abs(e) > ROUNDING * scale))
-        return jnp.where(off, jnp.inf, distance)
-
-    def solve(self, y: Float[Array, "*x"]) -> Float[Array, "*x"]:
-        return y / self.diagonal
-
-    def log_volume(self) -> Array:
-        size = jnp.abs(jnp.where(self.diagonal != 0, self.diagonal, 1))
-        return jnp.sum(jnp.log(size))
-
-
-class Rows(LinearMap):
-    """A few dense rows over a field: ``weights`` of shape ``(m, *x)``; (G u)_r = Σ
-    weights_r u.
-    """
-
-    weights: Float[Array, "m *x"]
-
-    def __check_init__(self) -> None:
-        require(
-            self.weights.ndim >= 2,
-            "weights of shape (m, *x)",
-            self.weights.shape,
-            "put the row axis first: weights[None] for one row",
-        )
-
-    @property
-    def in_shape(self) -> Shape:
-        return self.weights.shape[1:]
-
-    @property
-    def out_shape(self) -> Shape:
-        return self.weights.shape[:1]
-
-    def mv(self, x: Float[Array, "*x"]) -> Float[Array, " m"]:
-        require_shape(x, self.in_shape, "the field")
-        return inner(self.weights, x)
-
-    def rmv(self, y: Float[Array, " m"]) -> Float[Array, "*x"]:
-        require_shape(y, self.out_shape, "the row values")
-        return combine(y, self.weights)
-
-    def rows(self) -> Float[Array, "m *x"]:
-        return self.weights
-
-    def magnitude(self, x: Float[Array, "*x"]) -> Float[Array, " m"]:
-        return inner(jnp.abs(self.weights), jnp.abs(x))
-
-    def measured(self, x: Float[Array, "*x"]) -> tuple[Array, Array]:
-        return inner_and_size(self.weights, x)

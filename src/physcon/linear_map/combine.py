@@ -1,8 +1,6 @@
-"""Maps composed of other maps: sums, products, Kronecker products and blocks."""
+"""Maps composed of other maps: sums and products."""
 
-from collections.abc import Callable
 from functools import reduce
-from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -11,24 +9,10 @@ from physcon._checks import require, require_shape
 from physcon._numerics.products import gram
 from physcon._numerics.small import cholesky
 from physcon._typing import Array, Float, Scalar, Shape
-from physcon.linear_map.basic import Diagonal, LinearMap, Root, as_root, size
+from physcon.linear_map.basic import LinearMap, Root, as_root, size
+from physcon.linear_map.blocks import concatenated, split_fields
 from physcon.linear_map.dense import LowRank
-
-Apply: TypeAlias = Callable[[Array], Array]
-
-
-def split_fields(x: Float[Array, " n"], shapes: tuple[Shape, ...]) -> list[Array]:
-    """Cut a flat concatenation into arrays of the given shapes."""
-    fields, start = [], 0
-    for shape in shapes:
-        stop = start + size(shape)
-        fields.append(x[start:stop].reshape(shape))
-        start = stop
-    return fields
-
-
-def _flat(pieces: list[Array]) -> Float[Array, " n"]:
-    return jnp.concatenate([p.reshape(-1) for p in pieces])
+from physcon.linear_map.diagonal import Diagonal
 
 
 class Sum(Root):
@@ -64,7 +48,7 @@ class Sum(Root):
         return sum(terms[1:], terms[0])
 
     def rmv(self, y: Array) -> Float[Array, " z"]:
-        return _flat([p.rmv(y) for p in self.parts])
+        return concatenated([p.rmv(y) for p in self.parts])
 
     def magnitude(self, x: Float[Array, " z"]) -> Array:
         pieces = split_fields(x, tuple(p.in_shape for p in self.parts))
@@ -182,7 +166,8 @@ class Compose(Root):
 
     def _square(self) -> tuple[Root, Root]:
         """Both maps; volumes multiply because the inner range is its whole space."""
-        outer, inner = as_root(self.outer), as_root(self.inner)
+        outer = as_root(self.outer)
+        inner = as_root(self.inner)
         rank = inner.covariance_root_rank()
         if not isinstance(rank, int) or rank < size(outer.in_shape):
             raise NotImplementedError(
@@ -190,119 +175,3 @@ class Compose(Root):
                 "instead"
             )
         return outer, inner
-
-
-class Kronecker(Root):
-    """left ⊗ right on fields ``(*left, *right)``, for example time ⊗ space.
-
-    Nest it for more factors. Variances multiply: (L Lᵀ) ⊗ (R Rᵀ) = (L ⊗ R)(L ⊗ R)ᵀ. The
-    cost is one map per line, without an n-by-n array.
-    """
-
-    left: Root
-    right: Root
-
-    @property
-    def in_shape(self) -> Shape:
-        return (*self.left.in_shape, *self.right.in_shape)
-
-    @property
-    def out_shape(self) -> Shape:
-        return (*self.left.out_shape, *self.right.out_shape)
-
-    def mv(self, x: Array) -> Array:
-        require_shape(x, self.in_shape, "the latent field")
-        return _each(self.left.mv, self.right.mv, x, len(self.left.in_shape))
-
-    def rmv(self, y: Array) -> Array:
-        require_shape(y, self.out_shape, "the field")
-        return _each(self.left.rmv, self.right.rmv, y, len(self.left.out_shape))
-
-    def gram_diagonal(self) -> Array:
-        return jnp.multiply.outer(self.left.gram_diagonal(), self.right.gram_diagonal())
-
-    def unit(self) -> Scalar | float:
-        return self.left.unit() * self.right.unit()
-
-    def scaled(self, factor: Scalar) -> "Kronecker":
-        return Kronecker(self.left.scaled(factor), self.right)
-
-    def covariance_root_rank(self) -> int | Array:
-        return self.left.covariance_root_rank() * self.right.covariance_root_rank()
-
-    def solve(self, y: Array) -> Array:
-        return _each(self.left.solve, self.right.solve, y, len(self.left.out_shape))
-
-    def log_volume(self) -> Array:
-        left = self.left.covariance_root_rank()
-        right = self.right.covariance_root_rank()
-        return right * self.left.log_volume() + left * self.right.log_volume()
-
-
-def _each(left: Apply, right: Apply, x: Array, split: int) -> Array:
-    """Apply `right` along the trailing axes of x, then `left` along the first ones."""
-    lead, trail = x.shape[:split], x.shape[split:]
-    y = jax.vmap(right)(x.reshape(-1, *trail))
-    tail = y.shape[1:]
-    y = jnp.moveaxis(y.reshape(*lead, -1), -1, 0)
-    z = jax.vmap(left)(y)
-    return jnp.moveaxis(z, 0, -1).reshape(*z.shape[1:], *tail)
-
-
-class BlockDiagonal(Root):
-    """Independent fields, flattened and concatenated, such as u and its fluxes."""
-
-    parts: tuple[Root, ...]
-
-    def __init__(self, *parts: LinearMap):
-        self.parts = tuple(as_root(p) for p in parts)
-
-    @property
-    def in_shape(self) -> Shape:
-        return (sum(size(p.in_shape) for p in self.parts),)
-
-    @property
-    def out_shape(self) -> Shape:
-        return (sum(size(p.out_shape) for p in self.parts),)
-
-    def mv(self, x: Float[Array, " z"]) -> Float[Array, " n"]:
-        require_shape(x, self.in_shape, "the concatenated latent")
-        pieces = split_fields(x, tuple(p.in_shape for p in self.parts))
-        return _flat([p.mv(z) for p, z in zip(self.parts, pieces, strict=True)])
-
-    def rmv(self, y: Float[Array, " n"]) -> Float[Array, " z"]:
-        return _flat([p.rmv(f) for p, f in zip(self.parts, self.split(y), strict=True)])
-
-    def split(self, y: Float[Array, " n"]) -> list[Array]:
-        """Cut a concatenated array into its fields."""
-        require_shape(y, self.out_shape, "the concatenated field")
-        return split_fields(y, tuple(p.out_shape for p in self.parts))
-
-    def magnitude(self, x: Float[Array, " z"]) -> Float[Array, " n"]:
-        pieces = split_fields(x, tuple(p.in_shape for p in self.parts))
-        return _flat([p.magnitude(z) for p, z in zip(self.parts, pieces, strict=True)])
-
-    def gram_diagonal(self) -> Float[Array, " n"]:
-        return _flat([p.gram_diagonal() for p in self.parts])
-
-    def unit(self) -> Scalar:
-        return jnp.max(jnp.stack([jnp.asarray(p.unit()) for p in self.parts]))
-
-    def scaled(self, factor: Scalar) -> "BlockDiagonal":
-        return BlockDiagonal(*(p.scaled(factor) for p in self.parts))
-
-    def covariance_root_rank(self) -> int | Array:
-        return sum(p.covariance_root_rank() for p in self.parts)
-
-    def solve(self, y: Float[Array, " n"]) -> Float[Array, " z"]:
-        return _flat(
-            [p.solve(f) for p, f in zip(self.parts, self.split(y), strict=True)]
-        )
-
-    def mahalanobis(self, e: Array, scale: Array) -> Array:
-        fields = zip(self.parts, self.split(e), self.split(scale), strict=True)
-        return sum((p.mahalanobis(f, s) for p, f, s in fields), jnp.zeros((), e.dtype))
-
-    def log_volume(self) -> Array:
-        terms = [p.log_volume() for p in self.parts]
-        return sum(terms[1:], terms[0])

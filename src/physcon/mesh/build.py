@@ -4,7 +4,7 @@ Polygons in the plane, and the usual polyhedra: tetrahedron, pyramid, wedge (pri
 hexahedron, with VTK's order of nodes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 import jax.numpy as jnp
 import numpy as np
@@ -19,10 +19,8 @@ from physcon.mesh.geometry import (
     polygon_sides,
     signed_areas,
 )
+from physcon.mesh.matching import Patches, named, pairs
 from physcon.mesh.topology import Mesh
-
-#: Name -> nodes of the faces ``(n, nodes of a face)``, or a function of their centres.
-Patches = Mapping[str, np.ndarray | Callable[[np.ndarray], np.ndarray]]
 
 #: Number of nodes -> faces, right-handed outward (VTK's order of nodes).
 POLYHEDRA = {
@@ -108,7 +106,7 @@ def assemble(
         measured: volumes and centroids of cells on a curved surface, whose outward
             vectors don't sum to zero. None: flat cells, measured and checked here.
     """
-    first, second = _pairs(sides, same)
+    first, second = pairs(sides, same)
     inside = second >= 0
     owner = sides.cell[first]
     neighbour = np.where(inside, sides.cell[second], -1)
@@ -121,7 +119,7 @@ def assemble(
     mirrored = to_owner - 2 * np.sum(to_owner * normal, axis=1)[:, None] * normal
     faces, sign = faces_of_cells(len(cells), owner, neighbour)
     check(volume, area, normal, faces, sign, closed=flat)
-    patch, names = _named(patches, sides, first, inside, same)
+    patch, names = named(patches, sides, first, inside, same)
     return Mesh(
         volume=jnp.asarray(volume, float),
         centroid=jnp.asarray(centroid, float),
@@ -210,77 +208,3 @@ def _polyhedron_sides(points: np.ndarray, cells: np.ndarray) -> Sides:
     return sides._replace(
         vector=np.where(inverted[:, None], -sides.vector, sides.vector)
     )
-
-
-def _keys(corners: np.ndarray, same: np.ndarray | None) -> np.ndarray:
-    """The nodes of each face in increasing order: equal for both of its sides."""
-    nodes = corners if same is None else np.where(corners < 0, -1, same[corners])
-    return np.sort(nodes, axis=1)
-
-
-def _pairs(sides: Sides, same: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """For each face its first side and its second one; -1 on the boundary."""
-    keys = _keys(sides.corners, same)
-    order = np.lexsort((sides.cell, *keys.T[::-1]))
-    keys = keys[order]
-    new = np.ones(len(keys), bool)
-    new[1:] = (keys[1:] != keys[:-1]).any(axis=1)
-    face = np.cumsum(new) - 1
-    count = np.bincount(face)
-    crowded = np.flatnonzero(count > 2)
-    if crowded.size:
-        cells = sides.cell[order[face == crowded[0]]]
-        require(
-            False,
-            "faces of one or two cells",
-            f"a face of the cells {cells.tolist()}",
-            "remove repeated or overlapping cells",
-        )
-    start = np.flatnonzero(new)
-    second = np.where(count == 2, order[np.minimum(start + 1, len(order) - 1)], -1)
-    first = order[start]
-    # Faces in the order of their owners: neighbours in memory are neighbours in space.
-    by_owner = np.lexsort((second, first))
-    return first[by_owner], second[by_owner]
-
-
-def _named(
-    patches: Patches | None,
-    sides: Sides,
-    first: np.ndarray,
-    inside: np.ndarray,
-    same: np.ndarray | None,
-) -> tuple[np.ndarray, tuple[str, ...]]:
-    """The patch of each face, and the names."""
-    patch = np.full(len(first), -1)
-    outer = np.flatnonzero(~inside)
-    keys = _keys(sides.corners[first[outer]], same)
-    known = {tuple(key[key >= 0]): face for key, face in zip(keys, outer, strict=True)}
-    names = list(patches or {})
-    for k, name in enumerate(names):
-        members = (patches or {})[name]
-        if callable(members):
-            chosen = outer[np.asarray(members(sides.centre[first[outer]]), bool)]
-        else:
-            wanted = [tuple(sorted(key[key >= 0])) for key in np.asarray(members)]
-            absent = [key for key in wanted if key not in known]
-            require(
-                not absent,
-                f"boundary faces in patch {name!r}",
-                f"{len(absent)} faces that are not, first {absent[:1]}",
-                "give the nodes of faces on the boundary",
-            )
-            chosen = np.array([known[key] for key in wanted], dtype=int)
-        taken = chosen[patch[chosen] >= 0]
-        require(
-            taken.size == 0,
-            "every boundary face in one patch",
-            f"{taken.size} faces in {name!r} and in an earlier patch",
-            "make the patches disjoint",
-        )
-        patch[chosen] = k
-    rest = outer[patch[outer] < 0]
-    if rest.size:
-        patch[rest] = len(names)
-        names.append("boundary")
-    return patch, tuple(names)

@@ -27,7 +27,8 @@ from physcon.conditioning import Gaussian
 from physcon.models.predictor import Prediction
 from physcon.models.scores import standardized_log_density
 from physcon.operators.boon import BoundaryFNO
-from physcon.operators.fno import FNO, mean_and_std
+from physcon.operators.fno import FNO
+from physcon.operators.normaliser import mean_and_std
 
 
 class OperatorRegressor(eqx.Module):

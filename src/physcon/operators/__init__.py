@@ -4,8 +4,9 @@ from physcon.operators._correct import correct, corrected_spectral_conv
 from physcon.operators.bases import basis_conv, init_basis_weights
 from physcon.operators.boon import BoundaryFNO
 from physcon.operators.enforce import Residual, lift, overwrite, residuals
-from physcon.operators.fno import FNO, Normaliser, mean_and_std, mean_and_variance
+from physcon.operators.fno import FNO
 from physcon.operators.lowrank import CPWeights, TuckerWeights
+from physcon.operators.normaliser import Normaliser, mean_and_std, mean_and_variance
 from physcon.operators.pytorch import fno_from_pytorch
 from physcon.operators.spectral import init_spectral_weights, spectral_conv
 

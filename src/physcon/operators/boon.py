@@ -30,14 +30,17 @@ import jax.numpy as jnp
 from physcon._checks import require
 from physcon._typing import Array, Float, PRNGKeyArray, Shape
 from physcon.boundary import Boundary, Dirichlet
-from physcon.boundary_rows import Rows, SideRow, broadcast_value
+from physcon.boundary_rows import Rows
 from physcon.boundary_stencils import Order
 from physcon.grid import Grid
 from physcon.operators.bases import init_basis_weights
 from physcon.operators.enforce import check_shape
-from physcon.operators.fno import FNO, Field, Normaliser, mean_and_std
+from physcon.operators.feature_rows import feature_rows, without_last
+from physcon.operators.fno import FNO
 from physcon.operators.forms import NetworkForm, form_named
 from physcon.operators.gains import REACH, Gains
+from physcon.operators.layers import Field
+from physcon.operators.normaliser import mean_and_std
 from physcon.operators.rows import node_rows
 from physcon.operators.spectral import init_spectral_weights, spectral_conv
 
@@ -198,12 +201,13 @@ class BoundaryFNO(eqx.Module):
             f"form={self.form!r} needs none: build the FNO with padding=None",
         )
         closed = [axis for axis, r in enumerate(rows) if r and r[0].periodic]
-        u = _without_last(u, closed)
-        convolve, correct = spectral_conv, None
+        u = without_last(u, closed)
+        convolve = spectral_conv
+        correct = None
         if self.every_block or not form.fourier:
             convolve = form.convolution(boundary, rows, u.shape[1:])
         if self.every_block and form.in_block is not None and any(rows):
-            hidden = self._feature_rows(rows, grid.shape, closed)
+            hidden = feature_rows(self.fno, rows, grid.shape, closed)
             in_block = form.in_block
             correct = lambda v: in_block(v, hidden, gains)  # noqa: E731
         out = self.fno.raw(u, convolve, correct)
@@ -211,32 +215,6 @@ class BoundaryFNO(eqx.Module):
             first = jnp.take(out, jnp.array([0]), axis=axis + 1)
             out = jnp.concatenate([out, first], axis + 1)
         return out
-
-    def _feature_rows(self, rows: Rows, space: Shape, closed: list[int]) -> Rows:
-        """The rows for features, on the distinct nodes of periodic axes.
-
-        Feature j takes the normalised value of channel j modulo the channels.
-        """
-        width = self.fno.lift.weight.shape[0]
-        outputs = self.fno.outputs
-        channels = self.fno.projection.second.weight.shape[0]
-        if outputs is not None:
-            channels = outputs.mean.shape[0]
-        feature = jnp.arange(width) % channels
-
-        def for_features(row: SideRow) -> SideRow:
-            axis = row.axis
-            face = (channels, *space[:axis], *space[axis + 1 :])
-            cut = [c if c < axis else c - 1 for c in closed]
-            value = broadcast_value(row.value, face, row.name)
-            value = _normalised(value, jnp.sum(row.weights), outputs)
-            value = _without_last(value, cut)[feature]
-            return eqx.tree_at(lambda r: r.value, row, value)
-
-        return tuple(
-            () if axis in closed else tuple(map(for_features, axis_rows))
-            for axis, axis_rows in enumerate(rows)
-        )
 
 
 def _dirichlet_nodes(boundary: Boundary, space: Shape) -> Array:
@@ -249,16 +227,3 @@ def _dirichlet_nodes(boundary: Boundary, space: Shape) -> Array:
                 shape = (1,) * axis + (-1,) + (1,) * (len(space) - axis - 1)
                 known = known | nodes.reshape(shape)
     return known
-
-
-def _normalised(value: Array, of_one: Array, outputs: Normaliser | None) -> Array:
-    """The value of l((u - mean) / std) = (l(u) - mean l(1)) / std; l(1) is `of_one`."""
-    if outputs is None:
-        return value
-    mean, std = outputs.along(value)
-    return (value - mean * of_one.astype(value.dtype)) / std
-
-
-def _without_last(u: Array, axes: list[int]) -> Array:
-    limits = [n - (i - 1 in axes) if i else n for i, n in enumerate(u.shape)]
-    return u[tuple(slice(0, n) for n in limits)]

@@ -11,7 +11,7 @@ MLP of a block as in Tran et al., Factorized Fourier neural operators, ICLR 2023
 """
 
 from collections.abc import Callable
-from typing import ClassVar, TypeAlias
+from typing import TypeAlias
 
 import equinox as eqx
 import jax
@@ -19,114 +19,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from physcon._checks import require
-from physcon._numerics.safe import power_of_two
 from physcon._typing import Array, Float, PRNGKeyArray, Shape
+from physcon.operators.layers import Block, Field, Perceptron, Pointwise, gelu
 from physcon.operators.lowrank import CPWeights, TuckerWeights
+from physcon.operators.normaliser import Normaliser
 from physcon.operators.spectral import init_spectral_weights, spectral_conv
 
-Field: TypeAlias = Float[Array, "_ ..."]
 Convolve: TypeAlias = Callable[[Array, Field], Field]
-
-
-class Pointwise(eqx.Module):
-    """The same affine map of the channels at every point: W u + b."""
-
-    weight: Float[Array, "o i"]
-    bias: Float[Array, " o"]
-
-    @classmethod
-    def init(
-        cls, key: PRNGKeyArray, in_channels: int, out_channels: int
-    ) -> "Pointwise":
-        """Uniform in ±1/√in, as PyTorch's linear layer."""
-        bound = in_channels**-0.5
-        weight, bias = jax.random.split(key)
-        return cls(
-            jax.random.uniform(
-                weight, (out_channels, in_channels), minval=-bound, maxval=bound
-            ),
-            jax.random.uniform(bias, (out_channels,), minval=-bound, maxval=bound),
-        )
-
-    def __call__(self, u: Float[Array, "i *x"]) -> Float[Array, "o *x"]:
-        """W u + b."""
-        # The factor of one depends on the sample, so that under vmap there is one
-        # product per sample, also for the gradient of the weight. For one product over
-        # (sample, point), XLA's CPU backend transposes the whole batch: forward and
-        # backward took 1.5 times as long.
-        one = 1 + 0 * jax.lax.stop_gradient(u[(0,) * u.ndim])
-        flat = (
-            jnp.matmul(self.weight * one, u.reshape(u.shape[0], -1))
-            + self.bias[:, None]
-        )
-        return flat.reshape(-1, *u.shape[1:])
-
-
-class Perceptron(eqx.Module):
-    """Two pointwise maps with a GELU between them."""
-
-    first: Pointwise
-    second: Pointwise
-
-    def __call__(self, u: Float[Array, "i *x"]) -> Float[Array, "o *x"]:
-        """second(gelu(first(u)))."""
-        return self.second(gelu(self.first(u)))
-
-
-class Block(eqx.Module):
-    """A Fourier layer: spectral weights, pointwise skip, optional channel MLP."""
-
-    spectral: Array | CPWeights | TuckerWeights
-    skip: Pointwise
-    mlp: Perceptron | None
-
-    def weights(self) -> Array:
-        """The spectral weights; the product, if they are stored as factors."""
-        if isinstance(self.spectral, CPWeights | TuckerWeights):
-            return self.spectral.dense()
-        return self.spectral
-
-
-class Normaliser(eqx.Module):
-    """(u - mean) / std per channel, and back.
-
-    `physcon.training.fit` does not train it.
-    """
-
-    mean: Float[Array, " c"]
-    std: Float[Array, " c"]
-
-    frozen: ClassVar[bool] = True
-
-    @classmethod
-    def fit(cls, samples: Float[Array, "b c *x"]) -> "Normaliser":
-        """Mean and standard deviation per channel over samples and points.
-
-        In any unit: the least std is 1e-6 of the channel's largest value (1e-6 for a
-        channel of zeros).
-        """
-        axes = (0, *range(2, samples.ndim))
-        largest = jnp.max(jnp.abs(samples), axes)
-        unit = power_of_two(largest)
-        shape = (1, -1) + (1,) * (samples.ndim - 2)
-        scaled = samples / unit.reshape(shape)
-        return cls(unit * jnp.mean(scaled, axes), unit * (jnp.std(scaled, axes) + 1e-6))
-
-    def encode(self, u: Field) -> Field:
-        """(u - mean) / std."""
-        mean, std = self.along(u)
-        return (u - mean) / std
-
-    def decode(self, u: Field) -> Field:
-        """std u + mean: decode(encode(u)) == u."""
-        mean, std = self.along(u)
-        return u * std + mean
-
-    def along(self, u: Field) -> tuple[Field, Field]:
-        """Mean and standard deviation shaped to broadcast against a field."""
-        shape = (-1,) + (1,) * (u.ndim - 1)
-        pair = jax.lax.stop_gradient((self.mean, self.std))
-        return pair[0].reshape(shape), pair[1].reshape(shape)
 
 
 class FNO(eqx.Module):
@@ -200,11 +99,13 @@ class FNO(eqx.Module):
                 Pointwise.init(next(keys), width, width),
                 None
                 if mlp is None
-                else _perceptron((next(keys), next(keys)), width, mlp, width),
+                else Perceptron.init(next(keys), next(keys), (width, mlp, width)),
             )
             for _ in range(depth)
         )
-        projection = _perceptron((next(keys), next(keys)), width, hidden, out_channels)
+        projection = Perceptron.init(
+            next(keys), next(keys), (width, hidden, out_channels)
+        )
         return cls(
             lift, blocks, projection, inputs, outputs, tuple(padding), coordinates
         )
@@ -247,52 +148,6 @@ class FNO(eqx.Module):
         return tuple(p if isinstance(p, int) else round(p * n) for p, n in pairs)
 
 
-def mean_and_std(
-    raw: Float[Array, "two_c *x"],
-    outputs: Normaliser | None = None,
-    *,
-    max_std: float | None = None,
-) -> tuple[Field, Field]:
-    """Mean and standard deviation from two output channels per channel.
-
-    Shapes: raw ``(2 c, *x)``, c means followed by c log-variances, as from `FNO.raw`
-    (which has no units); results ``(c, *x)`` each, in the units of `outputs`.
-
-    Args:
-        outputs: the normaliser of the means.
-        max_std: an upper bound of the standard deviation, in units of the normaliser's
-            std, approached smoothly. Without it, the spread of a network that is still
-            badly trained can be huge at a few points, and a constraint then puts its
-            whole correction there: bound the std, or train the means first.
-    """
-    require(
-        raw.shape[0] % 2 == 0,
-        "an even number of channels",
-        raw.shape[0],
-        "give the network 2*c output channels: c means, then c log-variances",
-    )
-    mean, log_variance = jnp.split(raw, 2)
-    if max_std is not None:
-        require(max_std > 0, "max_std > 0", max_std, "pass a positive bound or None")
-        most = 2 * np.log(max_std)
-        log_variance = most - jax.nn.softplus(most - log_variance)
-    std = jnp.exp(0.5 * jnp.clip(log_variance, -20.0, 20.0))
-    if outputs is None:
-        return mean, std
-    return outputs.decode(mean), std * outputs.along(mean)[1]
-
-
-def mean_and_variance(
-    raw: Float[Array, "two_c *x"],
-    outputs: Normaliser | None = None,
-    *,
-    max_std: float | None = None,
-) -> tuple[Field, Field]:
-    """`mean_and_std`, squared: variances below 1e-38 are zero in float32."""
-    mean, std = mean_and_std(raw, outputs, max_std=max_std)
-    return mean, std**2
-
-
 def with_coordinates(u: Field) -> Field:
     """The field with one channel per axis appended: positions from 0 to 1."""
     space = u.shape[1:]
@@ -311,14 +166,3 @@ def _on_domain(correct: Callable[[Field], Field], v: Field, space: Shape) -> Fie
     if v.shape[1:] == space:
         return correct(v)
     return jax.lax.dynamic_update_slice(v, correct(crop(v, space)), (0,) * v.ndim)
-
-
-def gelu(u: Float[Array, "*s"]) -> Float[Array, "*s"]:
-    """u Φ(u), exactly (no tanh approximation)."""
-    return 0.5 * u * (1 + jax.lax.erf(u * np.sqrt(0.5).astype(u.dtype)))
-
-
-def _perceptron(keys: tuple, first: int, hidden: int, last: int) -> Perceptron:
-    return Perceptron(
-        Pointwise.init(keys[0], first, hidden), Pointwise.init(keys[1], hidden, last)
-    )

@@ -22,16 +22,20 @@ with one transform pair.
 Source: the code of Saad et al., ICLR 2023 (github.com/amazon-science/boon).
 """
 
-from typing import Literal
-
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
-from physcon._checks import require
 from physcon._typing import Array, Float
 from physcon.operators.elimination import boundary_waves
-from physcon.operators.fno import FNO, Field, crop, gelu, with_coordinates
+from physcon.operators.fno import FNO, crop, with_coordinates
+from physcon.operators.layers import Field, gelu
+from physcon.operators.published_rows import (
+    PublishedBoundary,
+    finish_layer,
+    require_published,
+    set_last,
+)
 from physcon.operators.spectral import (
     Method,
     Modes,
@@ -42,31 +46,7 @@ from physcon.operators.spectral import (
     synthesise,
 )
 
-_SMOOTHED = 5  # nodes next to each side, the side itself included
 _TIME_PADDING = {1: 0, 2: 9, 3: 6}  # by the number of dimensions; 0 if periodic
-
-
-class PublishedBoundary(eqx.Module):
-    """Boundary conditions in the terms of the published code.
-
-    Attributes:
-        kind: in three dimensions the published code has "dirichlet" only.
-        left, right: values on the sides of x: ``()`` in one dimension (x), ``(t,)`` in
-            two (x, t), ``(y, t)`` in three (x, y, t).
-        left_stencil, right_stencil: for Neumann, in the order of the nodes: on the left
-            u_0 = left c_0 - Σ_{s>0} c_s u_s, on the right u_N = right c_N - Σ_{s<N} c_s
-            u_s.
-        top, down: values on the lower and the upper side of y, ``(x, t)``, in three
-            dimensions. On the lines where faces meet, these are used.
-    """
-
-    kind: Literal["dirichlet", "neumann", "periodic"] = eqx.field(static=True)
-    left: Float[Array, "*face"] = eqx.field(converter=jnp.asarray, default=0.0)
-    right: Float[Array, "*face"] = eqx.field(converter=jnp.asarray, default=0.0)
-    left_stencil: Float[Array, " k"] | None = None
-    right_stencil: Float[Array, " q"] | None = None
-    top: Float[Array, "x t"] | None = None
-    down: Float[Array, "x t"] | None = None
 
 
 def published_boon_fno(
@@ -80,7 +60,7 @@ def published_boon_fno(
             in three.
     """
     space = u.shape[1:]
-    _require_published(boundary, len(space))
+    require_published(boundary, len(space))
     walled = boundary.kind != "periodic"
     masked = walled and len(space) > 1
     points = _TIME_PADDING[len(space)] if walled else 0
@@ -89,11 +69,11 @@ def published_boon_fno(
     v = jnp.pad(v, [(0, 0)] * (v.ndim - 1) + [(0, points)])
     for i, block in enumerate(fno.blocks):
         convolved = published_spectral_conv(block.weights(), v, padded)
-        v = convolved + _finish(block.skip(v), padded)
+        v = convolved + finish_layer(block.skip(v), padded)
         if i + 1 < len(fno.blocks):
             v = _activate(v, masked)
     v = fno.projection.first(crop(v, space))
-    return _last(fno.projection.second(_activate(v, masked)), boundary)
+    return set_last(fno.projection.second(_activate(v, masked)), boundary)
 
 
 def published_spectral_conv(
@@ -103,13 +83,15 @@ def published_spectral_conv(
     method: Method = "auto",
 ) -> Float[Array, "c *x"]:
     """One corrected layer: elimination with scalar pivots, then the boundary rows."""
-    _require_published(boundary, x.ndim - 1)
+    require_published(boundary, x.ndim - 1)
     left, right = {
         "dirichlet": (True, True),
         "neumann": (x.ndim == 3, True),
         "periodic": (False, False),
     }[boundary.kind]
-    return _finish(published_elimination(weights, x, left, right, method), boundary)
+    return finish_layer(
+        published_elimination(weights, x, left, right, method), boundary
+    )
 
 
 def published_elimination(
@@ -172,56 +154,6 @@ def published_elimination(
     return synthesise(mix(weights, modes), space, method)
 
 
-def _finish(u: Field, boundary: PublishedBoundary) -> Field:
-    """Set the boundary rows of a layer; then smooth or halve it, as published."""
-    u = _set_rows(u, boundary)
-    if boundary.kind == "dirichlet" and u.ndim == 3:
-        return _smooth(u)
-    return u / 2 if boundary.kind == "neumann" else u
-
-
-def _last(u: Field, boundary: PublishedBoundary) -> Field:
-    u = _set_rows(u, boundary)
-    return _smooth(u) if boundary.kind == "dirichlet" and u.ndim == 3 else u
-
-
-def _set_rows(u: Field, boundary: PublishedBoundary) -> Field:
-    if boundary.kind == "periodic":
-        left = right = 0.5 * (u[:, 0] + u[:, -1])
-    elif boundary.kind == "neumann":
-        left = _solve(u, boundary.left, boundary.left_stencil, 0)
-        right = _solve(u, boundary.right, boundary.right_stencil, -1)
-    else:
-        left = boundary.left
-        right = boundary.right
-    side = u[:, 0].shape
-    u = u.at[:, 0].set(jnp.broadcast_to(left, side))
-    u = u.at[:, -1].set(jnp.broadcast_to(right, side))
-    if boundary.top is None or boundary.down is None:
-        return u
-    across = u[:, :, 0].shape
-    u = u.at[:, :, 0].set(jnp.broadcast_to(boundary.top, across))
-    return u.at[:, :, -1].set(jnp.broadcast_to(boundary.down, across))
-
-
-def _solve(u: Field, value: Array, stencil: Array | None, side: int) -> Array:
-    if stencil is None:
-        raise ValueError(
-            "expected stencils on both sides for Neumann, got None; pass both"
-        )
-    k = stencil.shape[0]
-    near, c = (u[:, 1:k], stencil[1:]) if side == 0 else (u[:, -k:-1], stencil[:-1])
-    inner = jnp.einsum("s,cs...->c...", c, near, precision="highest")
-    return jnp.broadcast_to(value * stencil[side], inner.shape) - inner
-
-
-def _smooth(u: Field) -> Field:
-    mean = (u[:, :-2] + u[:, 1:-1] + u[:, 2:]) / 3
-    k, n = _SMOOTHED, u.shape[1]
-    u = u.at[:, 1:k].set(mean[:, : k - 1])
-    return u.at[:, n - k : n - 1].set(mean[:, -(k - 1) :])
-
-
 def _activate(v: Field, masked: bool) -> Field:
     """GELU, with `masked` on nodes that no condition sets."""
     if not masked:
@@ -245,21 +177,4 @@ def _pad_values(boundary: PublishedBoundary, points: int) -> PublishedBoundary:
         boundary,
         replace_fn=padded,
         is_leaf=lambda x: x is None,
-    )
-
-
-def _require_published(boundary: PublishedBoundary, ndim: int) -> None:
-    require(
-        ndim < 3 or boundary.kind == "dirichlet",
-        "kind='dirichlet' in three dimensions, as in the published code",
-        repr(boundary.kind),
-        "use physcon.operators.BoundaryFNO for other conditions",
-    )
-    faces = boundary.top is not None and boundary.down is not None
-    none = boundary.top is None and boundary.down is None
-    require(
-        faces if ndim == 3 else none,
-        "values on top and down in three dimensions, and in no other",
-        f"{'both' if faces else 'none' if none else 'one of them'} in {ndim}",
-        "pass PublishedBoundary(kind, left, right, top=..., down=...)",
     )

@@ -11,7 +11,8 @@ import numpy as np
 
 from physcon._checks import require
 from physcon._typing import Array
-from physcon.operators.fno import FNO, Block, Perceptron, Pointwise
+from physcon.operators.fno import FNO
+from physcon.operators.layers import Block, Perceptron, Pointwise
 
 #: Points of zeros that a published network appends to each axis.
 PADDING: dict[str, tuple[int, ...]] = {

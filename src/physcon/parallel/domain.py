@@ -27,12 +27,13 @@ from physcon._checks import require
 from physcon._mesh import Axes, by_device, check_axes, raise_status
 from physcon._numerics.float64 import cast
 from physcon._typing import Array, ArrayLike, Float, PyTree
-from physcon.boundary import Boundary, Seam
+from physcon.boundary import Boundary
 from physcon.fv._solution import settled
 from physcon.fv._solve import Run, integrate, prepared_run
 from physcon.fv.protocols import Divisible
 from physcon.fv.semidiscrete import DEFAULT, Source
 from physcon.grid import Grid
+from physcon.parallel.cut import Cut, is_divisible, nodes, restricted, seams
 from physcon.parallel.pointwise import check_pointwise
 
 
@@ -178,17 +179,17 @@ def _divided(
 
     def on_block(u: Array, lengths: PyTree, arrays: PyTree) -> PyTree:
         law, boundary, scheme, source, numbers = eqx.combine(arrays, static)
-        cut = _Cut(shape, blocks, axes)
+        cut = Cut(shape, blocks, axes)
         coordinates, spacings = lengths
-        block, sides = Grid(coordinates, spacings, grid.location), _seams(boundary, cut)
+        block, sides = Grid(coordinates, spacings, grid.location), seams(boundary, cut)
         if (
             source is not None
             and any(axes)
-            and not any(map(_is_divisible, _nodes(source)))
+            and not any(map(is_divisible, nodes(source)))
         ):
             check_pointwise("a source", source, u, jnp.zeros((), u.dtype))
-        law, source, numbers = (_restricted(x, cut) for x in (law, source, numbers))
-        if any(axes) and not _is_divisible(scheme.riemann):
+        law, source, numbers = (restricted(x, cut) for x in (law, source, numbers))
+        if any(axes) and not is_divisible(scheme.riemann):
             _check_riemann(scheme.riemann, law, u)
         problem = fv.Problem(law, block, sides, scheme, source)
         return fn(problem, u, **numbers, **settings)
@@ -210,66 +211,3 @@ def _check_riemann(riemann: Any, law: Any, u: Array) -> None:
         )
         flux: Any = partial(cast(law, u.dtype).numerical_flux, riemann)
         check_pointwise("a law with a Riemann solver", flux, faces, faces)
-
-
-class _Cut:
-    """Cut out this device's part of an array over the whole grid, space axes last.
-
-    Along an axis of n cells the array has n entries, n + 1 (faces) or n + 2 (with the
-    cells beyond both sides). The part exceeds the block by the same number.
-    """
-
-    def __init__(self, whole: tuple[int, ...], block: tuple[int, ...], axes: Axes):
-        self.whole, self.block, self.axes = whole, block, axes
-
-    def __call__(self, x: Array, without: int | None = None) -> Array:
-        """Return the part of x that belongs to this device.
-
-        Args:
-            x: an array over the whole grid, with the space axes last.
-            without: the grid axis that `x` lacks, if any.
-        """
-        kept = [k for k in range(len(self.whole)) if k != without]
-        if x.ndim < len(kept):
-            return x
-        for at, k in enumerate(kept, x.ndim - len(kept)):
-            name, n = self.axes[k], self.block[k]
-            more = x.shape[at] - self.whole[k]
-            if name is not None and more in (0, 1, 2):
-                start = jax.lax.axis_index(name) * n
-                x = jax.lax.dynamic_slice_in_dim(x, start, n + more, axis=at)
-        return x
-
-
-def _is_divisible(node: Any) -> bool:
-    return isinstance(node, Divisible)
-
-
-def _nodes(module: Any) -> list[Any]:
-    """The leaves of a module, where a part that can cut itself counts as a leaf."""
-    return jax.tree.leaves(module, is_leaf=_is_divisible)
-
-
-def _restricted(module: Any, cut: _Cut) -> Any:
-    """A law, source or event whose parts are cut to this block, if they support it."""
-
-    def restrict(node: Any) -> Any:
-        return node.on_block(cut) if _is_divisible(node) else node
-
-    return jax.tree.map(restrict, module, is_leaf=_is_divisible)
-
-
-def _seams(boundary: Boundary, cut: _Cut) -> Boundary:
-    """The conditions of this block: its part of the values, and its seams."""
-
-    def on_side(value: Any, axis: int) -> Any:
-        if callable(value):
-            return lambda t: on_side(value(t), axis)
-        return value if jnp.ndim(value) <= 1 else cut(value, axis)
-
-    pairs = []
-    for axis, sides in enumerate(boundary.sides):
-        local = jax.tree.map(lambda v, a=axis: on_side(v, a), sides, is_leaf=callable)
-        name = cut.axes[axis]
-        pairs.append(local if name is None else tuple(Seam(c, name) for c in local))
-    return Boundary(*pairs)

@@ -16,7 +16,7 @@ from physcon.grid import Grid
 from physcon.metrics import relative_l2
 from physcon.operators.boon import BoundaryFNO, NetworkForm
 from physcon.operators.enforce import residuals
-from physcon.operators.fno import Normaliser
+from physcon.operators.normaliser import Normaliser
 from physcon.studies.boon.data import Samples, space_axes
 from physcon.studies.boon.settings import BoonConfig, Method
 from physcon.studies.session import Session

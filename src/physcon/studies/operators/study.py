@@ -22,7 +22,8 @@ from physcon import metrics, report
 from physcon._files import write_json, write_text
 from physcon._mesh import is_writer
 from physcon._typing import PRNGKeyArray, Scalar
-from physcon.operators.fno import FNO, Normaliser
+from physcon.operators.fno import FNO
+from physcon.operators.normaliser import Normaliser
 from physcon.studies.operators.data import (
     Fields,
     Samples,

@@ -17,28 +17,22 @@ import numpy as np
 from physcon import report
 from physcon._checks import require
 from physcon._mesh import is_writer
-from physcon._typing import PRNGKeyArray, PyTree
-from physcon.io import load_torch_anp, read_arrays, write_arrays
+from physcon._typing import PRNGKeyArray
+from physcon.io import load_torch_anp, read_arrays
 from physcon.models import GaussianProcess, NeuralProcess
 from physcon.models.anp import ANP
 from physcon.problems import PROBLEMS, Points, Task, evaluation_problems, sample_tasks
 from physcon.studies.probconserv.evaluate import (
     Models,
-    masses,
-    profiles,
-    score,
-    shock_positions,
     study_grid,
 )
 from physcon.studies.probconserv.fitting import train
+from physcon.studies.probconserv.outputs import draw_figures, score_tables
 from physcon.studies.probconserv.settings import (
-    EvaluationSettings,
-    Method,
     StudyConfig,
 )
-from physcon.studies.probconserv.truth import Truth, true_profiles
+from physcon.studies.probconserv.truth import true_profiles
 from physcon.studies.session import Session
-from physcon.training.progress import progress_bar
 
 
 def inputs(
@@ -122,9 +116,9 @@ def run(
         folder = session.output
         parameters = np.asarray(tasks.problem.parameter).tolist()
         truth = true_profiles(config, parameters, folder)
-        rows = _tables(config, each, tasks, truth, evaluation_key, session)
+        rows = score_tables(config, each, tasks, truth, evaluation_key, session)
         if folder is not None:
-            _figures(config, folder, each[0], tasks, truth, evaluation_key)
+            draw_figures(config, folder, each[0], tasks, truth, evaluation_key)
     return rows
 
 
@@ -171,99 +165,3 @@ def _test_tasks(
         jnp.asarray(arrays[n], dtype=float) for n in _NAMES
     )
     return Task(problems, Points(context_x, context_u), Points(target_x, target_u))
-
-
-def _tables(
-    config: StudyConfig,
-    each: list[Models],
-    tasks: Task,
-    truth: Truth,
-    key: PRNGKeyArray,
-    session: Session,
-) -> list[report.Row]:
-    """Score every network on every test function: (networks, functions) arrays."""
-    settings = config.evaluation
-    family = PROBLEMS[config.problem].settings
-    t = jnp.asarray(family.evaluation_time)
-    parameters = np.asarray(tasks.problem.parameter)
-    per_network = []
-    with progress_bar(
-        len(each) * parameters.size,
-        enabled=session.progress,
-        unit="function",
-        title="evaluate",
-    ) as bar:
-        for models in each:
-            scores = []
-            for i in range(parameters.size):
-                task: PyTree = jax.tree.map(lambda leaf, i=i: leaf[i], tasks)
-                own_key = jax.random.fold_in(key, i)
-                prediction = profiles(models, task, t, own_key, settings)
-                exact = jnp.asarray(truth[parameters[i].item()], config.dtype)
-                found = score(prediction, task.problem, t, exact, settings)
-                scores.append(jax.device_get(found))
-                bar.update()
-            per_network.append(jax.tree.map(lambda *x: np.stack(x), *scores))
-    stacked = jax.tree.map(lambda *x: np.stack(x), *per_network)
-    stacked = _in_order(stacked, settings)
-    rows = report.summarize(parameters, stacked)
-    if session.output is not None:
-        kept = stacked if len(each) > 1 else jax.tree.map(lambda x: x[0], stacked)
-        arrays = {f"{m}/{name}": v for m, s in kept.items() for name, v in s.items()}
-        arrays = {"parameter": parameters, **arrays}
-        write_arrays(session.output / "scores.npz", arrays, force=True)
-        report.write_tables(session.output, rows, family.parameter)
-    return rows
-
-
-def _figures(
-    config: StudyConfig,
-    folder: Path,
-    models: Models,
-    tasks: Task,
-    truth: Truth,
-    key: PRNGKeyArray,
-) -> None:
-    """Draw the first test function of every parameter."""
-    settings = config.evaluation
-    family = PROBLEMS[config.problem].settings
-    t = jnp.asarray(family.evaluation_time)
-    times = jnp.linspace(*family.t, settings.nt)
-    x = np.linspace(*family.x, settings.nx)
-    values, first = np.unique(np.asarray(tasks.problem.parameter), return_index=True)
-    for value, index in zip(values.tolist(), first.tolist(), strict=True):
-        task: PyTree = jax.tree.map(lambda leaf, j=index: leaf[j], tasks)
-        own_key = jax.random.fold_in(key, index)
-        title = f"{config.problem}, {family.parameter} = {value:g}"
-        name = f"{family.parameter}_{value:g}.png"
-        found = _in_order(masses(models, task, times, own_key, settings), settings)
-        mass = np.asarray(task.problem.mass(times))
-        report.mass_figure(
-            folder / f"mass_{name}", np.asarray(times), mass, found, title
-        )
-        prediction = _in_order(profiles(models, task, t, own_key, settings), settings)
-        at = f"{title}, t = {family.evaluation_time:g}"
-        report.profile_figure(
-            folder / f"profile_{name}", x, truth[value], prediction, at
-        )
-        if family.has_front:
-            shocks = _in_order(
-                shock_positions(models, task, t, own_key, settings), settings
-            )
-            positions = {m: np.asarray(s.position[s.found]) for m, s in shocks.items()}
-            front = float(task.problem.front(t))
-            report.shock_figure(
-                folder / f"shock_{name}", positions, front, x[1] - x[0], at
-            )
-
-
-def _in_order(found: dict[Method, Any], settings: EvaluationSettings) -> dict[str, Any]:
-    """Bring results to the host, in the order of the settings.
-
-    A dictionary leaves jit sorted by key.
-    """
-    return {
-        method: jax.device_get(found[method])
-        for method in settings.methods
-        if method in found
-    }

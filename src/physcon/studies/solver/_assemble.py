@@ -18,7 +18,8 @@ from physcon.grid import Grid
 from physcon.io import read_arrays
 from physcon.studies.solver.equations import AXES, Equation, equation, is_scalar
 from physcon.studies.solver.initial import states
-from physcon.studies.solver.settings import SchemeSettings, SideSettings, SolveConfig
+from physcon.studies.solver.problem_settings import SideSettings
+from physcon.studies.solver.settings import SchemeSettings, SolveConfig
 
 #: Gauss points per axis in a cell: averages of smooth states are exact to order 8.
 GAUSS_POINTS = 4

@@ -22,7 +22,8 @@ from physcon.studies.session import Session
 from physcon.studies.solver._assemble import Setup, assemble
 from physcon.studies.solver.instants import instants
 from physcon.studies.solver.settings import SolveConfig
-from physcon.studies.solver.snapshots import Files, combine
+from physcon.studies.solver.snapshot_files import combine
+from physcon.studies.solver.snapshots import Files
 from physcon.training.progress import progress_bar
 
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from physcon import fv
 from physcon._checks import require
-from physcon.studies.solver.settings import LawSettings
+from physcon.studies.solver.problem_settings import LawSettings
 
 
 class Variable(NamedTuple):

@@ -1,0 +1,85 @@
+"""Moments of samples and of covariance roots, and densities, computed in float64.
+
+The public methods of `Gaussian` describe them; here is the arithmetic.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from physcon._numerics import safe
+from physcon._numerics.float64 import (
+    float64_primal,
+    in_float64,
+)
+from physcon._numerics.products import along_rows, gram
+from physcon._typing import Array, Float
+from physcon.linear_map import Root
+
+
+@float64_primal
+def contrasts(samples: Float[Array, "r *x"]) -> Float[Array, "r-1 *x"]:
+    """r - 1 vectors with the scatter of r samples.
+
+    The vectors (Σ_{i<k} u_i - k u_k) / √(k (k + 1)) are Helmert's orthonormal
+    contrasts. They are independent, unlike the r anomalies, which sum to zero
+    (Lancaster, Am. Math. Mon. 72 (1965) 4).
+    """
+    samples = samples - jnp.mean(samples, axis=0, keepdims=True)
+    k = jnp.arange(1.0, samples.shape[0])
+    before = jnp.cumsum(samples, axis=0)[:-1]
+    return along_rows((k * (k + 1)) ** -0.5, before - along_rows(k, samples[1:]))
+
+
+def root_mean_square(x: Float[Array, "k *x"]) -> Float[Array, "*x"]:
+    """√(mean of x²) over the first axis, without overflow; zero has zero gradient."""
+    size = safe.power_of_two(jnp.max(jnp.abs(x), axis=0))
+    return size * safe.sqrt(jnp.mean((x / size[None]) ** 2, axis=0))
+
+
+@float64_primal
+def cholesky(covariance: Float[Array, "n n"]) -> Float[Array, "n n"]:
+    """The lower Cholesky factor; NaN if the matrix is not positive definite."""
+    return jnp.linalg.cholesky(covariance)
+
+
+@float64_primal
+def variance(root: Root) -> Array:
+    """diag(R Rᵀ)."""
+    return root.gram_diagonal()
+
+
+@jax.custom_jvp
+def std(root: Root) -> Array:
+    """√diag(R Rᵀ), where the root is taken before the value is rounded."""
+    return in_float64(lambda r: safe.sqrt(r.gram_diagonal()))(root)
+
+
+@std.defjvp
+def _(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+    """d(v)/(2 √v), with the root scaled to unit size so that v stays in range."""
+    value = std(*primals)
+    size = safe.power_of_two(jnp.max(value, initial=0))
+    scaled = lambda root: root.scaled(1 / size).gram_diagonal()  # noqa: E731
+    with jax.default_matmul_precision("highest"):
+        _, moved = jax.jvp(scaled, primals, tangents)
+    return value, size * safe.divide(moved, 2 * (value / size))
+
+
+@float64_primal
+def covariance(root: Root) -> Array:
+    """R Rᵀ as a matrix."""
+    return gram(root.rows())
+
+
+@float64_primal
+def affine(mean: Array, root: Root, z: Array) -> Array:
+    """mean + R z."""
+    return mean + root.mv(z)
+
+
+@float64_primal
+def log_prob(mean: Array, root: Root, u: Array) -> Array:
+    """The log density at u, on the plane of the exact rows if there are any."""
+    distance = root.mahalanobis(u - mean, jnp.abs(u) + jnp.abs(mean))
+    rank = jnp.asarray(root.covariance_root_rank(), u.dtype)
+    return -0.5 * (distance + rank * jnp.log(2 * jnp.pi)) - root.log_volume()
