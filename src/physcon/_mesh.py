@@ -194,7 +194,8 @@ def by_writer(action: Callable[[], None]) -> None:
         return
     from jax.experimental.multihost_utils import broadcast_one_to_all
 
-    error, message = None, b""
+    error = None
+    message = b""
     if is_writer():
         try:
             action()

@@ -134,7 +134,8 @@ class FromLinen(eqx.Module):
             type(model).__name__,
             "pass an NNX model to FromNNX(model)",
         )
-        self.flax, self.variables = model, variables
+        self.flax = model
+        self.variables = variables
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The result of the Flax model."""

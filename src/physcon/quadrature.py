@@ -63,14 +63,16 @@ def simpson(gaps: Float[Array, " g"]) -> Float[Array, " g+1"]:
         "use 'trapezoid'",
     )
     pairs = intervals // 2
-    h0, h1 = gaps[0 : 2 * pairs : 2], gaps[1 : 2 * pairs : 2]
+    h0 = gaps[0 : 2 * pairs : 2]
+    h1 = gaps[1 : 2 * pairs : 2]
     h = h0 + h1
     weights = jnp.zeros(intervals + 1, gaps.dtype)
     weights = weights.at[0 : 2 * pairs : 2].add(h / 6 * (2 - h1 / h0))
     weights = weights.at[1 : 2 * pairs : 2].add(h**3 / (6 * h0 * h1))
     weights = weights.at[2 : 2 * pairs + 1 : 2].add(h / 6 * (2 - h0 / h1))
     if intervals % 2:
-        a, b = gaps[-2], gaps[-1]
+        a = gaps[-2]
+        b = gaps[-1]
         last = jnp.stack(
             [
                 -(b**3) / (6 * a * (a + b)),
@@ -97,8 +99,11 @@ def spline(gaps: Float[Array, " g"]) -> Float[Array, " g+1"]:
         gaps.shape[0] + 1,
         "use 'simpson'",
     )
-    h0, h1 = gaps[:-1], gaps[1:]  # left and right gap of each inner node
-    first, last = gaps[0] / gaps[1], gaps[-1] / gaps[-2]
+    # left and right gap of each inner node
+    h0 = gaps[:-1]
+    h1 = gaps[1:]
+    first = gaps[0] / gaps[1]
+    last = gaps[-1] / gaps[-2]
     # M_0 = (1 + first) M_1 - first M_2, and its mirror image, inserted into the end
     # rows.
     diagonal = (
@@ -117,7 +122,8 @@ def spline(gaps: Float[Array, " g"]) -> Float[Array, " g+1"]:
     )
     z = jax.lax.linalg.tridiagonal_solve(*transposed, c[:, None])[:, 0]
     # The transpose of (D u)_i = 6 ((u_{i+1} - u_i) / h1 - (u_i - u_{i-1}) / h0).
-    left, right = 6 * z / h0, 6 * z / h1
+    left = 6 * z / h0
+    right = 6 * z / h1
     moment = (
         jnp.pad(left, (0, 2)) - jnp.pad(left + right, (1, 1)) + jnp.pad(right, (2, 0))
     )

@@ -88,7 +88,8 @@ def polygon_areas(
         (lat.shape, lon.shape),
         "pass latitudes and longitudes of the same corners",
     )
-    phi, lam = np.deg2rad(lat), np.deg2rad(lon)
+    phi = np.deg2rad(lat)
+    lam = np.deg2rad(lon)
     across = np.stack([np.cos(lam), np.sin(lam)], -1) * np.cos(phi)[..., None]
     corners = np.concatenate([across, np.sin(phi)[..., None]], -1)
     first = corners[..., 0, :]
@@ -97,7 +98,8 @@ def polygon_areas(
         a = corners[..., k, :] - first  # differences: small cells lose no digits
         b = corners[..., k + 1, :] - first
         volume = np.sum(first * np.cross(a, b), -1)
-        second, third = corners[..., k, :], corners[..., k + 1, :]
+        second = corners[..., k, :]
+        third = corners[..., k + 1, :]
         scale = 1 + np.sum(first * second + second * third + third * first, -1)
         angle += 2 * np.arctan2(volume, scale)
     area = np.abs(angle)
@@ -111,9 +113,11 @@ def _rectangles(lat: np.ndarray, lon: np.ndarray) -> tuple[np.ndarray, ...] | No
     """Return which quadrilaterals lie between parallels and meridians; their areas."""
     if lat.shape[-1] != 4:
         return None
-    low, high = lat.min(-1), lat.max(-1)
+    low = lat.min(-1)
+    high = lat.max(-1)
     around = np.mod(lon - lon[..., :1] + 180, 360) - 180
-    west, east = around.min(-1), around.max(-1)
+    west = around.min(-1)
+    east = around.max(-1)
     on_parallel = np.all((lat == low[..., None]) | (lat == high[..., None]), -1)
     on_meridian = (around == west[..., None]) | (around == east[..., None])
     is_one = on_parallel & np.all(on_meridian, -1) & (low < high) & (west < east)
@@ -166,7 +170,8 @@ def node_zones(latitudes: np.ndarray) -> np.ndarray:
     the first to the last node.
     """
     phi = np.deg2rad(np.asarray(latitudes, np.float64))
-    a, b = phi[:-1], phi[1:]
+    a = phi[:-1]
+    b = phi[1:]
     gap = b - a
     # ∫ (φ - a)/(b - a) cos φ dφ over [a, b], and the rest of the zone for the other.
     upper = np.sin(b) - 2 * np.sin(0.5 * (a + b)) * np.sin(0.5 * gap) / gap

@@ -143,7 +143,9 @@ class _Function(torch.autograd.Function):
         # Saved not to be read, but for PyTorch's check that they have not changed
         # before `backward`.
         ctx.save_for_backward(*tensors)
-        ctx.pullback, ctx.traced, ctx.inexact = pullback, call.traced, inexact
+        ctx.pullback = pullback
+        ctx.traced = call.traced
+        ctx.inexact = inexact
         ctx.like = eqx.filter(out, eqx.is_inexact_array)
         return given
 

@@ -48,10 +48,8 @@ def cholesky(matrix: Band) -> Band:
         diagonal = jnp.sqrt(row.diagonal - m * m - k * k)
         return ((diagonal, m), (l1, m1)), Band(diagonal, m, k)
 
-    one, zero = (
-        jnp.ones((), matrix.diagonal.dtype),
-        jnp.zeros((), matrix.diagonal.dtype),
-    )
+    one = jnp.ones((), matrix.diagonal.dtype)
+    zero = jnp.zeros((), matrix.diagonal.dtype)
     return jax.lax.scan(step, ((one, zero), (one, zero)), matrix)[1]
 
 

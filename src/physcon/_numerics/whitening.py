@@ -55,7 +55,8 @@ def whitening(s: Float[Array, "m m"], tolerance: float) -> Whitening:
 def _pivoted(s: Array, tolerance: float) -> tuple[Array, Array, Array]:
     """Pivoted Cholesky: P L (rows in pivot order), P, and which pivots are kept."""
     m = s.shape[0]
-    earlier, eye = np.tri(m, k=-1, dtype=bool), np.eye(m)
+    earlier = np.tri(m, k=-1, dtype=bool)
+    eye = np.eye(m)
 
     def step(carry: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], tuple]:
         rest, free = carry

@@ -76,7 +76,8 @@ def balance(
         times.shape,
         "one per level",
     )
-    volumes, steps = grid.weights(), jnp.diff(times)
+    volumes = grid.weights()
+    steps = jnp.diff(times)
     cells = (steps.size, *grid.shape)
     storage = Difference(jnp.broadcast_to(volumes, (times.size, *grid.shape)))
     value = jnp.broadcast_to(jnp.asarray(source, volumes.dtype), cells)
@@ -224,6 +225,7 @@ def _axis(
                 [-1 if k == axis else 1 for k in range(len(cells))]
             )
             inflow = inflow + jnp.where(cell == min(side, n - 1), amount, 0)
-    first, last = int(lower is not None), n + 1 - int(upper is not None)
+    first = int(lower is not None)
+    last = n + 1 - int(upper is not None)
     inside = jax.lax.slice_in_dim(areas, first, last, axis=axis)
     return Difference(inside, axis, (lower is None, upper is None)), inflow

@@ -58,7 +58,8 @@ def box(
 
     def bound(x: ArrayLike | None, open_end: float, name: str) -> Array:
         x = open_end if x is None else x
-        shape, got = prior.mean.shape, np.shape(x)
+        shape = prior.mean.shape
+        got = np.shape(x)
         remedy = "functions act on one sample: batch with jax.vmap"
         require(got in ((), shape), f"{name} a scalar or of shape {shape}", got, remedy)
         return jnp.broadcast_to(jnp.asarray(x, prior.mean.dtype), shape)

@@ -134,7 +134,8 @@ class _Tested(NamedTuple):
 
 @eqx.filter_jit
 def _tested(prior: Gaussian, law: LinearConstraint, solver: Solver) -> _Tested:
-    root, operator = prior.root, law.operator
+    root = prior.root
+    operator = law.operator
     factor = solver.factorise(prior, law)
     missing = law.value - operator.mv(prior.mean)
     multiplier = factor.solve(missing)

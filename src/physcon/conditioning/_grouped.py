@@ -94,8 +94,11 @@ def _equation(given: _Given, dtype: Any) -> tuple[Equation, Bool[Array, "*g"]]:
     mean, std, law, lower, upper = given
     operator = law.operator
     assert isinstance(operator, Disjoint)
-    total, spread = operator.groups.total, operator.groups.spread
-    w, variance, noise = operator.weights, std**2, law.noise() ** 2
+    total = operator.groups.total
+    spread = operator.groups.spread
+    w = operator.weights
+    variance = std**2
+    noise = law.noise() ** 2
     moving = variance > 0
     resting = jnp.clip(mean, lower, upper)
     present = operator.present()
@@ -127,7 +130,8 @@ def _reach(
     given: _Given, resting: Array, operator: Disjoint, dtype: Any
 ) -> tuple[Array, Array, Array]:
     """Smallest and largest value of each row, and whether b is beyond them."""
-    w, total = operator.weights, operator.groups.total
+    w = operator.weights
+    total = operator.groups.total
     moving = given.std**2 > 0
     value = given.law.value
 
@@ -153,8 +157,11 @@ def _finished(equation: Equation, t: Array, outside: Array, dtype: Any) -> Group
     The free points take up what rounding leaves, in proportion to their variances.
     """
     operator, mean, variance, lower, upper, *_ = equation
-    w, total, moving = operator.weights, equation.total, equation.moving
-    noise, unit = equation.noise, equation.unit
+    w = operator.weights
+    total = equation.total
+    moving = equation.moving
+    noise = equation.noise
+    unit = equation.unit
     y = equation.unclipped(t)
     below = y <= lower
     above = y >= upper
@@ -181,8 +188,10 @@ def _finished(equation: Equation, t: Array, outside: Array, dtype: Any) -> Group
 
 def _error(equation: Equation, u: Array, multiplier: Array, dtype: Any) -> Array:
     """How far each group misses its row, in units of 4 roundings of the terms."""
-    w, total = equation.operator.weights, equation.total
-    b, noise = equation.value, equation.noise
+    w = equation.operator.weights
+    total = equation.total
+    b = equation.value
+    noise = equation.noise
     missed = jnp.abs(b - total(w * u) - noise * multiplier)
     terms = total(jnp.abs(w * u)) + jnp.abs(b) + noise * jnp.abs(multiplier)
     tiny = float(jnp.finfo(dtype).tiny) * (total(jnp.abs(w)) + 1)

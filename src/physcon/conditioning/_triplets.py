@@ -21,7 +21,10 @@ class Triplets:
         row: np.ndarray | None = None,
         column: np.ndarray | None = None,
     ):
-        self.shape, self.entries, self.row, self.column = shape, entries, row, column
+        self.shape = shape
+        self.entries = entries
+        self.row = row
+        self.column = column
 
 
 def triplets(matrix: Any) -> Triplets:

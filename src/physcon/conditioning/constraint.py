@@ -169,7 +169,8 @@ def integral(
             jnp.shape(value),
             "batch with jax.vmap",
         )
-    m, dtype = rows.shape[:1], rows.dtype
+    m = rows.shape[:1]
+    dtype = rows.dtype
     noise = (
         None
         if noise_std is None

@@ -58,7 +58,8 @@ class DowndatedRoot(Root):
 
     def _halves(self, factor: GramFactor) -> tuple[Array, Array]:
         """B and (L + d σ)⁻¹ = (1 + B d σ)⁻¹ B, with M = Bᵀ (L + d σ)⁻¹."""
-        whitener, sigma = factor.whitener, self._noise()
+        whitener = factor.whitener
+        sigma = self._noise()
         if sigma is None:
             return whitener, whitener
         order = (factor.scale * sigma)[:, None] * factor.order.T
@@ -98,7 +99,8 @@ class DowndatedRoot(Root):
 
     def _exact(self) -> Bool[Array, " m"]:
         """Rows without noise that are not redundant."""
-        factor, sigma = self.factor.high, self._noise()
+        factor = self.factor.high
+        sigma = self._noise()
         if sigma is None:
             return jnp.ones(factor.scale.shape, bool)
         kept = factor.order.T @ factor.kept().astype(factor.order.dtype) > 0
@@ -154,7 +156,8 @@ class DowndatedRoot(Root):
         sigma = self._noise()
         if sigma is not None:  # otherwise the rows are whitened, and S = 1
             factor = self.factor.tree()
-            exact, noisy = self._exact(), sigma > 0
+            exact = self._exact()
+            noisy = sigma > 0
             gained = gained + jnp.sum(jnp.log(jnp.where(noisy, sigma, 1)))
             gained = gained - jnp.sum(jnp.log(jnp.where(exact, factor.scale, 1)))
             gained = gained - 0.5 * factor.log_det

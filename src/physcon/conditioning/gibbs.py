@@ -231,7 +231,8 @@ def truncated_normal(p: Array, low: Array, high: Array) -> Array:
     scale.
     """
     flip = low + high > 0  # work in the left tail
-    near, far = jnp.where(flip, -low, high), jnp.where(flip, -high, low)
+    near = jnp.where(flip, -low, high)
+    far = jnp.where(flip, -high, low)
     mass = ndtr(far) + p * (ndtr(near) - ndtr(far))
     central = ndtri(jnp.maximum(mass, jnp.finfo(low.dtype).tiny))
     rate = jnp.maximum(jnp.abs(near), 1)

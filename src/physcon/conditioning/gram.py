@@ -148,8 +148,11 @@ def condition_whole(
         single: the arrays were converted from float32.
         refine: the caller's dtype is float64, so the result must be met to its eps.
     """
-    operator, root, mean = law.operator, prior.root, prior.mean
-    w, rows = whiten(operator, root), operator.rows()
+    operator = law.operator
+    root = prior.root
+    mean = prior.mean
+    w = whiten(operator, root)
+    rows = operator.rows()
     sums = (rows, mean, w)
     if single and rows.shape[0] <= 3 and mean.size >= LONG:
         # Computed again from the float32 arrays: XLA's CPU backend otherwise writes W
@@ -188,7 +191,8 @@ def refined(
     Multipliers of nearly parallel rows are large and cancel in Wᵀ λ. Float32 callers
     have digits to spare; float64 ones don't.
     """
-    operator, sigma = law.operator, law.noise().reshape(-1)
+    operator = law.operator
+    sigma = law.noise().reshape(-1)
     value = law.value.reshape(-1)
     unmet = value - operator.mv(mean).reshape(-1) - sigma * (sigma * multiplier)
     size = operator.magnitude(mean).reshape(-1) + jnp.abs(value)

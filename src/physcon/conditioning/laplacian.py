@@ -96,12 +96,14 @@ def preconditioner(
     diagonal = noise_variance + sum(
         (p.both_sides(w) for p, w in zip(parts, weights, strict=True)), jnp.zeros(cells)
     )
-    levels, transforms = jnp.full(cells, noise), []
+    levels = jnp.full(cells, noise)
+    transforms = []
     frozen = jnp.full(cells, noise)  # the diagonal of L
     for index, (part, w) in enumerate(zip(parts, weights, strict=True)):
         if index == line:
             continue
-        axis, mean = part.axis, jnp.mean(w)
+        axis = part.axis
+        mean = jnp.mean(w)
         transform, eigenvalues = modes(cells[axis], part)
         shape = [1] * len(cells)
         shape[axis] = -1

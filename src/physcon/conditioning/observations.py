@@ -51,7 +51,8 @@ def boundary_values(
         boundary.ndim,
         "pass one pair per axis",
     )
-    weights, values = [], []
+    weights = []
+    values = []
     for row in (row for rows in side_rows(boundary, grid, order) for row in rows):
         n = grid.shape[row.axis]
         face = tuple(n for axis, n in enumerate(grid.shape) if axis != row.axis)

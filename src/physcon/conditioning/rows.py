@@ -70,7 +70,8 @@ def from_fn(
             "with jax.linearize at a given field, or iterate"
         ) from error
     constant = fn(jnp.zeros(shape, field.dtype))
-    size, dtype = (out.size,), out.dtype
+    size = (out.size,)
+    dtype = out.dtype
     value = jnp.broadcast_to(jnp.asarray(value, dtype), out.shape) - constant
     noise = (
         None
@@ -114,7 +115,8 @@ def second_difference(
         )
     else:
         operator = unit_difference(domain)
-    shape, dtype = operator.out_shape, operator.coefficients.dtype
+    shape = operator.out_shape
+    dtype = operator.coefficients.dtype
     noise = (
         None
         if noise_std is None

@@ -37,7 +37,8 @@ class Smoothed(Root):
         return self.std.shape
 
     def _factor(self) -> banded.Band:
-        s, noise = self.std, self.noise_std
+        s = self.std
+        noise = self.noise_std
         scaled = self.operator.coefficients * jnp.stack([s[:-2], s[1:-1], s[2:]])
         # Rows of zero noise see no variance either (`correlated_noise`): ignored.
         heard = jnp.where(
@@ -125,7 +126,9 @@ def correlated_noise(std: Float[Array, " n"], alpha: Array) -> Float[Array, " n-
     Neighbours correlate by α, second neighbours by α². Square root of  s₋² + 4s² + s₊²
     - 4α s₋s + 2α² s₋s₊ - 4α s s₊.
     """
-    s0, s1, s2 = std[:-2], std[1:-1], std[2:]
+    s0 = std[:-2]
+    s1 = std[1:-1]
+    s2 = std[2:]
     # As a sum of squares (Cholesky factor of the correlations), which rounding keeps
     # positive.
     rest = 1 - alpha**2

@@ -118,7 +118,8 @@ def triplets(operator: LinearMap) -> tuple[Array, np.ndarray, np.ndarray]:
     whole = operator.matrix.reshape(r, c, -1)
     entries = jnp.broadcast_to(whole, (r, c, points)).reshape(-1)
     i, k, x = np.indices((r, c, points)).reshape(3, -1)
-    row, column = i * points + x, k * points + x
+    row = i * points + x
+    column = k * points + x
     if is_traced(operator.matrix):
         return entries, row, column
     kept = np.flatnonzero(np.asarray(entries) != 0)

@@ -117,7 +117,8 @@ class DividedDifference(LinearMap):
         return jnp.moveaxis(size[1:] + size[:-1], 0, self.axis)
 
     def rmv(self, y: Float[Array, "*y"]) -> Float[Array, "*x"]:
-        n, name = y.shape[self.axis], self.mesh_axis
+        n = y.shape[self.axis]
+        name = self.mesh_axis
         first = jax.lax.slice_in_dim(y, 0, 1, axis=self.axis)
         last = jax.lax.slice_in_dim(y, n - 1, n, axis=self.axis)
         before = shifted(last, name, 1, self.periodic)

@@ -55,7 +55,8 @@ class Sparse(LinearMap):
         count: int,
     ) -> "Sparse":
         """The operator, with its pattern analysed on the host."""
-        row, column = np.asarray(row, np.int64), np.asarray(column, np.int64)
+        row = np.asarray(row, np.int64)
+        column = np.asarray(column, np.int64)
         gram = _gram_pattern(row, column, count)
         return cls(
             entries, index_array(row), index_array(column), tuple(shape), count, gram

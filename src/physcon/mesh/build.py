@@ -147,7 +147,9 @@ def faces_of_cells(
     face = np.concatenate([np.arange(len(owner)), inside])
     sign = np.concatenate([np.ones(len(owner)), -np.ones(len(inside))])
     order = np.lexsort((face, cell))
-    cell, face, sign = cell[order], face[order], sign[order]
+    cell = cell[order]
+    face = face[order]
+    sign = sign[order]
     count = np.bincount(cell, minlength=size)
     start = np.cumsum(count) - count
     place = np.arange(len(cell)) - start[cell]
@@ -194,7 +196,8 @@ def _polyhedron_sides(points: np.ndarray, cells: np.ndarray) -> Sides:
         f"cell(s) {wrong[:5].tolist()} with {count[wrong[:5]].tolist()} nodes",
         "split other polyhedra into tetrahedra",
     )
-    owners, loops = [], []
+    owners = []
+    loops = []
     for nodes, faces in POLYHEDRA.items():
         chosen = np.flatnonzero(count == nodes)
         for face in faces if chosen.size else ():

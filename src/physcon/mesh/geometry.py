@@ -24,7 +24,8 @@ def edge_sides(points: np.ndarray, cells: np.ndarray) -> Sides:
     following = np.take_along_axis(cells, next_corner(cells), axis=1)
     cell, place = np.nonzero(cells >= 0)
     corners = np.stack([cells[cell, place], following[cell, place]], axis=1)
-    start, end = points[corners[:, 0]], points[corners[:, 1]]
+    start = points[corners[:, 0]]
+    end = points[corners[:, 1]]
     along = end - start
     outward = np.stack([along[:, 1], -along[:, 0]], axis=1)
     return Sides(cell, corners, outward, start + 0.5 * along)

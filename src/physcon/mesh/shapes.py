@@ -48,7 +48,8 @@ def from_grid(grid: Grid, periodic: tuple[bool, ...] | bool = False) -> Mesh:
         same[tuple(last)] = same[tuple(first)]
     patches = {}
     for axis in np.flatnonzero(~closed).tolist():
-        low, high = faces[axis][0], faces[axis][-1]
+        low = faces[axis][0]
+        high = faces[axis][-1]
         tolerance = 1e-6 * np.diff(faces[axis]).min()
         for name, place in zip(_SIDES[axis], (low, high), strict=True):
             patches[name] = _beside(axis, place, tolerance)
@@ -95,8 +96,10 @@ def triangles(
         move = np.where(edge, 0, move)
     points = low + index * step + distortion * step.min() * move
     nodes = np.arange((nx + 1) * (ny + 1)).reshape(nx + 1, ny + 1)
-    a, b = nodes[:-1, :-1].ravel(), nodes[1:, :-1].ravel()
-    c, d = nodes[1:, 1:].ravel(), nodes[:-1, 1:].ravel()
+    a = nodes[:-1, :-1].ravel()
+    b = nodes[1:, :-1].ravel()
+    c = nodes[1:, 1:].ravel()
+    d = nodes[:-1, 1:].ravel()
     flip = (np.indices((nx, ny)).sum(axis=0).ravel() % 2).astype(bool)
     one = np.where(flip[:, None], np.stack([a, b, d], 1), np.stack([a, b, c], 1))
     two = np.where(flip[:, None], np.stack([b, c, d], 1), np.stack([a, c, d], 1))

@@ -129,7 +129,8 @@ def _arcs(unit: np.ndarray, cells: np.ndarray) -> Sides:
     following = np.take_along_axis(cells, next_corner(cells), axis=1)
     cell, place = np.nonzero(cells >= 0)
     corners = np.stack([cells[cell, place], following[cell, place]], axis=1)
-    start, end = unit[corners[:, 0]], unit[corners[:, 1]]
+    start = unit[corners[:, 0]]
+    end = unit[corners[:, 1]]
     pole = np.cross(start, end - start)
     size = np.linalg.norm(pole, axis=1)
     angle = np.arctan2(size, np.einsum("sd,sd->s", start, end))

@@ -156,7 +156,8 @@ def _sampler(
     )
     latent_key, dropout_key = jax.random.split(key)
     keys = jax.random.split(latent_key, num_samples)
-    encoder, decoder = model.deterministic_encoder, model.decoder
+    encoder = model.deterministic_encoder
+    decoder = model.decoder
 
     if not dropout:
         zs = jax.vmap(model.latent(contexts).sample)(keys)

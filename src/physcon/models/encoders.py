@@ -108,10 +108,8 @@ class DeterministicEncoder(eqx.Module):
         self.context_map = Linear(dim, size, key=keys[1])
         self.target_map = Linear(dim, size, key=keys[2])
         stack = [MultiHeadAttention(size, heads, dropout_rate, key=k) for k in keys[3:]]
-        self.self_attention, self.cross_attention = (
-            tuple(stack[:layers]),
-            tuple(stack[layers:]),
-        )
+        self.self_attention = tuple(stack[:layers])
+        self.cross_attention = tuple(stack[layers:])
 
     def encode(
         self,

@@ -49,7 +49,8 @@ def basis_conv(
     Raises:
         ValueError: an axis too short for the modes; not one basis per axis.
     """
-    kept, space = weights.shape[2:], u.shape[1:]
+    kept = weights.shape[2:]
+    space = u.shape[1:]
     require(
         len(bases) == len(space) == len(kept),
         f"{len(kept)} space axes and bases, as the weights have",

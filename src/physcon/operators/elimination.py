@@ -94,7 +94,8 @@ def eliminated_spectral_conv(
     Raises:
         ValueError: unequal channels (pivots are square), not one entry per axis.
     """
-    kept, space = weights.shape[3:], x.shape[1:]
+    kept = weights.shape[3:]
+    space = x.shape[1:]
     check_modes(kept, space)
     require(
         weights.shape[1] == weights.shape[2],
@@ -130,7 +131,8 @@ def _impulse_modes(
 
     In float64, since the pivots are small differences of large sums.
     """
-    space, kept = x.shape[1:], modes.shape[1:]
+    space = x.shape[1:]
+    kept = modes.shape[1:]
     is_last = axis + 1 == len(space)
     at = np.array(nodes, np.int32)
     shift, read = boundary_waves(space[axis], kept[axis], is_last, at)
@@ -143,9 +145,11 @@ def _impulse_modes(
 
     @float64_primal
     def solve(weights: Weights, modes: tuple, face: tuple) -> tuple[Array, Array]:
-        x, at_face = jax.lax.complex(*modes), jax.lax.complex(*face)
+        x = jax.lax.complex(*modes)
+        at_face = jax.lax.complex(*face)
         kernel = jax.lax.complex(weights[0], weights[1])
-        on_read, tau = jnp.asarray(read, x.dtype), jnp.asarray(shift, x.dtype)
+        on_read = jnp.asarray(read, x.dtype)
+        tau = jnp.asarray(shift, x.dtype)
         blocks = symmetric(jnp.einsum("rm,sm,oimq->rsoiq", on_read, tau, kernel))
         values = symmetric(jnp.einsum("rm,omq->roq", on_read, mix(weights, x)))
         if not across:  # one real system
@@ -192,7 +196,9 @@ def _symmetriser(
     for all q; else for those whose mode on the real axis is its own conjugate (0 and
     n/2). A mode whose negative is not kept is halved.
     """
-    folded, kept, sizes = np.array([True]), np.array([True]), []
+    folded = np.array([True])
+    kept = np.array([True])
+    sizes = []
     for t, (n, k) in enumerate(across):
         half = half_last and t + 1 == len(across)
         numbers = wavenumbers(k, half) % n
@@ -242,6 +248,7 @@ def _impulses(
     g00, g01, g10, g11 = (blocks[r, s] for r in range(2) for s in range(2))
     x0, x1, k0, k1 = *at_nodes, *kernel_at_nodes
     with jax.default_matmul_precision("highest"):
-        inner, upper = jnp.linalg.solve(g11, g10), jnp.linalg.solve(g11, k1)
+        inner = jnp.linalg.solve(g11, g10)
+        upper = jnp.linalg.solve(g11, k1)
         lower = x0 - jnp.linalg.solve(g00 - g01 @ inner, k0 + g01 @ (x1 - upper))
         return jnp.stack([lower, x1 - upper - inner @ lower])

@@ -102,7 +102,8 @@ def published_elimination(
     method: Method = "auto",
 ) -> Float[Array, "c *x"]:
     """K T x with scalar pivots, before any boundary row is set."""
-    kept, space = weights.shape[3:], x.shape[1:]
+    kept = weights.shape[3:]
+    space = x.shape[1:]
     method = choose_method(space, kept) if method == "auto" else method
     ndim = len(space)
     nodes = np.array([0, space[0] - 1])
@@ -142,7 +143,8 @@ def published_elimination(
     kn0 = pivot(response(1, from_left))
     k0n = pivot(response(0, from_right))
     knn = safe(pivot(response(1, from_right)))
-    first, last = x[:, 0], x[:, -1]
+    first = x[:, 0]
+    last = x[:, -1]
     if left:
         schur = safe(k00 - kn0 * k0n / knn)
         freed = response(0, modes) - response(1, modes) * k0n / knn + k0n * last

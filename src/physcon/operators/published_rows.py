@@ -80,7 +80,8 @@ def _solve(u: Field, value: Array, stencil: Array | None, side: int) -> Array:
 
 def _smooth(u: Field) -> Field:
     mean = (u[:, :-2] + u[:, 1:-1] + u[:, 2:]) / 3
-    k, n = _SMOOTHED, u.shape[1]
+    k = _SMOOTHED
+    n = u.shape[1]
     u = u.at[:, 1:k].set(mean[:, : k - 1])
     return u.at[:, n - k : n - 1].set(mean[:, -(k - 1) :])
 

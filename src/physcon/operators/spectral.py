@@ -147,7 +147,8 @@ def synthesise(modes: Modes, space: Shape, method: Method) -> Float[Array, "c *x
         n = space[axis - 1]
         wave = dft(n, modes.shape[axis], half=False).conj().T / n
         modes = along(modes, wave, axis)
-    n, kept = space[-1], modes.shape[-1]
+    n = space[-1]
+    kept = modes.shape[-1]
     back = (hermitian_weights(n, kept) / n) * dft(
         n, kept, half=True
     ).conj()  # (n, kept)
@@ -204,7 +205,8 @@ def along(
     u = jnp.moveaxis(u, axis, -1)
     if jnp.iscomplexobj(u):
         pair = jnp.concatenate([u.real, u.imag], axis=-1)
-        real, imag = np.real(matrix), np.imag(matrix)
+        real = np.real(matrix)
+        imag = np.imag(matrix)
         pair = _product(pair, np.block([[real, imag], [-imag, real]]))
         u = jax.lax.complex(*jnp.split(pair, 2, axis=-1))
     else:

@@ -157,10 +157,8 @@ def _balance(
         tuple(f.blocks(x) for f, x in zip(faces, xs, strict=True))
         for xs in (means, stds, [part.area for part in parts])
     )
-    in_specs, out_specs = (
-        (blocks, blocks, blocks, cells, cells),
-        (blocks, cells, P(), P()),
-    )
+    in_specs = (blocks, blocks, blocks, cells, cells)
+    out_specs = (blocks, cells, P(), P())
     found = by_device(on_block, mesh, in_specs, out_specs)
     fields, multiplier, outcome, steps = found(
         means, stds, areas, law.value, law.noise()
@@ -179,7 +177,8 @@ class _Faces:
     """
 
     def __init__(self, part: Difference, mesh: Mesh, axes: Axes):
-        self.part, self.name = part, axes[part.axis]
+        self.part = part
+        self.name = axes[part.axis]
         if self.name is not None and mesh.shape[self.name] == 1:
             self.name = None
         self.spec = P(*axes)
@@ -190,7 +189,8 @@ class _Faces:
         self.lower = part.periodic or part.ends[0]
         if not self.cut:
             return
-        cells, devices = part.out_shape[part.axis], mesh.shape[self.name]
+        cells = part.out_shape[part.axis]
+        devices = mesh.shape[self.name]
         n = cells // devices
         missing = int(not part.ends[0])
         size = part.in_shape[part.axis]
@@ -232,7 +232,8 @@ class _Faces:
         """
         if self.name is None or self.cut:
             return x
-        axis, n = self.part.axis, x.shape[self.part.axis]
+        axis = self.part.axis
+        n = x.shape[self.part.axis]
         if self.lower:
             first = jax.lax.slice_in_dim(x, 0, 1, axis=axis)
             return jnp.concatenate(
@@ -245,5 +246,6 @@ class _Faces:
         """The inverse of `closed`."""
         if self.name is None or self.cut:
             return x
-        n, start = x.shape[self.part.axis] - 1, 0 if self.lower else 1
+        n = x.shape[self.part.axis] - 1
+        start = 0 if self.lower else 1
         return jax.lax.slice_in_dim(x, start, start + n, axis=self.part.axis)

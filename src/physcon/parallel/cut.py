@@ -19,7 +19,9 @@ class Cut:
     """
 
     def __init__(self, whole: tuple[int, ...], block: tuple[int, ...], axes: Axes):
-        self.whole, self.block, self.axes = whole, block, axes
+        self.whole = whole
+        self.block = block
+        self.axes = axes
 
     def __call__(self, x: Array, without: int | None = None) -> Array:
         """Return the part of x that belongs to this device.
@@ -32,7 +34,8 @@ class Cut:
         if x.ndim < len(kept):
             return x
         for at, k in enumerate(kept, x.ndim - len(kept)):
-            name, n = self.axes[k], self.block[k]
+            name = self.axes[k]
+            n = self.block[k]
             more = x.shape[at] - self.whole[k]
             if name is not None and more in (0, 1, 2):
                 start = jax.lax.axis_index(name) * n

@@ -155,7 +155,8 @@ def _divided(
     out_specs: PyTree,
 ) -> PyTree:
     """Call ``fn(problem, u, **numbers, **settings)`` on every block."""
-    grid, shape = problem.grid, problem.grid.shape
+    grid = problem.grid
+    shape = problem.grid.shape
     require(
         u.shape[1:] == shape,
         f"a state (channels, *{shape})",
@@ -181,7 +182,8 @@ def _divided(
         law, boundary, scheme, source, numbers = eqx.combine(arrays, static)
         cut = Cut(shape, blocks, axes)
         coordinates, spacings = lengths
-        block, sides = Grid(coordinates, spacings, grid.location), seams(boundary, cut)
+        block = Grid(coordinates, spacings, grid.location)
+        sides = seams(boundary, cut)
         if (
             source is not None
             and any(axes)

@@ -66,11 +66,13 @@ def _equations(jaxpr: Any) -> Iterator[Any]:
 
 def _keeps(equation: Any, space: Shape) -> bool:
     """Whether each point of a result depends only on the same point of the inputs."""
-    name, params = equation.primitive.name, equation.params
+    name = equation.primitive.name
+    params = equation.params
     shapes = [
         getattr(x.aval, "shape", ()) for x in (*equation.invars, *equation.outvars)
     ]
-    inputs, outputs = shapes[: len(equation.invars)], shapes[len(equation.invars) :]
+    inputs = shapes[: len(equation.invars)]
+    outputs = shapes[len(equation.invars) :]
     if name == "iota" or (
         name == "concatenate" and not any(_contains(s, space) for s in inputs)
     ):

@@ -47,12 +47,12 @@ class HeatedRod(eqx.Module):
     def solution(self, t: Scalar, x: Float[Array, " n"]) -> Float[Array, " n"]:
         """u(t, x) at one time."""
         n = jnp.arange(_TERMS, dtype=x.dtype)
-        rate, u, k = self.k * (n * jnp.pi) ** 2, self.amplitude, self.k
-        cosine, sine, decay = (
-            jnp.cos(jnp.pi * t),
-            jnp.sin(jnp.pi * t),
-            jnp.exp(-rate * t),
-        )
+        rate = self.k * (n * jnp.pi) ** 2
+        u = self.amplitude
+        k = self.k
+        cosine = jnp.cos(jnp.pi * t)
+        sine = jnp.sin(jnp.pi * t)
+        decay = jnp.exp(-rate * t)
         start = 0.5 * (
             jnp.sinc(self.w - n) + jnp.sinc(self.w + n)
         )  # ∫ cos(w π x) cos(n π x)

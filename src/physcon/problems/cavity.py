@@ -145,7 +145,8 @@ def tendency(
     h = 1 / (lid.shape[0] - 1)
     psi = stream_function(inner)
     w = vorticity(psi, lid)
-    (psi_x, psi_y), (w_x, w_y) = _gradient(psi, h), _gradient(w, h)
+    psi_x, psi_y = _gradient(psi, h)
+    w_x, w_y = _gradient(w, h)
     return viscosity * _laplacian(w, h) - (psi_y * w_x - psi_x * w_y)
 
 
@@ -167,7 +168,8 @@ def vorticity(psi: Float[Array, "n n"], lid: Float[Array, " n"]) -> Float[Array,
     """
     h = 1 / (psi.shape[0] - 1)
     w = jnp.pad(-_laplacian(psi, h), 1)
-    near, moved = -2 / h**2 * psi, -2 / h * lid[1:-1]
+    near = -2 / h**2 * psi
+    moved = -2 / h * lid[1:-1]
     w = w.at[0, 1:-1].set(near[1, 1:-1]).at[-1, 1:-1].set(near[-2, 1:-1])
     return w.at[1:-1, 0].set(near[1:-1, 1]).at[1:-1, -1].set(near[1:-1, -2] + moved)
 

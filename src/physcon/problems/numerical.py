@@ -38,7 +38,8 @@ class Numerical(NamedTuple):
 
     def at(self, k: int, x: np.ndarray) -> np.ndarray:
         """Values at positions x at the k-th time, by linear interpolation."""
-        u, (first, *_, last) = self.u[k], self.faces
+        u = self.u[k]
+        first, *_, last = self.faces
         centres = [first, *(0.5 * (self.faces[1:] + self.faces[:-1])), last]
         return np.interp(
             x, centres, [1.5 * u[0] - 0.5 * u[1], *u, 1.5 * u[-1] - 0.5 * u[-2]]

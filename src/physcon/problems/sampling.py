@@ -72,7 +72,8 @@ def sample_task(
     intervals. Target times and all positions are sorted uniform draws, as in the
     published data.
     """
-    t_range, x_range = problem.settings.t, problem.settings.x
+    t_range = problem.settings.t
+    x_range = problem.settings.x
     sizes = (*context, *target)
     draws = jax.random.uniform(key, (sum(sizes),), float)
     strata, *rest = jnp.split(draws, np.cumsum(sizes)[:-1])
@@ -119,6 +120,7 @@ def _points(
     problem: Problem, t: Float[Array, " nt"], x: Float[Array, " nx"]
 ) -> Observations:
     grid_t, grid_x = jnp.meshgrid(t, x, indexing="ij")
-    rows_t, rows_x = grid_t.reshape(-1), grid_x.reshape(-1)
+    rows_t = grid_t.reshape(-1)
+    rows_x = grid_x.reshape(-1)
     u = problem.solution(rows_t, rows_x)
     return Observations(jnp.stack([rows_t, rows_x], axis=-1), u[:, None])

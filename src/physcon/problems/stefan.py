@@ -138,7 +138,8 @@ def front_constant(p_star: Float[Array, "*s"]) -> Float[Array, "*s"]:
 @front_constant.defjvp
 def _(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
     """The implicit function theorem: h_y ζ'/ζ = -∂h/∂p* = -1 / (p* (1 - p*))."""
-    (p_star,), (tangent,) = primals, tangents
+    (p_star,) = primals
+    (tangent,) = tangents
     zeta = front_constant(p_star)
     return zeta, -zeta / (p_star * (1 - p_star) * _slope(zeta)) * tangent
 

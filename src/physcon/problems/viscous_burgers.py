@@ -46,7 +46,8 @@ class BurgersRiemann(eqx.Module):
         Here ξ = x - 1/2, c = (u_L + u_R)/2, and h = erfc(-(ξ - u_R t) / √(4νt)) /
         erfc((ξ - u_L t) / √(4νt)).
         """
-        xi, jump = x - 0.5, self.u_left - self.u_right
+        xi = x - 0.5
+        jump = self.u_left - self.u_right
         width = jnp.sqrt(2 * self.viscosity * t)
         log_h = jax.scipy.special.log_ndtr((xi - self.u_right * t) / width)
         log_h -= jax.scipy.special.log_ndtr(-(xi - self.u_left * t) / width)
@@ -114,9 +115,11 @@ class BurgersPeriodic(eqx.Module):
         phi = phi[: points // 2] * jnp.exp(-self.viscosity * q**2 * t)
         mean = self.coefficients[0, 0]
         angle = (x - mean * t)[:, None] * q[None, :]
-        cosine, sine = jnp.cos(angle), jnp.sin(angle)
+        cosine = jnp.cos(angle)
+        sine = jnp.sin(angle)
         twice = jnp.where(q == 0, 1.0, 2.0)
-        re, im = twice * phi.real, twice * phi.imag
+        re = twice * phi.real
+        im = twice * phi.imag
         value = cosine @ re - sine @ im
         slope = -(sine @ (q * re)) - cosine @ (q * im)
         return mean - 2 * self.viscosity * slope / value

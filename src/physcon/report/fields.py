@@ -125,6 +125,7 @@ def _fields_2d(
 
 def _range(values: np.ndarray, margin: float = 0.0) -> tuple[float, float]:
     """The range of the colour or value axis, shared by all times."""
-    low, high = float(values.min()), float(values.max())
+    low = float(values.min())
+    high = float(values.max())
     gap = margin * (high - low)
     return (low - gap, high + gap) if high > low else (low - 0.5, high + 0.5)

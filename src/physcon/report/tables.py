@@ -87,9 +87,12 @@ def _row(
 ) -> Row:
     """The row of scores ``(networks, functions)``; `plain` is unconstrained."""
     networks, functions = next(iter(values.values())).shape
-    error, spread, better = {}, {}, {}
+    error = {}
+    spread = {}
+    better = {}
     for name, v in values.items():
-        of_functions, of_networks = v.mean(axis=0), v.mean(axis=1)
+        of_functions = v.mean(axis=0)
+        of_networks = v.mean(axis=1)
         error[name] = _deviation(of_functions) / functions**0.5
         spread[name] = _deviation(of_networks)
         if name in BEST and method != "unconstrained" and name in plain:

@@ -78,7 +78,8 @@ class Artifact:
         return jax.jit(self.program.call)
 
     def _check(self, inputs: dict[str, ArrayLike]) -> None:
-        wanted, platforms = self.metadata["inputs"], self.metadata["platforms"]
+        wanted = self.metadata["inputs"]
+        platforms = self.metadata["platforms"]
         here = _NAMES.get(jax.default_backend(), {jax.default_backend()})
         if not here & set(platforms):
             expected = f"one of the platforms {', '.join(platforms)}"
@@ -92,7 +93,8 @@ class Artifact:
             )
         sizes = {}
         for name, like in wanted.items():
-            x, dtype = inputs[name], like["dtype"]
+            x = inputs[name]
+            dtype = like["dtype"]
             shape = np.shape(x)
             # The array's own dtype, not the one that JAX would round it to.
             given = str(getattr(x, "dtype", None) or jnp.result_type(x))

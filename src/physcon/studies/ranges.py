@@ -109,7 +109,8 @@ def complaints(
 
 def divides(settings: Any, part: str, whole: str) -> None:
     """Raise ValueError unless one setting divides another without a remainder."""
-    number, of = getattr(settings, part), getattr(settings, whole)
+    number = getattr(settings, part)
+    of = getattr(settings, whole)
     if of % number:
         fitting = [n for n in range(1, of + 1) if of % n == 0]
         near = min(fitting, key=lambda n: abs(n - number))

@@ -124,12 +124,14 @@ def solved_in_parts(
         parts: number of parts.
         batch_size: number of problems solved together; see `jax.lax.map`.
     """
-    mesh, number = session.mesh, _number(xs)
+    mesh = session.mesh
+    number = _number(xs)
     size = -(-number // parts)
     size += -size % (1 if mesh is None else mesh.size)
     program = _mapped(fn, _part(xs, 0, size), mesh, batch_size)
     options = session.checkpoint(name)
-    path, identity = options["checkpoint"], options["config"]
+    path = options["checkpoint"]
+    identity = options["config"]
     found = _empty(fn, xs)
     if path is not None and session.resume and path.is_file():
         found, _ = load_checkpoint(path, lambda k: _empty(fn, xs, k), identity)

@@ -115,7 +115,8 @@ def fit(
         "seed": _seed(key),
         "parameters": _summary(arrays),
     }
-    state, start = initial_state(arrays, optimizer), 0
+    state = initial_state(arrays, optimizer)
+    start = 0
     if checkpoint is not None and Path(checkpoint).exists():
         require(
             resume,
@@ -137,7 +138,8 @@ def fit(
         return tree if mesh is None else shard(tree, mesh, P())
 
     history = [np.asarray(state.losses)]
-    state, key = placed(state._replace(losses=jnp.zeros(chunk))), placed(key)
+    state = placed(state._replace(losses=jnp.zeros(chunk)))
+    key = placed(key)
     run = compiled_chunk(loss_fn, static, optimizer)
     with progress_bar(
         steps, start, enabled=progress, unit="step", title="train"

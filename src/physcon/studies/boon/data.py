@@ -80,7 +80,8 @@ def samples(
 
     Each device of a mesh draws its own part of the same functions.
     """
-    draw, grid = FAMILIES[config.problem], study_grid(config)
+    draw = FAMILIES[config.problem]
+    grid = study_grid(config)
 
     def one(key: PRNGKeyArray) -> tuple[Array, Array, Boundary]:
         start, states, boundary = _function(draw(key), config, grid)

@@ -67,7 +67,8 @@ def network(
 
     All methods except "basis" start from the same weights.
     """
-    axes, timed = space_axes(config), config.times > 1
+    axes = space_axes(config)
+    timed = config.times > 1
     modes = (config.modes,) * axes + (min(config.modes, config.times // 2),) * timed
     if method == "basis":
         # Bases use half waves in place of waves, which gives the same range of wave

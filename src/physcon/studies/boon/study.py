@@ -110,18 +110,14 @@ def _figures(
     """
     x = np.linspace(0.0, 1.0, config.nodes)
     if config.times > 1:
-        truth, predictions = (
-            truth[..., -1],
-            {m: u[..., -1] for m, u in predictions.items()},
-        )
+        truth = truth[..., -1]
+        predictions = {m: u[..., -1] for m, u in predictions.items()}
     title = f"{config.problem}, t = {config.time:g}"
     if space_axes(config) == 2:
         report.comparison_figure(folder / "field.png", truth, predictions, title)
         middle = config.nodes // 2
-        truth, predictions = (
-            truth[middle],
-            {m: u[middle] for m, u in predictions.items()},
-        )
+        truth = truth[middle]
+        predictions = {m: u[middle] for m, u in predictions.items()}
         title = f"{title}: section along y in the middle"
     report.wall_figure(folder / "profile.png", x, truth, predictions, title)
 

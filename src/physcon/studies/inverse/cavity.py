@@ -126,7 +126,8 @@ def run(
     )
     exact = np.asarray(test.vorticity[..., 1:]).reshape(config.test, -1)
     scale = np.asarray(prior(config).std())
-    table, shown = [], {}
+    table = []
+    shown = {}
     for laws in METHODS:
         session.say(f"laws: {laws}")
         solve = eqx.filter_jit(partial(recovered, config=config, laws=laws))
@@ -162,7 +163,8 @@ def _figure(path: Path, config: InverseCavityConfig, test: Flows, shown: dict) -
     """
     figure = Figure(figsize=(11, 3.4), layout="constrained")
     left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1, 1.6))
-    truth, lid = jnp.asarray(test.theta[0]), jnp.asarray(test.lid[0])
+    truth = jnp.asarray(test.theta[0])
+    lid = jnp.asarray(test.lid[0])
     places = np.asarray(sensor_places(config))
     best = jnp.asarray(shown["no slip"].theta[0])
     for axes, theta, title in ((left, truth, "truth"), (middle, best, "recovered")):
@@ -175,7 +177,8 @@ def _figure(path: Path, config: InverseCavityConfig, test: Flows, shown: dict) -
     figure.colorbar(drawn, ax=middle, label="vorticity")
     scale = np.asarray(prior(config).std())
     for shift, (laws, found) in zip((-0.2, 0.0, 0.2), shown.items(), strict=True):
-        error, half = found.theta[0] - test.theta[0], 1.96 * found.std[0]
+        error = found.theta[0] - test.theta[0]
+        half = 1.96 * found.std[0]
         right.errorbar(
             np.arange(9) + shift,
             error / scale,

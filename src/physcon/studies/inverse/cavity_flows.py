@@ -91,7 +91,8 @@ def initial(
     theta: Float[Array, " 9"], lid: Scalar, config: InverseCavityConfig
 ) -> Float[Array, "n n"]:
     """The vorticity at t = 0."""
-    x, problem = grid(config).coordinates[0], cavity(theta, lid, config)
+    x = grid(config).coordinates[0]
+    problem = cavity(theta, lid, config)
     return vorticity(problem.stream(x, x), problem.lid_velocity(x))
 
 

@@ -94,7 +94,8 @@ def misfit(
     The rows are conditioned on the laws, which equals the same rows of the conditioned
     `field`.
     """
-    k, size = readings.size, seen.errors.shape[1]
+    k = readings.size
+    size = seen.errors.shape[1]
     error = Gaussian.from_samples(seen.errors)
     mean = predict(seen.surrogate.network, seen.surrogate.surface, theta, lid, config)
     given = Gaussian(seen.rows.mv(mean) + error.mean, error.root)

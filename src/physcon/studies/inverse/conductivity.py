@@ -71,7 +71,8 @@ def prior(config: ConductivityConfig, refinement: int = 1) -> Gaussian:
     """The prior of log k, with a dense covariance, which is small for 64 cells."""
     n = config.cells * refinement
     x = Grid.uniform(0.0, 1.0, n).coordinates[0][:, None]
-    std, length = jnp.asarray(config.log_std), jnp.asarray([config.length])
+    std = jnp.asarray(config.log_std)
+    length = jnp.asarray([config.length])
     matrix = covariance(matern52, x, x, std, length) + 1e-5 * jnp.eye(n)
     return Gaussian.from_covariance(jnp.full(n, config.log_mean), matrix, throw=False)
 

@@ -151,7 +151,8 @@ def run(
         found = solved_in_parts(one, pairs, session.of(config), "data_sets")
     if not is_writer():
         return []
-    table, shown = [], {}
+    table = []
+    shown = {}
     for i, m in enumerate(config.exponents):
         own = slice(i * config.repeats, (i + 1) * config.repeats)
         theta, std, square, wrong = (x[own] for x in found)
@@ -180,7 +181,8 @@ def run(
 def _figure(path: Path, config: PorousMediumConfig, shown: dict) -> None:
     figure = Figure(figsize=(3.4 * len(shown), 3.2), layout="constrained")
     axes = np.atleast_1d(figure.subplots(1, len(shown), sharey=True))
-    t, fine = knot_times(config), np.linspace(0, config.time, 400)
+    t = knot_times(config)
+    fine = np.linspace(0, config.time, 400)
     for axis, (m, (theta, std)) in zip(axes, shown.items(), strict=True):
         low, high = (np.exp(theta[1:] + s * 1.96 * std[1:]) for s in (-1, 1))
         middle = np.exp(theta[1:])
@@ -189,7 +191,8 @@ def _figure(path: Path, config: PorousMediumConfig, shown: dict) -> None:
             t, middle, error, fmt="o", ms=3, color="#D55E00", label="knots, 95 %"
         )
         axis.plot(fine, (m * fine) ** (1 / m), "k--", lw=1, label="truth")
-        found, spread = np.exp(theta[0]), np.exp(theta[0]) * std[0]
+        found = np.exp(theta[0])
+        spread = found * std[0]
         axis.set(xlabel="time t", title=f"m = {m:g}: found {found:.2f} ± {spread:.2f}")
     axes[0].set(ylabel="u(t, 0)")
     axes[0].legend(frameon=False, fontsize=8)

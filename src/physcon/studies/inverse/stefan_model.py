@@ -69,7 +69,8 @@ def rows(
     readings: Float[Array, " k"], mass: Scalar, config: InverseStefanConfig
 ) -> tuple[LinearConstraint, LinearConstraint]:
     """The noisy sensors and the exact metered mass."""
-    grid, k = Grid.uniform(0.0, 1.0, config.cells), config.sensors
+    grid = Grid.uniform(0.0, 1.0, config.cells)
+    k = config.sensors
     half = 0.5 * config.width
     centres = jnp.asarray(
         np.linspace(half, config.reach - half, k), grid.spacings[0].dtype

@@ -100,7 +100,8 @@ def refined(samples: Samples, problem: Problem, factor: int) -> Fields:
     nearest node. If the factor is even, some nodes lie midway between two old nodes and
     take the value of the lower one, so interfaces move by half a fine cell.
     """
-    field, (a, b) = samples.inputs[:, 0], samples.inputs.shape[2:]
+    field = samples.inputs[:, 0]
+    a, b = samples.inputs.shape[2:]
     if problem == "burgers":
         space = ((a - 1) * factor + 1, b * factor)
         return with_axes(fourier_interpolant(field[:, 0], space[1]), problem, space)
@@ -131,7 +132,9 @@ def burgers_solution(inputs: Fields, viscosity: float = 0.01) -> Fields:
         modes[..., -1] /= 2
     pairs = np.stack([modes.real, modes.imag], axis=1)
     with jax.enable_x64(True):
-        x, t, nu = jnp.arange(points) / points, jnp.linspace(0.0, 1.0, times), viscosity
+        x = jnp.arange(points) / points
+        t = jnp.linspace(0.0, 1.0, times)
+        nu = viscosity
 
         def solution(pair: jax.Array) -> jax.Array:
             problem = BurgersPeriodic(pair, jnp.asarray(nu))

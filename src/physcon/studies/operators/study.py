@@ -133,7 +133,8 @@ def trials(config: OperatorConfig, data: Path | None) -> Iterator[Trial]:
 
 def network(config: OperatorConfig, key: PRNGKeyArray, train: Samples) -> FNO:
     """Random weights, normalised by the training set; periodic axes are not padded."""
-    inputs, answers = jnp.asarray(train.inputs), jnp.asarray(train.answers)
+    inputs = jnp.asarray(train.inputs)
+    answers = jnp.asarray(train.answers)
     return FNO.init(
         key,
         inputs.shape[1],
@@ -160,7 +161,8 @@ def trained(
     """Train the network of one seed on the mean relative L2 error of its batches."""
 
     def loss(fno: FNO, sample: Samples, key: PRNGKeyArray) -> Scalar:
-        inputs, answers = jnp.asarray(sample.inputs), jnp.asarray(sample.answers)
+        inputs = jnp.asarray(sample.inputs)
+        answers = jnp.asarray(sample.answers)
         return metrics.relative_l2(fno(inputs), answers)
 
     weights, order = jax.random.split(jax.random.key(seed))

@@ -57,7 +57,8 @@ def posteriors(
     The draws are the leading axis of all leaves. Each draw is constrained separately,
     as published; all methods use the same draws.
     """
-    models, problem = function.models, function.problem
+    models = function.models
+    problem = function.problem
     grid = study_grid(problem, settings)
     points = points_at(t, grid.coordinates[0])
     mass = integral(grid, problem.mass(t), settings.noise_std, settings.rule)
@@ -97,7 +98,8 @@ def masses(
     settings: EvaluationSettings,
 ) -> dict[Method, Float[Array, " nt"]]:
     """The mass of the predicted mean of every method over time."""
-    grid, function = study_grid(task.problem, settings), observe(models, task)
+    grid = study_grid(task.problem, settings)
+    function = observe(models, task)
 
     def at(t: Scalar) -> dict[Method, Scalar]:
         found = posteriors(function, t, key, settings, settings.dense_latent_samples)
@@ -121,10 +123,8 @@ def score(
 
     They are the scores of the published tables, CRPS and coverage.
     """
-    mass, weights = (
-        problem.mass(t),
-        study_grid(problem, settings).weights(settings.rule),
-    )
+    mass = problem.mass(t)
+    weights = study_grid(problem, settings).weights(settings.rule)
     return {
         method: {
             "conservation_error": metrics.conservation_error(mean, weights, mass),

@@ -66,7 +66,8 @@ def train(
         return result.params
 
     if config.model == "ensemble":
-        width, number = config.network.size, config.network.members
+        width = config.network.size
+        number = config.network.members
         each = [make_ensemble(key, number, width=width) for key in network_keys]
         loss = partial(_members, config=config)
         members = trained(

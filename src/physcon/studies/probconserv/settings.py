@@ -233,7 +233,8 @@ class StudyConfig:
         )
 
     def _check_network(self) -> None:
-        size, heads = self.network.size, self.network.heads
+        size = self.network.size
+        heads = self.network.heads
         require(
             size % heads == 0,
             f"a network.size that is a multiple of network.heads = {heads}",

@@ -31,7 +31,8 @@ def true_profiles(
     """
     family = PROBLEMS[config.problem]
     t = family.settings.evaluation_time
-    truth, rows = {}, []
+    truth = {}
+    rows = []
     for parameter in sorted(set(parameters)):
         problem = family(parameter)
         x = np.asarray(study_grid(problem, config.evaluation).coordinates[0])
@@ -39,7 +40,8 @@ def true_profiles(
         truth[parameter] = exact
         if config.truth == "exact":
             continue
-        size, coarser = np.abs(exact).mean(), None
+        size = np.abs(exact).mean()
+        coarser = None
         for cells in (config.truth_cells // 2, config.truth_cells):
             found = solve_numerically(problem, [t], cells)
             values = found.at(0, x)

@@ -23,10 +23,12 @@ def divided(cells: Sequence[int], parts: Sequence[int] = ()) -> Mesh:
     Raises:
         ValueError: if the devices do not divide the grid evenly.
     """
-    devices, names = jax.devices(), AXES[: len(cells)]
+    devices = jax.devices()
+    names = AXES[: len(cells)]
     parts = tuple(parts) or even_parts(cells, len(devices))
     number = math.prod(parts)
-    one, several = jax.process_count() == 1, f"{len(devices)} devices of all processes"
+    one = jax.process_count() == 1
+    several = f"{len(devices)} devices of all processes"
     require(
         len(parts) == len(cells) and min(parts) > 0,
         f"--mesh with a number of devices for each of {len(cells)} axes",

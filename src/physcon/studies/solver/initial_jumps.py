@@ -98,7 +98,8 @@ def quadrants(
     require(len(x) == 2, "two dimensions", len(x), "use riemann")
     a, b, c, d = (fill(s, channels, "each of the states", x) for s in states)
     corner = per_axis(position, 2)
-    east, north = x[0] > corner[0], x[1] > corner[1]
+    east = x[0] > corner[0]
+    north = x[1] > corner[1]
     return np.where(north, np.where(east, a, b), np.where(east, d, c))
 
 

@@ -104,7 +104,8 @@ def barenblatt(
         type(law).__name__,
         "law: pme",
     )
-    m, d = float(law.exponent), len(x)  # type: ignore[attr-defined]
+    m = float(law.exponent)  # type: ignore[attr-defined]
+    d = len(x)
     a = 1 / (d * m + 2)
     inside = np.maximum(1 - 0.5 * a * m * square(x, centre) * time ** (-2 * a), 0)
     return (time ** (-a * d) * inside ** (1 / m))[None]

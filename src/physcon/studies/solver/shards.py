@@ -139,7 +139,8 @@ class Shards:
 
         It is whole, in the host memory of this process.
         """
-        state, own = self.setup.state, jax.process_index()
+        state = self.setup.state
+        own = jax.process_index()
         alone = ocp.options.MultiprocessingOptions(own, {own}, f"process_{own}")
         found = self._restored(
             _checkpointer(alone), k, np.empty(state.shape, state.dtype)

@@ -34,7 +34,8 @@ def snapshot(
     The dimensions are t (one entry), x, and y. `total_<variable>` is the integral over
     the grid.
     """
-    problem, equation = setup.problem, setup.equation
+    problem = setup.problem
+    equation = setup.equation
     axes = AXES[: problem.grid.ndim]
     law = equation.law
     state = np.asarray(u)
