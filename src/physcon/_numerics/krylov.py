@@ -23,6 +23,18 @@ class Iterated(NamedTuple):
     convex: Bool[Array, ""]  # False: a direction p with p·A p <= 0 ended the iteration
 
 
+class _State(NamedTuple):
+    x: Array
+    r: Array
+    p: Array
+    rz: Array
+    best: Array
+    least: Array
+    step: Array
+    since: Array  # steps since `least` was found
+    going: Array
+
+
 def inner_products(x: Array, *others: Array) -> tuple[Array, ...]:
     """x·y for each of the others."""
     return tuple(jnp.sum(x * y) for y in others)
@@ -57,18 +69,7 @@ def conjugate_gradients(
     """
     approximate = precondition or (lambda r: r)
 
-    class State(NamedTuple):
-        x: Array
-        r: Array
-        p: Array
-        rz: Array
-        best: Array
-        least: Array
-        step: Array
-        since: Array  # steps since `least` was found
-        going: Array
-
-    def advance(s: State) -> State:
+    def advance(s: _State) -> _State:
         q = apply(s.p)
         (pq,) = dots(s.p, q)
         convex = pq > 0
@@ -84,9 +85,9 @@ def conjugate_gradients(
         best = jnp.where(better, x, s.best)
         since = jnp.where(better, 0, s.since + 1)
         p = z + beta * s.p
-        return State(x, r, p, rz, best, least, s.step + 1, since, convex)
+        return _State(x, r, p, rz, best, least, s.step + 1, since, convex)
 
-    def running(s: State) -> Array:
+    def running(s: _State) -> Array:
         patient = True if patience is None else s.since < patience
         return s.going & (s.least > target) & (s.step < max_steps) & patient
 
@@ -95,6 +96,6 @@ def conjugate_gradients(
     target = rtol**2 * (first if size is None else size)
     zero = jnp.zeros_like(b)
     count = jnp.zeros((), jnp.int32)
-    start = State(zero, b, z, rz, zero, first, count, count, jnp.array(True))
+    start = _State(zero, b, z, rz, zero, first, count, count, jnp.array(True))
     end = jax.lax.while_loop(running, advance, start)
     return Iterated(end.best, end.x, end.step, end.least <= target, end.going)

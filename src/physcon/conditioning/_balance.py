@@ -63,19 +63,8 @@ def balance(
     >>> law.residual(jnp.array([[2.0, 2.0], [1.0, 3.0]])).tolist()
     [[0.0, 0.0]]
     """
-    require(
-        grid.location == "cells",
-        "a grid of cells",
-        grid.location,
-        "use Grid.uniform or Grid.cells",
-    )
     times = jnp.asarray(times)
-    require(
-        times.ndim == 1 and times.size >= 2,
-        "2 or more times",
-        times.shape,
-        "one per level",
-    )
+    _check_levels(grid, times)
     volumes = grid.weights()
     steps = jnp.diff(times)
     cells = (steps.size, *grid.shape)
@@ -90,29 +79,57 @@ def balance(
         operator: LinearMap = Sum(storage, *(part for part, _ in axes))
         known = [inflow for _, inflow in axes]
     else:
-        require(
-            boundary is None,
-            "no boundary beside known fluxes",
-            boundary,
-            "drop one of them",
-        )
-        require(
-            len(fluxes) == grid.ndim,
-            f"{grid.ndim} flux arrays",
-            len(fluxes),
-            "one per axis",
-        )
         operator = storage
-        known = []
-        for axis, flux in enumerate(fluxes):
-            through = Difference(_face_areas(grid, axis, steps), axis + 1)
-            require_shape(flux, through.in_shape, f"the flux along axis {axis}")
-            known.append(-through.mv(flux))
-    value = sum(known, value)
-    noise = (
-        None if noise_std is None else jnp.broadcast_to(jnp.asarray(noise_std), cells)
+        known = _known_inflow(grid, steps, fluxes, boundary)
+    return LinearConstraint(operator, sum(known, value), _noise(noise_std, cells))
+
+
+def _check_levels(grid: Grid, times: Float[Array, " levels"]) -> None:
+    require(
+        grid.location == "cells",
+        "a grid of cells",
+        grid.location,
+        "use Grid.uniform or Grid.cells",
     )
-    return LinearConstraint(operator, value, noise)
+    require(
+        times.ndim == 1 and times.size >= 2,
+        "2 or more times",
+        times.shape,
+        "pass the time of every level",
+    )
+
+
+def _known_inflow(
+    grid: Grid,
+    steps: Float[Array, " t"],
+    fluxes: tuple[Float[Array, "..."], ...],
+    boundary: tuple[Ends, ...] | None,
+) -> list[Float[Array, "t *x"]]:
+    """The amounts that known fluxes carry into each cell, for each axis."""
+    require(
+        boundary is None,
+        "no boundary together with known fluxes",
+        boundary,
+        "pass the fluxes, which include the faces of the boundary, or the boundary",
+    )
+    require(
+        len(fluxes) == grid.ndim,
+        f"{grid.ndim} flux arrays",
+        len(fluxes),
+        "pass one flux array for each axis",
+    )
+    inflow = []
+    for axis, flux in enumerate(fluxes):
+        through = Difference(_face_areas(grid, axis, steps), axis + 1)
+        require_shape(flux, through.in_shape, f"the flux along axis {axis}")
+        inflow.append(-through.mv(flux))
+    return inflow
+
+
+def _noise(noise_std: ArrayLike | None, shape: tuple[int, ...]) -> Array | None:
+    return (
+        None if noise_std is None else jnp.broadcast_to(jnp.asarray(noise_std), shape)
+    )
 
 
 def divergence_free(
@@ -166,12 +183,7 @@ def divergence_free(
         part, inflow = _axis(axis, areas, grid.shape, *pair)
         parts.append(part)
         value = value + inflow
-    noise = (
-        None
-        if noise_std is None
-        else jnp.broadcast_to(jnp.asarray(noise_std), grid.shape)
-    )
-    return LinearConstraint(Sum(*parts), value, noise)
+    return LinearConstraint(Sum(*parts), value, _noise(noise_std, grid.shape))
 
 
 def join_fields(*priors: Gaussian) -> Gaussian:

@@ -100,6 +100,27 @@ def constrained(
     high = _full(upper, jnp.inf, prior.mean.shape, prior.mean.dtype, "upper")
     ends = _row_ends(law, equalities, row_lower, row_upper)
     metric_of(prior)
+    found = _most_probable(prior, law, (low, high), ends, equalities)
+    if constraint is not None:
+        found = found._replace(residual=constraint.residual(found.mean))
+    sentences = messages(found.multiplier, equalities)
+    return settle(found, found.outcome, throw, sentences)
+
+
+def _most_probable(
+    prior: Gaussian,
+    law: LinearConstraint,
+    bounds: tuple[Array, Array],
+    ends: tuple[Array, Array],
+    equalities: int,
+) -> Constrained:
+    """The result without its residual: the active set, then the field that it leaves.
+
+    Args:
+        law: all rows, equalities first; `ends` are their smallest and largest values.
+        bounds: of the points.
+    """
+    low, high = bounds
     open_rows = jnp.isinf(ends[0]) & jnp.isinf(ends[1])
     operator = masked(law.operator, ~open_rows)
     noise = law.noise()
@@ -122,17 +143,16 @@ def constrained(
     # After a failure every derivative is NaN, even if all points are held.
     mean = mean + 0 * (jnp.sum(prior.mean) + jnp.sum(law.value))
     row_active = _sign(found.row_below, found.row_above)
-    whole = Constrained(
+    return Constrained(
         mean=mean,
         posterior=Gaussian(mean, result.posterior.root),
         active=_sign(found.below, found.above),
         row_active=row_active.reshape(-1)[equalities:],
         multiplier=multiplier,
-        residual=None if constraint is None else constraint.residual(mean),
+        residual=None,
         outcome=outcome,
         steps=found.steps,
     )
-    return settle(whole, outcome, throw, messages(multiplier, equalities))
 
 
 def _joined(

@@ -37,8 +37,7 @@ def condition_relative(
     *,
     throw: bool = True,
 ) -> Relative:
-    """The positive field nearest to `mean`, in the sense of relative errors, that obeys
-    disjoint totals.
+    """The positive field with the least relative change that obeys disjoint totals.
 
         minimise Σ (u log(u / μ) - u + μ) / s   subject to   Σ_group w u = b
 
@@ -68,20 +67,7 @@ def condition_relative(
     require_given(constraint, LinearConstraint, "constraint")
     field: Array = floating(mean)
     spread = jnp.broadcast_to(jnp.asarray(variance, field.dtype), field.shape)
-    operator = constraint.operator
-    require_same_field(field.shape, tuple(operator.in_shape))
-    if isinstance(operator, Rows) and operator.out_shape == (1,):
-        groups = Labelled(jnp.zeros(field.shape, jnp.int32), 1)
-        operator = Disjoint(operator.weights[0], groups)
-    require(
-        isinstance(operator, Disjoint) and constraint.noise_std is None,
-        "exact rows that see disjoint points",
-        f"{type(operator).__name__}"
-        + ("" if constraint.noise_std is None else " with a noise_std"),
-        "use integral, totals or block_means, or condition the logarithm of the field",
-    )
-    require_shape(constraint.value, tuple(operator.out_shape), "value")
-    law = LinearConstraint(operator, constraint.value)
+    law = _disjoint_law(constraint, field.shape)
     given, spread, law = in_one_dtype(field, spread, law)
     frozen = jax.lax.stop_gradient((given, spread, law))
     found, missed = in_float64(_search)(*frozen)
@@ -98,6 +84,26 @@ def condition_relative(
     )
     result = Relative(field, multiplier, law.residual(field), outcome)
     return settle(result, outcome, throw, _MESSAGES)
+
+
+def _disjoint_law(
+    constraint: LinearConstraint, shape: tuple[int, ...]
+) -> LinearConstraint:
+    """The law with rows that see disjoint points; a single row is one group."""
+    operator = constraint.operator
+    require_same_field(shape, tuple(operator.in_shape))
+    if isinstance(operator, Rows) and operator.out_shape == (1,):
+        groups = Labelled(jnp.zeros(shape, jnp.int32), 1)
+        operator = Disjoint(operator.weights[0], groups)
+    require(
+        isinstance(operator, Disjoint) and constraint.noise_std is None,
+        "exact rows that see disjoint points",
+        f"{type(operator).__name__}"
+        + ("" if constraint.noise_std is None else " with a noise_std"),
+        "use integral, totals or block_means, or condition the logarithm of the field",
+    )
+    require_shape(constraint.value, tuple(operator.out_shape), "value")
+    return LinearConstraint(operator, constraint.value)
 
 
 def _field(

@@ -58,16 +58,7 @@ def stationary(
     >>> [round(v, 4) for v in prior.variance().tolist()][:2]
     [4.0, 4.0]
     """
-    require(
-        all(grid.is_uniform(a) for a in range(grid.ndim)),
-        "a uniform grid",
-        "varying spacings",
-        "use a dense covariance (Gaussian.from_covariance) on other grids",
-    )
-    require(
-        padding >= 2, "a padding of 2 or more", padding, "an embedding doubles the grid"
-    )
-    torus = tuple(n if periodic else _fast_size(padding * (n - 1)) for n in grid.shape)
+    torus = _torus(grid, padding, periodic)
     dtype = mean.dtype
     lengths = jnp.broadcast_to(jnp.asarray(length, dtype), (grid.ndim,))
     steps = jnp.stack([h.astype(dtype) for h in grid.spacings]) / lengths
@@ -80,6 +71,20 @@ def stationary(
     mean, spread, values = settle(parts, outcome, throw, {"not_finite": _TOO_SHORT})
     root = Circulant(_safe_root(values), grid.shape, torus)
     return Gaussian(mean, Compose(Diagonal(spread), root))
+
+
+def _torus(grid: Grid, padding: int, periodic: bool) -> tuple[int, ...]:
+    """The number of points of the torus along each axis."""
+    require(
+        all(grid.is_uniform(a) for a in range(grid.ndim)),
+        "a uniform grid",
+        "varying spacings",
+        "use a dense covariance (Gaussian.from_covariance) on other grids",
+    )
+    require(
+        padding >= 2, "a padding of 2 or more", padding, "an embedding doubles the grid"
+    )
+    return tuple(n if periodic else _fast_size(padding * (n - 1)) for n in grid.shape)
 
 
 def _spectrum(

@@ -86,7 +86,7 @@ def find_active_set(problem: Problem, tolerance: float) -> Proposal:
     """Solve F(λ) = 0 by Newton's method in multipliers of unit row variance, λ = d ν.
 
     Args:
-        tolerance: relative error of the rows at which a stalled iteration ends: that of
+        tolerance: relative error of the rows at which a stalled iteration ends; pass
             the caller's rounding, by which the values of repeated rows may differ.
     """
     mean, variance, rows, value, noise, lower, upper = problem
@@ -116,31 +116,12 @@ def find_active_set(problem: Problem, tolerance: float) -> Proposal:
         s = gram_of(problem, d, jnp.where(free, variance, 0))
         factor = jnp.linalg.cholesky(s + shift * jnp.eye(f.size, dtype=f.dtype))
         step = -jax.scipy.linalg.cho_solve((factor, True), f)
-        along = combine(d * step, rows)
         coarse = 0.1 * several * jnp.abs(jnp.sum(step * f))
         # No escape along rows that contradict each other:
         proximal = several * shift * jnp.sum(step**2)
-
-        def slope_along(t: Scalar) -> tuple[Scalar, Scalar, Scalar]:
-            """Slope and curvature of the dual function at v + t step, and rounding."""
-            y = u_start + t * (variance * along)
-            u = jnp.clip(y, lower, upper)
-            free = (lower < y) & (y < upper)
-            gained = along * u
-            terms = (gained, jnp.where(free, variance * along**2, 0), jnp.abs(gained))
-            zeros = (jnp.zeros((), y.dtype),) * 3
-            axes = tuple(range(y.ndim))
-            total, curvature, magnitude = jax.lax.reduce(terms, zeros, _add, axes)
-            penalty = noise * d * d
-            pull = jnp.sum(step * (penalty * (v + t * step) - d * value))
-            first = total + pull + t * proximal
-            magnitude = magnitude + jnp.sum(jnp.abs(step * d * value))
-            second = curvature + jnp.sum(penalty * step**2) + proximal
-            return first, second, jnp.maximum(_ROUNDING * magnitude, coarse)
-
-        u_start = mean + variance * combine(d * v, rows)
+        slope = _slope_along(problem, d, (v, step), proximal, coarse)
         one = jnp.ones((), f.dtype)
-        t = nondecreasing_root(slope_along, one, one)
+        t = nondecreasing_root(slope, one, one)
         # Repeated rows whose values differ by rounding leave an error that no step
         # reduces.
         stalled = (error <= tolerance) & (error > 0.5 * last)
@@ -152,6 +133,46 @@ def find_active_set(problem: Problem, tolerance: float) -> Proposal:
     running = lambda s: ~s[1] & (s[2] < _NEWTON_STEPS)  # noqa: E731
     v, *_ = jax.lax.while_loop(running, newton_step, start)
     return proposal_of(problem, d * v)
+
+
+def _slope_along(
+    problem: Problem,
+    d: Array,
+    line: tuple[Array, Array],
+    proximal: Scalar,
+    coarse: Scalar,
+) -> Callable[[Scalar], tuple[Scalar, Scalar, Scalar]]:
+    """Slope and curvature of the dual function at v + t step, and their rounding.
+
+    Args:
+        d: scales of the rows.
+        line: v and step.
+        proximal: a curvature that is added.
+        coarse: a size below which a slope counts as zero.
+    """
+    mean, variance, rows, value, noise, lower, upper = problem
+    v, step = line
+    start = mean + variance * combine(d * v, rows)
+    along = combine(d * step, rows)
+    penalty = noise * d * d
+
+    def slope(t: Scalar) -> tuple[Scalar, Scalar, Scalar]:
+        y = start + t * (variance * along)
+        u = jnp.clip(y, lower, upper)
+        free = (lower < y) & (y < upper)
+        gained = along * u
+        terms = (gained, jnp.where(free, variance * along**2, 0), jnp.abs(gained))
+        zeros = (jnp.zeros((), y.dtype),) * 3
+        total, curvature, magnitude = jax.lax.reduce(
+            terms, zeros, _add, tuple(range(y.ndim))
+        )
+        pull = jnp.sum(step * (penalty * (v + t * step) - d * value))
+        magnitude = magnitude + jnp.sum(jnp.abs(step * d * value))
+        second = curvature + jnp.sum(penalty * step**2) + proximal
+        first = total + pull + t * proximal
+        return first, second, jnp.maximum(_ROUNDING * magnitude, coarse)
+
+    return slope
 
 
 def _add(a: tuple[Array, ...], b: tuple[Array, ...]) -> tuple[Array, ...]:

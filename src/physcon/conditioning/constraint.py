@@ -101,6 +101,37 @@ def _refuse_coordinates(weights: object) -> None:
     )
 
 
+def _domain_weights(domain: Grid | ArrayLike, rule: Rule | None) -> Float[Array, "*x"]:
+    if isinstance(domain, Grid):
+        return domain.weights(rule)
+    require(
+        rule is None,
+        "no rule together with explicit weights",
+        repr(rule),
+        "pass a Grid with the rule, or the weights without it",
+    )
+    _refuse_coordinates(domain)
+    return floating(domain)
+
+
+def _component_rows(
+    weights: Float[Array, "*x"], components: int | None, given: tuple[int, ...]
+) -> Float[Array, "m *x"]:
+    """One row, or one row per component; `given` is the shape of the value."""
+    if components is None:
+        require(given == (), "a scalar value", given, "batch with jax.vmap")
+        return weights[None]
+    require(
+        given in ((), (components,)),
+        f"one value, or one for each of {components} components",
+        given,
+        "batch with jax.vmap",
+    )
+    eye = jnp.eye(components, dtype=weights.dtype)
+    which = eye.reshape(components, components, *(1,) * weights.ndim)
+    return which * weights[None, None]
+
+
 def integral(
     domain: Grid | ArrayLike,
     value: ArrayLike,
@@ -110,8 +141,9 @@ def integral(
     where: ArrayLike | None = None,
     components: int | None = None,
 ) -> LinearConstraint:
-    """The integral of the field over the domain equals `value`: one row, global
-    conservation.
+    """The integral of the field over the domain equals `value`.
+
+    This is one row, which states global conservation.
 
     Args:
         domain: a `Grid` (1-D to 3-D), whose quadrature weights make the row, or the
@@ -135,40 +167,11 @@ def integral(
     >>> law.residual(jnp.ones(4)).tolist()
     [1.0]
     """
-    if isinstance(domain, Grid):
-        weights = domain.weights(rule)
-    else:
-        require(
-            rule is None,
-            "no rule beside explicit weights",
-            repr(rule),
-            "drop one of them",
-        )
-        _refuse_coordinates(domain)
-        weights = floating(domain)
+    weights = _domain_weights(domain, rule)
     if where is not None:
         require_shape(jnp.asarray(where), weights.shape, "where")
         weights = weights * jnp.asarray(where, weights.dtype)
-    if components is None:
-        require(
-            jnp.ndim(value) == 0,
-            "a scalar value",
-            jnp.shape(value),
-            "batch with jax.vmap",
-        )
-        rows = weights[None]
-    else:
-        eye = jnp.eye(components, dtype=weights.dtype)
-        rows = (
-            eye.reshape(components, components, *(1,) * weights.ndim)
-            * weights[None, None]
-        )
-        require(
-            jnp.shape(value) in ((), (components,)),
-            f"one value, or one for each of {components} components",
-            jnp.shape(value),
-            "batch with jax.vmap",
-        )
+    rows = _component_rows(weights, components, jnp.shape(value))
     m = rows.shape[:1]
     dtype = rows.dtype
     noise = (

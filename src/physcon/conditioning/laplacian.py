@@ -21,7 +21,7 @@ import jax.numpy as jnp
 
 from physcon._numerics import tridiagonal
 from physcon._numerics.fourier import rfft
-from physcon._typing import Array, Float
+from physcon._typing import Array, Float, Scalar
 from physcon.linear_map import Difference
 
 Apply = Callable[[Float[Array, "*y"]], Float[Array, "*y"]]
@@ -96,47 +96,12 @@ def preconditioner(
     diagonal = noise_variance + sum(
         (p.both_sides(w) for p, w in zip(parts, weights, strict=True)), jnp.zeros(cells)
     )
-    levels = jnp.full(cells, noise)
-    transforms = []
-    frozen = jnp.full(cells, noise)  # the diagonal of L
-    for index, (part, w) in enumerate(zip(parts, weights, strict=True)):
-        if index == line:
-            continue
-        axis = part.axis
-        mean = jnp.mean(w)
-        transform, eigenvalues = modes(cells[axis], part)
-        shape = [1] * len(cells)
-        shape[axis] = -1
-        levels = levels + mean * jnp.broadcast_to(eigenvalues.reshape(shape), cells)
-        frozen = frozen + part.both_sides(jnp.full(w.shape, mean))
-        transforms.append((transform, axis))
-    zero = levels <= 1e-12 * jnp.max(levels)
+    levels, frozen, transforms = _spectral(parts, weights, line, noise)
     if line is None:
-        # The constant mode of a closed system may get any positive level, because the
-        # right-hand side has no component along it.
-        levels = jnp.where(zero, jnp.min(jnp.where(zero, jnp.inf, levels)), levels)
-
-        def inner_solve(x: Array) -> Array:
-            return x / levels
+        inner_solve = _by_division(levels)
     else:
-        others = tuple(range(1, len(cells)))
-        profile = jnp.broadcast_to(
-            jnp.mean(weights[0], axis=others, keepdims=True), weights[0].shape
-        )
-        sides = parts[0].both_sides(profile)
-        if not any(parts[0].ends):
-            levels = jnp.where(
-                zero, jnp.mean(profile) * (jnp.pi / cells[0]) ** 2, levels
-            )
-        first = int(parts[0].ends[0])
-        factor = tridiagonal.factorise(
-            levels + sides, -profile[first : first + cells[0] - 1]
-        )
+        sides, inner_solve = _by_lines(parts[0], weights[0], levels)
         frozen = frozen + sides
-
-        def inner_solve(x: Array) -> Array:
-            return tridiagonal.solve(factor, x)
-
     scale = jnp.sqrt(jnp.where(diagonal > 0, frozen / diagonal, 1))
 
     def apply(r: Array) -> Array:
@@ -152,6 +117,62 @@ def preconditioner(
         return scale * x
 
     return apply
+
+
+def _spectral(
+    parts: tuple[Difference, ...],
+    weights: list[Array],
+    line: int | None,
+    noise: Scalar,
+) -> tuple[Array, Array, list[tuple[Apply, int]]]:
+    """Eigenvalues of L along the transformed axes, its diagonal, and the transforms.
+
+    The axis `line` stays untransformed: it has one tridiagonal system per mode.
+    """
+    cells = parts[0].out_shape
+    levels = jnp.full(cells, noise)
+    transforms = []
+    frozen = jnp.full(cells, noise)  # the diagonal of L
+    for index, (part, w) in enumerate(zip(parts, weights, strict=True)):
+        if index == line:
+            continue
+        axis = part.axis
+        mean = jnp.mean(w)
+        transform, eigenvalues = modes(cells[axis], part)
+        shape = [1] * len(cells)
+        shape[axis] = -1
+        levels = levels + mean * jnp.broadcast_to(eigenvalues.reshape(shape), cells)
+        frozen = frozen + part.both_sides(jnp.full(w.shape, mean))
+        transforms.append((transform, axis))
+    return levels, frozen, transforms
+
+
+def _by_division(levels: Array) -> Apply:
+    """The inverse of L, all of whose axes are transformed."""
+    # The constant mode of a closed system may get any positive level, because the
+    # right-hand side has no component along it.
+    zero = levels <= 1e-12 * jnp.max(levels)
+    levels = jnp.where(zero, jnp.min(jnp.where(zero, jnp.inf, levels)), levels)
+    return lambda x: x / levels
+
+
+def _by_lines(part: Difference, weights: Array, levels: Array) -> tuple[Array, Apply]:
+    """The diagonal of the first axis, and the inverse of L by lines along it."""
+    cells = part.out_shape
+    others = tuple(range(1, len(cells)))
+    profile = jnp.broadcast_to(
+        jnp.mean(weights, axis=others, keepdims=True), weights.shape
+    )
+    sides = part.both_sides(profile)
+    if not any(part.ends):
+        zero = levels <= 1e-12 * jnp.max(levels)
+        lowest = jnp.mean(profile) * (jnp.pi / cells[0]) ** 2
+        levels = jnp.where(zero, lowest, levels)
+    first = int(part.ends[0])
+    factor = tridiagonal.factorise(
+        levels + sides, -profile[first : first + cells[0] - 1]
+    )
+    return sides, lambda x: tridiagonal.solve(factor, x)
 
 
 def _along(transform: Apply, x: Array, axis: int) -> Array:

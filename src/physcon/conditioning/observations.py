@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from physcon._checks import concrete, require
 from physcon._numerics.float64 import float64_primal, floating
 from physcon._numerics.positions import difference, two_parts
-from physcon._typing import Array, ArrayLike, Float, Scalar
+from physcon._typing import Array, ArrayLike, Bool, Float, Scalar
 from physcon.boundary import Boundary
 from physcon.boundary_rows import broadcast_value, side_rows
 from physcon.conditioning.constraint import LinearConstraint
@@ -125,18 +125,7 @@ def sensors(
     )
     rows = jnp.ones((at.shape[0],) + (1,) * grid.ndim)
     for axis in range(grid.ndim):
-        place = grid.relative(at[:, axis], axis)
-        length = jnp.sum(grid.widths(axis))
-        slack = 1e-6 * length
-        inside = (place - half[axis] >= -slack) & (place + half[axis] <= length + slack)
-        known = concrete(inside)
-        faces = grid.faces(axis)
-        require(
-            known is None or bool(known.all()),
-            f"positions (boxes) within [{faces[0]}, {faces[-1]}] on axis {axis}",
-            at[:, axis],
-            "drop the sensors outside, or extend the grid",
-        )
+        inside = _inside(grid, axis, at[:, axis], half[axis])
         line = _line(
             two_parts(at[:, axis]),
             grid.lower_end(axis),
@@ -148,12 +137,26 @@ def sensors(
         line = jnp.where(inside[:, None], line, jnp.nan)
         others = (1,) * (grid.ndim - axis - 1)
         rows = rows * line.reshape(-1, *(1,) * axis, grid.shape[axis], *others)
-    noise = (
-        None
-        if noise_std is None
-        else jnp.broadcast_to(jnp.asarray(noise_std), values.shape)
+    if noise_std is not None:
+        noise_std = jnp.broadcast_to(jnp.asarray(noise_std), values.shape)
+    return LinearConstraint(Rows(rows), values, noise_std)
+
+
+def _inside(grid: Grid, axis: int, at: ArrayLike, half: Scalar) -> Bool[Array, " k"]:
+    """Whether boxes lie within the domain; an error for known ones that don't."""
+    place = grid.relative(at, axis)
+    length = jnp.sum(grid.widths(axis))
+    slack = 1e-6 * length
+    inside = (place - half >= -slack) & (place + half <= length + slack)
+    known = concrete(inside)
+    faces = grid.faces(axis)
+    require(
+        known is None or bool(known.all()),
+        f"positions (boxes) within [{faces[0]}, {faces[-1]}] on axis {axis}",
+        at,
+        "drop the sensors outside, or extend the grid",
     )
-    return LinearConstraint(Rows(rows), values, noise)
+    return inside
 
 
 @float64_primal

@@ -39,22 +39,19 @@ def least_squares(
     The objective is ½|misfit(θ)|² - log prior(θ).
 
     Shapes:
-        θ has the shape of ``prior.mean``; the residuals may have any shape. There is
-        one data set; batch with `jax.vmap`.
+        θ has the shape of ``prior.mean``; residuals any shape; batch with `jax.vmap`.
 
     Args:
-        misfit: a function from θ to residuals in units of their standard deviation,
-            (data - model(θ)) / noise_std. It may be any JAX function with derivatives
-            in both modes (use `physcon.fv.solve` with ``loop="checkpointed"``).
+        misfit: a function from θ to residuals (data - model(θ)) / noise_std, with
+            derivatives in both modes (`physcon.fv.solve` with ``loop="checkpointed"``).
         prior: the distribution of the parameters; use a wide one if little is known.
-        start: white latent variables, zeros (the prior mean) by default. For several
-            starts draw them from a normal distribution and use `jax.vmap`.
+        start: white latent variables, by default zeros (the prior mean). To try
+            several, draw them from a normal distribution and use `jax.vmap`.
         solver: any optimistix least-squares solver; by default Levenberg-Marquardt. To
             avoid forming a matrix pass ``optimistix.LevenbergMarquardt(rtol, atol,
             linear_solver=lineax.Normal(lineax.CG(rtol, atol)))`` with
             ``covariance=False``, and use `laplace_sample`.
-        covariance: whether to form the Gauss-Newton covariance, O(q³) for q latent
-            variables.
+        covariance: whether to form the Gauss-Newton covariance, O(q³) for q latents.
 
     Raises:
         ValueError: for wrong shapes, while tracing.
@@ -70,26 +67,14 @@ def least_squares(
     >>> round(float(found.parameters[0]), 3), round(float(variance[0]), 3)
     (1.5, 0.5)
     """
-    import lineax as lx
     import optimistix as optx
 
     def of_latent(z: Array) -> Any:
         return misfit(prior.mean + prior.root.mv(z))
 
     z = latent_start(prior, start)
-    got = jax.eval_shape(of_latent, z)
-    require(
-        hasattr(got, "shape"),
-        "a misfit that is one array",
-        type(got).__name__,
-        "concatenate",
-    )
-    rtol = default_tolerance(z)
-    if solver is None:
-        # The prior keeps the normal equations definite, and unlike QR they can be
-        # exported.
-        linear = lx.Normal(lx.Cholesky())
-        solver = optx.LevenbergMarquardt(rtol=rtol, atol=rtol, linear_solver=linear)
+    _require_array(jax.eval_shape(of_latent, z))
+    solver = _levenberg_marquardt(default_tolerance(z)) if solver is None else solver
     solution = optx.least_squares(
         lambda z, _: (z, of_latent(z)), solver, z, max_steps=max_steps, throw=False
     )
@@ -99,6 +84,24 @@ def least_squares(
 
     curvature = gauss_newton if covariance else None
     return estimate_at(solution, objective, of_latent, curvature, prior, throw)
+
+
+def _levenberg_marquardt(rtol: float) -> Any:
+    import lineax as lx
+    import optimistix as optx
+
+    # The prior keeps the normal equations definite, and unlike QR they can be exported.
+    linear = lx.Normal(lx.Cholesky())
+    return optx.LevenbergMarquardt(rtol=rtol, atol=rtol, linear_solver=linear)
+
+
+def _require_array(got: Any) -> None:
+    require(
+        hasattr(got, "shape"),
+        "a misfit that is one array",
+        type(got).__name__,
+        "concatenate the residuals",
+    )
 
 
 def maximum_a_posteriori(

@@ -85,12 +85,11 @@ def laplace_sample(
     Args:
         misfit, prior: as in `least_squares`.
         latent: `Estimate.latent`, the point of the linearisation.
-        rtol: tolerance of the solves; by default the square root of the dtype's
-            rounding.
+        rtol: tolerance of the solves; default √eps of the dtype.
 
     Raises:
-        RuntimeError: at run time under ``throw=True`` if a solve does not converge.
-            Under ``throw=False`` the sample is NaN.
+        RuntimeError: at run time under ``throw=True`` if a solve does not converge;
+            under ``throw=False`` the sample is NaN.
 
     Source:
         Papandreou and Yuille, NeurIPS 2010, sec. 2.2 (perturb, then solve).
@@ -113,12 +112,9 @@ def laplace_sample(
     solver = lx.CG(rtol=tolerance, atol=tolerance, max_steps=max_steps)
 
     def draw(key: PRNGKeyArray) -> Array:
-        one, other = jax.random.split(key)
-        epsilon = jax.random.normal(one, latent.shape, latent.dtype)
-        eta = jax.random.normal(other, residual.shape, residual.dtype)
-        solution = lx.linear_solve(
-            operator, epsilon + backward(eta)[0], solver, throw=False
-        )
+        epsilon, eta = _white(key, latent, residual)
+        right = epsilon + backward(eta)[0]
+        solution = lx.linear_solve(operator, right, solver, throw=False)
         good = solution.result == lx.RESULTS.successful
         change = error_if(solution.value, ~good, _NOT_SOLVED, throw)
         z = latent + jnp.where(good, change, jnp.nan)
@@ -126,6 +122,13 @@ def laplace_sample(
 
     draws = eqx.filter_vmap(draw)(jax.random.split(key, math.prod(shape)))
     return draws.reshape(*shape, *prior.mean.shape)
+
+
+def _white(key: PRNGKeyArray, *like: Array) -> list[Array]:
+    """White noise of the shapes and dtypes of the given arrays."""
+    keys = jax.random.split(key, len(like))
+    pairs = zip(keys, like, strict=True)
+    return [jax.random.normal(k, x.shape, x.dtype) for k, x in pairs]
 
 
 _NOT_SOLVED = (

@@ -5,6 +5,7 @@ model.state_dict().items()}``), so that PyTorch is not needed.
 """
 
 from collections.abc import Mapping
+from functools import partial
 
 import jax.numpy as jnp
 import numpy as np
@@ -49,37 +50,8 @@ def fno_from_pytorch(
 
     Source: the parameter names of Li et al. (2021), and of Saad et al. (2023).
     """
-
-    known = {name.removeprefix("base_no.") for name in parameters}
-
-    def find(name: str) -> np.ndarray:
-        for key in (name, f"base_no.{name}"):
-            if key in parameters:
-                return np.asarray(parameters[key])
-        raise ValueError(
-            f"expected a parameter {name!r} or 'base_no.{name}', got "
-            f"{sorted(parameters)}; pass the whole state dict"
-        )
-
-    def linear(name: str) -> Pointwise:
-        weight = find(f"{name}.weight")
-        weight = weight.reshape(weight.shape[:2])
-        return Pointwise(jnp.asarray(weight), jnp.asarray(find(f"{name}.bias")))
-
-    blocks = []
-    while f"conv{len(blocks)}.weights1" in known:
-        i = len(blocks)
-        first = find(f"conv{i}.weights1")
-        corners = [
-            find(f"conv{i}.weights{j + 1}") for j in range(2 ** (first.ndim - 3))
-        ]
-        blocks.append(Block(_spectral(corners), linear(f"w{i}"), None))
-    require(
-        len(blocks) > 0,
-        "parameters conv0.weights1 and so on",
-        sorted(parameters),
-        "pass the state dict of an FNO",
-    )
+    blocks = _blocks(parameters)
+    linear = partial(_linear, parameters)
     return FNO(
         linear("fc0"),
         tuple(blocks[:-1] if discard_last else blocks),
@@ -90,6 +62,41 @@ def fno_from_pytorch(
         coordinates=True,
         activate_last=discard_last,
     )
+
+
+def _find(parameters: Mapping[str, np.ndarray], name: str) -> np.ndarray:
+    for key in (name, f"base_no.{name}"):
+        if key in parameters:
+            return np.asarray(parameters[key])
+    raise ValueError(
+        f"expected a parameter {name!r} or 'base_no.{name}', got "
+        f"{sorted(parameters)}; pass the whole state dict"
+    )
+
+
+def _linear(parameters: Mapping[str, np.ndarray], name: str) -> Pointwise:
+    weight = _find(parameters, f"{name}.weight")
+    weight = weight.reshape(weight.shape[:2])
+    bias = _find(parameters, f"{name}.bias")
+    return Pointwise(jnp.asarray(weight), jnp.asarray(bias))
+
+
+def _blocks(parameters: Mapping[str, np.ndarray]) -> list[Block]:
+    """The Fourier layers, as many as the parameters have."""
+    known = {name.removeprefix("base_no.") for name in parameters}
+    blocks = []
+    while f"conv{len(blocks)}.weights1" in known:
+        i = len(blocks)
+        number = 2 ** (_find(parameters, f"conv{i}.weights1").ndim - 3)
+        corners = [_find(parameters, f"conv{i}.weights{j + 1}") for j in range(number)]
+        blocks.append(Block(_spectral(corners), _linear(parameters, f"w{i}"), None))
+    require(
+        len(blocks) > 0,
+        "parameters conv0.weights1 and so on",
+        sorted(parameters),
+        "pass the state dict of an FNO",
+    )
+    return blocks
 
 
 def _spectral(corners: list[np.ndarray]) -> Array:

@@ -75,17 +75,10 @@ def start(
             shutdown_timeout_seconds=PATIENCE,
         )
     except (jax.errors.JaxRuntimeError, ValueError, TypeError) as error:
-        if not explicit and not isinstance(error, jax.errors.JaxRuntimeError):
-            raise ValueError(
-                "expected --coordinator, --processes and --process_id, or a cluster "
-                f"that JAX knows (Slurm, Open MPI, Kubernetes), got {given}; give all "
-                "three"
-            ) from error
-        reason = str(error).splitlines()[0][:200]
-        raise ValueError(
-            f"expected all processes to come within {wait:g} seconds, got an error of "
-            f"JAX ({reason}); start each of them once, with the same --coordinator"
-        ) from error
+        by_jax = isinstance(error, jax.errors.JaxRuntimeError)
+        known = explicit or by_jax
+        sentence = _not_connected(error, wait) if known else _no_cluster(given)
+        raise ValueError(sentence) from error
     finally:
         jax.config.update("jax_enable_preemption_service", preemption)
     if explicit and jax.process_count() > 1:
@@ -93,6 +86,21 @@ def start(
         atexit.register(_watch.done)
     elif not explicit:
         _compare_by_jax(about)
+
+
+def _no_cluster(given: tuple[Any, ...]) -> str:
+    return (
+        "expected --coordinator, --processes and --process_id, or a cluster that JAX "
+        f"knows (Slurm, Open MPI, Kubernetes), got {given}; give all three"
+    )
+
+
+def _not_connected(error: Exception, wait: float) -> str:
+    reason = str(error).splitlines()[0][:200]
+    return (
+        f"expected all processes to connect within {wait:g} seconds, got an error of "
+        f"JAX ({reason}); start each of them once, with the same --coordinator"
+    )
 
 
 def _compare_by_jax(about: dict[str, Any]) -> None:

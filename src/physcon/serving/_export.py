@@ -66,6 +66,26 @@ def export(
             `fn` (`eqx.error_if`, and so most functions under ``throw=True``;
             `jax.debug.print`).
     """
+    _check_request(path, inputs, shared, force)
+    one = {
+        n: jax.ShapeDtypeStruct(np.shape(x), jnp.result_type(x))
+        for n, x in inputs.items()
+    }
+    unchecked = _without_checks(fn)
+
+    def named(given: dict[str, Any]) -> dict[str, Any]:
+        return _named(unchecked(**given))
+
+    _refuse_callbacks(jax.jit(named).trace(one).jaxpr)
+    program, specs = _program(named, one, shared, platforms)
+    artifact = Artifact(_metadata(program, specs, description, cite), program)
+    save(path, artifact)
+    return artifact
+
+
+def _check_request(
+    path: str | os.PathLike, inputs: Any, shared: Sequence[str], force: bool
+) -> None:
     require(
         force or not Path(path).exists(),
         "a new file",
@@ -86,17 +106,10 @@ def export(
         sorted(unknown),
         "write the names of inputs",
     )
-    one = {
-        n: jax.ShapeDtypeStruct(np.shape(x), jnp.result_type(x))
-        for n, x in inputs.items()
-    }
 
-    unchecked = _without_checks(fn)
 
-    def named(given: dict[str, Any]) -> dict[str, Any]:
-        return _named(unchecked(**given))
-
-    found = sorted(set(host_callbacks(jax.jit(named).trace(one).jaxpr)))
+def _refuse_callbacks(jaxpr: Any) -> None:
+    found = sorted(set(host_callbacks(jaxpr)))
     require(
         not found,
         "a function without host callbacks",
@@ -104,24 +117,44 @@ def export(
         "pass throw=False to physcon's functions and networks, and return their "
         "status; remove eqx.error_if, jax.debug.print and io_callback",
     )
+
+
+def _program(
+    named: Callable[[dict[str, Any]], dict[str, Any]],
+    one: dict[str, jax.ShapeDtypeStruct],
+    shared: Sequence[str],
+    platforms: Sequence[str],
+) -> tuple[jax_export.Exported, dict[str, jax.ShapeDtypeStruct]]:
+    """The program for every batch size, and the shapes of its inputs.
+
+    Args:
+        one: the shape of one sample of each input.
+    """
     (batch,) = jax_export.symbolic_shape(BATCH)
-    axes = {name: None if name in shared else 0 for name in inputs}
+    axes = {name: None if name in shared else 0 for name in one}
     specs = {
         n: x if n in shared else jax.ShapeDtypeStruct((batch, *x.shape), x.dtype)
         for n, x in one.items()
     }
-    batched = (
-        named if len(set(shared)) == len(inputs) else jax.vmap(named, in_axes=(axes,))
-    )
+    all_shared = len(set(shared)) == len(one)
+    batched = named if all_shared else jax.vmap(named, in_axes=(axes,))
 
     def run(*arrays: Array) -> dict[str, Any]:
-        return batched(dict(zip(inputs, arrays, strict=True)))
+        return batched(dict(zip(one, arrays, strict=True)))
 
-    program = jax_export.export(jax.jit(run), platforms=tuple(platforms))(
-        *specs.values()
-    )
+    exported = jax_export.export(jax.jit(run), platforms=tuple(platforms))
+    return exported(*specs.values()), specs
+
+
+def _metadata(
+    program: jax_export.Exported,
+    specs: dict[str, jax.ShapeDtypeStruct],
+    description: str,
+    cite: Sequence[Any],
+) -> dict[str, Any]:
+    """The description of the program that the file holds."""
     outputs = jax.tree.unflatten(program.out_tree, program.out_avals)
-    metadata = {
+    return {
         "description": description,
         "inputs": {name: _spec(x) for name, x in specs.items()},
         "outputs": {name: _spec(x) for name, x in outputs.items()},
@@ -131,9 +164,6 @@ def export(
         "calling_convention": program.calling_convention_version,
         "bibtex": str(citation(*cite)) if cite else "",
     }
-    artifact = Artifact(metadata, program)
-    save(path, artifact)
-    return artifact
 
 
 def host_callbacks(jaxpr: Any) -> Iterator[str]:

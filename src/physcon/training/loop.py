@@ -79,15 +79,13 @@ def fit(
 
     Args:
         params: a pytree, such as an Equinox module. Its floating-point arrays are
-            trained, except in modules of a class with ``frozen = True``. The optimizer
-            does not touch these modules at all, because weight decay would act despite
-            a zero gradient.
+            trained, except in modules of a class with ``frozen = True``, to which the
+            optimizer (and its weight decay) does not apply.
         batches: ``batches(key, step) -> batch`` under jit: `Minibatches`, or a sampler
             of tasks.
         chunk: steps per compiled call. Once per chunk the progress bar moves and the
             loss is checked for NaN.
-        checkpoint: file that is written every `save_every` steps and at the end; with
-            None no file is written.
+        checkpoint: file that is written every `save_every` steps and at the end.
         resume: whether to continue from `checkpoint` if it exists. With False an
             existing file is an error.
         config: JSON values that name the run; a checkpoint with other values is
@@ -102,65 +100,83 @@ def fit(
             `steps`, or must not be resumed.
         FloatingPointError: if the loss is not finite; the last checkpoint is kept.
     """
+    _check_numbers(steps, chunk, save_every)
+    arrays, static = eqx.partition(params, _trained(params))
+    identity = _identity(key, arrays, config)
+    state = initial_state(arrays, optimizer)
+    state, start = _resumed(state, steps, checkpoint, resume, identity)
+    run = compiled_chunk(loss_fn, static, optimizer)
+    losses = np.asarray(state.losses)
+    state = _placed(state._replace(losses=jnp.zeros(chunk)), mesh)
+    key = _placed(key, mesh)
+    bar = progress_bar(steps, start, enabled=progress, unit="step", title="train")
+    with bar:
+        while start < steps:
+            stop = min(start + chunk, steps, (start // save_every + 1) * save_every)
+            bounds = _placed((jnp.asarray(start), jnp.asarray(stop)), mesh)
+            state = run((batches, key, *bounds), state)
+            new = np.asarray(state.losses, dtype=np.float64)[: stop - start]
+            _require_finite(new, start)
+            losses = np.concatenate([losses, new])
+            bar.set_postfix(loss=f"{new.mean():.4g}", refresh=False)
+            bar.update(stop - start)
+            start = stop
+            due = stop % save_every == 0 or stop == steps
+            if checkpoint is not None and due and is_writer():
+                whole = state._replace(losses=losses)
+                save_checkpoint(checkpoint, whole, stop, identity)
+    return FitResult(eqx.combine(state.arrays, static), state.opt_state, losses)
+
+
+def _placed(tree: PyTree, mesh: Mesh | None) -> PyTree:
+    """The arrays on all devices of the mesh."""
+    return tree if mesh is None else shard(tree, mesh, P())
+
+
+def _identity(
+    key: PRNGKeyArray, arrays: PyTree, config: dict[str, Any] | None
+) -> dict[str, Any]:
+    """The values by which a checkpoint recognises its run."""
+    summary = _summary(arrays)
+    return {"config": config or {}, "seed": _seed(key), "parameters": summary}
+
+
+def _check_numbers(steps: int, chunk: int, save_every: int) -> None:
     require(steps >= 0, "steps >= 0", steps, "count them from the start of the run")
     require(
         chunk >= 1 and save_every >= 1,
         "chunk, save_every >= 1",
         (chunk, save_every),
-        "use 1",
+        "pass positive numbers of steps",
     )
-    arrays, static = eqx.partition(params, _trained(params))
-    identity = {
-        "config": config or {},
-        "seed": _seed(key),
-        "parameters": _summary(arrays),
-    }
-    state = initial_state(arrays, optimizer)
-    start = 0
-    if checkpoint is not None and Path(checkpoint).exists():
-        require(
-            resume,
-            f"no file at {checkpoint}",
-            "a checkpoint of an earlier run",
-            "resume it (resume=True), or remove it to start afresh",
-        )
-        state, start = load_checkpoint(
-            checkpoint, lambda step: state._replace(losses=np.zeros(step)), identity
-        )
-        require(
-            start <= steps,
-            f"a checkpoint of at most {steps} steps",
-            start,
-            "ask for more steps",
-        )
 
-    def placed(tree: PyTree) -> PyTree:
-        return tree if mesh is None else shard(tree, mesh, P())
 
-    history = [np.asarray(state.losses)]
-    state = placed(state._replace(losses=jnp.zeros(chunk)))
-    key = placed(key)
-    run = compiled_chunk(loss_fn, static, optimizer)
-    with progress_bar(
-        steps, start, enabled=progress, unit="step", title="train"
-    ) as bar:
-        while start < steps:
-            stop = min(start + chunk, steps, (start // save_every + 1) * save_every)
-            bounds = placed((jnp.asarray(start), jnp.asarray(stop)))
-            state = run((batches, key, *bounds), state)
-            losses = np.asarray(state.losses, dtype=np.float64)[: stop - start]
-            _require_finite(losses, start)
-            history.append(losses)
-            bar.set_postfix(loss=f"{losses.mean():.4g}", refresh=False)
-            bar.update(stop - start)
-            start = stop
-            due = stop % save_every == 0 or stop == steps
-            if checkpoint is not None and due and is_writer():
-                everything = state._replace(losses=np.concatenate(history))
-                save_checkpoint(checkpoint, everything, stop, identity)
-    return FitResult(
-        eqx.combine(state.arrays, static), state.opt_state, np.concatenate(history)
+def _resumed(
+    state: TrainingState,
+    steps: int,
+    checkpoint: str | os.PathLike | None,
+    resume: bool,
+    identity: dict[str, Any],
+) -> tuple[TrainingState, int]:
+    """The state of the checkpoint, if there is one, and the number of its steps."""
+    if checkpoint is None or not Path(checkpoint).exists():
+        return state, 0
+    require(
+        resume,
+        f"no file at {checkpoint}",
+        "a checkpoint of an earlier run",
+        "resume it (resume=True), or remove it to start afresh",
     )
+    state, start = load_checkpoint(
+        checkpoint, lambda step: state._replace(losses=np.zeros(step)), identity
+    )
+    require(
+        start <= steps,
+        f"a checkpoint of at most {steps} steps",
+        start,
+        "pass a larger number of steps",
+    )
+    return state, start
 
 
 def _trained(params: PyTree) -> PyTree:

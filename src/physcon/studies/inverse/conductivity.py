@@ -119,9 +119,7 @@ def run(
         [example(x)[None], prior(config, fine).sample(keys[0], (config.truths,))]
     )
 
-    def one(
-        pair: tuple[Array, PRNGKeyArray],
-    ) -> tuple[Array, Array, Array, Array, Array]:
+    def one(pair: tuple[Array, PRNGKeyArray]) -> tuple[Array, ...]:
         log_k, key = pair
         data = readings(log_k, config, fine)
         data = data + config.noise_std * jax.random.normal(key, data.shape)
@@ -142,10 +140,35 @@ def run(
     )
     if not is_writer():
         return []
-    # The value of k in a cell represents the resistance of its layers, so the truth is
-    # their harmonic mean.
-    layers = np.asarray(truth).reshape(-1, config.cells, fine)
-    target = -np.log(np.mean(np.exp(-layers), axis=2))
+    target = _layer_means(np.asarray(truth), config)
+    table = _table(target, mean, std, square, steps, wrong)
+    if session.folder is not None:
+        write_rows(session.folder, table)
+        _figure(
+            session.folder / "conductivity.png", config, target[:2], mean[:2], std[:2]
+        )
+    return table
+
+
+def _layer_means(log_k: np.ndarray, config: ConductivityConfig) -> np.ndarray:
+    """log k of the model's cells.
+
+    The value of k in a cell represents the resistance of its layers, so it is their
+    harmonic mean.
+    """
+    layers = log_k.reshape(-1, config.cells, config.refinement)
+    return -np.log(np.mean(np.exp(-layers), axis=2))
+
+
+def _table(
+    target: np.ndarray,
+    mean: np.ndarray,
+    std: np.ndarray,
+    square: np.ndarray,
+    steps: np.ndarray,
+    wrong: np.ndarray,
+) -> list[dict]:
+    """A row for the example, which comes first, and one for the draws of the prior."""
     table = []
     for name, chosen in {
         "example": slice(0, 1),
@@ -162,11 +185,6 @@ def run(
                 "steps": int(steps[chosen].max()),
                 "failed": int(np.sum(wrong[chosen])),
             }
-        )
-    if session.folder is not None:
-        write_rows(session.folder, table)
-        _figure(
-            session.folder / "conductivity.png", config, target[:2], mean[:2], std[:2]
         )
     return table
 
