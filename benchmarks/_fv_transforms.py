@@ -15,9 +15,7 @@ from physcon.fv import solve
 
 
 def gradient(problem, scheme, repeats: int, steps: int = 500) -> dict[str, Any]:
-    """Time of the gradient of a 1-D solve over that of the solve, and the memory of
-    both.
-    """
+    """Time and memory of the gradient of a 1-D solve, compared with the solve."""
     u, law, grid, boundary = problem
     end = _time_of(problem, scheme, steps)
 

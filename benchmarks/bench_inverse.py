@@ -4,7 +4,7 @@
 
 The problem is heat conduction with one conductivity per cell (64 unknowns and more), by
 100 steps of backward Euler. The time of value and gradient of the misfit is divided by
-that of the model alone. Forward differences, with one solve per unknown, are the
+the time of the model alone. Forward differences, with one solve per unknown, are the
 alternative.
 """
 

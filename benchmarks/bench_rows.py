@@ -3,10 +3,10 @@
     python benchmarks/bench_rows.py [--repeats 5] [--only blocks,network]
 
 Each time is the median of interleaved calls in one process, after compilation; the
-ratio is the time of physcon over that of the alternative. Everything is in float64
-unless the name says otherwise. The networks and meshes are synthetic, of the sizes of
-EPANET's ky10 and Net6. "first call" is the analysis of the pattern, compilation and one
-run.
+ratio is the time of physcon divided by the time of the alternative. Everything is in
+float64 unless the name says otherwise. The networks and meshes are synthetic, of the
+sizes of EPANET's ky10 and Net6. "first call" is the analysis of the pattern,
+compilation and one run.
 """
 
 import argparse

@@ -26,8 +26,8 @@ from physcon.studies.session import Session
 #
 # A uniform lid at Re = 100 drives the fluid from rest to a steady state. Ghia, Ghia and
 # Shin (1982) tabulate the horizontal velocity on the vertical centre line. The
-# circulation of every state equals that of the lid to rounding, because with Thom's
-# formula for the wall vorticity Stokes' theorem holds on the mesh.
+# circulation of every state equals the circulation of the lid to rounding, because with
+# Thom's formula for the wall vorticity Stokes' theorem holds on the mesh.
 
 # %%
 n = 33

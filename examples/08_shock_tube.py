@@ -57,7 +57,7 @@ for name, result in results.items():
         f"p* = {pressure[70]:.4f}, u* = {speed[70]:.4f}"
     )
     assert abs(pressure[70] - 0.30313) < 0.005
-    # Nothing has reached the ends: mass and energy are those of the start.
+    # Nothing has reached the ends: mass and energy are the same as at the start.
     np.testing.assert_allclose(
         grid.integrate(result.u[-1])[::2], grid.integrate(start)[::2], 2e-6
     )

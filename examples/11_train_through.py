@@ -35,8 +35,8 @@ tasks = sample_tasks(key, problems, context=(10, 10), target=(TIMES, POINTS))
 # ## One score, before or after the law
 #
 # The targets of a task are 4 times with 25 points each. Each time has one row, the
-# trapezoid sum over its points, whose value is that of the true profile. `make_score`
-# with these rows scores the conditioned prediction.
+# trapezoid sum over its points, whose value is taken from the true profile.
+# `make_score` with these rows scores the conditioned prediction.
 
 
 # %%

@@ -57,8 +57,8 @@ FILES = {
 
 # %% [markdown]
 # Areas, without the code that is tested: bounds of latitudes half-way between their
-# centres, or those of the file; Gaussian weights for the Gaussian grid; corners for the
-# ocean model.
+# centres, or the bounds in the file; Gaussian weights for the Gaussian grid; corners
+# for the ocean model.
 
 
 # %%

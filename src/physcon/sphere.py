@@ -36,7 +36,7 @@ def widths_of_longitude(longitudes: np.ndarray) -> np.ndarray:
     """Return the widths between pairs of meridians in radians.
 
     A pair that crosses the end of the circle, such as ``(350, 10)``, is 20 degrees
-    wide in whatever order it is given, unless it spans the whole circle.
+    wide in either order, unless it spans the whole circle.
 
     **Shapes**: longitudes ``(n, 2)`` in degrees; result ``(n,)``, positive.
     """

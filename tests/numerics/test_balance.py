@@ -350,7 +350,7 @@ def test_malformed_balances():
         "2 or more times": lambda: balance(grid, t[:1], (flux,)),
         "1 flux arrays": lambda: balance(grid, t, (flux, flux)),
         "along axis 0 of shape": lambda: balance(grid, t, (flux[:, 1:],)),
-        "no boundary beside known": lambda: balance(
+        "no boundary together with known": lambda: balance(
             grid, t, (flux,), boundary=((0.0, 0.0),)
         ),
         "pair for each of 1 axes": lambda: balance(grid, t, boundary=((0.0, 0.0),) * 2),

@@ -103,9 +103,9 @@ MALFORMED = {
         "noise_std of shape",
     ),
     "mass per time": (lambda: pc.integral(GRID, jnp.ones(3)), "batch with jax.vmap"),
-    "rule beside weights": (
+    "rule together with weights": (
         lambda: pc.integral(U, 1.0, rule="simpson"),
-        "no rule beside",
+        "no rule together with",
     ),
     "mask of another shape": (
         lambda: pc.integral(GRID, 1.0, where=jnp.ones(3)),

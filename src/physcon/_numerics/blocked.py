@@ -26,9 +26,9 @@ def weigh_blocked(
     """rows·x and |rows|·|x| to float64's rounding, rows·vectors to float32's in each
     block.
 
-    Rounding errors of the blocks are independent, or at worst add up to that of one
-    block. The bound is |error| <= BLOCK eps |rows|·|vectors|; in practice the error is
-    below eps |rows|·|vectors|.
+    Rounding errors of the blocks are independent, or at worst add up to the error of
+    one block. The bound is |error| <= BLOCK eps |rows|·|vectors|; in practice the error
+    is below eps |rows|·|vectors|.
     """
 
     def part(start: int | Array, size: int) -> tuple[Array, Array, Array]:

@@ -54,7 +54,7 @@ def floating(x: ArrayLike) -> Array:
 def in_float64(fn: Callable[..., PyTree]) -> Callable[..., PyTree]:
     """`fn` evaluated in float64; arguments and results keep the caller's dtype.
 
-    Derivatives and transposes are those of `fn` in the caller's dtype. Arguments are
+    Derivatives and transposes of `fn` are computed in the caller's dtype. Arguments are
     pytrees of arrays. Arrays of an outer transformation that `fn` closes over are
     allowed, but are constants in derivatives.
     """

@@ -122,5 +122,5 @@ def _alike(dimension: str, coordinates: str) -> bool:
 
 
 def _anonymous(field: Dimensions) -> bool:
-    """Whether the names of dimensions say nothing, as in ``phony_dim_0``."""
+    """Whether the names of dimensions are only numbered, as in ``phony_dim_0``."""
     return all(d.rpartition("_")[2].isdigit() for d in field)

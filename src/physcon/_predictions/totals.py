@@ -11,7 +11,7 @@ from physcon.io import read_arrays, read_dimensions
 
 
 def target(integral: str, data: Predictions, path: str | Path) -> np.ndarray:
-    """Return the totals, with axes that broadcast against those of the batch.
+    """Return the totals, with axes that broadcast against the axes of the batch.
 
     In a file with named dimensions, an array of totals is matched by these names.
     """

@@ -73,8 +73,8 @@ def parser(arguments: Sequence[str]) -> ArgumentParser:
     show_ranges(run, study.settings)
     if "law" in content:
         run.error(
-            "expected the settings of a study, got those of one solution; "
-            "run physcon solve"
+            "expected the settings of a study, got the settings of a solution; "
+            "run physcon solve with this file"
         )
     preset = _option(arguments, "--preset") or content.get("preset", "quick")
     run.set_defaults(study.presets.get(preset, {}))

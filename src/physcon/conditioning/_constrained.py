@@ -73,8 +73,8 @@ def constrained(
     are used as such: each of some 10 to 30 steps costs one factorisation by the solver
     that `condition` would choose. Acts on one sample; batch with `jax.vmap`.
 
-    Derivatives are those of the conditioning that is left with the active set held
-    fixed: exact except where a bound is just about to be touched.
+    Derivatives are taken with the active set held fixed: they are exact except where a
+    bound is just about to become active.
 
     Args:
         constraint: G u = b, or with a `noise_std` weighed against the prior; or None.

@@ -36,7 +36,7 @@ def boundary_values(
     are dense: n numbers for each boundary point.
 
     Raises:
-        ValueError: Flux or Reflective (which say nothing about values), Outflow on all
+        ValueError: Flux or Reflective (which don't constrain values), Outflow on all
             sides, functions of time, too few points, or another number of axes.
 
     >>> grid = Grid.uniform(0.0, 1.0, 3, location="nodes")

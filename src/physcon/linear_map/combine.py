@@ -71,8 +71,8 @@ class Sum(Root):
         vectors = [p.vectors for p in self.parts if isinstance(p, LowRank)]
         if not diagonals or len(diagonals) + len(vectors) < len(self.parts):
             raise NotImplementedError(
-                "Sum: a density needs a Diagonal part, and only LowRank parts besides; "
-                "draw samples instead"
+                "Sum: a density needs Diagonal and LowRank parts, at least one of them "
+                "Diagonal; draw samples instead"
             )
         empty = jnp.zeros((0, *self.out_shape), diagonals[0].dtype)
         std = reduce(jnp.hypot, diagonals)

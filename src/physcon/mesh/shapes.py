@@ -52,7 +52,7 @@ def from_grid(grid: Grid, periodic: tuple[bool, ...] | bool = False) -> Mesh:
         high = faces[axis][-1]
         tolerance = 1e-6 * np.diff(faces[axis]).min()
         for name, place in zip(_SIDES[axis], (low, high), strict=True):
-            patches[name] = _beside(axis, place, tolerance)
+            patches[name] = _in_plane(axis, place, tolerance)
     return from_cells(points.reshape(-1, grid.ndim), cells, patches, same=same.ravel())
 
 
@@ -114,7 +114,7 @@ def triangles(
     else:
         for axis in range(2):
             for name, place in zip(_SIDES[axis], (low[axis], high[axis]), strict=True):
-                patches[name] = _beside(axis, place, 1e-6 * step[axis])
+                patches[name] = _in_plane(axis, place, 1e-6 * step[axis])
     return from_cells(points.reshape(-1, 2), cells, patches, same=same)
 
 
@@ -144,12 +144,12 @@ def _positions(grid: Grid, axis: int) -> np.ndarray:
     return high + low + np.concatenate([[0.0], np.cumsum(widths)])
 
 
-def _beside(
+def _in_plane(
     axis: int, place: float, tolerance: float
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Whether face centres lie in the plane x_axis = place."""
 
-    def beside(centre: np.ndarray) -> np.ndarray:
+    def in_plane(centre: np.ndarray) -> np.ndarray:
         return np.abs(centre[:, axis] - place) <= tolerance
 
-    return beside
+    return in_plane

@@ -153,7 +153,7 @@ def _prediction(
 def gp_predictor(kernel: Kernel = matern32) -> Callable[..., Prediction]:
     """The function ``(hyperparameters, contexts, points, key) -> Prediction``.
 
-    `std` is that of the noise-free function. The key is not used.
+    `std` is the standard deviation of the noise-free function. The key is not used.
     """
 
     def predict(

@@ -27,7 +27,7 @@ class Model(eqx.Module):
 
     @abc.abstractmethod
     def observe(self, contexts: Observations) -> PyTree:
-        """Whatever is computed once per function, for all points asked for later."""
+        """Compute what all points of one function share, such as an encoding."""
 
     @abc.abstractmethod
     def draws(

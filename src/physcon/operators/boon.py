@@ -49,7 +49,7 @@ class BoundaryFNO(eqx.Module):
     """An `FNO` whose output meets `boundary` to rounding: ``(in, *x) -> (out, *x)``.
 
     Attributes:
-        fno: the network; for form "basis" its spectral weights are those of
+        fno: the network; form "basis" needs spectral weights as from
             `init_basis_weights`.
         form: "lift", "eliminate" or "overwrite" (see `physcon.operators.correct`), or
             "basis" (sine and cosine bases, lifted).

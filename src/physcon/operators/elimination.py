@@ -81,9 +81,9 @@ def eliminated_spectral_conv(
 
     Along the other axes K is circulant, so every transverse mode has its own blocks.
     Axes are eliminated in turn: the rows of the last one depend on their own face
-    alone, those of a former one also on the impulses that came after it. (The joint
-    elimination is a dense system over all faces.) Transverse modes that K does not keep
-    have no row and no impulse.
+    alone, and the rows of an earlier one also on the impulses that came after it. (The
+    joint elimination is a dense system over all faces.) Transverse modes that K does
+    not keep have no row and no impulse.
 
     Shapes: weights ``(2, c, c, *modes)``, x ``(c, *x)``.
 

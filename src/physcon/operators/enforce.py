@@ -2,8 +2,8 @@
 
 Both are conditioning: u + φ (value - l(u)) with the gain φ = P lᵀ (l P lᵀ)⁻¹ of a prior
 covariance P. Overwriting is the gain of a prior that varies at the boundary nodes only.
-The lift is that of a smooth prior of correlation length `reach`. Axes are treated in
-turn; the corrections of two axes commute where the data agree in the corners, which
+The lift is the gain of a smooth prior of correlation length `reach`. Axes are treated
+in turn; the corrections of two axes commute where the data agree in the corners, which
 `check_corners` verifies.
 """
 
@@ -151,7 +151,7 @@ def overwrite_rows(
 
 
 def check_shape(u: Float[Array, "c *x"], grid: Grid) -> None:
-    """Raise unless the space axes of `u` are those of the grid."""
+    """Raise unless the space axes of `u` have the shape of the grid."""
     require(
         u.shape[1:] == grid.shape,
         f"a field (channels, {', '.join(map(str, grid.shape))}) on the grid's nodes",
