@@ -6,22 +6,22 @@ and the residual of a constraint, which is a small difference of large sums. Bot
 therefore computes the value of a function in float64 and rounds it once at the end, and
 takes its derivative from the same formula in the caller's dtype.
 
-There is no global flag and no host callback. The mechanism is one primitive that holds
-a program traced in float64. It has a rule for each transformation of JAX, so jit, vmap,
-jvp, vjp, transposition, scan, while, cond and remat compose in any order.
+There is no global flag and no host callback. The mechanism is one primitive
+(`float64_rules.py`) that holds a program traced in float64, so jit, vmap, jvp, vjp,
+transposition, scan, while, cond and remat compose in any order.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial, wraps
 from typing import Any, NamedTuple, TypeVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax.extend.core import ClosedJaxpr, Primitive, jaxpr_as_fun
-from jax.interpreters import ad, batching, mlir
+from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 
 from physcon._checks import inexact_leaves, is_traced
+from physcon._numerics.float64_rules import float64_p
 from physcon._typing import Array, ArrayLike, Float, PyTree
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -141,129 +141,15 @@ def _with_constants_as_arguments(
         return jax.make_jaxpr(run)(*outer, *leaves)
 
 
-# The primitive: `jaxpr` takes and returns arrays of the caller's dtypes, and computes
-# in float64; `narrow` is the same function in the caller's dtype. The first `constants`
-# operands are arrays that the function closed over.
-float64_p = Primitive("float64")
-float64_p.multiple_results = True
-
-
-@float64_p.def_impl
-def _inlined(*args: Any, jaxpr: ClosedJaxpr, **_: Any) -> Sequence[Array]:
-    with jax.enable_x64(True):
-        return jaxpr_as_fun(jaxpr)(*args)
-
-
-# JAX 0.12 asks for this rule where the program holds calls of its own.
-float64_p.to_lojax = _inlined  # type: ignore[attr-defined]
-
-
-@float64_p.def_abstract_eval
-def _(*_: Any, jaxpr: ClosedJaxpr, **__: Any) -> Sequence[Any]:
-    return jaxpr.out_avals
-
-
-def _batch(
-    args: Sequence[Any],
-    axes: Sequence[int | None],
-    *,
-    jaxpr: ClosedJaxpr,
-    narrow: Callable[..., list[Array]],
-    constants: int,
-) -> tuple[Sequence[Array], Sequence[int]]:
-    """The program is batched inside the float64 context, where all its dtypes exist."""
-    with jax.enable_x64(True):
-        batched = jax.make_jaxpr(jax.vmap(jaxpr_as_fun(jaxpr), tuple(axes)))(*args)
-    out = float64_p.bind(
-        *args,
-        jaxpr=batched,
-        narrow=jax.vmap(narrow, tuple(axes)),
-        constants=constants,
-    )
-    return out, [0] * len(out)
-
-
-def _jvp(
-    primals: Sequence[Any],
-    tangents: Sequence[Any],
-    *,
-    jaxpr: ClosedJaxpr,
-    narrow: Callable[..., list[Array]],
-    constants: int,
-) -> tuple[Sequence[Array], Sequence[Any]]:
-    moving = [i for i, t in enumerate(tangents) if type(t) is not ad.Zero]
-    if any(i < constants for i in moving):
-        raise NotImplementedError(
-            "a float64 function closes over an array that is being differentiated; "
-            "pass the array as an argument"
-        )
-    out = float64_p.bind(*primals, jaxpr=jaxpr, narrow=narrow, constants=constants)
-    with jax.default_matmul_precision("highest"):
-        _, moved = jax.jvp(
-            _of(narrow, primals, moving),
-            tuple(primals[i] for i in moving),
-            tuple(tangents[i] for i in moving),
-        )
-    still = [ad.Zero(aval.to_tangent_aval()) for aval in jaxpr.out_avals]
-    is_float0 = [t.dtype == jax.dtypes.float0 for t in moved]
-    pairs = zip(is_float0, still, moved, strict=True)
-    return out, [zero if skip else t for skip, zero, t in pairs]
-
-
-def _transpose(
-    cotangents: Sequence[Any],
-    *args: Any,
-    jaxpr: ClosedJaxpr,
-    narrow: Callable[..., list[Array]],
-    constants: int,
-) -> Sequence[Any]:
-    linear = [i for i, x in enumerate(args) if ad.is_undefined_primal(x)]
-    shapes = [
-        jax.ShapeDtypeStruct(args[i].aval.shape, args[i].aval.dtype) for i in linear
-    ]
-    with jax.default_matmul_precision("highest"):
-        back = jax.linear_transpose(_of(narrow, args, linear), *shapes)
-        found = back([ad.instantiate_zeros(ct) for ct in cotangents])
-    out: list[Any] = [None] * len(args)
-    for i, x in zip(linear, found, strict=True):
-        out[i] = x
-    return out
-
-
-def _of(
-    fn: Callable[..., list[Array]], operands: Sequence[Any], chosen: Sequence[int]
-) -> Callable[..., list[Array]]:
-    """`fn` as a function of the chosen operands alone."""
-
-    def call(*some: Array) -> list[Array]:
-        given = dict(zip(chosen, some, strict=True))
-        return fn(*(given.get(i, x) for i, x in enumerate(operands)))
-
-    return call
-
-
-mlir.register_lowering(
-    float64_p,
-    mlir.lower_fun(lambda *args, jaxpr, **_: jaxpr_as_fun(jaxpr)(*args)),
-)
-batching.primitive_batchers[float64_p] = _batch
-ad.primitive_jvps[float64_p] = _jvp
-ad.primitive_transposes[float64_p] = _transpose
-
-
 class Pair(NamedTuple):
-    """A small array of float64 accuracy (48 bits) in a float32 container: high + low
-    part.
-    """
+    """A small array of float64 accuracy (48 bits) as the sum of two float32 arrays."""
 
     high: Float[Array, "*s"]
     low: Float[Array, "*s"]
 
 
 def split(x: Float[Array, "*s"]) -> Pair:
-    """A float64 array as two parts that are each exact in float32: `join(split(x)) ==
-    x`.
-    """
+    """A float64 array as two parts that are exact in float32; `join` adds them."""
     high = x.astype(jnp.float32).astype(x.dtype)
     return Pair(high, x - high)
 

@@ -116,7 +116,7 @@ def _domain_weights(domain: Grid | ArrayLike, rule: Rule | None) -> Float[Array,
 
 def _component_rows(
     weights: Float[Array, "*x"], components: int | None, given: tuple[int, ...]
-) -> Float[Array, "m *x"]:
+) -> Float[Array, "m ..."]:
     """One row, or one row per component; `given` is the shape of the value."""
     if components is None:
         require(given == (), "a scalar value", given, "batch with jax.vmap")

@@ -11,11 +11,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.special import ndtr, ndtri
 
 from physcon._numerics.products import inner
 from physcon._typing import Array, Bool, Float
 from physcon.conditioning.optimality import Problem, freedom, restored
+from physcon.conditioning.variates import truncated_normal, uniform
 
 
 @partial(jax.jit, static_argnames=("count", "sweeps", "dtype"))
@@ -55,7 +55,7 @@ def draw_chains(
         x = jnp.clip(mean + width * truncated_normal(p, *ends), lower, upper)
         return jnp.where(alone, x, u)
 
-    first = jax.vmap(drawn)(_uniform(direct, (count, u.size), u.dtype))
+    first = jax.vmap(drawn)(uniform(direct, (count, u.size), u.dtype))
     reach = jnp.where(moving, std, 0)
     last, moves = _sweeps(key, sweeps, first, mean, reach, rows, lower, upper)
     draws = jax.vmap(lambda u: restored(problem, u))(last)
@@ -150,7 +150,7 @@ def _sweeps(
             could = acts & ((right - left)[:, None] * jnp.abs(e) > _SHORTEST)
             return u.at[group].set(moved), could
 
-        new, could = jax.vmap(move)(u, _uniform(draw, (len(u), groups), u.dtype))
+        new, could = jax.vmap(move)(u, uniform(draw, (len(u), groups), u.dtype))
         times = jnp.sum(could, axis=0).astype(u.dtype)
         return (new, moves.at[group].add(times)), None
 
@@ -221,31 +221,6 @@ def _project(a: Float[Array, "m k"], z: Float[Array, " k"]) -> Float[Array, " k"
     else:
         basis, _ = jax.lax.scan(absorb, basis, (jnp.arange(m), a))
     return less(z, basis)
-
-
-def truncated_normal(p: Array, low: Array, high: Array) -> Array:
-    """Standard normal variates in [low, high] from uniform ones, by inversion.
-
-    Exact to rounding of float64 up to 37 standard deviations from the mean. Farther out
-    the exponential limit of the tail is used, with an error below 1 / low² of its own
-    scale.
-    """
-    flip = low + high > 0  # work in the left tail
-    near = jnp.where(flip, -low, high)
-    far = jnp.where(flip, -high, low)
-    mass = ndtr(far) + p * (ndtr(near) - ndtr(far))
-    central = ndtri(jnp.maximum(mass, jnp.finfo(low.dtype).tiny))
-    rate = jnp.maximum(jnp.abs(near), 1)
-    depth = rate * jnp.maximum(far - near, -1e3 / rate)
-    tail = near + jnp.log1p(p * jnp.expm1(depth)) / rate
-    x = jnp.clip(jnp.where(near < -37, tail, central), far, near)
-    return jnp.where(flip, -x, x)
-
-
-def _uniform(key: Array, shape: tuple[int, ...], dtype: Any) -> Array:
-    """Uniform variates in (0, 1) with 64 random bits, made of 32-bit numbers."""
-    high, low = jax.random.bits(key, (2, *shape), jnp.uint32).astype(dtype)
-    return (high + (low + 0.5) / 2.0**32) / 2.0**32
 
 
 #: Entries of a unit direction, and shares of a variance, that count as zero.
