@@ -4,9 +4,11 @@ The list is written out, not computed, so that a name cannot vanish from both si
 name may leave it one minor release after its deprecation (docs/stability.md).
 """
 
+import inspect
 from importlib import import_module
 from importlib.util import find_spec
 
+import jax.numpy as jnp
 import pytest
 
 import physcon
@@ -128,3 +130,39 @@ def test_dir_shows_public_names_only():
     private = [name for name in dir(physcon) if name.startswith("_")]
     assert private == ["__version__"]
     assert not {"Any", "import_module", "find_spec"} & set(dir(physcon))
+
+
+def exported_functions():
+    """Every public function and method, with a name to show."""
+    for package in PACKAGES:
+        for name in import_module(package).__all__:
+            found = getattr(import_module(package), name)
+            if inspect.isfunction(found):
+                yield f"{package}.{name}", found
+            elif inspect.isclass(found) and found.__module__.startswith("physcon"):
+                for part, method in inspect.getmembers(found, callable):
+                    if not part.startswith("_") and hasattr(method, "__code__"):
+                        yield f"{package}.{name}.{part}", method
+
+
+def test_switches_are_passed_by_keyword():
+    """A True among the positional arguments of a call does not say what it switches."""
+    positional = {
+        name
+        for name, fn in exported_functions()
+        for p in inspect.signature(fn).parameters.values()
+        if isinstance(p.default, bool) and p.kind is not p.KEYWORD_ONLY
+    }
+    assert not positional
+
+
+def test_old_positions_work_with_a_warning():
+    x, u = jnp.linspace(0.0, 1.0, 3), jnp.array([1.0, 0.5, -0.5])
+    with pytest.warns(DeprecationWarning, match=r"pass interpolate=\.\.\. by keyword"):
+        old = physcon.metrics.shock_position(x, u, 0.0, True)
+    new = physcon.metrics.shock_position(x, u, 0.0, interpolate=True)
+    assert old.position == new.position == 0.75
+    with pytest.raises(TypeError, match="positional"):
+        physcon.metrics.shock_position(x, u, 0.0, True, 1)
+    with pytest.warns(DeprecationWarning, match="throw"), pytest.raises(RuntimeError):
+        physcon.Gaussian.from_covariance(jnp.zeros(2), -jnp.eye(2), True).std()

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from physcon._checks import concrete, require, require_shape
+from physcon._deprecation import accepts_old_positions
 from physcon._numerics.float64 import float64_primal, floating, in_float64
 from physcon._typing import Array, ArrayLike, Float
 from physcon.grid import Grid
@@ -132,12 +133,13 @@ def _component_rows(
     return which * weights[None, None]
 
 
+@accepts_old_positions
 def integral(
     domain: Grid | ArrayLike,
     value: ArrayLike,
     noise_std: ArrayLike | None = None,
-    rule: Rule | None = None,
     *,
+    rule: Rule | None = None,
     where: ArrayLike | None = None,
     components: int | None = None,
 ) -> LinearConstraint:

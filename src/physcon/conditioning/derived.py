@@ -5,12 +5,15 @@ and most functions here apply this fact to a particular A. No n-by-n array is fo
 Nonlinear quantities, such as a shock position, are estimated from samples.
 """
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import ndtri
 
 from physcon import metrics
 from physcon._checks import require
+from physcon._deprecation import accepts_old_positions
 from physcon._numerics.float64 import float64_primal
 from physcon._typing import Array, ArrayLike, Float, Int, PRNGKeyArray
 from physcon.conditioning.gaussian import Gaussian
@@ -88,12 +91,14 @@ def quantile(gaussian: Gaussian, probability: ArrayLike) -> Float[Array, "*x"]:
     )
 
 
+@accepts_old_positions
 def shock_positions(
     gaussian: Gaussian,
     x: Float[Array, " n"],
     key: PRNGKeyArray,
     number: int,
     threshold: ArrayLike = 0.0,
+    *,
     interpolate: bool = False,
 ) -> metrics.ShockPosition:
     """Shock positions of `number` samples (`metrics.shock_position`), ``(number)``.
@@ -103,17 +108,18 @@ def shock_positions(
     constraints.
     """
     draws = gaussian.sample(key, (number,))
-    return jax.vmap(lambda u: metrics.shock_position(x, u, threshold, interpolate))(
-        draws
-    )
+    found = partial(metrics.shock_position, interpolate=interpolate)
+    return jax.vmap(lambda u: found(x, u, threshold))(draws)
 
 
+@accepts_old_positions
 def shock_position_quantile(
     gaussian: Gaussian,
     x: Float[Array, " n"],
     probability: ArrayLike,
     key: PRNGKeyArray,
     number: int = 1000,
+    *,
     threshold: ArrayLike = 0.0,
 ) -> Float[Array, "..."]:
     """Quantiles of the first crossing of a threshold, estimated from `number` samples.

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import require, require_shape
+from physcon._deprecation import accepts_old_positions
 from physcon._numerics.float64 import (
     floating,
     in_one_dtype,
@@ -159,10 +160,12 @@ class Gaussian(eqx.Module):
         return cls(mean, Dense(factor, mean.shape, lower=True))
 
     @classmethod
+    @accepts_old_positions
     def from_covariance(
         cls,
         mean: Float[Array, "*x"],
         covariance: Float[Array, "n n"],
+        *,
         throw: bool = True,
     ) -> "Gaussian":
         """Dense positive definite covariance over the flattened field.

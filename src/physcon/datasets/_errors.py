@@ -65,9 +65,8 @@ def _changes(
         part = slice(start, start + data[name].size)
         metric = is_metric(laws, name)
         unit = str(data[name].attrs.get("units", ""))
-        change = VariableReport.of(
-            name, unit, before[part], after[part], std[part], metric
-        )
+        values = before[part], after[part], std[part]
+        change = VariableReport.of(name, unit, *values, metric=metric)
         found.append(change)
     return found
 

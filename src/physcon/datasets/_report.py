@@ -93,6 +93,7 @@ class VariableReport:
         before: np.ndarray,
         after: np.ndarray,
         std: np.ndarray,
+        *,
         metric: bool = False,
     ) -> "VariableReport":
         """Summarise the change of a variable."""

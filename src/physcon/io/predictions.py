@@ -19,6 +19,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from physcon._checks import require
+from physcon._deprecation import accepts_old_positions
 from physcon._files import atomic_path
 from physcon.io import _hdf5, _netcdf, _npz
 from physcon.io._dtypes import describe, is_number
@@ -106,10 +107,12 @@ def read_dimensions(
         return form.dimensions(path, form.names(path) if names is None else names)
 
 
+@accepts_old_positions
 def write_arrays(
     path: str | Path,
     arrays: Arrays,
     like: str | Path | None = None,
+    *,
     force: bool = False,
 ) -> None:
     """Write arrays by name; with `like`, the rest of that file is kept bit for bit.

@@ -12,7 +12,7 @@ from physcon.mesh.topology import Mesh
 _SIDES = (("left", "right"), ("bottom", "top"), ("back", "front"))
 
 
-def from_grid(grid: Grid, periodic: tuple[bool, ...] | bool = False) -> Mesh:
+def from_grid(grid: Grid, *, periodic: tuple[bool, ...] | bool = False) -> Mesh:
     """The cells of a grid of two or three axes as a mesh, in the grid's order.
 
     ``u.reshape(mesh.size)`` are the cell averages on the mesh. Patches are named

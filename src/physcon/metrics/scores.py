@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jax.scipy.special import erfinv, ndtr
 
 from physcon._checks import require, require_shape
+from physcon._deprecation import accepts_old_positions
 from physcon._numerics import safe
 from physcon._numerics.float64 import float64_primal
 from physcon._typing import Array, ArrayLike, Float, Scalar
@@ -77,8 +78,9 @@ def gaussian_crps(
     return jnp.mean(jnp.where(std >= 0, score, jnp.nan))
 
 
+@accepts_old_positions
 def energy_score(
-    samples: Float[Array, "s *x"], truth: Float[Array, "*x"], fair: bool = True
+    samples: Float[Array, "s *x"], truth: Float[Array, "*x"], *, fair: bool = True
 ) -> Scalar:
     """E|X - truth| - E|X - X'| / 2 with the Euclidean norm of whole fields.
 

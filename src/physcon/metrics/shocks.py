@@ -4,6 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from physcon._checks import require_shape
+from physcon._deprecation import accepts_old_positions
 from physcon._typing import Array, ArrayLike, Bool, Float, Scalar
 
 
@@ -19,10 +20,12 @@ class ShockPosition(eqx.Module):
     found: Bool[Array, "..."]
 
 
+@accepts_old_positions
 def shock_position(
     x: Float[Array, " n"],
     u: Float[Array, " n"],
     threshold: ArrayLike = 0.0,
+    *,
     interpolate: bool = False,
 ) -> ShockPosition:
     """First coordinate where u <= threshold.

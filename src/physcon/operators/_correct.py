@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 from physcon._checks import require
+from physcon._deprecation import accepts_old_positions
 from physcon._typing import Array, Float
 from physcon.boundary import Boundary
 from physcon.boundary_rows import Rows
@@ -32,11 +33,13 @@ CorrectionForm: TypeAlias = Literal["lift", "eliminate", "overwrite"]
 Kernel: TypeAlias = Callable[[Float[Array, "i *x"]], Float[Array, "o *x"]]
 
 
+@accepts_old_positions
 def correct(
     kernel: Kernel,
     boundary: Boundary,
     grid: Grid,
     form: CorrectionForm = "lift",
+    *,
     order: Order = 2,
     throw: bool = True,
 ) -> Kernel:
@@ -74,12 +77,14 @@ def correct(
     return corrected
 
 
+@accepts_old_positions
 def corrected_spectral_conv(
     weights: Weights,
     x: Float[Array, "i *x"],
     boundary: Boundary,
     grid: Grid,
     form: CorrectionForm = "lift",
+    *,
     order: Order = 2,
     method: Method = "auto",
     throw: bool = True,
@@ -87,7 +92,7 @@ def corrected_spectral_conv(
     """`correct` of a spectral convolution in closed form, with one transform pair.
 
     In one dimension, and for "lift" and "overwrite" in any dimension, equal to
-    ``correct(partial(spectral_conv, weights), boundary, grid, form, order)(x)``.
+    ``correct(partial(spectral_conv, weights), boundary, grid, form, order=order)(x)``.
 
     Raises:
         ValueError: "eliminate" with unequal channels; see also `correct`.

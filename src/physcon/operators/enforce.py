@@ -12,6 +12,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 
 from physcon._checks import at_trace_time, error_if, require
+from physcon._deprecation import accepts_old_positions
 from physcon._typing import Array, Float
 from physcon.boundary import Boundary
 from physcon.boundary_rows import Rows, SideRow
@@ -30,11 +31,13 @@ class Residual(NamedTuple):
     value: Float[Array, "c *f"]
 
 
+@accepts_old_positions
 def overwrite(
     u: Float[Array, "c *x"],
     boundary: Boundary,
     grid: Grid,
     order: Order = 2,
+    *,
     throw: bool = True,
 ) -> Float[Array, "c *x"]:
     """`u` with its boundary nodes solved from the conditions; no other node changes.
@@ -59,11 +62,13 @@ def overwrite(
     return complete_overwrite(u, node_rows(boundary, grid, order), throw)
 
 
+@accepts_old_positions
 def lift(
     u: Float[Array, "c *x"],
     boundary: Boundary,
     grid: Grid,
     order: Order = 2,
+    *,
     reach: float = REACH,
     throw: bool = True,
 ) -> Float[Array, "c *x"]:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from physcon._checks import require
+from physcon._deprecation import accepts_old_positions
 from physcon._typing import Array
 from physcon.operators.fno import FNO
 from physcon.operators.layers import Block, Perceptron, Pointwise
@@ -23,9 +24,11 @@ PADDING: dict[str, tuple[int, ...]] = {
 }
 
 
+@accepts_old_positions
 def fno_from_pytorch(
     parameters: Mapping[str, np.ndarray],
     padding: tuple[int | float, ...] | str | None = None,
+    *,
     discard_last: bool = False,
 ) -> FNO:
     """The network with these parameters; its output equals the original to rounding.
