@@ -25,6 +25,7 @@ import numpy as np
 from physcon._checks import require
 from physcon._numerics.float64 import float64_primal
 from physcon._typing import Array, Float, Inexact, Shape
+from physcon.operators.impulses import boundary_waves, symmetriser
 from physcon.operators.spectral import (
     Method,
     Modes,
@@ -34,10 +35,8 @@ from physcon.operators.spectral import (
     check_modes,
     choose_method,
     dft,
-    hermitian_weights,
     mix,
     synthesise,
-    wavenumbers,
 )
 
 Blocks = Inexact[Array, "p p c c"]
@@ -141,7 +140,7 @@ def _impulse_modes(
     for t, (n, k) in enumerate(across):
         half = not is_last and t + 1 == len(across)
         face = along(face.astype(modes.dtype), dft(n, k, half), t + 2)
-    symmetric = _symmetriser(across, half_last=not is_last)
+    symmetric = symmetriser(across, half_last=not is_last)
 
     @float64_primal
     def solve(weights: Weights, modes: tuple, face: tuple) -> tuple[Array, Array]:
@@ -173,57 +172,6 @@ def _impulse_modes(
     )
 
 
-def boundary_waves(
-    n: int, kept: int, half: bool, nodes: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Modes of an impulse at each node, and the rows that read a node from modes.
-
-    Shapes: both ``(p, m)`` for p nodes.
-    """
-    shift = dft(n, kept, half)[nodes]
-    times = (
-        hermitian_weights(n, kept) if half else np.ones(len(wavenumbers(kept, half)))
-    )
-    return shift, shift.conj() * times / n
-
-
-def _symmetriser(
-    across: tuple[tuple[int, int], ...], half_last: bool
-) -> Callable[[Inexact[Array, "*a q"]], Inexact[Array, "*a q"]]:
-    """The effect of the inverse real transform on transverse modes q.
-
-    h(q) becomes (h(q) + h(-q)*) / 2. If the real axis is the eliminated one, this holds
-    for all q; else for those whose mode on the real axis is its own conjugate (0 and
-    n/2). A mode whose negative is not kept is halved.
-    """
-    folded = np.array([True])
-    kept = np.array([True])
-    sizes = []
-    for t, (n, k) in enumerate(across):
-        half = half_last and t + 1 == len(across)
-        numbers = wavenumbers(k, half) % n
-        own = hermitian_weights(n, k) == 1 if half else np.ones(len(numbers), bool)
-        paired = own if half else np.isin((-numbers) % n, numbers)
-        folded = np.logical_and.outer(folded, own).ravel()
-        kept = np.logical_and.outer(kept, paired).ravel()
-        sizes.append(len(numbers))
-
-    def symmetric(h: Inexact[Array, "*a q"]) -> Inexact[Array, "*a q"]:
-        other = h.reshape(*h.shape[:-1], *sizes)
-        for t in range(
-            len(sizes) - half_last
-        ):  # modes 0, 1 .. M-1, -M .. -1 become 0, -1 .. 1
-            axis = h.ndim - 1 + t
-            first = jax.lax.slice_in_dim(other, 0, 1, axis=axis)
-            rest = jax.lax.slice_in_dim(other, 1, None, axis=axis)
-            other = jnp.concatenate([first, jnp.flip(rest, axis)], axis)
-        shape = (1,) * (h.ndim - 1) + (-1,)
-        other = jnp.where(kept.reshape(shape), other.reshape(h.shape).conj(), 0)
-        return jnp.where(folded.reshape(shape), 0.5 * (h + other), h)
-
-    return symmetric
-
-
 def _without(sizes: Shape, axis: int) -> Shape:
     return sizes[:axis] + sizes[axis + 1 :]
 
@@ -233,8 +181,7 @@ def _impulses(
     at_nodes: Inexact[Array, "p c"],
     kernel_at_nodes: Inexact[Array, "p c"],
 ) -> Inexact[Array, "p c"]:
-    """δ = G⁻¹ (D x_B - (K x)_B), with the pivots of an elimination in the order of the
-    nodes.
+    """δ = G⁻¹ (D x_B - (K x)_B), with pivots in the order of the nodes.
 
     D = diag(S, G_11), where S = G_00 - G_01 G_11⁻¹ G_10: the lower row is freed from
     the upper node first. S is the Schur complement of G as well, so that D x_B needs no
@@ -246,7 +193,8 @@ def _impulses(
     if at_nodes.shape[0] == 1:
         return at_nodes - jnp.linalg.solve(blocks[0, 0], kernel_at_nodes[0])[None]
     g00, g01, g10, g11 = (blocks[r, s] for r in range(2) for s in range(2))
-    x0, x1, k0, k1 = *at_nodes, *kernel_at_nodes
+    x0, x1 = at_nodes
+    k0, k1 = kernel_at_nodes
     with jax.default_matmul_precision("highest"):
         inner = jnp.linalg.solve(g11, g10)
         upper = jnp.linalg.solve(g11, k1)

@@ -27,8 +27,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from physcon._typing import Array, Float
-from physcon.operators.elimination import boundary_waves
 from physcon.operators.fno import FNO, crop, with_coordinates
+from physcon.operators.impulses import boundary_waves
 from physcon.operators.layers import Field, gelu
 from physcon.operators.published_rows import (
     PublishedBoundary,

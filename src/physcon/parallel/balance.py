@@ -233,12 +233,11 @@ class _Faces:
         if self.name is None or self.cut:
             return x
         axis = self.part.axis
-        n = x.shape[self.part.axis]
+        n = x.shape[axis]
         if self.lower:
             first = jax.lax.slice_in_dim(x, 0, 1, axis=axis)
-            return jnp.concatenate(
-                [x, shifted(first, self.name, -1, self.part.periodic)], axis
-            )
+            beyond = shifted(first, self.name, -1, self.part.periodic)
+            return jnp.concatenate([x, beyond], axis)
         last = jax.lax.slice_in_dim(x, n - 1, n, axis=axis)
         return jnp.concatenate([shifted(last, self.name, 1, closed=False), x], axis)
 
