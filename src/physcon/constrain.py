@@ -221,7 +221,7 @@ def _conditioned(law: Law, grid: Grid) -> Callable[..., tuple[Array, Array]]:
 
     def one(mean: Array, std: Array, total: Array) -> tuple[Array, Array]:
         prior = Gaussian.diagonal(mean, std)
-        constraint = integral(grid, total, law.noise_std, law.rule)
+        constraint = integral(grid, total, law.noise_std, rule=law.rule)
         if box:
             found = bounded(prior, constraint, lower, upper)
         else:

@@ -61,7 +61,7 @@ def fno_from_pytorch(
         Perceptron(linear("fc1"), linear("fc2")),
         None,
         None,
-        _padding(padding, blocks[0].spectral.ndim - 3),
+        _padding(padding, blocks[0].weights().ndim - 3),
         coordinates=True,
         activate_last=discard_last,
     )

@@ -61,7 +61,7 @@ def posteriors(
     problem = function.problem
     grid = study_grid(problem, settings)
     points = points_at(t, grid.coordinates[0])
-    mass = integral(grid, problem.mass(t), settings.noise_std, settings.rule)
+    mass = integral(grid, problem.mass(t), settings.noise_std, rule=settings.rule)
     plain = models.plain.draws(function.plain, points, key, number)
     article = METHODS | {"diffusion": partial(prob_conserv, alpha=settings.alpha)}
     found: dict[Method, Gaussian] = {}
