@@ -11,7 +11,7 @@ GRID = pc.Grid.uniform(0.0, 1.0, 8)
 
 
 def indefinite(throw):
-    return pc.Gaussian.from_covariance(jnp.ones(2), -jnp.eye(2), throw)
+    return pc.Gaussian.from_covariance(jnp.ones(2), -jnp.eye(2), throw=throw)
 
 
 def top_hat(throw):
