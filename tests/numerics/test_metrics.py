@@ -112,8 +112,8 @@ def test_energy_score_equals_the_double_sum(rng, fair):
 def test_energy_score_of_a_scalar_is_the_crps():
     quantiles = stats.norm.ppf((np.arange(800) + 0.5) / 800).astype(np.float32)
     mean, std, truth = jnp.array([0.5]), jnp.array([2.0]), jnp.array([1.7])
-    score = jax.jit(metrics.energy_score, static_argnums=2)(
-        (mean + std * quantiles)[:, None], truth, False
+    score = jax.jit(metrics.energy_score, static_argnames="fair")(
+        (mean + std * quantiles)[:, None], truth, fair=False
     )
     np.testing.assert_allclose(
         score, metrics.gaussian_crps(mean, std, truth), rtol=1e-3
