@@ -100,7 +100,9 @@ def test_energy_score_equals_the_double_sum(rng, fair):
     pairs = norm(samples[:, None] - samples[None])
     between = pairs.sum() / (7 * 6) if fair else pairs.mean()
     expected = norm(samples - truth[None]).mean() - 0.5 * between
-    score = jax.jit(jax.value_and_grad(lambda s: metrics.energy_score(s, truth, fair=fair)))
+    score = jax.jit(
+        jax.value_and_grad(lambda s: metrics.energy_score(s, truth, fair=fair))
+    )
     value, slope = score(samples)
     np.testing.assert_allclose(value, expected, rtol=1e-13)
     # along any direction, the derivative is the central difference

@@ -14,6 +14,7 @@ LAWS is a YAML file, or one law as text. Examples:
 
   physcon audit winds.nc "mean: {of: uwnd, equals: 0}"
   physcon audit run.zarr laws.yaml --json
+  physcon audit run.zarr laws.yaml --report audit.html
 """
 
 
@@ -24,6 +25,7 @@ def parser(arguments: Sequence[str]) -> ArgumentParser:
     audit.add_argument("laws", type=str, help="YAML file of laws, or one law as text")
     add_options(audit)
     audit.add_argument("--json", action="store_true", help="print the report as JSON")
+    add_report(audit)
     return audit
 
 
@@ -40,11 +42,24 @@ def add_options(command: ArgumentParser) -> None:
     )
 
 
+def add_report(command: ArgumentParser) -> None:
+    """Add the options of a report and of the progress bar."""
+    command.add_argument(
+        "--report",
+        type=Path,
+        default=None,
+        help="write the report: a page with maps for a browser (.html), .json or .txt",
+    )
+    command.add_argument("--quiet", action="store_true", help="show no progress bar")
+
+
 def main(options: Namespace) -> None:
     """Print the report."""
     from physcon.datasets import laws
     from physcon.datasets._files import audit_file
+    from physcon.datasets._watch import Watch
 
+    watch = Watch(options.report, progress=not options.quiet)
     found = laws(options.laws, coordinates=options.coordinates, radius=options.radius)
-    report = audit_file(options.data, found)
+    report = audit_file(options.data, found, watch)
     print(report.to_json() if options.json else report)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
-from physcon.cli.audit import add_options
+from physcon.cli.audit import add_options, add_report
 from physcon.cli.settings import from_options
 
 HELP = "make predictions conservative"
@@ -15,7 +15,10 @@ With LAWS, a YAML file or one law as text, the file is a NetCDF file or a Zarr s
 with named dimensions:
 
   physcon constrain sst.nc "mean: {of: sst, equals: 15}" --spread uniform -o out.nc
-  physcon constrain run.zarr laws.yaml -o fixed.zarr
+  physcon constrain run.zarr laws.yaml -o fixed.zarr --report fixed.html
+
+A Zarr store that a killed command left unfinished is completed by the same command with
+--resume.
 
 The short form is for one integral, and for .npz and .h5 files as well. It reads mean
 and std (or variance, or an ensemble of samples) with coordinates:
@@ -46,8 +49,11 @@ def parser(arguments: Sequence[str]) -> ArgumentParser:
         "of a variable, or a metric: uniform, proportional, thickness or residual",
     )
     add_options(constrain)
+    add_report(constrain)
     constrain.add_argument(
-        "--report", type=Path, default=None, help="with LAWS, write the report as JSON"
+        "--resume",
+        action="store_true",
+        help="continue a Zarr store that a killed command left unfinished",
     )
     constrain.add_argument(
         "--integral",
@@ -80,8 +86,8 @@ def main(options: Namespace) -> None:
         _constrain_dataset(options)
         return
     require(
-        options.spread is None and options.report is None,
-        "LAWS for --spread and --report",
+        options.spread is None and options.report is None and not options.resume,
+        "LAWS for --spread, --report and --resume",
         "--integral",
         "write the law as text: 'total: {of: NAME, equals: VALUE}'",
     )
@@ -93,9 +99,11 @@ def main(options: Namespace) -> None:
 
 
 def _constrain_dataset(options: Namespace) -> None:
-    from physcon._files import write_text
     from physcon.datasets import laws
     from physcon.datasets._files import constrain_dataset_file
+    from physcon.datasets._watch import Watch
+
+    watch = Watch(options.report, progress=not options.quiet)
 
     found = laws(
         options.laws,
@@ -104,9 +112,12 @@ def _constrain_dataset(options: Namespace) -> None:
         radius=options.radius,
     )
     report = constrain_dataset_file(
-        options.predictions, options.output, found, options.force
+        options.predictions,
+        options.output,
+        found,
+        force=options.force,
+        resume=options.resume,
+        watch=watch,
     )
-    if options.report is not None:
-        write_text(options.report, report.to_json())
     print(report)
     print(f"written: {options.output}")

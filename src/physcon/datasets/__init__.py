@@ -27,13 +27,15 @@ from physcon.datasets._laws import (
     Values,
 )
 from physcon.datasets._parse import laws
-from physcon.datasets._report import LawReport, Report, VariableReport
+from physcon.datasets._report import Along, Cell, LawReport, Report, VariableReport
 from physcon.datasets.rollouts import Fixer, FixerState, fixer
 
 __all__ = [
+    "Along",
     "Between",
     "BlockMean",
     "Budget",
+    "Cell",
     "DryAir",
     "Fixer",
     "FixerState",

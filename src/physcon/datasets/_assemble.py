@@ -24,6 +24,8 @@ class LawRows(NamedTuple):
         rows: over all values of the problem.
         labels: names and sizes of the dimensions along which there is a row each.
         units: of the right-hand side, as far as they are known.
+        shape: names and sizes of the dimensions along which rows may be.
+        known: flat index of each row among them.
         asked: the right-hand sides before they were perturbed, if they were.
     """
 
@@ -31,6 +33,8 @@ class LawRows(NamedTuple):
     rows: Rows
     labels: dict[str, int]
     units: str
+    shape: dict[str, int]
+    known: np.ndarray
     asked: np.ndarray | None = None
 
 
@@ -87,7 +91,7 @@ def assembled(
     noise = np.full(count, float(std or 0.0))
     rows = kept(matrix, b, noise, known)
     labels = sizes if bool(known.all()) else {"rows": int(known.sum())}
-    return LawRows(law, rows, labels, unit)
+    return LawRows(law, rows, labels, unit, sizes, np.flatnonzero(known))
 
 
 def _part(

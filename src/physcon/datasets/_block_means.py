@@ -40,7 +40,9 @@ def block_mean_rows(law: BlockMean, values: Layout, laws: Laws) -> LawRows:
     std = np.full(coarse.size, float(law.std or 0.0))
     rows = kept(matrix, target, std, known)
     labels = {"blocks": int(known.sum())}
-    return LawRows(law, rows, labels, str(data[law.of].attrs.get("units", "")))
+    unit = str(data[law.of].attrs.get("units", ""))
+    shape = {str(d): n for d, n in coarse.sizes.items()}
+    return LawRows(law, rows, labels, unit, shape, np.flatnonzero(known))
 
 
 def block_dims(data: Any, law: BlockMean) -> dict[str, str]:

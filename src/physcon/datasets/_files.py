@@ -1,8 +1,5 @@
 """Datasets in files and stores: open without decoding times, write what changed."""
 
-import os
-import secrets
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,10 +8,18 @@ from typing import Any
 from physcon._checks import require
 from physcon._extras import needs
 from physcon.datasets._batches import batch_dim
-from physcon.datasets._constrain import audit, block_length, constrain_with_report
+from physcon.datasets._constrain import (
+    audited,
+    constrain_with_report,
+    fixed_blocks,
+    joined,
+)
 from physcon.datasets._laws import Laws
 from physcon.datasets._names import changed_names, check_names, spread_names
 from physcon.datasets._report import Report
+from physcon.datasets._stores import constrain_store, region
+from physcon.datasets._watch import Watch
+from physcon.datasets._words import lead_of
 from physcon.io import array_names, write_arrays
 from physcon.io.predictions import odd_names, takes_blocks, write_blocks
 
@@ -24,28 +29,50 @@ with needs("data"):
 _NETCDF = (".nc", ".nc4", ".cdf")
 
 
-def audit_file(path: str | Path, laws: Laws) -> Report:
+def audit_file(path: str | Path, laws: Laws, watch: Watch | None = None) -> Report:
     """Return how far the dataset in a file is from obeying laws.
 
     Raises:
         ValueError: the file can't be read, or see `physcon.datasets.audit`.
     """
+    watch = watch or Watch()
     with opened(path) as data:
-        return audit(data, laws)
+        check_names(data, laws)
+        report = audited(data, laws, watch)
+        lead = [f"File: {Path(path).name}. Nothing was changed."]
+        lead += lead_of(laws, spread=False)
+        watch.write(report, f"Audit of {Path(path).name}", lead)
+    return report
 
 
 def constrain_dataset_file(
-    path: str | Path, output: str | Path, laws: Laws, force: bool = False
+    path: str | Path,
+    output: str | Path,
+    laws: Laws,
+    *,
+    force: bool = False,
+    resume: bool = False,
+    watch: Watch | None = None,
 ) -> Report:
     """Write a copy of a NetCDF file or Zarr store in which the laws hold.
 
     Only the variables that change are written; all else is copied. A store is read and
     written piece by piece, so that it may be larger than the memory.
 
+    Args:
+        path: the file or store.
+        output: the file or store to write, with the same ending.
+        laws: the laws.
+        force: replace an existing output.
+        resume: continue a store that a killed process left unfinished.
+        watch: shows progress, and writes a report.
+
     Raises:
         ValueError: see `physcon.datasets.constrain`. Nothing is written then.
     """
     path, output = Path(path), Path(output)
+    watch = watch or Watch()
+    store = path.suffix.lower() == ".zarr"
     require(
         force or not output.exists(),
         "a new file",
@@ -58,20 +85,23 @@ def constrain_dataset_file(
         output.suffix,
         "keep the format of the input",
     )
+    require(
+        store or not resume,
+        "a Zarr store for --resume",
+        path.name,
+        "leave out --resume: a NetCDF file is written anew",
+    )
     with opened(path) as data:
         check_names(data, laws)
-        names = [*changed_names(laws), *spread_names(data, laws)]
-        if path.suffix.lower() == ".zarr":
-            return _constrain_store(path, output, data, laws, names)
         outer = batch_dim(data, laws, changed_names(laws))
-        if outer is not None and takes_blocks(path):
-            reports: list[Report] = []
-            blocks = _fixed_blocks(data, laws, outer, names, reports)
-            write_blocks(output, blocks, path, force)
-            return Report.joined(reports)
-        fixed, report = constrain_with_report(data, laws)
-        arrays = {name: fixed[name].values for name in dict.fromkeys(names)}
-    write_arrays(output, arrays, like=path, force=force)
+        with watch.over(data, laws, outer, after=True):
+            if store:
+                report = constrain_store(path, output, data, laws, watch, resume=resume)
+            else:
+                report = _constrain_netcdf(path, output, data, laws, watch, force=force)
+        lead = [f"File before: {path.name}. File after: {output.name}."]
+        lead += lead_of(laws)
+        watch.write(report, f"Correction of {path.name}", lead)
     return report
 
 
@@ -108,94 +138,43 @@ def opened(path: str | Path) -> Iterator[Any]:
         yield data
 
 
-def _fixed_blocks(
-    data: Any, laws: Laws, outer: str, names: list[str], reports: list[Report]
-) -> Iterator[dict[str, tuple[Any, Any]]]:
-    """Yield constrained parts of variables; their reports are appended."""
-    step = block_length(data, laws, outer)
-    for start in range(0, data.sizes[outer], step):
-        block = slice(start, start + step)
-        fixed, report = constrain_with_report(data.isel({outer: block}), laws)
-        reports.append(report)
-        parts = {}
-        for name in dict.fromkeys(names):
-            dims = data[name].dims
-            where = tuple(block if d == outer else slice(None) for d in dims)
-            parts[name] = (where, fixed[name].values)
-        yield parts
-
-
-def _constrain_store(
-    path: Path, output: Path, data: Any, laws: Laws, names: list[str]
+def _constrain_netcdf(
+    path: Path, output: Path, data: Any, laws: Laws, watch: Watch, *, force: bool
 ) -> Report:
-    """Copy a store, overwrite the changed variables block by block, and rename it."""
-    with needs("data"):
-        import zarr
-
+    """Write a NetCDF file, in blocks where the format allows it."""
     outer = batch_dim(data, laws, changed_names(laws))
-    partial = output.with_name(f"{output.name}.{secrets.token_hex(8)}.partial")
-    try:
-        shutil.copytree(path, partial)
-        store = zarr.open_group(partial, mode="r+")
-        reports = []
-        for block in _blocks(data, laws, outer, store, names):
-            part = data if outer is None else data.isel({outer: block})
-            fixed, report = constrain_with_report(part.load(), laws)
-            reports.append(report)
-            for name in names:
-                target: Any = store[name]
-                where = tuple(
-                    block if d == outer else slice(None) for d in data[name].dims
-                )
-                target[where] = _encoded(fixed[name], target)
-        _replace_folder(partial, output)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    return Report.joined(reports)
+    names = [*changed_names(laws), *spread_names(data, laws)]
+    if outer is not None and takes_blocks(path):
+        reports: list[Report] = []
+        blocks = _written(data, laws, outer, names, watch, reports)
+        write_blocks(output, blocks, path, force=force)
+        return reports[0]
+    fixed, report = constrain_with_report(data, laws)
+    count = 1 if outer is None else data.sizes[outer]
+    watch.block((data, fixed), outer, 0, count)
+    arrays = {name: fixed[name].values for name in dict.fromkeys(names)}
+    write_arrays(output, arrays, like=path, force=force)
+    return report
 
 
-def _blocks(
-    data: Any, laws: Laws, outer: str | None, store: Any, names: list[str]
-) -> Iterator[slice]:
-    """Yield slices of the outer dimension that hold whole chunks of the store."""
-    if outer is None:
-        yield slice(None)
-        return
-    step = block_length(data, laws, outer)
-    name = names[0]
-    chunk = store[name].chunks[data[name].dims.index(outer)]
-    step = max(chunk, step - step % chunk)
-    for start in range(0, data.sizes[outer], step):
-        yield slice(start, start + step)
-
-
-def _encoded(array: Any, target: Any) -> Any:
-    """Return values as the store holds them: scaled, with its mark for missing ones."""
-    from xarray.conventions import encode_cf_variable
-
-    encoding = {
-        k: v
-        for k, v in array.encoding.items()
-        if k in ("_FillValue", "missing_value", "scale_factor", "add_offset")
-    }
-    packed = target.dtype.kind != "f"
-    require(
-        not packed,
-        f"floating-point numbers in {array.name!r} of a store",
-        str(target.dtype),
-        "unpack the variable first: packed integers would round the result",
-    )
-    plain = array.variable.copy()
-    plain.encoding = encoding
-    return encode_cf_variable(plain).values.astype(target.dtype)
-
-
-def _replace_folder(partial: Path, output: Path) -> None:
-    if output.exists():
-        old = output.with_name(f"{output.name}.{secrets.token_hex(8)}.old")
-        os.rename(output, old)
-        os.rename(partial, output)
-        shutil.rmtree(old)
-    else:
-        os.rename(partial, output)
+def _written(
+    data: Any,
+    laws: Laws,
+    outer: str,
+    names: list[str],
+    watch: Watch,
+    reports: list[Report],
+) -> Iterator[dict[str, tuple[Any, Any]]]:
+    """Yield constrained parts of variables; `reports` gets the one of all parts."""
+    for block in fixed_blocks(data, laws, outer):
+        whole = reports.pop() if reports else None
+        reports.append(joined(whole, block.report, outer, block.start))
+        values = (block.before, block.after)
+        watch.block(values, outer, block.start, block.after.sizes[outer])
+        yield {
+            name: (
+                region(data[name].dims, outer, block.where),
+                block.after[name].values,
+            )
+            for name in dict.fromkeys(names)
+        }
