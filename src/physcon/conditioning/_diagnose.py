@@ -13,20 +13,12 @@ from physcon._numerics.float64 import in_float64
 from physcon._status import Outcome
 from physcon._typing import Array, Bool, Float, Int, Scalar
 from physcon.conditioning._condition import matched
+from physcon.conditioning._row_variance import row_variance
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.solvers import Auto, Solver
 from physcon.conditioning.solvers.refined import independent_std
-from physcon.linear_map import (
-    Diagonal,
-    Disjoint,
-    LinearMap,
-    Pointwise,
-    Root,
-    Rows,
-    Sparse,
-    Stack,
-)
+from physcon.linear_map import Diagonal, Root, Rows
 
 
 class Diagnosis(NamedTuple):
@@ -167,21 +159,13 @@ def _tested(prior: Gaussian, law: LinearConstraint, solver: Solver) -> _Tested:
 
 def _row_variance(law: LinearConstraint, root: Root) -> Array:
     """The diagonal of S, under independent errors."""
-    seen = _squared(law.operator).mv(root.gram_diagonal())
-    return seen.reshape(law.value.shape) + law.noise() ** 2
-
-
-def _squared(operator: LinearMap) -> LinearMap:
-    """The operator with its entries squared."""
-    if isinstance(operator, Stack):
-        return Stack(tuple(_squared(p) for p in operator.parts), operator.layout)
-    if isinstance(operator, Sparse):
-        return eqx.tree_at(lambda o: o.entries, operator, operator.entries**2)
-    if isinstance(operator, Disjoint):
-        return eqx.tree_at(lambda o: o.weights, operator, operator.weights**2)
-    if isinstance(operator, Pointwise):
-        return eqx.tree_at(lambda o: o.matrix, operator, operator.matrix**2)
-    return Rows(operator.rows() ** 2)
+    found = row_variance(law, root)
+    if found is None:
+        dense = LinearConstraint(Rows(law.operator.rows()), law.value.reshape(-1))
+        found = row_variance(dense, root)
+        assert found is not None
+        found = found.reshape(law.value.shape) + law.noise() ** 2
+    return found
 
 
 def _eliminated(

@@ -1,11 +1,12 @@
 """The root of a posterior covariance after conditioning on many rows."""
 
+import math
 from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 
-from physcon._checks import inexact_leaves
+from physcon._checks import inexact_leaves, require
 from physcon._typing import Array, Float, Scalar, Shape
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
@@ -105,7 +106,24 @@ class MatheronRoot(Root):
         """The variances; one solve per point where the factor has no closed form."""
         removed = self._factor().variance_removed(self.root, self.operator)
         if removed is None:
+            _require_few_solves(self.out_shape, self.operator.out_shape)
             return super().gram_diagonal()
         variance = self.root.gram_diagonal() - removed
         # Clipped at zero against rounding, without a kink in the derivative.
         return variance + jax.lax.stop_gradient(jnp.maximum(-variance, 0))
+
+
+#: Points times rows up to which variances are found by one solve for each point.
+SOLVES = 2**28
+
+
+def _require_few_solves(field: Shape, rows: Shape) -> None:
+    points, count = math.prod(field), math.prod(rows)
+    require(
+        points * count <= SOLVES,
+        "a posterior whose variances have a closed form (DenseGram, SparseCholesky, "
+        f"...), or one of at most {SOLVES:.1g} points times rows",
+        f"{points} points and {count} rows, with one iterative solve for each point",
+        "estimate the spread from draws, posterior.sample(key, (200,)).std(axis=0), "
+        "or build the law with from_matrix, which solver=SparseCholesky() takes",
+    )

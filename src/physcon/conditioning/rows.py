@@ -1,12 +1,10 @@
-"""Constraints built from functions, differences and other constraints."""
+"""Constraints built from differences and other constraints."""
 
-from collections.abc import Callable
-
-import jax
 import jax.numpy as jnp
 
 from physcon._checks import require, require_given
-from physcon._typing import Array, ArrayLike, Float, Shape
+from physcon._typing import Array, ArrayLike, Float
+from physcon.conditioning._from_fn import from_fn as from_fn
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.stacking import has_structure, stacked
 from physcon.grid import Grid
@@ -37,49 +35,6 @@ def stack(*constraints: LinearConstraint) -> LinearConstraint:
         return LinearConstraint(stacked(constraints), value, noise)
     rows = jnp.concatenate([c.operator.rows() for c in constraints])
     return LinearConstraint(Rows(rows), value, noise)
-
-
-def from_fn(
-    fn: Callable[[Float[Array, "*x"]], Array],
-    shape: Shape,
-    value: ArrayLike,
-    noise_std: ArrayLike | None = None,
-) -> LinearConstraint:
-    """Constraint ``fn(u) = value`` for a linear function, with one row per output.
-
-    A constant part of `fn` is moved to the right-hand side.
-
-    Raises:
-        ValueError: `fn` is not linear; this is detected by transposing the traced
-            function.
-
-    >>> law = from_fn(lambda u: u[1:] - u[:-1], (3,), 1.0)
-    >>> law.operator.rows().tolist()
-    [[-1.0, 1.0, 0.0], [0.0, -1.0, 1.0]]
-    """
-    field = jax.ShapeDtypeStruct(shape, jnp.result_type(float))
-    out = jax.eval_shape(fn, field)
-    try:
-        transpose = jax.linear_transpose(fn, field)
-        basis = jnp.eye(out.size, dtype=out.dtype).reshape(out.size, *out.shape)
-        (rows,) = jax.vmap(transpose)(basis)
-    except Exception as error:  # JAX has no single exception type for this
-        raise ValueError(
-            "from_fn: expected a linear function, got one that JAX cannot transpose; "
-            "linearise it "
-            "with jax.linearize at a given field, or iterate"
-        ) from error
-    constant = fn(jnp.zeros(shape, field.dtype))
-    size = (out.size,)
-    dtype = out.dtype
-    value = jnp.broadcast_to(jnp.asarray(value, dtype), out.shape) - constant
-    noise = (
-        None
-        if noise_std is None
-        else jnp.broadcast_to(jnp.asarray(noise_std, dtype), out.shape)
-    )
-    noise = None if noise is None else noise.reshape(size)
-    return LinearConstraint(Rows(rows), value.reshape(size), noise)
 
 
 def second_difference(

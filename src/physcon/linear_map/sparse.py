@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from physcon._checks import require, require_shape
-from physcon._numerics.sparse import Pattern, analyse, index_array
+from physcon._numerics.sparse import Pattern, TooFull, analyse, index_array
 from physcon._typing import Array, Bool, Float, Shape, UInt
 from physcon.linear_map.basic import LinearMap, size
 
@@ -34,8 +34,8 @@ class Sparse(LinearMap):
         row, column: ``(k,)``; the column counts the points of the flattened field.
         shape: of the field.
         count: the number of rows.
-        gram: what a sparse factorisation needs of the pattern; None where the matrix
-            was built inside of jit, where the pattern has no values.
+        gram: what a sparse factorisation needs of the pattern; None where elimination
+            would fill most of the matrix.
     """
 
     entries: Float[Array, " k"]
@@ -94,7 +94,9 @@ class Sparse(LinearMap):
         return jax.ops.segment_sum(terms, self.row, self.count)
 
 
-def _gram_pattern(row: np.ndarray, column: np.ndarray, count: int) -> GramPattern:
+def _gram_pattern(
+    row: np.ndarray, column: np.ndarray, count: int
+) -> GramPattern | None:
     order = np.argsort(column, kind="stable")
     lengths = np.bincount(column)
     lengths = lengths[lengths > 0]
@@ -113,7 +115,10 @@ def _gram_pattern(row: np.ndarray, column: np.ndarray, count: int) -> GramPatter
     offsets = np.arange(total) - np.repeat(np.cumsum(partners) - partners, partners)
     second = order[first + offsets]
     first = order[first]
-    pattern = analyse(count, row[first], row[second])
+    try:
+        pattern = analyse(count, row[first], row[second])
+    except TooFull:
+        return None
     low = np.minimum(row[first], row[second])
     high = np.maximum(row[first], row[second])
     stored = np.asarray(pattern.row, np.int64) * count + np.asarray(pattern.column)

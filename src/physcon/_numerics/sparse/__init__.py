@@ -1,6 +1,11 @@
 """Sparse symmetric systems: ordering and analysis on the host, numbers in JAX."""
 
-from physcon._numerics.sparse.analysis import Pattern, analyse, index_array
+from physcon._numerics.sparse.analysis import (
+    Pattern,
+    TooFull,
+    analyse,
+    index_array,
+)
 from physcon._numerics.sparse.factor import (
     Factored,
     factorise,
@@ -15,6 +20,7 @@ from physcon._numerics.sparse.inverse import log_det, selected_inverse
 __all__ = [
     "Factored",
     "Pattern",
+    "TooFull",
     "analyse",
     "factorise",
     "index_array",

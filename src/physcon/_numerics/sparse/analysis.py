@@ -91,12 +91,23 @@ class _Fronts(NamedTuple):
     b: int
 
 
+#: Values in all fronts, padding included, above which a factor is not worth having.
+MOST = 2**28
+
+
+class TooFull(ValueError):
+    """The fronts of a pattern would have more than `MOST` values."""
+
+
 def analyse(size: int, first: Ints, second: Ints, leaf: int = 20) -> Pattern:
     """Order the unknowns and find the fronts of a matrix, from where its entries are.
 
     Args:
         first, second: unknowns that share an entry, in either order; repeated pairs and
             the diagonal may be left out or given.
+
+    Raises:
+        TooFull: elimination fills the matrix.
     """
     low = np.minimum(first, second).astype(np.int64)
     high = np.maximum(first, second).astype(np.int64)
@@ -106,6 +117,9 @@ def analyse(size: int, first: Ints, second: Ints, leaf: int = 20) -> Pattern:
     i, j = row[size:], column[size:]
     tree = dissect(size, np.concatenate([i, j]), np.concatenate([j, i]), leaf)
     fronts = _symbolic(size, tree, i, j)
+    values = sum(2**d * (f.p + f.b) ** 2 for d, f in enumerate(fronts))
+    if values > MOST:
+        raise TooFull(f"fronts of {values:.1e} values")
     levels: list[Level] = []
     position = np.zeros(row.size, np.int64)
     offset, pivots = 0, 0

@@ -3,7 +3,7 @@
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.solvers.conjugate_gradient import ConjugateGradient
-from physcon.conditioning.solvers.dense import DenseGram
+from physcon.conditioning.solvers.dense import DenseGram, dense_bytes
 from physcon.conditioning.solvers.factor import Factor
 from physcon.conditioning.solvers.interface import Solver
 from physcon.conditioning.solvers.structured import structured_solver
@@ -11,6 +11,8 @@ from physcon.conditioning.solvers.tridiagonal import Tridiagonal
 
 #: Tried in this order; the first one that suits is used.
 CANDIDATES: list[type[Solver]] = [Tridiagonal, ConjugateGradient, DenseGram]
+#: Bytes of dense rows from which an iteration without a matrix replaces them.
+LARGE = 2**30
 
 
 class Auto(Solver):
@@ -22,7 +24,7 @@ class Auto(Solver):
     errors on top: `Woodbury` around that. Else the first of `CANDIDATES` that suits. A
     balance with given fluxes and independent errors: `Tridiagonal`. Other laws made
     of differences (`balance`, `divergence_free`): `ConjugateGradient`. Everything else:
-    `DenseGram`.
+    `DenseGram`, or `ConjugateGradient` where dense rows would take more than a GiB.
     """
 
     def choose(self, prior: Gaussian, law: LinearConstraint) -> Solver:
@@ -30,7 +32,10 @@ class Auto(Solver):
         if many is not None:
             return many
         found = (solver.suits(prior, law) for solver in CANDIDATES)
-        return next(solver for solver in found if solver is not None)
+        chosen = next(solver for solver in found if solver is not None)
+        if isinstance(chosen, DenseGram) and dense_bytes(law.operator) > LARGE:
+            return ConjugateGradient.precise(prior)
+        return chosen
 
     def factorise(self, prior: Gaussian, law: LinearConstraint) -> Factor:
         return self.choose(prior, law).factorise(prior, law)

@@ -16,6 +16,7 @@ from physcon.conditioning.gram import REDUNDANT, factor_gram
 from physcon.conditioning.laplacian import preconditioner
 from physcon.conditioning.solvers.factor import Factor, gram_apply
 from physcon.conditioning.solvers.interface import Solver
+from physcon.conditioning.solvers.preconditioners import Jacobi, Preconditioner
 from physcon.linear_map import Difference, LinearMap, Root, Sum, split_fields
 from physcon.linear_map.divided import DividedDifference
 
@@ -58,7 +59,8 @@ class IteratedFactor(Factor):
     ) -> tuple[Float[Array, "*y"], Outcome, Int[Array, ""]]:
         solver = self.solver
         small = b.size <= DENSE and solver.fallback and not solver.mesh_axes
-        precondition = _preconditioner(self.root, self.law)
+        precondition = solver.prepared(self.root, self.law)
+        max_steps = solver.limit(b.size)
         (size,) = solver.dots(b, b)
         rtol = max(solver.rtol, 4 * float(jnp.finfo(b.dtype).eps))
         zero = jnp.zeros((), jnp.int32)
@@ -76,9 +78,9 @@ class IteratedFactor(Factor):
                 self._apply,
                 s.r,
                 rtol=rtol,
-                max_steps=solver.max_steps,
+                max_steps=max_steps,
                 size=jnp.where(s.phase == 2, own, size),
-                patience=max(solver.max_steps // 4, 20),
+                patience=max(max_steps // 4, 20),
                 precondition=precondition,
                 dots=solver.dots,
             )
@@ -138,25 +140,28 @@ class ConjugateGradient(Solver):
     For laws made of `Difference` parts the preconditioner is a fast Laplacian solve
     (`physcon.conditioning.laplacian`): the number of steps is independent of n, and
     depends on how far the variances are from a product of profiles, and on their
-    correlation. Other laws are not preconditioned.
+    correlation. The default for other laws is `Jacobi`.
 
     Attributes:
         rtol: tolerance; at least a few roundings of the arithmetic that runs.
         max_steps: largest number of steps; `Conditioned.outcome` is `not_solved` where
-            they are not enough.
+            they are not enough. None: twice the number of rows, at least 500.
         fallback: whether a dense factor takes over for up to 128 rows.
         mesh_axes: along which cells are divided among devices, inside `jax.shard_map`.
             Each device then preconditions its own block, without messages: the number
             of steps grows with the number of neighbouring blocks (Smith, Bjørstad and
             Gropp, Domain Decomposition, 1996, sec. 2.6).
+        preconditioner: `Jacobi()`, `BlockJacobi(size)`, `Multigrid.of(prior, law)`, or
+            a `Preconditioner` of your own; None chooses as described above.
     """
 
     keep: ClassVar[bool] = False
 
     rtol: float = eqx.field(static=True, default=1e-8)
-    max_steps: int = eqx.field(static=True, default=500)
+    max_steps: int | None = eqx.field(static=True, default=None)
     mesh_axes: tuple[str, ...] = eqx.field(static=True, default=())
     fallback: bool = eqx.field(static=True, default=False)
+    preconditioner: Preconditioner | None = None
 
     @classmethod
     def suits(
@@ -164,11 +169,29 @@ class ConjugateGradient(Solver):
     ) -> "ConjugateGradient | None":
         if _differences(law.operator) is None:
             return None
+        return cls(rtol=cls.precise(prior).rtol, max_steps=2000, fallback=True)
+
+    @classmethod
+    def precise(cls, prior: Gaussian) -> "ConjugateGradient":
+        """With a tolerance of the rounding errors of the prior's dtype."""
         eps = float(jnp.finfo(prior.mean.dtype).eps)
-        return cls(rtol=max(eps / 10, 1e-15), max_steps=2000, fallback=True)
+        return cls(rtol=max(eps / 10, 1e-15))
 
     def factorise(self, prior: Gaussian, law: LinearConstraint) -> IteratedFactor:
         return IteratedFactor(prior.root, law, self)
+
+    def limit(self, rows: int) -> int:
+        """The largest number of steps for a system of `rows` rows."""
+        return max(500, 2 * rows) if self.max_steps is None else self.max_steps
+
+    def prepared(self, root: Root, law: LinearConstraint) -> Apply | None:
+        """The preconditioner of one system."""
+        if self.preconditioner is not None:
+            return self.preconditioner.prepare(root, law)
+        parts = _differences(law.operator)
+        if parts is not None:
+            return _laplacian(parts, root, law)
+        return None if self.mesh_axes else Jacobi().prepare(root, law)
 
     def tolerance(self, prior: Gaussian, law: LinearConstraint) -> Scalar:
         missing = law.residual(jax.lax.stop_gradient(prior.mean))
@@ -184,10 +207,9 @@ class ConjugateGradient(Solver):
         return jax.lax.psum(own, self.mesh_axes) if self.mesh_axes else own
 
 
-def _preconditioner(root: Root, law: LinearConstraint) -> Apply | None:
-    parts = _differences(law.operator)
-    if parts is None:
-        return None
+def _laplacian(
+    parts: tuple[Difference, ...], root: Root, law: LinearConstraint
+) -> Apply:
     variance = root.gram_diagonal()
     variances = [variance]
     if isinstance(law.operator, Sum):

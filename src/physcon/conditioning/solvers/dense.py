@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from physcon._checks import require
 from physcon._numerics.products import along_rows, gram
 from physcon._typing import Any, Array
 from physcon.conditioning.constraint import LinearConstraint
@@ -21,8 +22,28 @@ from physcon.conditioning.gram_blocked import condition_blocked
 from physcon.conditioning.solvers.factor import Exact
 from physcon.conditioning.solvers.interface import Solver
 from physcon.conditioning.solvers.step import Step
-from physcon.linear_map import LowRank, Root
-from physcon.linear_map.basic import total
+from physcon.linear_map import LinearMap, LowRank, Root
+from physcon.linear_map.basic import size, total
+
+#: Bytes of dense rows above which `DenseGram` refuses.
+MOST = 2**34
+
+
+def dense_bytes(operator: LinearMap) -> int:
+    """Size of the operator's rows as a dense array in float64."""
+    return 8 * size(operator.out_shape) * size(operator.in_shape)
+
+
+def _require_moderate(operator: LinearMap) -> None:
+    needed = dense_bytes(operator)
+    require(
+        needed <= MOST,
+        f"at most {MOST / 2**30:.0f} GiB of dense rows for DenseGram",
+        f"{size(operator.out_shape)} rows over {size(operator.in_shape)} points, "
+        f"{needed / 2**30:.0f} GiB",
+        "pass solver=ConjugateGradient(), or a prior with independent errors, for "
+        "which structured rows have solvers of their own",
+    )
 
 
 class DenseGram(Solver):
@@ -34,6 +55,7 @@ class DenseGram(Solver):
 
     def factorise(self, prior: Gaussian, law: LinearConstraint) -> GramFactor:
         root, operator = prior.root, law.operator
+        _require_moderate(operator)
         w = whiten(operator, root)
         known = root.undiminished()
         before = None
@@ -45,6 +67,7 @@ class DenseGram(Solver):
 
     def advance(self, prior: Gaussian, law: LinearConstraint, single: bool) -> Step:
         shape = law.value.shape
+        _require_moderate(law.operator)
         if single and isinstance(prior.root, LowRank) and prior.mean.size >= LONG:
             step = jax.lax.platform_dependent(
                 prior,

@@ -178,9 +178,9 @@ def _sparse(prior: Gaussian, law: LinearConstraint) -> Sparse:
         )
     if operator.gram is None:
         raise ValueError(
-            "expected a Sparse operator with an analysed pattern, got one that was "
-            "built inside of jit, where its indices have no values; build the law "
-            "outside of jit and pass it as an argument"
+            "expected a Sparse operator with a sparse factor, got one whose rows are "
+            "coupled so much that elimination would fill the matrix; pass "
+            "solver=ConjugateGradient(), or stack dense rows last"
         )
     return operator
 
