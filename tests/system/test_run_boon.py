@@ -1,5 +1,7 @@
 """`physcon run` of a boundary study: tables that say who is exact, figures, resume."""
 
+import base64
+import html
 import json
 
 import pytest
@@ -36,7 +38,8 @@ def config(tmp_path_factory):
 def finished(config, tmp_path_factory):
     """Waves in (x, y, t), from start to end."""
     folder = tmp_path_factory.mktemp("runs") / "whole"
-    main(["run", str(config), "--output", str(folder), "--quiet", *SMALL])
+    page = ["--report", str(folder.with_name("page.html"))]
+    main(["run", str(config), "--output", str(folder), "--quiet", *SMALL, *page])
     return folder
 
 
@@ -68,6 +71,15 @@ def test_folder_holds_settings_and_figures(finished):
         "0.4",
     ]
     assert not list(finished.glob("*.partial"))
+
+
+def test_a_page_holds_the_scores_and_the_figures(finished):
+    text = finished.with_name("page.html").read_text()
+    for picture in finished.glob("*.png"):
+        content = base64.b64encode(picture.read_bytes()).decode()
+        assert f'src="data:image/png;base64,{content}" alt="' in text
+    assert html.escape((finished / "table.txt").read_text()) in text
+    assert "<td>wave-2d</td>" in text
 
 
 def test_a_run_stopped_after_training_resumes_to_the_same_result(

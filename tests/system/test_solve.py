@@ -2,6 +2,8 @@
 wrong.
 """
 
+import json
+import re
 from pathlib import Path
 
 import jax
@@ -63,6 +65,8 @@ def finished(config, tmp_path_factory):
             "--quiet",
             "--animation",
             "true",
+            "--report",
+            str(folder.with_name("page.html")),
         ]
     )
     return folder
@@ -104,6 +108,21 @@ def test_the_file_holds_the_solvers_numbers_with_names_and_totals(finished, caps
     }  # fmt: skip
     main(["report", str(finished)])
     assert "total_energy" in capsys.readouterr().out
+
+
+def test_a_page_shows_the_fields_and_the_totals(finished):
+    text = finished.with_name("page.html").read_text()
+    data = opened(finished)
+    totals, density, *_ = json.loads(re.search(r'id="numbers">(.*?)</script>', text)[1])
+    mass = data["total_density"].values.astype(np.float64)
+    change = totals["charts"][0]["curves"][0]["values"]
+    np.testing.assert_allclose(change, mass - mass[0], rtol=1e-4)
+    assert density["sliders"][0]["labels"] == [f"{t:.6g}" for t in data["t"].values]
+    start, moving = density["charts"][0]["curves"]
+    values = data["density"].values
+    np.testing.assert_allclose(start["values"], values[0], rtol=1e-4)
+    np.testing.assert_allclose(moving["values"], values, rtol=1e-4)
+    assert "initial.left" in text  # the settings
 
 
 def test_an_interrupted_run_resumes_to_the_same_bits(

@@ -5,6 +5,6 @@ draws curves and maps from numbers in the page, so that sliders can choose the t
 """
 
 from physcon._page.figures import Curve, Lines, Maps, Panel, Slider, Viewer
-from physcon._page.page import Page
+from physcon._page.page import Page, check_path
 
-__all__ = ["Curve", "Lines", "Maps", "Page", "Panel", "Slider", "Viewer"]
+__all__ = ["Curve", "Lines", "Maps", "Page", "Panel", "Slider", "Viewer", "check_path"]

@@ -136,6 +136,26 @@ class Page:
         write_text(path, content)
 
 
+def check_path(path: Path, endings: Sequence[str] = (".html",)) -> None:
+    """Refuse the file of a report that can't be written, before any work.
+
+    Raises:
+        ValueError: its ending is unknown, or there is no such folder.
+    """
+    require(
+        path.suffix.lower() in endings,
+        f"a report that ends with {', '.join(endings)}",
+        f"{path.name!r}",
+        "choose such a name",
+    )
+    require(
+        path.parent.is_dir(),
+        "an existing folder",
+        f"{path.parent}",
+        "create the folder first",
+    )
+
+
 def _row(row: Sequence[Any]) -> str:
     first, *rest = (_cell(value) for value in row)
     cells = "".join(f"<td>{cell}</td>" for cell in rest)

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 from jsonargparse import ArgumentParser, Namespace
 
+from physcon._page import check_path
 from physcon.cli import distributed
 from physcon.cli.info import provenance
 from physcon.cli.parsers import SuggestingParser
@@ -23,7 +24,7 @@ settings. Every field of the settings can be changed on the command line, such a
   physcon run stefan --preset quick
   physcon run darcy_16 --data FOLDER
   physcon run boon_wave
-  physcon run inverse_stefan --noise_std 0.1
+  physcon run inverse_stefan --noise_std 0.1 --report stefan.html
 
 With --distributed, start the same command once per process, with a run folder that all
 of them see. Under Slurm, Open MPI or Kubernetes nothing else is needed; elsewhere say
@@ -69,6 +70,9 @@ def parser(arguments: Sequence[str]) -> ArgumentParser:
     for file, meaning in study.files.items():
         run.add_argument(f"--{file}", type=Path, default=None, help=meaning)
     run.add_argument("--quiet", action="store_true", help="show no progress")
+    run.add_argument(
+        "--report", type=Path, default=None, help="write a page for a browser (.html)"
+    )
     run.add_class_arguments(study.settings)
     show_ranges(run, study.settings)
     if "law" in content:
@@ -93,6 +97,8 @@ def main(options: Namespace) -> None:
     from physcon.studies.folder import run_folder
     from physcon.studies.session import Session, identity
 
+    if options.report is not None:
+        check_path(options.report)
     study = catalogue.find(options.study)
     config = judged(study.settings, options)
     settings = identity(config)
@@ -120,6 +126,10 @@ def main(options: Namespace) -> None:
         return
     if settings.get("truth") == "fv":
         print(f"truth by finite volumes:\n{(folder / 'truth.txt').read_text()}")
+    if options.report is not None:
+        from physcon.studies.pages import study_page
+
+        study_page(folder, f"{name}, {options.preset}").write(options.report)
     print((folder / "table.txt").read_text(), end="")
     print(f"tables and figures: {folder}")
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
+from physcon._page import check_path
 from physcon.cli import distributed
 from physcon.cli.info import provenance
 from physcon.cli.parsers import SuggestingParser
@@ -18,7 +19,7 @@ xarray), with a figure, the conserved totals and the resolved settings. A killed
 continues with --resume, to the same numbers. Every field of the settings can be changed
 on the command line, such as --grid.cells [400]:
 
-  physcon solve fv_sod --scheme.reconstruction weno5
+  physcon solve fv_sod --scheme.reconstruction weno5 --report sod.html
 
 --mesh divides the grid among the devices of this process, and --distributed among those
 of several processes: see `physcon run --help` for who is who. A run resumes on any
@@ -52,6 +53,9 @@ def parser(arguments: Sequence[str]) -> ArgumentParser:
     )
     distributed.add_options(solve, "the grid")
     solve.add_argument("--quiet", action="store_true", help="no progress bar")
+    solve.add_argument(
+        "--report", type=Path, default=None, help="write a page for a browser (.html)"
+    )
     solve.add_class_arguments(SolveConfig)
     show_ranges(solve, SolveConfig)
     return solve
@@ -67,6 +71,8 @@ def main(options: Namespace) -> None:
     from physcon.studies.solver.division import divided
     from physcon.studies.solver.settings import SolveConfig
 
+    if options.report is not None:
+        check_path(options.report)
     config = judged(SolveConfig, options)
     path = config.initial.path
     files = [] if path is None else [Path(path)]
@@ -90,5 +96,16 @@ def main(options: Namespace) -> None:
     ):
         run(config, setup, session)
     if is_writer():
+        if options.report is not None:
+            _write_page(folder, options.report)
         print((folder / "table.txt").read_text(), end="")
         print(f"solution and figures: {folder}")
+
+
+def _write_page(folder: Path, path: Path) -> None:
+    import xarray as xr
+
+    from physcon.studies.pages import solution_page
+
+    with xr.open_dataset(folder / "solution.nc", engine="h5netcdf") as data:
+        solution_page(folder, data).write(path)

@@ -52,6 +52,7 @@ def _viewer(data: Any, name: str, gathered: Gathered) -> Viewer:
         labels = labels_of(data, dim)
         sliders.append(Slider(dim, [_label(labels[k]) for k in kept]))
     units = str(data[name].attrs.get("units", ""))
+    units = "" if units == "1" else units
     maps = _maps(data, gathered, units) if plan.map_dims else None
     charts = [_profile(data, name, gathered, units)] if plan.profile else []
     long_name = str(data[name].attrs.get("long_name", ""))

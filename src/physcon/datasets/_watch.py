@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from physcon._checks import require
 from physcon._extras import needs
 from physcon._files import write_text
+from physcon._page import check_path
 from physcon.datasets._gather import Gathered, gatherers
 from physcon.datasets._laws import Laws
 from physcon.datasets._names import changed_names
@@ -26,7 +26,7 @@ class Watch:
 
     def __init__(self, report: Path | None = None, *, progress: bool = False) -> None:
         if report is not None:
-            check_report(report)
+            check_path(report, ENDINGS)
         self._path = report
         self._progress = progress
         self._gathered: list[tuple[str, Gathered]] = []
@@ -86,23 +86,3 @@ class Watch:
             from physcon.datasets._show import page_of
 
             page_of(title, lead, report, self._data, self._gathered).write(self._path)
-
-
-def check_report(path: Path) -> None:
-    """Refuse the file of a report that can't be written, before any work.
-
-    Raises:
-        ValueError: its ending is unknown, or there is no such folder.
-    """
-    require(
-        path.suffix.lower() in ENDINGS,
-        f"a report that ends with {', '.join(ENDINGS)}",
-        f"{path.name!r}",
-        "choose one of these endings",
-    )
-    require(
-        path.parent.is_dir(),
-        "an existing folder",
-        f"{path.parent}",
-        "create the folder first",
-    )
