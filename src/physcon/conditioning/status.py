@@ -2,16 +2,19 @@
 
 from collections.abc import Mapping
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from physcon._checks import concrete
 from physcon._status import Indexed, Outcome, choose, worse
 from physcon._typing import Array, Float
+from physcon.conditioning._rounding import terms_of_rows
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.solvers.implicit import Update
 from physcon.conditioning.solvers.interface import Solver
+from physcon.linear_map.basic import DividedMap
 
 #: The integers of version 0.1, `Conditioned.status`.
 CODES = {
@@ -21,6 +24,9 @@ CODES = {
     "contradiction": 3,
     "not_solved": 4,
 }
+#: Roundings up to which a row counts as met.
+PROMISE = 16
+_EPS64 = 2.0**-52
 #: Rows up to which the message of a contradiction can name one inside of jit.
 NAMED = 256
 
@@ -32,21 +38,41 @@ def excess(
     new: Update,
     residual: Float[Array, "*y"],
     size: Float[Array, "*y"],
+    divided: bool = False,
 ) -> Float[Array, "*y"]:
     """|b - G μ' - N λ| of the rounded mean, in roundings of |G| |μ'| + |b|.
+
+    Float64 roundings of the terms that μ' is the sum of count as well.
 
     An iterative solver's tolerance is subtracted first.
 
     Args:
         residual: b - G μ' of the posterior mean.
         size: |G| |μ'| + |b|.
+        divided: whether each device holds a block of the field. Devices must not take
+            different branches there, so that the terms don't count.
     """
     unmet = jnp.abs(residual)
     if law.noise_std is not None:
         unmet = jnp.abs(residual - law.noise_std * (law.noise_std * new.multiplier))
     unmet = jnp.maximum(unmet - solver.tolerance(prior, law), 0)
     unmet = jnp.where(jnp.isfinite(residual), unmet, jnp.inf)
-    eps = jnp.finfo(residual.dtype).eps
+    eps = float(jnp.finfo(residual.dtype).eps)
+
+    def with_terms() -> Array:
+        # The mean was computed in float64, with the rounding errors of its terms.
+        terms = terms_of_rows(prior, law, new.multiplier).reshape(size.shape)
+        return _in_roundings(unmet, size + terms * (_EPS64 / eps), eps)
+
+    found = _in_roundings(unmet, size, eps)
+    if divided or isinstance(law.operator, DividedMap):
+        return found
+    return jax.lax.cond(jnp.all(found <= PROMISE), lambda: found, with_terms)
+
+
+def _in_roundings(
+    unmet: Float[Array, "*y"], size: Float[Array, "*y"], eps: float
+) -> Float[Array, "*y"]:
     return jnp.where(unmet > 0, unmet / jnp.where(size > 0, eps * size, 1), 0)
 
 
@@ -59,12 +85,12 @@ def judged(new: Update, roundings: Float[Array, "*y"], points: int) -> Outcome:
     """
     eps = float(jnp.finfo(roundings.dtype).eps)
     single = roundings.dtype == jnp.float32
-    promise = 16 if single else 16 + points**0.5
+    promise = PROMISE if single else PROMISE + points**0.5
     redundant = new.outcome == Outcome.redundant
     most = jnp.max(roundings, initial=0)
     found = choose(
         (~jnp.all(jnp.isfinite(new.multiplier)), Outcome.not_finite),
-        (redundant & (most > max(16, 1e-11 / eps)), Outcome.contradiction),
+        (redundant & (most > max(PROMISE, 1e-11 / eps)), Outcome.contradiction),
         (most > promise, Outcome.not_solved),
     )
     return worse(found, new.outcome)
@@ -81,7 +107,7 @@ def messages(
     contradiction: str | Indexed = CONTRADICTION_MESSAGE
     known, excesses = concrete(residual), concrete(roundings)
     if known is not None and excesses is not None:
-        limit = max(16, 1e-11 / float(jnp.finfo(residual.dtype).eps))
+        limit = max(PROMISE, 1e-11 / float(jnp.finfo(residual.dtype).eps))
         missed = np.flatnonzero(excesses.ravel() > limit)
         flat = known.ravel()
         rows = [f"{r} (b - G u = {flat[r]:.3g})" for r in missed[:10]]

@@ -146,7 +146,8 @@ def _balance(
         fields = split_fields(new.mean, tuple(m.shape for m in means))
         frozen = jax.lax.stop_gradient((prior, own_law, new))
         residual, size = misfit(own_law, frozen[2].mean)
-        roundings = solver.largest(excess(solver, *frozen, residual, size))[None]
+        missed = excess(solver, *frozen, residual, size, divided=True)
+        roundings = solver.largest(missed)[None]
         outcome = judged(frozen[2]._replace(multiplier=roundings), roundings, flat.size)
         fields = tuple(f.opened(x) for f, x in zip(faces, fields, strict=True))
         return fields, new.multiplier, outcome, new.steps
