@@ -29,13 +29,24 @@ def dry_air_rows(law: DryAir, values: Layout, laws: Laws) -> LawRows:
     weights = xr.where(inside, slope * area, 0.0).transpose(*inside.dims)
     fixed = xr.where(inside, constant * area, 0.0).sum(over)
     if law.equals == "initial":
-        time = time_of(data, law.of, over)
-        mass = (plain(data[law.of]).fillna(0.0) * weights).sum(over) + fixed
-        known = mass.isel({time: 0})
+        known = first_mass(law, data, laws)
     else:
         known = right_side(data, law.equals, law)
     terms = [(law.of, weights)]
     return assembled(law, values, terms, over, known - fixed, law.std, "kg")
+
+
+def first_mass(law: DryAir, data: Any, laws: Laws) -> Any:
+    """Return the masses at the first time."""
+    over = space_dims(data, law.of)
+    time = time_of(data, law.of, over)
+    if not data.sizes[time]:
+        return xr.DataArray(0.0)
+    first = data.isel({time: 0})
+    constant, slope = dry_columns(law, first, laws)
+    area = cell_sizes(first, law.of, over, law.weights, laws)
+    column = constant + slope * plain(first[law.of])
+    return (column * area).sum(over)
 
 
 def dry_columns(law: DryAir, data: Any, laws: Laws) -> tuple[Any, Any]:

@@ -14,6 +14,7 @@ from physcon.datasets._constrain import (
     fixed_blocks,
     joined,
 )
+from physcon.datasets._initial import with_first_targets
 from physcon.datasets._laws import Laws
 from physcon.datasets._names import changed_names, check_names, spread_names
 from physcon.datasets._report import Report
@@ -93,6 +94,7 @@ def constrain_dataset_file(
     )
     with opened(path) as data:
         check_names(data, laws)
+        data, laws = with_first_targets(data, laws)
         outer = batch_dim(data, laws, changed_names(laws))
         with watch.over(data, laws, outer, after=True):
             if store:

@@ -6,8 +6,10 @@ from typing import Any
 from physcon._checks import require
 from physcon._extras import needs
 from physcon.datasets._batches import batch_dim
+from physcon.datasets._initial import with_first_targets
 from physcon.datasets._laws import Laws
 from physcon.datasets._names import spread_names
+from physcon.datasets._passes import in_two_passes, shared_dim
 
 with needs("data"):
     import xarray as xr
@@ -22,16 +24,27 @@ def lazily(data: Any, laws: Laws, names: list[str], constrained: Callable) -> An
         names: the variables that the laws are about.
         constrained: returns a loaded dataset in which the laws hold.
     """
+    original = data
+    data, laws = with_first_targets(data, laws)
     outer = batch_dim(data, laws, names)
+    shared = shared_dim(data, laws, names)
+    divided = outer is not None and len(data[names[0]].chunksizes.get(outer, (1,))) > 1
+    if shared is not None and not divided:
+        whole = {d: -1 for d in data.dims if d != shared}
+        fixed = in_two_passes(data.chunk(whole), laws, names, shared)
+        names = [*names, *spread_names(data, laws)]
+        return original.assign({name: fixed[name] for name in names})
     require(
         outer is not None,
-        "a dimension along which no law sums, for a dataset in chunks",
-        "none",
+        "laws that can be added up over chunks, or a dimension along which no law sums",
+        "neither",
         "load the dataset first (data.load())",
     )
     whole = {d: -1 for d in data.dims if d != outer}
+    if not divided:  # such as columns of a budget, in chunks of time
+        whole[outer] = _length(data, names, str(outer))
     split = data.chunk(whole)
-    fixed = data.copy()
+    fixed = original.copy()
 
     def block(part: Any) -> Any:
         return constrained(part, laws)[names]
@@ -47,6 +60,12 @@ def lazily(data: Any, laws: Laws, names: list[str], constrained: Callable) -> An
         fixed[name].attrs = dict(data[name].attrs)
         fixed[name].encoding = dict(data[name].encoding)
     return fixed
+
+
+def _length(data: Any, names: list[str], outer: str) -> int:
+    """Return how many indices of a dimension make a chunk of about 10^6 values."""
+    values = sum(int(data[n].size) for n in names)
+    return max(1, 10**6 * data.sizes[outer] // max(1, values))
 
 
 def _needed(data: Any, laws: Laws) -> set[str]:

@@ -28,7 +28,6 @@ def metric(data: Any, name: str, kind: str, laws: Laws) -> Any:
     if kind in ("thickness", "residual"):
         return xr.ones_like(array)
     weights, slope = _weights(data, name, laws)
-    weights = weights / float(weights.max())
     weights = weights.broadcast_like(array).transpose(*array.dims)
     safe = weights.where(weights > 0, 1.0)
     variance: Any = 1 / slope if kind == "uniform" else np.abs(array)

@@ -10,7 +10,7 @@ from physcon._extras import needs
 from physcon.datasets._assemble import LawRows, assembled
 from physcon.datasets._axes import angles, space_dims
 from physcon.datasets._laws import Laws, Mean, Total
-from physcon.datasets._layout import Layout
+from physcon.datasets._layout import Layout, values_of
 from physcon.datasets._right_side import plain, right_side
 from physcon.datasets._times import time_of
 from physcon.datasets._units import check_same_units
@@ -32,7 +32,7 @@ def total_rows(law: Total, values: Layout, laws: Laws) -> LawRows:
         over,
         "correct 'over'",
     )
-    weights = _weights(law, values, laws, over)
+    weights = row_weights(law, values, laws, over)
     target = _target(law, data, weights, over)
     row_dims = [d for d in dims if d not in over]
     strangers = [d for d in map(str, target.dims) if d not in row_dims]
@@ -43,11 +43,21 @@ def total_rows(law: Total, values: Layout, laws: Laws) -> LawRows:
         "reduce or rename the others: values are matched by name",
     )
     unit = str(data[law.of].attrs.get("units", ""))
+    check_finite(weights, law)
     return assembled(law, values, [(law.of, weights)], over, target, law.std, unit)
 
 
-def _weights(law: Total, values: Layout, laws: Laws, over: tuple[str, ...]) -> Any:
-    """Return the weight of every value, zero where the value is missing."""
+def row_weights(
+    law: Total,
+    values: Layout,
+    laws: Laws,
+    over: tuple[str, ...],
+    normalise: bool = True,
+) -> Any:
+    """Return the weight of every value, zero where the value is missing.
+
+    Those of a row of a mean sum to one, unless `normalise` is False.
+    """
     data = values.data
     mean = isinstance(law, Mean)
     if not mean and law.weights is None:
@@ -56,6 +66,14 @@ def _weights(law: Total, values: Layout, laws: Laws, over: tuple[str, ...]) -> A
     sizes = cell_sizes(data, law.of, over, law.weights, laws).broadcast_like(inside)
     sizes = sizes.transpose(*inside.dims)
     weights = xr.where(inside, sizes, 0.0)
+    if mean and normalise:
+        whole = weights.sum(over)
+        weights = weights / whole.where(whole > 0, 1.0)
+    return weights
+
+
+def check_finite(weights: Any, law: Total) -> None:
+    """Refuse weights that are not known where there is a value."""
     unknown = int((~np.isfinite(weights)).sum())
     require(
         unknown == 0,
@@ -63,10 +81,13 @@ def _weights(law: Total, values: Layout, laws: Laws, over: tuple[str, ...]) -> A
         f"{unknown} missing or infinite",
         "fill them, or set the values there to NaN",
     )
-    if mean:
-        whole = weights.sum(over)
-        weights = weights / whole.where(whole > 0, 1.0)
-    return weights
+
+
+def first_total(law: Total, data: Any, laws: Laws) -> Any:
+    """Return the totals (or means) at the first time, of a dataset with one time."""
+    values = values_of(data, [law.of])
+    over = tuple(law.over or space_dims(data, law.of))
+    return _target(law, data, row_weights(law, values, laws, over), over)
 
 
 def _target(law: Total, data: Any, weights: Any, over: Sequence[str]) -> Any:
@@ -74,7 +95,7 @@ def _target(law: Total, data: Any, weights: Any, over: Sequence[str]) -> Any:
     if law.equals == "initial":
         time = time_of(data, law.of, over)
         current = (plain(data[law.of]).fillna(0.0) * weights).sum(over)
-        return current.isel({time: 0})
+        return current.isel({time: slice(0, 1)}).sum(time)  # zero without times
     target = right_side(data, law.equals, law)
     if isinstance(law, Mean) and isinstance(law.equals, str):
         check_same_units(data, [law.of, law.equals], law)
