@@ -91,12 +91,11 @@ def corrected(
     if pairs:
         std = _new_std(opened, laws, cut, multipliers)
         for name, spread in pairs.items():
-            old = data[spread] if std is None else None
-            found[spread] = (
-                _part(opened, data, name, spread, std, cut)
-                if old is None
-                else _own(old.values, old.dims, cut)
-            )
+            old = data[spread]
+            if std is None:
+                found[spread] = _own(old.values, old.dims, cut)
+            else:
+                found[spread] = _part(opened, data, name, spread, std, cut)
     return found
 
 
