@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from physcon import Gaussian, Grid, from_fn, integral
+from physcon._numerics import safe
 from physcon._numerics.float64 import float64_primal, in_float64
 
 GRID = Grid.uniform(0.0, 1.0, 4)
@@ -177,3 +178,13 @@ def test_integer_and_boolean_results():
     total, index, positive = jax.vmap(fn)(START[None])
     assert (total.dtype, index.dtype, positive.dtype) == (jnp.float32, jnp.int32, bool)
     assert jax.grad(lambda u: fn(u)[0])(START).tolist() == [1.0] * 4
+
+
+def test_powers_of_two_are_exact_in_any_unit(rng):
+    x = rng.normal(size=1000) * 10.0 ** rng.uniform(-30, 30, 1000)
+    x = np.append(x, [1.0, 1.5, 3.0, 3e38, 2e-38]).astype(np.float32)
+    got = np.asarray(jax.jit(safe.power_of_two)(x))
+    _, exponent = np.frexp(np.abs(x))
+    np.testing.assert_array_equal(got, np.ldexp(1.0, np.clip(exponent - 1, -124, 124)))
+    special = jnp.array([0.0, jnp.inf, -jnp.inf, jnp.nan])
+    np.testing.assert_array_equal(safe.power_of_two(special), 1)

@@ -42,6 +42,9 @@ def power_of_two(size: Float[Array, "*s"]) -> Float[Array, "*s"]:
     """
     size = jnp.abs(jax.lax.stop_gradient(size))
     usable = (size > 0) & jnp.isfinite(size)
-    _, exponent = jnp.frexp(jnp.where(usable, size, 1))
-    limit = -jnp.finfo(size.dtype).minexp - 2
-    return jnp.ldexp(jnp.ones_like(size), jnp.clip(exponent - 1, -limit, limit))
+    info = jnp.finfo(size.dtype)
+    largest = 2.0 ** (-int(info.minexp) - 2)
+    size = jnp.clip(jnp.where(usable, size, 1), 1 / largest, largest)
+    # Not by `frexp`, which JAX 0.12 expands outside of a local float64 context.
+    nearest = jax.lax.reduce_precision(size, int(info.nexp), 0)
+    return jnp.where(nearest > size, 0.5 * nearest, nearest)
