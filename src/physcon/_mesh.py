@@ -13,8 +13,8 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from physcon._checks import is_traced, require
-from physcon._typing import Array, Float, Int, PyTree, Scalar, Shape
+from physcon._checks import require
+from physcon._typing import Array, Float, PyTree, Scalar, Shape
 
 #: For each array axis the name of the mesh axis that divides it, or None if it is whole
 #: on every device.
@@ -150,16 +150,6 @@ def shard(tree: PyTree, mesh: Mesh, spec: P) -> PyTree:
         )
 
     return jax.tree.map(place, tree)
-
-
-def raise_status(status: Int[Array, ""], messages: dict[int, str]) -> None:
-    """Raise RuntimeError if a status has a message.
-
-    Nothing is raised inside jit, so check the status there: an error in a callback on
-    one of several devices would end the whole process.
-    """
-    if not is_traced(status) and int(status) in messages:
-        raise RuntimeError(messages[int(status)])
 
 
 def is_writer() -> bool:

@@ -1,4 +1,4 @@
-"""How a computation ended: one enumeration for every result of the package.
+"""Outcomes of computations: one enumeration for every result of the package.
 
 `settle` attaches the outcome to everything that a result holds, so that no part of a
 failed result can be used unseen, neither a value nor a derivative, inside or outside of
@@ -18,7 +18,7 @@ from physcon._typing import Array, Bool, Int, PyTree
 
 
 class Outcome(eqx.Enumeration):
-    """How a computation ended, in order of severity. See docs/outcomes.md.
+    """The outcome of a computation, in order of severity. See docs/outcomes.md.
 
     `good`, `redundant` and `stopped` are successes, everything else is a failure: an
     error under ``throw=True``; under ``throw=False`` the result is what its docstring
@@ -38,8 +38,8 @@ class Outcome(eqx.Enumeration):
     not_solved = "An iterative solver did not reach its tolerance."
     stalled = "The time step fell below the resolution of the time."
     not_convex = "The objective is not convex at the point that was found."
-    unreachable = "A value lies outside of what the bounds allow."
-    contradiction = "Rows contradict each other, or what the prior is certain of."
+    unreachable = "No field within the bounds has the given value."
+    contradiction = "Rows contradict each other or a certain part of the prior."
     disordered = "A lower bound lies above its upper bound."
     unordered_times = "The times do not increase from the start."
     unstable = "A time step exceeded the stability limit of the explicit method."

@@ -55,7 +55,7 @@ class Law:
 
 
 class Report(NamedTuple):
-    """What changed in a file.
+    """The changes in a file.
 
     Attributes:
         error_before: largest error of the integral, in its own units.

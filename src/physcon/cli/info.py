@@ -27,7 +27,7 @@ def main(options: Namespace) -> None:
 
 
 def provenance() -> dict[str, Any]:
-    """What runs: versions, commit, device, start."""
+    """Versions, commit, device and start of this run."""
     import jax
 
     return {

@@ -213,5 +213,5 @@ def _primitive_of_nodes(
 
 
 def _starts(gaps: Float[Array, " g"]) -> Float[Array, " g"]:
-    """Where each interval starts, measured from the first one."""
+    """The start of each interval, measured from the first one."""
     return jnp.cumsum(gaps) - gaps

@@ -12,7 +12,7 @@ from physcon.linear_map.basic import LinearMap, size
 
 
 class GramPattern(eqx.Module):
-    """Where the entries of G Σ Gᵀ come from, for independent errors.
+    """The origin of each entry of G Σ Gᵀ, for independent errors.
 
     Attributes:
         pattern: of G Gᵀ, analysed for elimination.
@@ -130,7 +130,7 @@ def _gram_pattern(
 
 
 class Layout(eqx.Module):
-    """How the outputs of several operators are put into one array.
+    """The places of several operators' outputs in one array.
 
     Attributes:
         order: ``(m,)``, for each row its place in the concatenation of the outputs.

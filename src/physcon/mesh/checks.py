@@ -1,4 +1,4 @@
-"""What must hold for control volumes, and how good they are."""
+"""Conditions on control volumes, and measures of their quality."""
 
 from typing import NamedTuple
 
@@ -46,7 +46,7 @@ def check(
 
 
 class Quality(NamedTuple):
-    """How good a mesh is for finite volumes; each worst value and its index.
+    """The quality of a mesh for finite volumes: each worst value and its index.
 
     Attributes:
         orthogonality: smallest cosine between a face's normal and the line between the

@@ -101,7 +101,7 @@ class Mesh(eqx.Module):
         return _weighted_sum(u, self.volume.astype(u.dtype))
 
     def outflow(self, flux: Float[Array, "*b f"]) -> Float[Array, "*b c"]:
-        """What leaves each cell through all of its faces, Σ ± |face| flux.
+        """The net outflow of each cell through all of its faces, Σ ± |face| flux.
 
         Args:
             flux: through each face per unit area, positive along `normal`.

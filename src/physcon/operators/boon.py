@@ -218,7 +218,7 @@ class BoundaryFNO(eqx.Module):
 
 
 def _dirichlet_nodes(boundary: Boundary, space: Shape) -> Array:
-    """Where a field's value is known from a Dirichlet condition, ``(*x)``."""
+    """The nodes whose value is known from a Dirichlet condition, ``(*x)``."""
     known = jnp.zeros(space, bool)
     for axis, pair in enumerate(boundary.sides):
         for end, condition in zip((0, -1), pair, strict=True):

@@ -189,7 +189,7 @@ def wavenumbers(kept: int, half: bool) -> np.ndarray:
 
 
 def hermitian_weights(n: int, kept: int) -> np.ndarray:
-    """How often a real mode counts: 1 for m = 0 and m = n/2, else 2."""
+    """The multiplicity of a real mode: 1 for m = 0 and m = n/2, else 2."""
     m = np.arange(kept)
     return np.where((m == 0) | (2 * m == n), 1.0, 2.0)
 

@@ -23,9 +23,10 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from physcon import fv
-from physcon._checks import require
-from physcon._mesh import Axes, by_device, check_axes, raise_status
+from physcon._checks import is_traced, require
+from physcon._mesh import Axes, by_device, check_axes
 from physcon._numerics.float64 import cast
+from physcon._status import severity
 from physcon._typing import Array, ArrayLike, Float, PyTree
 from physcon.boundary import Boundary
 from physcon.fv._solution import settled
@@ -113,11 +114,9 @@ def solve(
     *states, happened = found
     happened = None if happened is None else fv.Event(*happened)
     solution = fv.Solution(run.clock.times, *states, event=happened)
-    solution = settled(solution, (problem, u, numbers), throw=False)
-    if throw:
-        failures = {k: m for k, m in fv.STATUS.items() if k not in (0, 5)}
-        raise_status(solution.status, failures)
-    return solution
+    # An error in a callback on one of several devices would end the whole process.
+    known = not is_traced(severity(solution.outcome))
+    return settled(solution, (problem, u, numbers), throw and known)
 
 
 class _Results(NamedTuple):

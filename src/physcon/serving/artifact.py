@@ -51,7 +51,7 @@ class Artifact:
     program: jax_export.Exported
 
     def __repr__(self) -> str:
-        """What `physcon predict FILE` prints."""
+        """The description that `physcon predict FILE` prints."""
         return self.describe()
 
     def __call__(self, **inputs: ArrayLike) -> dict[str, Array]:
