@@ -1,4 +1,4 @@
-"""The monotone equations of all groups at once, and a safeguarded Newton's method.
+"""The monotone equations of all groups, which are solved at once.
 
 The prior of a point is N(μ, V), and its value u(t) = clip(μ + gain t, l, h). Each group
 has one unknown t, its multiplier in units of the row.
@@ -6,10 +6,10 @@ has one unknown t, its multiplier in units of the row.
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 
 from physcon._typing import Array, Bool, Float
+from physcon.conditioning._root import nondecreasing_root
 from physcon.linear_map import Disjoint
 
 
@@ -74,71 +74,19 @@ class Equation(NamedTuple):
         return value, slope, self.total(jnp.abs(w * u)) + jnp.abs(self.value)
 
 
-class _State(NamedTuple):
-    t: Float[Array, "*g"]
-    below: Float[Array, "*g"]  # a t with F(t) < 0
-    above: Float[Array, "*g"]  # a t with F(t) > 0
-    reach: Float[Array, "*g"]  # length of the next step outwards
-    size: Float[Array, "*g"]  # |F| before this step
-    count: Array
-    done: Bool[Array, "*g"]
-
-
 def roots(equation: Equation) -> Float[Array, "*g"]:
     """The root t of every group."""
-
-    def step(s: _State) -> _State:
-        return _step(equation, s)
-
-    return jax.lax.while_loop(_running, step, _start(equation)).t
-
-
-def _running(s: _State) -> Bool[Array, ""]:
-    return ~jnp.all(s.done) & (s.count < _STEPS)
-
-
-def _start(equation: Equation) -> _State:
     zero = jnp.zeros_like(equation.value)
     start, _, terms = equation.misfit(zero)
-    infinity = jnp.full_like(equation.value, jnp.inf)
-    return _State(
-        t=zero,
-        below=-infinity,
-        above=infinity,
-        reach=jnp.abs(start) + 1e-3 * terms + jnp.where(terms == 0, 1, 0),
-        size=infinity,
-        count=jnp.int32(0),
-        done=~equation.present | ~equation.solvable,
-    )
+
+    def misfit(t: Array) -> tuple[Array, Array, Array]:
+        value, slope, terms = equation.misfit(t)
+        return value, slope, _MET * terms
+
+    reach = jnp.abs(start) + 1e-3 * terms + jnp.where(terms == 0, 1, 0)
+    solved = ~equation.present | ~equation.solvable
+    return nondecreasing_root(misfit, zero, reach, solved)
 
 
-def _step(equation: Equation, s: _State) -> _State:
-    """Newton's step if it stays in the bracket, else bisection or a step outwards."""
-    value, slope, terms = equation.misfit(s.t)
-    found = (jnp.abs(value) <= _MET * terms) | ~jnp.isfinite(value)
-    below = jnp.where(value < 0, s.t, s.below)
-    above = jnp.where(value > 0, s.t, s.above)
-    newton = s.t - value / jnp.where(slope > 0, slope, 1)
-    closed = jnp.isfinite(below) & jnp.isfinite(above)
-    slow = closed & (jnp.abs(value) > 0.5 * s.size)
-    trusted = (slope > 0) & (below < newton) & (newton < above) & ~slow
-    middle = 0.5 * jnp.where(closed, below + above, 0)
-    outward = jnp.where(closed, middle, s.t - jnp.sign(value) * s.reach)
-    following = jnp.where(trusted, newton, outward)
-    width = jnp.maximum(jnp.abs(below), jnp.abs(above))
-    exhausted = closed & (above - below <= 4e-16 * width)
-    done = s.done | found | (following == s.t) | exhausted
-    return _State(
-        t=jnp.where(s.done | found, s.t, following),
-        below=below,
-        above=above,
-        reach=jnp.where(trusted, s.reach, 2 * s.reach),
-        size=jnp.abs(value),
-        count=s.count + 1,
-        done=done,
-    )
-
-
-_STEPS = 200
 #: A group is solved to this share of its terms; the free points take up the rest.
 _MET = 1e-13

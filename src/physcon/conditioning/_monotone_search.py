@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from physcon._typing import Array, Float, Scalar
 from physcon.conditioning._isotonic import block_sums, isotonic_blocks
-from physcon.conditioning.active_set import nondecreasing_root
+from physcon.conditioning._root import nondecreasing_root
 
 
 class Given(NamedTuple):

@@ -13,13 +13,13 @@ SIAM J. Matrix Anal. Appl. 28 (2006) 360).
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from physcon._numerics.products import combine, inner
-from physcon._typing import Array, Bool, Int, Scalar
+from physcon._typing import Array, Scalar
+from physcon.conditioning._root import nondecreasing_root
 from physcon.conditioning.optimality import (
     Problem,
     Proposal,
@@ -27,59 +27,6 @@ from physcon.conditioning.optimality import (
     proposal_of,
     row_scale,
 )
-
-
-def nondecreasing_root(
-    fn: Callable[[Scalar], tuple[Scalar, Scalar, Scalar]], start: Scalar, reach: Scalar
-) -> Scalar:
-    """t with fn(t) = 0 for a nondecreasing, piecewise linear function.
-
-    `fn` returns value, slope, and the size below which a value counts as zero. Newton's
-    step is taken if it stays inside the bracket and the value has halved; otherwise the
-    bracket is bisected or, while one side is open, extended by twice the last `reach`.
-    """
-    rounding = 4 * jnp.finfo(start.dtype).eps
-
-    class State(NamedTuple):
-        t: Scalar
-        below: Scalar
-        above: Scalar
-        reach: Scalar
-        size: Scalar
-        count: Int[Array, ""]
-        done: Bool[Array, ""]
-
-    def body(s: State) -> State:
-        value, slope, zero = fn(s.t)
-        below = jnp.where(value < 0, s.t, s.below)
-        above = jnp.where(value > 0, s.t, s.above)
-        newton = s.t - value / jnp.where(slope > 0, slope, 1)
-        closed = jnp.isfinite(below) & jnp.isfinite(above)
-        slow = closed & (jnp.abs(value) > 0.5 * s.size)
-        trusted = (slope > 0) & (below < newton) & (newton < above) & ~slow
-        middle = 0.5 * jnp.where(closed, below + above, 0)
-        outward = jnp.where(closed, middle, s.t - jnp.sign(value) * s.reach)
-        following = jnp.where(trusted, newton, outward)
-        exhausted = closed & (above - below <= rounding * jnp.maximum(-below, above))
-        found = (jnp.abs(value) <= zero) | ~jnp.isfinite(value)
-        done = found | (following == s.t) | exhausted
-        return State(
-            t=jnp.where(found, s.t, following),
-            below=below,
-            above=above,
-            reach=jnp.where(trusted, s.reach, 2 * s.reach),
-            size=jnp.abs(value),
-            count=s.count + 1,
-            done=done,
-        )
-
-    infinity = jnp.full_like(start, jnp.inf)
-    first = State(
-        start, -infinity, infinity, reach, infinity, jnp.int32(0), jnp.array(False)
-    )
-    return jax.lax.while_loop(
-        lambda s: ~s.done & (s.count < _LINE_STEPS), body, first
-    ).t
 
 
 def find_active_set(problem: Problem, tolerance: float) -> Proposal:
@@ -179,7 +126,6 @@ def _add(a: tuple[Array, ...], b: tuple[Array, ...]) -> tuple[Array, ...]:
     return tuple(x + y for x, y in zip(a, b, strict=True))
 
 
-_LINE_STEPS = 200
 _NEWTON_STEPS = 60
 _SHIFT = 1e-3
 #: Relative to the sum of absolute terms, in float64.

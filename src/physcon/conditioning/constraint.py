@@ -15,7 +15,7 @@ from physcon.quadrature import Rule
 
 
 class LinearConstraint(eqx.Module):
-    """Linear equations for a field: ``operator.mv(u) = value + noise_std * white noise``.
+    """Linear equations: ``operator.mv(u) = value + noise_std * white noise``.
 
     Attributes: operator: observation operator G, from fields ``(*x)`` to row values
         ``(m)``. value: right-hand side b, ``(m)``; in the units of G u. noise_std:
