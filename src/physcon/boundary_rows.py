@@ -199,7 +199,7 @@ def _array(x: Value, side: str) -> Array:
         not any(callable(leaf) for leaf in jax.tree.leaves(x, is_leaf=callable)),
         f"an array on {side}",
         "a function of time",
-        "use boundary.at(t)",
+        "evaluate the boundary by boundary.at(t) first",
     )
     return x if isinstance(x, jax.Array) else jnp.asarray(x)
 

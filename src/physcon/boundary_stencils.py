@@ -124,7 +124,7 @@ def _spectral_slope(grid: Grid, axis: int, upper: bool) -> Float[Array, " n"]:
         grid.location == "nodes" and grid.is_uniform(axis),
         f"equally spaced nodes on axis {axis} for order='spectral'",
         f"{grid.location} with other spacings",
-        "use order=2",
+        "use order=2, which takes unequal gaps",
     )
     with at_trace_time(grid.spacings[axis]):
         slope = spectral_derivative(grid.shape[axis]) / grid.spacings[axis]

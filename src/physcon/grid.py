@@ -200,7 +200,7 @@ class Grid(eqx.Module):
             got == self.shape,
             f"trailing axes {self.shape}",
             got,
-            "space axes come last",
+            "move the space axes to the end",
         )
         return weighted_sum(u, self.weights(rule).astype(u.dtype))
 
@@ -216,7 +216,7 @@ def _per_axis(bound: ArrayLike | tuple[ArrayLike, ...], axes: int) -> tuple:
         len(given) == axes,
         f"a scalar or {axes} bounds, one per axis",
         len(given),
-        "see shape",
+        "pass one bound for each axis of shape",
     )
     return given
 
@@ -226,7 +226,7 @@ def _check_location(location: str) -> None:
         location in ("cells", "nodes"),
         "'cells' or 'nodes'",
         repr(location),
-        "choose one",
+        "pass one of these locations",
     )
 
 
@@ -239,5 +239,5 @@ def _check_sizes(shape: tuple[int, ...], location: Location) -> None:
         min(shape) >= least,
         f"at least {least} {cast(str, location)} per axis",
         shape,
-        "refine",
+        "refine the grid",
     )

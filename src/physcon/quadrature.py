@@ -60,7 +60,7 @@ def simpson(gaps: Float[Array, " g"]) -> Float[Array, " g+1"]:
         intervals >= 2,
         "3 or more nodes for Simpson's rule",
         intervals + 1,
-        "use 'trapezoid'",
+        "use the rule 'trapezoid'",
     )
     pairs = intervals // 2
     h0 = gaps[0 : 2 * pairs : 2]
@@ -97,7 +97,7 @@ def spline(gaps: Float[Array, " g"]) -> Float[Array, " g+1"]:
         gaps.shape[0] >= 3,
         "4 or more nodes for a spline",
         gaps.shape[0] + 1,
-        "use 'simpson'",
+        "use the rule 'simpson'",
     )
     # left and right gap of each inner node
     h0 = gaps[:-1]

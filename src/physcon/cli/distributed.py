@@ -58,7 +58,12 @@ def joined(
             given == [None] * 3, "--distributed with them", given, "add --distributed"
         )
         return False
-    require(options.wait > 0, "a positive --wait", options.wait, "raise it")
+    require(
+        options.wait > 0,
+        "a positive --wait",
+        options.wait,
+        "pass a larger number of seconds",
+    )
     from physcon._version import __version__
     from physcon.cli.info import versions
     from physcon.parallel import processes

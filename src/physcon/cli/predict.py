@@ -70,7 +70,9 @@ def main(options: Namespace) -> None:
         )
         print(artifact.describe())
         return
-    require(options.output is not None, "an output file", "none", "add -o OUTPUT")
+    require(
+        options.output is not None, "an output file", "none", "add the option -o OUTPUT"
+    )
     if options.compile_cache is not None:
         compile_cache(options.compile_cache)
     arrays = read_arrays(options.input)

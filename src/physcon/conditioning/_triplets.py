@@ -71,5 +71,8 @@ def _of_dense(dense: Array) -> Triplets:
 def require_matrix(shape: tuple[int, ...]) -> None:
     """Raise unless a matrix has two axes."""
     require(
-        len(shape) == 2, "a matrix of shape (m, n)", shape, "one row is matrix[None]"
+        len(shape) == 2,
+        "a matrix of shape (m, n)",
+        shape,
+        "pass one row as matrix[None]",
     )

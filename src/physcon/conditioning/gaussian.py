@@ -113,7 +113,10 @@ class Gaussian(eqx.Module):
         """
         samples = floating(samples)
         require(
-            samples.shape[0] >= 2, "2 or more samples", samples.shape[0], "draw more"
+            samples.shape[0] >= 2,
+            "2 or more samples",
+            samples.shape[0],
+            "draw more samples",
         )
         root = LowRank(moments.contrasts(samples) * (samples.shape[0] - 1) ** -0.5)
         mean = jnp.mean(samples, axis=0)
@@ -140,7 +143,10 @@ class Gaussian(eqx.Module):
         k = means.shape[0]
         require_shape(stds, means.shape, "stds")
         require(
-            k >= 2 and k > ddof, f"{max(2, ddof + 1)} or more members", k, "draw more"
+            k >= 2 and k > ddof,
+            f"{max(2, ddof + 1)} or more members",
+            k,
+            "draw more samples",
         )
         root = LowRank(moments.contrasts(means) * (k - ddof) ** -0.5)
         mean = jnp.mean(means, axis=0)

@@ -18,7 +18,12 @@ def stack(*constraints: LinearConstraint) -> LinearConstraint:
     Conditioning on the result equals conditioning on the laws one after the other, in
     any order.
     """
-    require(len(constraints) >= 1, "one or more constraints", 0, "pass some")
+    require(
+        len(constraints) >= 1,
+        "one or more constraints",
+        0,
+        "pass the constraints to stack",
+    )
     for constraint in constraints:
         require_given(constraint, LinearConstraint, "constraint")
     shapes = {tuple(c.operator.in_shape) for c in constraints}
@@ -26,7 +31,7 @@ def stack(*constraints: LinearConstraint) -> LinearConstraint:
         len(shapes) == 1,
         "constraints on fields of one shape",
         shapes,
-        "stack each field's own",
+        "stack the constraints of each field separately",
     )
     exact = all(c.noise_std is None for c in constraints)
     noise = None if exact else jnp.concatenate([c.noise().ravel() for c in constraints])
@@ -84,7 +89,7 @@ def second_difference(
 
 def unit_difference(size: int) -> Stencil:
     """The stencil u₋ - 2u + u₊ at the inner points among `size` points."""
-    require(size >= 3, "3 or more points", size, "refine")
+    require(size >= 3, "3 or more points", size, "refine the grid")
     return three_point(
         jnp.broadcast_to(jnp.array([[1.0], [-2.0], [1.0]]), (3, size - 2))
     )

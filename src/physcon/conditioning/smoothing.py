@@ -105,7 +105,12 @@ def diffuse(prior: Gaussian, alpha: ArrayLike, *, throw: bool = True) -> Gaussia
         "use condition with second_difference for other priors; batch with jax.vmap",
     )
     assert isinstance(root, Diagonal)  # for type checkers
-    require(prior.mean.shape[0] >= 3, "3 or more points", prior.mean.shape[0], "refine")
+    require(
+        prior.mean.shape[0] >= 3,
+        "3 or more points",
+        prior.mean.shape[0],
+        "refine the grid",
+    )
     alpha = jnp.asarray(alpha, prior.mean.dtype)
     alpha = error_if(
         alpha,

@@ -30,7 +30,10 @@ class Sum(Root):
     def __check_init__(self) -> None:
         shapes = [tuple(p.out_shape) for p in self.parts]
         require(
-            len(set(shapes)) == 1, "maps onto one shape", shapes, "reshape the parts"
+            len(set(shapes)) == 1,
+            "maps onto one shape",
+            shapes,
+            "reshape the outputs of the parts",
         )
 
     @property

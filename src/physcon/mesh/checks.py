@@ -64,7 +64,7 @@ class Quality(NamedTuple):
 def quality(mesh: Mesh) -> Quality:
     """The worst faces of a mesh by three measures; not under jit."""
     inner = np.flatnonzero(np.asarray(mesh.neighbour) >= 0)
-    require(inner.size > 0, "a mesh of two or more cells", mesh.size, "refine it")
+    require(inner.size > 0, "a mesh of two or more cells", mesh.size, "refine the mesh")
     near = np.asarray(mesh.to_owner, np.float64)[inner]
     far = np.asarray(mesh.to_neighbour, np.float64)[inner]
     normal = np.asarray(mesh.normal, np.float64)[inner]

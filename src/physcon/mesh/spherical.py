@@ -59,7 +59,7 @@ def cubed_sphere(n: int, radius: float = 1.0) -> Mesh:
 
     Source: Ronchi, Iacono and Paolucci, J. Comput. Phys. 124 (1996) 93.
     """
-    require(n >= 1, "1 or more cells along an edge of the cube", n, "raise n")
+    require(n >= 1, "1 or more cells along an edge of the cube", n, "pass a larger n")
     tangent = np.tan(np.linspace(-np.pi / 4, np.pi / 4, n + 1))
     a, b = np.meshgrid(tangent, tangent, indexing="ij")
     one = np.ones_like(a)

@@ -152,7 +152,10 @@ def _sampler(
 ) -> Callable:
     """A function from (points, chunk index) to a Prediction ``(k, points, c)``."""
     require(
-        num_samples >= 1, "at least 1 latent sample", num_samples, "raise num_samples"
+        num_samples >= 1,
+        "at least 1 latent sample",
+        num_samples,
+        "pass a larger num_samples",
     )
     latent_key, dropout_key = jax.random.split(key)
     keys = jax.random.split(latent_key, num_samples)

@@ -88,7 +88,7 @@ def gp_fit(
         contexts.points.shape[0] >= 2,
         "2 or more contexts",
         contexts.points.shape[0],
-        "add contexts",
+        "add observations to the contexts",
     )
     start = gp_start(contexts) if start is None else start
     unit = unit_of(contexts.values)

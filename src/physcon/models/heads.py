@@ -21,6 +21,8 @@ def bounded_std(
     std = least + jax.nn.softplus(raw)
     if most is None:
         return std
-    require(least < most, f"max_std > {least}, the least std", most, "raise max_std")
+    require(
+        least < most, f"max_std > {least}, the least std", most, "pass a larger max_std"
+    )
     room = most - least
     return least + room * jnp.tanh((std - least) / room)

@@ -140,7 +140,7 @@ def _drawn(
         model.latents > 0,
         "a model with latent channels",
         "none",
-        "use operator_prior",
+        "use operator_prior for other models",
     )
     z = jax.random.normal(key, (samples, model.latents), u.dtype)
     return jax.vmap(lambda z: model(u, *where, z=z))(z)

@@ -27,7 +27,7 @@ def node_rows(boundary: Boundary, grid: Grid, order: Order = 2) -> Rows:
         order in (1, 2, 3, 4, "spectral"),
         "a stencil order from 1 to 4, or 'spectral'",
         repr(order),
-        "the default is 2",
+        "leave out order for the default, 2",
     )
     require(
         grid.location == "nodes",

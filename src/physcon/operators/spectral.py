@@ -71,7 +71,7 @@ def spectral_conv(
         weights.shape[2] == u.shape[0],
         f"{weights.shape[2]} channels, as the weights have",
         u.shape[0],
-        "fields are (channels, *space)",
+        "put the channels on the first axis of the field",
     )
     method = choose_method(space, weights.shape[3:]) if method == "auto" else method
     return synthesise(

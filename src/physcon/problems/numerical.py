@@ -105,7 +105,12 @@ def solve_numerically(
     """
     kind = type(problem)
     known = ", ".join(family.__name__ for family in _SETUPS)
-    require(kind in _SETUPS, f"one of {known}", kind.__name__, "use its exact solution")
+    require(
+        kind in _SETUPS,
+        f"one of {known}",
+        kind.__name__,
+        "use the exact solution of this problem",
+    )
     with jax.enable_x64(True):
         problem = kind(float(np.asarray(problem.parameter)))
         law, boundary, scheme, stiff = _SETUPS[kind](problem)

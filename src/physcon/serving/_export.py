@@ -196,7 +196,12 @@ def _named(out: PyTree) -> dict[str, Any]:
     """Arrays of a result by their paths."""
     is_outcome = lambda x: isinstance(x, Outcome)  # noqa: E731
     leaves = jax.tree_util.tree_leaves_with_path(out, is_leaf=is_outcome)
-    require(len(leaves) > 0, "arrays from the function", "none", "return an array")
+    require(
+        len(leaves) > 0,
+        "arrays from the function",
+        "none",
+        "return an array or a pytree of arrays",
+    )
     return {
         jax.tree_util.keystr(p, simple=True, separator=".") or "out": (
             severity(x) if is_outcome(x) else x

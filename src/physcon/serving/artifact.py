@@ -89,7 +89,10 @@ class Artifact:
             wrong = [f"no {name!r}" for name in wanted if name not in inputs]
             wrong += [f"an unknown {name!r}" for name in inputs if name not in wanted]
             require(
-                False, f"inputs {', '.join(wanted)}", ", ".join(wrong), "rename them"
+                False,
+                f"inputs {', '.join(wanted)}",
+                ", ".join(wrong),
+                "rename the inputs",
             )
         sizes = {}
         for name, like in wanted.items():
@@ -111,7 +114,7 @@ class Artifact:
             len(set(sizes.values())) <= 1,
             "one batch size",
             sizes,
-            "match the first axes",
+            "give all inputs the same first axis",
         )
 
     def describe(self) -> str:

@@ -78,5 +78,10 @@ def find(name: str) -> Study:
         ValueError: for an unknown name; the message lists the known names.
     """
     known = studies()
-    require(name in known, f"one of the studies {', '.join(known)}", name, "choose one")
+    require(
+        name in known,
+        f"one of the studies {', '.join(known)}",
+        name,
+        "pass the name of a study",
+    )
     return known[name]

@@ -111,7 +111,7 @@ class BoonConfig:
             self.start < self.time,
             f"start before time = {self.time}",
             self.start,
-            "lower start",
+            "pass an earlier start",
         )
         require(
             self.batch <= self.train,

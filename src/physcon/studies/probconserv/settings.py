@@ -211,7 +211,7 @@ class StudyConfig:
             bool(set(self.evaluation.methods) & set(applicable)),
             f"evaluation.methods among {', '.join(applicable)} with model {self.model}",
             ", ".join(self.evaluation.methods),
-            "add one of them",
+            "add one of these methods",
         )
         if self.model == "anp":
             self._check_network()

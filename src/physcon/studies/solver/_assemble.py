@@ -79,10 +79,13 @@ def assemble(config: SolveConfig) -> Setup:
         config.end > config.start,
         "end > start",
         f"{config.start}, {config.end}",
-        "swap them",
+        "swap start and end",
     )
     require(
-        config.snapshots >= 1, "1 or more snapshots", config.snapshots, "ask for some"
+        config.snapshots >= 1,
+        "1 or more snapshots",
+        config.snapshots,
+        "pass a positive number of snapshots",
     )
     g = config.grid
     sizes = {len(g.lower), len(g.upper), len(g.cells)}
@@ -91,7 +94,7 @@ def assemble(config: SolveConfig) -> Setup:
         sizes <= {1} or sizes <= {2},
         "one or two axes, the same number in grid.lower, upper and cells",
         f"{g.lower}, {g.upper}, {g.cells}",
-        "one entry per axis",
+        "pass one entry for each axis",
     )
     grid = Grid.uniform(g.lower, g.upper, g.cells)
     found = equation(config.law, dimensions)
@@ -138,7 +141,9 @@ def _boundary(config: SolveConfig, found: Equation, dimensions: int) -> bc.Bound
     unused = [
         side for pair in pairs[dimensions:] for side in pair if side != SideSettings()
     ]
-    require(not unused, "left and right in 1-D", "bottom or top", "leave them out")
+    require(
+        not unused, "left and right in 1-D", "bottom or top", "leave out bottom and top"
+    )
     return bc.Boundary(
         *[(_side(a, found), _side(b, found)) for a, b in pairs[:dimensions]]
     )
@@ -150,7 +155,7 @@ def _side(side: SideSettings, found: Equation) -> bc.Condition:
         len(side.value) in (1, channels),
         f"1 or {channels} numbers in the value of a {side.kind} side",
         len(side.value),
-        "one per variable",
+        "pass one number for each variable",
     )
     value = np.broadcast_to(np.asarray(side.value), (channels,))
     if side.kind == "dirichlet":
@@ -172,7 +177,10 @@ def _side(side: SideSettings, found: Equation) -> bc.Condition:
 def _averages(config: SolveConfig, problem: fv.Problem, found: Equation) -> Averages:
     if config.initial.name == "file":
         require(
-            config.initial.path is not None, "initial.path", "none", "name the file"
+            config.initial.path is not None,
+            "initial.path",
+            "none",
+            "set initial.path to the name of the file",
         )
         u = _from_file(Path(str(config.initial.path)), problem.grid, found)
         return lambda block: u[(slice(None), *block)].astype(config.dtype)
@@ -231,7 +239,7 @@ def _from_file(path: Path, grid: Grid, found: Equation) -> np.ndarray:
         not missing,
         f"arrays {', '.join(names)} in {path.name}",
         f"no {missing}",
-        "name them",
+        "give the arrays these names",
     )
     u = np.stack([arrays[name] for name in names])
     u = u[:, -1] if u.ndim == grid.ndim + 2 else u
@@ -240,6 +248,6 @@ def _from_file(path: Path, grid: Grid, found: Equation) -> np.ndarray:
         u.shape[1:] == grid.shape,
         f"arrays ({axes}) {grid.shape}",
         u.shape[1:],
-        "set grid.cells",
+        "set grid.cells to the shape of the arrays",
     )
     return u

@@ -69,7 +69,12 @@ def equation(settings: LawSettings, dimensions: int) -> Equation:
     known = (*entry.parameters, *(("viscosity",) if name in _SCALAR else ()))
     foreign = ", ".join(set(given) - set(known))
     has = ", ".join(known) or "none"
-    require(not foreign, f"parameters of {name} ({has})", foreign, "leave it out")
+    require(
+        not foreign,
+        f"parameters of {name} ({has})",
+        foreign,
+        "leave this parameter out",
+    )
     viscosity = given.pop("viscosity", None)
     law = entry.build(**given)
     if name == "euler":

@@ -58,10 +58,10 @@ def states(
     options = {p.name: p for p in taken if p.kind is p.KEYWORD_ONLY}
     name = f"settings of initial.name {settings.name} ({', '.join(options) or 'none'})"
     foreign = ", ".join(set(given) - set(options))
-    require(not foreign, name, foreign, "leave it out")
+    require(not foreign, name, foreign, "leave this setting out")
     missing = ", ".join(
         n for n, p in options.items() if p.default is p.empty and n not in given
     )
-    require(not missing, name, f"no {missing}", "set it under initial")
+    require(not missing, name, f"no {missing}", "set it in the section initial")
     wanted = {p.name: known[p.name] for p in taken if p.name in known}
     return family(x, channels, **wanted, **given)

@@ -15,7 +15,7 @@ def fill(state: Numbers, channels: int, name: str, x: np.ndarray) -> np.ndarray:
         len(state) in (1, channels),
         f"{channels} numbers in {name}",
         len(state),
-        "one per variable",
+        "pass one number for each variable",
     )
     column = np.broadcast_to(np.asarray(state, float), (channels,))
     return column.reshape((channels,) + (1,) * (x.ndim - 1))
@@ -26,7 +26,7 @@ def per_axis(values: Sequence, dimensions: int) -> list:
         len(values) in (1, dimensions),
         f"one number per axis ({dimensions})",
         values,
-        "or one",
+        "pass one number for each axis, or one for all axes",
     )
     return list(values) * (dimensions if len(values) == 1 else 1)
 

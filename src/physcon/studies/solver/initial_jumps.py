@@ -39,7 +39,7 @@ def dam_break(
         channels == 1 + len(x),
         "shallow water without bed",
         f"{channels} variables",
-        "riemann",
+        "use the initial state riemann",
     )
     rest = (0.0,) * len(x)
     one, other = ((d[0], *rest) for d in (left, right))
@@ -76,7 +76,7 @@ def blast(
         channels == 2 + len(x),
         "the Euler equations",
         f"{channels} variables",
-        "use disc",
+        "use the initial state disc",
     )
     rest = (1.0,) + (0.0,) * len(x)
     hot, cold = ((*rest, p[0]) for p in (inside, outside))
@@ -95,7 +95,7 @@ def quadrants(
     Source:
         Schulz-Rinne, Collins and Glaz, SIAM J. Sci. Comput. 14 (1993) 1394.
     """
-    require(len(x) == 2, "two dimensions", len(x), "use riemann")
+    require(len(x) == 2, "two dimensions", len(x), "use the initial state riemann")
     a, b, c, d = (fill(s, channels, "each of the states", x) for s in states)
     corner = per_axis(position, 2)
     east = x[0] > corner[0]
@@ -115,7 +115,7 @@ def shock_entropy(x: np.ndarray, channels: int) -> np.ndarray:
         channels == 3 and len(x) == 1,
         "the Euler equations in 1-D",
         f"{len(x)}-D",
-        "use disc",
+        "use the initial state disc",
     )
     wave = np.stack(
         [1 + 0.2 * np.sin(5 * x[0]), np.zeros_like(x[0]), np.ones_like(x[0])]

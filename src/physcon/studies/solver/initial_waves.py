@@ -102,7 +102,7 @@ def barenblatt(
         hasattr(law, "exponent"),
         "the porous medium equation",
         type(law).__name__,
-        "law: pme",
+        "set law.name to pme, or use another initial state",
     )
     m = float(law.exponent)  # type: ignore[attr-defined]
     d = len(x)

@@ -110,7 +110,7 @@ class GridSettings:
             all(a < b for a, b in zip(self.lower, self.upper, strict=False)),
             "grid.lower below grid.upper on every axis",
             f"{self.lower} and {self.upper}",
-            "change one of them",
+            "change one of the two",
         )
 
 
@@ -138,7 +138,7 @@ class SideSettings:
             self.kind != "robin" or self.a != 0 or self.b != 0,
             "a or b different from 0 on a robin side",
             "a = b = 0",
-            "set one of them",
+            "set a or b",
         )
 
 

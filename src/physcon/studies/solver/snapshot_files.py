@@ -37,20 +37,20 @@ def read(path: Path) -> xr.Dataset:
     Raises:
         ValueError: for a file that is absent, damaged, or not a snapshot.
     """
-    require(path.is_file(), f"a snapshot {path}", "no file", "resume the run again")
+    require(path.is_file(), f"a snapshot {path}", "no file", "resume the run once more")
     payload, mark, line = path.read_bytes().rpartition(_MARK)
     require(
         bool(mark),
         f"a snapshot in {path}",
         "a file without a checksum at its end (cut off, or another file)",
-        "remove it",
+        "remove this file",
     )
     digest = json.dumps({"sha256": hashlib.sha256(payload).hexdigest()}).encode()
     require(
         line == digest + b"\n",
         f"an intact snapshot in {path}",
         "one whose checksum is wrong (damaged)",
-        "remove it",
+        "remove this file",
     )
     return xr.load_dataset(io.BytesIO(payload), engine="h5netcdf")
 

@@ -131,14 +131,14 @@ class Files:
             data.attrs.get(_RUN) == self._run,
             f"a snapshot of this run in {path}",
             "one of another run",
-            "remove it",
+            "remove this file",
         )
         found = data["t"].values.tolist()
         require(
             t is None or found == [t],
             f"the state at t = {t} in {path}",
             f"one at {found}",
-            "remove it",
+            "remove this file",
         )
         return data
 
