@@ -4,12 +4,15 @@ Angles are in degrees, as geographic files have them. Areas are in the square of
 unit of the radius. All functions take and return NumPy arrays of float64.
 """
 
+from functools import lru_cache
+
 import numpy as np
 
 from physcon._checks import require
 
 #: Mean radius of the Earth in metres (IUGG).
 EARTH_RADIUS = 6_371_008.8
+_FIRST_ZERO = 2.404825557695773  # of the Bessel function J0
 _GAUSSIAN_TOLERANCE = 1e-3  # degrees; many files round latitudes to three decimals
 
 
@@ -156,11 +159,21 @@ def gaussian_zones(latitudes: np.ndarray) -> np.ndarray | None:
     phi = np.asarray(latitudes, np.float64)
     if phi.size < 4:
         return None
-    nodes, weights = np.polynomial.legendre.leggauss(phi.size)
+    # The outermost angle from a pole, to a few per cent; the nodes take a second.
+    expected = np.rad2deg(_FIRST_ZERO / (phi.size + 0.5))
+    if abs(90.0 - np.abs(phi).max() - expected) > 0.05 * expected:
+        return None
+    nodes, weights = _gauss(phi.size)
     if phi[0] > phi[-1]:
         nodes = nodes[::-1]
     same = np.abs(np.rad2deg(np.arcsin(nodes)) - phi).max() < _GAUSSIAN_TOLERANCE
-    return weights if same else None
+    return weights.copy() if same else None
+
+
+@lru_cache(maxsize=8)
+def _gauss(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the nodes and weights of a Gaussian grid."""
+    return np.polynomial.legendre.leggauss(count)
 
 
 def node_zones(latitudes: np.ndarray) -> np.ndarray:

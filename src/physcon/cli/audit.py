@@ -42,6 +42,25 @@ def add_options(command: ArgumentParser) -> None:
     )
 
 
+def check_options(options: Namespace) -> None:
+    """Refuse what an option can't be, by the name of the option."""
+    from physcon._checks import require
+
+    known = ("centres", "nodes", "faces")
+    require(
+        options.coordinates in (None, *known),
+        "--coordinates centres, nodes or faces",
+        repr(options.coordinates),
+        "say what the coordinates hold",
+    )
+    require(
+        options.radius is None or options.radius > 0,
+        "--radius in metres",
+        options.radius,
+        "pass a positive number",
+    )
+
+
 def add_report(command: ArgumentParser) -> None:
     """Add the options of a report and of the progress bar."""
     command.add_argument(
@@ -59,6 +78,7 @@ def main(options: Namespace) -> None:
     from physcon.datasets._files import audit_file
     from physcon.datasets._watch import Watch
 
+    check_options(options)
     watch = Watch(options.report, progress=not options.quiet)
     found = laws(options.laws, coordinates=options.coordinates, radius=options.radius)
     report = audit_file(options.data, found, watch)

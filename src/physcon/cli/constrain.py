@@ -5,7 +5,7 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
-from physcon.cli.audit import add_options, add_report
+from physcon.cli.audit import add_options, add_report, check_options
 from physcon.cli.settings import from_options
 
 HELP = "make predictions conservative"
@@ -103,6 +103,7 @@ def _constrain_dataset(options: Namespace) -> None:
     from physcon.datasets._files import constrain_dataset_file
     from physcon.datasets._watch import Watch
 
+    check_options(options)
     watch = Watch(options.report, progress=not options.quiet)
 
     found = laws(

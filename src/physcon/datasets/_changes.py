@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from physcon.datasets._axes import is_time
-from physcon.datasets._entries import MOST_CELLS, Along, Cell, Label, VariableReport
-from physcon.datasets._labels import labels_of, place_of
+from physcon.datasets._entries import MOST_CELLS, Along, Cell, VariableReport
+from physcon.datasets._labels import labels_of, places_of
 
 
 def change_of(
@@ -73,12 +73,9 @@ def _cells(
         return []
     first = np.argpartition(size, size.size - most)[size.size - most :]
     order = first[np.argsort(-size[first], kind="stable")]
-    found = []
-    for k in order:
-        if size[k] <= 0:
-            break
-        where = [int(i) for i in np.unravel_index(int(k), array.shape)]
-        place: dict[str, Label] = place_of(array, where)
-        ends = (float(before[k]), float(after[k]))
-        found.append(Cell(place, *ends, float(relative[k])))
-    return found
+    order = [int(k) for k in order if size[k] > 0]
+    places = places_of(array, order)
+    return [
+        Cell(place, float(before[k]), float(after[k]), float(relative[k]))
+        for k, place in zip(order, places, strict=True)
+    ]

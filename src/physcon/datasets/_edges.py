@@ -47,6 +47,13 @@ def faces_of(data: Any, dimension: str) -> np.ndarray:
 
 def check_monotone(name: str, values: np.ndarray) -> None:
     """Refuse a coordinate that neither increases nor decreases."""
+    missing = int(np.isnan(values).sum())
+    require(
+        missing == 0,
+        f"a coordinate {name!r} without missing values",
+        f"{missing} missing",
+        "correct the coordinate, or its _FillValue (fill_value in a Zarr store)",
+    )
     gaps = np.diff(values)
     require(
         bool(np.all(gaps > 0) or np.all(gaps < 0)),

@@ -1,5 +1,6 @@
 """Datasets in files and stores: open without decoding times, write what changed."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -136,7 +137,13 @@ def opened(path: str | Path) -> Iterator[Any]:
         old = stream.read(3) == b"CDF"
     odd = odd_names(path)
     engine: Any = "scipy" if old else "h5netcdf"
-    with xr.open_dataset(path, engine=engine, drop_variables=odd, **options) as data:
+    if not old:
+        options["phony_dims"] = "sort"  # names for the axes of plain HDF5 datasets
+    with warnings.catch_warnings():
+        # Each of several marks is kept where it is.
+        warnings.filterwarnings("ignore", ".*multiple fill values")
+        data = xr.open_dataset(path, engine=engine, drop_variables=odd, **options)
+    with data:
         yield data
 
 

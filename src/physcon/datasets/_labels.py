@@ -38,21 +38,23 @@ def coordinate_labels(coordinate: Any) -> list[Label]:
     return [_short(str(v)) for v in values]
 
 
-def place_of(array: Any, where: Sequence[int]) -> dict[str, Label]:
-    """Return the coordinates of one value of an array."""
-    place: dict[str, Label] = {}
-    for dimension, k in zip(map(str, array.dims), where, strict=True):
+def places_of(array: Any, flat: Sequence[int]) -> list[dict[str, Label]]:
+    """Return the coordinates of some values of an array, given by flat indices."""
+    where = np.unravel_index(np.asarray(flat, int), array.shape)
+    at = dict(zip(map(str, array.dims), where, strict=True))
+    columns: dict[str, list[Label]] = {}
+    for dimension, indices in at.items():
         one = array.coords.get(dimension)
         if one is None or one.dims != (dimension,):
-            place[dimension] = int(k)
+            columns[dimension] = [int(k) for k in indices]
         else:
-            place[dimension] = coordinate_labels(one[k : k + 1])[0]
+            columns[dimension] = coordinate_labels(one[indices])
     for name, extra in array.coords.items():
         # Two-dimensional latitudes and longitudes, such as those of ocean models.
         if extra.ndim == 2 and extra.dtype.kind == "f" and name not in array.dims:
-            at = {d: int(where[array.dims.index(d)]) for d in extra.dims}
-            place[str(name)] = float(f"{float(extra.isel(at)):.6g}")
-    return place
+            values = extra.values[tuple(at[str(d)] for d in extra.dims)]
+            columns[str(name)] = [float(f"{v:.6g}") for v in values.tolist()]
+    return [{n: c[k] for n, c in columns.items()} for k in range(len(flat))]
 
 
 def _dates(coordinate: Any, units: str) -> list[Label]:

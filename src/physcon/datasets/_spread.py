@@ -17,7 +17,8 @@ with needs("data"):
 METRICS = ("uniform", "proportional", "thickness", "residual")
 REMEDY = (
     "say how uncertain it is (spread: 10%, 0.5, the name of a variable, "
-    "{ensemble: member}), or name a metric: uniform, proportional or thickness"
+    "{ensemble: member}), or name a metric: uniform, proportional or thickness "
+    "(--spread on the command line)"
 )
 
 
