@@ -1,12 +1,8 @@
 """Sequential quadratic programming for a nonlinear law, and its implicit derivative.
 
-Each step is Newton's in the tangent plane, with a step back to the surface.
-
-Source: Nocedal and Wright (2006), ch. 18 (steps), alg. 7.2 (conjugate gradients with a
-stop at negative curvature).
+`_trust_region` makes the steps; here is the loop around them, with its verdict.
 """
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -14,101 +10,97 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from physcon._numerics import krylov
 from physcon._numerics.float64 import in_float64
-from physcon._numerics.products import gram
-from physcon._typing import Array, Bool, Int, Scalar
+from physcon._typing import Array, Bool, Int
 from physcon.conditioning._nonlinear_law import (
     NonlinearConstraint,
     Static,
     joined,
     latent,
 )
+from physcon.conditioning._trust_region import Surface, Trust, advance, first_trust
 from physcon.conditioning.gaussian import Gaussian
-from physcon.conditioning.tangent import Frame, conjugate_gradients, frame_at
+from physcon.conditioning.tangent import conjugate_gradients, frame_at, rounding_of
 
 
 class _State(NamedTuple):
     z: Array
-    count: Int[Array, ""]
+    trust: Trust
+    count: Int[Array, ""]  # accepted steps
+    tries: Int[Array, ""]
     done: Bool[Array, ""]
-    broken: Bool[Array, ""]  # a step is not finite
+    broken: Bool[Array, ""]  # a step is not finite, or has nowhere to go
 
 
 def _minimised(
-    prior: Gaussian, constraint: NonlinearConstraint, max_steps: int
+    prior: Gaussian, constraint: NonlinearConstraint, max_steps: int, dtype: Any
 ) -> tuple[Array, Array, Array]:
-    """Minimiser, its z, and whether it is one."""
+    """Minimiser, its z, and whether it is one.
+
+    Args:
+        dtype: the caller's, whose rounding decides which equations are redundant.
+    """
     g = latent(prior, constraint)
-    size = 1e-13 * jnp.abs(constraint.value)
+    surface = Surface(g, constraint.value, rounding_of(dtype))
+    most = 4 * max_steps
 
     def running(s: _State) -> Bool[Array, ""]:
-        return ~(s.done | s.broken) & (s.count < max_steps)
+        going = ~(s.done | s.broken) & (s.trust.radius > _SMALLEST)
+        return going & (s.count < max_steps) & (s.tries < most)
 
     def step(s: _State) -> _State:
-        return _step(g, size, s)
+        return _step(surface, s)
 
     zero = jnp.zeros(prior.root.in_shape, prior.mean.dtype)
     no = jnp.array(False)
-    start = _State(zero, jnp.int32(0), no, no)
-    z, _, converged, broken = jax.lax.while_loop(running, step, start)
-    z = jnp.where(broken, jnp.nan, z)
+    none = jnp.int32(0)
+    start = _State(zero, first_trust(surface.at(zero)), none, none, no, no)
+    s = jax.lax.while_loop(running, step, start)
+    z = jnp.where(s.broken, jnp.nan, s.z)
+    converged = s.done & _convex(surface, z)
     return prior.mean + prior.root.mv(z), z, converged
 
 
-def _step(g: Callable[[Array], Array], size: Array, s: _State) -> _State:
-    """One step, unless the field is a solution or the step is not finite."""
+def _step(surface: Surface, s: _State) -> _State:
+    """One step, unless the field is a solution or there is no way to go."""
     z = s.z
-    f = g(z)
-    frame = frame_at(g, z, z)
-    step = _direction(frame, f, z)
-    norms = jnp.sqrt(jnp.diag(gram(frame.rows)))
+    model = surface.at(z)
+    _, _, f, frame, norms, implied = model
     scale = 1 + jnp.sqrt(jnp.sum(z**2))
-    t = _step_length(g, frame, z, step, (f, norms, scale))
-    met = jnp.all(jnp.abs(f) <= size + 1e-12 * norms * scale)
-    stationary = jnp.sqrt(jnp.sum(frame.tangential(z) ** 2)) <= 1e-9 * scale
-    done = met & stationary
-    broken = ~jnp.all(jnp.isfinite(step))
+    size = jnp.abs(surface.value)
+    # An equation that others imply is met by them, up to the caller's rounding.
+    rounding = jnp.where(implied, surface.least, 1e-13)
+    met = jnp.all(jnp.abs(f) <= rounding * (size + 10 * norms * scale))
+    # Large multipliers, of nearly dependent laws, magnify the rounding of g.
+    pull = jnp.sum(jnp.abs(frame.multiplier) * norms)
+    off = jnp.sqrt(jnp.sum(frame.tangential(z) ** 2))
+    done = met & (off <= 1e-9 * scale + 1e-15 * pull)
+    finite = jnp.all(jnp.isfinite(frame.rows)) & jnp.all(jnp.isfinite(f))
+    stuck = jnp.any((norms == 0) & (jnp.abs(f) > 1e-13 * size))
+    broken = ~finite | stuck
+    moved, trust, accepted = advance(model, s.trust)
     # At the end only the distance to the surface is left to correct.
-    moved = jnp.where(done, z - frame.normal(f), z + t * step)
-    z = jnp.where(broken, z, moved)
-    return _State(z, s.count + 1, done, broken)
+    z = jnp.where(broken, z, jnp.where(done, z - frame.normal(f), moved))
+    count = s.count + accepted.astype(jnp.int32)
+    return _State(z, trust, count, s.tries + 1, done, broken)
 
 
-def _direction(frame: Frame, f: Array, z: Array) -> Array:
-    """The step back to the surface, plus Newton's step in the tangent plane."""
-    plane = frame.tangential
-    normal = -frame.normal(f)
-    force = plane(frame.hessian(normal) - z)
-    along = conjugate_gradients(lambda x: plane(x - frame.hessian(x)), force, 100)
-    return normal + along
+def _convex(surface: Surface, z: Array) -> Bool[Array, ""]:
+    """Whether a stationary point is a minimum along the surface, and not a saddle.
 
-
-def _step_length(
-    g: Callable[[Array], Array],
-    frame: Frame,
-    z: Array,
-    step: Array,
-    sizes: tuple[Array, Array, Scalar],
-) -> Scalar:
-    """1, halved until the step lowers the merit function or nears the surface.
-
-    Args:
-        sizes: g(z), the norms of its gradients, and 1 + |z|.
+    Conjugate gradients from an irregular direction meet any negative curvature.
     """
-    f, norms, scale = sizes
-    penalty = 2 * jnp.abs(frame.multiplier) + 1 / norms
-
-    def merit(z: Array) -> Array:
-        return 0.5 * jnp.sum(z**2) + jnp.sum(penalty * jnp.abs(g(z)))
-
-    def refused(t: Array) -> Array:
-        new = g(z + t * step)
-        nearer = jnp.max(jnp.abs(new) / norms) < 0.5 * jnp.max(jnp.abs(f) / norms)
-        length = jnp.sqrt(jnp.sum(step**2))
-        small = ~(t * length >= 1e-3 * scale)  # NaN ends the search too
-        return ~((merit(z + t * step) < merit(z)) | nearer | small)
-
-    return jax.lax.while_loop(refused, lambda t: 0.5 * t, jnp.ones((), z.dtype))
+    frame = surface.at(z).frame
+    plane = frame.tangential
+    probe = jnp.sin(jnp.arange(1, z.size + 1, dtype=z.dtype) ** 2).reshape(z.shape)
+    found = krylov.conjugate_gradients(
+        lambda x: plane((1 + 1e-8) * x - frame.hessian(x)),
+        plane(probe),
+        rtol=1e-6,
+        max_steps=50,
+    )
+    return found.convex
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))
@@ -120,8 +112,10 @@ def solve(
     K dz - Wᵀ dλ = ∂(Wᵀ λ), W dz = -∂g, where ∂ acts on prior and law at fixed z and λ.
     """
 
+    dtype = prior.mean.dtype
+
     def sqp(prior: Gaussian, arrays: NonlinearConstraint) -> tuple[Array, Array, Array]:
-        return _minimised(prior, joined(arrays, static), max_steps)
+        return _minimised(prior, joined(arrays, static), max_steps, dtype)
 
     return in_float64(sqp)(prior, arrays)
 
@@ -131,7 +125,8 @@ def _(
     static: Static, max_steps: int, primals: tuple, tangents: tuple
 ) -> tuple[Any, Any]:
     mean, z, converged = solve(static, max_steps, *primals)
-    frame = frame_at(latent(primals[0], joined(primals[1], static)), z, z)
+    g = latent(primals[0], joined(primals[1], static))
+    frame = frame_at(g, z, z, rounding_of(z.dtype))
     plane = frame.tangential
 
     def pull(prior: Gaussian, arrays: NonlinearConstraint) -> tuple[Array, Array]:
@@ -157,3 +152,7 @@ def _(
         _, d_mean = jax.jvp(moved, (primals[0], z), (tangents[0], dz))
     still = np.zeros(converged.shape, jax.dtypes.float0)
     return (mean, z, converged), (d_mean, dz, still)
+
+
+#: The search ends where only smaller steps would be trusted.
+_SMALLEST = 1e-12

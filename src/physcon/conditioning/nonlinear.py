@@ -31,7 +31,7 @@ from physcon.conditioning._nonlinear_law import (
 from physcon.conditioning._sqp import solve
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
-from physcon.conditioning.tangent import frame_at
+from physcon.conditioning.tangent import frame_at, rounding_of
 from physcon.linear_map import Rows
 
 __all__ = ["Nonlinear", "NonlinearConstraint", "condition_nonlinear", "log_density"]
@@ -49,8 +49,8 @@ class Nonlinear(NamedTuple):
             variances; above 1/2 don't trust them.
         residual: b - h(mean), ``(m)``, in float64.
         outcome: `good`, `not_finite` (a NaN or an infinity came in or out) or
-            `not_solved` (the returned field misses the law by more than rounding, or is
-            not stationary).
+            `not_solved` (the returned field misses the law by more than rounding, is
+            not stationary, or is a saddle and not a minimum).
     """
 
     mean: Float[Array, "*x"]
@@ -69,7 +69,7 @@ def condition_nonlinear(
     prior: Gaussian,
     constraint: NonlinearConstraint,
     *,
-    max_steps: int = 50,
+    max_steps: int = 100,
     throw: bool = True,
 ) -> Nonlinear:
     """The most probable field under `prior` on the surface h(u) = b, and its spread.
@@ -90,9 +90,12 @@ def condition_nonlinear(
         ValueError: shapes.
         RuntimeError: at run time under ``throw=True``, see `Nonlinear.outcome`.
 
-    Source: Nocedal and Wright (2006), ch. 18 (steps), alg. 7.2 (conjugate gradients
-    with a stop at negative curvature); Tarantola (2005), sec. 3.2, for the delta
-    method.
+    Equations that others imply, to the rounding of the caller's dtype, are allowed:
+    they are met too, or the outcome is `not_solved`.
+
+    Source: Nocedal and Wright (2006), alg. 18.4 (a trust region), alg. 7.2 (conjugate
+    gradients with a stop at negative curvature); Tarantola (2005), sec. 3.2, for the
+    delta method.
 
     >>> prior = Gaussian.diagonal(jnp.array([3.0, 4.0]), jnp.ones(2))
     >>> circle = NonlinearConstraint(lambda u: jnp.sum(u**2)[None], jnp.ones(1))
@@ -177,7 +180,7 @@ def _curvature(prior: Gaussian, constraint: NonlinearConstraint, z: Array) -> Sc
         lambda x: jax.lax.stop_gradient(x) if eqx.is_array(x) else x,
         (prior, constraint),
     )
-    frame = frame_at(latent(prior, constraint), z, z)
+    frame = frame_at(latent(prior, constraint), z, z, rounding_of(z.dtype))
     x = frame.tangential(jax.random.normal(jax.random.key(0), z.shape, z.dtype))
 
     def iterate(x: Array, _: None) -> tuple[Array, Array]:
@@ -196,6 +199,7 @@ _MESSAGES = {
     ),
     "not_solved": (
         "condition_nonlinear: expected h(u) = b to have a solution near the prior "
-        "mean, got no convergence; raise max_steps, or start from another prior mean"
+        "mean, got no convergence to a minimum; raise max_steps, or start from "
+        "another prior mean"
     ),
 }
