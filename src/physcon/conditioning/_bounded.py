@@ -12,17 +12,18 @@ import jax.numpy as jnp
 
 from physcon._checks import is_traced
 from physcon._numerics.float64 import in_one_dtype
-from physcon._status import Outcome, code, settle
+from physcon._status import Outcome, choose, code, failed, settle, worse
 from physcon._typing import Array, ArrayLike, Float, Int
 from physcon.conditioning._bounded_messages import MESSAGES
 from physcon.conditioning._bounded_search import searched
 from physcon.conditioning._box import Given, box, diagonal_std, with_value
-from physcon.conditioning._condition import condition
 from physcon.conditioning._grouped import Grouped, search_groups
 from physcon.conditioning._reachable import reachable, refuse_unreachable
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.optimality import Refined
+from physcon.conditioning.solvers import Auto
+from physcon.conditioning.solvers.implicit import update
 from physcon.linear_map import Diagonal, Disjoint
 
 __all__ = [
@@ -127,22 +128,66 @@ def bounded(
             refuse_unreachable(given)
         found, row_std, dependent, outcome = searched(given)
 
-    held = found.below | found.above
-    pinned = jnp.where(found.below, low, jnp.where(found.above, high, prior.mean))
-    free = Gaussian(pinned, Diagonal(jnp.where(held, 0, std)))
-    law = _regular(constraint, dependent, row_std)
-    posterior = condition(free, law, throw=False).posterior
-    mean = with_value(posterior.mean, found.field)
-    sign = found.above.astype(jnp.int32) - found.below.astype(jnp.int32)
-    result = Bounded(
-        mean,
-        Gaussian(mean, posterior.root),
-        sign,
-        found.multiplier,
-        constraint.residual(mean),
-        outcome,
+    law = _regular(_shifted(constraint, found), dependent, row_std)
+    result = _result(prior, std, (low, high), law, found)
+    result = result._replace(
+        residual=constraint.residual(result.mean),
+        outcome=worse(outcome, result.outcome),
     )
-    return settle(result, outcome, throw, MESSAGES)
+    return settle(result, result.outcome, throw, MESSAGES)
+
+
+def _result(
+    prior: Gaussian,
+    std: Array,
+    ends: tuple[Array, Array],
+    law: LinearConstraint,
+    found: Grouped | Refined,
+) -> Bounded:
+    """The free points, conditioned once more from the solution.
+
+    Conditioning N(μ + Σ Gᵀ λ, Σ) on b - N λ gives what N(μ, Σ) and b give, for any
+    fixed λ. From the solution hardly anything is left to condition, so the posterior,
+    and all derivatives, are accurate where variances differ by many orders of
+    magnitude.
+
+    Args:
+        law: from `_shifted` and `_regular`.
+    """
+    low, high = ends
+    held = found.below | found.above
+    multiplier = jax.lax.stop_gradient(found.multiplier).reshape(law.value.shape)
+    pull = std * (std * law.operator.rmv(multiplier))
+    start = jnp.where(std > 0, found.field, prior.mean)
+    start = with_value(prior.mean + pull, start)
+    start = jnp.where(found.below, low, jnp.where(found.above, high, start))
+    free = Gaussian(start, Diagonal(jnp.where(held, 0, std)))
+    solver = Auto().choose(free, law)
+    new = update(solver, free, law)
+    # Without a trustworthy posterior there are neither derivatives nor draws.
+    off = jnp.abs(new.mean - found.field) > 1e-3 * (std + jnp.abs(found.field))
+    lost = failed(new.outcome) | jnp.any(off)
+    mean = with_value(new.mean, found.field)
+    return Bounded(
+        mean,
+        Gaussian(mean, solver.posterior_root(free, law, new.factor)),
+        found.above.astype(jnp.int32) - found.below.astype(jnp.int32),
+        found.multiplier,
+        law.residual(mean),
+        choose((lost, Outcome.not_solved)),
+    )
+
+
+def _shifted(
+    constraint: LinearConstraint, found: Grouped | Refined
+) -> LinearConstraint:
+    """The constraint with the value b - N λ, see `_result`."""
+    value, noise_std = constraint.value, constraint.noise_std
+    if noise_std is None:
+        return constraint
+    multiplier = jax.lax.stop_gradient(found.multiplier).reshape(value.shape)
+    value = value - noise_std * (noise_std * multiplier)
+    return LinearConstraint(constraint.operator, value, noise_std)
 
 
 def _regular(

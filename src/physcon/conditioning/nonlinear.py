@@ -86,12 +86,12 @@ def condition_nonlinear(
     the prior mean leads. Derivatives, in both modes, are those of the stationarity
     conditions (implicit function theorem).
 
+    Equations that others imply, to the rounding of the caller's dtype, are allowed:
+    they are met too, or the outcome is `not_solved`.
+
     Raises:
         ValueError: shapes.
         RuntimeError: at run time under ``throw=True``, see `Nonlinear.outcome`.
-
-    Equations that others imply, to the rounding of the caller's dtype, are allowed:
-    they are met too, or the outcome is `not_solved`.
 
     Source: Nocedal and Wright (2006), alg. 18.4 (a trust region), alg. 7.2 (conjugate
     gradients with a stop at negative curvature); Tarantola (2005), sec. 3.2, for the

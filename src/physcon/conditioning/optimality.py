@@ -108,7 +108,7 @@ def refine(problem: Problem, proposal: Proposal, dtype: Any) -> Refined:
     u = jnp.clip(field(multiplier), lower, upper)
     u = jax.lax.fori_loop(0, 3, in_field, u)
     u = u.astype(dtype).astype(mean.dtype)
-    return Refined(u, multiplier, below, above, _error(problem, u, multiplier, dtype))
+    return Refined(u, multiplier, below, above, error_of(problem, u, multiplier, dtype))
 
 
 def restored(problem: Problem, u: Float[Array, "*x"]) -> Float[Array, "*x"]:
@@ -140,7 +140,7 @@ def freedom(problem: Problem) -> Float[Array, "*x"]:
     return jnp.clip(1 - used, 0, 1)
 
 
-def _error(problem: Problem, u: Array, multiplier: Array, dtype: Any) -> Scalar:
+def error_of(problem: Problem, u: Array, multiplier: Array, dtype: Any) -> Scalar:
     """The larger violation of the two conditions, in units of what is promised."""
     mean, variance, rows, value, noise, lower, upper = problem
     size = jnp.abs(rows)
