@@ -1,6 +1,7 @@
 """How a conditioning ended, judged by the residual of the mean that is returned."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -31,6 +32,7 @@ _EPS64 = 2.0**-52
 NAMED = 256
 
 
+@partial(jax.jit, static_argnames="divided")  # once per shape where called eagerly
 def excess(
     solver: Solver,
     prior: Gaussian,
