@@ -22,12 +22,12 @@ from physcon.datasets._laws import (
     Mean,
     Order,
     Sum,
-    Term,
     Total,
     Values,
 )
 from physcon.datasets._parse import laws
 from physcon.datasets._report import Along, Cell, LawReport, Report, VariableReport
+from physcon.datasets._tidy import Term
 from physcon.datasets.rollouts import Fixer, FixerState, fixer
 
 __all__ = [

@@ -5,6 +5,7 @@ from typing import Any
 from physcon._extras import needs
 from physcon.datasets._constrain import audit, constrain
 from physcon.datasets._report import Report
+from physcon.datasets.rollouts import Fixer, fixer
 
 with needs("data"):
     import xarray as xr
@@ -24,3 +25,7 @@ class PhysconAccessor:
     def constrain(self, laws: Any, spread: Any = None, **options: Any) -> Any:
         """Return the dataset that obeys laws: `physcon.datasets.constrain`."""
         return constrain(self._data, laws, spread, **options)
+
+    def fixer(self, laws: Any, spread: Any = None, **options: Any) -> Fixer:
+        """Return functions for a roll-out, with the dataset as their template."""
+        return fixer(laws, self._data, spread, **options)

@@ -8,8 +8,9 @@ from physcon._checks import require
 from physcon._extras import needs
 from physcon.datasets._assemble import LawRows, assembled
 from physcon.datasets._axes import space_dims
-from physcon.datasets._laws import Budget, Laws, Term
+from physcon.datasets._laws import Budget, Laws
 from physcon.datasets._layout import Layout
+from physcon.datasets._tidy import Term
 from physcon.datasets._units import conversion
 from physcon.datasets._where import cell_sizes
 

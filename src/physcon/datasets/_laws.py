@@ -3,28 +3,13 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from physcon.datasets._tidy import Names, Number, Terms, Tidy, Weights
+
 Coordinates = Literal["centres", "nodes", "faces"]
-Number = float | int
-Weights = str | tuple[str, ...] | None
 
 
 @dataclass(frozen=True)
-class Term:
-    """A variable in a sum.
-
-    Attributes:
-        of: name of the variable.
-        times: coefficient.
-        given: whether the variable is certain, whatever its spread.
-    """
-
-    of: str
-    times: Number = 1.0
-    given: bool = False
-
-
-@dataclass(frozen=True)
-class Total:
+class Total(Tidy):
     """The weighted sum of a variable over the cells of some dimensions is known.
 
     Attributes:
@@ -40,7 +25,7 @@ class Total:
 
     of: str
     equals: Number | str
-    over: tuple[str, ...] | None = None
+    over: Names = None
     weights: Weights = None
     std: Number | None = None
 
@@ -51,7 +36,7 @@ class Mean(Total):
 
 
 @dataclass(frozen=True)
-class DryAir:
+class DryAir(Tidy):
     """The mass of dry air is known: of all air below the surface pressure, less water.
 
     The mass is linear in the surface pressure, which is corrected; the water is given.
@@ -67,14 +52,14 @@ class DryAir:
     """
 
     of: str
-    water: tuple[str, ...]
+    water: Names
     equals: Number | str = "initial"
     weights: Weights = None
     std: Number | None = None
 
 
 @dataclass(frozen=True)
-class BlockMean:
+class BlockMean(Tidy):
     """Means over blocks of cells equal the values of a coarser variable.
 
     Attributes:
@@ -92,7 +77,7 @@ class BlockMean:
 
 
 @dataclass(frozen=True)
-class Sum:
+class Sum(Tidy):
     """A sum of variables is known at every point.
 
     Attributes:
@@ -101,13 +86,13 @@ class Sum:
         std: standard deviation of the sum; None: it is exact.
     """
 
-    of: tuple[Term, ...]
+    of: Terms
     equals: Number | str
     std: Number | None = None
 
 
 @dataclass(frozen=True)
-class Budget:
+class Budget(Tidy):
     """Storage changes from one time to the next by inflow minus outflow.
 
     Attributes:
@@ -128,19 +113,19 @@ class Budget:
     """
 
     storage: str
-    inflow: tuple[Term, ...] = ()
-    outflow: tuple[Term, ...] = ()
+    inflow: Terms = ()
+    outflow: Terms = ()
     time: str = "time"
     per: Literal["column", "total"] = "column"
     fluxes: Literal["end", "start"] = "end"
     step: Number | None = None
     weights: Weights = None
     std: Number | None = None
-    over: tuple[str, ...] | None = None
+    over: Names = None
 
 
 @dataclass(frozen=True)
-class Between:
+class Between(Tidy):
     """Every value of a variable lies between two bounds.
 
     Attributes:
@@ -155,7 +140,7 @@ class Between:
 
 
 @dataclass(frozen=True)
-class Order:
+class Order(Tidy):
     """One variable is at most another, at every point."""
 
     lesser: str
@@ -163,7 +148,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Values:
+class Values(Tidy):
     """Values of a variable are known at some points.
 
     Attributes:

@@ -5,9 +5,11 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from physcon._checks import require
 from physcon._extras import needs
-from physcon.datasets._laws import KINDS, AnyLaw, Laws, Order, Term
+from physcon.datasets._laws import KINDS, AnyLaw, Laws, Order
 
 
 def laws(
@@ -48,6 +50,14 @@ def laws(
         repr(settings["coordinates"]),
         "say what the coordinates hold",
     )
+    spread = settings["spread"]
+    for entry in spread.values() if isinstance(spread, Mapping) else [spread]:
+        require(
+            isinstance(entry, str | int | float | np.number | Mapping),
+            "a spread: a number, a percentage, a name or {ensemble: NAME}",
+            type(entry).__name__,
+            "add an array to the dataset, and name it",
+        )
     return Laws(found.laws, **settings)
 
 
@@ -119,7 +129,7 @@ def _law(item: Any) -> AnyLaw:
             repr(name),
             "correct the name",
         )
-    values = {k: _value(kind, k, v) for k, v in entries.items()}
+    values = {str(k): v for k, v in entries.items()}
     optional = {f.name for f in fields(KINDS[kind]) if f.default is not MISSING}
     missing = sorted(set(allowed) - optional - set(values))
     require(not missing, f"all entries of {kind!r}", f"none for {missing}", "add them")
@@ -133,35 +143,3 @@ def _order(entries: Any) -> Order:
     require(good, 'order: [a, "<=", b]', repr(entries), "name two variables")
     first, sign, second = entries
     return Order(first, second) if sign == "<=" else Order(second, first)
-
-
-def _value(kind: str, name: str, value: Any) -> Any:
-    """Return one entry of a law in the type that its class expects."""
-    if name in ("inflow", "outflow") or (kind == "sum" and name == "of"):
-        several = value if isinstance(value, Sequence) else [value]
-        several = [value] if isinstance(value, str) else several
-        return tuple(_term(v) for v in several)
-    if name in ("over", "weights", "water"):
-        if value is None or (name == "weights" and isinstance(value, str)):
-            return value
-        return (value,) if isinstance(value, str) else tuple(value)
-    if name in ("of", "like", "storage", "time", "where"):
-        require(isinstance(value, str), f"a name for {name!r}", repr(value), "name it")
-    if name in ("equals", "std", "lower", "upper", "step") and isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
-
-
-def _term(value: Any) -> Term:
-    """Return a term from a name or from a dictionary."""
-    if isinstance(value, Term):
-        return value
-    if isinstance(value, str):
-        return Term(value)
-    known = {"of", "times", "given"}
-    good = isinstance(value, Mapping) and "of" in value and set(value) <= known
-    require(good, "a name or {of: name, times: 1.0}", repr(value), "correct the term")
-    return Term(**value)

@@ -95,7 +95,15 @@ def _longitudes(data: Any, longitude: Any, kind: Coordinates | None) -> np.ndarr
         around = np.isclose(closing, gaps.mean(), rtol=1e-3)  # the circle is closed
         ends = closing if around else 0.0
         return 0.5 * (np.append(gaps, ends) + np.insert(gaps, 0, ends))
-    return widths_of_longitude(midpoint_bounds(values))
+    widths = widths_of_longitude(midpoint_bounds(values))
+    whole = float(np.rad2deg(widths.sum()))
+    require(
+        whole <= 360.001,
+        f"cells of {str(longitude.name)!r} that go around once",
+        f"{whole:.6g} degrees",
+        "drop the repeated longitude: data.isel(lon=slice(0, -1))",
+    )
+    return widths
 
 
 def _angle_values(coordinate: Any) -> np.ndarray:

@@ -130,9 +130,7 @@ def _spread(data: Any, name: str, given: Any, laws: Laws) -> Any:
     if text in METRICS:
         return metric(data, name, text, laws)
     if text.endswith("%"):
-        share = float(text[:-1]) / 100
-        require(share >= 0, "a percentage >= 0", text, REMEDY)
-        return share * np.abs(array)
+        return share_of(text) * np.abs(array)
     if text in data.variables:
         return _plain(data[text])
     if text == "ensemble":
@@ -144,6 +142,16 @@ def _spread(data: Any, name: str, given: Any, laws: Laws) -> Any:
     message = f"a spread of {name!r}: a number, a percentage, a variable or a metric"
     require(False, message, repr(given), REMEDY)
     raise AssertionError
+
+
+def share_of(text: str) -> float:
+    """Return the share that a percentage such as ``"10%"`` states."""
+    try:
+        share = float(text[:-1]) / 100
+    except ValueError:
+        share = -1.0
+    require(0 <= share < np.inf, "a percentage >= 0", repr(text), REMEDY)
+    return share
 
 
 def _ensemble(data: Any, name: str, member: str | None) -> Any:

@@ -10,10 +10,10 @@ from physcon.datasets._laws import (
     Laws,
     Order,
     Sum,
-    Term,
     Values,
     title,
 )
+from physcon.datasets._tidy import Term
 
 
 def law_words(law: AnyLaw) -> str:

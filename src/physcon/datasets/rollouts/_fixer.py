@@ -43,7 +43,7 @@ class FixerState(eqx.Module):
     steps: Array
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Fixer:
     """Corrects the states of a roll-out; made by `fixer`. Unpacks as ``init, apply``.
 
@@ -65,6 +65,10 @@ class Fixer:
     shapes: dict[str, tuple[int, ...]]
     seed: int
     throw: bool
+
+    def __repr__(self) -> str:
+        """Return the names of the variables that the fixer may change."""
+        return f"Fixer(of {', '.join(self.start)}, {len(self.rows)} laws with rows)"
 
     def __iter__(self) -> Iterator[Any]:
         """Yield `init` and `apply`."""

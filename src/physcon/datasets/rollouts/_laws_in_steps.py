@@ -21,10 +21,10 @@ from physcon.datasets._laws import (
     Mean,
     Order,
     Sum,
-    Term,
     Total,
     title,
 )
+from physcon.datasets._tidy import Term
 from physcon.datasets._where import cell_sizes
 from physcon.datasets.rollouts._rows import Rows
 from physcon.datasets.rollouts._terms import Layers, sizes_and_layers, term

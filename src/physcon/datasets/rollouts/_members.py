@@ -20,8 +20,8 @@ def perturbed(
 ) -> list[Array]:
     """Give each member of an ensemble its own target, if a law is uncertain.
 
-    The perturbations are drawn anew at each step. They have mean zero over the members,
-    and the standard deviation of the law.
+    The perturbations are drawn anew for each row and step. They have mean zero over the
+    members, and the standard deviation of the law.
     """
     members = [str(s.value) for s in spreads if s.kind == "ensemble"]
     found = []
@@ -30,16 +30,14 @@ def perturbed(
         if law.std and axes:
             key = jax.random.fold_in(jax.random.key(np.uint32(seed)), law.number)
             key = jax.random.fold_in(key, step)
-            draws = _standard(key, law.shape[axes[0]], missing.dtype)
-            shape = [n if k == axes[0] else 1 for k, n in enumerate(law.shape)]
-            shift = jnp.broadcast_to(draws.reshape(shape), law.shape)
+            shift = _standard(key, law.shape, axes[0], missing.dtype)
             missing = missing + law.std * shift.reshape(-1)
         found.append(missing)
     return found
 
 
-def _standard(key: Array, count: int, dtype: np.dtype) -> Array:
-    """Return normal draws, shifted and scaled to mean zero and standard deviation 1."""
-    draws = jax.random.normal(key, (count,), dtype)
-    draws = draws - jnp.mean(draws)
-    return draws / jnp.std(draws, ddof=1)
+def _standard(key: Array, shape: tuple[int, ...], axis: int, dtype: np.dtype) -> Array:
+    """Return normal draws with mean zero and standard deviation 1 along the members."""
+    draws = jax.random.normal(key, shape, dtype)
+    draws = draws - jnp.mean(draws, axis, keepdims=True)
+    return draws / jnp.std(draws, axis, ddof=1, keepdims=True)

@@ -11,7 +11,13 @@ from physcon._numerics import safe
 from physcon._typing import Array
 from physcon.datasets._axes import is_member
 from physcon.datasets._laws import Laws
-from physcon.datasets._spread import METRICS, REMEDY, certain_names, entries_of
+from physcon.datasets._spread import (
+    METRICS,
+    REMEDY,
+    certain_names,
+    entries_of,
+    share_of,
+)
 from physcon.datasets.rollouts._fields import Named
 from physcon.datasets.rollouts._rows import Rows
 
@@ -90,9 +96,7 @@ def _parsed(name: str, given: Any, data: Any) -> Spread:
     if usable and text in METRICS:
         return Spread(name, dims, text, 0.0)
     if usable and text.endswith("%"):
-        share = float(text[:-1]) / 100
-        require(share >= 0, "a percentage >= 0", text, REMEDY)
-        return Spread(name, dims, "share", share)
+        return Spread(name, dims, "share", share_of(text))
     if usable and text in data.variables:
         extra = [d for d in map(str, data[text].dims) if d not in dims]
         require(not extra, f"{text!r} with dimensions among {dims}", extra, "reduce it")
