@@ -1,6 +1,7 @@
-"""Local conservation laws with one row per cell.
+"""Local conservation laws with one row per control volume.
 
-They cover finite volumes in time and solenoidal vector fields.
+They cover finite volumes in time and solenoidal vector fields, on grids, on meshes of
+any shape and on networks.
 
 A balance states that (u, F) has zero divergence in space-time: the cell averages u live
 on the time faces of the space-time cells, and the fluxes F live on the space faces. The
@@ -8,28 +9,34 @@ flow out of one cell enters its neighbour, so the local balances add up to the g
 balance exactly.
 """
 
-import jax
+from typing import Any
+
 import jax.numpy as jnp
 
-from physcon._checks import require, require_shape
-from physcon._typing import Array, ArrayLike, Float
+from physcon._checks import require
+from physcon._typing import ArrayLike
+from physcon.conditioning._grid_balance import (
+    Ends,
+    grid_balance,
+    grid_divergence_free,
+    time_steps,
+)
+from physcon.conditioning._mesh_laws import mesh_balance, mesh_divergence_free
+from physcon.conditioning._mesh_rows import Known, Volumes
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.grid import Grid
-from physcon.linear_map import BlockDiagonal, Difference, LinearMap, Sum
-
-#: The known values at the (lower, upper) boundary faces of one space axis; None where
-#: the values are part of the state.
-Ends = tuple[ArrayLike | None, ArrayLike | None]
+from physcon.linear_map import BlockDiagonal
 
 
 def balance(
-    grid: Grid,
-    times: Float[Array, " levels"],
-    fluxes: tuple[Float[Array, "..."], ...] | None = None,
+    grid: Grid | Volumes,
+    times: ArrayLike,
+    fluxes: Any = None,
     *,
-    boundary: tuple[Ends, ...] | None = None,
+    boundary: tuple[Ends, ...] | Known | None = None,
     source: ArrayLike = 0.0,
+    where: ArrayLike | None = None,
     noise_std: ArrayLike | None = None,
 ) -> LinearConstraint:
     """Finite-volume balance of every cell in every time window.
@@ -38,18 +45,27 @@ def balance(
 
     Shapes:
         The t windows lie between the t + 1 `times`. u holds cell averages at `times`,
-        ``(t + 1, *x)``. F on axis k is the mean over each window, positive along the
-        axis, ``(t, ..., n_k + 1, ...)``. The source is the amount that appears in the
-        cell during the window, ``(t, *x)`` or a scalar.
+        ``(t + 1, *x)``. F is the mean over each window. On a grid there is one array
+        per axis, ``(t, ..., n_k + 1, ...)``, positive along the axis; on a mesh or a
+        network F is ``(t, f)``, positive from the owner to the neighbour. The source is
+        the amount that appears in the cell during the window, ``(t, *x)`` or a scalar.
 
     Args:
-        fluxes: known fluxes, one array per space axis; the field is then u. With None
-            the fluxes are unknown as well, and the field is the flattened concatenation
-            of u and the fluxes of every axis. `join_fields` builds the prior of such a
-            field from separate priors, and `split_fields` cuts it into its parts.
-        boundary: with unknown fluxes, the known fluxes through the (lower, upper)
-            boundary of each axis, ``(t, *other axes)`` or scalars. The state has no
-            faces on a known side. None leaves a side unknown.
+        grid: a `Grid`, a `Mesh` with c cells ``(*x) = (c)``, or a `Network` of c nodes.
+        times: pass dates in seconds as NumPy float64: windows are subtracted before
+            they are rounded.
+        fluxes: known fluxes, one array per space axis of a grid, or one array
+            ``(t, f)``; the field is then u. With None the fluxes are unknown as well,
+            and the field is the flattened concatenation of u and all fluxes.
+            `join_fields` builds the prior of such a field from separate priors, and
+            `split_fields` cuts it into its parts.
+        boundary: with unknown fluxes, the known ones on the boundary. On a grid: the
+            fluxes through the (lower, upper) side of each axis, ``(t, *other axes)`` or
+            scalars; the state then has no faces on a known side; None leaves a side
+            unknown. On a mesh: patch name -> flux out of the domain per unit area, a
+            scalar, ``(faces of the patch)`` or ``(t, faces of the patch)``; the state
+            keeps these faces, and one exact row for each sets its value.
+        where: on a mesh, the cells that have a balance, ``(c)`` of bool; None: all.
         noise_std: a scalar, or one value per cell and window. With None the balance is
             exact.
 
@@ -63,127 +79,57 @@ def balance(
     >>> law.residual(jnp.array([[2.0, 2.0], [1.0, 3.0]])).tolist()
     [[0.0, 0.0]]
     """
-    times = jnp.asarray(times)
-    _check_levels(grid, times)
-    volumes = grid.weights()
-    steps = jnp.diff(times)
-    cells = (steps.size, *grid.shape)
-    storage = Difference(jnp.broadcast_to(volumes, (times.size, *grid.shape)))
-    value = jnp.broadcast_to(jnp.asarray(source, volumes.dtype), cells)
-    if fluxes is None:
-        ends = boundary or ((None, None),) * grid.ndim
-        axes = [
-            _axis(axis + 1, _face_areas(grid, axis, steps), cells, *pair)
-            for axis, pair in enumerate(_checked(ends, grid))
-        ]
-        operator: LinearMap = Sum(storage, *(part for part, _ in axes))
-        known = [inflow for _, inflow in axes]
-    else:
-        operator = storage
-        known = _known_inflow(grid, steps, fluxes, boundary)
-    return LinearConstraint(operator, sum(known, value), _noise(noise_std, cells))
-
-
-def _check_levels(grid: Grid, times: Float[Array, " levels"]) -> None:
-    require(
-        grid.location == "cells",
-        "a grid of cells",
-        grid.location,
-        "use Grid.uniform or Grid.cells",
-    )
-    require(
-        times.ndim == 1 and times.size >= 2,
-        "2 or more times",
-        times.shape,
-        "pass the time of every level",
-    )
-
-
-def _known_inflow(
-    grid: Grid,
-    steps: Float[Array, " t"],
-    fluxes: tuple[Float[Array, "..."], ...],
-    boundary: tuple[Ends, ...] | None,
-) -> list[Float[Array, "t *x"]]:
-    """The amounts that known fluxes carry into each cell, for each axis."""
-    require(
-        boundary is None,
-        "no boundary together with known fluxes",
-        boundary,
-        "pass the fluxes, which include the faces of the boundary, or the boundary",
-    )
-    require(
-        len(fluxes) == grid.ndim,
-        f"{grid.ndim} flux arrays",
-        len(fluxes),
-        "pass one flux array for each axis",
-    )
-    inflow = []
-    for axis, flux in enumerate(fluxes):
-        through = Difference(_face_areas(grid, axis, steps), axis + 1)
-        require_shape(flux, through.in_shape, f"the flux along axis {axis}")
-        inflow.append(-through.mv(flux))
-    return inflow
-
-
-def _noise(noise_std: ArrayLike | None, shape: tuple[int, ...]) -> Array | None:
-    return (
-        None if noise_std is None else jnp.broadcast_to(jnp.asarray(noise_std), shape)
-    )
+    steps = time_steps(times)
+    if isinstance(grid, Grid):
+        _refuse(where is None, "where", "mesh.from_grid(grid) with `where`")
+        _refuse(not isinstance(boundary, dict), "patches", "one pair per axis")
+        return grid_balance(grid, steps, fluxes, boundary, source, noise_std)
+    return mesh_balance(grid, steps, fluxes, boundary, source, where, noise_std)
 
 
 def divergence_free(
-    grid: Grid,
+    grid: Grid | Volumes,
     *,
-    boundary: tuple[Ends, ...] | None = None,
+    boundary: tuple[Ends, ...] | Known | None = None,
     periodic: bool = False,
+    where: ArrayLike | None = None,
     noise_std: ArrayLike | None = None,
 ) -> LinearConstraint:
     """Require that a vector field has no source in any cell.
 
-    The field is given by its normal components on the faces.
+    The field is given by its normal components on the faces; on a network it is the
+    flow along each edge.
 
-        Σ_k |face_k| (v_k at the upper face - v_k at the lower face) = 0
+        Σ_faces ± |face| v = 0
 
     Shapes:
-        Component k has shape ``(..., n_k + 1, ...)``. The field is the flattened
-        concatenation of the components (see `join_fields` and `split_fields`). With
-        `periodic`, axis k has n_k faces, and face 0 closes the torus.
+        On a grid component k has shape ``(..., n_k + 1, ...)``, and the field is the
+        flattened concatenation of the components (see `join_fields` and
+        `split_fields`). With `periodic`, axis k has n_k faces, and face 0 closes the
+        torus. On a mesh the field is ``(f)``, positive from the owner to the neighbour.
 
     Args:
-        boundary: the known normal components at the (lower, upper) boundary of each
-            axis, as in `balance`. Walls are ``(0.0, 0.0)``. If all sides are known,
-            their net flow must vanish.
+        grid: a `Grid` of cells, a `Mesh` or a `Network`.
+        boundary: the known normal components on the boundary, as in `balance`. Walls
+            are ``(0.0, 0.0)`` on a grid and ``{"wall": 0.0}`` on a mesh. If all sides
+            are known, their net flow must vanish.
+        where: on a mesh, the cells that have no source, ``(c)`` of bool; None: all.
+        noise_std: a scalar, or one value per cell. None: the law is exact.
 
     Source:
         The staggered divergence of Harlow and Welch, Phys. Fluids 8 (1965) 2182.
     """
+    if isinstance(grid, Grid):
+        _refuse(where is None, "where", "mesh.from_grid(grid) with `where`")
+        _refuse(not isinstance(boundary, dict), "patches", "one pair per axis")
+        return grid_divergence_free(grid, boundary, periodic, noise_std)
     require(
-        grid.location == "cells" and grid.ndim >= 2,
-        "a grid of cells in 2 or 3 dimensions",
-        f"{grid.location} in {grid.ndim}",
-        "one dimension leaves constants only",
+        not periodic,
+        "periodic sides that the mesh itself joins",
+        "periodic=True",
+        "build the mesh with periodic=True",
     )
-    value = jnp.zeros(grid.shape)
-    parts = []
-    for axis, pair in enumerate(
-        _checked(boundary or ((None, None),) * grid.ndim, grid)
-    ):
-        areas = _face_areas(grid, axis, None)
-        if periodic:
-            require(
-                pair == (None, None),
-                "no boundary values",
-                pair,
-                "a torus has no boundary",
-            )
-            whole = jax.lax.slice_in_dim(areas, 0, grid.shape[axis], axis=axis)
-            parts.append(Difference(whole, axis, periodic=True))
-            continue
-        part, inflow = _axis(axis, areas, grid.shape, *pair)
-        parts.append(part)
-        value = value + inflow
-    return LinearConstraint(Sum(*parts), value, _noise(noise_std, grid.shape))
+    return mesh_divergence_free(grid, boundary, where, noise_std)
 
 
 def join_fields(*priors: Gaussian) -> Gaussian:
@@ -192,52 +138,5 @@ def join_fields(*priors: Gaussian) -> Gaussian:
     return Gaussian(mean, BlockDiagonal(*(p.root for p in priors)))
 
 
-def _checked(ends: tuple[Ends, ...], grid: Grid) -> tuple[Ends, ...]:
-    require(
-        len(ends) == grid.ndim and all(len(pair) == 2 for pair in ends),
-        f"a (lower, upper) pair for each of {grid.ndim} axes",
-        ends,
-        "None marks an unknown side",
-    )
-    return ends
-
-
-def _face_areas(grid: Grid, axis: int, steps: Array | None) -> Array:
-    """Areas of the faces across `axis`, multiplied by Δt if `steps` is given.
-
-    Shapes:
-        The result is ``([t,] ..., n_axis + 1, ...)``.
-    """
-    areas = jnp.ones(())
-    for k in range(grid.ndim):
-        row = jnp.ones(grid.shape[k] + 1) if k == axis else grid.widths(k)
-        areas = areas[..., None] * row.reshape((1,) * k + (-1,))
-    if steps is None:
-        return areas
-    return steps.reshape((-1,) + (1,) * grid.ndim) * areas[None]
-
-
-def _axis(
-    axis: int,
-    areas: Array,
-    cells: tuple[int, ...],
-    lower: ArrayLike | None,
-    upper: ArrayLike | None,
-) -> tuple[Difference, Array]:
-    """The divergence along one axis, and the inflow per cell through known sides."""
-    n = cells[axis]
-    inflow = jnp.zeros(cells)
-    for side, known, sign in ((0, lower, 1.0), (n, upper, -1.0)):
-        if known is not None:
-            through = jax.lax.slice_in_dim(areas, side, side + 1, axis=axis)
-            shape = through.shape[:axis] + through.shape[axis + 1 :]
-            flux = jnp.broadcast_to(jnp.asarray(known), shape)
-            amount = sign * through * jnp.expand_dims(flux, axis)
-            cell = jnp.arange(n).reshape(
-                [-1 if k == axis else 1 for k in range(len(cells))]
-            )
-            inflow = inflow + jnp.where(cell == min(side, n - 1), amount, 0)
-    first = int(lower is not None)
-    last = n + 1 - int(upper is not None)
-    inside = jax.lax.slice_in_dim(areas, first, last, axis=axis)
-    return Difference(inside, axis, (lower is None, upper is None)), inflow
+def _refuse(holds: bool, what: str, remedy: str) -> None:
+    require(holds, "a mesh or a network", f"{what} with a Grid", f"pass {remedy}")

@@ -11,6 +11,7 @@ from physcon._numerics.float64 import float64_primal, floating, in_float64
 from physcon._typing import Array, ArrayLike, Float
 from physcon.grid import Grid
 from physcon.linear_map import LinearMap, Rows
+from physcon.mesh import Mesh, Network
 from physcon.quadrature import Rule
 
 
@@ -102,7 +103,9 @@ def _refuse_coordinates(weights: object) -> None:
     )
 
 
-def _domain_weights(domain: Grid | ArrayLike, rule: Rule | None) -> Float[Array, "*x"]:
+def _domain_weights(
+    domain: Grid | Mesh | Network | ArrayLike, rule: Rule | None
+) -> Float[Array, "*x"]:
     if isinstance(domain, Grid):
         return domain.weights(rule)
     require(
@@ -111,6 +114,8 @@ def _domain_weights(domain: Grid | ArrayLike, rule: Rule | None) -> Float[Array,
         repr(rule),
         "pass a Grid with the rule, or the weights without it",
     )
+    if isinstance(domain, Mesh | Network):
+        return domain.volume
     _refuse_coordinates(domain)
     return floating(domain)
 
@@ -135,7 +140,7 @@ def _component_rows(
 
 @accepts_old_positions
 def integral(
-    domain: Grid | ArrayLike,
+    domain: Grid | Mesh | Network | ArrayLike,
     value: ArrayLike,
     noise_std: ArrayLike | None = None,
     *,
@@ -148,8 +153,8 @@ def integral(
     This is one row, which states global conservation.
 
     Args:
-        domain: a `Grid` (1-D to 3-D), whose quadrature weights make the row, or the
-            weights ``(*x)`` themselves.
+        domain: a `Grid` (1-D to 3-D), whose quadrature weights make the row; a `Mesh`
+            or a `Network`, whose volumes do; or the weights ``(*x)`` themselves.
         value: the mass: scalar, or one per component.
         noise_std: None for an exact law; else, for nodal values, the size of the
             quadrature error (`Grid.weights` says what the array represents). With the

@@ -1,6 +1,7 @@
 """Rows for values at given places: boundary conditions and sensors."""
 
 import math
+from collections.abc import Mapping
 
 import jax.numpy as jnp
 
@@ -10,14 +11,16 @@ from physcon._numerics.positions import difference, two_parts
 from physcon._typing import Array, ArrayLike, Bool, Float, Scalar
 from physcon.boundary import Boundary
 from physcon.boundary_rows import broadcast_value, side_rows
+from physcon.conditioning._mesh_boundary import Condition, mesh_boundary_values
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.grid import Grid
 from physcon.linear_map import Rows
+from physcon.mesh import Mesh
 
 
 def boundary_values(
-    grid: Grid,
-    boundary: Boundary,
+    grid: Grid | Mesh,
+    boundary: Boundary | Mapping[str, Condition],
     *,
     order: int = 2,
     noise_std: ArrayLike | None = None,
@@ -32,6 +35,11 @@ def boundary_values(
     gets the rows of both axes: `condition` merges equal rows and refuses contradicting
     ones.
 
+    On a mesh `boundary` maps the names of patches to conditions, or to the value of the
+    field. There is one row per face; value and slope are taken from the linear fit
+    through the cell and its nearest neighbours (`order` has no effect), and slopes are
+    along the outward normal, since a mesh has no axes.
+
     Shapes: scalar fields of the grid's shape; values broadcast to the side. The rows
     are dense: n numbers for each boundary point.
 
@@ -45,6 +53,20 @@ def boundary_values(
     >>> law.operator.rows()[1].tolist()  # the derivative at x = 1
     [1.0, -4.0, 3.0]
     """
+    if isinstance(grid, Mesh):
+        require(
+            isinstance(boundary, Mapping),
+            f"conditions by patch: {{name: condition}} with names {grid.patches}",
+            f"a {type(boundary).__name__}",
+            "use for example {name: Dirichlet(0.0)}",
+        )
+        return mesh_boundary_values(grid, boundary, noise_std)
+    require(
+        isinstance(boundary, Boundary),
+        "a Boundary for a Grid",
+        f"a {type(boundary).__name__}",
+        "use for example Boundary((Dirichlet(1.0), Neumann(0.0)))",
+    )
     require(
         boundary.ndim == grid.ndim,
         f"conditions on {grid.ndim} axes",

@@ -23,6 +23,7 @@ from physcon.fv.semidiscrete import face_flux, rate, tendency
 from physcon.fv.shallow_water import ShallowWater
 from physcon.fv.splitting import Strang
 from physcon.fv.stepping import forward_euler, ssp_rk2, ssp_rk3, ssp_rk43
+from physcon.fv.unstructured import Linear, MeshProblem, mesh_problem
 from physcon.fv.weno import WENO
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ __all__ = [
     "Heat",
     "Law",
     "Layered",
+    "Linear",
+    "MeshProblem",
     "Mixed",
     "PassiveScalars",
     "PorousMedium",
@@ -61,6 +64,7 @@ __all__ = [
     "hllc",
     "implicit_euler",
     "limiter",
+    "mesh_problem",
     "muscl_hancock",
     "rate",
     "roe",

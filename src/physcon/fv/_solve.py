@@ -1,6 +1,6 @@
 """Integration in time: steps bounded by the CFL number, inside one compiled loop."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import equinox as eqx
@@ -24,12 +24,14 @@ from physcon.fv._sound import (
     require_step_size,
     stability_limit,
 )
-from physcon.fv.discretisation import require_state
 from physcon.fv.event import Bracket, Condition, locate, no_bracket, watch
 from physcon.fv.problem import Problem
 from physcon.fv.protocols import Source
 from physcon.fv.scheme import DEFAULT, Scheme
+from physcon.fv.stated import stated
+from physcon.fv.unstructured import MeshProblem
 from physcon.grid import Grid
+from physcon.mesh import Mesh
 
 _LOOPS = {"while": while_loop, "checkpointed": checkpointed_loop}
 
@@ -37,8 +39,8 @@ _LOOPS = {"while": while_loop, "checkpointed": checkpointed_loop}
 def solve(
     u: ArrayLike,
     law: Any,
-    grid: Grid,
-    boundary: Boundary,
+    grid: Grid | Mesh,
+    boundary: Boundary | Mapping[str, Any],
     scheme: Scheme = DEFAULT,
     *,
     times: ArrayLike | Sequence[ArrayLike],
@@ -56,7 +58,8 @@ def solve(
 
     Args:
         u: initial cell averages.
-        law, grid, boundary, scheme, source: as in `tendency`.
+        law, grid, boundary, scheme, source: as in `tendency`. On a `Mesh` the boundary
+            maps the name of every patch to its condition.
         times: increasing, ``(k,)``; steps are shortened to meet them exactly.
         start: the initial time. Time is counted from it, so that it may be large.
         cfl: a step times `rate`; below 1 for MUSCL with SSP-RK, below 0.5 where
@@ -73,7 +76,8 @@ def solve(
         throw: whether using a failed solution raises. If not, look at
             `Solution.outcome`; derivatives of a failed solution are NaN.
 
-    Shapes: u ``(c, *x)`` on the grid; the result ``(k, c, *x)``.
+    Shapes: u ``(c, *x)`` on the grid, ``(c, cells)`` on a mesh; the result
+    ``(k, c, *x)``.
 
     Raises:
         ValueError: a state off the grid, or a setting that is known to be impossible:
@@ -82,7 +86,7 @@ def solve(
         RuntimeError: at run time under `throw`, for every other failure; see `STATUS`.
     """
     u = floating(u)
-    problem = Problem(law, grid, boundary, scheme, source)
+    problem = stated(law, grid, boundary, scheme, source)
     run = prepared_run(problem, u, times, start, cfl, dt)
     solution = integrate(problem, u, run, event, stop, max_steps, loop)
     return settled(solution, (problem, u, run, event), throw)
@@ -97,7 +101,7 @@ class Run(NamedTuple):
 
 
 def prepared_run(
-    problem: Problem,
+    problem: Problem | MeshProblem,
     u: Array,
     times: ArrayLike | Sequence[ArrayLike],
     start: ArrayLike,
@@ -105,7 +109,7 @@ def prepared_run(
     dt: ArrayLike | None,
 ) -> Run:
     """The arguments of `solve`, checked as far as their values are known."""
-    require_state(u, problem.grid)
+    problem.require_state(u)
     require_sound(problem)
     require_step_size(problem, cfl, dt)
     size = None if dt is None else jnp.asarray(dt, u.dtype)
@@ -126,7 +130,7 @@ class _State(NamedTuple):
 
 @eqx.filter_jit
 def integrate(
-    problem: Problem,
+    problem: Problem | MeshProblem,
     u: Array,
     run: Run,
     event: Condition | None,
@@ -224,7 +228,7 @@ def integrate(
 
 
 def _explained(
-    problem: Problem, last: _State, t: Scalar, seams: tuple[str, ...]
+    problem: Problem | MeshProblem, last: _State, t: Scalar, seams: tuple[str, ...]
 ) -> Outcome:
     """The outcome of a run, with the cause of a state that is not sound."""
     now = problem.at(last.u, t)

@@ -8,25 +8,31 @@ import numpy as np
 
 from physcon._checks import concrete, inexact_leaves, is_traced, require
 from physcon._mesh import largest
-from physcon._typing import Array, ArrayLike, Bool, Float, Scalar
-from physcon.boundary import Boundary, Dirichlet, Robin
+from physcon._typing import Array, ArrayLike, Bool, Float, PyTree, Scalar
+from physcon.boundary import Dirichlet, Robin
 from physcon.fv.diffusion.line import line_along
 from physcon.fv.discretisation import Discretisation
 from physcon.fv.ghost import at_face, outer_sides
 from physcon.fv.problem import Problem
 from physcon.fv.protocols import cfl_limits_of, limiting_part
 from physcon.fv.sweep import crossing_rate
+from physcon.fv.unstructured import MeshProblem
 
 #: A value below the lower bound of a diffusion counts as rounding, or as the undershoot
 #: of an implicit step, up to this share of the largest value.
 UNDERSHOOT = 1e-3
 
 
-def require_sound(problem: Problem) -> None:
+def require_sound(problem: Problem | MeshProblem) -> None:
     """Raise ValueError for a problem that is known to have no solution.
 
     Values that are traced are judged by the outcome of the run instead.
     """
+    if isinstance(problem, MeshProblem):
+        names = (f"patch {name!r}" for name in problem.grid.patches)
+        for where, condition in zip(names, problem.boundary.conditions, strict=True):
+            _require_condition(condition, where)
+        return
     for axis, spacing in enumerate(problem.grid.spacings):
         known = concrete(spacing)
         sound = known is None or bool(np.all(np.isfinite(known) & (known > 0)))
@@ -38,21 +44,24 @@ def require_sound(problem: Problem) -> None:
         )
     for axis, sides in enumerate(problem.boundary.sides):
         for side, condition in zip(("lower", "upper"), outer_sides(sides), strict=True):
-            where = f"the {side} side of axis {axis}"
-            kind = type(condition).__name__
-            for value in inexact_leaves(condition):
-                require(
-                    is_traced(value) or bool(np.isfinite(value).all()),
-                    f"finite values in {kind} on {where}",
-                    value,
-                    "check the boundary condition",
-                )
-            require(
-                not _is_empty(condition),
-                f"a or b other than zero in Robin on {where}",
-                "a = b = 0",
-                "use Outflow() if nothing is known there",
-            )
+            _require_condition(condition, f"the {side} side of axis {axis}")
+
+
+def _require_condition(condition: object, where: str) -> None:
+    kind = type(condition).__name__
+    for value in inexact_leaves(condition):
+        require(
+            is_traced(value) or bool(np.isfinite(value).all()),
+            f"finite values in {kind} on {where}",
+            value,
+            "check the boundary condition",
+        )
+    require(
+        not _is_empty(condition),
+        f"a or b other than zero in Robin on {where}",
+        "a = b = 0",
+        "use Outflow() if nothing is known there",
+    )
 
 
 def _is_empty(condition: object) -> bool:
@@ -65,7 +74,9 @@ def _is_empty(condition: object) -> bool:
     return bool(np.any((np.asarray(a) == 0) & (np.asarray(b) == 0)))
 
 
-def require_step_size(problem: Problem, cfl: ArrayLike, dt: ArrayLike | None) -> None:
+def require_step_size(
+    problem: Problem | MeshProblem, cfl: ArrayLike, dt: ArrayLike | None
+) -> None:
     """Raise ValueError for a step size that is known to be useless or unstable."""
     if dt is not None:
         known = concrete(dt)
@@ -90,7 +101,7 @@ def require_step_size(problem: Problem, cfl: ArrayLike, dt: ArrayLike | None) ->
     )
 
 
-def stability_limit(problem: Problem) -> float | None:
+def stability_limit(problem: Problem | MeshProblem) -> float | None:
     """The largest stable CFL number of the problem's step, or None if unknown."""
     step = problem.scheme.step
     limits = cfl_limits_of(step)
@@ -101,9 +112,13 @@ def stability_limit(problem: Problem) -> float | None:
 
 
 def admissible(
-    problem: Discretisation, u: Float[Array, "c *x"], seams: tuple[str, ...]
+    problem: Discretisation | MeshProblem,
+    u: Float[Array, "c *x"],
+    seams: tuple[str, ...],
 ) -> Bool[Array, "*x"]:
     """Whether each cell's state makes sense: finite, positive where it must be."""
+    if isinstance(problem, MeshProblem):
+        return problem.admissible(u)
     law = problem.law
     holds = jnp.all(jnp.isfinite(u), axis=0)
     if law.hyperbolic is not None:
@@ -120,7 +135,10 @@ def admissible(
 
 
 def crossed(
-    problem: Problem, u: Float[Array, "c *x"], t: Scalar, seams: tuple[str, ...]
+    problem: Problem | MeshProblem,
+    u: Float[Array, "c *x"],
+    t: Scalar,
+    seams: tuple[str, ...],
 ) -> Scalar:
     """The largest number of cells crossed per unit time by what limits the step.
 
@@ -130,13 +148,15 @@ def crossed(
     sound = admissible(now, u, seams) & is_finite(now.boundary)
     limiting = replace(now, law=limiting_part(problem.scheme.step, now.law))
     # The maximum propagates NaN, so that one reduction finds the step and any fault.
+    if isinstance(limiting, MeshProblem):
+        return jnp.max(jnp.where(sound, limiting.rates(u), jnp.nan))
     fastest = jnp.max(jnp.where(sound, crossing_rate(limiting, u), jnp.nan))
     for speed in _rates_outside(limiting, u):
         fastest = jnp.maximum(fastest, speed)
     return largest(fastest, seams)
 
 
-def is_finite(boundary: Boundary) -> Bool[Array, ""]:
+def is_finite(boundary: PyTree) -> Bool[Array, ""]:
     """Whether all values of the conditions at one time are finite."""
     leaves = [jnp.all(jnp.isfinite(x)) for x in inexact_leaves(boundary)]
     return jnp.all(jnp.stack(leaves)) if leaves else jnp.ones((), bool)

@@ -100,3 +100,21 @@ def bed_push(
     zero = jnp.zeros_like(push)
     rows = range(u_left.shape[0])
     return jnp.stack([push if k == 1 + axis else zero for k in rows])
+
+
+def side_push(cell: Array, own: Array, depth: Array, gravity: Array) -> Array:
+    """The bed's push on a cell through one face of a mesh, along the normal, per area.
+
+    Args:
+        cell: averages (h, h v, b) of the cell.
+        own: the state on the cell's side of the face.
+        depth: its hydrostatically reconstructed depth.
+
+    Source: Audusse and Bristeau, J. Comput. Phys. 206 (2005) 311, eqs. 4.10 and 5.6.
+    """
+    # Factored so that no square leaves the range of the dtype.
+    lost = (own[0] - depth) * (own[0] + depth)
+    slope = (own[0] + cell[0]) * (cell[-1] - own[-1])
+    push = 0.5 * gravity * (lost - slope)
+    zero = jnp.zeros_like(push)
+    return jnp.stack([push if k == 1 else zero for k in range(own.shape[0])])

@@ -69,6 +69,10 @@ class Discretisation(eqx.Module):
         """The conditions on both sides of an axis."""
         return self.boundary.sides[axis]
 
+    def require_state(self, u: Array) -> None:
+        """Raise ValueError unless `u` is a real state ``(c, *x)`` on the grid."""
+        require_state(u, self.grid)
+
     def at(self: P, u: Array, t: ArrayLike) -> P:
         """The problem at time t, with every array in the dtype of the state `u`.
 

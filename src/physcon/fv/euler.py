@@ -1,5 +1,7 @@
 """The compressible Euler equations of an ideal gas."""
 
+from collections.abc import Callable
+
 import jax.numpy as jnp
 
 from physcon._typing import Array, Float
@@ -75,6 +77,13 @@ class Euler(Law):
     def mirror(self, u: Float[Array, "c *s"], axis: int) -> Float[Array, "c *s"]:
         """The normal momentum changes its sign."""
         return mirrored(u, axis)
+
+    def rotate(
+        self, u: Float[Array, "c *s"], turn: Callable[..., list[Array]]
+    ) -> Float[Array, "c *s"]:
+        """The state with its momentum in another frame."""
+        rho, *m, energy = channels(u)
+        return jnp.stack([rho, *turn(*m), energy])
 
     def contact_speed(
         self,

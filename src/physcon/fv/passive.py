@@ -1,5 +1,7 @@
 """Passive scalars: concentrations that a flow carries along."""
 
+from collections.abc import Callable
+
 import equinox as eqx
 import jax.numpy as jnp
 
@@ -7,6 +9,7 @@ from physcon._checks import require
 from physcon._numerics import safe
 from physcon._typing import Array, Bool, Float
 from physcon.fv.law import Law, RiemannSolver
+from physcon.fv.protocols import PushesSides, Turns
 
 
 class PassiveScalars(Law):
@@ -74,6 +77,31 @@ class PassiveScalars(Law):
         """The law's mirrored state; scalars are copied."""
         base, carried = self._own(u)
         return jnp.concatenate([self.law.mirror(base, axis), carried])
+
+    def rotate(
+        self, u: Float[Array, "c *s"], turn: Callable[..., list[Array]]
+    ) -> Float[Array, "c *s"]:
+        """The law's state in another frame; scalars are copied."""
+        base, carried = self._own(u)
+        if isinstance(self.law, Turns):
+            base = self.law.rotate(base, turn)
+        return jnp.concatenate([base, carried])
+
+    def side_force(
+        self,
+        cell: Float[Array, "c *s"],
+        own: Float[Array, "c *s"],
+        other: Float[Array, "c *s"],
+    ) -> Float[Array, "c *s"] | None:
+        """The law's force through one face of a mesh; none acts on the scalars."""
+        if not isinstance(self.law, PushesSides):
+            return None
+        states = (self._own(u)[0] for u in (cell, own, other))
+        force = self.law.side_force(*states)
+        if force is None:
+            return None
+        nothing = jnp.zeros((self.count, *force.shape[1:]), force.dtype)
+        return jnp.concatenate([force, nothing])
 
     def strengths(
         self, dw: Float[Array, "c *s"], w: Float[Array, "c *s"], axis: int

@@ -49,6 +49,33 @@ class HasContact(Protocol):
 
 
 @runtime_checkable
+class Turns(Protocol):
+    """A system whose state holds vectors, as finite volumes on a mesh need it."""
+
+    def rotate(self, u: Any, turn: Any) -> Any:
+        """The state with each vector (v₁, ..., v_d) replaced by ``turn(v₁, ..., v_d)``.
+
+        For shallow water: ``jnp.stack([u[0], *turn(*u[1:])])``.
+        """
+        ...
+
+
+@runtime_checkable
+class PushesSides(Protocol):
+    """A law with a force on the cells that no flux carries, such as a bed's push."""
+
+    def side_force(self, cell: Any, own: Any, other: Any) -> Any:
+        """Force per area on a cell through one face, along the normal; None: none.
+
+        Args:
+            cell: the averages of the cells.
+            own, other: the states on the cell's and on the other side of the face, in
+                the frame of the face.
+        """
+        ...
+
+
+@runtime_checkable
 class TreatsImplicitly(Protocol):
     """A step whose size is limited by a part of the law only."""
 

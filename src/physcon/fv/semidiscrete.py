@@ -5,6 +5,7 @@ du_i/dt = - Σ_axis (F_{i+1/2} - F_{i-1/2}) / h_axis + source, with exactly the 
 rounding.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax.numpy as jnp
@@ -12,20 +13,22 @@ import jax.numpy as jnp
 from physcon._typing import Array, ArrayLike, Float
 from physcon.boundary import Boundary
 from physcon.fv._stage import resolved, storing_stages
-from physcon.fv.discretisation import Discretisation, require_state
 from physcon.fv.problem import Problem as Problem
 from physcon.fv.protocols import Source as Source
 from physcon.fv.scheme import DEFAULT as DEFAULT
 from physcon.fv.scheme import Scheme as Scheme
+from physcon.fv.stated import stated
 from physcon.fv.sweep import crossing_rate, sweep
+from physcon.fv.unstructured import MeshProblem
 from physcon.grid import Grid
+from physcon.mesh import Mesh
 
 
 def face_flux(
     u: ArrayLike,
     law: Any,
-    grid: Grid,
-    boundary: Boundary,
+    grid: Grid | Mesh,
+    boundary: Boundary | Mapping[str, Any],
     scheme: Scheme = DEFAULT,
     axis: int = 0,
     t: ArrayLike = 0.0,
@@ -35,19 +38,23 @@ def face_flux(
     Args:
         u: cell averages.
         law: a `Law`, a `Diffusion`, or a `Mixed` of both.
-        grid: of cells.
-        boundary: conditions on the sides.
+        grid: of cells; or a `Mesh`, whose faces have no axis: all of them are returned,
+            with fluxes from the owner to the neighbour.
+        boundary: conditions on the sides of a grid; or patch name -> condition.
         scheme: reconstruction and Riemann solver; its time step is not used.
         axis: the space axis whose faces are meant.
         t: time, for conditions that depend on it.
 
-    Shapes: u ``(c, *x)``; the result has one more entry along `axis`.
+    Shapes: u ``(c, *x)``; the result has one more entry along `axis`. On a mesh
+    ``(c, cells)`` and ``(c, faces)``.
 
     Raises:
         ValueError: the state does not lie on the grid.
     """
     u = jnp.asarray(u)
-    problem = Discretisation(law, grid, boundary, scheme).at(u, t)
+    problem = stated(law, grid, boundary, scheme).at(u, t)
+    if isinstance(problem, MeshProblem):
+        return problem.face_flux(u)
     with storing_stages(resolved(scheme.evaluate) == "staged"):
         return sweep(problem, u, axis)[0]
 
@@ -55,8 +62,8 @@ def face_flux(
 def tendency(
     u: ArrayLike,
     law: Any,
-    grid: Grid,
-    boundary: Boundary,
+    grid: Grid | Mesh,
+    boundary: Boundary | Mapping[str, Any],
     scheme: Scheme = DEFAULT,
     t: ArrayLike = 0.0,
     source: Source | None = None,
@@ -82,16 +89,16 @@ def tendency(
     0.0
     """
     u = jnp.asarray(u)
-    problem = Problem(law, grid, boundary, scheme, source)
-    require_state(u, grid)
+    problem = stated(law, grid, boundary, scheme, source)
+    problem.require_state(u)
     return problem(u, jnp.asarray(t, u.dtype))
 
 
 def rate(
     u: ArrayLike,
     law: Any,
-    grid: Grid,
-    boundary: Boundary,
+    grid: Grid | Mesh,
+    boundary: Boundary | Mapping[str, Any],
     t: ArrayLike = 0.0,
 ) -> Float[Array, "*x"]:
     """Per cell, cell widths crossed per unit time, summed over the axes.
@@ -105,4 +112,7 @@ def rate(
     Shapes: the grid's shape.
     """
     u = jnp.asarray(u)
-    return crossing_rate(Discretisation(law, grid, boundary).at(u, t), u)
+    problem = stated(law, grid, boundary, DEFAULT).at(u, t)
+    if isinstance(problem, MeshProblem):
+        return problem.rates(u)
+    return crossing_rate(problem, u)

@@ -1,5 +1,6 @@
 """The shallow water equations, with bathymetry and dry ground."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import equinox as eqx
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 from physcon._numerics import safe
 from physcon._numerics.float64 import cast
 from physcon._typing import Array, Bool, Float
-from physcon.fv.bathymetry import Flat, OverBed, bed_push
+from physcon.fv.bathymetry import Flat, OverBed, bed_push, side_push
 from physcon.fv.law import Law, RiemannSolver, mirrored
 from physcon.fv.parameter import parameter
 
@@ -117,6 +118,24 @@ class ShallowWater(Law):
     def mirror(self, u: Float[Array, "c *s"], axis: int) -> Float[Array, "c *s"]:
         """The normal momentum changes its sign."""
         return mirrored(u, axis)
+
+    def rotate(
+        self, u: Float[Array, "c *s"], turn: Callable[..., list[Array]]
+    ) -> Float[Array, "c *s"]:
+        """The state with its momentum in another frame."""
+        return self._layout.with_bed([u[0], *turn(*self._layout.moving(u))], u)
+
+    def side_force(
+        self,
+        cell: Float[Array, "c *s"],
+        own: Float[Array, "c *s"],
+        other: Float[Array, "c *s"],
+    ) -> Float[Array, "c *s"] | None:
+        """The bed's push on a cell through one face of a mesh."""
+        if not self.bed:
+            return None
+        star, _ = self._hydrostatic(own, other)
+        return side_push(cell, own, star[0], self.gravity)
 
     def contact_speed(
         self,

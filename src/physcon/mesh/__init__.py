@@ -3,6 +3,8 @@
 from physcon.mesh.build import from_cells as from_cells
 from physcon.mesh.checks import Quality as Quality
 from physcon.mesh.checks import quality as quality
+from physcon.mesh.network import Network as Network
+from physcon.mesh.network import network as network
 from physcon.mesh.shapes import from_grid as from_grid
 from physcon.mesh.shapes import triangles as triangles
 from physcon.mesh.spherical import cubed_sphere as cubed_sphere
@@ -11,11 +13,13 @@ from physcon.mesh.topology import Mesh as Mesh
 
 __all__ = [
     "Mesh",
+    "Network",
     "Quality",
     "cubed_sphere",
     "from_cells",
     "from_grid",
     "from_sphere",
+    "network",
     "quality",
     "triangles",
 ]

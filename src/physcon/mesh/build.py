@@ -134,7 +134,9 @@ def assemble(
         sign=jnp.asarray(sign, float),
         points=jnp.asarray(points, float),
         corners=jnp.asarray(cells, jnp.int32),
+        vertices=jnp.asarray(joined(cells, same), jnp.int32),
         patches=names,
+        is_surface=not flat,
     )
 
 

@@ -13,10 +13,14 @@ from physcon.mesh.geometry import (
 Patches = Mapping[str, np.ndarray | Callable[[np.ndarray], np.ndarray]]
 
 
+def joined(corners: np.ndarray, same: np.ndarray | None) -> np.ndarray:
+    """The nodes, each replaced by the one that it coincides with."""
+    return corners if same is None else np.where(corners < 0, -1, same[corners])
+
+
 def face_keys(corners: np.ndarray, same: np.ndarray | None) -> np.ndarray:
     """The nodes of each face in increasing order: equal for both of its sides."""
-    nodes = corners if same is None else np.where(corners < 0, -1, same[corners])
-    return np.sort(nodes, axis=1)
+    return np.sort(joined(corners, same), axis=1)
 
 
 def pairs(sides: Sides, same: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:

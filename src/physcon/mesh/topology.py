@@ -40,7 +40,9 @@ class Mesh(eqx.Module):
             last one, ``(c, k)``.
         points: positions of the nodes, ``(p, d)``, for pictures and files.
         corners: nodes of each cell, ``(c, q)``; -1 after the last one.
+        vertices: as `corners`, with the same number for nodes one period apart.
         patches: names of the boundary patches.
+        is_surface: whether the cells lie on a curved surface in space.
     """
 
     volume: Float[Array, " c"]
@@ -56,7 +58,9 @@ class Mesh(eqx.Module):
     sign: Float[Array, "c k"]
     points: Float[Array, "p d"]
     corners: Int[Array, "c q"]
+    vertices: Int[Array, "c q"]
     patches: tuple[str, ...] = eqx.field(static=True, default=())
+    is_surface: bool = eqx.field(static=True, default=False)
 
     @property
     def size(self) -> int:
@@ -79,16 +83,7 @@ class Mesh(eqx.Module):
         Raises:
             ValueError: no patch has this name.
         """
-        patch = np.asarray(self.patch)
-        if name is None:
-            return np.flatnonzero(patch >= 0)
-        require(
-            name in self.patches,
-            f"the name of a patch: one of {self.patches}",
-            repr(name),
-            "choose one of these names",
-        )
-        return np.flatnonzero(patch == self.patches.index(name))
+        return faces_of_patch(self.patch, self.patches, name)
 
     def integrate(self, u: Float[Array, "*b c"]) -> Float[Array, "*b"]:
         """Integral of cell averages over all cells, summed in float64."""
@@ -98,7 +93,7 @@ class Mesh(eqx.Module):
             u.shape,
             "put the axis of the cells last",
         )
-        return _weighted_sum(u, self.volume.astype(u.dtype))
+        return _weighted_sum(u, _along(self.volume, u))
 
     def outflow(self, flux: Float[Array, "*b f"]) -> Float[Array, "*b c"]:
         """The net outflow of each cell through all of its faces, Σ ± |face| flux.
@@ -115,8 +110,9 @@ class Mesh(eqx.Module):
             flux.shape,
             "put the axis of the faces last",
         )
-        through = flux * self.area.astype(flux.dtype)
-        gathered = through[..., self.faces] * self.sign.astype(flux.dtype)
+        through = flux * _along(self.area, flux)
+        gathered = through[..., self.faces]
+        gathered = gathered * _along(self.sign, gathered)
         return jnp.sum(gathered, axis=-1)
 
     def by_patch(self, values: Mapping[str, object]) -> dict[str, object]:
@@ -124,6 +120,27 @@ class Mesh(eqx.Module):
         for name in values:
             self.boundary_faces(name)
         return dict(values)
+
+
+def faces_of_patch(
+    patch: Int[Array, " f"], patches: tuple[str, ...], name: str | None
+) -> np.ndarray:
+    """Positions of the faces of one patch, or of all patches; not under jit."""
+    of_face = np.asarray(patch)
+    if name is None:
+        return np.flatnonzero(of_face >= 0)
+    require(
+        name in patches,
+        f"the name of a patch: one of {patches}",
+        repr(name),
+        "choose one of these names",
+    )
+    return np.flatnonzero(of_face == patches.index(name))
+
+
+def _along(x: Array, batch: Array) -> Array:
+    """`x` in the dtype of a batch and repeated along its leading axes."""
+    return jnp.broadcast_to(x.astype(batch.dtype), batch.shape)
 
 
 @float64_primal

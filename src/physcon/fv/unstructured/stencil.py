@@ -1,0 +1,159 @@
+"""What the cells of a mesh read of each other: index tables, made once on the host.
+
+Tables have the cells on their last axis, and the faces of a cell on their first one, so
+that every sum over the faces of a cell is a few additions of whole arrays.
+"""
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+
+from physcon._typing import Array, Bool, Float, Int
+from physcon.mesh import Mesh
+from physcon.mesh.fit import neighbours, slope_weights
+
+
+class Stencil(eqx.Module):
+    """Neighbours, offsets and gradient weights of n cells with at most k faces.
+
+    Attributes:
+        cell: the cell across each face, ``(k, n)``; the cell itself on the boundary.
+        weights: of the differences to these cells in the least-squares gradient,
+            ``(k, d, n)``; boundary faces have none.
+        filled_weights: the same with what is known on the boundary: the value at the
+            centre of a face, or the change along its normal.
+        mean_weights: of the differences in the Green-Gauss gradient.
+        arm: from the centroid to the centre of each face, ``(k, d, n)``.
+        face, sign: as in `Mesh`, ``(k, n)``; beyond the last face the sign is 0.
+        left, right: place of a face's two sides among the k n sides of cells, ``(f)``.
+            On the boundary both are the owner's.
+        vertex: nodes of each cell, ``(q, n)``, periodic ones joined; the number of
+            nodes where a cell has fewer.
+        vertex_arm: from the centroid to each node, ``(q, d, n)``, else 0.
+        frame: orthonormal directions at each face, the normal first, ``(d, d, f)``.
+        up: normal of a curved surface at each centroid, ``(d, n)``; None: the mesh
+            fills the space of its coordinates.
+    """
+
+    cell: Int[Array, "k n"]
+    weights: Float[Array, "k d n"]
+    filled_weights: Float[Array, "k d n"]
+    mean_weights: Float[Array, "k d n"]
+    arm: Float[Array, "k d n"]
+    face: Int[Array, "k n"]
+    sign: Float[Array, "k n"]
+    left: Int[Array, " f"]
+    right: Int[Array, " f"]
+    vertex: Int[Array, "q n"]
+    vertex_arm: Float[Array, "q d n"]
+    frame: Float[Array, "d d f"]
+    up: Float[Array, "d n"] | None
+    nodes: int = eqx.field(static=True)
+
+
+def stencil(mesh: Mesh, has_value: Bool[np.ndarray, " f"]) -> Stencil:
+    """The tables of a mesh whose connections are known.
+
+    Args:
+        has_value: the boundary faces on which the value of the field is given.
+    """
+    near = neighbours(mesh)
+    sign = np.asarray(mesh.sign)
+    faces = np.asarray(mesh.faces)
+    arm = np.where(
+        (sign > 0)[..., None],
+        np.asarray(mesh.to_owner)[faces],
+        np.asarray(mesh.to_neighbour)[faces],
+    )
+    arm = arm * (sign != 0)[..., None]
+    outer = (sign != 0) & (np.asarray(mesh.neighbour)[faces] < 0)
+    filled = np.where(outer[..., None], _to_known(mesh, has_value)[faces], near.offset)
+    cell, place = np.nonzero(sign)
+    side = place * mesh.size + cell
+    owns = sign[cell, place] > 0
+    left = np.zeros(mesh.face_count, int)
+    left[faces[cell, place][owns]] = side[owns]
+    right = left.copy()
+    right[faces[cell, place][~owns]] = side[~owns]
+    nodes = len(mesh.points)
+    corners = np.asarray(mesh.vertices)
+    offset = np.asarray(mesh.points, float)[mesh.corners]
+    offset = offset - np.asarray(mesh.centroid, float)[:, None]
+    offset = np.where((corners >= 0)[..., None], offset, 0)
+    return Stencil(
+        cell=_index(near.cell.T),
+        weights=_last(slope_weights(near.offset)),
+        filled_weights=_last(slope_weights(filled)),
+        mean_weights=_last(_mean_weights(mesh)),
+        arm=_last(arm),
+        face=_index(np.where(sign != 0, faces, 0).T),
+        sign=jnp.asarray(sign.T, float),
+        left=_index(left),
+        right=_index(right),
+        vertex=_index(np.where(corners >= 0, corners, nodes).T),
+        vertex_arm=_last(offset),
+        frame=jnp.asarray(_frames(np.asarray(mesh.normal, float)), float),
+        up=_up(mesh),
+        nodes=nodes,
+    )
+
+
+def _to_known(mesh: Mesh, has_value: np.ndarray) -> np.ndarray:
+    """From the owner's centroid to the centre of a face, or along its normal only."""
+    arm = np.asarray(mesh.to_owner, float)
+    normal = np.asarray(mesh.normal, float)
+    gap = np.sum(arm * normal, axis=1)[:, None]
+    return np.where(has_value[:, None], arm, gap * normal)
+
+
+def _mean_weights(mesh: Mesh) -> np.ndarray:
+    """Weights of the Green-Gauss gradient, Σ_f |face| n u_f / volume.
+
+    u_f is interpolated along the normal. The cell's own value drops out, since the
+    outward vectors of a closed cell sum to zero.
+    """
+    sign = np.asarray(mesh.sign)
+    faces = np.asarray(mesh.faces)
+    normal = np.asarray(mesh.normal, float)
+    near = np.abs(np.sum(np.asarray(mesh.to_owner, float) * normal, axis=1))
+    far = np.abs(np.sum(np.asarray(mesh.to_neighbour, float) * normal, axis=1))
+    share = np.where(sign > 0, near[faces], far[faces]) / (near + far)[faces]
+    outward = sign[..., None] * (np.asarray(mesh.area)[:, None] * normal)[faces]
+    volume = np.asarray(mesh.volume, float)[:, None, None]
+    inside = np.asarray(mesh.neighbour)[faces] >= 0
+    return np.where(inside[..., None], share[..., None] * outward / volume, 0)
+
+
+def _index(x: np.ndarray) -> Array:
+    return jnp.asarray(x, jnp.int32)
+
+
+def _last(x: np.ndarray) -> Array:
+    """``(n, k, d)`` as ``(k, d, n)``."""
+    return jnp.asarray(np.moveaxis(x, 0, -1), float)
+
+
+def _frames(normal: np.ndarray) -> np.ndarray:
+    """The normal and directions orthogonal to it, ``(d, d, f)``."""
+    if normal.shape[1] == 2:
+        across = np.stack([-normal[:, 1], normal[:, 0]], axis=1)
+        return np.moveaxis(np.stack([normal, across], axis=1), 0, -1)
+    axis = np.eye(3)[np.abs(normal).argmin(axis=1)]
+    first = np.cross(normal, axis)
+    first = first / np.linalg.norm(first, axis=1)[:, None]
+    second = np.cross(normal, first)
+    return np.moveaxis(np.stack([normal, first, second], axis=1), 0, -1)
+
+
+def _up(mesh: Mesh) -> Array | None:
+    """The direction of the sum of a cell's outward vectors, on a curved surface.
+
+    A uniform pressure pushes along this direction only, so that it moves nothing once
+    momenta are projected to the surface.
+    """
+    if not mesh.is_surface:
+        return None
+    sides = np.asarray(mesh.area, float)[:, None] * np.asarray(mesh.normal)
+    left = (sides[np.asarray(mesh.faces)] * np.asarray(mesh.sign)[..., None]).sum(1)
+    size = np.linalg.norm(left, axis=1)
+    return jnp.asarray((left / size[:, None]).T, float)
