@@ -83,8 +83,10 @@ def balance(
     if isinstance(grid, Grid):
         _refuse(where is None, "where", "mesh.from_grid(grid) with `where`")
         _refuse(not isinstance(boundary, dict), "patches", "one pair per axis")
-        return grid_balance(grid, steps, fluxes, boundary, source, noise_std)
-    return mesh_balance(grid, steps, fluxes, boundary, source, where, noise_std)
+        ends: Any = boundary
+        return grid_balance(grid, steps, fluxes, ends, source, noise_std)
+    known: Any = boundary
+    return mesh_balance(grid, steps, fluxes, known, source, where, noise_std)
 
 
 def divergence_free(
@@ -122,14 +124,16 @@ def divergence_free(
     if isinstance(grid, Grid):
         _refuse(where is None, "where", "mesh.from_grid(grid) with `where`")
         _refuse(not isinstance(boundary, dict), "patches", "one pair per axis")
-        return grid_divergence_free(grid, boundary, periodic, noise_std)
+        ends: Any = boundary
+        return grid_divergence_free(grid, ends, periodic, noise_std)
     require(
         not periodic,
         "periodic sides that the mesh itself joins",
         "periodic=True",
         "build the mesh with periodic=True",
     )
-    return mesh_divergence_free(grid, boundary, where, noise_std)
+    known: Any = boundary
+    return mesh_divergence_free(grid, known, where, noise_std)
 
 
 def join_fields(*priors: Gaussian) -> Gaussian:

@@ -60,6 +60,7 @@ def boundary_values(
             f"a {type(boundary).__name__}",
             "use for example {name: Dirichlet(0.0)}",
         )
+        assert isinstance(boundary, Mapping)
         return mesh_boundary_values(grid, boundary, noise_std)
     require(
         isinstance(boundary, Boundary),
@@ -67,6 +68,7 @@ def boundary_values(
         f"a {type(boundary).__name__}",
         "use for example Boundary((Dirichlet(1.0), Neumann(0.0)))",
     )
+    assert isinstance(boundary, Boundary)
     require(
         boundary.ndim == grid.ndim,
         f"conditions on {grid.ndim} axes",

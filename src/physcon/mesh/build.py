@@ -19,7 +19,7 @@ from physcon.mesh.geometry import (
     polygon_sides,
     signed_areas,
 )
-from physcon.mesh.matching import Patches, named, pairs
+from physcon.mesh.matching import Patches, joined, named, pairs
 from physcon.mesh.topology import Mesh
 
 #: Number of nodes -> faces, right-handed outward (VTK's order of nodes).

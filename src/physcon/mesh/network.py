@@ -146,7 +146,7 @@ def _grouped(
     ends: np.ndarray, groups: dict[str, ArrayLike]
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """The group of each outer edge, and the names of the groups."""
-    outer = (ends < 0).any(axis=1)
+    outer = np.asarray((ends < 0).any(axis=1))
     patch = np.full(len(ends), -1)
     for k, (name, members) in enumerate(groups.items()):
         chosen = np.atleast_1d(np.asarray(members, int))

@@ -18,6 +18,7 @@ from physcon._numerics import safe
 from physcon._typing import Array, Float
 from physcon.boundary import Dirichlet, Flux, Neumann, Outflow, Reflective, Robin
 from physcon.fv.unstructured.patches import on_patch
+from physcon.fv.unstructured.stencil import added
 
 
 class Pairs(NamedTuple):
@@ -117,7 +118,7 @@ def _correction(problem: Any, u: Array, between: Pairs) -> Array:
         0.5 * skew[None] * (g[:, mesh.owner] + g[:, far])  # type: ignore[index]
         for skew, g in zip(between.skew.T, gradient, strict=True)
     ]
-    return sum(parts[1:], parts[0])
+    return added(parts)
 
 
 def diffusive_rate(problem: Any, u: Float[Array, "c n"]) -> Float[Array, " n"]:
@@ -131,4 +132,4 @@ def diffusive_rate(problem: Any, u: Float[Array, "c n"]) -> Float[Array, " n"]:
     gathered = [
         jnp.abs(sign) * through[face] for face, sign in zip(s.face, s.sign, strict=True)
     ]
-    return sum(gathered[1:], gathered[0]) / mesh.volume
+    return added(gathered) / mesh.volume

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from physcon._checks import concrete, require
 from physcon._typing import Array, Float
 from physcon.fv.law import Law
+from physcon.fv.unstructured.stencil import added
 
 
 def turned(law: Any, u: Float[Array, "c f"], frame: Float[Array, "d d f"]) -> Array:
@@ -70,7 +71,7 @@ class Across(Law):
     def flux(self, u: Float[Array, "c *s"], axis: int = 0) -> Float[Array, "c *s"]:
         """Σ_k n_k F_k(u)."""
         parts = [n[None] * self.law.flux(u, k) for k, n in enumerate(self.normal)]
-        return sum(parts[1:], parts[0])
+        return added(parts)
 
     def bounds(
         self, u_left: Float[Array, "c *s"], u_right: Float[Array, "c *s"], axis: int = 0
@@ -93,7 +94,7 @@ class Across(Law):
         parts = [
             jnp.abs(n) * self.law.max_speed(u, k) for k, n in enumerate(self.normal)
         ]
-        return sum(parts[1:], parts[0])
+        return added(parts)
 
     def mirror(self, u: Float[Array, "c *s"], axis: int) -> Float[Array, "c *s"]:
         """The law's own mirror image."""

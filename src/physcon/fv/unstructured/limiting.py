@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from physcon._typing import Array, Float
-from physcon.fv.unstructured.stencil import Stencil
+from physcon.fv.unstructured.stencil import Stencil, added
 
 #: Points of a cell with the bounds of the values around each: (Δ, Δ_max, Δ_min).
 Points = list[tuple[Array, Array, Array]]
@@ -25,7 +25,7 @@ Points = list[tuple[Array, Array, Array]]
 def along(gradient: list[Array], arm: Float[Array, "d n"]) -> Float[Array, "c n"]:
     """Σ_k g_k a_k."""
     parts = [g * a[None] for g, a in zip(gradient, arm, strict=True)]
-    return sum(parts[1:], parts[0])
+    return added(parts)
 
 
 def at_face_points(

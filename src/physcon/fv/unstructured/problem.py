@@ -30,7 +30,7 @@ from physcon.fv.unstructured.patches import (
     with_outside,
 )
 from physcon.fv.unstructured.reconstruction import Sides, cell_sides
-from physcon.fv.unstructured.stencil import Stencil, stencil
+from physcon.fv.unstructured.stencil import Stencil, added, stencil
 from physcon.mesh import Mesh
 
 
@@ -111,11 +111,8 @@ class MeshProblem(eqx.Module):
     def _fluxes(self, u: Array) -> tuple[Array, Array]:
         """The fluxes, and what the cells on both sides of each face receive of them."""
         law = self.law.hyperbolic
-        diffusive = None
-        if self.law.diffusion is not None:
-            diffusive = diffusive_flux(self, u)
         if law is None:
-            flux = with_given_fluxes(self.boundary, diffusive)
+            flux = with_given_fluxes(self.boundary, diffusive_flux(self, u))
             return flux, flux
         sides = Sides(cell_sides(self.scheme.reconstruct, self.tables, law, u))
         u_left, u_right = sides.of_faces(self.tables)
@@ -123,7 +120,8 @@ class MeshProblem(eqx.Module):
         frame = self.tables.frame
         u_right = with_outside(self.boundary, law, u_left, u_right, frame, gap)
         left, right = _riemann(self, u, u_left, u_right)
-        if diffusive is not None:
+        if self.law.diffusion is not None:
+            diffusive = diffusive_flux(self, u)
             left = left + diffusive
             right = right + diffusive
         left = with_given_fluxes(self.boundary, left)
@@ -156,7 +154,7 @@ class MeshProblem(eqx.Module):
             jnp.abs(sign) * crossing[face]
             for face, sign in zip(self.tables.face, self.tables.sign, strict=True)
         ]
-        return sum(gathered[1:], gathered[0]) / mesh.volume
+        return added(gathered) / mesh.volume
 
     def admissible(self, u: Float[Array, "c n"]) -> Bool[Array, " n"]:
         """Whether each cell's state makes sense."""

@@ -20,7 +20,7 @@ from physcon.fv.unstructured.limiting import (
     smallest_share,
     smooth,
 )
-from physcon.fv.unstructured.stencil import Stencil
+from physcon.fv.unstructured.stencil import Stencil, added
 
 Limiter = Literal["venkatakrishnan", "barth_jespersen", "multidimensional", "none"]
 Gradient = Literal["least_squares", "green_gauss"]
@@ -132,7 +132,7 @@ def gradients(
     found = []
     for d in directions:
         parts = [weights[k, d][None] * change for k, change in enumerate(changes)]
-        found.append(sum(parts[1:], parts[0]))
+        found.append(added(parts))
     return found
 
 

@@ -51,6 +51,14 @@ class Stencil(eqx.Module):
     nodes: int = eqx.field(static=True)
 
 
+def added(parts: list[Array]) -> Array:
+    """The sum of one or more arrays, in their order."""
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total
+
+
 def stencil(mesh: Mesh, has_value: Bool[np.ndarray, " f"]) -> Stencil:
     """The tables of a mesh whose connections are known.
 
