@@ -14,6 +14,7 @@ from physcon.io.predictions import (
 
 if TYPE_CHECKING:
     from physcon.io.meshes import read_mesh, write_mesh
+    from physcon.io.remapping import read_remapping
     from physcon.io.weights import load_torch_anp
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "read_arrays",
     "read_dimensions",
     "read_mesh",
+    "read_remapping",
     "write_arrays",
     "write_mesh",
 ]
@@ -32,6 +34,10 @@ def __getattr__(name: str) -> Any:
         from physcon.io.weights import load_torch_anp
 
         return load_torch_anp
+    if name == "read_remapping":
+        from physcon.io.remapping import read_remapping
+
+        return read_remapping
     if name in ("read_mesh", "write_mesh"):
         from physcon.io import meshes
 

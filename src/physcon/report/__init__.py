@@ -15,6 +15,7 @@ from physcon.report.figures import (
     shock_figure,
     training_figure,
 )
+from physcon.report.meshes import plot_cells, plot_fluxes, plot_patches
 from physcon.report.rows import rows_text, write_rows
 from physcon.report.tables import Row, summarize, table_text, write_csv, write_tables
 
@@ -28,6 +29,9 @@ __all__ = [
     "fields_figure",
     "loss_figure",
     "mass_figure",
+    "plot_cells",
+    "plot_fluxes",
+    "plot_patches",
     "profile_figure",
     "resolutions_figure",
     "rows_text",
