@@ -90,7 +90,7 @@ law = pc.divergence_free(
 posterior = pc.condition(prior, law).posterior
 before = np.abs(tunnel.outflow(prior.mean))
 after = np.abs(tunnel.outflow(posterior.mean))
-print(f"largest gain or loss of a cell: {before.max():.1e} before, {after.max():.1e}")
+print(f"largest gain or loss of a cell: {before.max():.1e}, then {after.max():.1e}")
 outlet = tunnel.boundary_faces("outlet")
 leaving = np.sum(np.asarray(posterior.mean * tunnel.area, float)[outlet])
 print(f"what leaves at the outlet: {leaving:.7f}; what enters: 1")
@@ -107,16 +107,9 @@ plot_cells(
     cmap="magma",
 )
 axes[0].set_title("The prediction creates and destroys fluid")
-correction = np.asarray(posterior.mean - prior.mean)
-plot_cells(
-    axes[1],
-    tunnel,
-    after / np.asarray(tunnel.volume),
-    "|divergence| after",
-    cmap="magma",
-)
-plot_fluxes(axes[1], tunnel, correction, scale=12)
-axes[1].set_title("Corrections of the fluxes")
+plot_patches(axes[1], tunnel)
+plot_fluxes(axes[1], tunnel, posterior.mean - prior.mean, scale=15)
+axes[1].set_title(f"The corrections: no cell gains more than {after.max():.0e}")
 plt.show()
 
 # %% [markdown]
@@ -126,7 +119,8 @@ plt.show()
 # ## The Euler equations on the same mesh
 #
 # The laws, Riemann solvers and time steps are those of grids. Conditions are given by
-# the names of the patches.
+# the names of the patches. The tunnel is open above and below here: with walls the
+# cylinder would choke it.
 
 # %%
 gas = fv.Euler()
@@ -138,11 +132,11 @@ solution = fv.solve(
     {
         "inlet": Dirichlet(stream[:, 0]),
         "outlet": Outflow(),
-        "walls": Reflective(),
+        "walls": Outflow(),
         "cylinder": Reflective(),
     },
     fv.Scheme(fv.Positive(fv.Linear()), fv.hllc),
-    times=[1.0],
+    times=[1.2],
 )
 density, _, _, pressure = gas.primitive(solution.u[-1])
 print(f"{solution.steps} steps; largest pressure at the nose {pressure.max():.2f}")
@@ -157,5 +151,5 @@ plt.show()
 # pressure ahead (Rayleigh's pitot formula). The result can be opened in ParaView:
 
 # %%
-assert 5.0 < float(pressure.max()) < 6.0
+assert 5.2 < float(pressure.max()) < 6.1
 io.write_mesh("cylinder.vtu", tunnel, {"density": density, "pressure": pressure})

@@ -1,9 +1,13 @@
 """Meshes survive files: gmsh groups become patches, UGRID and VTK read back equal."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
+import xarray
+from matplotlib.figure import Figure
 
-from physcon import mesh
+import physcon as pc
+from physcon import io, mesh, report
 from physcon.io import read_mesh, write_mesh
 
 GMSH = """$MeshFormat
@@ -106,3 +110,58 @@ def test_files_without_a_mesh_are_refused_in_a_sentence(tmp_path):
     with pytest.raises(ValueError, match="suffix of a mesh format"):
         write_mesh(tmp_path / "box.unknown", box)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["u.nc"]
+
+
+@pytest.mark.parametrize("kind", ["ESMF", "SCRIP"])
+def test_a_fine_field_is_remapped_to_the_coarse_one(tmp_path, kind):
+    """Four cells onto two by weights as ESMF and SCRIP write them."""
+    share = np.array([0.25, 0.75, 0.5, 0.5])
+    row, column = np.array([1, 1, 2, 2]), np.array([1, 2, 3, 4])
+    if kind == "ESMF":
+        variables = {"S": ("n_s", share), "row": ("n_s", row), "col": ("n_s", column)}
+        variables |= {"area_a": ("n_a", np.ones(4)), "area_b": ("n_b", np.ones(2))}
+    else:
+        variables = {
+            "remap_matrix": (("num_links", "num_wgts"), share[:, None]),
+            "dst_address": ("num_links", row),
+            "src_address": ("num_links", column),
+            "src_grid_area": ("src_grid_size", np.ones(4)),
+            "dst_grid_area": ("dst_grid_size", np.ones(2)),
+        }
+    path = tmp_path / "weights.nc"
+    xarray.Dataset(variables).to_netcdf(path, engine="h5netcdf")
+    law = pc.from_matrix(io.read_remapping(path), jnp.array([2.0, 3.0]))
+    np.testing.assert_allclose(law.residual(jnp.array([2.0, 2.0, 1.0, 5.0])), 0)
+    np.testing.assert_allclose(law.residual(jnp.array([6.0, 2.0, 1.0, 3.0])), [-1, 1])
+    wrong = variables | {
+        list(variables)[1]: (variables[list(variables)[1]][0], row + 2)
+    }
+    xarray.Dataset(wrong).to_netcdf(tmp_path / "wrong.nc", engine="h5netcdf")
+    with pytest.raises(ValueError, match="rows from 1 to 2"):
+        io.read_remapping(tmp_path / "wrong.nc")
+
+
+def test_files_without_weights_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="no file"):
+        io.read_remapping(tmp_path / "none.nc")
+    xarray.Dataset({"u": ("x", [1.0])}).to_netcdf(tmp_path / "u.nc", engine="h5netcdf")
+    with pytest.raises(ValueError, match="a weight file of ESMF"):
+        io.read_remapping(tmp_path / "u.nc")
+
+
+def test_pictures_show_every_cell_face_and_patch():
+    box = mesh.triangles((0.0, 0.0), (2.0, 1.0), (4, 2))
+    axes = Figure().subplots(3)
+    cells = report.plot_cells(axes[0], box, box.volume, "area (m²)", limits=(0, 1))
+    assert len(cells.get_paths()) == box.size
+    np.testing.assert_allclose(cells.get_array(), box.volume)
+    assert axes[0].get_xlim()[0] <= 0 <= 2 <= axes[0].get_xlim()[1]
+    arrows = report.plot_fluxes(axes[1], box, jnp.ones(box.face_count))
+    np.testing.assert_allclose(arrows.U, box.normal[:, 0], atol=1e-6)
+    report.plot_patches(axes[2], box)
+    names = [text.get_text() for text in axes[2].get_legend().get_texts()]
+    assert tuple(names) == box.patches
+    with pytest.raises(ValueError, match="one value for each of 16 cells"):
+        report.plot_cells(axes[0], box, jnp.ones(3), "")
+    with pytest.raises(ValueError, match="a mesh in the plane"):
+        report.plot_cells(axes[0], mesh.cubed_sphere(1), jnp.ones(6), "")
