@@ -17,6 +17,7 @@ from physcon.datasets._constrain import (
 )
 from physcon.datasets._initial import with_first_targets
 from physcon.datasets._laws import Laws
+from physcon.datasets._mesh_files import is_mesh_file, mesh_dataset, write_mesh_file
 from physcon.datasets._names import changed_names, check_names, spread_names
 from physcon.datasets._report import Report
 from physcon.datasets._stores import constrain_store, region
@@ -110,7 +111,7 @@ def constrain_dataset_file(
 
 @contextmanager
 def opened(path: str | Path) -> Iterator[Any]:
-    """Yield the dataset of a NetCDF file or Zarr store, read when it is needed.
+    """Yield the dataset of a NetCDF file, a Zarr store or a mesh file.
 
     Times stay numbers. Variables that are no numbers, such as text and records, are
     left out.
@@ -125,6 +126,9 @@ def opened(path: str | Path) -> Iterator[Any]:
         options["backend_kwargs"] = {"consolidated": False}
         with xr.open_dataset(path, engine="zarr", chunks=None, **options) as data:
             yield data
+        return
+    if ending not in _NETCDF and is_mesh_file(path):
+        yield mesh_dataset(path)
         return
     require(
         ending in _NETCDF,
@@ -153,7 +157,8 @@ def _constrain_netcdf(
     """Write a NetCDF file, in blocks where the format allows it."""
     outer = batch_dim(data, laws, changed_names(laws))
     names = [*changed_names(laws), *spread_names(data, laws)]
-    if outer is not None and takes_blocks(path):
+    netcdf = path.suffix.lower() in _NETCDF
+    if outer is not None and netcdf and takes_blocks(path):
         reports: list[Report] = []
         blocks = _written(data, laws, outer, names, watch, reports)
         write_blocks(output, blocks, path, force=force)
@@ -162,6 +167,9 @@ def _constrain_netcdf(
     count = 1 if outer is None else data.sizes[outer]
     watch.block((data, fixed), outer, 0, count)
     arrays = {name: fixed[name].values for name in dict.fromkeys(names)}
+    if not netcdf:
+        write_mesh_file(path, output, arrays)
+        return report
     write_arrays(output, arrays, like=path, force=force)
     return report
 

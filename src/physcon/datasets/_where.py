@@ -11,6 +11,7 @@ from physcon.datasets._axes import space_dims
 from physcon.datasets._edges import REMEDY, bounds_of, check_monotone, faces_of
 from physcon.datasets._laws import Coordinates, Laws, Weights
 from physcon.datasets._layers import thickness
+from physcon.datasets._polygons import polygon_sizes
 from physcon.datasets._sphere_cells import horizontal_sizes
 from physcon.sphere import midpoint_bounds
 
@@ -26,9 +27,9 @@ def cell_sizes(
     """Return the sizes of the cells of a variable along dimensions, as a DataArray.
 
     The first of these that applies: the variables named by `weights`; the cell measure
-    of the variable; areas on the sphere, for latitude and longitude; the thickness of
-    layers; widths from the bounds of a coordinate, or from the
-    coordinate itself if `laws.coordinates` says what it holds.
+    of the variable; areas of the polygons of a UGRID mesh; areas on the sphere, for
+    latitude and longitude; the thickness of layers; widths from the bounds of a
+    coordinate, or from the coordinate itself if `laws.coordinates` says what it holds.
 
     Raises:
         ValueError: the dataset does not say how large its cells are.
@@ -41,6 +42,10 @@ def cell_sizes(
     if measure is not None:
         sizes = measure
         left = [d for d in left if d not in measure.dims]
+    polygons = polygon_sizes(data, name, left, laws)
+    if polygons is not None:
+        sizes = sizes * polygons
+        left = [d for d in left if d not in polygons.dims]
     horizontal = horizontal_sizes(data, name, left, laws)
     if horizontal is not None:
         area, used = horizontal

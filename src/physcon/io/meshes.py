@@ -15,7 +15,7 @@ from physcon.io.ugrid import is_ugrid, read_ugrid, write_ugrid
 from physcon.mesh import Mesh, from_cells
 
 #: meshio's names of the cells that fill a domain, by its dimension.
-_FILLING = {
+FILLING = {
     2: ("triangle", "quad", "polygon"),
     3: ("tetra", "pyramid", "wedge", "hexahedron"),
 }
@@ -46,20 +46,20 @@ def read_mesh(path: str | os.PathLike) -> Mesh:
     blocks = {block.type: [] for block in found.cells}
     for block in found.cells:
         blocks[block.type].append(np.asarray(block.data))
-    solid = any(kind in blocks for kind in _FILLING[3])
+    solid = any(kind in blocks for kind in FILLING[3])
     dimension = 3 if solid else 2
-    filling = [block for kind in _FILLING[dimension] for block in blocks.get(kind, ())]
+    filling = [block for kind in FILLING[dimension] for block in blocks.get(kind, ())]
     require(
         len(filling) > 0,
-        f"cells of the kinds {', '.join(_FILLING[2] + _FILLING[3])} in {path}",
+        f"cells of the kinds {', '.join(FILLING[2] + FILLING[3])} in {path}",
         f"only {sorted(blocks)}",
         "export the mesh with its cells, in first order",
     )
     widest = max(block.shape[1] for block in filling)
-    cells = np.concatenate([_widened(block, widest) for block in filling])
+    cells = np.concatenate([widened(block, widest) for block in filling])
     points = np.asarray(found.points, np.float64)
     if dimension == 2:
-        points = _plane(points, path)
+        points = planar(points, path)
     return from_cells(points, cells, _patches(found, dimension))
 
 
@@ -90,7 +90,7 @@ def write_mesh(
     with needs("data"):
         import meshio
 
-    kind = _format(path, meshio.extension_to_filetypes)
+    kind = file_format(path, meshio.extension_to_filetypes)
     points = np.asarray(mesh.points, np.float64)
     points = np.pad(points, ((0, 0), (0, 3 - points.shape[1])))
     corners = np.asarray(mesh.corners)
@@ -112,13 +112,13 @@ def write_mesh(
         )
 
 
-def _widened(cells: np.ndarray, width: int) -> np.ndarray:
+def widened(cells: np.ndarray, width: int) -> np.ndarray:
     """Cells padded with -1 to a number of nodes."""
     absent = ((0, 0), (0, width - cells.shape[1]))
     return np.pad(cells.astype(np.int64), absent, constant_values=-1)
 
 
-def _format(path: Path, known: Mapping[str, list[str]]) -> str:
+def file_format(path: Path, known: Mapping[str, list[str]]) -> str:
     """meshio's name of the format that a suffix stands for."""
     suffix = path.suffix.lower()
     kinds = known.get(suffix, [])
@@ -137,7 +137,7 @@ def _is_surface(mesh: Mesh) -> bool:
     return mesh.ndim == 3 and bool(faces == np.asarray(mesh.corners[0] >= 0).sum())
 
 
-def _plane(points: np.ndarray, path: Path) -> np.ndarray:
+def planar(points: np.ndarray, path: Path) -> np.ndarray:
     """Points in a plane of constant z, as (x, y)."""
     if points.shape[1] == 2:
         return points

@@ -6,7 +6,7 @@ Source: UGRID Conventions, version 1.0 (https://ugrid-conventions.github.io).
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -40,22 +40,41 @@ def read_ugrid(path: str | os.PathLike, radius: float = EARTH) -> Mesh:
         import xarray
 
     with xarray.open_dataset(path, decode_cf=False) as data:
-        topology = _topology(data, path)
-        names = str(topology.attrs.get("node_coordinates", "")).split()
-        axes = [_named(data, name, path) for name in names]
-        require(
-            len(axes) == 2,
-            "two node_coordinates in the mesh topology",
-            names,
-            "name the variables of the x and y (or longitude and latitude) of nodes",
-        )
-        cells = _connectivity(data, topology, path)
-        first, second = (np.asarray(a.values, np.float64) for a in axes)
-        if not any("degree" in str(a.attrs.get("units", "")) for a in axes):
-            return from_cells(np.stack([first, second], axis=1), cells)
-        north = ["north" in str(a.attrs.get("units", "")) for a in axes]
-        latitude, longitude = (first, second) if north[0] else (second, first)
-    return from_sphere(directions(longitude, latitude), cells, radius)
+        polygons = ugrid_polygons(data, _topology(data, path), path)
+    if polygons.on_sphere:
+        return from_sphere(polygons.points, polygons.cells, radius)
+    return from_cells(polygons.points, polygons.cells)
+
+
+class Polygons(NamedTuple):
+    """Nodes and cells of a mesh: positions in a plane, or directions on a sphere."""
+
+    points: np.ndarray  # (p, 2) or (p, 3)
+    cells: np.ndarray  # (c, q), padded with -1
+
+    @property
+    def on_sphere(self) -> bool:
+        """Whether `points` are directions."""
+        return self.points.shape[1] == 3
+
+
+def ugrid_polygons(data: Any, topology: Any, path: str | os.PathLike) -> Polygons:
+    """The polygons of a mesh topology of dimension 2 in an open dataset."""
+    names = str(topology.attrs.get("node_coordinates", "")).split()
+    axes = [_named(data, name, path) for name in names]
+    require(
+        len(axes) == 2,
+        "two node_coordinates in the mesh topology",
+        names,
+        "name the variables of the x and y (or longitude and latitude) of nodes",
+    )
+    cells = _connectivity(data, topology, path)
+    first, second = (np.asarray(a.values, np.float64) for a in axes)
+    if not any("degree" in str(a.attrs.get("units", "")) for a in axes):
+        return Polygons(np.stack([first, second], axis=1), cells)
+    north = ["north" in str(a.attrs.get("units", "")) for a in axes]
+    latitude, longitude = (first, second) if north[0] else (second, first)
+    return Polygons(directions(longitude, latitude), cells)
 
 
 def directions(longitude: np.ndarray, latitude: np.ndarray) -> np.ndarray:

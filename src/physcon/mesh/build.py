@@ -83,6 +83,27 @@ def from_cells(
     return assemble(points, cells, sides, patches, same)
 
 
+def cell_sizes(
+    points: np.ndarray, cells: np.ndarray, *, solid: bool = False
+) -> np.ndarray:
+    """Areas or volumes of cells in float64, without looking for their faces.
+
+    Args:
+        points: ``(p, 2)``, or ``(p, 3)`` for polyhedra (`solid`) or polygons in space.
+        cells: nodes of each cell, ``(c, q)``, padded with -1.
+    """
+    cells = padded(cells)
+    _check_nodes(points, cells)
+    if points.shape[1] == 2:
+        return np.abs(signed_areas(points, cells))
+    if solid:
+        sides = _polyhedron_sides(points, cells)
+        volume, _ = measure(sides, cell_middles(points, cells))
+        return np.abs(volume)
+    polygons = polygon_sides(points, np.arange(len(cells)), cells)
+    return np.linalg.norm(polygons.vector, axis=1)
+
+
 def padded(cells: np.ndarray | Sequence[Sequence[int]]) -> np.ndarray:
     """Lists of nodes as one integer array, with -1 after the last node of each."""
     if isinstance(cells, np.ndarray) and cells.ndim == 2:

@@ -44,7 +44,7 @@ def from_sphere(
     )
     unit = points / np.linalg.norm(points, axis=1)[:, None]
     cells = _outward(unit, padded(cells))
-    volume = _areas(unit, cells)
+    volume = spherical_areas(unit, cells)
     centroid = _centroids(unit, cells)
     sides = _arcs(unit, cells)
     scaled = Sides(
@@ -99,7 +99,8 @@ def _triangle_areas(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
     return 2 * np.arctan2(volume, 1 + dots)
 
 
-def _areas(unit: np.ndarray, cells: np.ndarray) -> np.ndarray:
+def spherical_areas(unit: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """Signed areas of spherical polygons on the unit sphere, ``(c)``."""
     area = np.zeros(len(cells))
     for k in range(1, cells.shape[1] - 1):
         used = cells[:, k + 1] >= 0
@@ -114,7 +115,7 @@ def _outward(unit: np.ndarray, cells: np.ndarray) -> np.ndarray:
     place = np.arange(cells.shape[1])[None]
     reverse = np.where(place < count, count - 1 - place, place)
     flipped = np.take_along_axis(cells, reverse, axis=1)
-    return np.where((_areas(unit, cells) < 0)[:, None], flipped, cells)
+    return np.where((spherical_areas(unit, cells) < 0)[:, None], flipped, cells)
 
 
 def _centroids(unit: np.ndarray, cells: np.ndarray) -> np.ndarray:
