@@ -152,7 +152,7 @@ def test_files_without_weights_are_refused(tmp_path):
 def test_pictures_show_every_cell_face_and_patch():
     box = mesh.triangles((0.0, 0.0), (2.0, 1.0), (4, 2))
     axes = Figure().subplots(3)
-    cells = report.plot_cells(axes[0], box, box.volume, "area (m²)", limits=(0, 1))
+    cells = report.plot_cells(axes[0], box, box.volume, "area (m²)", limits=(0.0, 1.0))
     assert len(cells.get_paths()) == box.size
     np.testing.assert_allclose(cells.get_array(), box.volume)
     assert axes[0].get_xlim()[0] <= 0 <= 2 <= axes[0].get_xlim()[1]
