@@ -13,7 +13,16 @@ import numpy as np
 import pytest
 
 import physcon as pc
-from physcon import conditioning, fv, inverse, linear_map, metrics, models, operators
+from physcon import (
+    conditioning,
+    fv,
+    inverse,
+    linear_map,
+    mesh,
+    metrics,
+    models,
+    operators,
+)
 from physcon.fv import limiter
 from physcon.kernels import matern32
 from physcon.models.ensemble import make_ensemble
@@ -175,6 +184,9 @@ def halves(x):
     return pc.block_means(GRID, 4, jnp.stack([x[0], x[7]]))
 
 
+#: Eight triangles in a square, open on all sides.
+TRIANGLES = mesh.triangles((0.0, 0.0), (1.0, 1.0), (2, 2))
+SIDES = dict.fromkeys(TRIANGLES.patches, pc.Outflow())
 #: A path of eight nodes: the flows of its seven edges balance at each node.
 PATH = pc.incidence([(k, k + 1) for k in range(7)], 8)
 #: The same sum at every point of two fields.
@@ -352,6 +364,9 @@ TABLE: dict[str, Callable[[Any], Any]] = {
     "fv.Mixed": rate_of_change(fv.Mixed(fv.Burgers(), fv.Heat())),
     "fv.Constant": rate_of_change(fv.Burgers(), fv.Constant()),
     "fv.MUSCL": rate_of_change(EULER, fv.MUSCL(variables="characteristic"), 3),
+    "fv.Linear, fv.MeshProblem, fv.mesh_problem": lambda x: fv.mesh_problem(
+        fv.Burgers(), TRIANGLES, SIDES, fv.Scheme(fv.Linear())
+    )(x[None], jnp.zeros(())),
     "fv.WENO": rate_of_change(EULER, fv.WENO(5, "z", "primitive"), 3),
     "fv.Positive": rate_of_change(EULER, fv.Positive(fv.MUSCL()), 3),
     "fv.Law": lambda x: EULER.max_speed(state(x, EULER)),
