@@ -95,7 +95,7 @@ def plot_patches(ax: Any, mesh: Mesh) -> None:
     for k, name in enumerate(mesh.patches):
         faces = mesh.boundary_faces(name)
         lines = np.stack([centre - along, centre + along], axis=1)[faces]
-        ax.add_collection(LineCollection(lines, colors=f"C{k}", label=name))
+        ax.add_collection(LineCollection(list(lines), colors=f"C{k}", label=name))
     _frame(ax)
     ax.legend(loc="upper right")
 
