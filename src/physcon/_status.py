@@ -5,8 +5,8 @@ failed result can be used unseen, neither a value nor a derivative, inside or ou
 jit.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, TypeAlias
 
 import equinox as eqx
 import jax
@@ -62,6 +62,10 @@ def worse(first: Outcome, second: Outcome) -> Outcome:
     return Outcome.where(severity(first) >= severity(second), first, second)
 
 
+def _success_ranks() -> list[int]:
+    return [int(np.asarray(item._value)) for item in SUCCESSES]
+
+
 def failed(outcome: Outcome) -> Bool[Array, "*batch"]:
     """Whether an outcome is none of `SUCCESSES`."""
     rank = severity(outcome)
@@ -102,11 +106,14 @@ class Indexed(NamedTuple):
     index: Int[Array, ""]
 
 
+Messages: TypeAlias = Mapping[str, str | Indexed]
+
+
 def settle(
     tree: PyTree,
     outcome: Outcome,
     throw: bool,
-    messages: Mapping[str, str | Indexed] | None = None,
+    messages: Messages | Callable[[], Messages] | None = None,
 ) -> PyTree:
     """`tree` with a check of `outcome` attached to each of its floating-point arrays.
 
@@ -114,19 +121,21 @@ def settle(
         throw: True: using any array of the result, or any derivative of it, raises at
             run time if the outcome is a failure. False: no check and no callback;
             values stay as they are, and derivatives are NaN after a failure.
-        messages: name of an outcome -> the sentence to raise, or `Indexed` ones; the
-            default is the text of `Outcome`.
+        messages: name of an outcome -> the sentence to raise, or `Indexed` ones, or a
+            function that makes them; the default is the text of `Outcome`.
 
     Raises:
         RuntimeError: at once where the outcome is known, which is outside of jit; else
             at run time, under ``throw=True``.
     """
+    rank = outcome._value
+    if not is_traced(rank) and np.isin(np.asarray(rank), _success_ranks()).all():
+        return tree  # one number is read back, and nothing is computed
     wrong = failed(outcome)
-    if not is_traced(wrong) and not bool(jnp.any(wrong)):
-        return tree
     slope = jnp.where(wrong, jnp.nan, 1.0)
     if throw:
-        sentences, which = _numbered(outcome, messages or {})
+        given = messages() if callable(messages) else messages
+        sentences, which = _numbered(outcome, given or {})
         if not is_traced(wrong) and not is_traced(which):
             found = int(jnp.max(jnp.where(wrong, which, 0)))
             raise eqx.EquinoxRuntimeError(sentences[found])  # as under jit

@@ -86,7 +86,12 @@ def test_an_exact_integral_of_independent_errors_costs_one_reduction_and_holds(r
 def fields_of(law, rng):
     shapes = [part.in_shape for part in law.operator.parts]
     means = tuple(jnp.asarray(rng.normal(size=s)) for s in shapes)
-    return means, tuple(jnp.asarray(rng.uniform(0.3, 1, s)) for s in shapes)
+    # Devices hold standard deviations of other sizes than their neighbours do.
+    slopes = [
+        np.geomspace(1, 8, s[0]).reshape(-1, *(1,) * (len(s) - 1)) for s in shapes
+    ]
+    stds = [rng.uniform(0.3, 1, s) * x for s, x in zip(shapes, slopes, strict=True)]
+    return means, tuple(jnp.asarray(s) for s in stds)
 
 
 def solenoidal(means, stds, law):

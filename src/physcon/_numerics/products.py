@@ -1,11 +1,12 @@
 """Products of a few long rows with fields: sums, inner products and Gram matrices."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from physcon._typing import Array, Float
+from physcon._typing import Array, Float, Scalar
 
 
 def along_rows(
@@ -75,11 +76,23 @@ def _sums(rows: Float[Array, "m *x"], x: Float[Array, "*x"]) -> Float[Array, " m
     return jnp.sum(rows * x[None], axis=tuple(range(1, rows.ndim)))
 
 
+class Weighed(NamedTuple):
+    """Sums over a field for a few rows of it."""
+
+    product: Float[Array, " m"]  # rows x
+    size: Float[Array, " m"]  # |rows| |x|
+    gram: Float[Array, "m m"]
+    square: Scalar | None  # Σ scale²
+
+
 def weigh(
-    rows: Float[Array, "m *x"], x: Float[Array, "*x"], others: Float[Array, "m *z"]
-) -> tuple[Float[Array, " m"], Float[Array, " m"], Float[Array, "m m"]]:
-    """`inner(rows, x), inner(|rows|, |x|), gram(others)`, in one pass where the shapes
-    allow it.
+    rows: Float[Array, "m *x"],
+    x: Float[Array, "*x"],
+    others: Float[Array, "m *z"],
+    scale: Float[Array, "*x"] | None = None,
+) -> Weighed:
+    """`inner(rows, x), inner(|rows|, |x|), gram(others), Σ scale²`, in one pass where
+    the shapes allow it.
 
     For values only (not differentiable): one variadic reduction. XLA's CPU backend
     otherwise writes shared float64 intermediates to memory, or repeats a reduction
@@ -87,19 +100,21 @@ def weigh(
     """
     m = rows.shape[0]
     if m > 3 or rows.shape != others.shape:
-        return inner(rows, x), inner(jnp.abs(rows), jnp.abs(x)), gram(others)
+        square = None if scale is None else jnp.sum(scale**2)
+        size = inner(jnp.abs(rows), jnp.abs(x))
+        return Weighed(inner(rows, x), size, gram(others), square)
     products = [row * x for row in rows]
     pairs = [others[i] * others[j] for i in range(m) for j in range(i + 1)]
-    terms = (*products, *(jnp.abs(p) for p in products), *pairs)
-    zeros = (jnp.zeros((), x.dtype),) * len(terms)
-    total = jax.lax.reduce(terms, zeros, _add, tuple(range(x.ndim)))
+    squares = [] if scale is None else [scale * scale]
+    total = _sums_at_once([*products, *map(jnp.abs, products), *pairs, *squares])
     lower = {
         (i, j): total[2 * m + i * (i + 1) // 2 + j]
         for i in range(m)
         for j in range(i + 1)
     }
     s = [jnp.stack([lower[max(i, j), min(i, j)] for j in range(m)]) for i in range(m)]
-    return jnp.stack(total[:m]), jnp.stack(total[m : 2 * m]), jnp.stack(s)
+    product, size = jnp.stack(total[:m]), jnp.stack(total[m : 2 * m])
+    return Weighed(product, size, jnp.stack(s), total[-1] if squares else None)
 
 
 def inner_and_size(
@@ -110,10 +125,14 @@ def inner_and_size(
     if m > 3:
         return inner(rows, x), inner(jnp.abs(rows), jnp.abs(x))
     products = [row * x for row in rows]
-    terms = (*products, *(jnp.abs(p) for p in products))
-    zeros = (jnp.zeros((), x.dtype),) * len(terms)
-    total = jax.lax.reduce(terms, zeros, _add, tuple(range(x.ndim)))
+    total = _sums_at_once([*products, *map(jnp.abs, products)])
     return jnp.stack(total[:m]), jnp.stack(total[m:])
+
+
+def _sums_at_once(terms: list[Float[Array, "*x"]]) -> Sequence[Scalar]:
+    """The sums of several fields, in one pass."""
+    zeros = tuple(jnp.zeros((), x.dtype) for x in terms)
+    return jax.lax.reduce(tuple(terms), zeros, _add, tuple(range(terms[0].ndim)))
 
 
 def _add(a: tuple[Array, ...], b: tuple[Array, ...]) -> tuple[Array, ...]:

@@ -5,6 +5,7 @@ form is a few rows G u = b; the posterior obeys it, moves the prediction where i
 least certain, and is a Gaussian again.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -96,21 +97,37 @@ def condition(
     """
     prior, law = matched(prior, constraint)
     solver = (solver or Auto()).choose(prior, law)
-    new = update(solver, prior, law)
-    residual, size = misfit(law, new.mean)
-    frozen = jax.lax.stop_gradient((prior, law, new, residual, size))
-    roundings = excess(solver, *frozen)
-    outcome = judged(new, roundings, prior.mean.size)
-    sentences = messages(roundings, residual)
+    new, residual, roundings, outcome, evidence = _conditioned(solver, prior, law)
     # What a posterior root computes with: the factor, or the operator to make it from.
     held = law.operator if new.factor is None else new.factor
-    parts = (new.mean, held, log_evidence(new, law), residual)
+    parts = (new.mean, held, evidence, residual)
+    sentences = partial(messages, roundings, residual)
     mean, held, evidence, residual = settle(parts, outcome, throw, sentences)
     if new.factor is None:
         law = LinearConstraint(held, law.value, law.noise_std)
         held = None
     posterior = Gaussian(mean, solver.posterior_root(prior, law, held))
     return Conditioned(posterior, evidence, residual, outcome, new.steps)
+
+
+@jax.jit
+def _conditioned(
+    solver: Solver, prior: Gaussian, law: LinearConstraint
+) -> tuple[Update, Array, Array, Outcome, Scalar | None]:
+    """The update, its residual in two units, the outcome and the evidence.
+
+    One compiled program outside of jit too.
+    """
+    new = update(solver, prior, law)
+    if new.roundings is None:
+        residual, size = misfit(law, new.mean)
+        frozen = jax.lax.stop_gradient((prior, law, new, residual, size))
+        roundings = excess(solver, *frozen)
+    else:
+        residual = law.residual(new.mean)
+        roundings = jax.lax.stop_gradient(new.roundings)
+    outcome = judged(new, roundings, prior.mean.size)
+    return new, residual, roundings, outcome, log_evidence(new, law)
 
 
 def matched(prior: object, law: object) -> tuple[Gaussian, LinearConstraint]:

@@ -25,10 +25,12 @@ from physcon._status import Outcome, choose
 from physcon._typing import Array, Bool, Float, Scalar
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
+from physcon.conditioning.gram_verdict import System, roundings_of_rows
+from physcon.conditioning.gram_verdict import whiten as whiten
 from physcon.conditioning.solvers.factor import Factor
 from physcon.conditioning.solvers.step import Step
-from physcon.linear_map import LinearMap, LowRank, Root
-from physcon.linear_map.basic import total
+from physcon.linear_map import Diagonal, LinearMap, LowRank, Root
+from physcon.linear_map.basic import DividedMap, total
 
 #: Of a row's variance, once earlier rows are known: less than this is rounding, and the
 #: row is redundant.
@@ -95,11 +97,6 @@ class GramFactor(Factor):
         return jnp.sum(jax.vmap(removed)(b), axis=0)
 
 
-def whiten(operator: LinearMap, root: Root) -> Float[Array, "m *z"]:
-    """W = G R as rows over the latent space."""
-    return jax.vmap(root.rmv)(operator.rows())
-
-
 def factor_gram(
     s: Float[Array, "m m"],
     before: Float[Array, " m"] | None,
@@ -152,30 +149,59 @@ def condition_whole(
     root = prior.root
     mean = prior.mean
     w = whiten(operator, root)
+    sums = total(operator, weigh(*_weighed(prior, law, w, single)))
+    # Rows already conditioned on are detected by comparing with the prior's variance.
+    known = root.undiminished()
+    before = None
+    if known is not root:
+        before = total(operator, row_variance(whiten(operator, known)))
+    factor, s = factor_gram(sums.gram, before, law.noise().reshape(-1))
+    missing = law.value.reshape(-1) - sums.product
+    multiplier = multipliers(factor, s, missing)
+    moved = mean + root.mv(combine(multiplier, w))
+    roundings = None
+    if refine:
+        moved, multiplier = refined(moved, multiplier, w, factor, prior, law)
+    elif sums.square is not None and not isinstance(operator, DividedMap):
+        system = System(
+            gram=s,
+            missing=missing,
+            multiplier=multiplier,
+            size=sums.size,
+            square=sums.square,
+            points=mean.size,
+        )
+        roundings = roundings_of_rows(prior, law, system)
+    if isinstance(root, LowRank):
+        factor = with_whitened(factor, w)
+    step = step_of(moved, multiplier, missing, factor)
+    unit = None if sums.square is None else jnp.sqrt(sums.square)
+    return step._replace(roundings=roundings, unit=unit)
+
+
+def _weighed(
+    prior: Gaussian, law: LinearConstraint, w: Float[Array, "m *z"], single: bool
+) -> tuple[Array, Array, Array, Array | None]:
+    """The rows, the mean, W and the standard deviations, for `weigh`."""
+    operator = law.operator
+    mean = prior.mean
+    root = prior.root
     rows = operator.rows()
-    sums = (rows, mean, w)
     if single and rows.shape[0] <= 3 and mean.size >= LONG:
         # Computed again from the float32 arrays: XLA's CPU backend otherwise writes W
         # to memory in float64, since both the sums and the posterior need it (half as
         # slow again, measured).
         again = cast((mean, root, operator), jnp.float32)
         again = cast(jax.lax.optimization_barrier(again), jnp.float64)
-        sums = (again[2].rows(), again[0], whiten(again[2], again[1]))
-    prediction, _, s = total(operator, weigh(*sums))
-    # Rows already conditioned on are detected by comparing with the prior's variance.
-    known = root.undiminished()
-    before = None
-    if known is not root:
-        before = total(operator, row_variance(whiten(operator, known)))
-    factor, s = factor_gram(s, before, law.noise().reshape(-1))
-    missing = law.value.reshape(-1) - prediction
-    multiplier = multipliers(factor, s, missing)
-    moved = mean + root.mv(combine(multiplier, w))
-    if refine:
-        moved, multiplier = refined(moved, multiplier, w, factor, prior, law)
-    if isinstance(root, LowRank):
-        factor = with_whitened(factor, w)
-    return step_of(moved, multiplier, missing, factor)
+        mean, root, operator = again
+        rows = operator.rows()
+        w = whiten(operator, root)
+    return rows, mean, w, _spread(root)
+
+
+def _spread(root: Root) -> Float[Array, "*x"] | None:
+    """The standard deviations of independent errors; None of other priors."""
+    return root.diagonal if isinstance(root, Diagonal) else None
 
 
 def refined(

@@ -13,6 +13,7 @@ from physcon._typing import Array, Float
 from physcon.conditioning._rounding import terms_of_rows
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
+from physcon.conditioning.gram_verdict import in_roundings
 from physcon.conditioning.solvers.implicit import Update
 from physcon.conditioning.solvers.interface import Solver
 from physcon.linear_map.basic import DividedMap
@@ -64,18 +65,12 @@ def excess(
     def with_terms() -> Array:
         # The mean was computed in float64, with the rounding errors of its terms.
         terms = terms_of_rows(prior, law, new.multiplier).reshape(size.shape)
-        return _in_roundings(unmet, size + terms * (_EPS64 / eps), eps)
+        return in_roundings(unmet, size + terms * (_EPS64 / eps), eps)
 
-    found = _in_roundings(unmet, size, eps)
+    found = in_roundings(unmet, size, eps)
     if divided or isinstance(law.operator, DividedMap):
         return found
     return jax.lax.cond(jnp.all(found <= PROMISE), lambda: found, with_terms)
-
-
-def _in_roundings(
-    unmet: Float[Array, "*y"], size: Float[Array, "*y"], eps: float
-) -> Float[Array, "*y"]:
-    return jnp.where(unmet > 0, unmet / jnp.where(size > 0, eps * size, 1), 0)
 
 
 def judged(new: Update, roundings: Float[Array, "*y"], points: int) -> Outcome:

@@ -136,7 +136,11 @@ class Root(LinearMap):
 
 
 class Scaled(Root):
-    """A root times a number, for roots that cannot scale their own arrays."""
+    """A root times a number, without a scaled copy of its arrays.
+
+    The number is applied between A and Aᵀ, so that neither A Aᵀ y nor its transpose
+    leaves the range of float32 where A has entries of 1e-30 or 1e30.
+    """
 
     root: Root
     factor: Scalar
@@ -150,10 +154,10 @@ class Scaled(Root):
         return self.root.out_shape
 
     def mv(self, x: Array) -> Array:
-        return self.factor * self.root.mv(x)
+        return self.root.mv(self.factor * x)
 
     def rmv(self, y: Array) -> Array:
-        return self.root.rmv(self.factor * y)
+        return self.factor * self.root.rmv(y)
 
     def gram_diagonal(self) -> Array:
         return self.factor**2 * self.root.gram_diagonal()

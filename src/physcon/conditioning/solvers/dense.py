@@ -77,7 +77,11 @@ class DenseGram(Solver):
             )
         else:
             step = condition_whole(prior, law, single, refine=not single)
-        return step._replace(multiplier=step.multiplier.reshape(shape))
+        roundings = step.roundings
+        if roundings is not None:
+            roundings = roundings.reshape(shape)
+        multiplier = step.multiplier.reshape(shape)
+        return step._replace(multiplier=multiplier, roundings=roundings)
 
     def tangent(
         self,

@@ -31,7 +31,8 @@ from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.solvers.factor import Exact, Factor, inverse, unmoved
 from physcon.conditioning.solvers.interface import Solver
-from physcon.linear_map import LinearMap
+from physcon.linear_map import Root
+from physcon.linear_map.basic import Scaled, total
 
 
 class Update(NamedTuple):
@@ -43,6 +44,8 @@ class Update(NamedTuple):
     factor: Exact[Factor] | None  # None: the solver doesn't keep it
     outcome: Outcome
     steps: Int[Array, ""]
+    roundings: Float[Array, "*y"] | None = None  # as in `Step`
+    unit: Scalar | None = None  # a power of two
 
 
 @partial(jax.jit, static_argnames="single")
@@ -51,8 +54,16 @@ def _advance(
 ) -> Update:
     step = solver.advance(prior, law, single)
     factor = Exact.of(step.factor, single) if solver.keep else None
+    unit = None if step.unit is None else _power_of_two(step.unit, single)
     return Update(
-        step.mean, step.multiplier, step.distance, factor, step.outcome, step.steps
+        mean=step.mean,
+        multiplier=step.multiplier,
+        distance=step.distance,
+        factor=factor,
+        outcome=step.outcome,
+        steps=step.steps,
+        roundings=step.roundings,
+        unit=unit,
     )
 
 
@@ -69,12 +80,16 @@ def _(primals: tuple, tangents: tuple) -> tuple[Update, Any]:
     solver, prior, law = primals
     _, d_prior, d_law = tangents
     new = update(*primals)
-    unit = _unit(prior, new)
+    operator = law.operator
+    unit = _unit(solver, prior, law, new)
     multiplier = unit * new.multiplier
 
-    def moved(prior: Gaussian, operator: LinearMap) -> Array:
-        root = prior.root.scaled(1 / unit)
-        return prior.mean + unit * root.mv(root.rmv(operator.rmv(multiplier)))
+    def pushed(root: Root) -> Array:
+        return root.mv(root.rmv(operator.rmv(new.multiplier)))
+
+    def change(y: Array) -> Array:
+        """Σ y, of y in units: in range, and so is the transpose."""
+        return prior.root.mv(prior.root.rmv(y) / unit)
 
     def missed(law: LinearConstraint) -> Array:
         left = law.value - law.operator.mv(new.mean)
@@ -87,42 +102,59 @@ def _(primals: tuple, tangents: tuple) -> tuple[Update, Any]:
         return law.value - law.operator.mv(prior.mean)
 
     with jax.default_matmul_precision("highest"):
-        root, operator = prior.root.scaled(1 / unit), law.operator
+        # Not `prior.root.scaled`, which would write an array of the size of the field.
+        root = Scaled(prior.root, 1 / unit)
         sigma = None if law.noise_std is None else law.noise_std / unit
         scaled_law = LinearConstraint(operator, law.value, sigma)
         if new.factor is None:
-            frozen = jax.lax.stop_gradient((Gaussian(prior.mean, root), scaled_law))
+            whole = Gaussian(prior.mean, prior.root.scaled(1 / unit))
+            frozen = jax.lax.stop_gradient((whole, scaled_law))
             factor, d_factor = solver.factorise(*frozen), None
         else:
             own = new.factor.tree()
             d_high = solver.tangent(own, (prior, law), (d_prior, d_law))
             d_factor = Exact(d_high, unmoved(new.factor.low))
             factor = own.scaled(1 / unit) or own
-        moves = (prior, operator), (d_prior, d_law.operator)
-        _, a = jax.jvp(moved, *moves)
+        # The variance's own derivative stays in range without units.
+        _, a = jax.jvp(pushed, (prior.root,), (d_prior.root,))
+        rows = (operator,), (d_law.operator,)
+        _, d_pull = jax.jvp(lambda g: g.rmv(multiplier), *rows)
+        a = d_prior.mean + a + change(d_pull)
         _, d_missed = jax.jvp(missed, (law,), (d_law,))
         c = d_missed - operator.mv(a)
         d_multiplier, *_ = inverse(factor, root, scaled_law)(c / unit)
-        change = unit * root.mv(root.rmv(operator.rmv(d_multiplier)))
         _, d_missing = jax.jvp(missing, (prior, law), (d_prior, d_law))
         tangent = Update(
-            mean=a + change,
+            mean=a + change(operator.rmv(d_multiplier)),
             multiplier=d_multiplier / unit,
             distance=jnp.sum(multiplier * ((d_missing + c) / unit)),
             factor=d_factor,
             outcome=unmoved(new.outcome),
             steps=unmoved(new.steps),
+            roundings=unmoved(new.roundings),
+            unit=unmoved(new.unit),
         )
     return new, tangent
 
 
-def _unit(prior: Gaussian, new: Update) -> Scalar:
+def _unit(
+    solver: Solver, prior: Gaussian, law: LinearConstraint, new: Update
+) -> Scalar:
     """The power of two by which a field is divided in tangents.
 
     Between Σ and S⁻¹ cotangents have the size of a variance, which is out of the range
-    of float32 for fields of 1e20 or 1e-23.
+    of float32 for fields of 1e20 or 1e-23. All devices of a divided field share it.
     """
     dtype = prior.mean.dtype
     if new.factor is not None and new.factor.tree().scaled(jnp.ones((), dtype)) is None:
         return jnp.ones((), dtype)  # this factor can't be scaled
-    return power_of_two(jnp.asarray(prior.root.unit(), dtype))
+    if new.unit is not None:
+        return new.unit
+    size = total(law.operator, jnp.asarray(prior.root.unit(), dtype))
+    return power_of_two(solver.largest(size))
+
+
+def _power_of_two(size: Scalar, single: bool) -> Scalar:
+    """As `power_of_two`; `single`: the result is a normal number of float32."""
+    unit = power_of_two(size)
+    return jnp.clip(unit, 2.0**-100, 2.0**100) if single else unit

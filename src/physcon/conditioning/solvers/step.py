@@ -16,3 +16,6 @@ class Step(NamedTuple):
     factor: Factor
     outcome: Outcome  # of the factor, and of an iteration
     steps: Int[Array, ""]
+    #: |b - G μ' - N λ| of the rounded mean, in roundings; None: to be measured.
+    roundings: Float[Array, "*y"] | None = None
+    unit: Scalar | None = None  # rough size of a standard deviation; None: not known

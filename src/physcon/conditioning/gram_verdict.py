@@ -1,0 +1,115 @@
+"""How well a few rows are met, told by their Gram matrix where that is certain.
+
+The residual of the posterior mean takes one more pass over the field. The small system
+bounds it: for independent errors, Σ diagonal, the mean moves by δ = Σ Gᵀ λ, and by the
+inequality of Cauchy and Schwarz
+
+    |G_i| |δ| <= √S_ii Σ_j √S_jj |λ_j|
+
+so the rounding errors of G δ are bounded, and |G| |μ'| is bounded from below. The field
+is read again only where these bounds don't decide.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from physcon._numerics.float64 import cast
+from physcon._numerics.products import combine
+from physcon._typing import Array, Bool, Float, Scalar
+from physcon.conditioning.constraint import LinearConstraint
+from physcon.conditioning.gaussian import Gaussian
+from physcon.linear_map import LinearMap, Root
+
+#: Roundings of float32 up to which a bound decides that a row is met.
+SURE = 4
+#: Largest move of a point that cannot overflow float32, and the smallest
+#: |G| |μ'| + |b| next to the rounding of subnormal numbers.
+LARGEST = 1e30
+SMALLEST = 1e-31
+#: How many standard deviations the terms of a point's move count at most. Nearly
+#: parallel rows have multipliers, and thereby terms, of any size.
+FARTHEST = 1e4
+
+
+def whiten(operator: LinearMap, root: Root) -> Float[Array, "m *z"]:
+    """W = G R as rows over the latent space."""
+    return jax.vmap(root.rmv)(operator.rows())
+
+
+def in_roundings(
+    unmet: Float[Array, "*y"], size: Float[Array, "*y"], eps: float
+) -> Float[Array, "*y"]:
+    """`unmet` in units of eps `size`; infinite where it is not finite."""
+    unmet = jnp.where(jnp.isfinite(unmet), unmet, jnp.inf)
+    return jnp.where(unmet > 0, unmet / jnp.where(size > 0, eps * size, 1), 0)
+
+
+class System(NamedTuple):
+    """The small system of a few rows, solved."""
+
+    gram: Float[Array, "m m"]  # S = W Wᵀ + N
+    missing: Float[Array, " m"]  # b - G μ
+    multiplier: Float[Array, " m"]
+    size: Float[Array, " m"]  # |G| |μ|
+    square: Scalar  # Σ σ²
+    points: int  # of the field
+
+    def std(self) -> Float[Array, " m"]:
+        """√S_ii, the standard deviation of each row."""
+        return jnp.sqrt(jnp.diagonal(self.gram))
+
+    def reach(self) -> Scalar:
+        """A bound of |Σ_j W_jk λ_j| of any point k."""
+        return jnp.sum(self.std() * jnp.abs(self.multiplier))
+
+
+def roundings_of_rows(
+    prior: Gaussian, law: LinearConstraint, system: System
+) -> Float[Array, " m"]:
+    """|b - G μ' - N λ| of the mean rounded to float32, see `in_roundings`.
+
+    An upper bound where that decides that all rows are met, else measured.
+    """
+    eps = float(jnp.finfo(jnp.float32).eps)
+    sure, bound = _bounds(law, system, eps)
+    # As float32, so that no converted copies are made for the branch not taken.
+    args = cast((prior, law), jnp.float32)
+
+    def measured() -> Float[Array, " m"]:
+        prior, law = cast(args, jnp.float64)
+        root, operator = prior.root, law.operator
+        change = root.mv(combine(system.multiplier, whiten(operator, root)))
+        mean = cast(cast(prior.mean + change, jnp.float32), jnp.float64)
+        seen, size = (x.reshape(-1) for x in operator.measured(mean))
+        sigma, value = law.noise().reshape(-1), law.value.reshape(-1)
+        unmet = value - seen - sigma * (sigma * system.multiplier)
+        size = size + jnp.abs(value)
+        # The mean was computed in float64, with the rounding errors of its terms.
+        moved = system.std() * jnp.minimum(system.reach(), FARTHEST)
+        terms = (moved + system.size) * float(jnp.finfo(jnp.float64).eps) / eps
+        return in_roundings(jnp.abs(unmet), size + terms, eps)
+
+    return jax.lax.cond(sure, lambda: bound, measured)
+
+
+def _bounds(
+    law: LinearConstraint, system: System, eps: float
+) -> tuple[Bool[Array, ""], Float[Array, " m"]]:
+    """Whether the bounds decide, and how many roundings each row misses at most."""
+    multiplier, b = system.multiplier, law.value.reshape(-1)
+    reach = system.reach()
+    move = system.std() * reach
+    left = system.missing - system.gram @ multiplier
+    terms = system.points + multiplier.size + 16
+    slack = (
+        terms * float(jnp.finfo(jnp.float64).eps) * (move + system.size + jnp.abs(b))
+    )
+    unmet = jnp.abs(left) + slack
+    sigma = law.noise().reshape(-1)
+    seen = jnp.abs(b - sigma * (sigma * multiplier)) - unmet
+    size = jnp.maximum(seen, system.size - move) + jnp.abs(b)
+    met = (unmet <= SURE * eps * size) & (size > SMALLEST)
+    sure = jnp.all(met) & (jnp.sqrt(system.square) * reach < LARGEST)
+    return sure, in_roundings(unmet, size, eps) + 0.5
