@@ -3,14 +3,15 @@
 Rank promotion raises, and shapes and types are checked at run time in all of physcon.
 """
 
+import gc
 import os
 from importlib.metadata import version
 from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Compilation is most of the suite's time: without LLVM's optimisations it is a third
-# shorter, and without the fusion emitters half of that; later jaxlibs abort on the
-# second flag's name.
+# shorter, and without the fusion emitters half of that; one LLVM module per program
+# instead of 32 saves a tenth. Later jaxlibs abort on the name of the emitters' flag.
 os.environ.setdefault(
     "XLA_FLAGS",
     # Eight virtual devices for tests/parallel. Here, not in jax.config: processes that
@@ -19,6 +20,8 @@ os.environ.setdefault(
     "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
     + (
         " --xla_cpu_use_fusion_emitters=false"
+        " --xla_cpu_parallel_codegen_split_count=1"
+        " --xla_llvm_disable_expensive_passes=true"
         if version("jaxlib").startswith("0.10.")
         else ""
     ),
@@ -29,6 +32,10 @@ import numpy as np
 import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
+
+# Tracing allocates many small objects that live on in caches: by default the garbage
+# collector looks at all of them again every few thousand, a tenth of the suite's time.
+gc.set_threshold(100_000, 50, 100)
 
 # For the whole session, not for one import: parts of physcon load lazily.
 install_import_hook("physcon", "beartype.beartype")
