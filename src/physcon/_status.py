@@ -39,6 +39,7 @@ class Outcome(eqx.Enumeration):
     stalled = "The time step fell below the resolution of the time."
     not_convex = "The objective is not convex at the point that was found."
     unreachable = "No field within the bounds has the given value."
+    unobservable = "The rows do not determine a quantity that was not measured."
     contradiction = "Rows contradict each other or a certain part of the prior."
     disordered = "A lower bound lies above its upper bound."
     unordered_times = "The times do not increase from the start."

@@ -276,3 +276,20 @@ def test_a_sparse_law_is_exported_for_accelerators(rng):
     law = pc.incidence(ends, 40)
     exported = jax.export.export(jax.jit(run), platforms=("cpu", "cuda", "tpu"))
     assert exported(prior, law).platforms == ("cpu", "cuda", "tpu")
+
+
+@pytest.mark.parametrize("double", [False, True])
+def test_dead_ends_have_no_flow(double):
+    """Rows whose terms are all zero leave rounding errors, not a failure."""
+    with jax.enable_x64(double):
+        mean = jnp.asarray([1.234567, 0.3337, -2.1111])
+        prior = pc.Gaussian.diagonal(mean, jnp.asarray([0.37, 1.13, 0.771]))
+        rows = pc.Rows(jnp.asarray([[0.0, 3.3, 0.0], [1.0, 1.0, 0.0]]))
+        for law in (
+            pc.incidence([[0, 1], [1, 2], [-1, 0]], 3),
+            pc.LinearConstraint(rows, jnp.zeros(2)),
+            pc.totals(jnp.array([0, 1, 1]), jnp.zeros(2), weights=jnp.full(3, 0.3)),
+        ):
+            found = pc.condition(prior, law)
+            assert found.outcome == Outcome.good
+            np.testing.assert_allclose(found.posterior.mean[0], 0, atol=1e-15)

@@ -10,11 +10,19 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from physcon._checks import require_given, require_same_field
 from physcon._numerics.float64 import in_one_dtype
-from physcon._status import Outcome, code, settle
+from physcon._status import Outcome, code, settle, worse
 from physcon._typing import Array, Float, Int, Scalar
+from physcon.conditioning._unmeasured import (
+    RestoredRoot,
+    reduced,
+    refusal,
+    restored_mean,
+    unmeasured,
+)
 from physcon.conditioning.constraint import LinearConstraint, misfit
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.solvers import Auto, Solver
@@ -36,6 +44,8 @@ class Conditioned(NamedTuple):
             contradict each other or what the prior is certain of; the answer meets them
             in the sense of least squares, each row in units of its prior standard
             deviation. `not_solved`: the residual is above the tolerance of the solver.
+            `unobservable`: the rows don't determine a point with an infinite standard
+            deviation; undetermined points keep their prior mean.
             `not_finite`: a NaN or an infinity came in; the whole result is NaN.
         steps: number of steps of an iterative solver.
     """
@@ -74,6 +84,12 @@ def condition(
     array: mean, root, operator, value, noise. Gradients carry the caller's precision
     times the condition number of S.
 
+    A standard deviation of infinity in a prior with independent errors stands for a
+    point that was not measured. It is eliminated from the rows, which gives the limit
+    of large standard deviations; the evidence then counts a prior density of 1 for each
+    such point. The infinities and the entries of the law have to be known: under jit,
+    close over them. `solver` is not used then.
+
     Args:
         solver: how the Gram matrix S is factored; None or `Auto()` chooses by the
             structure: `DenseGram` for a few rows, `Tridiagonal` or `ConjugateGradient`
@@ -96,6 +112,35 @@ def condition(
     [2.0, 5.0]
     """
     prior, law = matched(prior, constraint)
+    absent = unmeasured(prior)
+    if absent is None:
+        return _once(prior, law, solver, throw)
+    return _with_unmeasured(prior, law, absent, throw)
+
+
+def _with_unmeasured(
+    prior: Gaussian, law: LinearConstraint, absent: np.ndarray, throw: bool
+) -> Conditioned:
+    """The limit of large standard deviations at the points `absent`."""
+    left = reduced(prior, law, absent)
+    found = _once(left.prior, left.law, None, throw)
+    mean = restored_mean(left, found.posterior.mean)
+    root = RestoredRoot(found.posterior.root, left.back, jnp.asarray(left.solved))
+    evidence = found.log_evidence
+    if evidence is not None:
+        evidence = evidence + left.log_density
+    lost = left.lost.size > 0
+    outcome = worse(found.outcome, Outcome.unobservable if lost else Outcome.good)
+    parts = (mean, root, evidence, law.residual(mean))
+    sentences = {"unobservable": refusal(left.lost)} if lost else {}
+    mean, root, evidence, residual = settle(parts, outcome, throw, sentences)
+    return Conditioned(Gaussian(mean, root), evidence, residual, outcome, found.steps)
+
+
+def _once(
+    prior: Gaussian, law: LinearConstraint, solver: Solver | None, throw: bool
+) -> Conditioned:
+    """`condition` with finite standard deviations."""
     solver = (solver or Auto()).choose(prior, law)
     new, residual, roundings, outcome, evidence = _conditioned(solver, prior, law)
     # What a posterior root computes with: the factor, or the operator to make it from.

@@ -3,22 +3,28 @@
 from functools import partial
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from physcon._checks import require
 from physcon._numerics import safe
 from physcon._numerics.float64 import in_float64
 from physcon._status import Outcome
 from physcon._typing import Array, Bool, Float, Int, Scalar
-from physcon.conditioning._condition import matched
-from physcon.conditioning._row_variance import row_variance
+from physcon.conditioning._benefit import benefits
+from physcon.conditioning._condition import condition, matched
+from physcon.conditioning._gross_errors import (
+    expected_variance,
+    serially_eliminated,
+    tested,
+)
+from physcon.conditioning._unmeasured import reduced, restored_mean, unmeasured
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
-from physcon.conditioning.solvers import Auto, Solver
+from physcon.conditioning.solvers import Auto
 from physcon.conditioning.solvers.refined import independent_std
-from physcon.linear_map import Diagonal, Root, Rows
+from physcon.linear_map import Diagonal
 
 
 class Diagnosis(NamedTuple):
@@ -29,7 +35,8 @@ class Diagnosis(NamedTuple):
             the rows, in units of their errors.
         degrees: its degrees of freedom, the number of independent rows.
         p_value: probability of a larger value if all errors are as stated.
-        row_score: (b - G μ) / √S_rr, one per row.
+        row_score: (b - G μ) / √S_rr, one per row; zero for a row that sees unmeasured
+            points.
         adjustment: what conditioning adds to each measurement, ``(*x)``.
         score: the adjustment over its standard deviation, ``(*x)``; zero for a
             measurement that no row checks. Under the stated errors each is a standard
@@ -40,6 +47,13 @@ class Diagnosis(NamedTuple):
         suspects: ``(max_errors,)``, flat indices of measurements with gross errors, in
             the order in which they were found; -1: no further one.
         outcome: as of `condition`.
+        observable: ``(*x)``, whether the value is known: it is measured, or follows
+            from others by the rows.
+        benefit: ``(*x)``, by how much one more measurement of a point with its present
+            error would reduce the sum of all posterior variances, each in units of its
+            measurement's variance; infinite for what is not observable. For an
+            unmeasured point its posterior variance stands for that of the measurement.
+            The largest one is the measurement that helps most. None unless asked for.
     """
 
     chi_squared: Scalar
@@ -52,6 +66,8 @@ class Diagnosis(NamedTuple):
     critical: Scalar
     suspects: Int[Array, " e"]
     outcome: Outcome
+    observable: Bool[Array, "*x"]
+    benefit: Float[Array, "*x"] | None = None
 
 
 def diagnose(
@@ -60,17 +76,23 @@ def diagnose(
     *,
     level: float = 0.05,
     max_errors: int = 3,
+    with_benefit: bool = False,
 ) -> Diagnosis:
     """Whether measurements fit the laws, and which of them have gross errors.
 
     `prior.mean` are the measurements and the prior's standard deviations their errors.
     Gross errors are found by serial elimination: the measurement with the largest
     |score| above the critical value is taken to be unknown, and the test is repeated.
+    Together `checked` and `observable` are the classes of data reconciliation: measured
+    quantities that other ones check (redundant) or don't, and unmeasured ones that
+    follow from others (observable) or don't.
 
     Args:
-        prior: independent errors.
+        prior: independent errors; a standard deviation of infinity stands for a
+            quantity that was not measured.
         level: probability of a false alarm among all measurements.
         max_errors: the largest number of suspects.
+        with_benefit: compute `Diagnosis.benefit`, at the cost of up to 512 solves.
 
     Source: Narasimhan and Jordache, Data Reconciliation and Gross Error Detection
     (2000), ch. 7 and 8.
@@ -89,20 +111,70 @@ def diagnose(
         type(prior.root).__name__,
         "pass Gaussian.diagonal(measurements, std)",
     )
-    solver = Auto().choose(prior, law)
-    test = partial(_tested, solver=solver)
-    first = in_float64(test)(prior, law)
-    n = prior.mean.size
-    tests = 1 - (1 - level) ** (1 / n)
-    critical = jax.scipy.stats.norm.ppf(jnp.asarray(1 - tests / 2, prior.mean.dtype))
-    suspects = in_float64(partial(_eliminated, solver=solver, count=max_errors))(
-        prior, law, critical
+    absent = unmeasured(prior)
+    if absent is None:
+        found = _measured(prior, law, level, max_errors)
+    else:
+        found = _partly_measured(prior, law, absent, level, max_errors)
+    if not with_benefit:
+        return found
+    posterior = condition(prior, law, throw=False).posterior
+    std = independent_std(prior.root)
+    assert std is not None
+    std = std.reshape(prior.mean.shape)
+    return found._replace(benefit=benefits(posterior, std, ~found.observable))
+
+
+def _partly_measured(
+    prior: Gaussian, law: LinearConstraint, absent: np.ndarray, level: float, most: int
+) -> Diagnosis:
+    """The tests of the measured points, after elimination of the others."""
+    n, shape = prior.mean.size, prior.mean.shape
+    left = reduced(prior, law, absent)
+    found = _measured(left.prior, left.law, level, most, n, n - absent.size)
+    observable = jnp.ones(n, bool).at[left.lost].set(False)
+    mean = restored_mean(left, left.prior.mean + found.adjustment)
+    moved = jnp.where(observable.reshape(shape), mean - prior.mean, 0)
+    std = jnp.sqrt(left.prior.root.gram_diagonal()[:n]).reshape(shape)
+    unknown = jnp.zeros(n).at[absent].set(1).reshape(shape)
+    sees_unknown = expected_variance(law, Diagonal(unknown)) > law.noise() ** 2
+    spread = safe.sqrt(expected_variance(law, Diagonal(std)))
+    score = safe.divide(law.value - law.operator.mv(prior.mean), spread)
+    return found._replace(
+        row_score=jnp.where(sees_unknown, 0, score),
+        adjustment=moved,
+        score=found.score[:n].reshape(shape),
+        checked=found.checked[:n].reshape(shape),
+        observable=observable.reshape(shape),
     )
-    degrees = first.degrees
-    p_value = jax.scipy.special.gammaincc(0.5 * degrees, 0.5 * first.chi_squared)
+
+
+def _measured(
+    prior: Gaussian,
+    law: LinearConstraint,
+    level: float,
+    most: int,
+    points: int | None = None,
+    count: int | None = None,
+) -> Diagnosis:
+    """The tests where every point has a finite standard deviation.
+
+    Args:
+        points: how many of the first points may be measurements; None: all.
+        count: how many are, among which a false alarm has probability `level`.
+    """
+    points = prior.mean.size if points is None else points
+    count = points if count is None else count
+    solver = Auto().choose(prior, law)
+    first = in_float64(partial(tested, solver=solver))(prior, law)
+    tests = 1 - (1 - level) ** (1 / count)
+    critical = jax.scipy.stats.norm.ppf(jnp.asarray(1 - tests / 2, prior.mean.dtype))
+    eliminated = partial(serially_eliminated, solver=solver, count=most, points=points)
+    suspects = in_float64(eliminated)(prior, law, critical)
+    p_value = jax.scipy.special.gammaincc(0.5 * first.degrees, 0.5 * first.chi_squared)
     return Diagnosis(
         first.chi_squared,
-        degrees,
+        first.degrees,
         p_value,
         first.row_score,
         first.adjustment,
@@ -111,90 +183,5 @@ def diagnose(
         critical,
         suspects.astype(jnp.int32),
         first.outcome,
+        jnp.ones(prior.mean.shape, bool),
     )
-
-
-class _Tested(NamedTuple):
-    chi_squared: Array
-    degrees: Array
-    row_score: Array
-    adjustment: Array
-    score: Array
-    checked: Array
-    outcome: Outcome
-
-
-@eqx.filter_jit
-def _tested(prior: Gaussian, law: LinearConstraint, solver: Solver) -> _Tested:
-    root = prior.root
-    operator = law.operator
-    factor = solver.factorise(prior, law)
-    missing = law.value - operator.mv(prior.mean)
-    multiplier = factor.solve(missing)
-    adjustment = root.mv(root.rmv(operator.rmv(multiplier)))
-    variance = root.gram_diagonal()
-    removed = factor.variance_removed(root, operator)
-    if removed is None:
-
-        def one(row: Array) -> Array:
-            seen = operator.mv(root.mv(root.rmv(row)))
-            return jnp.sum(seen * factor.solve(seen))
-
-        basis = jnp.eye(prior.mean.size).reshape(-1, *prior.mean.shape)
-        removed = jax.lax.map(one, basis).reshape(prior.mean.shape)
-    checked = removed > 1e-10 * variance
-    spread = safe.sqrt(jnp.where(checked, removed, 0))
-    row_variance = _row_variance(law, root)
-    rank = jnp.asarray(factor.rank(law.value.size), missing.dtype)
-    return _Tested(
-        chi_squared=jnp.sum(missing * multiplier),
-        degrees=rank,
-        row_score=safe.divide(missing, safe.sqrt(row_variance)),
-        adjustment=adjustment,
-        score=safe.divide(adjustment, spread),
-        checked=checked,
-        outcome=factor.outcome,
-    )
-
-
-def _row_variance(law: LinearConstraint, root: Root) -> Array:
-    """The diagonal of S, under independent errors."""
-    found = row_variance(law, root)
-    if found is None:
-        dense = LinearConstraint(Rows(law.operator.rows()), law.value.reshape(-1))
-        found = row_variance(dense, root)
-        assert found is not None
-        found = found.reshape(law.value.shape) + law.noise() ** 2
-    return found
-
-
-def _eliminated(
-    prior: Gaussian, law: LinearConstraint, critical: Array, solver: Solver, count: int
-) -> Array:
-    std = independent_std(prior.root)
-    assert std is not None
-    flat = std.reshape(-1)
-
-    places = jnp.arange(flat.size, dtype=jnp.int32)
-
-    def step(k: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
-        flat, suspects = carry
-        root = Diagonal(flat.reshape(prior.mean.shape))
-        score = _tested(Gaussian(prior.mean, root), law, solver).score.reshape(-1)
-        known = jnp.zeros(flat.shape, bool).at[suspects].set(True, mode="drop")
-        size = jnp.where(known, 0, jnp.abs(score))
-        # Not argmax: JAX lowers it in float32 inside of a float64 program.
-        worst = jnp.min(jnp.where(size == jnp.max(size), places, size.size - 1))
-        found = size[worst] > critical
-        grown = jnp.where(found, _UNKNOWN, 1.0) * flat[worst]
-        flat = flat.at[worst].set(grown)
-        index = jnp.where(found, worst, flat.size).astype(suspects.dtype)
-        return flat, suspects.at[k].set(index)
-
-    start = jnp.full(count, flat.size, jnp.int32)
-    _, suspects = jax.lax.fori_loop(0, count, step, (flat, start))
-    return jnp.where(suspects == flat.size, -1, suspects)
-
-
-#: By how much the error of a suspect grows: what it measured has no weight any more.
-_UNKNOWN = 1e5

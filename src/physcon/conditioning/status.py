@@ -25,6 +25,7 @@ CODES = {
     "redundant": 2,
     "contradiction": 3,
     "not_solved": 4,
+    "unobservable": 4,
 }
 #: Roundings up to which a row counts as met.
 PROMISE = 16
@@ -129,7 +130,8 @@ CONTRADICTION_MESSAGE = _contradiction("unnamed")
 NOT_FINITE_MESSAGE = (
     "condition: expected a finite mean, root, operator and value, got NaN or infinity; "
     "NaN never means 'missing': give missing points zero weight in the constraint and "
-    "a finite mean"
+    "a finite mean; an infinite standard deviation (not measured) must belong to a "
+    "prior with independent errors, and be known outside of jit"
 )
 NOT_SOLVED_MESSAGE = (
     "condition: expected rows met to rounding, got a residual above the tolerance of "

@@ -18,9 +18,11 @@ from physcon._status import Outcome, choose, failed, settle
 from physcon._typing import Array, ArrayLike, Float, PRNGKeyArray
 from physcon.conditioning._bounded import MESSAGES, bounded, box, diagonal_std
 from physcon.conditioning._condition import condition
+from physcon.conditioning._grouped_gibbs import draw_grouped_chains
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.gibbs import draw_chains
+from physcon.linear_map import Disjoint
 
 
 def marginal_moments(
@@ -125,8 +127,12 @@ def sample_bounded(
     similar scales; unequal scales, and more rows, need more sweeps. Points that the
     rows determine keep their value. Every draw lies in the box and obeys the rows.
 
-    Shapes: arguments as in `bounded`, with few rows; draws ``(*shape, *x)``. The cost
-        is O(m² n) for a sweep and draw. Not differentiable.
+    Rows that see disjoint points (`block_means`, `totals`) may be many: random pairs
+    within each of their groups move, for all groups at once.
+
+    Shapes: arguments as in `bounded`; draws ``(*shape, *x)``. The cost is O(n log n)
+        for a sweep and draw with disjoint rows, and O(m² n) with m other ones. Not
+        differentiable.
 
     Args:
         sweeps: length of each chain.
@@ -143,8 +149,8 @@ def sample_bounded(
     """
     prior, constraint = in_one_dtype(prior, constraint)
     std = diagonal_std(prior, constraint)
-    rows = constraint.operator.rows()
-    m, points = rows.shape[0], prior.mean.size
+    operator = constraint.operator
+    m, points = constraint.value.size, prior.mean.size
     require(
         m < points,
         f"fewer rows than the field's {points} points",
@@ -159,10 +165,13 @@ def sample_bounded(
     )
     low, high = box(prior, lower, upper)
     found = bounded(prior, constraint, low, high, throw=throw)
-    value = constraint.value.reshape(-1)
-    given = (found.mean, prior.mean, std, rows, value, low, high)
+    chains, value = draw_grouped_chains, constraint.value
+    if not isinstance(operator, Disjoint):
+        chains, value = draw_chains, value.reshape(-1)
+        operator = operator.rows()
+    given = (found.mean, prior.mean, std, operator, value, low, high)
     count = int(np.prod(shape, dtype=int))
-    chains = partial(draw_chains, count=count, sweeps=sweeps, dtype=prior.mean.dtype)
+    chains = partial(chains, count=count, sweeps=sweeps, dtype=prior.mean.dtype)
     given = jax.lax.stop_gradient(given)
     draws, moves, enough, met = in_float64(chains)(jax.random.key_data(key), *given)
     draws = draws.reshape(*shape, *prior.mean.shape)

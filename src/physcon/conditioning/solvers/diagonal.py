@@ -1,5 +1,7 @@
 """Rows that see disjoint points, under independent errors: S is diagonal."""
 
+from typing import ClassVar
+
 import equinox as eqx
 import jax.numpy as jnp
 
@@ -9,8 +11,7 @@ from physcon._typing import Array, Bool, Float, Scalar
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.solvers.factor import Factor
-from physcon.conditioning.solvers.interface import Solver
-from physcon.conditioning.solvers.refined import independent_std
+from physcon.conditioning.solvers.refined import Refined, independent_std
 from physcon.linear_map import Disjoint, LinearMap, Root
 
 
@@ -65,12 +66,14 @@ class DiagonalFactor(Factor):
         return std**2 * share
 
 
-class DiagonalGram(Solver):
+class DiagonalGram(Refined):
     """Exact, O(n), without a matrix: a `Disjoint` law and independent errors.
 
     A group adds to every point its multiplier times weight times variance. Use it for
     block means and for totals of labelled regions.
     """
+
+    always: ClassVar[bool] = False
 
     @classmethod
     def suits(cls, prior: Gaussian, law: LinearConstraint) -> "DiagonalGram | None":

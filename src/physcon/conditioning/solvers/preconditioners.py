@@ -22,9 +22,9 @@ from physcon._numerics.products import gram
 from physcon._numerics.sparse import pick
 from physcon._numerics.whitening import whitening
 from physcon._typing import Array, Float
-from physcon.conditioning._row_variance import row_variance, sampled_row_variance
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.solvers.refined import independent_std
+from physcon.conditioning.solvers.row_variance import row_variance, sampled_row_variance
 from physcon.linear_map import Root, Sparse
 from physcon.linear_map.basic import size
 

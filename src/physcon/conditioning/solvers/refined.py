@@ -1,5 +1,7 @@
 """A solver whose mean is refined once, and the structures of priors that it meets."""
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 
@@ -17,7 +19,12 @@ class Refined(Solver):
     Source: Higham, Accuracy and Stability of Numerical Algorithms (2002), ch. 12.
     """
 
+    #: Whether callers in float32 need it, too: their factor may be ill-conditioned.
+    always: ClassVar[bool] = True
+
     def advance(self, prior: Gaussian, law: LinearConstraint, single: bool) -> Step:
+        if single and not self.always:
+            return super().advance(prior, law, single)
         operator, root = law.operator, prior.root
         factor = self.factorise(prior, law)
         missing = law.value - operator.mv(prior.mean)

@@ -1,6 +1,6 @@
 """Sparse rows under independent errors: a sparse Cholesky factor of S."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -13,8 +13,7 @@ from physcon._typing import Array, Bool, Float, Scalar
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.solvers.factor import Factor, unmoved
-from physcon.conditioning.solvers.interface import Solver
-from physcon.conditioning.solvers.refined import independent_std
+from physcon.conditioning.solvers.refined import Refined, independent_std
 from physcon.linear_map import LinearMap, Root, Sparse
 
 
@@ -117,12 +116,14 @@ class SparseFactor(Factor):
         return std**2 * share
 
 
-class SparseCholesky(Solver):
+class SparseCholesky(Refined):
     """A sparse law (`from_matrix`, `incidence`) and independent errors.
 
     Nested dissection on the host when the law is built, then a multifrontal
     factorisation in JAX. The determinant and the variances come from the same factor.
     """
+
+    always: ClassVar[bool] = False
 
     @classmethod
     def suits(cls, prior: Gaussian, law: LinearConstraint) -> "SparseCholesky | None":
