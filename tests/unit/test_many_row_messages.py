@@ -10,6 +10,7 @@ import physcon as pc
 from physcon.linear_map import Rows, Sparse, Stack
 
 ONES = jnp.ones((3, 4))
+NAN = jnp.array([1.0, jnp.nan])
 
 
 @pytest.mark.parametrize(
@@ -29,6 +30,11 @@ ONES = jnp.ones((3, 4))
         (lambda: pc.from_matrix(np.full((2, 3), np.nan), 1.0), "a finite matrix"),
         (lambda: pc.from_matrix(ONES, jnp.ones(4)), r"shape \(3,\)"),
         (lambda: pc.from_matrix(ONES, 1.0, shape=(5,)), "a field of 4 points"),
+        (lambda: pc.totals(jnp.arange(2), ONES[0, :2], weights=NAN), "finite weights"),
+        (lambda: pc.totals(jnp.arange(2), ONES[0, :2], where=NAN), "finite where"),
+        (lambda: pc.block_means(NAN, 2, 1.0), "finite weights"),
+        (lambda: pc.block_means(-ONES, 2, 1.0), "weights of zero or more"),
+        (lambda: pc.pointwise(NAN[None], jnp.ones((1, 3))), "finite matrix"),
         (lambda: pc.incidence([[0, 1], [1, 4]], 4), "nodes from -1"),
         (lambda: pc.incidence(np.ones((2, 2)), 4), "edges as integers"),
     ],
@@ -115,3 +121,26 @@ def test_stack_keeps_the_order_of_rows(rng):
     y = jnp.asarray(rng.normal(size=12), jnp.float32)
     back = np.tensordot(np.asarray(y), np.asarray(law.operator.rows()), 1)
     np.testing.assert_allclose(law.operator.rmv(y), back, rtol=1e-5, atol=1e-6)
+
+
+def test_boxes_that_cannot_be_met_are_named():
+    """Which rows miss their values, and by how much."""
+    prior = pc.Gaussian.diagonal(jnp.ones(6), jnp.ones(6))
+    law = pc.totals(jnp.array([0, 0, 1, 1, 2, 2]), jnp.array([1.0, 9.0, -3.0]))
+    expected = r"row 1 got 9, out of reach \[0, 8\] by 1, row 2 got -3, .* by 3; widen"
+    with pytest.raises(RuntimeError, match=expected):
+        pc.bounded(prior, law, 0.0, 4.0)
+    low, high = pc.reachable(prior, law, 0.0, 4.0)
+    np.testing.assert_array_equal(low, [0, 0, 0])
+    np.testing.assert_array_equal(high, [8, 8, 8])
+    matrix = np.array([[1.0, 1, 1, 0, 0, 0], [0, 0, 1, 1, 1, 0]])
+    coupled = pc.from_matrix(np.pad(matrix, ((0, 1), (0, 0))), np.array([1.0, 20, 0]))
+    with pytest.raises(RuntimeError, match=r"row 0, row 1: .* misses it by 11\)"):
+        pc.constrained(prior, coupled, 0.0, 4.0)
+
+
+def test_a_row_of_unmeasured_points_is_explained():
+    std = jnp.array([1.0, 1.0, jnp.inf, jnp.inf])
+    law = pc.totals(jnp.array([0, 0, 1, 1]), jnp.array([2.0, 9.0]))
+    with pytest.raises(RuntimeError, match=r"point\(s\) 2, 3 .*measure one of them"):
+        pc.condition(pc.Gaussian.diagonal(jnp.ones(4), std), law)

@@ -14,7 +14,7 @@ from physcon._checks import is_traced
 from physcon._numerics.float64 import in_one_dtype
 from physcon._status import Outcome, choose, code, failed, settle, worse
 from physcon._typing import Array, ArrayLike, Float, Int
-from physcon.conditioning._bounded_messages import MESSAGES
+from physcon.conditioning._bounded_messages import MESSAGES, unreachable_group
 from physcon.conditioning._bounded_search import searched
 from physcon.conditioning._box import Given, box, diagonal_std, with_value
 from physcon.conditioning._grouped import Grouped, search_groups
@@ -114,9 +114,13 @@ def bounded(
     prior, constraint = in_one_dtype(prior, constraint)
     std = diagonal_std(prior, constraint)
     low, high = box(prior, lower, upper)
+    sentences = dict(MESSAGES)
     found: Grouped | Refined
     if isinstance(constraint.operator, Disjoint):
         found, outcome = search_groups(prior.mean, std, constraint, low, high)
+        sentences["unreachable"] = unreachable_group(
+            found.unreachable, found.lowest, found.highest, constraint.value
+        )
         row_std = found.row_std
         dependent = found.dependent
     else:
@@ -134,7 +138,7 @@ def bounded(
         residual=constraint.residual(result.mean),
         outcome=worse(outcome, result.outcome),
     )
-    return settle(result, result.outcome, throw, MESSAGES)
+    return settle(result, result.outcome, throw, sentences)
 
 
 def _result(

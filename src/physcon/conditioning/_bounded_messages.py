@@ -1,5 +1,10 @@
 """The sentences that `bounded` and `sample_bounded` raise."""
 
+import numpy as np
+
+from physcon._checks import concrete
+from physcon._typing import Array
+
 MESSAGES = {
     "few_moves": (
         "sample_bounded: expected every free point to move several times, got too few "
@@ -28,3 +33,32 @@ MESSAGES = {
         "convergence; drop contradicting rows, or give the constraint a noise_std"
     ),
 }
+
+
+def unreachable_group(
+    unreachable: Array, lowest: Array, highest: Array, value: Array
+) -> str:
+    """The refusal of disjoint rows; it names them where values are known.
+
+    Args:
+        lowest, highest: ends of what each row can reach.
+        value: of each row.
+    """
+    known = concrete(unreachable)
+    ends = concrete(lowest), concrete(highest), concrete(value)
+    if known is None or any(end is None for end in ends):
+        return MESSAGES["unreachable"]
+    least, most, wanted = (np.ravel(end) for end in ends)  # type: ignore
+    rows = np.flatnonzero(known)
+    missed = np.maximum(least - wanted, wanted - most)
+    named = [
+        f"row {r} got {wanted[r]:.6g}, out of reach [{least[r]:.6g}, {most[r]:.6g}] by "
+        f"{missed[r]:.3g}"
+        for r in rows[:5]
+    ]
+    more = f", and {rows.size - 5} more" if rows.size > 5 else ""
+    return (
+        "bounded: expected values that some field within the bounds has; "
+        f"{', '.join(named)}{more}; widen the bounds, or give the constraint a "
+        "noise_std"
+    )

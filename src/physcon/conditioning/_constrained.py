@@ -100,10 +100,10 @@ def constrained(
     high = _full(upper, jnp.inf, prior.mean.shape, prior.mean.dtype, "upper")
     ends = _row_ends(law, equalities, row_lower, row_upper)
     metric_of(prior)
-    found = _most_probable(prior, law, (low, high), ends, equalities)
+    found, gap = _most_probable(prior, law, (low, high), ends, equalities)
     if constraint is not None:
         found = found._replace(residual=constraint.residual(found.mean))
-    sentences = messages(found.multiplier, equalities)
+    sentences = messages(found.multiplier, gap, equalities)
     return settle(found, found.outcome, throw, sentences)
 
 
@@ -113,8 +113,9 @@ def _most_probable(
     bounds: tuple[Array, Array],
     ends: tuple[Array, Array],
     equalities: int,
-) -> Constrained:
-    """The result without its residual: the active set, then the field that it leaves.
+) -> tuple[Constrained, Array]:
+    """The result without its residual: the active set, then the field that it leaves;
+    and by how much every field misses the combination of rows in a proof.
 
     Args:
         law: all rows, equalities first; `ends` are their smallest and largest values.
@@ -136,14 +137,14 @@ def _most_probable(
     free = held_prior(prior, held, pinned)
     result = condition(free, left, solver=solver, throw=False)
     frozen = jax.lax.stop_gradient(result.posterior.mean)
-    field, multiplier, outcome = judged(given, found, frozen)
+    field, multiplier, gap, outcome = judged(given, found, frozen)
     multiplier = multiplier.reshape(-1)
     mean = result.posterior.mean + jax.lax.stop_gradient(field - frozen)
     mean = jnp.where(held, pinned, mean)
     # After a failure every derivative is NaN, even if all points are held.
     mean = mean + 0 * (jnp.sum(prior.mean) + jnp.sum(law.value))
     row_active = _sign(found.row_below, found.row_above)
-    return Constrained(
+    found_field = Constrained(
         mean=mean,
         posterior=Gaussian(mean, result.posterior.root),
         active=_sign(found.below, found.above),
@@ -153,6 +154,7 @@ def _most_probable(
         outcome=outcome,
         steps=found.steps,
     )
+    return found_field, gap
 
 
 def _joined(

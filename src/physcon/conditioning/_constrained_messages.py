@@ -6,11 +6,16 @@ from physcon._checks import concrete
 from physcon._typing import Array
 
 
-def messages(multiplier: Array, equalities: int) -> dict[str, str]:
-    """The sentences to raise; a contradiction names the rows that prove it."""
+def messages(multiplier: Array, gap: Array, equalities: int) -> dict[str, str]:
+    """The sentences to raise; a contradiction names the rows that prove it.
+
+    Args:
+        gap: by how much every field misses the combination of the rows.
+    """
     known = concrete(multiplier)
+    missed = concrete(gap)
     named = ""
-    if known is not None:
+    if known is not None and missed is not None:
         share = np.abs(known.ravel())
         worst = np.argsort(-share)[:5]
         worst = worst[share[worst] > 1e-3 * share.max(initial=0)]
@@ -18,7 +23,12 @@ def messages(multiplier: Array, equalities: int) -> dict[str, str]:
             f"row {r}" if r < equalities else f"inequality row {r - equalities}"
             for r in worst
         ]
-        named = f" (the proof combines {', '.join(names)})" if names else ""
+        if names:
+            least = missed / share.max()
+            named = (
+                f" (the proof combines {', '.join(names)}: with weights of at most 1 "
+                f"in size every field within the bounds misses it by {least:.3g})"
+            )
     return {
         "contradiction": (
             "constrained: expected rows and bounds that some field can meet together, "

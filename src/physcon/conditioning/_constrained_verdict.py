@@ -46,15 +46,15 @@ def _problem(given: Given) -> Boxed:
 
 def judged(
     given: Given, found: Interior, field: Float[Array, "*x"]
-) -> tuple[Float[Array, "*x"], Float[Array, "*y"], Outcome]:
-    """The better of two fields, the multipliers or the proof, and the outcome.
+) -> tuple[Float[Array, "*x"], Float[Array, "*y"], Scalar, Outcome]:
+    """The better of two fields, the multipliers or the proof, its gap, the outcome.
 
     Args:
         found: the last iterate of the interior point.
         field: the result of the conditioning with its active set.
     """
     verdict = in_float64(partial(_verdict, dtype=field.dtype))
-    chosen, multiplier, flags = verdict(given, found, field)
+    chosen, multiplier, gap, flags = verdict(given, found, field)
     finite, ordered, infeasible, solved = flags
     outcome = choose(
         (~finite, Outcome.not_finite),
@@ -62,14 +62,15 @@ def judged(
         (infeasible, Outcome.contradiction),
         (~solved, Outcome.not_solved),
     )
-    return chosen, multiplier, outcome
+    return chosen, multiplier, gap, outcome
 
 
 @partial(jax.jit, static_argnames="dtype")
 def _verdict(
     given: Given, found: Interior, field: Array, dtype: Any
-) -> tuple[Array, Array, tuple]:
-    """The better of the two fields, the multipliers or the proof, and four flags.
+) -> tuple[Array, Array, Array, tuple]:
+    """The better of the two fields, the multipliers or the proof, by how much every
+    field misses that combination of the rows, and four flags.
 
     The flags are: finite, ordered, infeasible, solved. If no field obeys everything,
     the combination of rows that proves it takes the place of the multipliers.
@@ -85,10 +86,13 @@ def _verdict(
     finite, ordered = _valid(given, problem)
     s = problem.operator.mv(iterate)
     missing = jnp.clip(s, problem.row_lower, problem.row_upper) - s
-    by_multiplier = _contradicts(problem, found.multiplier)
-    proved = by_multiplier | _contradicts(problem, missing)
-    proof = jnp.where(by_multiplier | ~proved, found.multiplier, missing)
-    return chosen, proof, (finite, ordered, ~solved & proved, solved)
+    by_multiplier, gap = _contradicts(problem, found.multiplier)
+    by_missing, other_gap = _contradicts(problem, missing)
+    first = by_multiplier | ~by_missing
+    proof = jnp.where(first, found.multiplier, missing)
+    gap = jnp.where(first, gap, other_gap)
+    proved = by_multiplier | by_missing
+    return chosen, proof, gap, (finite, ordered, ~solved & proved, solved)
 
 
 def _error(problem: Boxed, multiplier: Array, u: Array, dtype: Any) -> Scalar:
@@ -120,8 +124,9 @@ def _valid(given: Given, problem: Boxed) -> tuple[Array, Array]:
     return finite, ordered
 
 
-def _contradicts(problem: Boxed, direction: Array) -> Bool[Array, ""]:
-    """Whether a combination of the rows proves that no field in the box meets them all.
+def _contradicts(problem: Boxed, direction: Array) -> tuple[Bool[Array, ""], Scalar]:
+    """Whether a combination of the rows proves that no field in the box meets them all,
+    and by how much every field misses the combination.
 
     If vᵀ s exceeds vᵀ A u for all u in the box and all s between the ends of the rows,
     nothing meets them (Farkas' lemma).
@@ -135,4 +140,5 @@ def _contradicts(problem: Boxed, direction: Array) -> Bool[Array, ""]:
     lowest = jnp.where(v > 0, problem.row_lower, problem.row_upper)
     wanted = jnp.where(v == 0, 0, v * lowest)
     scale = jnp.sum(jnp.abs(wanted)) + jnp.sum(jnp.abs(terms))
-    return jnp.sum(wanted) - jnp.sum(terms) > 1e-9 * scale
+    gap = jnp.sum(wanted) - jnp.sum(terms)
+    return gap > 1e-9 * scale, gap

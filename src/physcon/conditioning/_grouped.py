@@ -34,6 +34,7 @@ class Grouped(NamedTuple):
         row_std: the prior standard deviation of each row.
         dependent: the group has no free point.
         unreachable: the value lies outside of what the bounds allow.
+        lowest, highest: the ends of what they allow.
         error: |b - G u - N λ| in units of 4 roundings of its terms.
     """
 
@@ -44,6 +45,8 @@ class Grouped(NamedTuple):
     row_std: Float[Array, "*g"]
     dependent: Bool[Array, "*g"]
     unreachable: Bool[Array, "*g"]
+    lowest: Float[Array, "*g"]
+    highest: Float[Array, "*g"]
     error: Float[Array, "*g"]
 
 
@@ -83,14 +86,35 @@ def search_groups(
     return found, outcome
 
 
+def reach_of_groups(
+    mean: Float[Array, "*x"],
+    std: Float[Array, "*x"],
+    law: LinearConstraint,
+    lower: Float[Array, "*x"],
+    upper: Float[Array, "*x"],
+) -> tuple[Float[Array, "*g"], Float[Array, "*g"]]:
+    """Smallest and largest value of each group within the bounds."""
+
+    def ends(given: _Given) -> tuple[Array, Array]:
+        operator = given.law.operator
+        assert isinstance(operator, Disjoint)
+        resting = jnp.clip(given.mean, given.lower, given.upper)
+        return _reach(given, resting, operator, mean.dtype)[:2]
+
+    return in_float64(ends)(_Given(mean, std, law, lower, upper))
+
+
 @partial(jax.jit, static_argnames="dtype")
 def _search(given: _Given, dtype: Any) -> Grouped:
-    equation, outside = _equation(given, dtype)
-    return _finished(equation, roots(equation), outside, dtype)
+    equation, outside, ends = _equation(given, dtype)
+    found = _finished(equation, roots(equation), outside, dtype)
+    return found._replace(lowest=ends[0], highest=ends[1])
 
 
-def _equation(given: _Given, dtype: Any) -> tuple[Equation, Bool[Array, "*g"]]:
-    """The equation of every group, and which exact values are out of reach."""
+def _equation(given: _Given, dtype: Any) -> tuple[Equation, Array, tuple[Array, Array]]:
+    """The equation of every group, which exact values are out of reach, and the ends of
+    what can be reached.
+    """
     mean, std, law, lower, upper = given
     operator = law.operator
     assert isinstance(operator, Disjoint)
@@ -123,7 +147,7 @@ def _equation(given: _Given, dtype: Any) -> tuple[Equation, Bool[Array, "*g"]]:
         unit=unit,
         gain=gain,
     )
-    return equation, exact & beyond
+    return equation, exact & beyond, (lowest, highest)
 
 
 def _reach(
@@ -182,6 +206,8 @@ def _finished(equation: Equation, t: Array, outside: Array, dtype: Any) -> Group
         row_std=jnp.sqrt(unit),
         dependent=~(equation.row_variance(free) > 0),
         unreachable=outside,
+        lowest=equation.value,
+        highest=equation.value,
         error=_error(equation, u, multiplier, dtype),
     )
 

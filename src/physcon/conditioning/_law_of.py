@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from physcon._checks import require
+from physcon._checks import concrete, require
 from physcon._typing import Array, ArrayLike
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.linear_map import LinearMap
@@ -36,6 +36,17 @@ def law_of(
     value = jnp.where(present, full(values, name), 0)
     noise = None if noise_std is None else full(noise_std, "noise_std")
     return LinearConstraint(operator, value, noise)
+
+
+def require_finite(weights: Array, name: str) -> None:
+    """Raise for NaN or infinity among weights that have values."""
+    known = concrete(weights)
+    require(
+        known is None or bool(np.isfinite(known).all()),
+        f"finite {name}",
+        "NaN or infinity",
+        "give missing points zero weight",
+    )
 
 
 def _inexact(x: Any) -> bool:

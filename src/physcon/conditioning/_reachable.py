@@ -10,9 +10,11 @@ import numpy as np
 from physcon._numerics.float64 import in_float64, in_one_dtype
 from physcon._typing import Array, ArrayLike, Bool, Float
 from physcon.conditioning._box import Given, box, diagonal_std
+from physcon.conditioning._grouped import reach_of_groups
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.optimality import Problem
+from physcon.linear_map import Disjoint
 
 
 def reachable(
@@ -32,6 +34,9 @@ def reachable(
     """
     prior, constraint = in_one_dtype(prior, constraint)
     std = diagonal_std(prior, constraint)
+    if isinstance(constraint.operator, Disjoint):
+        ends = box(prior, lower, upper)
+        return reach_of_groups(prior.mean, std, constraint, *ends)
     given = Given(
         prior.mean,
         std,

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 import numpy as np
 
-from physcon._checks import error_if, is_traced, require, require_shape
+from physcon._checks import concrete, error_if, is_traced, require, require_shape
 from physcon._numerics import safe
 from physcon._numerics.float64 import float64_primal, floating
 from physcon._typing import Array, ArrayLike, Float, Shape
-from physcon.conditioning._law_of import law_of
+from physcon.conditioning._law_of import law_of, require_finite
 from physcon.conditioning._matrices import from_matrix, incidence
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.grid import Grid
@@ -56,8 +56,16 @@ def block_means(
         factor,
         "count the points of a block along each axis",
     )
+    weights = _masked(weights, where)
+    known = concrete(weights)
+    require(
+        known is None or not bool((known < 0).any()),
+        "weights of zero or more",
+        "a negative one",
+        "pass the areas or volumes of the cells",
+    )
     groups = Blocks(weights.shape, tuple(int(k) for k in per_axis))
-    operator = Disjoint(_normalised(_masked(weights, where), groups), groups)
+    operator = Disjoint(_normalised(weights, groups), groups)
     return law_of(operator, values, noise_std, operator.present(), "a coarse field")
 
 
@@ -163,6 +171,7 @@ def pointwise(
         matrix.shape,
         "put one row first: matrix[None]",
     )
+    require_finite(matrix, "matrix")
     if shape is None:
         shape = matrix.shape[2:] or values.shape[1:]
     operator = Pointwise(matrix, tuple(shape))
@@ -173,8 +182,10 @@ def pointwise(
 
 
 def _masked(weights: Float[Array, "*x"], where: ArrayLike | None) -> Array:
+    require_finite(weights, "weights")
     if where is None:
         return weights
     share = jnp.asarray(where)
     require_shape(share, weights.shape, "where")
+    require_finite(share, "where")
     return weights * share.astype(weights.dtype)
