@@ -11,7 +11,7 @@ from physcon.datasets._axes import space_dims
 from physcon.datasets._laws import Budget, Laws
 from physcon.datasets._layout import Layout
 from physcon.datasets._tidy import Term
-from physcon.datasets._units import conversion
+from physcon.datasets._units import conversion, total_units
 from physcon.datasets._where import cell_sizes
 
 with needs("data"):
@@ -59,6 +59,8 @@ def budget_rows(law: Budget, values: Layout, laws: Laws) -> LawRows:
             terms.append((term.of, sign * term.times * step * sizes, {time: flux}))
     target = xr.DataArray(np.zeros(n - 1), dims=[time])
     unit = str(data[law.storage].attrs.get("units", ""))
+    if over:
+        unit = total_units(unit, law.weights)
     return assembled(law, values, terms, over, target, law.std, unit)
 
 

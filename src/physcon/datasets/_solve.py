@@ -22,6 +22,7 @@ with needs("data"):
 
 _EPS = np.finfo(np.float64).eps
 _MET = 1e-11  # relative to the terms of a row
+_ROUNDED = 1e-4  # times _MET: a few rounding errors of the terms before
 _MOST_ROWS = 4096  # for standard deviations of rows that share values
 
 
@@ -67,7 +68,8 @@ def solve(
     missed = residual(rows, u)
     unmet = np.where(one_sided, np.minimum(missed, 0.0), missed)
     unmet = unmet - np.where(rows.std > 0, scaled.noise * dual * scaled.length, 0.0)
-    size = sizes(rows, u)
+    # A value near zero is rounded like the larger one that it was corrected from.
+    size = sizes(rows, u) + _ROUNDED * sizes(rows, mean)
     relative = np.abs(unmet) / np.where(size > 0, size, 1.0)
     change = np.where(moved, (u - mean) / safe, 0.0)
     return Solved(u, relative, float(change @ change), relative <= _MET)

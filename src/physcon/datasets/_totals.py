@@ -13,7 +13,7 @@ from physcon.datasets._laws import Laws, Mean, Total
 from physcon.datasets._layout import Layout, values_of
 from physcon.datasets._right_side import plain, right_side
 from physcon.datasets._times import time_of
-from physcon.datasets._units import check_same_units
+from physcon.datasets._units import check_same_units, total_units
 from physcon.datasets._where import cell_sizes
 
 with needs("data"):
@@ -43,6 +43,8 @@ def total_rows(law: Total, values: Layout, laws: Laws) -> LawRows:
         "reduce or rename the others: values are matched by name",
     )
     unit = str(data[law.of].attrs.get("units", ""))
+    if not isinstance(law, Mean):
+        unit = total_units(unit, law.weights)
     check_finite(weights, law)
     return assembled(law, values, [(law.of, weights)], over, target, law.std, unit)
 

@@ -9,6 +9,24 @@ from physcon._checks import require
 from physcon.datasets._laws import AnyLaw, title
 
 
+def total_units(unit: str, weights: Any) -> str:
+    """Return the units of a sum over cells, in words.
+
+    Args:
+        unit: of the variable.
+        weights: the weights that a law names; None: sizes of cells.
+
+    >>> total_units("J m-2", None)
+    'J m-2 times cell size'
+    >>> total_units("kg", "equal")
+    'kg'
+    """
+    if weights == "equal":
+        return unit
+    by = "cell size" if weights is None else "weight"
+    return f"{'' if unit == '1' else unit} times {by}".strip()
+
+
 def check_same_units(data: Any, names: Sequence[str], law: AnyLaw) -> None:
     """Raise unless variables with units have the same ones."""
     units = {

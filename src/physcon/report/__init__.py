@@ -15,12 +15,14 @@ from physcon.report.figures import (
     shock_figure,
     training_figure,
 )
+from physcon.report.maps import Map, maps_figure
 from physcon.report.meshes import plot_cells, plot_fluxes, plot_patches
 from physcon.report.rows import rows_text, write_rows
 from physcon.report.tables import Row, summarize, table_text, write_csv, write_tables
 
 __all__ = [
     "BoundaryRow",
+    "Map",
     "Row",
     "boundary_table",
     "comparison_figure",
@@ -28,6 +30,7 @@ __all__ = [
     "fields_animation",
     "fields_figure",
     "loss_figure",
+    "maps_figure",
     "mass_figure",
     "plot_cells",
     "plot_fluxes",
