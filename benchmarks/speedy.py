@@ -1,7 +1,7 @@
 """Twenty days of an atmosphere model, as a file for the examples on real maps.
 
-Runs jcm with SPEEDY's physics (T31, 8 levels) on the boundary data inside of its package
-and writes daily means: precipitation, evaporation, and the water vapour of columns.
+Runs jcm with SPEEDY's physics (T31, 8 levels) on the boundary data inside of its
+package and writes daily means: precipitation, evaporation, water vapour of columns.
 
     pip install jcm
     python benchmarks/speedy.py real/speedy.nc

@@ -6,8 +6,8 @@
 # Here both rates are corrected so that the global budget closes on every day, each in
 # proportion to its uncertainty, while the storage is kept.
 #
-# The maps are those of [](16_downscaling.py), twenty days of jcm with SPEEDY's physics.
-# Without that file, a synthetic field of the same layout is used.
+# The maps are those of the example before, jcm with SPEEDY's physics, from the ninth
+# day on. Without that file, a synthetic field of the same layout is used.
 # [](../../real_data.md) shows the figure made from the model's maps.
 
 # %%
@@ -29,7 +29,8 @@ DAY = 86400.0
 def modelled():
     """Water vapour of the columns, evaporation and precipitation of the model."""
     with xr.open_dataset(FILE, engine="h5netcdf", decode_times=False) as data:
-        return data[["water", "evap", "pr"]].load()
+        settled = data.isel(time=slice(8, None))  # the model starts without clouds
+        return settled[["water", "evap", "pr"]].load()
 
 
 def synthetic():
@@ -115,7 +116,7 @@ maps = [
     Map(title, shown["before"].values, label),
     Map("after: the global budget closes", shown["after"].values, label),
     Map("correction of precipitation", change.values, label, "change"),
-    Map("correction of evaporation", evaporation.values, unit, "change"),
+    Map("correction of evaporation", evaporation.values, unit, "change of it"),
 ]
 Path("out").mkdir(exist_ok=True)
 maps_figure(Path("out/17_water_budget.png"), maps, data.lon.values, data.lat.values)
