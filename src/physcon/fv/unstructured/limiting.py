@@ -12,10 +12,10 @@ and the cells around them in place of faces and neighbours (multidimensional).
 
 from collections.abc import Callable
 
-import jax
 import jax.numpy as jnp
 
 from physcon._typing import Array, Float
+from physcon.fv._stage import stage
 from physcon.fv.unstructured.stencil import Stencil, added
 
 #: Points of a cell with the bounds of the values around each: (Δ, Δ_max, Δ_min).
@@ -53,14 +53,16 @@ def at_vertices(s: Stencil, w: Float[Array, "c n"], gradient: list[Array]) -> Po
     return found
 
 
+@stage
 def vertex_bounds(s: Stencil, w: Float[Array, "c n"]) -> tuple[Array, Array]:
     """The largest and smallest value around each node."""
-    flat = s.vertex.reshape(-1)
-    values = jnp.moveaxis(jnp.tile(w, (1, s.vertex.shape[0])), 0, -1)
-    count = s.nodes + 1
-    highest = jax.ops.segment_max(values, flat, count)
-    lowest = jax.ops.segment_min(values, flat, count)
-    return jnp.moveaxis(highest, -1, 0), jnp.moveaxis(lowest, -1, 0)
+    highest = w[:, s.around[0]]
+    lowest = highest
+    for cell in s.around[1:]:
+        value = w[:, cell]
+        highest = jnp.maximum(highest, value)
+        lowest = jnp.minimum(lowest, value)
+    return highest, lowest
 
 
 def smallest_share(

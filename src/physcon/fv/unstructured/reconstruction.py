@@ -112,16 +112,21 @@ def cell_sides(
     return [law.conservative(side) for side in sides]
 
 
-@stage
 def _linear(method: Linear, s: Stencil, w: Array) -> list[Array]:
     """The variables at the faces of every cell, from limited gradients."""
-    near = [w[:, cell] for cell in s.cell]
+    near = neighbours(s, w)
     gradient = gradients(method, s, w, near)
     share = _share(method, s, w, gradient, near)
-    limited = [share * g for g in gradient]
-    return [w + along(limited, arm) for arm in s.arm]
+    return _at_faces(s, w, gradient, share)
 
 
+@stage
+def neighbours(s: Stencil, w: Float[Array, "c n"]) -> list[Float[Array, "c n"]]:
+    """The values across each of the k faces of every cell."""
+    return [w[:, cell] for cell in s.cell]
+
+
+@stage
 def gradients(
     method: Linear, s: Stencil, w: Float[Array, "c n"], near: list[Array]
 ) -> list[Float[Array, "c n"]]:
@@ -136,6 +141,7 @@ def gradients(
     return found
 
 
+@stage
 def _share(
     method: Linear, s: Stencil, w: Array, gradient: list[Array], near: list[Array]
 ) -> Array:
@@ -148,6 +154,12 @@ def _share(
         return smallest_share(points, sharp)
     extent = jnp.max(w, axis=1) - jnp.min(w, axis=1)
     return smallest_share(points, smooth(method.threshold * extent[:, None]))
+
+
+@stage
+def _at_faces(s: Stencil, w: Array, gradient: list[Array], share: Array) -> list[Array]:
+    limited = [share * g for g in gradient]
+    return [w + along(limited, arm) for arm in s.arm]
 
 
 def _positive(

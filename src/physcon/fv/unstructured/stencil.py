@@ -27,8 +27,9 @@ class Stencil(eqx.Module):
         face, sign: as in `Mesh`, ``(k, n)``; beyond the last face the sign is 0.
         left, right: place of a face's two sides among the k n sides of cells, ``(f)``.
             On the boundary both are the owner's.
-        vertex: nodes of each cell, ``(q, n)``, periodic ones joined; the number of
-            nodes where a cell has fewer.
+        vertex: nodes of each cell, ``(q, n)``, periodic ones joined; a cell with fewer
+            nodes repeats its first one.
+        around: cells around each node, ``(r, p)``; a node with fewer cells repeats one.
         vertex_arm: from the centroid to each node, ``(q, d, n)``, else 0.
         frame: orthonormal directions at each face, the normal first, ``(d, d, f)``.
         up: normal of a curved surface at each centroid, ``(d, n)``; None: the mesh
@@ -45,10 +46,10 @@ class Stencil(eqx.Module):
     left: Int[Array, " f"]
     right: Int[Array, " f"]
     vertex: Int[Array, "q n"]
+    around: Int[Array, "r p"]
     vertex_arm: Float[Array, "q d n"]
     frame: Float[Array, "d d f"]
     up: Float[Array, "d n"] | None
-    nodes: int = eqx.field(static=True)
 
 
 def added(parts: list[Array]) -> Array:
@@ -83,8 +84,8 @@ def stencil(mesh: Mesh, has_value: Bool[np.ndarray, " f"]) -> Stencil:
     left[faces[cell, place][owns]] = side[owns]
     right = left.copy()
     right[faces[cell, place][~owns]] = side[~owns]
-    nodes = len(mesh.points)
     corners = np.asarray(mesh.vertices)
+    vertex = np.where(corners >= 0, corners, corners[:, :1])
     offset = np.asarray(mesh.points, float)[mesh.corners]
     offset = offset - np.asarray(mesh.centroid, float)[:, None]
     offset = np.where((corners >= 0)[..., None], offset, 0)
@@ -98,12 +99,23 @@ def stencil(mesh: Mesh, has_value: Bool[np.ndarray, " f"]) -> Stencil:
         sign=jnp.asarray(sign.T, float),
         left=_index(left),
         right=_index(right),
-        vertex=_index(np.where(corners >= 0, corners, nodes).T),
+        vertex=_index(vertex.T),
+        around=_index(_cells_around(vertex, len(mesh.points))),
         vertex_arm=_last(offset),
         frame=jnp.asarray(_frames(np.asarray(mesh.normal, float)), float),
         up=_up(mesh),
-        nodes=nodes,
     )
+
+
+def _cells_around(vertex: np.ndarray, nodes: int) -> np.ndarray:
+    """The cells around each node, ``(r, p)``, the last one repeated."""
+    cell = np.repeat(np.arange(len(vertex)), vertex.shape[1])
+    pairs = np.unique(np.stack([vertex.ravel(), cell], axis=1), axis=0)
+    count = np.bincount(pairs[:, 0], minlength=nodes)
+    start = np.cumsum(count) - count
+    place = np.arange(max(int(count.max()), 1))[:, None]
+    within = start + np.minimum(place, np.maximum(count - 1, 0))
+    return pairs[np.minimum(within, len(pairs) - 1), 1]
 
 
 def _to_known(mesh: Mesh, has_value: np.ndarray) -> np.ndarray:

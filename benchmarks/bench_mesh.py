@@ -1,0 +1,142 @@
+"""Finite volumes on a mesh: beside the structured solver, and beside a loop in C.
+
+    python benchmarks/bench_mesh.py --output out/bench_mesh.json
+    python benchmarks/bench_mesh.py --side 64 --repeats 3
+
+The 2-D Euler equations on a periodic square of `--side` squared cells, once as a grid
+and once as a mesh of the same cells, in the same number of SSP-RK3 steps; and first
+order with Rusanov's flux and forward Euler, as euler_faces.c does it. All in float64,
+on as many cores as the process may use; interleaved, so that the ratios count.
+"""
+
+import argparse
+import ctypes
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import physcon as pc
+from _euler_c import FLAGS
+from _record import interleaved, record
+from physcon import fv, mesh
+from physcon.boundary import Boundary, Periodic
+
+STEPS = 10
+DT = 1e-5
+LAW = fv.Euler()
+
+
+def start(grid: pc.Grid) -> jax.Array:
+    """Smooth waves in density, carried along."""
+    x, y = grid.mesh()
+    wave = jnp.sin(2 * jnp.pi * x) * jnp.cos(2 * jnp.pi * y)
+    one = jnp.ones_like(x)
+    return LAW.conservative(jnp.stack([one + 0.3 * wave, 0.3 * one, -0.2 * one, one]))
+
+
+@jax.jit
+def advanced(problem: Any, u: jax.Array) -> jax.Array:
+    """The state after some steps."""
+
+    def step(_: int, u: jax.Array) -> jax.Array:
+        t = jnp.zeros((), u.dtype)
+        return problem.scheme.step(problem, u, t, jnp.asarray(DT, u.dtype))
+
+    return jax.lax.fori_loop(0, STEPS, step, u)
+
+
+def c_loop(
+    box: mesh.Mesh, u: np.ndarray
+) -> tuple[Callable[[], Any], np.ndarray] | None:
+    """The steps in C and the array that they write; None without a compiler."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        return None
+    source = Path(__file__).with_name("euler_faces.c")
+    with tempfile.TemporaryDirectory() as folder:
+        library = str(Path(folder) / "faces.so")
+        options = [*FLAGS, "-shared", "-fPIC"]
+        subprocess.run(
+            [compiler, *options, str(source), "-o", library, "-lm"], check=True
+        )
+        run = ctypes.CDLL(library).euler_faces
+    reals = [np.ascontiguousarray(x, np.float64) for x in (box.volume, box.area)]
+    reals.append(np.ascontiguousarray(box.normal, np.float64))
+    ends = [np.ascontiguousarray(x, np.int32) for x in (box.owner, box.neighbour)]
+    first = np.ascontiguousarray(u.T)
+    state = first.copy()
+    scratch = np.empty_like(first)
+    arrays = [state, scratch, *reals, *ends]  # kept alive by the closure
+
+    def call() -> np.ndarray:
+        state[...] = first
+        pointers = [ctypes.c_void_p(x.ctypes.data) for x in arrays]
+        run(*pointers, box.size, box.face_count, STEPS, ctypes.c_double(DT))
+        return state
+
+    return call, state
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--side", type=int, default=128)
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--output", default="benchmarks/results/bench_mesh.json")
+    args = parser.parse_args()
+    jax.config.update("jax_enable_x64", True)
+    grid = pc.Grid.uniform((0.0, 0.0), (1.0, 1.0), (args.side, args.side))
+    box = mesh.from_grid(grid, periodic=True)
+    u = start(grid)
+    flat = u.reshape(4, box.size)
+    around = Boundary(Periodic(), Periodic())
+    fns: dict[str, Callable[[], Any]] = {}
+    schemes = {
+        "first_order": (fv.Constant(), fv.Constant()),
+        "multidimensional": (fv.MUSCL(), fv.Linear()),
+        "venkatakrishnan": (fv.MUSCL(), fv.Linear("venkatakrishnan")),
+        "barth_jespersen": (fv.MUSCL(), fv.Linear("barth_jespersen")),
+    }
+    for name, (on_grid, on_mesh) in schemes.items():
+        one = fv.Problem(LAW, grid, around, fv.Scheme(on_grid, fv.hllc))
+        two = fv.mesh_problem(LAW, box, {}, fv.Scheme(on_mesh, fv.hllc))
+        fns[f"{name}_grid"] = lambda p=one: advanced(p, u)
+        fns[f"{name}_mesh"] = lambda p=two: advanced(p, flat)
+    plain = fv.Scheme(fv.Constant(), fv.rusanov, fv.forward_euler)
+    euler = fv.mesh_problem(LAW, box, {}, plain)
+    fns["faces_mesh"] = lambda: advanced(euler, flat)
+    loop = c_loop(box, np.asarray(flat))
+    if loop is not None:
+        fns["faces_c"] = loop[0]
+        loop[0]()
+        missed = np.abs(np.asarray(advanced(euler, flat)).T - loop[1]).max()
+        assert missed < 1e-6, missed  # the same work: areas are float32 in the mesh
+    times = interleaved(fns, args.repeats)
+    rows = {}
+    for name in (*schemes, "faces"):
+        mesh_s = times[f"{name}_mesh"]["run_s"]
+        other = "c" if name == "faces" else "grid"
+        if f"{name}_{other}" not in times:
+            continue
+        share = times[f"{name}_{other}"]["run_s"] / mesh_s
+        speed = box.size * STEPS / mesh_s
+        rows[name] = {
+            "mesh_cell_steps_per_s": speed,
+            f"of_{other}": share,
+            "compile_s": times[f"{name}_mesh"]["compile_s"],
+        }
+        print(
+            f"{name:18s} {speed / 1e6:6.2f} M cell steps/s, {share:.2f} of the {other}"
+        )
+    settings = {"side": args.side, "steps": STEPS, "repeats": args.repeats}
+    record("mesh", {"settings": settings, "rows": rows}, args.output)
+
+
+if __name__ == "__main__":
+    main()
