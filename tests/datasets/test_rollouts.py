@@ -273,3 +273,20 @@ def test_what_a_fixer_refuses():
         fixer.apply(fixer.init(state), {"q": jnp.ones((3, 4))}, {"r": jnp.ones(4)})
     with pytest.raises(ValueError, match="length of a step"):
         pcd.fixer(pcd.Budget("q", (pcd.Term("r"),)), template, spread={"q": 1.0})
+
+
+def test_units_do_not_matter(rng):
+    """Squares of 1e-30 and of 1e20 leave the range of float32."""
+    base = rng.normal(5, 1, (4, 6))
+    found = []
+    for unit in (1.0, 1e-30, 1e20):
+        template = xr.Dataset({"a": (("member", "x"), base * unit)})
+        law = pcd.Total("a", 32.0 * unit, over="x", weights="equal")
+        fixer = pcd.fixer(law, template, spread="ensemble")
+        state = {"a": jnp.asarray(base * unit, jnp.float32)}
+        carried, fixed = jax.jit(fixer.apply)(fixer.init(state), state)
+        assert carried.outcome == Outcome.good
+        found.append(np.asarray(fixed["a"], np.float64) / unit)
+        assert float(carried.chi_squared) == pytest.approx(12.6, abs=10)
+    np.testing.assert_allclose(found[0].sum(1), 32, rtol=4 * EPS)
+    np.testing.assert_allclose(found[1:], [found[0], found[0]], rtol=8 * EPS)

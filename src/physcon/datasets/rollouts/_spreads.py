@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 
 from physcon._checks import require
@@ -48,8 +49,9 @@ class Spread(eqx.Module):
             return jnp.broadcast_to(look.along(str(self.value), self.dims), u.shape)
         if self.kind == "ensemble":
             axis = self.dims.index(str(self.value))
-            variance = jnp.var(u, axis=axis, ddof=1, keepdims=True)
-            return jnp.broadcast_to(safe.sqrt(variance), u.shape)
+            unit = safe.power_of_two(jnp.max(jnp.abs(jax.lax.stop_gradient(u))))
+            variance = jnp.var(u / unit, axis=axis, ddof=1, keepdims=True)
+            return jnp.broadcast_to(unit * safe.sqrt(variance), u.shape)
         return self._metric(u, look, rows)
 
     def _metric(self, u: Array, look: Named, rows: Sequence[Rows]) -> Array:

@@ -142,7 +142,7 @@ def _constraint(
     pieces = []
     for k, t in places.order:
         term = rows[k].terms[t]
-        entries = rows[k].coefficients(term, look) * known[k][term.row]
+        entries = jnp.where(known[k][term.row], rows[k].coefficients(term, look), 0)
         pieces.append(entries.reshape(-1))
     dtype = problem.std.dtype
     entries = jnp.concatenate(pieces) if pieces else jnp.zeros(0, dtype)
