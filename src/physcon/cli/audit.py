@@ -8,7 +8,7 @@ from jsonargparse import ArgumentParser, Namespace
 HELP = "say which laws a dataset violates, and by how much"
 _DESCRIPTION = """Report which laws a NetCDF file or Zarr store violates.
 
-Nothing is changed.
+The file stays as it is.
 
 LAWS is a YAML file, or one law as text. Examples:
 

@@ -1,4 +1,4 @@
-"""Settings files by path, or by the name of one that physcon brings along."""
+"""Settings files by path, or by the name of one that is part of physcon."""
 
 import difflib
 from importlib.resources import files
@@ -26,7 +26,7 @@ def find(word: str, command: str) -> Path:
     """The settings file that a word on the command line means.
 
     A file of that path comes first. ``stefan``, ``stefan.yaml`` and
-    ``configs/stefan.yaml`` mean the file that physcon brings along.
+    ``configs/stefan.yaml`` mean the file that is part of physcon.
 
     Raises: ValueError for no such file, with the names of those there are.
     """

@@ -16,7 +16,7 @@ from physcon.studies import catalogue
 
 _DESCRIPTION = """Run a study: get its data, train, predict, constrain, score.
 
-CONFIG is a settings file, or the name of one that physcon brings along (stefan,
+CONFIG is a settings file, or the name of one that is part of physcon (stefan,
 boon_wave, ...). Tables (text, JSON) and figures go to the run folder with the resolved
 settings. Every field of the settings can be changed on the command line, such as
 --training.steps 2000 --seed 3. Examples:
@@ -27,8 +27,8 @@ settings. Every field of the settings can be changed on the command line, such a
   physcon run inverse_stefan --noise_std 0.1 --report stefan.html
 
 With --distributed, start the same command once per process, with a run folder that all
-of them see. Under Slurm, Open MPI or Kubernetes nothing else is needed; elsewhere say
-who is who:
+of them see. Under Slurm, Open MPI or Kubernetes nothing else is needed; elsewhere give
+the address of process 0, the number of processes, and the number of each process:
 
   physcon run stefan --distributed --coordinator host:1234 --processes 2 --process_id 0
 """

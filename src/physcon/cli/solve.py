@@ -13,17 +13,17 @@ from physcon.cli.ranges import judged, show_ranges
 
 _DESCRIPTION = """Solve a conservation law or a diffusion equation in time.
 
-CONFIG is a settings file, or the name of one that physcon brings along (fv_sod,
+CONFIG is a settings file, or the name of one that is part of physcon (fv_sod,
 fv_quadrants, ...). Snapshots go to the run folder as solution.nc (NetCDF, opened by
 xarray), with a figure, the conserved totals and the resolved settings. A killed run
-continues with --resume, to the same numbers. Every field of the settings can be changed
-on the command line, such as --grid.cells [400]:
+continues with --resume, and gives the same numbers. Every field of the settings can be
+changed on the command line, such as --grid.cells [400]:
 
   physcon solve fv_sod --scheme.reconstruction weno5 --report sod.html
 
---mesh divides the grid among the devices of this process, and --distributed among those
-of several processes: see `physcon run --help` for who is who. A run resumes on any
-number of processes and devices.
+--mesh divides the grid among the devices of this process, and --distributed among the
+devices of several processes (`physcon run --help` explains their options). A run
+resumes on any number of processes and devices.
 
   physcon solve fv_quadrants --mesh 4 2
 """

@@ -217,9 +217,8 @@ class _Faces:
             return x
         shape = [1] * x.ndim
         shape[self.part.axis] = -1
-        taken = jnp.take(
-            x, np.clip(self.index, 0, x.shape[self.part.axis] - 1), self.part.axis
-        )
+        index = np.clip(self.index, 0, x.shape[self.part.axis] - 1)
+        taken = jnp.take(x, index, self.part.axis)
         return jnp.where(self.exists.reshape(shape), taken, 0)
 
     def whole(self, x: Array) -> Array:

@@ -1,9 +1,7 @@
 """Build a problem of `physcon.fv` and its initial cell averages from settings."""
 
-import math
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,17 +13,14 @@ from physcon._checks import require
 from physcon._numerics.float64 import cast
 from physcon._typing import Array, Float
 from physcon.grid import Grid
-from physcon.io import read_arrays
-from physcon.studies.solver.equations import AXES, Equation, equation, is_scalar
-from physcon.studies.solver.initial import states
+from physcon.studies.solver.equations import Equation, equation, is_scalar
+from physcon.studies.solver.initial_averages import (
+    Averages,
+    conservative,
+    initial_averages,
+)
 from physcon.studies.solver.problem_settings import SideSettings
 from physcon.studies.solver.settings import SchemeSettings, SolveConfig
-
-#: Gauss points per axis in a cell: averages of smooth states are exact to order 8.
-GAUSS_POINTS = 4
-#: Largest number of points evaluated at a time. All points together would take many
-#: times the memory of the averages.
-MOST_POINTS = 2**18
 
 _STEPS = {
     "euler": fv.forward_euler,
@@ -38,11 +33,6 @@ _STEPS = {
     "strang": fv.Strang(),
 }
 _RIEMANN = {f.__name__: f for f in (fv.rusanov, fv.hll, fv.hllc, fv.roe, fv.godunov)}
-
-
-#: A function from a block of cells, given by its range on every axis, to the initial
-#: averages ``(c, *block)``.
-Averages: TypeAlias = Callable[[tuple[slice, ...]], np.ndarray]
 
 
 class Setup(NamedTuple):
@@ -104,7 +94,7 @@ def assemble(config: SolveConfig) -> Setup:
         _boundary(config, found, dimensions),
         _scheme(config.scheme, found.law),
     )
-    averages = _averages(config, problem, found)
+    averages = initial_averages(config, problem, found)
     averages(
         (slice(1),) * dimensions
     )  # one cell: checks that the settings of the state fit
@@ -159,7 +149,7 @@ def _side(side: SideSettings, found: Equation) -> bc.Condition:
     )
     value = np.broadcast_to(np.asarray(side.value), (channels,))
     if side.kind == "dirichlet":
-        return bc.Dirichlet(_conservative(found.law, value))
+        return bc.Dirichlet(conservative(found.law, value))
     if side.kind == "neumann":
         return bc.Neumann(value)
     if side.kind == "robin":
@@ -172,82 +162,3 @@ def _side(side: SideSettings, found: Equation) -> bc.Condition:
         "periodic": bc.Periodic,
     }
     return plain[side.kind]()
-
-
-def _averages(config: SolveConfig, problem: fv.Problem, found: Equation) -> Averages:
-    if config.initial.name == "file":
-        require(
-            config.initial.path is not None,
-            "initial.path",
-            "none",
-            "set initial.path to the name of the file",
-        )
-        u = _from_file(Path(str(config.initial.path)), problem.grid, found)
-        return lambda block: u[(slice(None), *block)].astype(config.dtype)
-    lower, upper = (
-        np.asarray(bound) for bound in (config.grid.lower, config.grid.upper)
-    )
-    nodes, weights = np.polynomial.legendre.leggauss(GAUSS_POINTS)
-
-    def slab(block: tuple[slice, ...]) -> np.ndarray:
-        points = []
-        for a, b, n, part in zip(lower, upper, problem.grid.shape, block, strict=True):
-            h = (b - a) / n
-            points.append(
-                a + h * (np.arange(n)[part, None] + 0.5 + 0.5 * nodes).ravel()
-            )
-        x = np.stack(np.meshgrid(*points, indexing="ij"))
-        rng = np.random.default_rng(config.seed)
-        with jax.enable_x64(True):
-            law = cast(found.law, float)
-            known = {"box": (lower, upper), "rng": rng, "law": law}
-            w = states(config.initial, x, len(found.conserved), **known)
-            u = np.asarray(_conservative(law, w))
-        for axis in range(1, 1 + len(block)):
-            split = u.reshape(*u.shape[:axis], -1, GAUSS_POINTS, *u.shape[axis + 1 :])
-            u = np.tensordot(split, 0.5 * weights, axes=(1 + axis, 0))
-        return u.astype(config.dtype)
-
-    def averages(block: tuple[slice, ...]) -> np.ndarray:
-        rows, *rest = (
-            range(n)[part] for n, part in zip(problem.grid.shape, block, strict=True)
-        )
-        row = GAUSS_POINTS ** len(block) * math.prod(len(r) for r in rest)
-        thick = max(1, MOST_POINTS // row)
-        cuts = [rows[k : k + thick] for k in range(0, len(rows), thick)]
-        return np.concatenate(
-            [slab((slice(c.start, c.stop), *block[1:])) for c in cuts], axis=1
-        )
-
-    return averages
-
-
-def _conservative(law: Any, w: np.ndarray) -> Array:
-    hyperbolic = isinstance(law, fv.Law)
-    return law.conservative(jnp.asarray(w)) if hyperbolic else jnp.asarray(w)
-
-
-def _from_file(path: Path, grid: Grid, found: Equation) -> np.ndarray:
-    """Read the conserved variables by name.
-
-    If there is a leading time axis, the last time is used.
-    """
-    arrays = read_arrays(path)
-    names = [variable.name for variable in found.conserved]
-    missing = ", ".join(set(names) - set(arrays))
-    require(
-        not missing,
-        f"arrays {', '.join(names)} in {path.name}",
-        f"no {missing}",
-        "give the arrays these names",
-    )
-    u = np.stack([arrays[name] for name in names])
-    u = u[:, -1] if u.ndim == grid.ndim + 2 else u
-    axes = ", ".join(AXES[: grid.ndim])
-    require(
-        u.shape[1:] == grid.shape,
-        f"arrays ({axes}) {grid.shape}",
-        u.shape[1:],
-        "set grid.cells to the shape of the arrays",
-    )
-    return u
