@@ -50,7 +50,7 @@ def test_a_huge_member_of_an_archive_is_refused(tmp_path):
     ],
 )
 def test_flipped_and_missing_bytes_end_in_one_sentence(tmp_path, rng, ending, method):
-    """Whatever a parser raises on damaged bytes: either a right file, or a sentence."""
+    """Damaged bytes give either a right file or a sentence, for every parser error."""
     path = tmp_path / f"in{ending}"
     if ending == ".npz":
         with zipfile.ZipFile(path, "w", method) as archive:

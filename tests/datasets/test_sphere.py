@@ -29,7 +29,7 @@ def test_longitudes_that_wrap():
 def test_an_octant_and_small_triangles():
     octant = sphere.polygon_areas(np.array([0.0, 0, 90]), np.array([0.0, 90, 0]), 1.0)
     assert octant == pytest.approx(np.pi / 2, rel=1e-15)
-    h = 1e-4  # degrees: the area is that of the plane, and no digits are lost
+    h = 1e-4  # degrees: the area is the same as in the plane, and no digits are lost
     side = np.deg2rad(h)
     small = sphere.polygon_areas(np.array([0, 0, h]), np.array([50.0, 50 + h, 50]), 1.0)
     assert small == pytest.approx(side**2 / 2, rel=1e-7)

@@ -35,7 +35,7 @@ TINY = BoonConfig(
 
 
 def test_seeds_side_by_side_train_as_if_alone():
-    """The spread of two seeds at once is that of each alone; lifted ones are exact."""
+    """Two seeds trained together equal each seed alone; lifted networks are exact."""
     plain, lift = run(TINY, QUIET)
     (alone,) = run(replace(TINY, methods=("lift",), seeds=(1,)), QUIET)
     assert (lift.method, lift.seeds, alone.seeds) == ("lift", 2, 1)

@@ -397,7 +397,7 @@ def test_faces_depend_on_themselves_alone_for_the_last_eliminated_axis(box_kerne
 
 
 def test_elimination_trains_in_float32(box_kernel, rng):
-    """The gradient of a batch, as in training, equals that of the float64 program."""
+    """The gradient of a batch, as in training, equals the gradient in float64."""
     from physcon.operators.elimination import eliminated_spectral_conv
 
     u, seed = rng.normal(size=(2, 2, 2, *BOX))

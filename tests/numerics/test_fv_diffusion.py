@@ -239,7 +239,7 @@ def test_the_artefacts_of_the_means_as_numbers():
         times, saved = stefan_run(n, threshold, face)
         front = stefan_alpha(threshold) * np.sqrt(times[-1])
         probe = saved[:, n // 8]  # a point the front has passed
-        # Total variation in time beyond that of the monotone exact solution.
+        # Total variation in time beyond the variation of the monotone exact solution.
         variation[face] = np.abs(np.diff(probe)).sum() - (probe[-1] - probe[0])
         front_error[face] = abs(np.sum(saved[-1] > 0.5 * threshold) / n - front)
     assert variation["integral"] < 1e-5

@@ -58,7 +58,7 @@ def test_toro_against_the_exact_solution(name, problem, reference):
     table = reference("fv/toro_exact_N1000_cellavg.npz")
     left, right = table[f"toro{problem}_LR"]
     x0, t = (float(v) for v in table[f"toro{problem}_x0t"])
-    # The table holds averages of the conserved variables, whatever its README says.
+    # The table holds averages of the conserved variables, although its README differs.
     exact = coarsen(table[f"toro{problem}"], 200)
     u = riemann_problem(left, right, x0, t, 200, SCHEMES[name])
     scale = np.ptp(exact, axis=1)

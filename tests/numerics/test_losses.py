@@ -171,7 +171,7 @@ def test_scored_loss_is_kl_plus_score_of_the_conditioned_prediction(model, task)
             square = (stats.norm.cdf(y, center[i], width[i]) - (u[i] <= y)) ** 2
             total += np.sum(square) * (y[1] - y[0])
     np.testing.assert_allclose(crps - kl, total, rtol=1e-3)
-    # A very noisy row says nothing: the losses without it remain.
+    # A very noisy row has no effect: the losses without it remain.
     nll, _, plain, crps, plain_crps, *_ = terms(1e4)
     np.testing.assert_allclose(nll, plain, rtol=1e-4)
     np.testing.assert_allclose(crps, plain_crps, rtol=1e-4)

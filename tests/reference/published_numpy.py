@@ -45,7 +45,7 @@ def safe(pivot):
 
 
 def set_faces(x, left, right, top, down):
-    """The faces in the published order: those of y come last."""
+    """The faces in the published order: the faces of y come last."""
     x = x.copy()
     x[:, 0], x[:, -1] = left, right
     x[:, :, 0], x[:, :, -1] = top, down

@@ -88,7 +88,7 @@ def same(got, expected):
 
 
 def cut_after(number, monkeypatch, command):
-    """Run until so many snapshots are there; the next one is left half-written."""
+    """Run until the given number of snapshots; the next one is left half-written."""
     from physcon.studies.solver.shards import Shards
 
     save = Shards.save

@@ -58,7 +58,7 @@ def test_a_nonlinear_law_of_wide_arrays(x64):
 
 
 def test_integers_are_numbers():
-    """The Gaussian of integers is that of the same numbers in floating point."""
+    """A Gaussian of integers equals the Gaussian of the same floating-point numbers."""
     law = pc.integral(np.array([1, 1]), 7)
     whole = pc.Gaussian.diagonal(np.array([1, 1]), np.array([1, 2]))
     assert pc.condition(whole, law).posterior.mean.tolist() == [2.0, 5.0]

@@ -1,4 +1,4 @@
-"""A prior that cannot be made is an error in whatever part of it is used, under jit."""
+"""A prior that cannot be made raises in every part that is used under jit."""
 
 import equinox as eqx
 import jax

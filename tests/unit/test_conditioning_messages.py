@@ -257,7 +257,7 @@ def test_contradiction_inside_jit_names_the_row():
 
 
 def test_status_of_each_kind():
-    """0 good, 1 not finite, 2 redundant, 3 contradiction; the answer beside it."""
+    """0 good, 1 not finite, 2 redundant, 3 contradiction; and the answer."""
 
     @jax.jit
     def run(mean, std, values):

@@ -1,4 +1,4 @@
-"""B S Bᵀ = 1 on the independent rows, whatever is redundant; pentadiagonal algebra =
+"""B S Bᵀ = 1 on the independent rows, for any redundancy; pentadiagonal algebra =
 dense.
 """
 
