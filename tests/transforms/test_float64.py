@@ -135,7 +135,7 @@ def test_second_derivatives_of_a_standard_deviation_through_scan():
 
 
 def test_linear_functions_transpose():
-    """`from_fn` needs a transpose; the transpose of an integral is the cell volumes."""
+    """`from_fn` needs a transpose: for an integral, the cell volumes."""
     law = from_fn(lambda u: jnp.stack([GRID.integrate(u), u[1]]), (4,), 1.0)
     assert law.operator.rows().tolist() == [[0.25] * 4, [0.0, 1.0, 0.0, 0.0]]
     residual = from_fn(integral(GRID, 0.0).residual, (4,), 0.0)
