@@ -22,7 +22,7 @@ def conserved(tmp_path, law, names=NAMES, **variables):
 
 
 def test_durations_are_numbers_in_the_unit_of_the_file(tmp_path):
-    """Rates of 1 over 24 hours: the total is 24, however Python would decode the units."""
+    """Rates of 1 over 24 hours: the total is 24, however Python decodes units."""
     hours = np.arange(25).astype("m8[h]").astype("m8[ns]")
     ones = (("a", "s"), np.ones((1, 24)))
     out = conserved(
