@@ -12,11 +12,11 @@ import jax.numpy as jnp
 
 from physcon._checks import is_traced
 from physcon._numerics.float64 import in_one_dtype
-from physcon._status import Outcome, choose, code, failed, settle, worse
+from physcon._status import Outcome, choose, failed, settle, worse
 from physcon._typing import Array, ArrayLike, Float, Int
 from physcon.conditioning._bounded_messages import MESSAGES, unreachable_group
 from physcon.conditioning._bounded_search import searched
-from physcon.conditioning._box import Given, box, diagonal_std, with_value
+from physcon.conditioning._box import Given, box, box_status, diagonal_std, with_value
 from physcon.conditioning._grouped import Grouped, search_groups
 from physcon.conditioning._reachable import reachable, refuse_unreachable
 from physcon.conditioning.constraint import LinearConstraint
@@ -61,13 +61,7 @@ class Bounded(NamedTuple):
     residual: Float[Array, "*y"]
     outcome: Outcome
 
-    @property
-    def status(self) -> Int[Array, "*batch"]:
-        """The outcome as in version 0.1.
-
-        0 good; 1 not finite; 2 lower > upper; 3 out of reach; 4 not converged.
-        """
-        return code(self.outcome, _CODES)
+    status = box_status
 
 
 def bounded(
@@ -205,13 +199,3 @@ def _regular(
     noise_std = constraint.noise()
     noise_std = jnp.where(dependent & (noise_std == 0), row_std, noise_std)
     return LinearConstraint(constraint.operator, constraint.value, noise_std)
-
-
-_CODES = {
-    "good": 0,
-    "not_finite": 1,
-    "disordered": 2,
-    "unreachable": 3,
-    "contradiction": 4,
-    "not_solved": 4,
-}

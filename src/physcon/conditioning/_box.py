@@ -1,13 +1,14 @@
 """The arguments of `bounded` and its relatives: a diagonal prior and a box."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from physcon._checks import require, require_given, require_same_field
-from physcon._typing import Array, ArrayLike, Float
+from physcon._status import code
+from physcon._typing import Array, ArrayLike, Float, Int
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.optimality import Problem
@@ -76,3 +77,23 @@ def with_value(x: Array, value: Array) -> Array:
 @with_value.defjvp
 def _(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
     return with_value(*primals), tangents[0]
+
+
+def _status(result: Any) -> Int[Array, "*batch"]:
+    """The outcome as the integer of version 0.1.
+
+    0 good; 1 not finite; 2 lower > upper; 3 out of reach; 4 not solved.
+    """
+    return code(result.outcome, _CODES)
+
+
+#: The property `status` of `Bounded` and `Monotone`.
+box_status = property(_status)
+_CODES = {
+    "good": 0,
+    "not_finite": 1,
+    "disordered": 2,
+    "unreachable": 3,
+    "contradiction": 4,
+    "not_solved": 4,
+}

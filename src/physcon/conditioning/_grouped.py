@@ -20,6 +20,7 @@ from physcon._status import Outcome, choose
 from physcon._typing import Array, Bool, Float
 from physcon.conditioning._grouped_root import Equation, roots
 from physcon.conditioning.constraint import LinearConstraint
+from physcon.conditioning.optimality import row_error
 from physcon.linear_map import Disjoint
 
 
@@ -213,13 +214,12 @@ def _finished(equation: Equation, t: Array, outside: Array, dtype: Any) -> Group
 
 
 def _error(equation: Equation, u: Array, multiplier: Array, dtype: Any) -> Array:
-    """How far each group misses its row, in units of 4 roundings of the terms."""
+    """The error of each group's row, in units of 4 roundings of its terms."""
     w = equation.operator.weights
     total = equation.total
     b = equation.value
     noise = equation.noise
     missed = jnp.abs(b - total(w * u) - noise * multiplier)
     terms = total(jnp.abs(w * u)) + jnp.abs(b) + noise * jnp.abs(multiplier)
-    tiny = float(jnp.finfo(dtype).tiny) * (total(jnp.abs(w)) + 1)
-    eps = float(jnp.finfo(dtype).eps)
-    return jnp.where(equation.present, missed / (4 * eps * terms + tiny), 0)
+    error = row_error(missed, terms, total(jnp.abs(w)) + 1, dtype)
+    return jnp.where(equation.present, error, 0)

@@ -15,9 +15,9 @@ import numpy as np
 from physcon._checks import require
 from physcon._numerics.float64 import in_float64, in_one_dtype
 from physcon._numerics.safe import power_of_two
-from physcon._status import Outcome, choose, code, settle
+from physcon._status import Outcome, choose, settle
 from physcon._typing import Array, ArrayLike, Float, Int
-from physcon.conditioning._bounded import diagonal_std, with_value
+from physcon.conditioning._box import box_status, diagonal_std, with_value
 from physcon.conditioning._condition import condition
 from physcon.conditioning._isotonic import Blocks, block_sums, isotonic_blocks
 from physcon.conditioning._monotone_search import Given, search
@@ -47,13 +47,7 @@ class Monotone(NamedTuple):
     residual: Float[Array, " 1"]
     outcome: Outcome
 
-    @property
-    def status(self) -> Int[Array, "*batch"]:
-        """The outcome as in version 0.1.
-
-        0 good; 1 not finite; 2 lower > upper; 3 out of reach; 4 not solved.
-        """
-        return code(self.outcome, _CODES)
+    status = box_status
 
 
 def monotone(
@@ -201,13 +195,6 @@ def _regular(
     return LinearConstraint(constraint.operator, constraint.value, noise_std)
 
 
-_CODES = {
-    "good": 0,
-    "not_finite": 1,
-    "disordered": 2,
-    "unreachable": 3,
-    "not_solved": 4,
-}
 _MESSAGES = {
     "not_finite": (
         "monotone: expected finite mean, operator and value, positive finite "

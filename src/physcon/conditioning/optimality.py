@@ -147,8 +147,8 @@ def error_of(problem: Problem, u: Array, multiplier: Array, dtype: Any) -> Scala
     eps = float(jnp.finfo(dtype).eps)
     missed = jnp.abs(value - inner(rows, u) - noise * multiplier)
     terms = inner(size, jnp.abs(u)) + jnp.abs(value) + noise * jnp.abs(multiplier)
-    tiny = float(jnp.finfo(dtype).tiny) * inner(size, jnp.ones_like(u))
-    first = jnp.max(missed / (4 * eps * terms + tiny + _smallest(terms)))
+    sizes = inner(size, jnp.ones_like(u))
+    first = jnp.max(row_error(missed, terms, sizes, dtype))
     pull = variance * combine(multiplier, rows)
     apart = jnp.abs(u - jnp.clip(mean + pull, lower, upper))
     pulls = jnp.abs(mean) + variance * combine(jnp.abs(multiplier), size)
@@ -156,6 +156,17 @@ def error_of(problem: Problem, u: Array, multiplier: Array, dtype: Any) -> Scala
     second = jnp.max(jnp.where(variance > 0, apart / allowed, 0))
     error = jnp.maximum(first, second)
     return jnp.where(jnp.isfinite(error), error, jnp.inf)
+
+
+def row_error(missed: Array, terms: Array, sizes: Array, dtype: Any) -> Array:
+    """The errors of rows, in units of 4 roundings of their terms in the caller's dtype.
+
+    Args:
+        sizes: sums of the sizes of the weights, times which the least number counts.
+    """
+    info = jnp.finfo(dtype)
+    least = float(info.tiny) * sizes + _smallest(terms)
+    return missed / (4 * float(info.eps) * terms + least)
 
 
 def contradicts(problem: Problem, direction: Float[Array, " m"]) -> Bool[Array, ""]:
