@@ -79,8 +79,9 @@ def condition(
     Shapes: fields ``(*x)``, m rows; cost O(m n) for diagonal roots, memory O(m n), no
     n-by-n array. One sample; batch with `jax.vmap`.
 
-    The mean is computed in float64 and rounded once: |G μ' - b| <= eps (|G| |μ'| + |b|)
-    in the caller's precision. Differentiable in both modes in everything that is an
+    The mean is computed in float64 and rounded once to the caller's precision, so that
+    |G μ' - b| <= 4 eps (|G| |μ'| + |b|). Differentiable in both modes in everything
+    that is an
     array: mean, root, operator, value, noise. Gradients carry the caller's precision
     times the condition number of S.
 

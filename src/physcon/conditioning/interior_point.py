@@ -115,14 +115,15 @@ class _Newton(NamedTuple):
     left: Float[Array, "*x"]
     right: Float[Array, "*x"]
     slope: Float[Array, "*x"]  # of the Lagrangian
-    missing: Float[Array, " m"]  # what the rows miss
+    missing: Float[Array, " m"]  # errors of the rows
     softened: Float[Array, "*x"]  # variances with the barriers of the bounds
     unit: Float[Array, " m"]
     factor: Float[Array, "m m"]
 
     def direction(self, gap_p: Array, gap_q: Array) -> _Direction:
         """Newton's step that removes the given complementarity products."""
-        rows, s = self.setting.problem.rows, self.state
+        rows = self.setting.problem.rows
+        s = self.state
         force = -self.slope - gap_p / self.left + gap_q / self.right
         scale = self.setting.scale * self.unit
         rhs = scale * (self.missing - inner(rows, self.softened * force))
@@ -154,10 +155,9 @@ class _Newton(NamedTuple):
         """The sum of all complementarity products after a step."""
         du, _, dp, dq = direction
         lower = (self.left + t * du) * (self.state.p + t * dp)
-        after = jnp.sum(jnp.where(self.setting.has_lower, lower, 0))
         upper = (self.right - t * du) * (self.state.q + t * dq)
-        after += jnp.sum(jnp.where(self.setting.has_upper, upper, 0))
-        return after
+        after = jnp.where(self.setting.has_lower, lower, 0)
+        return jnp.sum(after + jnp.where(self.setting.has_upper, upper, 0))
 
 
 def _newton(setting: _Setting, s: _State) -> _Newton:
@@ -216,15 +216,14 @@ def _decided(setting: _Setting, s: _State) -> Bool[Array, ""]:
     left, right = setting.slack(s.u)
 
     def clear(distance: Array, pull: Array, exists: Array) -> Array:
-        less = jnp.minimum(distance, pull)
-        more = jnp.maximum(distance, pull)
-        return jnp.all(jnp.where(exists, less <= _CLEAR * more, True))
+        apart = jnp.minimum(distance, pull) <= _CLEAR * jnp.maximum(distance, pull)
+        return jnp.all(~exists | apart)
 
     below, above = _touching(setting, s)
     snapped = jnp.where(below, lower, jnp.where(above, upper, s.u))
     missing = value - inner(rows, snapped) - noise * s.multiplier
-    terms = inner(jnp.abs(rows), jnp.abs(s.u)) + jnp.abs(value)
-    terms = terms + noise * jnp.abs(s.multiplier)
+    pulls = noise * jnp.abs(s.multiplier)
+    terms = inner(jnp.abs(rows), jnp.abs(s.u)) + jnp.abs(value) + pulls
     return (
         jnp.all(jnp.abs(missing) <= 1e-7 * terms)
         & ~jnp.any(below & above)
@@ -234,10 +233,7 @@ def _decided(setting: _Setting, s: _State) -> Bool[Array, ""]:
 
 
 def _touching(setting: _Setting, s: _State) -> tuple[Array, Array]:
-    """Points on their bounds.
-
-    y = u - V (p - q) lies below a bound if V p exceeds the distance to it.
-    """
+    """Points on a bound: u - V (p - q) lies beyond it."""
     variance = setting.problem.variance
     left, right = setting.slack(s.u)
     below = setting.has_lower & (variance * s.p > left)
@@ -248,8 +244,7 @@ def _touching(setting: _Setting, s: _State) -> tuple[Array, Array]:
 _STEPS = 100
 #: Complementarity gap at the end, relative to the gap at the start.
 _GAP = 1e-60
-#: A bound is decided if its distance and the pull of its multiplier differ by this
-#: ratio.
+#: A bound is decided if its distance and its multiplier's pull have this ratio.
 _CLEAR = 1e-6
 _JITTER = 1e-14
 _LEAST = 1e-290
