@@ -12,6 +12,7 @@ from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.solvers.factor import Factor
 from physcon.conditioning.solvers.refined import Refined, independent_std
+from physcon.conditioning.solvers.unsuited import unsuited
 from physcon.linear_map import LinearMap, Pointwise, Root
 
 #: A pivot up to this share of its row's variance is rounding: the row is redundant.
@@ -86,11 +87,8 @@ class BlockGram(Refined):
     def factorise(self, prior: Gaussian, law: LinearConstraint) -> BlockFactor:
         std, operator = independent_std(prior.root), law.operator
         if std is None or not isinstance(operator, Pointwise):
-            raise ValueError(
-                "expected independent errors (Diagonal) and a Pointwise operator for "
-                f"BlockGram, got {type(prior.root).__name__} and "
-                f"{type(operator).__name__}; pass solver=None to have one chosen"
-            )
+            given = prior.root, operator
+            raise unsuited("BlockGram", "a Pointwise operator", given)
         r = operator.matrix.shape[0]
         require(r <= 32, "up to 32 rows per point", r, "use from_matrix for more")
         variance = std.reshape(operator.in_shape) ** 2

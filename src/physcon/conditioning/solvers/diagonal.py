@@ -12,6 +12,7 @@ from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.solvers.factor import Factor
 from physcon.conditioning.solvers.refined import Refined, independent_std
+from physcon.conditioning.solvers.unsuited import unsuited
 from physcon.linear_map import Disjoint, LinearMap, Root
 
 
@@ -83,11 +84,8 @@ class DiagonalGram(Refined):
     def factorise(self, prior: Gaussian, law: LinearConstraint) -> DiagonalFactor:
         std, operator = independent_std(prior.root), law.operator
         if std is None or not isinstance(operator, Disjoint):
-            raise ValueError(
-                "expected independent errors (Diagonal) and a Disjoint operator for "
-                f"DiagonalGram, got {type(prior.root).__name__} and "
-                f"{type(operator).__name__}; pass solver=None to have one chosen"
-            )
+            given = prior.root, operator
+            raise unsuited("DiagonalGram", "a Disjoint operator", given)
         groups = operator.groups
         reach = operator.weights * std.reshape(operator.in_shape)
         size = safe.sqrt(groups.total(reach**2) + law.noise() ** 2)

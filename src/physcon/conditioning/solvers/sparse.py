@@ -14,6 +14,7 @@ from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.solvers.factor import Factor, unmoved
 from physcon.conditioning.solvers.refined import Refined, independent_std
+from physcon.conditioning.solvers.unsuited import unsuited
 from physcon.linear_map import LinearMap, Root, Sparse
 
 
@@ -171,12 +172,11 @@ class SparseCholesky(Refined):
 def _sparse(prior: Gaussian, law: LinearConstraint) -> Sparse:
     operator = law.operator
     if independent_std(prior.root) is None or not isinstance(operator, Sparse):
-        raise ValueError(
-            "expected independent errors (Diagonal) and a Sparse operator for "
-            f"SparseCholesky, got {type(prior.root).__name__} and "
-            f"{type(operator).__name__}; build the law with from_matrix, or pass "
-            "solver=None to have one chosen"
+        given = prior.root, operator
+        remedy = (
+            "build the law with from_matrix, or pass solver=None to have one chosen"
         )
+        raise unsuited("SparseCholesky", "a Sparse operator", given, remedy)
     if operator.gram is None:
         raise ValueError(
             "expected a Sparse operator with a sparse factor, got one whose rows are "

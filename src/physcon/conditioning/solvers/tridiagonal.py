@@ -11,6 +11,7 @@ from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.solvers.factor import Factor
 from physcon.conditioning.solvers.interface import Solver
+from physcon.conditioning.solvers.unsuited import unsuited
 from physcon.linear_map import Diagonal, Difference, LinearMap, Root
 
 #: A pivot up to this share of its row's variance is rounding: the row is redundant.
@@ -132,9 +133,7 @@ def _separable(root: Root, operator: LinearMap) -> tuple[Diagonal, Difference]:
         not (isinstance(root, Diagonal) and isinstance(operator, Difference))
         or operator.periodic
     ):
-        raise ValueError(
-            "expected independent errors (Diagonal) and one Difference for "
-            f"Tridiagonal, got {type(root).__name__} and {type(operator).__name__}; "
-            "use ConjugateGradient"
-        )
+        given = root, operator
+        remedy = "use ConjugateGradient"
+        raise unsuited("Tridiagonal", "one Difference", given, remedy)
     return root, operator
