@@ -11,7 +11,7 @@ import physcon as pc
 from physcon._numerics.float64 import cast
 from physcon._status import Outcome
 from physcon.conditioning import Auto
-from physcon.linear_map import Diagonal, LowRank, Sum
+from physcon.linear_map import Circulant, Dense, Diagonal, Kronecker, LowRank, Sum
 
 SHAPE = (4, 6)
 SIZE = 24
@@ -81,9 +81,23 @@ LAWS = {
 PRIORS = {
     "diagonal": lambda rng: Diagonal(_std(rng)),
     "ensemble": lambda rng: Sum(LowRank(_array(rng, 3, *SHAPE)), Diagonal(_std(rng))),
+    "Kronecker": lambda rng: Kronecker(
+        Dense(_array(rng, 4, 4), (4,)), Dense(_array(rng, 6, 6), (6,))
+    ),
+    "circulant": lambda rng: Circulant(
+        1 / (1.0 + jnp.fft.fftfreq(4)[:, None] ** 2 + jnp.fft.rfftfreq(6)[None]),
+        SHAPE,
+        SHAPE,
+    ),
 }
 CASES = [(law, "diagonal") for law in LAWS]
 CASES += [(law, "ensemble") for law in ("blocks", "sparse", "mixed")]
+CASES += [("blocks", "Kronecker"), ("sparse", "circulant")]
+SOLVERS = {
+    "ensemble": pc.Woodbury,
+    "Kronecker": pc.DenseGram,
+    "circulant": pc.DenseGram,
+}
 
 
 def _case(rng, law_name, prior_name):
@@ -91,7 +105,7 @@ def _case(rng, law_name, prior_name):
     law = build(rng)
     shape = law.operator.in_shape
     prior = pc.Gaussian(_array(rng, *shape), PRIORS[prior_name](rng))
-    return prior, law, solver if prior_name == "diagonal" else pc.Woodbury
+    return prior, law, SOLVERS.get(prior_name, solver)
 
 
 @eqx.filter_jit
@@ -169,6 +183,67 @@ def test_equals_dense_algebra(law_name, prior_name, rng, x64):
     assert len(got) == len(want) >= 3
     for a, b in zip(got, want, strict=True):
         close(a, b, 1e-10)
+
+
+@pytest.mark.parametrize("case", [("mixed", "diagonal"), ("sparse", "ensemble")])
+def test_log_density_is_that_on_the_plane_of_the_exact_rows(case, rng, x64):
+    prior, law, _ = _case(rng, *case)
+    posterior = pc.condition(prior, law).posterior
+    u = posterior.sample(jax.random.key(3))
+    weights = jnp.zeros((2, *law.operator.in_shape))
+    mean, covariance, _, _ = by_dense_algebra(prior, law, weights)
+    g = np.asarray(law.operator.rows()).reshape(-1, SIZE)
+    exact = np.asarray(law.noise()).reshape(-1) == 0
+    m = int(exact.sum())
+    basis = np.linalg.qr(g[exact].T, mode="complete")[0][:, m:].T
+    inside = 2 * np.pi * basis @ np.asarray(covariance) @ basis.T
+    off = basis @ (np.asarray(u).ravel() - np.asarray(mean))
+    distance = 2 * np.pi * off @ np.linalg.solve(inside, off)
+    expected = -0.5 * (distance + np.linalg.slogdet(inside)[1])
+    np.testing.assert_allclose(posterior.log_prob(u), expected, rtol=1e-10)
+    assert posterior.log_prob(u + 1.0) == -jnp.inf
+
+
+def test_a_row_that_repeats_others_changes_nothing(rng, x64):
+    """Mean, variance, evidence and gradients are those without the row."""
+    prior, law, solver = _case(rng, "sparse", "diagonal")
+    g = np.asarray(law.operator.rows()).reshape(-1, SIZE)
+    combined = np.vstack([g, g[2] - 2 * g[5]])
+    row, column = np.nonzero(combined)
+    index = jnp.stack([jnp.asarray(row), jnp.asarray(column)], axis=1)
+    matrix = BCOO((jnp.asarray(combined[row, column]), index), shape=(11, SIZE))
+    value = jnp.append(law.value, law.value[2] - 2 * law.value[5])
+    more = pc.from_matrix(matrix, value, shape=SHAPE)
+    weights = _array(rng, 2, *SHAPE)
+    result, variance, _, gradient = find(prior, more, weights, solver())
+    expected, spread, _, slope = find(prior, law, weights, solver())
+    assert result.outcome == Outcome.redundant
+    close(result.posterior.mean, expected.posterior.mean, 1e-12)
+    close(variance, spread, 1e-12)
+    close(gradient[0].mean, slope[0].mean, 1e-10)
+    close(gradient[0].root.diagonal, slope[0].root.diagonal, 1e-10)
+    # The evidence is that of some ten independent rows, of another volume.
+    volume = result.log_evidence - expected.log_evidence
+    factors = np.abs(np.array([1.0, 2.0]))
+    assert np.isclose(np.exp(abs(float(volume))), factors, rtol=1e-9).any()
+
+
+def test_second_derivatives_of_the_sparse_evidence(rng, x64):
+    """Forward over reverse, against differences of the gradient."""
+    prior, law, solver = _case(rng, "sparse", "diagonal")
+
+    def evidence(log_std):
+        moved = pc.Gaussian(prior.mean, Diagonal(jnp.exp(log_std)))
+        return pc.condition(moved, law, solver=solver(), throw=False).log_evidence
+
+    slope = jax.jit(jax.grad(evidence))
+    at, direction = jnp.log(prior.root.diagonal), _array(rng, *SHAPE)
+    _, curvature = jax.jit(lambda x, v: jax.jvp(jax.grad(evidence), (x,), (v,)))(
+        at, direction
+    )
+    step = 1e-5
+    change = slope(at + step * direction) - slope(at - step * direction)
+    close(curvature, change / (2 * step), 1e-7)
 
 
 @eqx.filter_jit

@@ -7,11 +7,20 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import inexact_leaves, require
-from physcon._typing import Array, Float, Scalar, Shape
+from physcon._typing import Array, Bool, Float, Scalar, Shape
+from physcon.conditioning._masked import masked
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.solvers.factor import Exact, Factor, inverse
-from physcon.linear_map import Compose, Diagonal, LinearMap, Root, Sum, split_fields
+from physcon.linear_map import (
+    ROUNDING,
+    Compose,
+    Diagonal,
+    LinearMap,
+    Root,
+    Sum,
+    split_fields,
+)
 
 if TYPE_CHECKING:
     from physcon.conditioning.solvers.interface import Solver
@@ -111,6 +120,59 @@ class MatheronRoot(Root):
         variance = self.root.gram_diagonal() - removed
         # Clipped at zero against rounding, without a kink in the derivative.
         return variance + jax.lax.stop_gradient(jnp.maximum(-variance, 0))
+
+    def _exact(self) -> Bool[Array, "*y"]:
+        """Rows without noise."""
+        sigma = self.noise_std
+        return jnp.ones(self.operator.out_shape, bool) if sigma is None else sigma == 0
+
+    def _area(self) -> Factor:
+        """The factor of G Gᵀ over the exact rows, along the support of the prior."""
+        from physcon.conditioning.solvers.implicit import update
+        from physcon.conditioning.solvers.woodbury import Woodbury
+
+        solver = self.solver.inner if isinstance(self.solver, Woodbury) else self.solver
+        dtype = jnp.result_type(*inexact_leaves(self.operator))
+        spread = self.root.gram_diagonal() > 0
+        whole = Gaussian(jnp.zeros(spread.shape, dtype), Diagonal(spread.astype(dtype)))
+        operator = masked(self.operator, self._exact())
+        value = jnp.zeros(operator.out_shape, dtype)
+        found = update(solver, whole, LinearConstraint(operator, value)).factor
+        if found is None:
+            raise NotImplementedError(
+                f"{type(self.solver).__name__} computes no determinant, which a "
+                "density needs; draw samples, or pass a solver that has a factor"
+            )
+        return found.tree()
+
+    def covariance_root_rank(self) -> Array:
+        removed = self._area().rank(math.prod(self.operator.out_shape))
+        return jnp.asarray(self.root.covariance_root_rank()) - removed
+
+    def mahalanobis(self, e: Array, scale: Array) -> Array:
+        """That of the prior, and of the noise in noisy rows."""
+        distance = self.root.mahalanobis(e, scale)
+        missed = self.operator.mv(e)
+        exact = self._exact()
+        met = jnp.abs(missed) <= ROUNDING * self.operator.magnitude(scale)
+        if self.noise_std is not None:
+            sigma = jnp.where(exact, 1, self.noise_std)
+            distance = distance + jnp.sum(jnp.where(exact, 0, missed / sigma) ** 2)
+        return jnp.where(jnp.all(met | ~exact), distance, jnp.inf)
+
+    def log_volume(self) -> Array:
+        """½ log det(G Gᵀ) + Σ log σ - ½ log det S, on top of the prior's volume.
+
+        See `DowndatedRoot.log_volume`.
+        """
+        gained, own = self._area().log_det, self._factor().log_det
+        assert gained is not None
+        assert own is not None
+        total = 0.5 * (gained - own)
+        if self.noise_std is not None:
+            sigma = jnp.where(self._exact(), 1, self.noise_std)
+            total = total + jnp.sum(jnp.log(sigma))
+        return self.root.log_volume() + total
 
 
 #: Points times rows up to which variances are found by one solve for each point.
