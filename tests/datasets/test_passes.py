@@ -1,6 +1,7 @@
 """Laws across dask chunks: the same numbers as in memory, one chunk at a time."""
 
 import dask
+import dask.array
 import numpy as np
 import pytest
 import xarray as xr
@@ -114,6 +115,7 @@ def test_no_more_than_a_chunk_is_in_memory(data, monkeypatch):
 
     def watched(fn):
         def call(part, *rest):
+            assert "other" not in part  # large, and no law reads it
             seen.append(part.sizes["time"])
             return fn(part, *rest)
 
@@ -124,7 +126,10 @@ def test_no_more_than_a_chunk_is_in_memory(data, monkeypatch):
     laws, spread = CASES["budget"]
     laws = pcd.laws({"laws": laws[:1], "spread": spread})
     with dask.config.set(scheduler="synchronous"):
-        lazy = pcd.constrain(data.chunk(time=3), laws)
+        wide = dask.array.zeros((12, 10**7), chunks=(3, -1))
+        data = data.chunk(time=3).assign(other=(("time", "z"), wide))
+        lazy = pcd.constrain(data, laws)
+        assert "other" in lazy
         assert sorted(seen) == [4, 4, 5, 5]
         lazy.w.compute()
         assert max(seen) == 5

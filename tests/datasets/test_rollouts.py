@@ -255,6 +255,12 @@ def test_states_that_cannot_obey(rng):
     loud = pcd.fixer(laws, template, spread=1.0, throw=True)
     with pytest.raises(RuntimeError, match="contradict"):
         jax.block_until_ready(jax.jit(loud.apply)(start, state))
+    certain = [*laws[:1], pcd.Between("r", 0.0)]
+    other = xr.Dataset({"q": ("x", np.ones(4)), "r": ("x", np.ones(4))})
+    fixer = pcd.fixer(certain, other, spread={"q": 1.0})
+    for low, outcome in ((0.5, Outcome.good), (-0.5, Outcome.unreachable)):
+        both = {"q": jnp.ones(4), "r": jnp.asarray([1.0, 1, low, 1])}
+        assert jax.jit(fixer.apply)(fixer.init(both), both)[0].outcome == outcome
     easy = pcd.fixer(laws[:1], template, spread=1.0)
     bad = {"q": jnp.asarray([1.0, np.nan, 1, 1])}
     assert easy.apply(easy.init(state), bad)[0].outcome == Outcome.not_finite

@@ -22,7 +22,7 @@ def with_first_targets(data: Any, laws: Laws) -> tuple[Any, Laws]:
             time = time_of(data, law.of, over)
             if not data.sizes[time]:
                 continue
-            first = data.isel({time: [0]}).load()
+            first = data.isel({time: [0]})
             name = f"_first_{number}"
             if isinstance(law, DryAir):
                 known = first_mass(law, first, laws)

@@ -30,8 +30,9 @@ def lazily(data: Any, laws: Laws, names: list[str], constrained: Callable) -> An
     shared = shared_dim(data, laws, names)
     divided = outer is not None and len(data[names[0]].chunksizes.get(outer, (1,))) > 1
     if shared is not None and not divided:
-        whole = {d: -1 for d in data.dims if d != shared}
-        fixed = in_two_passes(data.chunk(whole), laws, names, shared)
+        small = _small(data, laws)
+        whole = {d: -1 for d in small.dims if d != shared}
+        fixed = in_two_passes(small.chunk(whole), laws, names, shared)
         names = [*names, *spread_names(data, laws)]
         return original.assign({name: fixed[name] for name in names})
     require(
@@ -51,10 +52,7 @@ def lazily(data: Any, laws: Laws, names: list[str], constrained: Callable) -> An
 
     names = [*names, *spread_names(data, laws)]
     template = split[names]
-    small = split.drop_vars(
-        [n for n in split.data_vars if n not in _needed(split, laws)]
-    )
-    result = xr.map_blocks(block, small, template=template)
+    result = xr.map_blocks(block, _small(split, laws), template=template)
     for name in names:
         fixed[name] = result[name].transpose(*data[name].dims)
         fixed[name].attrs = dict(data[name].attrs)
@@ -66,6 +64,12 @@ def _length(data: Any, names: list[str], outer: str) -> int:
     """Return how many indices of a dimension make a chunk of about 10^6 values."""
     values = sum(int(data[n].size) for n in names)
     return max(1, 10**6 * data.sizes[outer] // max(1, values))
+
+
+def _small(data: Any, laws: Laws) -> Any:
+    """Return the dataset without large variables that no law reads."""
+    needed = _needed(data, laws)
+    return data.drop_vars([n for n in data.data_vars if n not in needed])
 
 
 def _needed(data: Any, laws: Laws) -> set[str]:

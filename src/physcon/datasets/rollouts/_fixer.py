@@ -11,11 +11,17 @@ import jax.numpy as jnp
 from physcon._checks import inexact_leaves, require
 from physcon._numerics import safe
 from physcon._numerics.float64 import Pair, float64_primal
-from physcon._status import Outcome, settle, worse
+from physcon._status import Outcome, choose, settle, worse
 from physcon._typing import Array, Scalar
 from physcon.datasets.rollouts._fields import Named, as_dtype
 from physcon.datasets.rollouts._members import perturbed
-from physcon.datasets.rollouts._points import Bounds, Fixed, fixed_points, limits
+from physcon.datasets.rollouts._points import (
+    Bounds,
+    Fixed,
+    fixed_points,
+    limits,
+    outside,
+)
 from physcon.datasets.rollouts._rows import Rows, first_target, missing, next_target
 from physcon.datasets.rollouts._spreads import Spread
 from physcon.datasets.rollouts._step import Places, Problem, least_change, verdict
@@ -33,7 +39,8 @@ class FixerState(eqx.Module):
             loss term for training. Under exact laws and a right spread its mean is the
             number of independent rows.
         outcome: the worst outcome so far, an `Outcome`. `contradiction`: some state
-            could not be made to obey the laws. `not_finite`: a NaN or an infinity.
+            could not be made to obey the laws. `unreachable`: a certain value is out of
+            its bounds. `not_finite`: a NaN or an infinity.
         steps: number of steps so far.
     """
 
@@ -124,6 +131,8 @@ class Fixer:
         new = self._moved(values, change, low, high)
         after = self._missing(rows, new, targets)
         outcome = verdict(rows, after, change, solved)
+        out = outside(self.bounds, self._look(new), self.inside)
+        outcome = worse(outcome, choose((out, Outcome.unreachable)))
         chi_squared = jnp.sum(safe.divide(change, std) ** 2)
         carried = self._next(rows, new, targets)
         out = dict(state)

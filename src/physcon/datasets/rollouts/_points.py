@@ -6,7 +6,7 @@ from typing import Any
 import equinox as eqx
 import jax.numpy as jnp
 
-from physcon._typing import Array
+from physcon._typing import Array, Bool
 from physcon.datasets._laws import AnyLaw, Between, Values
 from physcon.datasets.rollouts._fields import Named
 
@@ -96,3 +96,18 @@ def limits(
     certain = std == 0
     low = jnp.where(certain, -jnp.inf, low)
     return low, jnp.where(certain, jnp.inf, high)
+
+
+def outside(
+    bounds: Sequence[Bounds], look: Named, inside: Mapping[str, Any]
+) -> Bool[Array, ""]:
+    """Return whether any value is outside of its bounds by more than rounding."""
+    found = jnp.zeros((), bool)
+    for each in bounds:
+        u = look(each.name)
+        lower, upper = each.ends(look)
+        excess = jnp.maximum(lower - u, u - upper)
+        rounding = 16 * jnp.finfo(u.dtype).eps * jnp.abs(u)
+        wrong = jnp.where(inside[each.name], excess > rounding, False)
+        found = found | jnp.any(wrong)
+    return found
