@@ -69,6 +69,41 @@ def test_every_spread_in_any_order_of_dimensions(data, kind, target, rng):
     np.testing.assert_array_equal(same, data.u.where(v == 0))
 
 
+UNITS = {"units": "days since 1999-12-31", "calendar": "noleap"}
+CALENDARS = {
+    "dates": lambda: xr.date_range("2001-06-15", periods=30, freq="30D"),
+    "360 days": lambda: xr.date_range(
+        "2001-01-30", periods=30, freq="30D", calendar="360_day", use_cftime=True
+    ),
+    "numbers": lambda: xr.Variable("time", np.arange(30) * 30.0, UNITS),
+}
+
+
+@pytest.mark.parametrize("calendar", CALENDARS)
+@pytest.mark.parametrize("first", [1, 7])
+def test_a_climatology_of_standard_deviations(calendar, first, rng):
+    """The change of each month is proportional to the variance of that month."""
+    months = (np.arange(12) + first - 1) % 12 + 1
+    sd = rng.uniform(1, 2, (12, 4))
+    data = xr.Dataset(
+        {"u": (("time", "x"), np.zeros((30, 4))), "sd": (("month", "x"), sd)},
+        {"time": CALENDARS[calendar](), "month": months},
+    )
+    fixed = pcd.constrain(data, "mean: {of: u, equals: 1, weights: equal}", "sd")
+    if calendar == "numbers":  # month lengths of 365 days, from the last of December
+        day = (np.arange(30) * 30 - 1) % 365
+        ends = np.cumsum([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
+        month = np.searchsorted(ends, day, side="right") + 1
+    elif calendar == "360 days":
+        month = np.arange(30) % 12 + 1
+    else:
+        month = data.time.dt.month.values
+    v = sd[[list(months).index(m) for m in month]] ** 2
+    np.testing.assert_allclose(fixed.u, v / v.mean(1, keepdims=True), rtol=1e-12)
+    with pytest.raises(ValueError, match="dimensions among"):
+        pcd.constrain(data.rename(month="z"), "mean: {of: u, equals: 1}", "sd")
+
+
 def test_chi_squared_is_the_squared_misfit_of_the_laws(data):
     """sum (change / std)² = (b - w.u)² / (w.v w): the number of rows on average."""
     from physcon.datasets._constrain import constrain_with_report

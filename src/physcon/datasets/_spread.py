@@ -10,6 +10,7 @@ from physcon._extras import needs
 from physcon.datasets._axes import is_member
 from physcon.datasets._laws import Laws, Values, names_of
 from physcon.datasets._metrics import metric
+from physcon.datasets._months import by_month
 
 with needs("data"):
     import xarray as xr
@@ -132,7 +133,7 @@ def _spread(data: Any, name: str, given: Any, laws: Laws) -> Any:
     if text.endswith("%"):
         return share_of(text) * np.abs(array)
     if text in data.variables:
-        return _plain(data[text])
+        return by_month(data, name, text, _plain(data[text]))
     if text == "ensemble":
         return _ensemble(data, name, None)
     try:
