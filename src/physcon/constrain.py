@@ -177,7 +177,7 @@ def _constrain(law: Law, data: Predictions, total: np.ndarray) -> Report:
             for u, errors in ((old, errors_before), (written, errors_after)):
                 missed = np.abs((u * weights).sum(axes) - totals[part])
                 errors.append(float(missed.max()))
-            change = np.abs(written - old) / std
+            change = np.abs(written - old) / np.where(std > 0, std, np.inf)
             largest = max(largest, float(change.max()))
             changed += float(change.sum())
             outside += int(np.sum((old < lower) | (old > upper)))

@@ -2,6 +2,9 @@
 refusal.
 """
 
+import json
+import re
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -104,7 +107,7 @@ def broken(name):
             "repeated": {"x": np.concatenate([x[:1], x[:-1]])},
             "NaN": {"mean": np.where(mean > 1.5, np.nan, mean)},
             "infinite std": {"std": np.where(std > 0.3, np.inf, std)},
-            "zero std": {"std": np.where(std < 0.1, 0, std)},
+            "zero std": {"std": 0 * std},
             "negative std": {"std": -std},
             "shapes": {"std": std[:, :, :-1]},
             "wrong x": {"x": x[:-2]},
@@ -156,6 +159,33 @@ def test_refuses_impossible_laws(tmp_path, predictions, options, message):
     with pytest.raises(SystemExit, match=message):
         run(tmp_path, predictions, *options)
     assert not (tmp_path / "out.npz").exists()
+
+
+@pytest.mark.parametrize("ending", ["html", "json", "txt"])
+def test_points_at_a_bound_are_certain_in_the_next_law(tmp_path, rng, ending):
+    """The output of one law is the input of the next, and has a report."""
+    x = np.linspace(0, 1, 41)
+    mean = 0.3 + rng.normal(0, 0.3, (3, 40))
+    arrays = {"mean": mean, "std": np.full((3, 40), 0.3), "x": x}
+    run(tmp_path, arrays, "--integral", "0.4", "--lower", "0")
+    first = dict(np.load(tmp_path / "out.npz"))
+    certain = first["std"] == 0
+    assert certain.any()
+    report = tmp_path / f"report.{ending}"
+    words = ("--integral", "0.5", "--lower", "0", "--force", "--report", str(report))
+    run(tmp_path, first, *words)
+    second = dict(np.load(tmp_path / "out.npz"))
+    np.testing.assert_allclose(second["mean"].mean(-1), 0.5, rtol=1e-14)
+    np.testing.assert_array_equal(second["mean"][certain], first["mean"][certain])
+    assert second["mean"].min() >= 0
+    text = report.read_text()
+    if ending == "json":
+        assert json.loads(text)["error_before"] == pytest.approx(0.1)
+    elif ending == "html":
+        numbers = json.loads(re.search(r'id="numbers">(.*?)</script>', text)[1])
+        curves = {c["name"]: c["values"] for c in numbers[0]["charts"][0]["curves"]}
+        np.testing.assert_allclose(curves["after"], second["mean"], atol=1e-4)
+        np.testing.assert_allclose(curves["before"], first["mean"], atol=1e-4)
 
 
 def test_refuses_to_replace_an_output_without_force(tmp_path, predictions):

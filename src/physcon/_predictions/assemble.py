@@ -102,13 +102,22 @@ def _type_of_field(dtype: np.dtype) -> np.dtype:
 
 
 def _check_positive(std: np.ndarray, label: str) -> None:
-    """Refuse a spread that is zero or negative somewhere."""
-    bad = int(np.sum(std <= 0))
+    """Refuse a spread that is negative somewhere, or zero everywhere.
+
+    A point with a spread of zero is certain, as points at a bound are afterwards.
+    """
+    bad = int(np.sum(std < 0))
     require(
         bad == 0,
         f"a positive {label!r}",
-        f"{bad} values <= 0",
-        "pass a positive spread at every point",
+        f"{bad} values < 0",
+        "pass a spread that is positive, or zero where a point is certain",
+    )
+    require(
+        bool(np.any(std > 0)),
+        f"a positive {label!r}",
+        "zero everywhere",
+        "pass a positive spread at some points, which can then change",
     )
 
 

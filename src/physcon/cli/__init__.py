@@ -57,7 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"physcon {name}: expected files to read and write, got {error}; {remedy}"
         )
     except KeyboardInterrupt:
-        resumed = "; add --resume to continue" if name in _WITH_CONFIG else ""
+        store = any(word.rstrip("/").endswith(".zarr") for word in arguments)
+        can_resume = name in _WITH_CONFIG or (name == "constrain" and store)
+        resumed = "; add --resume to continue" if can_resume else ""
         print(f"\nphyscon {name}: interrupted{resumed}", file=sys.stderr)
         sys.exit(130)
 

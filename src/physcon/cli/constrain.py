@@ -5,6 +5,7 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
+from physcon._page import check_path
 from physcon.cli.audit import add_options, add_report, check_options
 from physcon.cli.settings import from_options
 
@@ -86,15 +87,21 @@ def main(options: Namespace) -> None:
         _constrain_dataset(options)
         return
     require(
-        options.spread is None and options.report is None and not options.resume,
-        "LAWS for --spread, --report and --resume",
+        options.spread is None and not options.resume,
+        "LAWS for --spread and --resume",
         "--integral",
         "write the law as text: 'total: {of: NAME, equals: VALUE}'",
     )
     law, names = from_options(Law, options), from_options(Names, options.names)
-    print(
-        constrain_file(options.predictions, options.output, law, names, options.force)
-    )
+    if options.report is not None:
+        check_path(options.report, (".html", ".json", ".txt"))
+    files = (options.predictions, options.output)
+    report = constrain_file(*files, law, names, options.force)
+    if options.report is not None:
+        from physcon.cli.predictions_page import write_report
+
+        write_report(options.report, report, files, names)
+    print(report)
     print(f"written: {options.output}")
 
 

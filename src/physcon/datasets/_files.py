@@ -158,7 +158,7 @@ def _constrain_netcdf(
     outer = batch_dim(data, laws, changed_names(laws))
     names = [*changed_names(laws), *spread_names(data, laws)]
     netcdf = path.suffix.lower() in _NETCDF
-    if outer is not None and netcdf and takes_blocks(path):
+    if outer is not None and netcdf and takes_blocks(path, names):
         reports: list[Report] = []
         blocks = _written(data, laws, outer, names, watch, reports)
         write_blocks(output, blocks, path, force=force)

@@ -62,14 +62,14 @@ def write(path: Path, arrays: Arrays, like: Path | None) -> None:
             file.create_variable(name, dims, data.dtype, data=data)
 
 
-def takes_blocks(path: Path) -> bool:
-    """Whether a file can be written in parts."""
-    return _by_content(path) is _hdf5
+def takes_blocks(path: Path, wanted: Iterable[str]) -> bool:
+    """Whether variables of a file can be written in parts."""
+    return _by_content(path) is _hdf5 or _netcdf3.takes_blocks(path, wanted)
 
 
 def write_blocks(path: Path, like: Path, blocks: Iterable[Block]) -> None:
-    """Overwrite parts of variables in a copy of a NetCDF4 file."""
-    _hdf5.write_blocks(path, like, blocks)
+    """Overwrite parts of variables in a copy of a file."""
+    _by_content(like).write_blocks(path, like, blocks)
 
 
 def _by_content(path: Path):

@@ -21,6 +21,7 @@ from physcon.io._packing import (
 from physcon.io._packing import unpack as unpacked
 
 Arrays = dict[str, np.ndarray]
+Block = dict[str, tuple[Any, np.ndarray]]
 
 
 def names(path: Path) -> list[str]:
@@ -86,7 +87,23 @@ def write(path: Path, arrays: Arrays, like: Path | None) -> None:
             return
         shutil.copyfile(like, path)
         for name, array in arrays.items():
-            _refill(path, like, source, name, array)
+            _refill(path, source, name, ..., array)
+
+
+def takes_blocks(path: Path, wanted: Iterable[str]) -> bool:
+    """Whether variables can be written in parts: they are there, and not packed."""
+    with _opened(path) as source:
+        known = source.variables
+        return all(n in known and not _must_change(known[n]) for n in wanted)
+
+
+def write_blocks(path: Path, like: Path, blocks: Iterable[Block]) -> None:
+    """Overwrite parts of variables in a copy of `like`; see `takes_blocks`."""
+    shutil.copyfile(like, path)
+    with _opened(like) as source:
+        for block in blocks:
+            for name, (where, array) in block.items():
+                _refill(path, source, name, where, array)
 
 
 def _must_change(variable: Any) -> bool:
@@ -94,15 +111,16 @@ def _must_change(variable: Any) -> bool:
     return dtype.kind != "f" or is_packed(dtype, marks_of(variable._attributes))
 
 
-def _refill(path: Path, like: Path, source: Any, name: str, array: np.ndarray) -> None:
-    """Write one variable at the place where `source` has it."""
+def _refill(path: Path, source: Any, name: str, where: Any, array: np.ndarray) -> None:
+    """Write a part of one variable at the place where `source` has it."""
     data = source.variables[name].data
     start = source._mm_buf.__array_interface__["data"][0]
     offset = data.__array_interface__["data"][0] - start
     whole = np.memmap(path, np.int8, "r+")
-    target = np.ndarray(data.shape, data.dtype, whole, offset, data.strides)
+    target = np.ndarray(data.shape, data.dtype, whole, offset, data.strides)[where]
+    data = np.asarray(data[where])
     marks = marks_of(source.variables[name]._attributes)
-    missing = missing_values(np.asarray(data), marks)
+    missing = missing_values(data, marks)
     kept = np.isnan(array)
     if missing is not None:
         kept &= missing

@@ -155,7 +155,7 @@ def write_blocks(
     like: str | Path,
     force: bool = False,
 ) -> None:
-    """Overwrite parts of variables in a copy of a NetCDF4 file, as blocks come.
+    """Overwrite parts of variables in a copy of a NetCDF file, as blocks come.
 
     The memory that this needs is that of one block. See `write_arrays`.
 
@@ -173,9 +173,10 @@ def write_blocks(
         _netcdf.write_blocks(temporary, Path(like), blocks)
 
 
-def takes_blocks(path: str | Path) -> bool:
-    """Whether `write_blocks` can write files like this one."""
-    return _format(Path(path)) is _netcdf and _netcdf.takes_blocks(Path(path))
+def takes_blocks(path: str | Path, names: Iterable[str]) -> bool:
+    """Whether `write_blocks` can write these variables of files like this one."""
+    path = Path(path)
+    return _format(path) is _netcdf and _netcdf.takes_blocks(path, names)
 
 
 def _check_output(path: Path, force: bool) -> None:
