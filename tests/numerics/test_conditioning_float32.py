@@ -189,3 +189,18 @@ def test_samples_have_the_posterior_covariance():
     assert np.all(
         np.abs(draws.mean(0) - posterior.mean) < 5 * np.sqrt(variance / len(draws))
     )
+
+
+@pytest.mark.parametrize("unit", [1e-23, 1e-22, 3e-20, 1.0])
+def test_a_covariance_is_positive_semidefinite_in_any_unit(unit, rng):
+    """Variances below the normal numbers of float32 are zero, not a few bits."""
+    std = jnp.asarray(unit * 10 ** rng.uniform(-1, 1, 8), jnp.float32)
+    rows = jnp.asarray(rng.normal(size=(3, 8)), jnp.float32)
+    law = pc.LinearConstraint(pc.Rows(rows), unit * jnp.ones(3))
+    prior = pc.Gaussian.diagonal(jnp.zeros(8), std)
+    after = np.asarray(pc.condition(prior, law).posterior.covariance(), float)
+    assert np.all(np.diag(after) <= np.asarray(std, float) ** 2 * (1 + 1e-6))
+    size = np.sqrt(np.diag(after))
+    size = np.where(size > 0, size, 1)
+    scaled = after / size / size[:, None]
+    assert np.linalg.eigvalsh(scaled)[0] > -1e-5

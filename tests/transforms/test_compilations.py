@@ -13,6 +13,7 @@ import pytest
 import physcon as pc
 from physcon import conditioning as pcc
 from physcon import inverse
+from physcon._numerics.float64 import in_float64
 
 N = 6
 GRID = pc.Grid.uniform(0.0, 1.0, N)
@@ -54,6 +55,17 @@ def surface(shift: float) -> pcc.NonlinearConstraint:
     return pcc.NonlinearConstraint(energy, jnp.array([2.0 + 0.1 * shift]))
 
 
+def misfit(shift: float):
+    """A new function at every call, with a float64 sum inside."""
+    data = jnp.array([1.0, 2.0]) + shift
+    return lambda theta: data - GRID.integrate(theta) * theta[:2]
+
+
+def likelihood(shift: float):
+    wrong = misfit(shift)
+    return lambda theta: 0.5 * jnp.sum(wrong(theta) ** 2)
+
+
 #: Public functions; the argument changes the values, never the shapes.
 CALLS = {
     "condition": lambda s: pc.condition(prior(s), law(s)),
@@ -79,6 +91,13 @@ CALLS = {
     "posterior": lambda s: (
         pc.condition(prior(s), law(s)).posterior.std(),
         pc.condition(prior(s), law(s)).posterior.log_prob(prior(s).mean),
+    ),
+    "least_squares": lambda s: inverse.least_squares(misfit(s), prior(s)),
+    "maximum_a_posteriori": lambda s: inverse.maximum_a_posteriori(
+        likelihood(s), prior(s)
+    ),
+    "laplace_sample": lambda s: inverse.laplace_sample(
+        KEY, misfit(s), prior(s), jnp.zeros(N) + 0.1 * s, (2,)
     ),
     "evidence": lambda s: inverse.evidence(prior(s), law(s)),
 }
@@ -107,3 +126,17 @@ def test_a_law_that_reads_changed_values_is_not_served_from_a_cache():
     assert radius() == pytest.approx(0.5, rel=1e-6)
     around["array"] = jnp.array([0.25, 0.25])
     assert radius() == pytest.approx(1.0, rel=1e-6)
+
+
+def test_arrays_inside_of_inner_programs_count():
+    """Two laws with equal texts that close over different arrays in a float64 sum."""
+
+    def law(radius):
+        weights = jnp.full(2, radius**-2)
+        inner = in_float64(lambda u: jnp.sum(weights * u**2)[None])
+        return pcc.NonlinearConstraint(inner, jnp.ones(1))
+
+    start = pc.Gaussian.diagonal(jnp.array([0.3, 0.4]), jnp.ones(2))
+    for radius in (1.0, 2.0, 0.5):
+        found = pcc.condition_nonlinear(start, law(radius)).mean
+        assert np.linalg.norm(found) == pytest.approx(radius, rel=1e-6)

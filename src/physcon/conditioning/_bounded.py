@@ -156,8 +156,8 @@ def _result(
     held = found.below | found.above
     multiplier = jax.lax.stop_gradient(found.multiplier).reshape(law.value.shape)
     pull = std * (std * law.operator.rmv(multiplier))
-    start = jnp.where(std > 0, found.field, prior.mean)
-    start = with_value(prior.mean + pull, start)
+    start = jnp.where(std > 0, prior.mean + pull, jnp.clip(prior.mean, low, high))
+    start = with_value(start, found.field)
     start = jnp.where(found.below, low, jnp.where(found.above, high, start))
     free = Gaussian(start, Diagonal(jnp.where(held, 0, std)))
     solver = Auto().choose(free, law)

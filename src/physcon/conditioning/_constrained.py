@@ -8,7 +8,7 @@ import numpy as np
 
 from physcon._checks import require, require_given, require_same_field
 from physcon._numerics.float64 import in_one_dtype
-from physcon._status import Outcome, settle
+from physcon._status import Outcome, choose, failed, settle, worse
 from physcon._typing import Array, ArrayLike, Bool, Float, Int
 from physcon.conditioning._condition import condition
 from physcon.conditioning._constrained_messages import messages
@@ -138,6 +138,9 @@ def _most_probable(
     result = condition(free, left, solver=solver, throw=False)
     frozen = jax.lax.stop_gradient(result.posterior.mean)
     field, multiplier, gap, outcome = judged(given, found, frozen)
+    # Without a posterior there are no derivatives.
+    lost = choose((failed(result.outcome), Outcome.not_solved))
+    outcome = worse(outcome, lost)
     multiplier = multiplier.reshape(-1)
     mean = result.posterior.mean + jax.lax.stop_gradient(field - frozen)
     mean = jnp.where(held, pinned, mean)

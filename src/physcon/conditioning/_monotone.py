@@ -15,7 +15,7 @@ import numpy as np
 from physcon._checks import require
 from physcon._numerics.float64 import in_float64, in_one_dtype
 from physcon._numerics.safe import power_of_two
-from physcon._status import Outcome, choose, settle
+from physcon._status import Outcome, choose, failed, settle, worse
 from physcon._typing import Array, ArrayLike, Float, Int
 from physcon.conditioning._box import box_status, diagonal_std, with_value
 from physcon.conditioning._condition import condition
@@ -97,7 +97,10 @@ def monotone(
     )
     blocks = _block_prior(prior, std, index, (below, above), (low, high))
     law = _regular(constraint, blocks, row, std)
-    posterior = condition(blocks, law, throw=False).posterior
+    after = condition(blocks, law, throw=False)
+    posterior = after.posterior
+    # Without a posterior there are no derivatives.
+    outcome = worse(outcome, choose((failed(after.outcome), Outcome.not_solved)))
     mean = with_value(posterior.mean, profile)
     result = Monotone(
         mean,

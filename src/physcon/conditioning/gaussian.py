@@ -239,6 +239,9 @@ class Gaussian(eqx.Module):
     def covariance(self) -> Float[Array, "n n"]:
         """The dense covariance matrix of the flattened field, for small fields.
 
+        Variances that the dtype can't hold (float32: of a std below 1e-19 or above
+        1.8e19) become zero, with their rows and columns, or infinite.
+
         Shapes:
             ``(n, n)``, where n is the size of the field.
         """

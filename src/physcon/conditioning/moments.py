@@ -65,9 +65,19 @@ def _(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
     return value, size * safe.divide(moved, 2 * (value / size))
 
 
-@float64_primal
 def covariance(root: Root) -> Array:
-    """R Rᵀ as a matrix."""
+    """R Rᵀ; the rows and columns of variances that the dtype can't hold are zero.
+
+    Below its smallest normal number a dtype has few digits or none, and a matrix of
+    such numbers need not be positive semi-definite.
+    """
+    found = _covariance(root)
+    held = jnp.diagonal(found) >= jnp.finfo(found.dtype).tiny
+    return jnp.where(held[:, None] & held[None], found, 0)
+
+
+@float64_primal
+def _covariance(root: Root) -> Array:
     return gram(root.rows())
 
 

@@ -9,18 +9,23 @@ a knot, a Fourier coefficient).
 from collections.abc import Callable
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 
 from physcon._checks import require
+from physcon._status import settle
 from physcon._typing import Array, Float, Scalar
 from physcon.conditioning import Gaussian
+from physcon.conditioning._closure import Opened, opened
 from physcon.inverse.laplace import gauss_newton, hessian
 from physcon.inverse.minimum import (
+    MESSAGES,
     Estimate,
     default_tolerance,
     estimate_at,
     latent_start,
+    parameters,
 )
 
 
@@ -67,23 +72,37 @@ def least_squares(
     >>> round(float(found.parameters[0]), 3), round(float(variance[0]), 3)
     (1.5, 0.5)
     """
+    z = latent_start(prior, start)
+    theta = jax.eval_shape(parameters, prior, z)
+    _require_array(jax.eval_shape(misfit, theta))
+    solver = _levenberg_marquardt(default_tolerance(z)) if solver is None else solver
+    program = opened(misfit, theta, wide=False)
+    found = _least_squares(program, prior, z, solver, max_steps, covariance)
+    return settle(found, found.outcome, throw, MESSAGES)
+
+
+@eqx.filter_jit  # compiled once where called without jit
+def _least_squares(
+    misfit: Opened,
+    prior: Gaussian,
+    z: Array,
+    solver: Any,
+    max_steps: int,
+    covariance: bool,
+) -> Estimate:
     import optimistix as optx
 
-    def of_latent(z: Array) -> Any:
-        return misfit(prior.mean + prior.root.mv(z))
-
-    z = latent_start(prior, start)
-    _require_array(jax.eval_shape(of_latent, z))
-    solver = _levenberg_marquardt(default_tolerance(z)) if solver is None else solver
-    solution = optx.least_squares(
-        lambda z, _: (z, of_latent(z)), solver, z, max_steps=max_steps, throw=False
-    )
+    def of_latent(z: Array) -> Array:
+        return misfit(parameters(prior, z))
 
     def objective(z: Array) -> Scalar:
         return 0.5 * (jnp.sum(z**2) + jnp.sum(of_latent(z) ** 2))
 
+    solution = optx.least_squares(
+        lambda z, _: (z, of_latent(z)), solver, z, max_steps=max_steps, throw=False
+    )
     curvature = gauss_newton if covariance else None
-    return estimate_at(solution, objective, of_latent, curvature, prior, throw)
+    return estimate_at(solution, objective, of_latent, curvature, prior)
 
 
 def _levenberg_marquardt(rtol: float) -> Any:
@@ -135,11 +154,9 @@ def maximum_a_posteriori(
     """
     import optimistix as optx
 
-    def of_latent(z: Array) -> Any:
-        return negative_log_likelihood(prior.mean + prior.root.mv(z))
-
     z = latent_start(prior, start)
-    got = jax.eval_shape(of_latent, z)
+    theta = jax.eval_shape(parameters, prior, z)
+    got = jax.eval_shape(negative_log_likelihood, theta)
     require(
         getattr(got, "shape", None) == (),
         "a scalar likelihood",
@@ -148,6 +165,24 @@ def maximum_a_posteriori(
     )
     rtol = default_tolerance(z)
     solver = optx.BFGS(rtol=rtol, atol=rtol) if solver is None else solver
+    program = opened(negative_log_likelihood, theta, wide=False)
+    found = _minimised(program, prior, z, solver, max_steps, covariance)
+    return settle(found, found.outcome, throw, MESSAGES)
+
+
+@eqx.filter_jit
+def _minimised(
+    likelihood: Opened,
+    prior: Gaussian,
+    z: Array,
+    solver: Any,
+    max_steps: int,
+    covariance: bool,
+) -> Estimate:
+    import optimistix as optx
+
+    def of_latent(z: Array) -> Array:
+        return likelihood(parameters(prior, z))
 
     def objective(z: Array) -> Scalar:
         return 0.5 * jnp.sum(z**2) + of_latent(z)
@@ -156,4 +191,4 @@ def maximum_a_posteriori(
         lambda z, _: objective(z), solver, z, max_steps=max_steps, throw=False
     )
     curvature = hessian if covariance else None
-    return estimate_at(solution, objective, of_latent, curvature, prior, throw)
+    return estimate_at(solution, objective, of_latent, curvature, prior)

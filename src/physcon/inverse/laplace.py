@@ -21,8 +21,9 @@ import jax.numpy as jnp
 
 from physcon._checks import error_if, require_shape
 from physcon._numerics.float64 import float64_primal
-from physcon._typing import Array, Float, PRNGKeyArray
+from physcon._typing import Array, Bool, Float, PRNGKeyArray
 from physcon.conditioning import Gaussian
+from physcon.conditioning._closure import Opened, opened
 from physcon.linear_map import Dense
 
 #: A product with a symmetric matrix that has the shape of the latent variables.
@@ -94,13 +95,40 @@ def laplace_sample(
     Source:
         Papandreou and Yuille, NeurIPS 2010, sec. 2.2 (perturb, then solve).
     """
-    import lineax as lx
-
     require_shape(latent, tuple(prior.root.in_shape), "latent")
     tolerance = float(jnp.finfo(latent.dtype).eps) ** 0.5 if rtol is None else rtol
+    program = opened(misfit, jax.eval_shape(_parameters, prior, latent), wide=False)
+    keys = jax.random.split(key, math.prod(shape))
+    changes, good = _changes(program, prior, latent, keys, tolerance, max_steps)
+    changes = error_if(changes, ~jnp.all(good), _NOT_SOLVED, throw)
+    changes = jnp.where(good.reshape(-1, *[1] * latent.ndim), changes, jnp.nan)
+    draws = _drawn(prior, latent, changes)
+    return draws.reshape(*shape, *prior.mean.shape)
+
+
+def _parameters(prior: Gaussian, z: Float[Array, "*z"]) -> Float[Array, "*p"]:
+    return prior.mean + prior.root.mv(z)
+
+
+@jax.jit
+def _drawn(prior: Gaussian, latent: Array, changes: Float[Array, "s *z"]) -> Array:
+    return jax.vmap(lambda dz: _parameters(prior, latent + dz))(changes)
+
+
+@eqx.filter_jit  # compiled once where called without jit
+def _changes(
+    misfit: Opened,
+    prior: Gaussian,
+    latent: Float[Array, "*z"],
+    keys: Array,
+    tolerance: float,
+    max_steps: int,
+) -> tuple[Float[Array, "s *z"], Bool[Array, " s"]]:
+    """What each sample adds to the latent variables, and whether it was solved."""
+    import lineax as lx
 
     def of_latent(z: Array) -> Array:
-        return misfit(prior.mean + prior.root.mv(z))
+        return misfit(_parameters(prior, z))
 
     residual, forward = jax.linearize(of_latent, latent)
     backward = jax.linear_transpose(forward, latent)
@@ -111,17 +139,13 @@ def laplace_sample(
     )
     solver = lx.CG(rtol=tolerance, atol=tolerance, max_steps=max_steps)
 
-    def draw(key: PRNGKeyArray) -> Array:
+    def draw(key: PRNGKeyArray) -> tuple[Array, Array]:
         epsilon, eta = _white(key, latent, residual)
         right = epsilon + backward(eta)[0]
         solution = lx.linear_solve(operator, right, solver, throw=False)
-        good = solution.result == lx.RESULTS.successful
-        change = error_if(solution.value, ~good, _NOT_SOLVED, throw)
-        z = latent + jnp.where(good, change, jnp.nan)
-        return prior.mean + prior.root.mv(z)
+        return solution.value, solution.result == lx.RESULTS.successful
 
-    draws = eqx.filter_vmap(draw)(jax.random.split(key, math.prod(shape)))
-    return draws.reshape(*shape, *prior.mean.shape)
+    return eqx.filter_vmap(draw)(keys)
 
 
 def _white(key: PRNGKeyArray, *like: Array) -> list[Array]:

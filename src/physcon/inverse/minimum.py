@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import require_shape
-from physcon._status import Outcome, choose, code, settle
+from physcon._status import Outcome, choose, code
 from physcon._typing import Array, Float, Int, Scalar
 from physcon.conditioning import Gaussian
 from physcon.inverse.laplace import Product, spread_at
@@ -54,6 +54,11 @@ class Estimate(NamedTuple):
         return code(self.outcome, codes)
 
 
+def parameters(prior: Gaussian, z: Float[Array, "*z"]) -> Float[Array, "*p"]:
+    """θ = μ + R z."""
+    return prior.mean + prior.root.mv(z)
+
+
 def latent_start(prior: Gaussian, start: Array | None) -> Array:
     shape = tuple(prior.root.in_shape)
     if start is None:
@@ -72,8 +77,8 @@ def estimate_at(
     of_latent: Callable[[Array], Array],
     curvature: Callable[[Callable, Array], Product] | None,
     prior: Gaussian,
-    throw: bool,
 ) -> Estimate:
+    """The estimate at the end of a minimisation, with its curvature and outcome."""
     import optimistix as optx
 
     z = solution.value
@@ -98,11 +103,10 @@ def estimate_at(
         (~converged, Outcome.not_solved),
     )
     steps = solution.stats["num_steps"]
-    found = Estimate(theta, posterior, z, value, decrement, steps, outcome)
-    return settle(found, outcome, throw, _MESSAGES)
+    return Estimate(theta, posterior, z, value, decrement, steps, outcome)
 
 
-_MESSAGES = {
+MESSAGES = {
     "not_finite": (
         "expected a finite model with finite derivatives, got NaN or infinity; bound "
         "the parameters by a transform (a logarithm, a logit), narrow the prior, or "
