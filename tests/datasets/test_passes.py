@@ -89,8 +89,10 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("chunk", [5, (1, 4, 7)])
+CHUNKS = [(case, (1, 4, 7)) for case in CASES] + [("budget", 5), ("initial", 5)]
+
+
+@pytest.mark.parametrize(("case", "chunk"), CHUNKS)
 def test_the_same_as_in_memory(data, case, chunk):
     laws, spread = CASES[case]
     laws = pcd.laws({"laws": laws, "spread": spread, "coordinates": "centres"})

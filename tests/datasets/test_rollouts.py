@@ -252,7 +252,9 @@ def test_states_that_cannot_obey(rng):
     start = fixer.init(state)
     carried, _ = jax.jit(fixer.apply)(start, state)
     assert carried.outcome == Outcome.contradiction
-    loud = pcd.fixer(laws, template, spread=1.0, throw=True)
+    everywhere = pcd.Values("q", "one", 1.0)
+    fixed = template.assign(one=("x", np.ones(4)))
+    loud = pcd.fixer([laws[0], everywhere], fixed, spread=1.0, throw=True)
     with pytest.raises(RuntimeError, match="contradict"):
         jax.block_until_ready(jax.jit(loud.apply)(start, state))
     certain = [*laws[:1], pcd.Between("r", 0.0)]
