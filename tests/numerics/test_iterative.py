@@ -61,6 +61,7 @@ def _solved(prior, law, solver):
 
 
 def test_every_preconditioner_gives_the_answer_of_the_sparse_factor(rng):
+    pytest.importorskip("pyamg")
     prior, law = _mesh(rng)
     exact = np.asarray(pc.condition(prior, law).posterior.mean)
     own = pc.LinearConstraint(Own(law.operator), law.value)
@@ -135,6 +136,7 @@ def test_auto_never_forms_huge_dense_rows(rng):
 
 
 def test_multigrid_says_what_it_needs(rng, monkeypatch):
+    pytest.importorskip("pyamg")
     prior, law = _mesh(rng, 4)
     own = pc.LinearConstraint(Own(law.operator), law.value)
     with pytest.raises(ValueError, match=r"Multigrid\.from_matrix"):

@@ -5,6 +5,7 @@ without host callbacks. One line each: a new public name without a line here fai
 
 import inspect
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 import jax
@@ -204,6 +205,28 @@ def flows(x):
     )
 
 
+HIERARCHY = []
+if find_spec("pyamg"):
+    known = pc.Gaussian.diagonal(jnp.ones(7), jnp.ones(7))
+    HIERARCHY = [conditioning.Multigrid.of(known, PATH)]
+
+
+def iterated(x):
+    """The flows by conjugate gradients with every preconditioner."""
+    lossy = pc.LinearConstraint(PATH.operator, x - jnp.mean(x), jnp.full(N, 0.1))
+    flows = pc.Gaussian.diagonal(x[:7], 1 + x[:7] ** 2)
+    every = [conditioning.Jacobi(), conditioning.BlockJacobi(2)]
+    return [
+        pc.condition(
+            flows,
+            lossy,
+            solver=conditioning.ConjugateGradient(preconditioner=preconditioner),
+            throw=False,
+        ).posterior.mean
+        for preconditioner in every + HIERARCHY
+    ]
+
+
 def structured(x):
     """Disjoint rows, with a total over all points, and under an ensemble."""
     mass_too = pc.stack(halves(x), pc.integral(GRID, x[0], 0.1))
@@ -289,6 +312,8 @@ TABLE: dict[str, Callable[[Any], Any]] = {
         solver=conditioning.ConjugateGradient(),
         throw=False,
     ),
+    "conditioning.Jacobi, conditioning.BlockJacobi, conditioning.Multigrid, "
+    "conditioning.Preconditioner": iterated,
     "Tridiagonal": lambda x: pc.condition(
         pc.Gaussian.diagonal(x.reshape(2, 4), jnp.ones((2, 4))), block(x), throw=False
     ),
