@@ -100,7 +100,8 @@ def constrain_file(
     Every time (or other batch entry) is conditioned separately. The members of an
     ensemble are conditioned one by one with the variance of the ensemble (Matheron's
     rule), so that each member obeys the law; if the total is uncertain, each member
-    gets its own perturbed total, so that the spread of the members is right.
+    gets its own perturbed total, so that the spread of the members is right. A file
+    with a mean and members gets both conditioned.
 
     The arithmetic is in float64. Results are written in the type that the file has.
 
@@ -119,8 +120,25 @@ def constrain_file(
     data = read_predictions(predictions, names)
     total = target(law.integral, data, predictions)
     report = _constrain(law, data, total)
-    write_arrays(output, data.output(names), like=predictions, force=force)
+    arrays = data.output(names)
+    if not data.ensemble and names.samples in data.present:
+        members = read_predictions(predictions, names, members=True)
+        total = target(law.integral, members, predictions)
+        report = _joined(report, _constrain(law, members, total))
+        arrays[names.samples] = members.output(names)[names.samples]
+    write_arrays(output, arrays, like=predictions, force=force)
     return report
+
+
+def _joined(mean: Report, members: Report) -> Report:
+    """Return one report for a mean and the members next to it."""
+    return Report(
+        max(mean.error_before, members.error_before),
+        max(mean.error_after, members.error_after),
+        mean.out_of_bounds_before + members.out_of_bounds_before,
+        max(mean.largest_change, members.largest_change),
+        mean.mean_change,
+    )
 
 
 def _check(law: Law) -> None:

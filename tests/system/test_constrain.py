@@ -161,6 +161,17 @@ def test_refuses_impossible_laws(tmp_path, predictions, options, message):
     assert not (tmp_path / "out.npz").exists()
 
 
+def test_a_mean_and_its_members_both_obey(tmp_path, rng):
+    """Without bounds the mean of the new members is the new mean."""
+    samples = rng.normal(1, 0.2, (6, 3, 10))
+    std = samples.std(0, ddof=1)
+    arrays = {"samples": samples, "mean": samples.mean(0), "std": std}
+    found = run(tmp_path, arrays | {"x": np.linspace(0, 1, 11)}, "--integral", "1.3")
+    np.testing.assert_allclose(found["samples"].mean(-1), 1.3, rtol=1e-14)
+    np.testing.assert_allclose(found["samples"].mean(0), found["mean"], rtol=1e-12)
+    assert np.all(found["std"] < std)
+
+
 @pytest.mark.parametrize("ending", ["html", "json", "txt"])
 def test_points_at_a_bound_are_certain_in_the_next_law(tmp_path, rng, ending):
     """The output of one law is the input of the next, and has a report."""

@@ -162,7 +162,7 @@ function drawChart(chart, parent) {
   const py = (v) => (down ? top + share(v) * (height - top - bottom) : height - bottom - share(v) * (height - top - bottom));
   const valueTicks = chart.log ? logTicks(...value) : ticks(...value, chart.upright ? 4 : 5);
   const valueText = (v) => (chart.log ? `1e${v}` : show(v));
-  const alongTicks = ticks(...along, chart.upright ? 7 : 4);
+  const alongTicks = ticks(...along, chart.upright ? 7 : chart.texts.length ? 3 : 6);
   const texts = shortDates(chart.texts);
   const alongText = (v) => {
     if (!chart.texts.length) return show(v);

@@ -16,8 +16,9 @@ class Names:
         mean: predicted mean, ``(*batch, *x)``: space axes last.
         std: its standard deviation, same shape.
         variance: its variance, if there is no `std`.
-        samples: an ensemble ``(members, *batch, *x)``, if there is no `mean`. In a file
-            with named dimensions the members may be on another axis: see `member`.
+        samples: an ensemble ``(members, *batch, *x)``, instead of a mean or next to
+            it. In a file with named dimensions the members may be on another axis: see
+            `member`.
         coordinates: one 1-D array per space axis; n values are nodes (the array holds
             point values), n + 1 values are cell faces (it holds cell averages).
         member: name of the dimension of the members, in a file that names dimensions;

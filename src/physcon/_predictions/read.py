@@ -10,8 +10,15 @@ from physcon.io import array_names, read_arrays, read_dimensions
 from physcon.io.predictions import read_units
 
 
-def read_predictions(path: str | Path, names: Names) -> Predictions:
+def read_predictions(
+    path: str | Path, names: Names, *, members: bool = False
+) -> Predictions:
     """Read the arrays named, and nothing else of the file.
+
+    Args:
+        path: the file.
+        names: the names of its arrays.
+        members: read the members of an ensemble even if the file has a mean as well.
 
     Raises:
         ValueError: an array is missing, or does not fit the others.
@@ -26,7 +33,7 @@ def read_predictions(path: str | Path, names: Names) -> Predictions:
             "name them by --names.coordinates",
         )
     _refuse_degrees(path, names)
-    ensemble = names.mean not in present
+    ensemble = members or names.mean not in present
     field = names.samples if ensemble else names.mean
     require(
         field in present,
