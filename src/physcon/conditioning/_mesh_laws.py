@@ -16,6 +16,7 @@ from physcon.conditioning._mesh_rows import (
     outflow_entries,
     pins,
     require_known,
+    rounding_of_closed_parts,
 )
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.linear_map import Sparse
@@ -29,9 +30,10 @@ def mesh_divergence_free(
 ) -> LinearConstraint:
     """No source in any active cell: Σ_f ± |face| v_f = 0; then the known faces."""
     require_known(domain)
-    cells = outflow_entries(domain, active(domain, where))
+    inside = active(domain, where)
+    cells = outflow_entries(domain, inside)
     known = pins(domain, boundary)
-    value = jnp.zeros(domain.size)
+    value = rounding_of_closed_parts(domain, inside, known)
     return _law(cells, value, known, (domain.face_count,), noise_std)
 
 
