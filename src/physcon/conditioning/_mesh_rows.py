@@ -6,7 +6,7 @@ next, so the rows of all cells add up to the balance of the whole domain.
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -165,7 +165,7 @@ def rounding_of_closed_parts(
 
 
 @float64_primal
-def _sums(x: Array, part: Array, slots: Array) -> tuple[Array, Array]:
+def _sums(x: Array, part: Any, slots: Array) -> tuple[Array, Array]:
     """Sums of x and of |x| over each part, one for each of the slots."""
     return slots.at[part].add(x), slots.at[part].add(jnp.abs(x))
 
