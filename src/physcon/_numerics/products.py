@@ -1,6 +1,7 @@
 """Products of a few long rows with fields: sums, inner products and Gram matrices."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -26,37 +27,20 @@ def combine(d: Float[Array, " m"], rows: Float[Array, "m *x"]) -> Float[Array, "
     """
     if rows.shape[0] <= 3 and rows.dtype == jnp.float64:
         return sum((d[r] * rows[r] for r in range(1, rows.shape[0])), d[0] * rows[0])
-    return _product_or_sums(
-        lambda d, rows: jnp.tensordot(d, rows, axes=1, precision="highest"),
-        lambda d, rows: jnp.sum(along_rows(d, rows), axis=0),
-        (d, rows),
-    )
+    return _product_or_sums(_combined, _combined_by_sums, (d, rows))
 
 
 def inner(rows: Float[Array, "m *x"], x: Float[Array, "*x"]) -> Float[Array, " m"]:
     """rows_r · x for every r."""
-    return _product_or_sums(
-        lambda rows, x: jnp.tensordot(rows, x, axes=x.ndim, precision="highest"),
-        _sums,
-        (rows, x),
-    )
+    return _product_or_sums(_inner, _sums, (rows, x))
 
 
 def gram(rows: Float[Array, "m *x"]) -> Float[Array, "m m"]:
     """rows_r · rows_s for every pair."""
-
-    def product(rows: Array) -> Array:
-        flat = rows.reshape(rows.shape[0], -1)
-        return jnp.matmul(flat, flat.T, precision="highest")
-
-    def sums(rows: Array) -> Array:
-        if rows.shape[0] <= 16:  # written out, to be fused with one another
-            return jnp.stack([_sums(rows, row) for row in rows])
-        return jax.lax.map(lambda row: _sums(rows, row), rows)
-
-    return _product_or_sums(product, sums, (rows,))
+    return _product_or_sums(_gram, _gram_by_sums, (rows,))
 
 
+@partial(jax.jit, static_argnums=(0, 1))  # one program for all calls outside of jit
 def _product_or_sums(
     product: Callable[..., Array], sums: Callable[..., Array], args: tuple[Array, ...]
 ) -> Array:
@@ -66,10 +50,35 @@ def _product_or_sums(
     There float64 matrix products are not fused with the conversion from float32, so
     copies are written (GPU, 12 times what reading the rows once costs), or emulated by
     way of arrays larger than the memory (TPU). Sums convert on the way.
+
+    Both are functions of this module, not closures: the choice is compiled once.
     """
     if args[0].dtype != jnp.float64:
         return product(*args)
     return jax.lax.platform_dependent(*args, cpu=product, default=sums)
+
+
+def _combined(d: Array, rows: Array) -> Array:
+    return jnp.tensordot(d, rows, axes=1, precision="highest")
+
+
+def _combined_by_sums(d: Array, rows: Array) -> Array:
+    return jnp.sum(along_rows(d, rows), axis=0)
+
+
+def _inner(rows: Array, x: Array) -> Array:
+    return jnp.tensordot(rows, x, axes=x.ndim, precision="highest")
+
+
+def _gram(rows: Array) -> Array:
+    flat = rows.reshape(rows.shape[0], -1)
+    return jnp.matmul(flat, flat.T, precision="highest")
+
+
+def _gram_by_sums(rows: Array) -> Array:
+    if rows.shape[0] <= 16:  # written out, to be fused with one another
+        return jnp.stack([_sums(rows, row) for row in rows])
+    return jax.lax.map(lambda row: _sums(rows, row), rows)
 
 
 def _sums(rows: Float[Array, "m *x"], x: Float[Array, "*x"]) -> Float[Array, " m"]:

@@ -9,6 +9,7 @@ repeated rows are merged by least squares. Then S⁺ = Bᵀ B.
 Source: Higham, Accuracy and Stability of Numerical Algorithms (2002), sec. 10.3.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -41,6 +42,12 @@ def whitening(s: Float[Array, "m m"], tolerance: float) -> Whitening:
         return Whitening(kept.astype(s.dtype) / diagonal, jnp.ones_like(s), diagonal[0])
     if m <= 3:
         return _merged(*_pivoted(s, tolerance))
+    return _regular_or_pivoted(s, tolerance)
+
+
+@partial(jax.jit, static_argnums=1)  # one program for all calls outside of jit
+def _regular_or_pivoted(s: Array, tolerance: float) -> Whitening:
+    m = s.shape[0]
     lower = jnp.linalg.cholesky(s)
     whitener = lower_inverse(lower)
     # |B|² bounds the condition of the rows: rounding has not hidden a dependence.

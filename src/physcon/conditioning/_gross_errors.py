@@ -71,6 +71,7 @@ def expected_variance(law: LinearConstraint, root: Root) -> Array:
     return found
 
 
+@eqx.filter_jit  # one program for all calls outside of jit
 def serially_eliminated(
     prior: Gaussian,
     law: LinearConstraint,

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from functools import lru_cache
-from types import FunctionType
 
 import jax
 import jax.numpy as jnp
 
 from physcon._checks import require
+from physcon._numerics.closure import Pointwise, pointwise
 from physcon._numerics.float64 import float64_primal
 from physcon._numerics.fourier import even_spectrum
 from physcon._status import Outcome, choose, settle
@@ -63,7 +63,7 @@ def stationary(
     lengths = jnp.broadcast_to(jnp.asarray(length, dtype), (grid.ndim,))
     steps = jnp.stack([h.astype(dtype) for h in grid.spacings]) / lengths
 
-    values = _spectrum(kernel, torus)(steps)
+    values = _spectrum(torus)(steps, pointwise(kernel))
     negative = -jnp.sum(jnp.minimum(values, 0)) / jnp.sum(jnp.maximum(values, 0))
     outcome = choose((~(negative <= 1e-6), Outcome.not_finite))
     spread = jnp.broadcast_to(jnp.asarray(std, dtype), grid.shape)
@@ -87,24 +87,12 @@ def _torus(grid: Grid, padding: int, periodic: bool) -> tuple[int, ...]:
     return tuple(n if periodic else _fast_size(padding * (n - 1)) for n in grid.shape)
 
 
-def _spectrum(
-    kernel: Kernel, torus: tuple[int, ...]
-) -> Callable[[Array], Float[Array, "*f"]]:
-    """The function steps -> spectrum of the kernel on a torus.
+@lru_cache(maxsize=64)
+def _spectrum(torus: tuple[int, ...]) -> Callable[[Array, Pointwise], Array]:
+    """The function (steps, kernel) -> spectrum of the kernel on a torus."""
 
-    It is compiled once for a function without a closure. Other kernels may hold traced
-    arrays and are never kept.
-    """
-    plain = isinstance(kernel, FunctionType) and kernel.__closure__ is None
-    make = _compiled_spectrum if plain else _new_spectrum
-    return make(kernel, torus)
-
-
-def _new_spectrum(
-    kernel: Kernel, torus: tuple[int, ...]
-) -> Callable[[Array], Float[Array, "*f"]]:
     @float64_primal
-    def spectrum(steps: Array) -> Float[Array, "*f"]:
+    def spectrum(steps: Array, kernel: Pointwise) -> Float[Array, "*f"]:
         squared = jnp.zeros((), steps.dtype)
         for axis, n in enumerate(torus):
             k = jnp.arange(n)
@@ -113,9 +101,6 @@ def _new_spectrum(
         return even_spectrum(kernel(squared))
 
     return spectrum
-
-
-_compiled_spectrum = lru_cache(maxsize=64)(_new_spectrum)
 
 
 def _safe_root(values: Array) -> Array:

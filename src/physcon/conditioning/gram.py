@@ -15,6 +15,7 @@ over- or underflows. The whitener B, with B d S d Bᵀ = 1 on the independent ro
 (`physcon._numerics.whitening`), gives S⁻¹ = d Bᵀ B d.
 """
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 
@@ -204,6 +205,7 @@ def _spread(root: Root) -> Float[Array, "*x"] | None:
     return root.diagonal if isinstance(root, Diagonal) else None
 
 
+@eqx.filter_jit  # one program for all calls outside of jit
 def refined(
     mean: Float[Array, "*x"],
     multiplier: Float[Array, " m"],

@@ -14,12 +14,12 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import require, require_given
+from physcon._numerics.closure import opened_in_two_dtypes
 from physcon._numerics.float64 import in_float64, in_one_dtype
 from physcon._numerics.products import gram, inner
 from physcon._numerics.small import cholesky
 from physcon._status import Outcome, choose, code, settle
 from physcon._typing import Array, Float, Int, Scalar
-from physcon.conditioning._closure import opened
 from physcon.conditioning._condition import condition
 from physcon.conditioning._nonlinear_law import (
     NonlinearConstraint,
@@ -115,7 +115,7 @@ def condition_nonlinear(
         remedy,
     )
     require(len(got) == 1, "h(u) of shape (m,)", got, remedy)
-    fn = opened(constraint.fn, prior.mean)
+    fn = opened_in_two_dtypes(constraint.fn, prior.mean)
     law = NonlinearConstraint(fn, constraint.value)
     found = _conditioned(prior, *parted(law), max_steps)
     return settle(found, found.outcome, throw, _MESSAGES)

@@ -1,5 +1,6 @@
 """Implicit steps for diffusion: no limit on the step, tridiagonal solves only."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 
@@ -7,6 +8,7 @@ from physcon._checks import require
 from physcon._mesh import largest
 from physcon._numerics.float64 import cast
 from physcon._typing import Array, Float, Scalar
+from physcon.boundary import Condition
 from physcon.fv.diffusion.fluxes import diffusive_flux
 from physcon.fv.diffusion.law import Diffusion
 from physcon.fv.ghost import along, difference, is_periodic, mesh_axis, outer_sides
@@ -79,12 +81,7 @@ def sdirk2(
 
 
 def _axis_step(problem: Problem, u: Array, axis: int, t: Array, dt: Array) -> Array:
-    """Backward Euler along one axis, with the conditions on its sides at time t.
-
-    The derivative rule: the converged v is a constant, and one more Newton step, whose
-    residual depends on the arguments, carries dv = -J⁻¹ ∂residual (implicit function
-    theorem).
-    """
+    """Backward Euler along one axis, with the conditions on its sides at time t."""
     law = problem.law
     require(
         isinstance(law, Diffusion),
@@ -99,8 +96,27 @@ def _axis_step(problem: Problem, u: Array, axis: int, t: Array, dt: Array) -> Ar
         f"axis {axis}",
         "use an explicit step there: its Jacobian is not tridiagonal",
     )
-    widths = problem.widths(axis)
-    name, seams = mesh_axis(sides), problem.boundary.seams()
+    seams = problem.boundary.seams()
+    return _solved(u, law, sides, dt, problem.widths(axis), axis, seams)
+
+
+@eqx.filter_jit  # one program for all calls outside of jit
+def _solved(
+    u: Array,
+    law: Diffusion,
+    sides: tuple[Condition, Condition],
+    dt: Array,
+    widths: Array,
+    axis: int,
+    seams: tuple[str, ...],
+) -> Array:
+    """The solution v of v - u = dt div flux(v), by Newton's method.
+
+    The derivative rule: the converged v is a constant, and one more Newton step, whose
+    residual depends on the arguments, carries dv = -J⁻¹ ∂residual (implicit function
+    theorem).
+    """
+    name = mesh_axis(sides)
 
     def residual(v: Array, u: Array, law: Diffusion, sides: tuple, dt: Array) -> Array:
         leaving = difference(diffusive_flux(v, law, widths, sides, axis), axis)

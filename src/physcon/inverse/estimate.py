@@ -14,10 +14,10 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import require
+from physcon._numerics.closure import Opened, opened
 from physcon._status import settle
 from physcon._typing import Array, Float, Scalar
 from physcon.conditioning import Gaussian
-from physcon.conditioning._closure import Opened, opened
 from physcon.inverse.laplace import gauss_newton, hessian
 from physcon.inverse.minimum import (
     MESSAGES,
@@ -76,7 +76,7 @@ def least_squares(
     theta = jax.eval_shape(parameters, prior, z)
     _require_array(jax.eval_shape(misfit, theta))
     solver = _levenberg_marquardt(default_tolerance(z)) if solver is None else solver
-    program = opened(misfit, theta, wide=False)
+    program = opened(misfit, theta)
     found = _least_squares(program, prior, z, solver, max_steps, covariance)
     return settle(found, found.outcome, throw, MESSAGES)
 
@@ -165,7 +165,7 @@ def maximum_a_posteriori(
     )
     rtol = default_tolerance(z)
     solver = optx.BFGS(rtol=rtol, atol=rtol) if solver is None else solver
-    program = opened(negative_log_likelihood, theta, wide=False)
+    program = opened(negative_log_likelihood, theta)
     found = _minimised(program, prior, z, solver, max_steps, covariance)
     return settle(found, found.outcome, throw, MESSAGES)
 

@@ -20,10 +20,10 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import error_if, require_shape
+from physcon._numerics.closure import Opened, opened
 from physcon._numerics.float64 import float64_primal
 from physcon._typing import Array, Bool, Float, PRNGKeyArray
 from physcon.conditioning import Gaussian
-from physcon.conditioning._closure import Opened, opened
 from physcon.linear_map import Dense
 
 #: A product with a symmetric matrix that has the shape of the latent variables.
@@ -97,7 +97,7 @@ def laplace_sample(
     """
     require_shape(latent, tuple(prior.root.in_shape), "latent")
     tolerance = float(jnp.finfo(latent.dtype).eps) ** 0.5 if rtol is None else rtol
-    program = opened(misfit, jax.eval_shape(_parameters, prior, latent), wide=False)
+    program = opened(misfit, jax.eval_shape(_parameters, prior, latent))
     keys = jax.random.split(key, math.prod(shape))
     changes, good = _changes(program, prior, latent, keys, tolerance, max_steps)
     changes = error_if(changes, ~jnp.all(good), _NOT_SOLVED, throw)

@@ -106,7 +106,7 @@ def energy_score(
     require(s >= 2, "2 or more samples", s, "use gaussian_crps for a single Gaussian")
     rows = samples.reshape(s, -1)
     to_truth = jnp.mean(_distances(rows, truth.reshape(-1)))
-    between = jnp.sum(jax.lax.map(lambda row: jnp.sum(_distances(rows, row)), rows))
+    between = jnp.sum(_sums_of_distances(rows))
     return to_truth - 0.5 * between / (s * (s - 1) if fair else s**2)
 
 
@@ -174,6 +174,12 @@ def standardized(
 def _quantile(level: float) -> Scalar:
     require(0 < level < 1, "a level in (0, 1)", level, "0.95 for 95 % intervals")
     return sqrt(2) * erfinv(jnp.asarray(level, dtype=float))
+
+
+@jax.jit  # one program for all calls outside of jit
+def _sums_of_distances(rows: Float[Array, "s n"]) -> Float[Array, " s"]:
+    """The sum of the distances of each row from all rows, one row at a time."""
+    return jax.lax.map(lambda row: jnp.sum(_distances(rows, row)), rows)
 
 
 def _distances(

@@ -120,8 +120,8 @@ def predict_samples(
         chunk_size: number of points computed at a time. The memory is k · chunk_size ·
             3 h numbers.
     """
-    sample = _sampler(model, contexts, key, num_samples, dropout)
-    return _over_chunks(sample, points, chunk_size)
+    settings = num_samples, dropout, chunk_size
+    return _predicted(model, contexts, points, key, *settings, mixed=False)
 
 
 def predict(
@@ -139,8 +139,29 @@ def predict(
     The result equals ``mixture_moments(*predict_samples(...))``, without storing the
     samples.
     """
+    settings = num_samples, dropout, chunk_size
+    return _predicted(model, contexts, points, key, *settings, mixed=True)
+
+
+@eqx.filter_jit  # one program for all calls outside of jit
+def _predicted(
+    model: ANP,
+    contexts: Observations,
+    points: Float[Array, "m dim"],
+    key: PRNGKeyArray,
+    num_samples: int,
+    dropout: bool,
+    chunk_size: int,
+    *,
+    mixed: bool,
+) -> Prediction:
+    """The moments of every sample, or of their mixture."""
     sample = _sampler(model, contexts, key, num_samples, dropout)
-    return _over_chunks(lambda x, i: mixture_moments(*sample(x, i)), points, chunk_size)
+
+    def mixture(points: Array, index: Array) -> Prediction:
+        return mixture_moments(*sample(points, index))
+
+    return _over_chunks(mixture if mixed else sample, points, chunk_size)
 
 
 def _sampler(

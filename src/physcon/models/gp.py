@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import require
+from physcon._numerics.closure import pointwise
 from physcon._numerics.float64 import float64_primal, in_float64
 from physcon._typing import Array, Float, PRNGKeyArray, Scalar
 from physcon.conditioning import Gaussian
@@ -37,7 +38,8 @@ REACH = 6.0
 
 def _factor(params: Hyperparameters, points: Array, kernel: Kernel) -> Array:
     k = covariance(kernel, points, points, params.std, params.length)
-    return jnp.linalg.cholesky(k + params.noise_variance * jnp.eye(points.shape[0]))
+    eye = jnp.eye(points.shape[0], dtype=k.dtype)
+    return jnp.linalg.cholesky(k + params.noise_variance * eye)
 
 
 def _whiten(factor: Array, x: Array) -> Array:
@@ -54,7 +56,9 @@ def _evidence(
     return -0.5 * (jnp.sum(white**2) + log_det + values.size * jnp.log(2 * jnp.pi))
 
 
-@partial(jax.jit, static_argnames="kernel")  # one program for all eager calls
+_wide_evidence = jax.jit(float64_primal(_evidence))
+
+
 def gp_log_evidence(
     params: Hyperparameters, contexts: Observations, kernel: Kernel = matern32
 ) -> Scalar:
@@ -62,10 +66,9 @@ def gp_log_evidence(
 
     Source: Rasmussen and Williams (2006), eq. 2.30.
     """
-    return float64_primal(lambda p, c: _evidence(p, c, kernel))(params, contexts)
+    return _wide_evidence(params, contexts, pointwise(kernel))
 
 
-@partial(jax.jit, static_argnames=("kernel", "max_steps"))
 def gp_fit(
     contexts: Observations,
     kernel: Kernel = matern32,
@@ -82,8 +85,6 @@ def gp_fit(
     Args:
         start: default `gp_start`.
     """
-    import optimistix
-
     require(
         contexts.points.shape[0] >= 2,
         "2 or more contexts",
@@ -91,10 +92,21 @@ def gp_fit(
         "add observations to the contexts",
     )
     start = gp_start(contexts) if start is None else start
+    return _fitted(contexts, pointwise(kernel), start, max_steps)
+
+
+@partial(jax.jit, static_argnames="max_steps")
+def _fitted(
+    contexts: Observations, kernel: Kernel, start: Hyperparameters, max_steps: int
+) -> Hyperparameters:
+    import optimistix
+
     unit = unit_of(contexts.values)
     contexts = Observations(contexts.points, contexts.values / unit)
 
-    def run(start: Hyperparameters, contexts: Observations) -> Hyperparameters:
+    def run(
+        start: Hyperparameters, contexts: Observations, kernel: Kernel
+    ) -> Hyperparameters:
         def within(shift: Hyperparameters) -> Hyperparameters:
             return jax.tree.map(
                 lambda s, d: s + REACH * jnp.tanh(d / REACH), start, shift
@@ -113,7 +125,7 @@ def gp_fit(
         )
         return within(found.value)
 
-    found = in_float64(run)(in_units(start, unit), contexts)
+    found = in_float64(run)(in_units(start, unit), contexts, kernel)
     return in_units(found, 1 / unit)
 
 
@@ -133,21 +145,16 @@ def _moments(
     return mean, v
 
 
-@partial(jax.jit, static_argnames="kernel")
+@jax.jit
+@float64_primal
 def _prediction(
     params: Hyperparameters, contexts: Observations, points: Array, kernel: Kernel
 ) -> Prediction:
-    @float64_primal
-    def moments(
-        params: Hyperparameters, contexts: Observations, points: Array
-    ) -> Prediction:
-        mean, v = _moments(params, contexts, points, kernel)
-        variance = params.std**2 - jnp.sum(v**2, axis=0)
-        least = (LEAST_NOISE * params.std) ** 2  # above the rounding of the difference
-        std = jnp.sqrt(jnp.maximum(variance, least))
-        return Prediction(mean, jnp.broadcast_to(std[:, None], mean.shape))
-
-    return moments(params, contexts, points)
+    mean, v = _moments(params, contexts, points, kernel)
+    variance = params.std**2 - jnp.sum(v**2, axis=0)
+    least = (LEAST_NOISE * params.std) ** 2  # above the rounding of the difference
+    std = jnp.sqrt(jnp.maximum(variance, least))
+    return Prediction(mean, jnp.broadcast_to(std[:, None], mean.shape))
 
 
 def gp_predictor(kernel: Kernel = matern32) -> Callable[..., Prediction]:
@@ -164,12 +171,11 @@ def gp_predictor(kernel: Kernel = matern32) -> Callable[..., Prediction]:
         /,
     ) -> Prediction:
         del key
-        return _prediction(params, contexts, points, kernel)
+        return _prediction(params, contexts, points, pointwise(kernel))
 
     return predict
 
 
-@partial(jax.jit, static_argnames=("shape", "kernel"))
 def gp_posterior(
     params: Hyperparameters,
     contexts: Observations,
@@ -189,17 +195,21 @@ def gp_posterior(
     channels = contexts.values.shape[1]
     require(channels == 1, "one channel", channels, "batch over channels by jax.vmap")
 
-    @float64_primal
-    def moments(
-        params: Hyperparameters, contexts: Observations, points: Array
-    ) -> tuple[Array, Array]:
-        mean, v = _moments(params, contexts, points, kernel)
-        k = covariance(kernel, points, points, params.std, params.length)
-        nugget = (LEAST_NOISE * params.std) ** 2 * jnp.eye(points.shape[0])
-        cov = k - jnp.matmul(v.T, v, precision="highest") + nugget
-        return mean[:, 0], jnp.linalg.cholesky(cov)
-
-    mean, factor = moments(params, contexts, points)
+    mean, factor = _factored(params, contexts, points, pointwise(kernel))
     return Gaussian.from_cholesky(
         mean.reshape(points.shape[:1] if shape is None else shape), factor
     )
+
+
+@jax.jit
+@float64_primal
+def _factored(
+    params: Hyperparameters, contexts: Observations, points: Array, kernel: Kernel
+) -> tuple[Array, Array]:
+    """Mean ``(m)`` and Cholesky factor of the covariance ``(m, m)``."""
+    mean, v = _moments(params, contexts, points, kernel)
+    k = covariance(kernel, points, points, params.std, params.length)
+    eye = jnp.eye(points.shape[0], dtype=k.dtype)
+    nugget = (LEAST_NOISE * params.std) ** 2 * eye
+    cov = k - jnp.matmul(v.T, v, precision="highest") + nugget
+    return mean[:, 0], jnp.linalg.cholesky(cov)

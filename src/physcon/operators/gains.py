@@ -93,6 +93,17 @@ def _unit_gain(
     return solve(rows, gaps, reach)
 
 
+@partial(jax.jit, static_argnums=2)  # one program for all calls outside of jit
+def _moved(misfit: Array, gain: Array, axis: int) -> Array:
+    """The gains times what the rows miss, in the way that suits the platform."""
+    return jax.lax.platform_dependent(
+        misfit,
+        gain,
+        cpu=partial(_by_product, axis=axis),
+        default=partial(_by_sum, axis=axis),
+    )
+
+
 def smooth_lift(
     u: Float[Array, "c *x"], rows: Rows, gains: Gains
 ) -> Float[Array, "c *x"]:
@@ -104,13 +115,7 @@ def smooth_lift(
         if gain is None or not axis_rows:
             continue
         misfit = jnp.stack([row.target(u) - row(u) for row in axis_rows], -1)
-        added = jax.lax.platform_dependent(
-            misfit,
-            gain.astype(u.dtype),
-            cpu=partial(_by_product, axis=axis + 1),
-            default=partial(_by_sum, axis=axis + 1),
-        )
-        u = u + added
+        u = u + _moved(misfit, gain.astype(u.dtype), axis + 1)
     return u
 
 

@@ -69,12 +69,7 @@ class DenseGram(Solver):
         shape = law.value.shape
         _require_moderate(law.operator)
         if single and isinstance(prior.root, LowRank) and prior.mean.size >= LONG:
-            step = jax.lax.platform_dependent(
-                prior,
-                law,
-                cpu=condition_blocked,
-                default=lambda p, c: condition_whole(p, c, single=False),
-            )
+            step = _long_low_rank(prior, law)
         else:
             step = condition_whole(prior, law, single, refine=not single)
         roundings = step.roundings
@@ -124,3 +119,13 @@ class DenseGram(Solver):
     ) -> Root:
         assert factor is not None
         return DowndatedRoot(prior.root, law.operator, law.noise_std, factor)
+
+
+@jax.jit  # one program for all calls outside of jit
+def _long_low_rank(prior: Gaussian, law: LinearConstraint) -> Step:
+    return jax.lax.platform_dependent(
+        prior,
+        law,
+        cpu=condition_blocked,
+        default=lambda p, c: condition_whole(p, c, single=False),
+    )
