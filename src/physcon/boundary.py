@@ -13,7 +13,6 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import require
-from physcon._numerics.closure import if_plain
 from physcon._typing import Array, ArrayLike, Scalar
 from physcon.boundary_stencils import one_sided_derivative as one_sided_derivative
 
@@ -136,14 +135,6 @@ class Boundary(eqx.Module):
         return tuple(
             pair[0].mesh_axis for pair in self.sides if isinstance(pair[0], Seam)
         )
-
-    def opened(self) -> "Boundary":
-        """The same conditions, whose functions of time are compared by their programs.
-
-        A function that is written anew for each call then compiles nothing anew.
-        """
-        t = jax.ShapeDtypeStruct((), jnp.result_type(float))
-        return jax.tree.map(lambda leaf: if_plain(leaf, t), self)
 
     def at(self, t: ArrayLike) -> "Boundary":
         """The same conditions, with functions of time evaluated at `t`."""

@@ -638,6 +638,11 @@ def is_program(x):
 
 @pytest.mark.parametrize("name", TABLE, ids=lambda line: line.partition(", ")[0])
 def test_exports_for_every_platform(name):
+    with jax.numpy_dtype_promotion("strict"):
+        export(name)
+
+
+def export(name):
     def arrays(x):
         return jax.tree.leaves(TABLE[name](x))
 

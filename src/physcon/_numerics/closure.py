@@ -166,7 +166,7 @@ def _with_numbers_as_constants(jaxpr: Jaxpr) -> tuple[Jaxpr, list[Any]]:
     new, numbers, equations = [], [], []
 
     def moved(x: Any) -> Any:
-        dtype = getattr(x.aval, "dtype", None)
+        dtype: Any = getattr(x.aval, "dtype", None)
         if not isinstance(x, Literal) or not jnp.issubdtype(dtype, jnp.floating):
             return x
         new.append(Var(x.aval))

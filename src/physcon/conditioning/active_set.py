@@ -39,7 +39,7 @@ def find_active_set(problem: Problem, tolerance: float) -> Proposal:
     mean, variance, rows, value, noise, lower, upper = problem
     d = row_scale(problem)
     size = jnp.abs(rows)
-    several = value.size > 1  # one row is solved by its first line search
+    several = float(value.size > 1)  # one row is solved by its first line search
 
     def field(v: Array) -> tuple[Array, Array]:
         """Solution of the multipliers v, and where it is free to move."""

@@ -61,9 +61,9 @@ def draw_chains(
     draws = jax.vmap(lambda u: restored(problem, u))(last)
     draws = draws.astype(dtype).astype(u.dtype)
     moves = moves / count
-    number = jnp.maximum(jnp.sum(moving), 1)
+    number = jnp.maximum(jnp.sum(moving), 1).astype(moves.dtype)
     average = jnp.sum(jnp.where(moving, moves, 0)) / number
-    idle = jnp.sum(moving & (moves == 0)) / number
+    idle = jnp.sum(moving & (moves == 0)).astype(moves.dtype) / number
     enough = ~jnp.any(moving) | ((average >= _FEWEST) & (idle <= 0.01))
 
     def met(x: Array) -> Array:
@@ -190,7 +190,7 @@ def _direction(a: Float[Array, "m k"], z: Float[Array, " k"]) -> Float[Array, " 
     seen = jnp.any(a != 0, axis=0)
     first = _project(a, jnp.where(seen, z, 0))
     kept = jnp.abs(first) > _DETERMINED
-    e = _project(a * kept[None], jnp.where(kept, z, 0))
+    e = _project(jnp.where(kept[None], a, 0), jnp.where(kept, z, 0))
     e = jnp.where(kept, e, 0)
     size = jnp.sqrt(jnp.sum(e**2))
     usable = size > 10 * _DETERMINED

@@ -68,7 +68,14 @@ def truncated_moments(
     point, and 0.
     """
     width = jnp.where(std > 0, std, 1)
-    low, high = (lower - mean) / width, (upper - mean) / width
+
+    def scaled(bound: Array) -> Array:
+        """In standard deviations from the mean; an infinite one has no derivative."""
+        finite = jnp.isfinite(bound)
+        return jnp.where(finite, (jnp.where(finite, bound, mean) - mean) / width, bound)
+
+    low = scaled(lower)
+    high = scaled(upper)
     mode = jnp.clip(0, low, high)
     slope = jnp.abs(mode)
     reach = 40 / (slope + jnp.sqrt(slope**2 + 40))  # slope t + t²/2 = 20

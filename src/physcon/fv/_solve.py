@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import require
-from physcon._numerics.closure import if_plain
 from physcon._numerics.float64 import cast, floating
 from physcon._status import Outcome, choose, worse
 from physcon._typing import Array, ArrayLike, Scalar
@@ -29,7 +28,7 @@ from physcon.fv.event import Bracket, Condition, locate, no_bracket, watch
 from physcon.fv.problem import Problem
 from physcon.fv.protocols import Source
 from physcon.fv.scheme import DEFAULT, Scheme
-from physcon.fv.stated import stated
+from physcon.fv.stated import by_content, stated
 from physcon.fv.unstructured import MeshProblem
 from physcon.grid import Grid
 from physcon.mesh import Mesh
@@ -89,11 +88,7 @@ def solve(
     u = floating(u)
     problem = stated(law, grid, boundary, scheme, source)
     run = prepared_run(problem, u, times, start, cfl, dt)
-    # A function that is written anew for each call compiles nothing anew.
-    args = jax.ShapeDtypeStruct(u.shape, u.dtype), jax.ShapeDtypeStruct((), u.dtype)
-    source = if_plain(source, *args)
-    event = if_plain(event, *args)
-    problem = Problem(law, grid, boundary.opened(), scheme, source)
+    problem, event = by_content(problem, event, u)
     solution = integrate(problem, u, run, event, stop, max_steps, loop)
     return settled(solution, (problem, u, run, event), throw)
 

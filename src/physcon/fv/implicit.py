@@ -1,5 +1,7 @@
 """Implicit steps for diffusion: no limit on the step, tridiagonal solves only."""
 
+from collections.abc import Callable
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -112,34 +114,31 @@ def _solved(
 ) -> Array:
     """The solution v of v - u = dt div flux(v), by Newton's method.
 
-    The derivative rule: the converged v is a constant, and one more Newton step, whose
-    residual depends on the arguments, carries dv = -J⁻¹ ∂residual (implicit function
-    theorem).
+    Derivatives of every order follow from the solved equation, dv = -J⁻¹ ∂residual
+    (implicit function theorem), not from the iterations.
     """
     name = mesh_axis(sides)
 
-    def residual(v: Array, u: Array, law: Diffusion, sides: tuple, dt: Array) -> Array:
+    def residual(v: Array) -> Array:
         leaving = difference(diffusive_flux(v, law, widths, sides, axis), axis)
         return v - u + dt * leaving / along(widths, u.ndim, axis)
 
-    fixed = jax.lax.stop_gradient((u, law, sides, dt))
+    def linear_solve(jacobian: Callable[[Array], Array], right: Array) -> Array:
+        return solve_bands(bands(jacobian, right, axis, name), right, axis, name)
 
-    def correction(v: Array, residual_at_v: Array) -> Array:
-        def jacobian(w: Array) -> Array:
-            return jax.jvp(lambda v: residual(v, *fixed), (v,), (w,))[1]
+    def newton(residual: Callable[[Array], Array], start: Array) -> Array:
+        def iterate(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+            v, _, count = state
+            missing, jacobian = jax.linearize(residual, v)
+            change = linear_solve(jacobian, missing)
+            return v - change, largest(jnp.abs(change), seams), count + 1
 
-        return solve_bands(bands(jacobian, v, axis, name), residual_at_v, axis, name)
+        def unsettled(state: tuple[Array, Array, Array]) -> Array:
+            v, change, count = state
+            enough = 4 * jnp.finfo(v.dtype).eps * largest(jnp.abs(v), seams)
+            return (change > enough) & (count < ITERATIONS)
 
-    def iterate(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        v, _, count = state
-        change = correction(v, residual(v, *fixed))
-        return v - change, largest(jnp.abs(change), seams), count + 1
+        first = (start, jnp.full((), jnp.inf, start.dtype), jnp.zeros((), jnp.int32))
+        return iterate(jax.lax.while_loop(unsettled, iterate, first))[0]
 
-    def unsettled(state: tuple[Array, Array, Array]) -> Array:
-        v, change, count = state
-        enough = 4 * jnp.finfo(v.dtype).eps * largest(jnp.abs(v), seams)
-        return (change > enough) & (count < ITERATIONS)
-
-    start = (fixed[0], jnp.full((), jnp.inf, u.dtype), jnp.zeros((), jnp.int32))
-    v = jax.lax.stop_gradient(jax.lax.while_loop(unsettled, iterate, start)[0])
-    return v - correction(v, residual(v, u, law, sides, dt))
+    return jax.lax.custom_root(residual, u, newton, linear_solve)

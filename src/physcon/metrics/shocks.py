@@ -68,7 +68,7 @@ def shock_position_error(
         The shocks of a batch of samples are ``(s,)``; there is one true position.
     """
     distance = jnp.abs(shocks.position - jnp.asarray(truth, shocks.position.dtype))
-    number = jnp.sum(shocks.found)
+    number = jnp.sum(shocks.found.astype(distance.dtype))
     mean = jnp.sum(jnp.where(shocks.found, distance, 0.0)) / jnp.maximum(number, 1)
     return jnp.where(number > 0, mean, jnp.inf), jnp.mean(
         shocks.found.astype(distance.dtype)

@@ -115,7 +115,7 @@ def operator_loss(
     """
     prediction = model(u, *where)
     density = _log_densities(answer, prediction)
-    return -jnp.sum(density) / jnp.sum(prediction.std > 0)
+    return -jnp.sum(density) / _uncertain(prediction.std)
 
 
 def latent_loss(
@@ -130,7 +130,12 @@ def latent_loss(
     drawn = _drawn(model, u, where, key, samples)
     density = jax.vmap(lambda p: jnp.sum(_log_densities(answer, p)))(drawn)
     evidence = jax.nn.logsumexp(density) - jnp.log(float(samples))
-    return -evidence / jnp.sum(drawn.std[0] > 0)
+    return -evidence / _uncertain(drawn.std[0])
+
+
+def _uncertain(std: Array) -> Scalar:
+    """The number of points whose std is not zero."""
+    return jnp.sum((std > 0).astype(std.dtype))
 
 
 def _drawn(
