@@ -54,27 +54,8 @@ def boundary_values(
     [1.0, -4.0, 3.0]
     """
     if isinstance(grid, Mesh):
-        require(
-            isinstance(boundary, Mapping),
-            f"conditions by patch: {{name: condition}} with names {grid.patches}",
-            f"a {type(boundary).__name__}",
-            "use for example {name: Dirichlet(0.0)}",
-        )
-        assert isinstance(boundary, Mapping)
-        return mesh_boundary_values(grid, boundary, noise_std)
-    require(
-        isinstance(boundary, Boundary),
-        "a Boundary for a Grid",
-        f"a {type(boundary).__name__}",
-        "use for example Boundary((Dirichlet(1.0), Neumann(0.0)))",
-    )
-    assert isinstance(boundary, Boundary)
-    require(
-        boundary.ndim == grid.ndim,
-        f"conditions on {grid.ndim} axes",
-        boundary.ndim,
-        "pass one pair per axis",
-    )
+        return mesh_boundary_values(grid, _by_patch(grid, boundary), noise_std)
+    boundary = _by_axis(grid, boundary)
     weights = []
     values = []
     for row in (row for rows in side_rows(boundary, grid, order) for row in rows):
@@ -92,6 +73,34 @@ def boundary_values(
     if noise_std is not None:
         noise_std = jnp.broadcast_to(jnp.asarray(noise_std), value.shape)
     return LinearConstraint(Rows(jnp.concatenate(weights)), value, noise_std)
+
+
+def _by_patch(grid: Mesh, boundary: object) -> Mapping:
+    require(
+        isinstance(boundary, Mapping),
+        f"conditions by patch: {{name: condition}} with names {grid.patches}",
+        f"a {type(boundary).__name__}",
+        "use for example {name: Dirichlet(0.0)}",
+    )
+    assert isinstance(boundary, Mapping)
+    return boundary
+
+
+def _by_axis(grid: Grid, boundary: object) -> Boundary:
+    require(
+        isinstance(boundary, Boundary),
+        "a Boundary for a Grid",
+        f"a {type(boundary).__name__}",
+        "use for example Boundary((Dirichlet(1.0), Neumann(0.0)))",
+    )
+    assert isinstance(boundary, Boundary)
+    require(
+        boundary.ndim == grid.ndim,
+        f"conditions on {grid.ndim} axes",
+        boundary.ndim,
+        "pass one pair of conditions for each axis",
+    )
+    return boundary
 
 
 def _along_face(

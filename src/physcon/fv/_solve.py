@@ -1,7 +1,7 @@
 """Integration in time: steps bounded by the CFL number, inside one compiled loop."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import equinox as eqx
 import jax
@@ -12,19 +12,20 @@ from physcon._numerics.float64 import cast, floating
 from physcon._status import Outcome, choose, worse
 from physcon._typing import Array, ArrayLike, Scalar
 from physcon.boundary import Boundary
-from physcon.fv._clock import Clock, clock
+from physcon.fv._clock import clock
 from physcon.fv._loop import checkpointed_loop, while_loop
 from physcon.fv._solution import STATUS as STATUS
 from physcon.fv._solution import Solution as Solution
 from physcon.fv._solution import settled
 from physcon.fv._sound import (
     admissible,
-    crossed,
     require_sound,
     require_step_size,
     stability_limit,
 )
-from physcon.fv.event import Bracket, Condition, locate, no_bracket, watch
+from physcon.fv._steps import Run as Run
+from physcon.fv._steps import State, Steps
+from physcon.fv.event import Condition, locate, no_bracket
 from physcon.fv.problem import Problem
 from physcon.fv.protocols import Source
 from physcon.fv.scheme import DEFAULT, Scheme
@@ -93,14 +94,6 @@ def solve(
     return settled(solution, (problem, u, run, event), throw)
 
 
-class Run(NamedTuple):
-    """When to save, and how long a step may be, in the dtype of the state."""
-
-    clock: Clock
-    cfl: Scalar
-    dt: Scalar | None
-
-
 def prepared_run(
     problem: Problem | MeshProblem,
     u: Array,
@@ -115,18 +108,6 @@ def prepared_run(
     require_step_size(problem, cfl, dt)
     size = None if dt is None else jnp.asarray(dt, u.dtype)
     return Run(clock(times, start, u.dtype), jnp.asarray(cfl, u.dtype), size)
-
-
-class _State(NamedTuple):
-    """A run at time `origin` + `t`; `unstable`: some step was too long."""
-
-    u: Array
-    origin: Scalar
-    t: Scalar
-    steps: Array
-    outcome: Outcome
-    unstable: Array
-    bracket: Bracket | None
 
 
 @eqx.filter_jit
@@ -144,59 +125,19 @@ def integrate(
     problem = cast(problem, u.dtype)
     start = run.clock.start
     seams = problem.boundary.seams()
-    hyperbolic = problem.law.hyperbolic
-    limit = stability_limit(problem)
+    steps = Steps(problem, run, event, stop, seams, stability_limit(problem))
 
-    def cleaned(u: Array) -> Array:
-        return u if hyperbolic is None else hyperbolic.cleaned(u)
-
-    def step(u: Array, t: Scalar, dt: Scalar) -> Array:
-        return cleaned(problem.scheme.step(problem, u, t, dt).astype(u.dtype))
-
-    def rate(state: _State) -> Scalar:
-        return crossed(problem, state.u, state.origin + state.t, seams)
-
-    def advance(state: _State, end: Scalar) -> _State:
-        """One step, not beyond `end` since the origin."""
-        speed = rate(state)
-        size = run.cfl / speed if run.dt is None else run.dt
-        t = jnp.minimum(state.t + size, end)
-        moved = t > state.t
-        if run.dt is not None:  # a fixed step that would be lost in the end time
-            moved = moved & (end - run.dt < end)
-        sound = jnp.isfinite(speed)
-        outcome = choose((~sound, Outcome.not_finite), (~moved, Outcome.stalled))
-        good = sound & moved
-        t = jnp.where(good, t, state.t)
-        # The step as the clock counts it: rounded steps add up to the saved times.
-        taken = t - state.t
-        new = step(state.u, state.origin + state.t, taken)
-        u = jnp.where(good, new, state.u)
-        unstable = state.unstable
-        if limit is not None:
-            unstable = unstable | (taken * speed > 1.01 * limit)
-        bracket = state.bracket
-        if event is not None and bracket is not None:
-            old, new = (state.u, state.t), (u, t)
-            bracket = watch(event, bracket, state.origin, old, new)
-            happened = choose(
-                (~bracket.valid, Outcome.not_finite),
-                (bracket.found & stop, Outcome.stopped),
-            )
-            outcome = worse(outcome, happened)
-        return _State(u, state.origin, t, state.steps + 1, outcome, unstable, bracket)
-
-    def until(state: _State, interval: tuple) -> tuple[_State, Array]:
+    def until(state: State, interval: tuple) -> tuple[State, Array]:
         end, time = interval
         limit = state.steps + max_steps
 
-        def pending(s: _State) -> Array:
+        def pending(s: State) -> Array:
             return (s.outcome == Outcome.good) & (s.t < end) & (s.steps < limit)
 
         repeat = _LOOPS[loop]
-        state = repeat(pending, lambda s: advance(s, end), state, max_steps)
+        state = repeat(pending, lambda s: steps.advance(s, end), state, max_steps)
         found = choose(
-            (~jnp.isfinite(rate(state)), Outcome.not_finite),
+            (~jnp.isfinite(steps.rate(state)), Outcome.not_finite),
             (state.t < end, Outcome.max_steps),
         )
         good = state.outcome == Outcome.good
@@ -209,27 +150,27 @@ def integrate(
         kept = jnp.where(outcome == Outcome.good, 1, jnp.nan).astype(u.dtype)
         return state, state.u * kept
 
-    u = cleaned(u)
+    u = steps.cleaned(u)
     zero = jnp.zeros((), jnp.int32)
     bracket = None if event is None else no_bracket(event, u, start)
     outcome = choose((~run.clock.is_ordered(), Outcome.unordered_times))
     if bracket is not None:
         outcome = worse(outcome, choose((~bracket.valid, Outcome.not_finite)))
     at_start = jnp.zeros_like(start)
-    first = _State(u, start, at_start, zero, outcome, jnp.zeros((), bool), bracket)
+    first = State(u, start, at_start, zero, outcome, jnp.zeros((), bool), bracket)
     last, saved = jax.lax.scan(until, first, (run.clock.lengths, run.clock.times))
     reached = last.origin + last.t
     outcome = _explained(problem, last, reached, seams)
     times = run.clock.times
     if event is None or last.bracket is None:
         return Solution(times, saved, last.steps, outcome, reached)
-    found = locate(event, step, last.bracket)
+    found = locate(event, lambda *x: steps.step(*x), last.bracket)
     reached = jnp.where(last.outcome == Outcome.stopped, found.t, reached)
     return Solution(times, saved, last.steps, outcome, reached, found)
 
 
 def _explained(
-    problem: Problem | MeshProblem, last: _State, t: Scalar, seams: tuple[str, ...]
+    problem: Problem | MeshProblem, last: State, t: Scalar, seams: tuple[str, ...]
 ) -> Outcome:
     """The outcome of a run, with the cause of a state that is not sound."""
     now = problem.at(last.u, t)

@@ -128,22 +128,7 @@ def solve_stiff(
     Source: Kvaerno, BIT 44 (2004) 489; Kennedy and Carpenter, Appl. Numer. Math. 44
     (2003) 139.
     """
-    require(
-        getattr(law, "diffusion", None) is not None,
-        "a Diffusion or Mixed law",
-        type(law).__name__,
-        "use solve",
-    )
-    require(
-        grid.ndim == 1, "one dimension", grid.ndim, "use solve with sdirk2 or Strang"
-    )
-    require(
-        not is_periodic(boundary.sides[0]),
-        "no periodic axis",
-        "axis 0",
-        "use explicit steps",
-    )
-    require(order in (3, 4, 5), "order 3, 4 or 5", order, "choose one")
+    _check_choices(law, grid, boundary, order)
     u = floating(u)
     require_state(u, grid)
     problem = Problem(law, grid, boundary, scheme, source)
@@ -155,6 +140,44 @@ def solve_stiff(
     fixed = None if dt is None else jnp.asarray(dt, u.dtype)
     solution = _solve(problem, u, run, order, rtol, atol, fixed, max_steps)
     return settled(solution, (problem, u, run, rtol, atol, fixed), throw)
+
+
+def _check_choices(law: Any, grid: Grid, boundary: Boundary, order: int) -> None:
+    require(
+        getattr(law, "diffusion", None) is not None,
+        "a Diffusion or Mixed law",
+        type(law).__name__,
+        "use solve for laws without diffusion",
+    )
+    require(
+        grid.ndim == 1, "one dimension", grid.ndim, "use solve with sdirk2 or Strang"
+    )
+    require(
+        not is_periodic(boundary.sides[0]),
+        "no periodic axis",
+        "axis 0",
+        "use solve with explicit steps",
+    )
+    require(order in (3, 4, 5), "order 3, 4 or 5", order, "pass one of these orders")
+
+
+def _newton(
+    now: Any, u: Array, tolerances: tuple[Any, Any], dt: Array | None
+) -> optx.Newton:
+    """Newton's method for the stages, with tolerances that rounding allows."""
+    # Newton's unknowns are tendencies, which carry the rounding of u times the rate of
+    # diffusion. A fixed step has no error that Newton's would have to undercut.
+    eps = float(jnp.finfo(u.dtype).eps)
+    size = jnp.max(jnp.abs(line_along(u, now.widths(0), now.sides(0), 0).values))
+    floor = jax.lax.stop_gradient(8 * eps * jnp.max(crossing_rate(now, u)) * size)
+    errors: Any = (eps**0.5, floor)
+    if dt is None:
+        rtol, atol = tolerances
+        errors = (rtol, jnp.maximum(atol, floor))
+    # Not diffrax's VeryChord: with the additive methods of diffrax 0.7.2 it diverges
+    # even for two linear equations, and with a Jacobian that is kept over a step most
+    # steps of a front are rejected.
+    return optx.Newton(*errors, linear_solver=Neighbours())
 
 
 @eqx.filter_jit
@@ -174,17 +197,7 @@ def _solve(
 
         return diffrax.ODETerm(slope)
 
-    # Newton's unknowns are tendencies, which carry the rounding of u times the rate of
-    # diffusion. A fixed step has no error that Newton's would have to undercut.
-    eps = float(jnp.finfo(u.dtype).eps)
-    now = problem.at(u, run.start)
-    size = jnp.max(jnp.abs(line_along(u, now.widths(0), now.sides(0), 0).values))
-    floor = jax.lax.stop_gradient(8 * eps * jnp.max(crossing_rate(now, u)) * size)
-    errors: Any = (rtol, jnp.maximum(atol, floor)) if dt is None else (eps**0.5, floor)
-    # Not diffrax's VeryChord: with the additive methods of diffrax 0.7.2 it diverges
-    # even for two linear equations, and with a Jacobian that is kept over a step most
-    # steps of a front are rejected.
-    root_finder = optx.Newton(*errors, linear_solver=Neighbours())
+    root_finder = _newton(problem.at(u, run.start), u, (rtol, atol), dt)
     if isinstance(problem.law, Mixed):
         waves, diffusion = parts(problem)
         terms: Any = diffrax.MultiTerm(term(waves), term(diffusion))

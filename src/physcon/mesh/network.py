@@ -100,6 +100,30 @@ def network(
     >>> pipe.patches, pipe.outflow(jnp.array([2.0, 2.0, 1.5])).tolist()
     (('inlet', 'boundary'), [0.0, -0.5])
     """
+    ends = _checked_ends(edges, nodes)
+    volume = np.broadcast_to(np.asarray(storage, float), (nodes,))
+    empty = np.flatnonzero(~(volume > 0))
+    require(
+        empty.size == 0,
+        "a positive storage at every node",
+        f"{empty.size} others, first node {empty[:1].tolist()}",
+        "use divergence_free for nodes that store nothing",
+    )
+    patch, names = _grouped(ends, dict(patches or {}))
+    limit = jnp.asarray(capacity, jnp.result_type(float))
+    return Network(
+        volume=jnp.asarray(volume, float),
+        area=jnp.ones(len(ends)),
+        capacity=jnp.broadcast_to(limit, (len(ends),)),
+        owner=jnp.asarray(ends[:, 0], jnp.int32),
+        neighbour=jnp.asarray(ends[:, 1], jnp.int32),
+        patch=jnp.asarray(patch, jnp.int32),
+        patches=names,
+    )
+
+
+def _checked_ends(edges: ArrayLike | Sequence[Sequence[int]], nodes: int) -> np.ndarray:
+    """The two nodes of each edge, ``(e, 2)``."""
     ends = np.asarray(edges)
     require(
         ends.ndim == 2 and ends.shape[1] == 2 and np.issubdtype(ends.dtype, np.integer),
@@ -121,25 +145,7 @@ def network(
         f"equal ends at edge(s) {loops[:5].tolist()}",
         "remove these edges: their flow leaves no node",
     )
-    volume = np.broadcast_to(np.asarray(storage, float), (nodes,))
-    empty = np.flatnonzero(~(volume > 0))
-    require(
-        empty.size == 0,
-        "a positive storage at every node",
-        f"{empty.size} others, first node {empty[:1].tolist()}",
-        "use divergence_free for nodes that store nothing",
-    )
-    patch, names = _grouped(ends, dict(patches or {}))
-    limit = jnp.asarray(capacity, jnp.result_type(float))
-    return Network(
-        volume=jnp.asarray(volume, float),
-        area=jnp.ones(len(ends)),
-        capacity=jnp.broadcast_to(limit, (len(ends),)),
-        owner=jnp.asarray(ends[:, 0], jnp.int32),
-        neighbour=jnp.asarray(ends[:, 1], jnp.int32),
-        patch=jnp.asarray(patch, jnp.int32),
-        patches=names,
-    )
+    return ends
 
 
 def _grouped(
