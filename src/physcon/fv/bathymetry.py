@@ -1,8 +1,11 @@
 """The channels of shallow water, over a flat bed and over bathymetry."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
+from physcon._numerics import safe
 from physcon._typing import Array
 
 
@@ -62,6 +65,26 @@ class OverBed(Flat):
     def with_still_bed(rows: list[Array]) -> Array:
         """The rows of a flux or a jump, and zero for the bed."""
         return jnp.stack([*rows, jnp.zeros_like(rows[0])])
+
+
+def hydrostatic(
+    u_left: Array, u_right: Array, velocities: Callable[[Array], list[Array]]
+) -> tuple[Array, Array]:
+    """Both states over the higher of the two beds: depth max(0, h + b - b_face)."""
+    face = jnp.maximum(u_left[-1], u_right[-1])
+
+    def over(u: Array) -> Array:
+        h = jnp.maximum(0, u[0] + u[-1] - face)
+        return jnp.stack([h, *[h * v for v in velocities(u)]])
+
+    return over(u_left), over(u_right)
+
+
+def root_share(h_left: Array, h_right: Array) -> Array:
+    """√h_left / (√h_left + √h_right), Roe's weight of the left state."""
+    left = safe.sqrt(h_left)
+    total = left + safe.sqrt(h_right)
+    return jnp.where(total > 0, safe.divide(left, total), 0.5)
 
 
 def bed_push(

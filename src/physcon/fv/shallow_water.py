@@ -9,7 +9,14 @@ import jax.numpy as jnp
 from physcon._numerics import safe
 from physcon._numerics.float64 import cast
 from physcon._typing import Array, Bool, Float
-from physcon.fv.bathymetry import Flat, OverBed, bed_push, side_push
+from physcon.fv.bathymetry import (
+    Flat,
+    OverBed,
+    bed_push,
+    hydrostatic,
+    root_share,
+    side_push,
+)
 from physcon.fv.law import Law, RiemannSolver, mirrored
 from physcon.fv.parameter import parameter
 
@@ -221,7 +228,7 @@ class ShallowWater(Law):
         if not self.bed:
             return riemann(u_left, u_right, self, axis)
         flat = cast(replace(self, bed=False), u_left.dtype)
-        flux = riemann(*self._hydrostatic(u_left, u_right), flat, axis)
+        flux = riemann(*hydrostatic(u_left, u_right, self._velocities), flat, axis)
         return self._layout.with_still_bed(list(flux))
 
     def cell_force(
@@ -230,26 +237,13 @@ class ShallowWater(Law):
         """The bed's push on each cell, times its width."""
         if not self.bed:
             return None
-        star_left, star_right = self._hydrostatic(u_left, u_right)
+        star_left, star_right = hydrostatic(u_left, u_right, self._velocities)
         depths = star_left[0], star_right[0]
         return bed_push(u_left, u_right, *depths, self.gravity, axis)
 
-    def _hydrostatic(self, u_left: Array, u_right: Array) -> tuple[Array, Array]:
-        """Both states over the higher of the two beds: depth max(0, h + b - b_face)."""
-        face = jnp.maximum(u_left[-1], u_right[-1])
-
-        def over(u: Array) -> Array:
-            h = jnp.maximum(0, u[0] + u[-1] - face)
-            return jnp.stack([h, *[h * v for v in self._velocities(u)]])
-
-        return over(u_left), over(u_right)
-
     def _roe_average(self, u_left: Array, u_right: Array) -> tuple[list[Array], Array]:
         """Velocities weighted by sqrt(h), and the celerity of the mean depth."""
-        left = safe.sqrt(u_left[0])
-        right = safe.sqrt(u_right[0])
-        total = left + right
-        share = jnp.where(total > 0, safe.divide(left, total), 0.5)
+        share = root_share(u_left[0], u_right[0])
         v_left = self._velocities(u_left)
         v_right = self._velocities(u_right)
         v = [share * l + (1 - share) * r for l, r in zip(v_left, v_right, strict=True)]
