@@ -9,14 +9,8 @@ import jax.numpy as jnp
 from physcon._numerics import safe
 from physcon._numerics.float64 import cast
 from physcon._typing import Array, Bool, Float
-from physcon.fv.bathymetry import (
-    Flat,
-    OverBed,
-    bed_push,
-    hydrostatic,
-    root_share,
-    side_push,
-)
+from physcon.fv import bathymetry as bed
+from physcon.fv.bathymetry import Flat, OverBed
 from physcon.fv.law import Law, RiemannSolver, mirrored
 from physcon.fv.parameter import parameter
 
@@ -142,7 +136,7 @@ class ShallowWater(Law):
         if not self.bed:
             return None
         star, _ = self._hydrostatic(own, other)
-        return side_push(cell, own, star[0], self.gravity)
+        return bed.side_push(cell, own, star[0], self.gravity)
 
     def contact_speed(
         self,
@@ -228,7 +222,7 @@ class ShallowWater(Law):
         if not self.bed:
             return riemann(u_left, u_right, self, axis)
         flat = cast(replace(self, bed=False), u_left.dtype)
-        flux = riemann(*hydrostatic(u_left, u_right, self._velocities), flat, axis)
+        flux = riemann(*bed.hydrostatic(u_left, u_right, self._velocities), flat, axis)
         return self._layout.with_still_bed(list(flux))
 
     def cell_force(
@@ -237,16 +231,14 @@ class ShallowWater(Law):
         """The bed's push on each cell, times its width."""
         if not self.bed:
             return None
-        star_left, star_right = hydrostatic(u_left, u_right, self._velocities)
-        depths = star_left[0], star_right[0]
-        return bed_push(u_left, u_right, *depths, self.gravity, axis)
+        first, last = (h[0] for h in bed.hydrostatic(u_left, u_right, self._velocities))
+        return bed.bed_push(u_left, u_right, first, last, self.gravity, axis)
 
     def _roe_average(self, u_left: Array, u_right: Array) -> tuple[list[Array], Array]:
         """Velocities weighted by sqrt(h), and the celerity of the mean depth."""
-        share = root_share(u_left[0], u_right[0])
-        v_left = self._velocities(u_left)
-        v_right = self._velocities(u_right)
-        v = [share * l + (1 - share) * r for l, r in zip(v_left, v_right, strict=True)]
+        share = bed.root_share(u_left[0], u_right[0])
+        pairs = zip(self._velocities(u_left), self._velocities(u_right), strict=True)
+        v = [share * left + (1 - share) * right for left, right in pairs]
         return v, self._celerity(0.5 * (u_left[0] + u_right[0]))
 
     def _velocities(self, u: Array) -> list[Array]:
