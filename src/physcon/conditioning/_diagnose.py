@@ -15,9 +15,9 @@ from physcon._typing import Array, Bool, Float, Int, Scalar
 from physcon.conditioning._benefit import benefits
 from physcon.conditioning._condition import condition, matched
 from physcon.conditioning._gross_errors import (
+    examined,
     expected_variance,
     serially_eliminated,
-    tested,
 )
 from physcon.conditioning._unmeasured import reduced, restored_mean, unmeasured
 from physcon.conditioning.constraint import LinearConstraint
@@ -166,7 +166,7 @@ def _measured(
     points = prior.mean.size if points is None else points
     count = points if count is None else count
     solver = Auto().choose(prior, law)
-    first = in_float64(partial(tested, solver=solver))(prior, law)
+    first = in_float64(partial(examined, solver=solver))(prior, law)
     tests = 1 - (1 - level) ** (1 / count)
     critical = jax.scipy.stats.norm.ppf(jnp.asarray(1 - tests / 2, prior.mean.dtype))
     eliminated = partial(serially_eliminated, solver=solver, count=most, points=points)

@@ -17,7 +17,7 @@ from physcon.conditioning.solvers.row_variance import row_variance
 from physcon.linear_map import Diagonal, Root, Rows
 
 
-class Tested(NamedTuple):
+class Examined(NamedTuple):
     chi_squared: Array
     degrees: Array
     row_score: Array
@@ -28,7 +28,7 @@ class Tested(NamedTuple):
 
 
 @eqx.filter_jit
-def tested(prior: Gaussian, law: LinearConstraint, solver: Solver) -> Tested:
+def examined(prior: Gaussian, law: LinearConstraint, solver: Solver) -> Examined:
     root = prior.root
     operator = law.operator
     factor = solver.factorise(prior, law)
@@ -49,7 +49,7 @@ def tested(prior: Gaussian, law: LinearConstraint, solver: Solver) -> Tested:
     spread = safe.sqrt(jnp.where(checked, removed, 0))
     row_variance = expected_variance(law, root)
     rank = jnp.asarray(factor.rank(law.value.size), missing.dtype)
-    return Tested(
+    return Examined(
         chi_squared=jnp.sum(missing * multiplier),
         degrees=rank,
         row_score=safe.divide(missing, safe.sqrt(row_variance)),
@@ -95,7 +95,7 @@ def serially_eliminated(
     def step(k: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
         flat, suspects = carry
         root = Diagonal(flat.reshape(prior.mean.shape))
-        score = tested(Gaussian(prior.mean, root), law, solver).score.reshape(-1)
+        score = examined(Gaussian(prior.mean, root), law, solver).score.reshape(-1)
         known = jnp.zeros(flat.shape, bool).at[suspects].set(True, mode="drop")
         size = jnp.where(known | (places >= points), 0, jnp.abs(score))
         # Not argmax: JAX lowers it in float32 inside of a float64 program.
