@@ -55,3 +55,16 @@ def test_a_contradiction_between_vanishing_rows_is_still_one():
     prior = pc.Gaussian.diagonal(jnp.zeros(3), jnp.ones(3))
     result = pc.condition(prior, law, throw=False)
     assert result.outcome == Outcome.contradiction
+
+
+def test_factors_empty_a_group_whose_total_is_zero():
+    labels = jnp.array([0, 0, 1, 1])
+    field = jnp.array([1.0, 3.0, 2.0, 2.0])
+
+    def relative(value):
+        return pc.conditioning.condition_relative(field, pc.totals(labels, value)).mean
+
+    value = jnp.array([0.0, 8.0])
+    assert relative(value).tolist() == [0.0, 0.0, 4.0, 4.0]
+    by_value = np.asarray(jax.jacobian(relative)(value))
+    assert np.abs(by_value - [[0.25, 0], [0.75, 0], [0, 0.5], [0, 0.5]]).max() < 1e-6

@@ -142,7 +142,9 @@ def _most_probable(
     lost = choose((failed(result.outcome), Outcome.not_solved))
     outcome = worse(outcome, lost)
     multiplier = multiplier.reshape(-1)
-    mean = result.posterior.mean + jax.lax.stop_gradient(field - frozen)
+    finite = jnp.isfinite(frozen)
+    moving = jnp.where(finite, result.posterior.mean, 0)
+    mean = moving + jax.lax.stop_gradient(field - jnp.where(finite, frozen, 0))
     mean = jnp.where(held, pinned, mean)
     # After a failure every derivative is NaN, even if all points are held.
     mean = mean + 0 * (jnp.sum(prior.mean) + jnp.sum(law.value))

@@ -12,6 +12,7 @@ from physcon._typing import Array, Bool, Float, Scalar
 from physcon.conditioning._interior import Interior, interior_point
 from physcon.conditioning._interior_box import LEAST, Boxed
 from physcon.conditioning._metric import metric_of
+from physcon.conditioning._rounding import terms_of_rows
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.solvers import Solver
 from physcon.linear_map import LinearMap
@@ -77,8 +78,9 @@ def _verdict(
     """
     problem = _problem(given)
     iterate = jnp.clip(found.field, problem.lower, problem.upper)
-    error_field = _error(problem, found.multiplier, field, dtype)
-    error_iterate = _error(problem, found.multiplier, iterate, dtype)
+    terms = terms_of_rows(given.prior, problem.operator, found.multiplier)
+    error_field = _error(problem, found.multiplier, terms, field, dtype)
+    error_iterate = _error(problem, found.multiplier, terms, iterate, dtype)
     use_field = (error_field <= 1) | (error_field <= error_iterate)
     chosen = jnp.where(use_field, field, iterate)
     chosen = jnp.clip(chosen, problem.lower, problem.upper)
@@ -95,8 +97,14 @@ def _verdict(
     return chosen, proof, gap, (finite, ordered, ~solved & proved, solved)
 
 
-def _error(problem: Boxed, multiplier: Array, u: Array, dtype: Any) -> Scalar:
-    """The largest violation of a bound or a row, in units of what is promised."""
+def _error(
+    problem: Boxed, multiplier: Array, before: Array, u: Array, dtype: Any
+) -> Scalar:
+    """The largest violation of a bound or a row, in units of what is promised.
+
+    Args:
+        before: the sizes of the terms of the rows, which were summed in float64.
+    """
     eps = float(jnp.finfo(dtype).eps)
     promise = 16 if dtype == jnp.float32 else 16 + u.size**0.5
     inside = jnp.clip(u, problem.lower, problem.upper)
@@ -107,6 +115,7 @@ def _error(problem: Boxed, multiplier: Array, u: Array, dtype: Any) -> Scalar:
     nearest = jnp.clip(s, problem.row_lower, problem.row_upper)
     terms = problem.operator.magnitude(rounded) + jnp.abs(nearest)
     terms = terms + problem.noise * jnp.abs(multiplier)
+    terms = terms + before * (2.0**-52 / eps)
     missed = jnp.abs(s - nearest) / (promise * eps * terms + LEAST)
     worst = jnp.maximum(jnp.max(out), jnp.max(missed))
     return jnp.where(jnp.isfinite(worst), worst, jnp.inf)

@@ -43,7 +43,8 @@ def condition_relative(
 
     has the solution u = μ exp(λ w s). For equal s and w this is the scaling by one
     ratio per group that the mass fixers of weather models use, and the softmax layer of
-    the downscaling literature. Points where `mean` is zero stay zero.
+    the downscaling literature. Points where `mean` is zero stay zero, and a group whose
+    value is zero becomes zero.
 
     Shapes: fields ``(*x)``. Cost O(n) a step, about ten steps. Acts on one sample;
     batch with `jax.vmap`. Differentiable in mean, variance, weights and value.
@@ -70,11 +71,15 @@ def condition_relative(
     law = _disjoint_law(constraint, field.shape)
     given, spread, law = in_one_dtype(field, spread, law)
     frozen = jax.lax.stop_gradient((given, spread, law))
+    emptied, scaled = _emptied(given, law)
     found, missed = in_float64(_search)(*frozen)
+    missed = jnp.where(emptied, 0, missed)
     multiplier = _implicit(found, given, spread, law)
     field, _, _ = _field(multiplier, given, spread, law)
     value = in_float64(_rounded)(found, *frozen)
     field = field + jax.lax.stop_gradient(value - field)
+    groups = law.operator.groups
+    field = jnp.where(groups.spread(emptied.astype(field.dtype)) > 0, scaled, field)
     finite = jnp.all(jnp.isfinite(given)) & jnp.all(jnp.isfinite(spread))
     finite &= jnp.all(jnp.isfinite(law.value))
     outcome = choose(
@@ -118,6 +123,22 @@ def _field(
     missing = law.value - operator.mv(u)
     slope = operator.groups.total(operator.weights * gain * u)
     return u, missing, slope
+
+
+def _emptied(mean: Array, law: LinearConstraint) -> tuple[Array, Array]:
+    """Groups whose total is zero, and the field scaled by one ratio per group.
+
+    No positive factors give zero, but smaller and smaller ones do: the field is zero
+    there. The ratio gives it the derivative in the value.
+    """
+    operator = law.operator
+    assert isinstance(operator, Disjoint)
+    total = operator.groups.total
+    now = operator.mv(mean)
+    positive = total((operator.weights < 0).astype(mean.dtype)) == 0
+    emptied = (law.value == 0) & positive & (now > 0)
+    ratio = jnp.where(emptied, law.value / jnp.where(emptied, now, 1), 0)
+    return emptied, mean * operator.groups.spread(ratio)
 
 
 def _implicit(found: Array, mean: Array, spread: Array, law: LinearConstraint) -> Array:
@@ -177,8 +198,8 @@ _STEPS = 40
 _MESSAGES = {
     "unreachable": (
         "condition_relative: expected a value that positive factors can give, got one "
-        "out of reach, such as a negative total of a positive field, or any total of "
-        "zeros; check the values and the weights"
+        "out of reach, such as a negative total of a positive field, or a positive "
+        "total of zeros; check the values and the weights"
     ),
     "not_solved": (
         "condition_relative: expected rows met to rounding, got no convergence; check "

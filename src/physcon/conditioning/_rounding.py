@@ -10,7 +10,6 @@ import jax.numpy as jnp
 
 from physcon._numerics.float64 import in_float64
 from physcon._typing import Array, Float
-from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.solvers.refined import independent_std
 from physcon.linear_map import Disjoint, LinearMap, Pointwise, Rows, Sparse, Stack
@@ -21,10 +20,10 @@ _FARTHEST = 1e4
 
 
 def terms_of_rows(
-    prior: Gaussian, law: LinearConstraint, multiplier: Float[Array, "*y"]
+    prior: Gaussian, operator: LinearMap, multiplier: Float[Array, "*y"]
 ) -> Float[Array, "*y"]:
     """|G| (|μ| + |Σ Gᵀ| |λ|), roughly: what the rows of μ' are made of."""
-    return in_float64(_terms)(prior, law.operator, multiplier)
+    return in_float64(_terms)(prior, operator, multiplier)
 
 
 def _terms(prior: Gaussian, operator: LinearMap, multiplier: Array) -> Array:

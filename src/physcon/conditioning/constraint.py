@@ -36,11 +36,13 @@ class LinearConstraint(eqx.Module):
         )
         shape = tuple(self.operator.out_shape)
         for name, x in (("value", self.value), ("noise_std", self.noise_std)):
+            got = getattr(x, "shape", f"a {type(x).__name__}")
             require(
-                x is None or x.shape == shape,
+                x is None or got == shape,
                 f"{name} of shape {shape}, one per row",
-                None if x is None else x.shape,
-                "one constraint acts on one sample: batch with jax.vmap",
+                got,
+                "pass an array, jnp.full(shape, x) if all rows share a number; one "
+                "constraint acts on one sample: batch with jax.vmap",
             )
 
     def noise(self) -> Float[Array, "..."]:

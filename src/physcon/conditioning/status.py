@@ -65,8 +65,9 @@ def excess(
 
     def with_terms() -> Array:
         # The mean was computed in float64, with the rounding errors of its terms.
-        terms = terms_of_rows(prior, law, new.multiplier).reshape(size.shape)
-        return in_roundings(unmet, size + terms * (_EPS64 / eps), eps)
+        terms = terms_of_rows(prior, law.operator, new.multiplier)
+        whole = size + terms.reshape(size.shape) * (_EPS64 / eps)
+        return in_roundings(unmet, whole, eps)
 
     found = in_roundings(unmet, size, eps)
     if divided or isinstance(law.operator, DividedMap):

@@ -46,6 +46,7 @@ class Factored(eqx.Module):
 
 #: The multiple of the rounding error that is added to find rows without a pivot.
 _SHIFT = 256
+_LARGEST_BOOST = 16.0**3
 
 
 class _State(NamedTuple):
@@ -53,6 +54,7 @@ class _State(NamedTuple):
     pivots: Float[Array, " m"]
     kept: Bool[Array, " m"]
     shift: Float[Array, ""]
+    boost: Float[Array, ""]
     count: Int[Array, ""]
     done: Bool[Array, ""]
 
@@ -84,21 +86,25 @@ def factorise(
         fronts = _eliminate(pattern, _without(pattern, scaled, s.kept), s.shift)
         pivots = _pivots(pattern, fronts)
         # The order of the passes: 0 as it is, 1 and 2 shifted, 3 the rows that are
-        # left.
+        # left. Rows that hardly differ from others can leave no pivot in the last
+        # pass; then the search for them is repeated with larger shifts.
         dependent = ~(pivots < 1.5 * s.pivots)
         kept = s.kept & ~((s.count == 2) & dependent)
         safe = jnp.min(pivots) > eps * (50 + 4 * m)
-        done = jnp.where(s.count == 0, safe, s.count == 3)
-        shift = jnp.where(
-            s.count < 2, (s.count + 1).astype(scaled.dtype) * _SHIFT * eps, 0
-        )
+        failed = (s.count == 3) & ~jnp.all(pivots > 0) & (s.boost < _LARGEST_BOOST)
+        done = jnp.where(s.count == 0, safe, (s.count == 3) & ~failed)
+        kept = jnp.where(failed, seen, kept)
+        boost = jnp.where(failed, 16 * s.boost, s.boost)
+        count = jnp.where(failed, 1, s.count + 1)
+        times = jnp.where(count < 3, count, 0).astype(scaled.dtype)
+        shift = times * boost * _SHIFT * eps
         flat = jnp.concatenate([x.reshape(-1) for x in jax.tree.leaves(fronts)])
-        return _State(flat, pivots, kept, shift, s.count + 1, done)
+        return _State(flat, pivots, kept, shift, boost, count, done)
 
     zero = jnp.zeros((), scaled.dtype)
     empty = jnp.zeros(pattern.factor_size, scaled.dtype)
     unknown = jnp.zeros(m, scaled.dtype)
-    start = _State(empty, unknown, seen, zero, jnp.int32(0), ~finite)
+    start = _State(empty, unknown, seen, zero, zero + 1, jnp.int32(0), ~finite)
     found = jax.lax.while_loop(lambda s: ~s.done, attempt, start)
     regular = finite & jnp.all(found.pivots > 0)
     fronts = _unflatten(pattern, found.factor)

@@ -87,7 +87,8 @@ class SparseFactor(Factor):
             )
             new = sparse.solve_scaled(self.factored, jnp.where(kept, given, 0))
             missed = jnp.where(dropped, right - self._times(new), 0)
-            sizes = jnp.where(dropped, 1 + self._times(new), 1)
+            # Supports that overlap can make a size zero or negative.
+            sizes = jnp.where(dropped, jnp.maximum(1 + self._times(new), 1), 1)
             found = jnp.where(step == 0, missed, found)
             found = jnp.where(step == 2, found / sizes, found)
             right = jnp.where(step == 3, right - (found - new), right)
