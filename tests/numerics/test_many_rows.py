@@ -185,7 +185,7 @@ def test_equals_dense_algebra(law_name, prior_name, rng, x64):
         close(a, b, 1e-10)
 
 
-@pytest.mark.parametrize("case", [("mixed", "diagonal"), ("sparse", "ensemble")])
+@pytest.mark.parametrize("case", [("blocks", "diagonal"), ("sparse", "ensemble")])
 def test_log_density_is_that_on_the_plane_of_the_exact_rows(case, rng, x64):
     prior, law, _ = _case(rng, *case)
     posterior = pc.condition(prior, law).posterior
