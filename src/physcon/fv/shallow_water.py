@@ -135,7 +135,7 @@ class ShallowWater(Law):
         """The bed's push on a cell through one face of a mesh."""
         if not self.bed:
             return None
-        star, _ = self._hydrostatic(own, other)
+        star, _ = bed.hydrostatic(own, other, self._velocities)
         return bed.side_push(cell, own, star[0], self.gravity)
 
     def contact_speed(
