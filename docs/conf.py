@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import architecture
 import performance
+import rows_table
 
 import history
 import reference
@@ -27,7 +28,7 @@ extensions = [
 ]
 html_theme = "furo"
 html_title = f"physcon {release}"
-exclude_patterns = ["*.py"]
+exclude_patterns = ["*.py", "generated/rows.md"]
 
 myst_enable_extensions = ["dollarmath", "deflist"]
 nb_custom_formats = {".py": ["jupytext.reads", {"fmt": "py:percent"}]}
@@ -57,6 +58,8 @@ reference.write_pages(_OUT / "api")
 architecture.write_figure(_OUT / "floors.svg", _HERE.parent / "pyproject.toml")
 _drawn = history.write_figures(_BENCHMARKS / "history", _OUT)
 (_OUT / "performance.md").write_text(performance.page(_BENCHMARKS / "results", _drawn))
+_rows = rows_table.table(_BENCHMARKS / "results" / "bench_rows.json")
+(_OUT / "rows.md").write_text(_rows)
 shutil.copytree(_HERE.parent / "examples", _OUT / "gallery")
 
 
