@@ -101,7 +101,8 @@ class WENO(eqx.Module):
     @stage
     def _by_channels(self, u: Array, axis: int) -> tuple[Array, Array]:
         """Both states of each face, channel by channel."""
-        return self._both_sides(self._stencil(u, axis), _scale(u))
+        scale = _over_field(u) if self._is_scaled(u) else None
+        return self._both_sides(self._stencil(u, axis), scale)
 
     @stage
     def _by_waves(self, u: Array, law: Law, axis: int) -> tuple[Array, Array]:
@@ -119,26 +120,37 @@ class WENO(eqx.Module):
             return mean + jax.jvp(law.conservative, (w_mean,), (dw,))[1]
 
         amplitudes = [project(cell - mean) for cell in cells]
-        scale = _scale(amplitudes[self.ghosts])
+        scale = _over_face(amplitudes) if self._is_scaled(u) else None
         left, right = self._both_sides(amplitudes, scale)
         return restore(left), restore(right)
 
-    def _both_sides(self, cells: list[Array], scale: Array) -> tuple[Array, Array]:
+    def _is_scaled(self, u: Array) -> bool:
+        """Whether differences are brought to sizes near 1 before they are squared.
+
+        Not in float64, where fourth powers of 1e30 are in range, and not for the JS
+        weights, which hold an absolute number.
+        """
+        return self.weights == "z" and u.dtype != jnp.float64
+
+    def _both_sides(
+        self, cells: list[Array], scale: Array | None
+    ) -> tuple[Array, Array]:
         """Left state from all cells but the last; right state by mirroring."""
         left = self.interpolate(cells[:-1], scale)
         return left, self.interpolate(cells[:0:-1], scale)
 
-    def interpolate(self, cells: list[Array], scale: Array | float = 1.0) -> Array:
+    def interpolate(self, cells: list[Array], scale: Array | None = None) -> Array:
         """Value at the upper face of the middle one of 2 r - 1 cells.
 
         Args:
-            scale: brings the variables to sizes near 1, so that no square under- or
+            scale: brings the differences to sizes near 1, so that no square under- or
                 overflows. The Z weights do not depend on it, nor do their derivatives.
+                None: not needed.
         """
         r = self.ghosts
         candidates, linear, factors = _tables(r)
         d = [b - a for a, b in pairwise(cells)]
-        scaled = d if self.weights == "js" else [scale * x for x in d]
+        scaled = d if scale is None else [scale * x for x in d]
         rises, smooth = [], []
         for k in range(r):
             own = slice(k, k + r - 1)
@@ -163,10 +175,20 @@ class WENO(eqx.Module):
 
 
 @stage
-def _scale(u: Array) -> Array:
+def _over_field(u: Array) -> Array:
     """One over the size of each channel, constant in derivatives; 1 if all is zero."""
     largest = jnp.max(jnp.abs(u), axis=tuple(range(1, u.ndim)), keepdims=True)
     return jax.lax.stop_gradient(1 / jnp.where(largest > 0, largest, 1))
+
+
+def _over_face(cells: list[Array]) -> Array:
+    """One over the size of the differences at each face, constant in derivatives.
+
+    For wave amplitudes, which would have to be stored for a maximum over the field.
+    """
+    size = sum(jnp.abs(b - a) for a, b in pairwise(cells))
+    usable = size > float(jnp.finfo(cells[0].dtype).tiny)
+    return jax.lax.stop_gradient(1 / jnp.where(usable, size, 1))
 
 
 def _combine(coefficients: np.ndarray, terms: list[Array]) -> Array:
