@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 17. A water budget that closes
+# # 21. A water budget that closes
 #
 # The water vapour of the atmosphere changes by evaporation minus precipitation. Daily
 # means of a model, or products of different makers, never close this budget exactly.
@@ -119,4 +119,4 @@ maps = [
     Map("correction of evaporation", evaporation.values, unit, "change of it"),
 ]
 Path("out").mkdir(exist_ok=True)
-maps_figure(Path("out/17_water_budget.png"), maps, data.lon.values, data.lat.values)
+maps_figure(Path("out/21_water_budget.png"), maps, data.lon.values, data.lat.values)

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 16. Downscaling precipitation on the sphere
+# # 20. Downscaling precipitation on the sphere
 #
 # A coarse model knows the mean precipitation of large cells. A finer map is wanted
 # whose means over those cells are exactly these, with areas on the sphere, and which is
@@ -11,7 +11,7 @@
 # ```sh
 # pip install jcm
 # python benchmarks/speedy.py real/speedy.nc
-# PHYSCON_REAL_FILES=real python examples/16_downscaling.py
+# PHYSCON_REAL_FILES=real python examples/20_rain_downscaling.py
 # ```
 #
 # Without that file, a synthetic field of the same layout is used.
@@ -138,4 +138,6 @@ maps = [
     Map("correction", (best - data.pr).values, label, "change"),
 ]
 Path("out").mkdir(exist_ok=True)
-maps_figure(Path("out/16_downscaling.png"), maps, truth.lon.values, truth.lat.values)
+maps_figure(
+    Path("out/20_rain_downscaling.png"), maps, truth.lon.values, truth.lat.values
+)

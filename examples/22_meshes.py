@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 19. Flow past a cylinder on triangles
+# # 22. Flow past a cylinder on triangles
 #
 # Engineering data live on triangles and polygons. This example makes a mesh around a
 # cylinder, repairs predicted fluxes through its edges so that no cell gains or loses

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 15. The heat content of the ocean
+# # 19. The heat content of the ocean
 #
 # A forecast of the sea surface temperature keeps February's map for March. The heat
 # that the upper ten metres of the ocean hold in March is known, for instance from
@@ -10,7 +10,7 @@
 #
 # ```sh
 # pip install --no-deps --target real iris-sample-data
-# PHYSCON_REAL_FILES=real python examples/15_ocean_heat_content.py
+# PHYSCON_REAL_FILES=real python examples/19_ocean_heat_content.py
 # ```
 #
 # Without them, a synthetic ocean of the same layout is used. [](../../real_data.md)
@@ -156,4 +156,4 @@ maps = [Map(m.title, m.values.values, m.label, m.scale) for m in maps]
 Path("out").mkdir(exist_ok=True)
 rows, columns = (np.arange(n) for n in march.tos.shape)
 labels = ("index of the grid along x", "index of the grid along y")
-maps_figure(Path("out/15_ocean_heat_content.png"), maps, columns, rows, labels=labels)
+maps_figure(Path("out/19_ocean_heat_content.png"), maps, columns, rows, labels=labels)
