@@ -117,12 +117,8 @@ def faults(case: Case, answer: Answer, kind: str) -> list[str]:
     variance = np.asarray(answer.variance, float)
     if not np.all((variance >= 0) & (variance <= std**2 * (1 + 1e-5))):
         found.append("a variance outside of [0, prior variance]")
-    # Where `bounded` leaves nearly as many rows as free points of very different
-    # variance, derivatives are declared unknown: NaN.
-    moving = std[std > 0]
-    known = kind == "condition" or moving.size == 0 or moving.min() > 1e-3
     bad = ~np.isfinite(np.concatenate([x.ravel() for x in answer.slopes]))
-    if known and np.any(bad):
+    if np.any(bad):
         found.append("a gradient that is not finite")
     reference = dense(mean, std, rows, value) if kind == "condition" else None
     if reference is not None:
