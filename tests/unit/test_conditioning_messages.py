@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import physcon as pc
+from physcon import fv
 from physcon.boundary import (
     Boundary,
     Dirichlet,
@@ -34,6 +35,32 @@ BATCH = pc.Gaussian.diagonal(jnp.zeros((2, 4)), jnp.ones((2, 4)))
 LAW = pc.integral(GRID, 1.0)
 
 MALFORMED = {
+    "boundary values on coordinates": (
+        lambda: boundary_values(U, Boundary(Outflow())),
+        "grid: a Grid, got a ",
+    ),
+    "sensors on coordinates": (
+        lambda: sensors(U, U[:1], U[:1]),
+        "grid: a Grid, got a ",
+    ),
+    "differences of coordinates": (
+        lambda: second_difference(U),
+        "domain: a Grid or an int",
+    ),
+    "a balance on coordinates": (
+        lambda: pc.balance(U, np.array([0.0, 1.0]), (jnp.zeros((1, 5)),)),
+        "a Grid, a Mesh or a Network",
+    ),
+    "a kernel by name": (
+        lambda: pc.stationary(U, "matern32", GRID, 1.0, 0.1),
+        "a function, got 'matern32'",
+    ),
+    "a step for a scheme": (
+        lambda: fv.solve(
+            U[None], fv.Heat(), GRID, Boundary(Outflow()), fv.ssp_rk3, times=[1.0]
+        ),
+        "scheme: a Scheme, got a function",
+    ),
     "unsorted nodes": (lambda: pc.Grid.nodes([0.0, 2.0, 1.0]), "strictly increasing"),
     "repeated faces": (lambda: pc.Grid.cells([0.0, 1.0, 1.0]), "strictly increasing"),
     "NaN node": (lambda: pc.Grid.nodes([0.0, np.nan, 1.0]), "without NaN"),

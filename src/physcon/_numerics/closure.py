@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, Var, jaxpr_as_fun
 
-from physcon._checks import is_traced
+from physcon._checks import is_traced, require
 from physcon._typing import Array, PyTree
 
 #: Operations whose numbers become arguments: their derivatives exist everywhere.
@@ -217,5 +217,6 @@ def pointwise(fn: Callable[[Array], Array]) -> "Pointwise":
     """`fn`, which acts on every entry of an array, traced at a single entry."""
     if isinstance(fn, Pointwise):
         return fn
+    require(callable(fn), "a function", repr(fn), "e.g. physcon.kernels.matern32")
     entry = jax.ShapeDtypeStruct((), jnp.result_type(float))
     return Pointwise(opened_in_two_dtypes(fn, entry))

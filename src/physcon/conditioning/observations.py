@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import jax.numpy as jnp
 
-from physcon._checks import concrete, require
+from physcon._checks import concrete, require, require_given
 from physcon._numerics.float64 import float64_primal, floating
 from physcon._numerics.positions import difference, two_parts
 from physcon._typing import Array, ArrayLike, Bool, Float, Scalar
@@ -55,6 +55,7 @@ def boundary_values(
     """
     if isinstance(grid, Mesh):
         return mesh_boundary_values(grid, _by_patch(grid, boundary), noise_std)
+    require_given(grid, Grid, "grid")
     boundary = _by_axis(grid, boundary)
     weights = []
     values = []
@@ -143,8 +144,9 @@ def sensors(
     >>> sensors(grid, jnp.array([[0.25]]), jnp.array([7.0])).operator.rows().tolist()
     [[0.5, 0.5, 0.0]]
     """
-    exact = concrete(positions)
-    at = floating(positions) if exact is None else exact
+    require_given(grid, Grid, "grid")
+    at = concrete(positions)
+    at = floating(positions) if at is None else at
     at = at[:, None] if at.ndim == 1 == grid.ndim else at
     values = floating(values)
     require(
@@ -153,19 +155,17 @@ def sensors(
         at.shape,
         "pass one row per sensor and one column per axis",
     )
-    half = 0.5 * jnp.broadcast_to(
-        jnp.asarray(0.0 if width is None else width), grid.ndim
-    )
+    size = jnp.broadcast_to(jnp.asarray(0.0 if width is None else width), grid.ndim)
     rows = jnp.ones((at.shape[0],) + (1,) * grid.ndim)
     for axis in range(grid.ndim):
-        inside = _inside(grid, axis, at[:, axis], half[axis])
+        inside = _inside(grid, axis, at[:, axis], 0.5 * size[axis])
         line = _line(
             two_parts(at[:, axis]),
             grid.lower_end(axis),
             grid.margin(axis),
             grid.gaps(axis),
             grid.widths(axis) if grid.location == "cells" else None,
-            None if width is None else half[axis],
+            None if width is None else 0.5 * size[axis],
         )
         line = jnp.where(inside[:, None], line, jnp.nan)
         others = (1,) * (grid.ndim - axis - 1)

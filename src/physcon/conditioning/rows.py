@@ -74,6 +74,9 @@ def second_difference(
             else unit_difference(gaps.size + 1)
         )
     else:
+        kind = type(domain).__name__
+        whole = jnp.ndim(domain) == 0
+        require(whole, "domain: a Grid or an int", f"a {kind}", "pass the grid")
         operator = unit_difference(domain)
     shape = operator.out_shape
     dtype = operator.coefficients.dtype

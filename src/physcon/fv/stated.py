@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from physcon._checks import require
+from physcon._checks import require, require_given
 from physcon._numerics.closure import if_plain
 from physcon._typing import Array
 from physcon.boundary import Boundary
@@ -27,6 +27,7 @@ def stated(
     source: Source | None = None,
 ) -> Problem | MeshProblem:
     """The problem on a grid or on a mesh."""
+    require_given(scheme, Scheme, "scheme")
     if isinstance(grid, Mesh):
         patches: Any = boundary
         return mesh_problem(law, grid, patches, scheme, source)
