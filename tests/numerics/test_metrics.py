@@ -13,6 +13,7 @@ from scipy import stats
 from scipy.integrate import quad
 
 from physcon import metrics
+from physcon.models import scores
 
 
 @pytest.fixture
@@ -264,3 +265,15 @@ def test_scores_do_not_depend_on_the_units(rng, scale):
     slope = jax.grad(lambda u: metrics.relative_l2(scale * u, scale * truth))(mean)
     expected = jax.grad(lambda u: metrics.relative_l2(u, truth))(mean)
     np.testing.assert_allclose(slope, expected, rtol=1e-5)
+
+
+def test_a_certain_point_adds_nothing_to_a_loss_if_it_is_met():
+    u = jnp.array([1.0, 2.0, 3.0])
+    std = jnp.array([0.0, 0.5, 0.0])
+    loss = scores.negative_log_likelihood
+    alone = loss(u[1:2], u[1:2] + 0.1, std[1:2])
+    mean = u + jnp.array([0.0, 0.1, 0.0])
+    assert float(loss(u, mean, std)) == pytest.approx(float(alone), rel=1e-6)
+    slope = jax.grad(lambda mean: loss(u, mean, std))(mean)
+    assert slope.tolist() == pytest.approx([0.0, 0.4, 0.0], rel=1e-5)
+    assert float(loss(u, u + 0.1, std)) == np.inf

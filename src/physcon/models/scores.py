@@ -29,10 +29,18 @@ def gaussian_log_density(u: Array, mean: Array, variance: Array) -> Array:
 
 
 def standardized_log_density(u: Array, mean: Array, std: Array) -> Array:
-    """log N(u; mean, std²), elementwise, for values in any unit."""
-    unit = power_of_two(std)  # the derivative of a division squares its denominator
-    z = ((u - mean) / unit) / (std / unit)
-    return -0.5 * (z**2 + jnp.log(2 * jnp.pi)) - jnp.log(std)
+    """log N(u; mean, std²), elementwise, for values in any unit.
+
+    A certain value (std 0) has probability one: 0 if it is met to rounding, else -inf.
+    """
+    certain = std == 0
+    scale = jnp.where(certain, 1, std)
+    unit = power_of_two(scale)  # the derivative of a division squares its denominator
+    z = ((u - mean) / unit) / (scale / unit)
+    density = -0.5 * (z**2 + jnp.log(2 * jnp.pi)) - jnp.log(scale)
+    rounding = 4 * float(jnp.finfo(std.dtype).eps)
+    met = jnp.abs(u - mean) <= rounding * jnp.maximum(jnp.abs(u), jnp.abs(mean))
+    return jnp.where(certain, jnp.where(met, 0, -jnp.inf), density)
 
 
 def negative_log_likelihood(u: Array, mean: Array, std: Array) -> Scalar:
