@@ -65,7 +65,7 @@ def _label(record: dict[str, Any], index: int) -> str:
     sizes = [
         "x".join(map(str, v))
         for v in record.values()
-        if isinstance(v, list) and all(isinstance(n, int) for n in v)
+        if isinstance(v, list | tuple) and all(isinstance(n, int) for n in v)
     ]
     counts = [f"{k} {v}" for k, v in record.items() if isinstance(v, int)]
     return " ".join([*words, *sizes, *counts][:3]) or str(index)
