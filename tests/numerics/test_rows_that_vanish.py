@@ -68,3 +68,16 @@ def test_factors_empty_a_group_whose_total_is_zero():
     assert relative(value).tolist() == [0.0, 0.0, 4.0, 4.0]
     by_value = np.asarray(jax.jacobian(relative)(value))
     assert np.abs(by_value - [[0.25, 0], [0.75, 0], [0, 0.5], [0, 0.5]]).max() < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: pc.from_matrix(1j * np.eye(3), 1.0), "a real matrix"),
+        (lambda: pc.from_matrix(np.zeros((0, 3)), 1.0), "rows and columns"),
+    ],
+)
+def test_odd_arguments_are_named(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()
+    assert pc.block_means(jnp.ones((4, 4)), np.int64(2), 1.0).value.shape == (2, 2)

@@ -41,6 +41,7 @@ def from_matrix(
     >>> law.residual(jnp.array([1.0, -1.0, -1.0])).tolist()
     [0.0, 0.0]
     """
+    _require_real(matrix)
     found = triplets(matrix)
     m, n = found.shape
     field = (n,) if shape is None else tuple(shape)
@@ -64,6 +65,22 @@ def from_matrix(
         return law_of(operator, values, noise_std, present, "values")
     operator = Sparse.of(found.entries, found.row, found.column, field, m)
     return law_of(operator, values, noise_std, operator.present(), "values")
+
+
+def _require_real(matrix: Any) -> None:
+    """Refuse a complex matrix, and one without entries."""
+    require(
+        not np.iscomplexobj(matrix),
+        "a real matrix",
+        "a complex one",
+        "stack its real and its imaginary part, or take the one that is meant",
+    )
+    require(
+        0 not in getattr(matrix, "shape", (1,)),
+        "a matrix with rows and columns",
+        f"one of shape {getattr(matrix, 'shape', ())}",
+        "leave the law away if there is nothing to obey",
+    )
 
 
 def incidence(

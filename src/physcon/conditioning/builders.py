@@ -1,6 +1,7 @@
 """Laws with many rows: disjoint regions, a small law per point, sparse matrices."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -26,7 +27,7 @@ __all__ = [
 
 def block_means(
     domain: Grid | ArrayLike,
-    factor: int | Sequence[int],
+    factor: int | np.integer | Sequence[int],
     values: ArrayLike,
     noise_std: ArrayLike | None = None,
     *,
@@ -49,9 +50,12 @@ def block_means(
     [0.0, 0.0, -1.0]
     """
     weights = domain.weights() if isinstance(domain, Grid) else floating(domain)
-    per_axis = (factor,) * weights.ndim if isinstance(factor, int) else tuple(factor)
+    per_axis: tuple[Any, ...] = (factor,) * weights.ndim
+    if isinstance(factor, Sequence):
+        per_axis = tuple(factor)
+    whole = all(isinstance(k, int | np.integer) and k >= 1 for k in per_axis)
     require(
-        len(per_axis) == weights.ndim and all(k >= 1 for k in per_axis),
+        len(per_axis) == weights.ndim and whole,
         f"a factor of 1 or more, or one for each of {weights.ndim} axes",
         factor,
         "count the points of a block along each axis",
