@@ -6,14 +6,14 @@ jit.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from physcon._checks import is_traced
+from physcon._checks import inexact_leaves, is_traced
 from physcon._typing import Array, Bool, Int, PyTree
 
 
@@ -115,8 +115,9 @@ def settle(
     outcome: Outcome,
     throw: bool,
     messages: Messages | Callable[[], Messages] | None = None,
+    inputs: PyTree = (),
 ) -> PyTree:
-    """`tree` with a check of `outcome` attached to each of its floating-point arrays.
+    """`tree` with a check of `outcome` attached to each of its arrays but outcomes.
 
     Args:
         throw: True: using any array of the result, or any derivative of it, raises at
@@ -124,6 +125,9 @@ def settle(
             values stay as they are, and derivatives are NaN after a failure.
         messages: name of an outcome -> the sentence to raise, or `Indexed` ones, or a
             function that makes them; the default is the text of `Outcome`.
+        inputs: what the result was computed from. Its derivatives by all of these
+            arrays are NaN after a failure, even where its value does not depend on
+            them, for example because a bound holds.
 
     Raises:
         RuntimeError: at once where the outcome is known, which is outside of jit; else
@@ -143,10 +147,20 @@ def settle(
         slope = eqx.branched_error_if(slope, wrong, which, sentences)
     guard = _checked if throw else _unchecked
 
-    def attach(x: Array) -> Array:
-        return guard(x, slope.astype(x.dtype)) if eqx.is_inexact_array(x) else x
+    leaves = inexact_leaves(inputs)
 
-    return jax.tree.map(attach, tree)
+    def attach(x: Any) -> Any:
+        if eqx.is_inexact_array(x):
+            found = guard(x, slope.astype(x.dtype))
+            gap = jnp.where(wrong, jnp.nan, 0).astype(x.dtype)
+            return _linked(found, gap, leaves) if leaves else found
+        if throw and eqx.is_array(x) and not isinstance(x, Outcome):
+            # Added rather than selected, so that no compiler drops the check.
+            raised = jnp.isnan(slope)
+            return x | raised if x.dtype == bool else x + raised.astype(x.dtype)
+        return x
+
+    return jax.tree.map(attach, tree, is_leaf=lambda x: isinstance(x, Outcome))
 
 
 def _numbered(
@@ -168,6 +182,20 @@ def _numbered(
         which = jnp.where(rank == item, number, which)
         sentences += choice.sentences
     return sentences, jnp.where(failed(outcome), which, 0)
+
+
+@jax.custom_jvp
+def _linked(x: Array, gap: Array, inputs: list[Array]) -> Array:
+    """x; its tangent grows by `gap`, zero or NaN, times the inputs' tangents."""
+    return x
+
+
+@_linked.defjvp
+def _(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+    x, gap, inputs = primals
+    dx, _, d_inputs = tangents
+    total = sum(jnp.sum(d).astype(x.dtype) for d in d_inputs)
+    return _linked(x, gap, inputs), dx + gap * total
 
 
 @jax.custom_jvp

@@ -10,7 +10,13 @@ import scipy.optimize
 
 from physcon import Gaussian, LinearConstraint, Rows, condition, integral
 from physcon._status import Outcome
-from physcon.conditioning import bounded, reachable
+from physcon.conditioning import (
+    bounded,
+    condition_relative,
+    constrained,
+    monotone,
+    reachable,
+)
 
 EPS = float(np.finfo(np.float32).eps)
 
@@ -476,3 +482,25 @@ def test_extreme_units(rng, scale):
         strict=True,
     ):
         np.testing.assert_allclose(found / scale, want, rtol=1e-6)
+
+
+def test_a_failure_reaches_every_part_and_every_derivative():
+    """An unreachable total: no part can be used under jit, and no slope is zero."""
+    out = integral(jnp.ones(3), -5.0)
+    start = jnp.array([1.0, 2.0, 3.0])
+
+    def prior(mean):
+        return Gaussian.diagonal(mean, jnp.ones(3))
+
+    solves = (
+        lambda m: bounded(prior(m), out, lower=0.0, throw=False).mean,
+        lambda m: constrained(prior(m), out, 0.0, throw=False).mean,
+        lambda m: monotone(prior(m), out, 0.0, throw=False).mean,
+        lambda m: condition_relative(m, out, throw=False).mean,
+    )
+    for solve in solves:
+        slope = jax.jit(jax.grad(lambda m, f=solve: jnp.sum(f(m))))(start)
+        assert np.isnan(slope).all()
+    active = jax.jit(lambda m: bounded(prior(m), out, lower=0.0).active)
+    with pytest.raises(RuntimeError, match="out of reach"):
+        jax.block_until_ready(active(start))

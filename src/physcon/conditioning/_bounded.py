@@ -132,7 +132,8 @@ def bounded(
         residual=constraint.residual(result.mean),
         outcome=worse(outcome, result.outcome),
     )
-    return settle(result, result.outcome, throw, sentences)
+    inputs = (prior, constraint, low, high)
+    return settle(result, result.outcome, throw, sentences, inputs)
 
 
 def _result(

@@ -104,7 +104,8 @@ def constrained(
     if constraint is not None:
         found = found._replace(residual=constraint.residual(found.mean))
     sentences = messages(found.multiplier, gap, equalities)
-    return settle(found, found.outcome, throw, sentences)
+    inputs = (prior, law, low, high, ends)
+    return settle(found, found.outcome, throw, sentences, inputs)
 
 
 def _most_probable(

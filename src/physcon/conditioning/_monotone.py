@@ -109,7 +109,7 @@ def monotone(
         constraint.residual(mean),
         outcome,
     )
-    return settle(result, outcome, throw, _MESSAGES)
+    return settle(result, outcome, throw, _MESSAGES, (prior, constraint))
 
 
 def _only_row(prior: Gaussian, constraint: LinearConstraint) -> Float[Array, " n"]:

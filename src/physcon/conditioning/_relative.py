@@ -88,7 +88,7 @@ def condition_relative(
         (~jnp.all(missed <= 64 * jnp.finfo(given.dtype).eps), Outcome.not_solved),
     )
     result = Relative(field, multiplier, law.residual(field), outcome)
-    return settle(result, outcome, throw, _MESSAGES)
+    return settle(result, outcome, throw, _MESSAGES, (given, spread, law))
 
 
 def _disjoint_law(

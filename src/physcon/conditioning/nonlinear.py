@@ -118,7 +118,7 @@ def condition_nonlinear(
     fn = opened_in_two_dtypes(constraint.fn, prior.mean)
     law = NonlinearConstraint(fn, constraint.value)
     found = _conditioned(prior, *parted(law), max_steps)
-    return settle(found, found.outcome, throw, _MESSAGES)
+    return settle(found, found.outcome, throw, _MESSAGES, (prior, law))
 
 
 @partial(jax.jit, static_argnums=(2, 3))  # compiled once where called without jit

@@ -1,11 +1,8 @@
 """What a solve returns, and how it can end."""
 
 import equinox as eqx
-import jax
-import jax.numpy as jnp
 
-from physcon._checks import inexact_leaves, is_traced
-from physcon._status import Outcome, code, failed, settle
+from physcon._status import Outcome, code, settle
 from physcon._typing import Array, Float, Int, PyTree, Scalar
 from physcon.fv.event import Event
 
@@ -70,30 +67,4 @@ def settled(solution: Solution, inputs: PyTree, throw: bool) -> Solution:
     derivatives by all arrays of `inputs` are NaN after a failure, even where the state
     of a failed run no longer depends on them.
     """
-    solution = settle(solution, solution.outcome, throw, _MESSAGES)
-    wrong = failed(solution.outcome)
-    if not is_traced(wrong) and not bool(jnp.any(wrong)):
-        return solution
-    gap = jnp.where(wrong, jnp.nan, 0)
-    leaves = inexact_leaves(inputs)
-
-    def link(x: Array) -> Array:
-        if not eqx.is_inexact_array(x):
-            return x
-        return _linked(x, gap.astype(x.dtype), leaves)
-
-    return jax.tree.map(link, solution)
-
-
-@jax.custom_jvp
-def _linked(x: Array, gap: Array, inputs: list[Array]) -> Array:
-    """x; its tangent grows by `gap`, zero or NaN, times those of the inputs."""
-    return x
-
-
-@_linked.defjvp
-def _(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
-    x, gap, inputs = primals
-    dx, _, d_inputs = tangents
-    total = sum(jnp.sum(d).astype(x.dtype) for d in d_inputs)
-    return _linked(x, gap, inputs), dx + gap * total
+    return settle(solution, solution.outcome, throw, _MESSAGES, inputs)
