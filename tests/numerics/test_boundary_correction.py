@@ -523,7 +523,11 @@ def test_contradictory_corners_are_named():
     ("boundary", "grid", "message"),
     [
         (Boundary(Flux(1.0)), NODES[1], "got Flux on the lower side of axis 0"),
-        (Boundary(Dirichlet(jnp.sin)), NODES[1], r"use boundary\.at\(t\)"),
+        (
+            Boundary(Dirichlet(jnp.sin)),
+            NODES[1],
+            r"evaluate the boundary by boundary\.at\(t\)",
+        ),
         (Boundary(Dirichlet(0.0)), Grid.uniform(0.0, 1.0, 12), 'location="nodes"'),
         (Boundary(Neumann(0.0)), Grid.uniform(0.0, 1.0, 3, "nodes"), "refine the grid"),
         (Boundary(Dirichlet(), Dirichlet()), NODES[1], "drop the surplus axes"),

@@ -107,7 +107,7 @@ def cut_after(number, monkeypatch, command):
 
 def test_a_divided_grid_has_the_solution_of_one_device(solved, monkeypatch):
     made = []
-    averages = assemble._averages
+    averages = assemble.initial_averages
 
     def recorded(*args):
         def block(index):
@@ -117,7 +117,7 @@ def test_a_divided_grid_has_the_solution_of_one_device(solved, monkeypatch):
 
         return block
 
-    monkeypatch.setattr(assemble, "_averages", recorded)
+    monkeypatch.setattr(assemble, "initial_averages", recorded)
     got = solved("--mesh")  # the eight devices of conftest.py
     assert set(made) == {
         (3, 1, 1),

@@ -154,7 +154,7 @@ def test_the_command_refuses(path, inputs, tmp_path):
         SystemExit, match=r"arrays u, mass, gain in in.npz, got u; add mass, gain"
     ):
         main(["predict", str(path), str(tmp_path / "in.npz"), "-o", out])
-    with pytest.raises(SystemExit, match="add -o OUTPUT"):
+    with pytest.raises(SystemExit, match="add the option -o OUTPUT"):
         main(["predict", str(path), str(tmp_path / "in.npz")])
     np.savez(
         tmp_path / "wide.npz", **{k: np.asarray(v, float) for k, v in inputs.items()}

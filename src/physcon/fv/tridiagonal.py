@@ -72,7 +72,9 @@ def _solve_divided(
     The last unknown s of each block separates its other unknowns x from the next block:
     x = g - p s_before - q s, three solves within the block. The remaining system is
     tridiagonal in the s of all blocks: four numbers per block and line, which every
-    device gathers and solves.
+    device gathers and solves. What depends on the right-hand side is kept apart from
+    what depends on the bands, so that the result can be transposed as a linear function
+    of the former.
 
     Source: Wang, ACM Trans. Math. Software 7 (1981) 170.
     """
@@ -88,21 +90,26 @@ def _solve_divided(
     )
     before = jnp.concatenate([lower[..., :1], between], -1)
     after = jnp.concatenate([between, upper[..., -2:-1]], -1)
-    sides = jnp.stack([right[..., :-1], before, after], -1)
-    g, p, q = jnp.moveaxis(jax.lax.linalg.tridiagonal_solve(*inner, sides), -1, 0)
+    own_side = right[..., :-1, None]
+    g = jax.lax.linalg.tridiagonal_solve(*inner, own_side)[..., 0]
+    sides = jnp.stack([before, after], -1)
+    p, q = jnp.moveaxis(jax.lax.linalg.tridiagonal_solve(*inner, sides), -1, 0)
 
-    g_next, p_next, q_next = shifted(jnp.stack([g, p, q])[..., 0], mesh_axis, -1)
-    low, high = lower[..., -1], upper[..., -1]
+    g_next = shifted(g[..., 0], mesh_axis, -1)
+    p_next, q_next = shifted(jnp.stack([p, q])[..., 0], mesh_axis, -1)
+    low = lower[..., -1]
+    high = upper[..., -1]
     reduced = jnp.stack(
         [
             -low * p[..., -1],
             middle[..., -1] - low * q[..., -1] - high * p_next,
             -high * q_next,
-            right[..., -1] - low * g[..., -1] - high * g_next,
         ]
     )
+    missing = right[..., -1] - low * g[..., -1] - high * g_next
     of_all = jax.lax.all_gather(reduced, mesh_axis, axis=reduced.ndim)
-    s = solve_bands((of_all[0], of_all[1], of_all[2]), of_all[3], of_all.ndim - 3)
+    missing = jax.lax.all_gather(missing, mesh_axis, axis=missing.ndim)
+    s = solve_bands((of_all[0], of_all[1], of_all[2]), missing, missing.ndim - 2)
     own = jax.lax.axis_index(mesh_axis)
     # No block precedes the first one: there p = 0.
     s_before = jax.lax.dynamic_index_in_dim(s, jnp.maximum(own - 1, 0), -1)

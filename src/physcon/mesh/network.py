@@ -96,7 +96,7 @@ def network(
         ValueError: a node out of range, an edge with both ends outside or on one node,
             a storage that is not positive, or a group of edges that are not outer ones.
 
-    >>> pipe = network([[-1, 0], [0, 1], [1, -1]], 2, patches={"inlet": [0]})
+    >>> pipe = network([[-1, 0], [0, 1], [1, -1]], 2, patches={"inlet": np.array([0])})
     >>> pipe.patches, pipe.outflow(jnp.array([2.0, 2.0, 1.5])).tolist()
     (('inlet', 'boundary'), [0.0, -0.5])
     """

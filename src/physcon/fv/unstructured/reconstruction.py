@@ -33,17 +33,17 @@ class Linear(eqx.Module):
     On a mesh `MUSCL()` means ``Linear()`` with its variables.
 
     Attributes:
-        limiter: ``"venkatakrishnan"`` (smooth; leaves small oscillations alone, the
-            default), ``"barth_jespersen"`` (no new extremum at the faces),
-            ``"multidimensional"`` (bounds at the vertices; less diffusive on
-            triangles), or ``"none"``.
+        limiter: ``"multidimensional"`` (bounds at the vertices; the least diffusive on
+            triangles), ``"venkatakrishnan"`` (smooth; small changes are not limited),
+            ``"barth_jespersen"`` (no new extremum at the faces), or ``"none"``.
         gradient: ``"least_squares"``, exact for linear fields on any mesh, or
             ``"green_gauss"``, the mean over the faces.
         variables: which variables are limited, as in `MUSCL`.
         threshold: changes below this share of the range of a variable, over the whole
             mesh, are hardly limited by ``"venkatakrishnan"``.
 
-    Source: see `physcon.fv.unstructured.limiting`; Barth (1991) for the gradient.
+    Source: Barth and Jespersen, AIAA 89-0366 (1989); Venkatakrishnan, J. Comput. Phys.
+    118 (1995) 120; Park, Yoon and Kim, J. Comput. Phys. 229 (2010) 788.
     """
 
     limiter: Limiter = eqx.field(static=True, default="multidimensional")
