@@ -1,7 +1,7 @@
 """Laws across dask chunks: the same numbers as in memory, one chunk at a time."""
 
-import dask
 import dask.array
+import dask.config
 import numpy as np
 import pytest
 import xarray as xr
