@@ -12,7 +12,7 @@ from physcon._typing import Array, Bool, Float, Scalar
 from physcon.conditioning._interior import Interior, interior_point
 from physcon.conditioning._interior_box import LEAST, Boxed
 from physcon.conditioning._metric import metric_of
-from physcon.conditioning._rounding import terms_of_rows
+from physcon.conditioning._rounding import EPS64, terms_of_rows
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.solvers import Solver
 from physcon.linear_map import LinearMap
@@ -115,7 +115,7 @@ def _error(
     nearest = jnp.clip(s, problem.row_lower, problem.row_upper)
     terms = problem.operator.magnitude(rounded) + jnp.abs(nearest)
     terms = terms + problem.noise * jnp.abs(multiplier)
-    terms = terms + before * (2.0**-52 / eps)
+    terms = terms + before * (EPS64 / eps)
     missed = jnp.abs(s - nearest) / (promise * eps * terms + LEAST)
     worst = jnp.maximum(jnp.max(out), jnp.max(missed))
     return jnp.where(jnp.isfinite(worst), worst, jnp.inf)

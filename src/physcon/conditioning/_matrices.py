@@ -12,6 +12,7 @@ from physcon.conditioning._law_of import law_of
 from physcon.conditioning._triplets import triplets
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.linear_map import LinearMap, Rows, Sparse
+from physcon.mesh.network import edge_ends
 
 
 def from_matrix(
@@ -104,13 +105,7 @@ def incidence(
     >>> law.residual(jnp.array([3.0, 3.0])).tolist()
     [0.0, 0.0]
     """
-    ends = np.asarray(edges)
-    require(
-        ends.ndim == 2 and ends.shape[1] == 2 and np.issubdtype(ends.dtype, np.integer),
-        "edges as integers of shape (e, 2)",
-        f"shape {ends.shape} of {ends.dtype}",
-        "give the two nodes of each edge",
-    )
+    ends = edge_ends(edges)
     require(
         ends.size == 0 or (int(ends.min()) >= -1 and int(ends.max()) < nodes),
         f"nodes from -1 (outside) to {nodes - 1}",

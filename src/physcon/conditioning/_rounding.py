@@ -11,12 +11,12 @@ import jax.numpy as jnp
 from physcon._numerics.float64 import in_float64
 from physcon._typing import Array, Float
 from physcon.conditioning.gaussian import Gaussian
+from physcon.conditioning.gram_verdict import FARTHEST
 from physcon.conditioning.solvers.refined import independent_std
 from physcon.linear_map import Disjoint, LinearMap, Pointwise, Rows, Sparse, Stack
 
-#: How many standard deviations the terms of a point's move count at most. Nearly
-#: parallel rows have multipliers, and thereby terms, of any size.
-_FARTHEST = 1e4
+#: The rounding error of float64, in which the means are computed.
+EPS64 = 2.0**-52
 
 
 def terms_of_rows(
@@ -34,7 +34,7 @@ def _terms(prior: Gaussian, operator: LinearMap, multiplier: Array) -> Array:
         std = std.reshape(moved.shape)
         entries = jax.tree.map(_absolute, operator)
         pulls = std**2 * entries.rmv(jnp.abs(multiplier))
-        moved = jnp.minimum(pulls, _FARTHEST * jnp.abs(std))
+        moved = jnp.minimum(pulls, FARTHEST * jnp.abs(std))
     found = operator.magnitude(jnp.abs(prior.mean) + moved)
     return jnp.where(jnp.isfinite(found), found, 0)
 

@@ -10,7 +10,7 @@ import numpy as np
 from physcon._checks import concrete
 from physcon._status import Indexed, Outcome, choose, worse
 from physcon._typing import Array, Float
-from physcon.conditioning._rounding import terms_of_rows
+from physcon.conditioning._rounding import EPS64, terms_of_rows
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.gram_verdict import in_roundings
@@ -29,7 +29,6 @@ CODES = {
 }
 #: Roundings up to which a row counts as met.
 PROMISE = 16
-_EPS64 = 2.0**-52
 #: Rows up to which the message of a contradiction can name one inside of jit.
 NAMED = 256
 
@@ -66,7 +65,7 @@ def excess(
     def with_terms() -> Array:
         # The mean was computed in float64, with the rounding errors of its terms.
         terms = terms_of_rows(prior, law.operator, new.multiplier)
-        whole = size + terms.reshape(size.shape) * (_EPS64 / eps)
+        whole = size + terms.reshape(size.shape) * (EPS64 / eps)
         return in_roundings(unmet, whole, eps)
 
     found = in_roundings(unmet, size, eps)

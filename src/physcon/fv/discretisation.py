@@ -48,14 +48,7 @@ class Discretisation(eqx.Module):
             boundary.ndim,
             "pass one condition or pair per axis",
         )
-        require(
-            not isinstance(self.law, type)
-            and hasattr(self.law, "hyperbolic")
-            and hasattr(self.law, "diffusion"),
-            "a law: a subclass of fv.Law or fv.Diffusion, or fv.Mixed of both",
-            repr(self.law),
-            "pass an instance of such a class",
-        )
+        require_law(self.law)
 
     def parts(self) -> tuple[Any, Grid, Boundary, Scheme]:
         """(law, grid, boundary, scheme), as `tendency` and `face_flux` take them."""
@@ -87,14 +80,31 @@ class Discretisation(eqx.Module):
         return cast(now, u.dtype)
 
 
-def require_state(u: Array, grid: Grid) -> None:
-    """Raise ValueError unless `u` is a real state ``(c, *x)`` on the grid."""
+def require_law(law: Any) -> None:
+    """Raise ValueError unless `law` is a law, and not a class of laws."""
+    require(
+        not isinstance(law, type)
+        and hasattr(law, "hyperbolic")
+        and hasattr(law, "diffusion"),
+        "a law: a subclass of fv.Law or fv.Diffusion, or fv.Mixed of both",
+        repr(law),
+        "pass an instance of such a class",
+    )
+
+
+def require_real(u: Array) -> None:
+    """Raise ValueError unless a state holds float32 or float64 numbers."""
     require(
         u.dtype in (jnp.float32, jnp.float64),
         "a state of float32 or float64",
         u.dtype,
         "convert it: u.astype(jnp.float32)",
     )
+
+
+def require_state(u: Array, grid: Grid) -> None:
+    """Raise ValueError unless `u` is a real state ``(c, *x)`` on the grid."""
+    require_real(u)
     require(
         u.ndim == grid.ndim + 1 and u.shape[1:] == grid.shape,
         f"a state (channels, {', '.join(map(str, grid.shape))})",

@@ -2,12 +2,11 @@
 
 import jax.numpy as jnp
 
-from physcon._checks import require
 from physcon._typing import Array, Float, Scalar
 from physcon.fv._stage import resolved, storing_stages
 from physcon.fv.cells import by_cell
 from physcon.fv.discretisation import Discretisation
-from physcon.fv.protocols import Source
+from physcon.fv.protocols import Source, forcing
 from physcon.fv.sweep import by_axis
 
 
@@ -29,14 +28,7 @@ class Problem(Discretisation):
         """The source in the dtype of the state, zero where there is none."""
         if self.source is None:
             return jnp.zeros_like(u)
-        forced = jnp.asarray(self.source(u, t))
-        require(
-            forced.shape == u.shape,
-            f"source(u, t) of shape {u.shape}",
-            forced.shape,
-            "return a tendency of the shape of u",
-        )
-        return forced.astype(u.dtype)
+        return forcing(self.source, u, t)
 
 
 def _change(problem: Discretisation, u: Array) -> Array:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import jax
+import jax.numpy as jnp
 
 from physcon._checks import require
 from physcon._typing import Array, Scalar
@@ -101,6 +102,22 @@ class Divisible(Protocol):
     def on_block(self, cut: Any) -> Any:
         """The same object for one block of a divided grid."""
         ...
+
+
+def forcing(source: Source, u: Array, t: Scalar) -> Array:
+    """The source's tendency, in the dtype of the state.
+
+    Raises:
+        ValueError: a tendency of another shape than the state.
+    """
+    forced = jnp.asarray(source(u, t))
+    require(
+        forced.shape == u.shape,
+        f"source(u, t) of shape {u.shape}",
+        forced.shape,
+        "return a tendency of the shape of u",
+    )
+    return forced.astype(u.dtype)
 
 
 def unwrapped(fn: Any) -> Any:

@@ -9,10 +9,10 @@ import numpy as np
 
 from physcon._checks import require
 from physcon._typing import Array, ArrayLike, Float, Int
-from physcon.mesh.topology import faces_of_patch
+from physcon.mesh.topology import ControlVolumes
 
 
-class Network(eqx.Module):
+class Network(ControlVolumes):
     """Control volumes without a geometry: rivers, pipes, roads; see `network`.
 
     n nodes, e edges. All arrays are leaves: another network of the same sizes doesn't
@@ -38,24 +38,6 @@ class Network(eqx.Module):
     neighbour: Int[Array, " e"]
     patch: Int[Array, " e"]
     patches: tuple[str, ...] = eqx.field(static=True, default=())
-
-    @property
-    def size(self) -> int:
-        """Number of nodes."""
-        return self.volume.shape[0]
-
-    @property
-    def face_count(self) -> int:
-        """Number of edges."""
-        return self.area.shape[0]
-
-    def boundary_faces(self, name: str | None = None) -> np.ndarray:
-        """Indices of the outer edges of one group, or of all groups; not under jit.
-
-        Raises:
-            ValueError: no group has this name.
-        """
-        return faces_of_patch(self.patch, self.patches, name)
 
     def outflow(self, flux: Float[Array, "*b e"]) -> Float[Array, "*b n"]:
         """What leaves each node along its edges less what enters it."""
@@ -124,13 +106,7 @@ def network(
 
 def _checked_ends(edges: ArrayLike | Sequence[Sequence[int]], nodes: int) -> np.ndarray:
     """The two nodes of each edge, ``(e, 2)``."""
-    ends = np.asarray(edges)
-    require(
-        ends.ndim == 2 and ends.shape[1] == 2 and np.issubdtype(ends.dtype, np.integer),
-        "edges as integers of shape (e, 2)",
-        f"shape {ends.shape} of {ends.dtype}",
-        "give the two nodes of each edge",
-    )
+    ends = edge_ends(edges)
     wrong = np.flatnonzero((ends < -1).any(axis=1) | (ends >= nodes).any(axis=1))
     require(
         wrong.size == 0,
@@ -144,6 +120,18 @@ def _checked_ends(edges: ArrayLike | Sequence[Sequence[int]], nodes: int) -> np.
         "edges between two nodes, or between a node and the outside",
         f"equal ends at edge(s) {loops[:5].tolist()}",
         "remove these edges: their flow leaves no node",
+    )
+    return ends
+
+
+def edge_ends(edges: ArrayLike | Sequence[Sequence[int]]) -> np.ndarray:
+    """Edges as an integer array ``(e, 2)``, or an error."""
+    ends = np.asarray(edges)
+    require(
+        ends.ndim == 2 and ends.shape[1] == 2 and np.issubdtype(ends.dtype, np.integer),
+        "edges as integers of shape (e, 2)",
+        f"shape {ends.shape} of {ends.dtype}",
+        "give the two nodes of each edge",
     )
     return ends
 

@@ -16,7 +16,43 @@ from physcon._numerics.float64 import float64_primal
 from physcon._typing import Array, Float, Int
 
 
-class Mesh(eqx.Module):
+class ControlVolumes(eqx.Module):
+    """What a mesh and a network share: sizes of volumes and faces, and patches."""
+
+    volume: eqx.AbstractVar[Float[Array, " c"]]
+    area: eqx.AbstractVar[Float[Array, " f"]]
+    patch: eqx.AbstractVar[Int[Array, " f"]]
+    patches: eqx.AbstractVar[tuple[str, ...]]
+
+    @property
+    def size(self) -> int:
+        """Number of cells, or of nodes of a network."""
+        return self.volume.shape[0]
+
+    @property
+    def face_count(self) -> int:
+        """Number of faces, or of edges of a network."""
+        return self.area.shape[0]
+
+    def boundary_faces(self, name: str | None = None) -> np.ndarray:
+        """Indices of the faces on one patch, or on all of them; not under jit.
+
+        Raises:
+            ValueError: no patch has this name.
+        """
+        patch = np.asarray(self.patch)
+        if name is None:
+            return np.flatnonzero(patch >= 0)
+        require(
+            name in self.patches,
+            f"the name of a patch: one of {self.patches}",
+            repr(name),
+            "choose one of these names",
+        )
+        return np.flatnonzero(patch == self.patches.index(name))
+
+
+class Mesh(ControlVolumes):
     """Cells and faces; build it by `from_cells`, `from_grid` or `cubed_sphere`.
 
     c cells, f faces in d dimensions, at most k faces a cell. All arrays are leaves:
@@ -63,27 +99,9 @@ class Mesh(eqx.Module):
     is_surface: bool = eqx.field(static=True, default=False)
 
     @property
-    def size(self) -> int:
-        """Number of cells."""
-        return self.volume.shape[0]
-
-    @property
-    def face_count(self) -> int:
-        """Number of faces."""
-        return self.area.shape[0]
-
-    @property
     def ndim(self) -> int:
         """Number of coordinates of a point."""
         return self.centroid.shape[1]
-
-    def boundary_faces(self, name: str | None = None) -> np.ndarray:
-        """Indices of the faces on one patch, or on all of them; not under jit.
-
-        Raises:
-            ValueError: no patch has this name.
-        """
-        return faces_of_patch(self.patch, self.patches, name)
 
     def integrate(self, u: Float[Array, "*b c"]) -> Float[Array, "*b"]:
         """Integral of cell averages over all cells, summed in float64."""
@@ -120,22 +138,6 @@ class Mesh(eqx.Module):
         for name in values:
             self.boundary_faces(name)
         return dict(values)
-
-
-def faces_of_patch(
-    patch: Int[Array, " f"], patches: tuple[str, ...], name: str | None
-) -> np.ndarray:
-    """Positions of the faces of one patch, or of all patches; not under jit."""
-    of_face = np.asarray(patch)
-    if name is None:
-        return np.flatnonzero(of_face >= 0)
-    require(
-        name in patches,
-        f"the name of a patch: one of {patches}",
-        repr(name),
-        "choose one of these names",
-    )
-    return np.flatnonzero(of_face == patches.index(name))
 
 
 def _along(x: Array, batch: Array) -> Array:

@@ -47,7 +47,7 @@ def pairs(problem: Any, u: Float[Array, "c n"]) -> Pairs:
     distance = jnp.sum(line * mesh.normal, axis=1)
     skew = mesh.normal - line / distance[:, None]
     left = u[:, mesh.owner]
-    right = u[:, jnp.where(inside, mesh.neighbour, mesh.owner)]
+    right = u[:, problem.tables.far]
     closed = inside.astype(u.dtype)
     boundary = problem.boundary
     for condition, faces in zip(boundary.conditions, boundary.faces, strict=True):
@@ -113,9 +113,8 @@ def _correction(problem: Any, u: Array, between: Pairs) -> Array:
         sum(weights[k, d][None] * change for k, change in enumerate(near))
         for d in range(weights.shape[1])
     ]
-    far = jnp.where(mesh.neighbour < 0, mesh.owner, mesh.neighbour)
     parts = [
-        0.5 * skew[None] * (g[:, mesh.owner] + g[:, far])  # type: ignore[index]
+        0.5 * skew[None] * (g[:, mesh.owner] + g[:, s.far])  # type: ignore[index]
         for skew, g in zip(between.skew.T, gradient, strict=True)
     ]
     return added(parts)
@@ -128,8 +127,4 @@ def diffusive_rate(problem: Any, u: Float[Array, "c n"]) -> Float[Array, " n"]:
     k_left = jnp.max(law.coefficient(between.left), axis=0)
     k_right = jnp.max(law.coefficient(between.right), axis=0)
     through = jnp.maximum(k_left, k_right) * mesh.area / between.distance
-    through = through * between.closed
-    gathered = [
-        jnp.abs(sign) * through[face] for face, sign in zip(s.face, s.sign, strict=True)
-    ]
-    return added(gathered) / mesh.volume
+    return s.sum_over_faces(through * between.closed) / mesh.volume

@@ -12,6 +12,7 @@ from physcon._checks import require
 from physcon._typing import Array, ArrayLike, Bool, Float, Int
 from physcon.boundary import Dirichlet, Flux, Neumann, Outflow, Reflective, Robin
 from physcon.fv.unstructured.frame import across, at_faces, turned, turned_back
+from physcon.fv.unstructured.stencil import Stencil
 from physcon.mesh import Mesh
 
 _KINDS = (Dirichlet, Flux, Neumann, Outflow, Reflective, Robin)
@@ -107,34 +108,32 @@ def with_outside(
     law: Any,
     left: Float[Array, "c f"],
     right: Float[Array, "c f"],
-    frame: Float[Array, "d d f"],
-    gap: Float[Array, " f"],
+    tables: Stencil,
 ) -> Float[Array, "c f"]:
     """The states beyond all faces, those of the boundary from its conditions.
 
     For a hyperbolic law `Dirichlet` is the state outside: the Riemann solver decides
     which part of it enters.
-
-    Args:
-        gap: distance from the owner's centroid to the face, along the normal.
     """
     for condition, faces in zip(boundary.conditions, boundary.faces, strict=True):
         inner = left[:, faces]
-        outer = _outside(condition, law, inner, frame[..., faces], gap[faces], faces)
+        outer = _outside(condition, law, inner, tables, faces)
         right = right.at[:, faces].set(jnp.broadcast_to(outer, inner.shape))
     return right
 
 
 def _outside(
-    condition: Any, law: Any, inner: Array, frame: Array, gap: Array, faces: Array
+    condition: Any, law: Any, inner: Array, tables: Stencil, faces: Array
 ) -> Array:
     channels, count = inner.shape
     if isinstance(condition, Dirichlet):
         return on_patch(condition.value, channels, count)
     if isinstance(condition, Neumann):
-        return inner + on_patch(condition.derivative, channels, count) * gap[None]
+        slope = on_patch(condition.derivative, channels, count)
+        return inner + slope * tables.gap[None, faces]
     if isinstance(condition, Reflective):
         here = at_faces(law, faces)
+        frame = tables.frame[..., faces]
         along = across(here, frame[0], channels)
         mirrored = along.mirror(turned(here, inner, frame), 0)
         return turned_back(here, mirrored, frame)

@@ -11,8 +11,9 @@ from physcon._checks import is_traced, require, require_given
 from physcon._numerics.float64 import cast
 from physcon._typing import Array, ArrayLike, Bool, Float, Scalar
 from physcon.fv._stage import resolved, stage, storing_stages
+from physcon.fv.discretisation import require_law, require_real
 from physcon.fv.parameter import require_numbers
-from physcon.fv.protocols import PushesSides, Source
+from physcon.fv.protocols import PushesSides, Source, forcing
 from physcon.fv.scheme import DEFAULT, Scheme
 from physcon.fv.unstructured.diffusion import diffusive_flux, diffusive_rate
 from physcon.fv.unstructured.frame import (
@@ -62,14 +63,7 @@ class MeshProblem(eqx.Module):
             change = now.change(u)
         if self.source is None:
             return change
-        forced = jnp.asarray(self.source(u, t))
-        require(
-            forced.shape == u.shape,
-            f"source(u, t) of shape {u.shape}",
-            forced.shape,
-            "return a tendency of the shape of u",
-        )
-        return now.projected(change + forced.astype(u.dtype))
+        return now.projected(change + forcing(self.source, u, t))
 
     def at(self, u: Array, t: ArrayLike) -> "MeshProblem":
         """The problem at time t, with every array in the dtype of the state `u`."""
@@ -80,12 +74,7 @@ class MeshProblem(eqx.Module):
 
     def require_state(self, u: Array) -> None:
         """Raise ValueError unless `u` is a real state ``(c, n)`` on the mesh."""
-        require(
-            u.dtype in (jnp.float32, jnp.float64),
-            "a state of float32 or float64",
-            u.dtype,
-            "convert it: u.astype(jnp.float32)",
-        )
+        require_real(u)
         require(
             u.ndim == 2 and u.shape[1] == self.grid.size,
             f"a state (channels, {self.grid.size})",
@@ -108,24 +97,23 @@ class MeshProblem(eqx.Module):
         """Fluxes per area along the normals; without forces such as a bed's push."""
         return self._fluxes(u)[0]
 
-    def _fluxes(self, u: Array) -> tuple[Array, Array]:
-        """The fluxes, and what the cells on both sides of each face receive of them."""
+    def _fluxes(self, u: Array) -> tuple[Array, Array | None]:
+        """The fluxes as the owners see them, and as the neighbours do.
+
+        None: both see the same, because the law has no force on the sides.
+        """
         law = self.law.hyperbolic
         if law is None:
-            flux = with_given_fluxes(self.boundary, diffusive_flux(self, u))
-            return flux, flux
+            return with_given_fluxes(self.boundary, diffusive_flux(self, u)), None
         sides = Sides(cell_sides(self.scheme.reconstruct, self.tables, law, u))
         u_left, u_right = sides.of_faces(self.tables)
-        gap = jnp.sum(self.grid.to_owner * self.grid.normal, axis=1)
-        frame = self.tables.frame
-        u_right = with_outside(self.boundary, law, u_left, u_right, frame, gap)
+        u_right = with_outside(self.boundary, law, u_left, u_right, self.tables)
         left, right = _riemann(self, u, u_left, u_right)
         if self.law.diffusion is not None:
             diffusive = diffusive_flux(self, u)
             left = left + diffusive
-            right = right + diffusive
-        left = with_given_fluxes(self.boundary, left)
-        return left, right
+            right = None if right is None else right + diffusive
+        return with_given_fluxes(self.boundary, left), right
 
     def rates(self, u: Float[Array, "c n"]) -> Float[Array, " n"]:
         """Per cell the face area over volume crossed per unit time, halved.
@@ -141,20 +129,13 @@ class MeshProblem(eqx.Module):
         return total
 
     def _wave_rates(self, law: Any, u: Array) -> Array:
-        mesh, frame = self.grid, self.tables.frame
+        mesh, tables = self.grid, self.tables
         inner = u[:, mesh.owner]
-        beyond = u[:, jnp.where(mesh.neighbour < 0, mesh.owner, mesh.neighbour)]
-        gap = jnp.sum(mesh.to_owner * mesh.normal, axis=1)
-        beyond = with_outside(self.boundary, law, inner, beyond, frame, gap)
-        fastest = jnp.maximum(
-            face_speed(law, inner, frame), face_speed(law, beyond, frame)
-        )
-        crossing = 0.5 * mesh.area * fastest
-        gathered = [
-            jnp.abs(sign) * crossing[face]
-            for face, sign in zip(self.tables.face, self.tables.sign, strict=True)
-        ]
-        return added(gathered) / mesh.volume
+        beyond = u[:, tables.far]
+        beyond = with_outside(self.boundary, law, inner, beyond, tables)
+        speed = face_speed(law, inner, tables.frame)
+        fastest = jnp.maximum(speed, face_speed(law, beyond, tables.frame))
+        return tables.sum_over_faces(0.5 * mesh.area * fastest) / mesh.volume
 
     def admissible(self, u: Float[Array, "c n"]) -> Bool[Array, " n"]:
         """Whether each cell's state makes sense."""
@@ -169,41 +150,39 @@ class MeshProblem(eqx.Module):
 @stage
 def _riemann(
     problem: MeshProblem, u: Array, u_left: Array, u_right: Array
-) -> tuple[Array, Array]:
-    """The flux along each normal, with the forces on the left and right cell."""
+) -> tuple[Array, Array | None]:
+    """The flux along each normal, with the forces on the left and right cell.
+
+    The second is None where the law has no such forces.
+    """
     law, frame = problem.law.hyperbolic, problem.tables.frame
     along = across(law, frame[0], u.shape[0])
     left = turned(law, u_left, frame)
     right = turned(law, u_right, frame)
     flux = along.numerical_flux(problem.scheme.riemann, left, right, 0)
-    push = law.side_force if isinstance(law, PushesSides) else None
-    if push is None or push(u[:, :1], left[:, :1], right[:, :1]) is None:
-        back = turned_back(law, flux, frame)
-        return back, back
-    mesh = problem.grid
-    far = jnp.where(mesh.neighbour < 0, mesh.owner, mesh.neighbour)
-    force_left = push(u[:, mesh.owner], left, right)
-    force_right = push(u[:, far], right, left)
-    on_left = turned_back(law, flux + force_left, frame)
-    return on_left, turned_back(law, flux + force_right, frame)
+    force = None
+    if isinstance(law, PushesSides):
+        force = law.side_force(u[:, problem.grid.owner], left, right)
+    if force is None:
+        return turned_back(law, flux, frame), None
+    on_left = turned_back(law, flux + force, frame)
+    force = law.side_force(u[:, problem.tables.far], right, left)
+    return on_left, turned_back(law, flux + force, frame)
 
 
 @stage
-def _leaving(problem: MeshProblem, left: Array, right: Array) -> Array:
+def _leaving(problem: MeshProblem, left: Array, right: Array | None) -> Array:
     """Σ over the faces of each cell, in a fixed order, of what leaves it."""
     area = problem.grid.area[None]
-    one_flux = left is right
     left = left * area
-    right = left if one_flux else right * area
-    total = None
+    right = None if right is None else right * area
+    parts = []
     for face, sign in zip(problem.tables.face, problem.tables.sign, strict=True):
         own = left[:, face]
-        if not one_flux:
+        if right is not None:
             own = jnp.where(sign[None] > 0, own, right[:, face])
-        part = sign[None] * own
-        total = part if total is None else total + part
-    assert total is not None
-    return total
+        parts.append(sign[None] * own)
+    return added(parts)
 
 
 def mesh_problem(
@@ -229,14 +208,7 @@ def mesh_problem(
         "a mesh traced by jit or vmap",
         "build the problem outside of jit, and pass it as an argument",
     )
-    require(
-        not isinstance(law, type)
-        and hasattr(law, "hyperbolic")
-        and hasattr(law, "diffusion"),
-        "a law: a subclass of fv.Law or fv.Diffusion, or fv.Mixed of both",
-        repr(law),
-        "pass an instance of such a class",
-    )
+    require_law(law)
     given = {} if boundary is None else boundary
     conditions = patch_conditions(mesh, given)
     with jax.ensure_compile_time_eval():

@@ -25,6 +25,8 @@ class Stencil(eqx.Module):
         mean_weights: of the differences in the Green-Gauss gradient.
         arm: from the centroid to the centre of each face, ``(k, d, n)``.
         face, sign: as in `Mesh`, ``(k, n)``; beyond the last face the sign is 0.
+        far: the cell beyond each face, ``(f)``; on the boundary its owner.
+        gap: from the owner's centroid to the face along the normal, ``(f)``.
         left, right: place of a face's two sides among the k n sides of cells, ``(f)``.
             On the boundary both are the owner's.
         vertex: nodes of each cell, ``(q, n)``, periodic ones joined; a cell with fewer
@@ -43,6 +45,8 @@ class Stencil(eqx.Module):
     arm: Float[Array, "k d n"]
     face: Int[Array, "k n"]
     sign: Float[Array, "k n"]
+    far: Int[Array, " f"]
+    gap: Float[Array, " f"]
     left: Int[Array, " f"]
     right: Int[Array, " f"]
     vertex: Int[Array, "q n"]
@@ -50,6 +54,11 @@ class Stencil(eqx.Module):
     vertex_arm: Float[Array, "q d n"]
     frame: Float[Array, "d d f"]
     up: Float[Array, "d n"] | None
+
+    def sum_over_faces(self, x: Float[Array, " f"]) -> Float[Array, " n"]:
+        """Σ over the faces of each cell, in a fixed order."""
+        pairs = zip(self.face, self.sign, strict=True)
+        return added([jnp.abs(sign) * x[face] for face, sign in pairs])
 
 
 def added(parts: list[Array]) -> Array:
@@ -75,7 +84,8 @@ def stencil(mesh: Mesh, has_value: Bool[np.ndarray, " f"]) -> Stencil:
         np.asarray(mesh.to_neighbour)[faces],
     )
     arm = arm * (sign != 0)[..., None]
-    outer = (sign != 0) & (np.asarray(mesh.neighbour)[faces] < 0)
+    inside = np.asarray(mesh.neighbour) >= 0
+    outer = (sign != 0) & ~inside[faces]
     filled = np.where(outer[..., None], _to_known(mesh, has_value)[faces], near.offset)
     cell, place = np.nonzero(sign)
     side = place * mesh.size + cell
@@ -97,6 +107,8 @@ def stencil(mesh: Mesh, has_value: Bool[np.ndarray, " f"]) -> Stencil:
         arm=_last(arm),
         face=_index(np.where(sign != 0, faces, 0).T),
         sign=jnp.asarray(sign.T, float),
+        far=_index(np.where(inside, mesh.neighbour, mesh.owner)),
+        gap=jnp.asarray(_gaps(mesh)[:, 0], float),
         left=_index(left),
         right=_index(right),
         vertex=_index(vertex.T),
@@ -122,8 +134,13 @@ def _to_known(mesh: Mesh, has_value: np.ndarray) -> np.ndarray:
     """From the owner's centroid to the centre of a face, or along its normal only."""
     arm = np.asarray(mesh.to_owner, float)
     normal = np.asarray(mesh.normal, float)
-    gap = np.sum(arm * normal, axis=1)[:, None]
-    return np.where(has_value[:, None], arm, gap * normal)
+    return np.where(has_value[:, None], arm, _gaps(mesh) * normal)
+
+
+def _gaps(mesh: Mesh) -> np.ndarray:
+    """From the owner's centroid to each face, along the normal, ``(f, 1)``."""
+    arm = np.asarray(mesh.to_owner, float)
+    return np.sum(arm * np.asarray(mesh.normal, float), axis=1)[:, None]
 
 
 def _mean_weights(mesh: Mesh) -> np.ndarray:
