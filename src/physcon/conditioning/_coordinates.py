@@ -8,7 +8,7 @@ Ints = np.ndarray
 
 
 class Coordinates(NamedTuple):
-    """A matrix whose rows are the elements of an array, and columns those of a field.
+    """A matrix: its rows are the elements of an array, its columns those of a field.
 
     Attributes:
         shape: of the array.

@@ -52,8 +52,8 @@ class Diagnosis(NamedTuple):
         benefit: ``(*x)``, by how much one more measurement of a point with its present
             error would reduce the sum of all posterior variances, each in units of its
             measurement's variance; infinite for what is not observable. For an
-            unmeasured point its posterior variance stands for that of the measurement.
-            The largest one is the measurement that helps most. None unless asked for.
+            unmeasured point the posterior variance takes the place of the error's. The
+            largest one is the measurement that helps most. None unless asked for.
     """
 
     chi_squared: Scalar

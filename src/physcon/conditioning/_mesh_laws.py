@@ -105,7 +105,7 @@ def _law(
     shape: tuple[int, ...],
     noise_std: ArrayLike | None,
 ) -> LinearConstraint:
-    """The rows of the cells, which may be noisy, then those of the known faces."""
+    """The rows of the cells, which may be noisy, then the rows of the known faces."""
     rows = value.size
     every = joined(cells, known.entries.shifted(rows, 0))
     count = rows + known.value.size

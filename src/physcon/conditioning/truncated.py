@@ -36,7 +36,7 @@ def marginal_moments(
     """Mean and standard deviation of each point of the posterior, truncated by itself.
 
     The posterior is that of `condition`. This gives a bounded field a marginal
-    uncertainty that is never larger than that of the posterior without bounds, and is
+    uncertainty that is never larger than without bounds, and is
     positive for a point on its bound. The effect of the bounds of *other* points is
     ignored (exact without rows, an error of relative size 1 / n with one row over n
     similar points); `sample_bounded` includes it.
@@ -103,7 +103,7 @@ class BoundedSamples(NamedTuple):
     Attributes:
         draws: ``(*shape, *x)``; NaN if the law has no field within the bounds.
         moves: average number of moves per draw in which a point could change, ``(*x)``.
-        outcome: that of `bounded`, or `few_moves`: the draws depend on their start.
+        outcome: as of `bounded`, or `few_moves`: the draws depend on their start.
     """
 
     draws: Float[Array, "*s_x"]

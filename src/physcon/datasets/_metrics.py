@@ -16,12 +16,12 @@ with needs("data"):
 
 
 def metric(data: Any, name: str, kind: str, laws: Laws) -> Any:
-    """Return stds for which the least correction is that of a named fixer.
+    """Return stds for which the least correction equals the one of a named fixer.
 
     A correction is proportional to variance times weight. Hence a variance of 1/weight
     gives the same offset everywhere, |value|/weight a common factor, and an equal
     variance gives offsets proportional to the weight. For the mass of dry air, the
-    offset is that of the mass of each column.
+    offset applies to the mass of each column.
     """
     array = data[name].variable
     array = xr.DataArray(array.values.astype(np.float64), dims=array.dims)

@@ -25,7 +25,7 @@ class Term:
     Attributes:
         of: name of the variable.
         times: coefficient.
-        given: whether the variable is certain, whatever its spread.
+        given: whether the variable is certain; its spread is then ignored.
     """
 
     of: str

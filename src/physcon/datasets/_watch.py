@@ -1,4 +1,4 @@
-"""What happens beside the work on each block: a progress bar, and a page's figures."""
+"""What accompanies the work on each block: a progress bar and a page's figures."""
 
 import contextlib
 from collections.abc import Iterator

@@ -14,7 +14,7 @@ class Problem(Discretisation):
     """All that a time step needs: ``problem(u, t)`` is the tendency.
 
     Attributes:
-        source: ``source(u, t)``, a tendency added to that of the fluxes, or None.
+        source: ``source(u, t)``, a tendency added to the one of the fluxes, or None.
     """
 
     source: Source | None = None

@@ -157,7 +157,7 @@ def write_blocks(
 ) -> None:
     """Overwrite parts of variables in a copy of a NetCDF file, as blocks come.
 
-    The memory that this needs is that of one block. See `write_arrays`.
+    This needs the memory of one block. See `write_arrays`.
 
     Args:
         path: the output.

@@ -133,7 +133,7 @@ def _whitener(
     """The inverse Cholesky factor, by elimination of one row after the other.
 
     Args:
-        diagonal: of the matrix, noise included; that of `gram` is without.
+        diagonal: of the matrix, noise included; `gram` does not include it.
     """
     r = gram.shape[0]
     if r <= WRITTEN_OUT:

@@ -30,7 +30,7 @@ REDUNDANT = 1e-13
 
 
 class BorderedFactor(Factor):
-    """The factor of the structured law, and that of what it leaves of the other rows.
+    """The factors of the structured law and of the other rows, given that law.
 
     Attributes:
         inner: the factor of A.
@@ -38,7 +38,7 @@ class BorderedFactor(Factor):
         scale: d, ``(k,)``.
         whitener: ``(k, k)``, B with B d K d Bᵀ = 1 on the independent rows.
         border_log_det: log det K over the independent rows.
-        layout: of the rows; those of the structured law are the first part.
+        layout: of the rows; the structured law is the first part.
     """
 
     inner: Factor

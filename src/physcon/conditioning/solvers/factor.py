@@ -101,8 +101,8 @@ def gram_apply(
 def inverse(factor: Factor, root: Root, law: LinearConstraint) -> Any:
     """The function r -> (S⁻¹ r, outcome, steps), with the derivative of S⁻¹.
 
-    The factor is held fixed: d(S⁻¹ r) = S⁻¹ (dr - dS S⁻¹ r), where dS is that of
-    `gram_apply`.
+    The factor is held fixed: d(S⁻¹ r) = S⁻¹ (dr - dS S⁻¹ r), where dS is the
+    derivative of `gram_apply`.
     """
 
     def solve(_: Any, r: Array) -> tuple[Array, Any]:

@@ -20,7 +20,7 @@ and a line in `physcon.conditioning.solvers.auto.CANDIDATES`. The base class doe
 rest: local float64, the mean, the evidence, the implicit derivative (`implicit.py`),
 the posterior root (`MatheronRoot`), outcomes and errors.
 
-- `factorise` runs in float64 whatever the caller's dtype, under jit and vmap. What
+- `factorise` runs in float64 for callers of any dtype, under jit and vmap. What
   depends on the structure only (index maps, a symbolic analysis) is computed on the
   host when the operator is built, and is held by the operator or by the solver as
   array leaves, so that no value recompiles anything.
@@ -28,7 +28,7 @@ the posterior root (`MatheronRoot`), outcomes and errors.
   they must fit float32: scale S to a unit diagonal by powers of two, as `Tridiagonal`
   does. `keep = False` stores nothing and factorises again at each use.
 - `log_det` and `variance_removed` are differentiated through the factor's arrays,
-  whose tangent is that of `factorise` by plain automatic differentiation; override
+  whose tangent comes from plain automatic differentiation of `factorise`; override
   `tangent` for a formula. `solve` needs no derivative.
 - `advance` and `posterior_root` can be overridden, as `DenseGram` does, which finds
   the mean and the factor in one pass over long arrays.

@@ -40,9 +40,9 @@ class Multigrid(Preconditioner):
     """One V-cycle of algebraic multigrid, with a hierarchy that is built beforehand.
 
     Build it with `Multigrid.of(prior, law)`, outside of `jax.jit`, and pass it on as
-    ``ConjugateGradient(preconditioner=...)``. The hierarchy stays that of the variances
-    it was built for. Other variances need a few steps more, until they differ by
-    orders of magnitude; the answer is the same.
+    ``ConjugateGradient(preconditioner=...)``. The hierarchy keeps the variances
+    for which it was built. Other variances need a few steps more, or many more if they
+    differ by orders of magnitude; the answer is the same.
 
     Attributes:
         scale: ``(m,)``, by which rows are scaled to a unit diagonal of S.

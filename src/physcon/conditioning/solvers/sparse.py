@@ -63,9 +63,9 @@ class SparseFactor(Factor):
         """S⁻¹ r, refined once.
 
         Redundant rows: r is first replaced by its nearest value that the rows can meet,
-        in units of their standard deviations. The null vectors are those of the dropped
-        rows, n_i = e_i - S_kk⁻¹ S_ki, and are taken to have disjoint supports, as those
-        of the closed components of a network have.
+        in units of their standard deviations. Each dropped row i has a null vector
+        n_i = e_i - S_kk⁻¹ S_ki. The null vectors are assumed to have disjoint supports,
+        which holds for the closed components of a network.
         """
         dropped = self._dropped()
         scale = jnp.where(self.present, self.factored.scale, 0)

@@ -19,8 +19,10 @@ STRUCTURED = (Disjoint, Pointwise, Sparse)
 
 
 def structured_solver(prior: Gaussian, law: LinearConstraint) -> Solver | None:
-    """The solver of a structured law, around it that of further rows, around both that
-    of a low-rank part of the prior; None if the law or the prior has no such structure.
+    """The solver that fits a structured law and prior; None if there is no structure.
+
+    `Bordered` around the solver of the structured law treats further rows, and
+    `Woodbury` around both treats a low-rank part of the prior.
     """
     found = diagonal_and_vectors(prior.root)
     if found is not None:

@@ -26,7 +26,7 @@ from physcon.linear_map import Diagonal, LinearMap, Root
 
 
 class WoodburyFactor(Factor):
-    """The factor of S_D, and that of C.
+    """The factors of S_D and of C.
 
     Attributes:
         inner: the factor of S_D.

@@ -30,7 +30,7 @@ class Spread(eqx.Module):
         name: of the variable.
         dims: its dimensions.
         kind: ``"number"``, ``"share"``, ``"variable"``, ``"ensemble"`` or a metric.
-        value: a number, the name of a variable, or that of the dimension of members.
+        value: a number, or the name of a variable or of the dimension of members.
     """
 
     name: str = eqx.field(static=True)
@@ -55,7 +55,7 @@ class Spread(eqx.Module):
         return self._metric(u, look, rows)
 
     def _metric(self, u: Array, look: Named, rows: Sequence[Rows]) -> Array:
-        """Return the std for which the least correction is that of a named fixer."""
+        """Return the std for which the least correction equals a named fixer's."""
         if self.kind in ("thickness", "residual"):
             return jnp.ones_like(u)
         seen = [t for law in rows for t in law.terms if t.name == self.name]

@@ -110,7 +110,7 @@ def with_outside(
     right: Float[Array, "c f"],
     tables: Stencil,
 ) -> Float[Array, "c f"]:
-    """The states beyond all faces, those of the boundary from its conditions.
+    """The states beyond all faces; on the boundary they come from its conditions.
 
     For a hyperbolic law `Dirichlet` is the state outside: the Riemann solver decides
     which part of it enters.
@@ -149,7 +149,7 @@ def _outside(
 def with_given_fluxes(
     boundary: PatchConditions, flux: Float[Array, "c f"]
 ) -> Float[Array, "c f"]:
-    """The fluxes, those of `Flux` conditions as they are given."""
+    """The fluxes, replaced on `Flux` patches by the given ones."""
     for condition, faces in zip(boundary.conditions, boundary.faces, strict=True):
         if isinstance(condition, Flux):
             given = on_patch(condition.flux, flux.shape[0], faces.size)

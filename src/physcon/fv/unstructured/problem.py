@@ -47,7 +47,7 @@ class MeshProblem(eqx.Module):
         boundary: a condition for every patch.
         scheme: reconstruction, Riemann solver and time step.
         tables: what the cells read of each other.
-        source: ``source(u, t)``, a tendency added to that of the fluxes, or None.
+        source: ``source(u, t)``, a tendency added to the one of the fluxes, or None.
     """
 
     law: Any

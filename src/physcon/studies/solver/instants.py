@@ -13,8 +13,8 @@ class Instants(NamedTuple):
     """The times of the snapshots, and the lengths of the intervals between them.
 
     Attributes:
-        times: of all snapshots, the initial one included, in float64 whatever the
-            dtype of the state is, since a run may start at 1.7e9 s.
+        times: of all snapshots, the initial one included, in float64 for a
+            state of any dtype, since a run may start at 1.7e9 s.
         lengths: in the dtype of the state, one fewer. They are counted from the start,
             so that they do not depend on it.
     """
