@@ -9,6 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# Commands in these tests leave the user's cache as it is.
+os.environ.setdefault("PHYSCON_COMPILE_CACHE", "off")
 # Compilation is most of the suite's time: without LLVM's optimisations it is a third
 # shorter, and without the fusion emitters half of that; one LLVM module per program
 # instead of 32 saves a tenth. Later jaxlibs abort on the name of the emitters' flag.

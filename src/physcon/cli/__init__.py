@@ -27,6 +27,8 @@ COMMANDS = {
 _ABOUT = (
     "Predictions that obey the physics: conservation laws, boundary conditions, bounds."
 )
+#: Commands that compile programs, which are kept for the next one.
+_COMPILING = ("audit", "constrain", "predict", "run", "solve")
 #: `physcon run CONFIG`: jsonargparse has no positional configuration file.
 _WITH_CONFIG = ("run", "solve")
 #: Exit code of a program that wrote to a closed pipe, as a shell reports SIGPIPE.
@@ -41,6 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     name = arguments[0]
     try:
         options = _options(arguments)
+        if name in _COMPILING:
+            from physcon.cli.compiled import keep_programs
+
+            keep_programs(options.pop("compile_cache"))
         _command(name).main(options)
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -72,6 +78,7 @@ def _command(name: str) -> Any:
 def _options(arguments: list[str]) -> Any:
     """Parse the options of the command that is asked for."""
     with needs("cli"):
+        from physcon.cli import compiled
         from physcon.cli.parsers import SuggestingParser
         from physcon.cli.settings import Help, accept_negative_numbers, with_one_list
 
@@ -82,6 +89,8 @@ def _options(arguments: list[str]) -> Any:
     parser = SuggestingParser(prog="physcon", description=_ABOUT, formatter_class=Help)
     commands = parser.add_subcommands(required=True)
     options = accept_negative_numbers(_command(name).parser(arguments))
+    if name in _COMPILING:
+        compiled.add_option(options)
     commands.add_subcommand(name, options, help=COMMANDS[name])
     return parser.parse_args(arguments)[name]
 

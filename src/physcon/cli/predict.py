@@ -20,7 +20,7 @@ compare the digest that their author gave you by --sha256.
 
 
 def parser(arguments: Sequence[str]) -> ArgumentParser:
-    """Files, and what to do with dtypes and compiled code."""
+    """Files, and what to do with dtypes."""
     predict = ArgumentParser(description=_DESCRIPTION)
     predict.add_argument("artifact", type=Path, help="file of physcon.export")
     predict.add_argument(
@@ -40,12 +40,6 @@ def parser(arguments: Sequence[str]) -> ArgumentParser:
         help="refuse the artifact unless its SHA-256 digest is this",
     )
     predict.add_argument(
-        "--compile_cache",
-        type=Path,
-        default=None,
-        help="folder that keeps compiled code for the next run",
-    )
-    predict.add_argument(
         "--force", action="store_true", help="replace an existing output"
     )
     return predict
@@ -58,7 +52,7 @@ def main(options: Namespace) -> None:
 
     from physcon._checks import require
     from physcon.io import read_arrays, write_arrays
-    from physcon.serving import compile_cache, load_exported
+    from physcon.serving import load_exported
 
     artifact = load_exported(options.artifact, sha256=options.sha256)
     if options.input is None:
@@ -73,8 +67,6 @@ def main(options: Namespace) -> None:
     require(
         options.output is not None, "an output file", "none", "add the option -o OUTPUT"
     )
-    if options.compile_cache is not None:
-        compile_cache(options.compile_cache)
     arrays = read_arrays(options.input)
     wanted = artifact.metadata["inputs"]
     missing = [name for name in wanted if name not in arrays]

@@ -10,8 +10,6 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from physcon._checks import is_traced, require
 from physcon._numerics import safe
@@ -172,6 +170,9 @@ def _sums(x: Array, part: Any, slots: Array) -> tuple[Array, Array]:
 
 def _parts(domain: Volumes, inside: Bool[np.ndarray, " c"]) -> tuple[np.ndarray, int]:
     """The connected part of each cell, and the number of parts."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     owner = np.asarray(domain.owner)
     neighbour = np.asarray(domain.neighbour)
     both = (owner >= 0) & (neighbour >= 0)

@@ -179,9 +179,18 @@ def load_exported(path: str | os.PathLike, *, sha256: str | None = None) -> Arti
     return Artifact(metadata, exported)
 
 
-def compile_cache(folder: str | os.PathLike) -> None:
-    """Set JAX's configuration to keep compiled programs in `folder`."""
+def compile_cache(folder: str | os.PathLike, max_size: int | None = None) -> None:
+    """Set JAX's configuration to keep compiled programs in `folder`.
+
+    Args:
+        folder: made if it does not exist.
+        max_size: largest size of the folder in bytes, beyond which the programs that
+            were used longest ago are removed; this needs the package filelock. None:
+            unlimited.
+    """
+    size = -1 if max_size is None else max_size
     jax.config.update("jax_compilation_cache_dir", os.fspath(folder))
+    jax.config.update("jax_compilation_cache_max_size", size)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
