@@ -1,4 +1,4 @@
-"""Conjugate gradients, the only implementation in the package."""
+"""Conjugate gradients and residuals, the only implementations in the package."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -99,3 +99,84 @@ def conjugate_gradients(
     start = _State(zero, b, z, rz, zero, first, count, count, jnp.array(True))
     end = jax.lax.while_loop(running, advance, start)
     return Iterated(end.best, end.x, end.step, end.least <= target, end.going)
+
+
+class _Residuals(NamedTuple):
+    x: Array
+    r: Array
+    directions: Array
+    images: Array
+    least: Array
+    step: Array
+    since: Array
+
+
+#: Number of earlier directions that `conjugate_residuals` keeps.
+_KEPT = 12
+
+
+def conjugate_residuals(
+    apply: Apply,
+    b: Float[Array, "*y"],
+    *,
+    rtol: float,
+    max_steps: int,
+    precondition: Apply,
+    patience: int = 5,
+) -> tuple[Float[Array, "*y"], Float[Array, ""]]:
+    """Solve A x = b for a regular A, not symmetric, that `precondition` nearly inverts.
+
+    Each step needs one application of A and of the preconditioner P, and minimises
+    P (A x - b), an estimate of the error of x, over the last few directions: Orthomin,
+    the truncated generalised method of conjugate residuals.
+
+    Args:
+        precondition: approximates A⁻¹.
+        patience: stop after this number of steps that hardly reduce the residual.
+
+    Returns:
+        x, and |P (A x - b)| / |P b| by the recursion.
+
+    Source: Eisenstat, Elman and Schultz, SIAM J. Numer. Anal. 20 (1983) 345.
+    """
+    b = precondition(b)
+    size = jnp.max(jnp.abs(b))
+    unit = jnp.where(size > 0, size, 1)
+    b = b / unit
+
+    def advance(s: _Residuals) -> _Residuals:
+        z = s.r
+        q = precondition(apply(z))
+        share = jnp.sum(s.images * q[None], axis=tuple(range(1, q.ndim + 1)))
+        q = q - jnp.tensordot(share, s.images, 1, precision="highest")
+        z = z - jnp.tensordot(share, s.directions, 1, precision="highest")
+        length = jnp.sqrt(jnp.sum(q * q))
+        inverse = jnp.where(length > 0, 1 / jnp.where(length > 0, length, 1), 0)
+        q = q * inverse
+        z = z * inverse
+        along = jnp.sum(q * s.r)
+        r = s.r - along * q
+        left = jnp.sum(r * r)
+        since = jnp.where(left < 0.8 * s.least, 0, s.since + 1)
+        place = s.step % _KEPT
+        return _Residuals(
+            x=s.x + along * z,
+            r=r,
+            directions=s.directions.at[place].set(z),
+            images=s.images.at[place].set(q),
+            least=jnp.minimum(left, s.least),
+            step=s.step + 1,
+            since=since,
+        )
+
+    def running(s: _Residuals) -> Array:
+        missing = s.least > rtol**2 * first
+        return missing & (s.step < max_steps) & (s.since < patience)
+
+    nothing = jnp.zeros((_KEPT, *b.shape), b.dtype)
+    first = jnp.sum(b * b)
+    count = jnp.zeros((), jnp.int32)
+    start = _Residuals(jnp.zeros_like(b), b, nothing, nothing, first, count, count)
+    end = jax.lax.while_loop(running, advance, start)
+    share = end.least / jnp.where(first > 0, first, 1)
+    return end.x * unit, jnp.sqrt(share)

@@ -30,8 +30,9 @@ def show_ranges(parser: ArgumentParser, kind: type, prefix: str = "") -> None:
                 action.help = f"{action.help or ''} [{allowed}]".lstrip()
 
 
-def _values(options: Namespace) -> dict[str, Any]:
+def _values(options: Namespace | dict[str, Any]) -> dict[str, Any]:
+    values = vars(options) if isinstance(options, Namespace) else options
     return {
-        name: _values(value) if isinstance(value, Namespace) else value
-        for name, value in vars(options).items()
+        name: _values(value) if isinstance(value, Namespace | dict) else value
+        for name, value in values.items()
     }

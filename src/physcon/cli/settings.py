@@ -3,7 +3,7 @@
 import argparse
 import dataclasses
 import re
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace
 
@@ -16,9 +16,15 @@ def from_options(kind: type[Settings], options: Namespace) -> Settings:
     for f in dataclasses.fields(kind):  # type: ignore[arg-type]
         value = options[f.name]
         nested: Any = f.type
-        values[f.name] = (
-            from_options(nested, value) if isinstance(value, Namespace) else value
-        )
+        if isinstance(value, Namespace):
+            value = from_options(nested, value)
+        elif isinstance(value, dict):  # settings by name
+            inner = get_args(nested)[1]
+            value = {
+                name: from_options(inner, part) if isinstance(part, Namespace) else part
+                for name, part in value.items()
+            }
+        values[f.name] = value
     return kind(**values)
 
 

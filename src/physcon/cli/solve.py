@@ -26,6 +26,16 @@ devices of several processes (`physcon run --help` explains their options). A ru
 resumes on any number of processes and devices.
 
   physcon solve fv_quadrants --mesh 4 2
+
+grid.path names a mesh file (gmsh, VTK, UGRID) in place of a box. The conditions of its
+boundary patches are given by their names, in the settings file:
+
+  grid: {path: channel.msh}
+  patches:
+    inlet: {kind: dirichlet, value: [1.0, 3.0, 0.0, 1.0]}
+    wall: {kind: reflective}
+
+solution.nc is then a UGRID file, and solution.pvd opens the snapshots in ParaView.
 """
 
 
@@ -63,6 +73,7 @@ def parser(arguments: Sequence[str]) -> ArgumentParser:
 
 def main(options: Namespace) -> None:
     """Solve, write, draw, and print the conserved totals."""
+    from physcon._checks import require
     from physcon._mesh import is_writer
     from physcon.parallel import processes
     from physcon.studies.folder import run_folder
@@ -78,6 +89,12 @@ def main(options: Namespace) -> None:
     files = [] if path is None else [Path(path)]
     several = distributed.joined(options, identity(config), files)
     alone = not several and options.mesh is None
+    require(
+        alone or config.grid.path is None,
+        "a mesh file on one device",
+        "--mesh or --distributed",
+        "leave them out",
+    )
     with processes.ending_together():
         mesh = None if alone else divided(config.grid.cells, options.mesh or ())
         setup = checked(config, mesh)

@@ -1,6 +1,10 @@
-"""Implicit steps for diffusion: no limit on the step, tridiagonal solves only."""
+"""Implicit steps for diffusion: no limit on the step.
+
+On a grid they need tridiagonal solves only, on a mesh sparse factorisations.
+"""
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import equinox as eqx
 import jax
@@ -17,6 +21,10 @@ from physcon.fv.ghost import along, difference, is_periodic, mesh_axis, outer_si
 from physcon.fv.problem import Problem
 from physcon.fv.stepping import ssp_rk2
 from physcon.fv.tridiagonal import bands, solve_bands
+from physcon.fv.unstructured import MeshProblem
+from physcon.fv.unstructured.implicit import mesh_stage
+
+F = TypeVar("F", bound=Callable)
 
 #: γ of the L-stable two-stage method.
 GAMMA = 1 - 2**-0.5
@@ -25,8 +33,15 @@ GAMMA = 1 - 2**-0.5
 ITERATIONS = 30
 
 
+def _solves(step: F) -> F:
+    """Decorator: declare that a step solves equations on a mesh."""
+    step.implicit = True  # type: ignore[attr-defined]
+    return step
+
+
+@_solves
 def implicit_euler(
-    problem: Problem, u: Float[Array, "c *x"], t: Scalar, dt: Scalar
+    problem: Problem | MeshProblem, u: Float[Array, "c *x"], t: Scalar, dt: Scalar
 ) -> Float[Array, "c *x"]:
     """A `Scheme.step` for a `Diffusion`: backward Euler, axis after axis.
 
@@ -36,11 +51,16 @@ def implicit_euler(
     (locally one-dimensional method). Derivatives follow from the solved equation (one
     linear solve), not from the iterations. A source is evaluated at the old time.
 
+    On a mesh nothing is split: v - dt (div(k(v) grad v) + source(v)) = u is solved with
+    the non-orthogonal correction. One step with a very large dt is a steady solution.
+
     Raises:
-        ValueError: a hyperbolic law or a periodic axis.
+        ValueError: a hyperbolic law or, on a grid, a periodic axis.
 
     Source: Yanenko, The Method of Fractional Steps (1971), ch. 2 (splitting).
     """
+    if isinstance(problem, MeshProblem):
+        return mesh_stage(problem, u, t + dt, dt)
     if problem.source is not None:
         u = u + dt * problem.forcing(u, t)
     for axis in range(problem.grid.ndim):
@@ -48,21 +68,27 @@ def implicit_euler(
     return u
 
 
+@_solves
 def sdirk2(
-    problem: Problem, u: Float[Array, "c *x"], t: Scalar, dt: Scalar
+    problem: Problem | MeshProblem, u: Float[Array, "c *x"], t: Scalar, dt: Scalar
 ) -> Float[Array, "c *x"]:
     """A `Scheme.step` for a `Diffusion`: two implicit stages, order 2, L-stable.
 
     v₁ = u + γ dt f(v₁) and v₂ = u + (1 - γ) dt f(v₁) + γ dt f(v₂), γ = 1 - 1/√2, where
     dt f(v₁) = (v₁ - u)/γ is known. Conserves as `implicit_euler` does; monotone only
     for moderate dt. In 2-D and 3-D the axes are split symmetrically (Strang), and so is
-    a source.
+    a source. On a mesh nothing is split.
 
     Raises:
-        ValueError: a hyperbolic law or a periodic axis.
+        ValueError: a hyperbolic law or, on a grid, a periodic axis.
 
     Source: Alexander, SIAM J. Numer. Anal. 14 (1977) 1006, theorem 5 (two stages).
     """
+
+    if isinstance(problem, MeshProblem):
+        first = mesh_stage(problem, u, t + GAMMA * dt, GAMMA * dt)
+        known = u + (1 - GAMMA) / GAMMA * (first - u)
+        return mesh_stage(problem, known, t + dt, GAMMA * dt)
 
     def along_axis(u: Array, axis: int, t: Array, dt: Array) -> Array:
         first = _axis_step(problem, u, axis, t + GAMMA * dt, GAMMA * dt)

@@ -152,6 +152,11 @@ def cfl_limits_of(step: Any) -> tuple[float, float] | None:
     return inner.cfl_limits if isinstance(inner, HasStabilityLimit) else None
 
 
+def is_implicit(step: Any) -> bool:
+    """Whether a step declares, by an attribute `implicit`, that it solves equations."""
+    return bool(getattr(unwrapped(step), "implicit", False))
+
+
 def limiting_part(step: Any, law: Any) -> Any:
     """The part of the law that limits the size of a step."""
     inner = unwrapped(step)

@@ -1,7 +1,7 @@
 """Operator splitting for u_t + div F(u) = div(k(u) grad u)."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import equinox as eqx
 
@@ -11,11 +11,14 @@ from physcon.boundary import Boundary, Condition, Flux, Seam
 from physcon.fv.diffusion.mixed import Mixed
 from physcon.fv.implicit import sdirk2
 from physcon.fv.problem import Problem
-from physcon.fv.protocols import Step, cfl_limits_of
+from physcon.fv.protocols import Step, cfl_limits_of, is_implicit
 from physcon.fv.stepping import ssp_rk3
+from physcon.fv.unstructured import MeshProblem
+
+P = TypeVar("P", Problem, MeshProblem)
 
 
-def parts(problem: Problem) -> tuple[Problem, Problem]:
+def parts(problem: P) -> tuple[P, P]:
     """The waves and the diffusion of a `Mixed` law; their tendencies add up to its own.
 
     Raises:
@@ -29,7 +32,13 @@ def parts(problem: Problem) -> tuple[Problem, Problem]:
         "use a step for one of its parts",
     )
     # A prescribed flux is the whole flux of a side: the diffusion adds nothing to it.
-    rest = Boundary(*[(_no_flux(a), _no_flux(b)) for a, b in problem.boundary.sides])
+    rest: Any
+    if isinstance(problem, MeshProblem):
+        held = tuple(_no_flux(side) for side in problem.boundary.conditions)
+        rest = replace(problem.boundary, conditions=held)
+    else:
+        held = [(_no_flux(a), _no_flux(b)) for a, b in problem.boundary.sides]
+        rest = Boundary(*held)
     waves = replace(problem, law=law.hyperbolic)
     return waves, replace(problem, law=law.diffusion, boundary=rest, source=None)
 
@@ -61,13 +70,22 @@ class Strang(eqx.Module):
     diffusion: Step = eqx.field(static=True, default=sdirk2)
 
     def __call__(
-        self, problem: Problem, u: Float[Array, "c *x"], t: Scalar, dt: Scalar
+        self,
+        problem: Problem | MeshProblem,
+        u: Float[Array, "c *x"],
+        t: Scalar,
+        dt: Scalar,
     ) -> Float[Array, "c *x"]:
         waves, diffusion = parts(problem)
         half = 0.5 * dt
         u = self.diffusion(diffusion, u, t, half)
         u = self.waves(waves, u, t, dt)
         return self.diffusion(diffusion, u, t + half, half)
+
+    @property
+    def implicit(self) -> bool:
+        """Whether the diffusion solves equations."""
+        return is_implicit(self.diffusion)
 
     @property
     def cfl_limits(self) -> tuple[float, float] | None:

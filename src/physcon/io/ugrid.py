@@ -93,6 +93,18 @@ def write_ugrid(
     with needs("data"):
         import xarray
 
+    variables = ugrid_variables(mesh)
+    for name, u in cell_data.items():
+        place = {"mesh": "mesh2d", "location": "face"}
+        extra = tuple(f"{name}_axis_{k}" for k in range(1, u.ndim))
+        variables[name] = (("mesh2d_nFaces", *extra), u, place)
+    data = xarray.Dataset(variables, attrs={"Conventions": "CF-1.11 UGRID-1.0"})
+    with atomic_path(path) as partial:
+        data.to_netcdf(partial, engine="h5netcdf")
+
+
+def ugrid_variables(mesh: Mesh) -> dict[str, Any]:
+    """The topology of polygons, as variables of an xarray dataset."""
     points = np.asarray(mesh.points, np.float64)
     corners = np.asarray(mesh.corners)
     sphere = mesh.ndim == 3
@@ -132,13 +144,7 @@ def write_ugrid(
     ):
         attributes = {"units": unit_name, "standard_name": name}
         variables[f"mesh2d_node_{axis}"] = ("mesh2d_nNodes", values, attributes)
-    for name, u in cell_data.items():
-        place = {"mesh": "mesh2d", "location": "face"}
-        extra = tuple(f"{name}_axis_{k}" for k in range(1, u.ndim))
-        variables[name] = (("mesh2d_nFaces", *extra), u, place)
-    data = xarray.Dataset(variables, attrs={"Conventions": "CF-1.11 UGRID-1.0"})
-    with atomic_path(path) as partial:
-        data.to_netcdf(partial, engine="h5netcdf")
+    return variables
 
 
 def _topology(data: Any, path: str | os.PathLike) -> Any:

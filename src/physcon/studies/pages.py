@@ -63,7 +63,10 @@ def solution_page(folder: Path, data: Any) -> Page:
     page = Page(title, [f"Run folder: {folder.name}."])
     page.heading("Conserved totals")
     totals = [str(n) for n in data.data_vars if str(n).startswith("total_")]
-    names = [str(n) for n in data.data_vars if data[n].ndim > 1][:_MOST_FIELDS]
+    # Fields on a mesh are not shown: ParaView opens solution.pvd.
+    on_axes = {("t", "x"), ("t", "x", "y")}
+    fields = [str(n) for n in data.data_vars if data[n].dims in on_axes]
+    names = fields[:_MOST_FIELDS]
     t = np.asarray(data["t"].values, np.float64)
     head = ["t", *totals, "steps"]
     rows = [

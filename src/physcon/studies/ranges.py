@@ -8,7 +8,7 @@ a command can name all wrong settings at once.
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 
 class Range(NamedTuple):
@@ -101,6 +101,13 @@ def complaints(
         if isinstance(field.type, type) and dataclasses.is_dataclass(field.type):
             if isinstance(value, Mapping):
                 yield from complaints(field.type, value, f"{prefix}{field.name}.")
+            continue
+        if isinstance(value, Mapping):  # settings by name
+            inner = get_args(field.type)[1]
+            for name, part in value.items():
+                if isinstance(part, Mapping):
+                    start = f"{prefix}{field.name}.{name}."
+                    yield from complaints(inner, part, start)
             continue
         allowed = field.metadata.get("range", Range())
         if not allowed.holds(value):

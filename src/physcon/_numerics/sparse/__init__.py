@@ -6,6 +6,7 @@ from physcon._numerics.sparse.analysis import (
     analyse,
     index_array,
 )
+from physcon._numerics.sparse.definite import factorise_definite
 from physcon._numerics.sparse.factor import (
     Factored,
     factorise,
@@ -23,6 +24,7 @@ __all__ = [
     "TooFull",
     "analyse",
     "factorise",
+    "factorise_definite",
     "index_array",
     "log_det",
     "pick",

@@ -13,7 +13,7 @@ from physcon._typing import Array, ArrayLike, Bool, Float, Scalar
 from physcon.fv._stage import resolved, stage, storing_stages
 from physcon.fv.discretisation import require_law, require_real
 from physcon.fv.parameter import require_numbers
-from physcon.fv.protocols import PushesSides, Source, forcing
+from physcon.fv.protocols import PushesSides, Source, forcing, is_implicit
 from physcon.fv.scheme import DEFAULT, Scheme
 from physcon.fv.unstructured.diffusion import diffusive_flux, diffusive_rate
 from physcon.fv.unstructured.frame import (
@@ -32,6 +32,7 @@ from physcon.fv.unstructured.patches import (
 )
 from physcon.fv.unstructured.reconstruction import Sides, cell_sides
 from physcon.fv.unstructured.stencil import Stencil, added, stencil
+from physcon.fv.unstructured.two_point import TwoPoint, two_point
 from physcon.mesh import Mesh
 
 
@@ -48,6 +49,7 @@ class MeshProblem(eqx.Module):
         scheme: reconstruction, Riemann solver and time step.
         tables: what the cells read of each other.
         source: ``source(u, t)``, a tendency added to the one of the fluxes, or None.
+        matrix: the pattern of the two-point fluxes, for implicit steps.
     """
 
     law: Any
@@ -56,6 +58,7 @@ class MeshProblem(eqx.Module):
     scheme: Scheme
     tables: Stencil
     source: Source | None = None
+    matrix: TwoPoint | None = None
 
     def __call__(self, u: Float[Array, "c n"], t: Scalar) -> Float[Array, "c n"]:
         now = self.at(u, t)
@@ -63,7 +66,13 @@ class MeshProblem(eqx.Module):
             change = now.change(u)
         if self.source is None:
             return change
-        return now.projected(change + forcing(self.source, u, t))
+        return now.projected(change + self.forcing(u, t))
+
+    def forcing(self, u: Float[Array, "c n"], t: Scalar) -> Float[Array, "c n"]:
+        """The source in the dtype of the state, zero where there is none."""
+        if self.source is None:
+            return jnp.zeros_like(u)
+        return forcing(self.source, u, t)
 
     def at(self, u: Array, t: ArrayLike) -> "MeshProblem":
         """The problem at time t, with every array in the dtype of the state `u`."""
@@ -213,4 +222,5 @@ def mesh_problem(
     conditions = patch_conditions(mesh, given)
     with jax.ensure_compile_time_eval():
         tables = stencil(mesh, has_value(mesh, given))
-    return MeshProblem(law, mesh, conditions, scheme, tables, source)
+        matrix = two_point(mesh) if is_implicit(scheme.step) else None
+    return MeshProblem(law, mesh, conditions, scheme, tables, source, matrix)

@@ -13,6 +13,8 @@ from physcon._checks import require
 from physcon._numerics.float64 import cast
 from physcon._typing import Array, Float
 from physcon.grid import Grid
+from physcon.mesh import Mesh
+from physcon.studies.solver import on_mesh
 from physcon.studies.solver.equations import Equation, equation, is_scalar
 from physcon.studies.solver.initial_averages import (
     Averages,
@@ -43,24 +45,38 @@ class Setup(NamedTuple):
             the whole field.
     """
 
-    problem: fv.Problem
+    problem: fv.Problem | fv.MeshProblem
     equation: Equation
     averages: Averages
 
     @property
+    def mesh(self) -> Mesh | None:
+        """The mesh, or None on a grid."""
+        grid = self.problem.grid
+        return grid if isinstance(grid, Mesh) else None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of a field: of the grid, or the number of cells."""
+        grid = self.problem.grid
+        return (grid.size,) if isinstance(grid, Mesh) else grid.shape
+
+    @property
     def state(self) -> jax.ShapeDtypeStruct:
         """The shape and precision of a state."""
-        shape = len(self.equation.conserved), *self.problem.grid.shape
-        return jax.ShapeDtypeStruct(shape, self.problem.grid.coordinates[0].dtype)
+        grid = self.problem.grid
+        like = grid.volume if isinstance(grid, Mesh) else grid.coordinates[0]
+        shape = len(self.equation.conserved), *self.shape
+        return jax.ShapeDtypeStruct(shape, like.dtype)
 
     @property
     def u(self) -> Float[Array, "c *x"]:
         """The whole initial state, on one device."""
-        return jnp.asarray(self.averages((slice(None),) * self.problem.grid.ndim))
+        return jnp.asarray(self.averages((slice(None),) * len(self.shape)))
 
 
 def assemble(config: SolveConfig) -> Setup:
-    """Build grid, law, sides, scheme and initial averages, in the ambient precision.
+    """Build cells, law, sides, scheme and initial averages, in the ambient precision.
 
     Raises:
         ValueError: for settings that do not fit each other.
@@ -77,6 +93,14 @@ def assemble(config: SolveConfig) -> Setup:
         config.snapshots,
         "pass a positive number of snapshots",
     )
+    if config.grid.path is not None:
+        return _on_mesh(config)
+    require(
+        not config.patches,
+        "`sides` for a box",
+        f"`patches` {', '.join(config.patches)}",
+        "set grid.path to a mesh file, or use sides.left, sides.right, ...",
+    )
     g = config.grid
     sizes = {len(g.lower), len(g.upper), len(g.cells)}
     dimensions = len(g.cells)
@@ -92,7 +116,7 @@ def assemble(config: SolveConfig) -> Setup:
         found.law,
         grid,
         _boundary(config, found, dimensions),
-        _scheme(config.scheme, found.law),
+        _scheme(config.scheme, found.law, _reconstruction(config.scheme)),
     )
     averages = initial_averages(config, problem, found)
     averages(
@@ -101,8 +125,36 @@ def assemble(config: SolveConfig) -> Setup:
     return Setup(cast(problem, config.dtype), found, averages)
 
 
-def _scheme(settings: SchemeSettings, law: Any) -> fv.Scheme:
+def _on_mesh(config: SolveConfig) -> Setup:
+    """The problem on the cells of a mesh file."""
+    require(
+        not config.animation,
+        "animation: false with a mesh file",
+        "true",
+        "open solution.pvd in ParaView",
+    )
+    mesh = on_mesh.read(config.grid)
+    found = equation(config.law, mesh.ndim)
+    made = {name: _side(side, found) for name, side in config.patches.items()}
+    problem = fv.mesh_problem(
+        found.law,
+        mesh,
+        on_mesh.conditions(config, mesh, made),
+        _scheme(config.scheme, found.law, on_mesh.reconstruction(config.scheme)),
+    )
+    u = on_mesh.initial_state(config, mesh, found)
+    return Setup(cast(problem, config.dtype), found, lambda block: u[:, block[0]])
+
+
+def _reconstruction(settings: SchemeSettings) -> Any:
+    """The reconstruction on a grid."""
     variables = settings.variables
+    require(
+        settings.limiter not in on_mesh.MESH_LIMITERS,
+        "a limiter of a grid, such as mc",
+        settings.limiter,
+        "change scheme.limiter, or set grid.path to a mesh file",
+    )
     choices: dict[str, Callable[[], Any]] = {
         "constant": fv.Constant,
         "muscl": lambda: fv.MUSCL(getattr(fv.limiter, settings.limiter), variables),
@@ -110,7 +162,10 @@ def _scheme(settings: SchemeSettings, law: Any) -> fv.Scheme:
         "weno5": lambda: fv.WENO(5, variables=variables),
         "weno7": lambda: fv.WENO(7, variables=variables),
     }
-    reconstruct = choices[settings.reconstruction]()
+    return choices[settings.reconstruction]()
+
+
+def _scheme(settings: SchemeSettings, law: Any, reconstruct: Any) -> fv.Scheme:
     if settings.positive:
         reconstruct = fv.Positive(reconstruct)
     hyperbolic = law.hyperbolic if isinstance(law, fv.Mixed) else law

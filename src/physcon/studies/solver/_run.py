@@ -21,6 +21,8 @@ from physcon.report.fields import written
 from physcon.studies.session import Session
 from physcon.studies.solver._assemble import Setup, assemble
 from physcon.studies.solver.instants import instants
+from physcon.studies.solver.mesh_files import draw, write_vtk
+from physcon.studies.solver.on_mesh import advance_on_mesh
 from physcon.studies.solver.settings import SolveConfig
 from physcon.studies.solver.snapshot_files import combine
 from physcon.studies.solver.snapshots import Files
@@ -97,6 +99,8 @@ def run(config: SolveConfig, setup: Setup, session: Session) -> None:
         shutil.rmtree(kept.folder, ignore_errors=True)
         with _opened(whole) as data:
             write_text(folder / "table.txt", totals_text(data))
+            if setup.mesh is not None:
+                write_vtk(folder, setup.mesh, data)
             _draw(config, setup, data, folder)
 
 
@@ -170,13 +174,15 @@ def _interval(
 
 @eqx.filter_jit(donate="all-except-first")
 def advance(
-    inputs: tuple[fv.Problem, dict[str, Any], Mesh | None], u: Array
+    inputs: tuple[fv.Problem | fv.MeshProblem, dict[str, Any], Mesh | None], u: Array
 ) -> tuple[Array, ...]:
     """Advance the state over an interval, in the memory of `u`.
 
     The result includes the time, the number of steps and the status.
     """
     problem, clock, mesh = inputs
+    if isinstance(problem, fv.MeshProblem):
+        return advance_on_mesh(problem, clock, u)
     solve: Any = fv.solve
     if mesh is not None:
         solve = partial(parallel.solve, mesh=mesh, axes=mesh.axis_names)
@@ -220,6 +226,9 @@ def _step_through(
 
 def _draw(config: SolveConfig, setup: Setup, data: xr.Dataset, folder: Path) -> None:
     if not (config.figure or config.animation):
+        return
+    if setup.mesh is not None:
+        draw(folder / "solution.png", setup.mesh, setup.equation, data)
         return
     names = [variable.name for variable in setup.equation.primitive]
     fields = {name: np.asarray(data[name].values) for name in names}

@@ -54,11 +54,11 @@ _SYSTEMS = {
     "shallow_water": _Entry(fv.ShallowWater, ("gravity", "bed")),
     "euler": _Entry(fv.Euler, ("gamma",)),
 }
-AXES = ("x", "y")
+AXES = ("x", "y", "z")
 
 
 def equation(settings: LawSettings, dimensions: int) -> Equation:
-    """The law with its parameters, and its variables in 1-D or 2-D.
+    """The law with its parameters, and its variables in 1-D, 2-D or 3-D.
 
     Raises:
         ValueError: for a parameter that the law does not have.

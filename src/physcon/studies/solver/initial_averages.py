@@ -13,7 +13,6 @@ from physcon import fv
 from physcon._checks import require
 from physcon._numerics.float64 import cast
 from physcon._typing import Array
-from physcon.grid import Grid
 from physcon.io import read_arrays
 from physcon.studies.solver.equations import AXES, Equation
 from physcon.studies.solver.initial import states
@@ -35,13 +34,7 @@ def initial_averages(
 ) -> Averages:
     """The function that computes the averages of a block of cells."""
     if config.initial.name == "file":
-        require(
-            config.initial.path is not None,
-            "initial.path",
-            "none",
-            "set initial.path to the name of the file",
-        )
-        u = _from_file(Path(str(config.initial.path)), problem.grid, found)
+        u = from_file(config, problem.grid.shape, found)
         return lambda block: u[(slice(None), *block)].astype(config.dtype)
     lower, upper = (
         np.asarray(bound) for bound in (config.grid.lower, config.grid.upper)
@@ -87,11 +80,23 @@ def conservative(law: Any, w: np.ndarray) -> Array:
     return law.conservative(jnp.asarray(w)) if hyperbolic else jnp.asarray(w)
 
 
-def _from_file(path: Path, grid: Grid, found: Equation) -> np.ndarray:
+def from_file(
+    config: SolveConfig, shape: tuple[int, ...], found: Equation
+) -> np.ndarray:
     """Read the conserved variables by name.
 
     If there is a leading time axis, the last time is used.
+
+    Raises:
+        ValueError: no path, a variable that is missing, or arrays of another shape.
     """
+    require(
+        config.initial.path is not None,
+        "initial.path",
+        "none",
+        "set initial.path to the name of the file",
+    )
+    path = Path(str(config.initial.path))
     arrays = read_arrays(path)
     names = [variable.name for variable in found.conserved]
     missing = ", ".join(set(names) - set(arrays))
@@ -102,12 +107,15 @@ def _from_file(path: Path, grid: Grid, found: Equation) -> np.ndarray:
         "give the arrays these names",
     )
     u = np.stack([arrays[name] for name in names])
-    u = u[:, -1] if u.ndim == grid.ndim + 2 else u
-    axes = ", ".join(AXES[: grid.ndim])
+    u = u[:, -1] if u.ndim == len(shape) + 2 else u
+    on_mesh = config.grid.path is not None
+    axes = "cells" if on_mesh else ", ".join(AXES[: len(shape)])
     require(
-        u.shape[1:] == grid.shape,
-        f"arrays ({axes}) {grid.shape}",
+        u.shape[1:] == shape,
+        f"arrays ({axes}) {shape}",
         u.shape[1:],
-        "set grid.cells to the shape of the arrays",
+        "use arrays of this mesh"
+        if on_mesh
+        else "set grid.cells to the shape of the arrays",
     )
     return u

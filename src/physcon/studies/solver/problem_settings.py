@@ -92,17 +92,22 @@ class LawSettings:
 
 @dataclass(frozen=True)
 class GridSettings:
-    """Equal cells on a box: one entry per axis, so their number is the dimension.
+    """Equal cells on a box, or the cells of a mesh file.
+
+    A box has one entry per axis, so their number is the dimension.
 
     Attributes:
         lower: lower end of every axis.
         upper: upper end of every axis.
         cells: number of cells on every axis.
+        path: mesh file (gmsh, VTK, UGRID, ...) in place of a box; its boundary patches
+            are named in `patches`.
     """
 
     lower: Numbers = setting((0.0,), entries=1)
     upper: Numbers = setting((1.0,), entries=1)
     cells: tuple[int, ...] = setting((200,), at_least=1, entries=1)
+    path: str | None = None
 
     def __post_init__(self):
         judge(self)

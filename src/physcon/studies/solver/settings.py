@@ -9,6 +9,7 @@ from physcon.studies.solver.problem_settings import (
     GridSettings,
     InitialSettings,
     LawSettings,
+    SideSettings,
     SidesSettings,
 )
 
@@ -35,7 +36,8 @@ class SchemeSettings:
 
     Attributes:
         reconstruction: reconstruction of the face states.
-        limiter: slope limiter of muscl.
+        limiter: slope limiter of muscl. On a mesh it is multidimensional (also meant by
+            mc there), venkatakrishnan or barth_jespersen.
         variables: the variables that are reconstructed.
         positive: keep density, pressure and depth positive (`physcon.fv.Positive`).
         riemann: Riemann solver; None means hllc for gas and water, and godunov for
@@ -49,7 +51,16 @@ class SchemeSettings:
     """
 
     reconstruction: Literal["constant", "muscl", "weno3", "weno5", "weno7"] = "muscl"
-    limiter: Literal["minmod", "van_leer", "mc", "superbee", "koren"] = "mc"
+    limiter: Literal[
+        "minmod",
+        "van_leer",
+        "mc",
+        "superbee",
+        "koren",
+        "multidimensional",
+        "venkatakrishnan",
+        "barth_jespersen",
+    ] = "mc"
     variables: Literal["primitive", "conservative", "characteristic"] = "primitive"
     positive: bool = False
     riemann: Literal["rusanov", "hll", "hllc", "roe", "godunov"] | None = None
@@ -76,7 +87,9 @@ class SolveConfig:
     Attributes:
         law: the equation.
         grid: the cells.
-        sides: the boundary conditions.
+        sides: the boundary conditions of a box.
+        patches: the boundary conditions of a mesh, by the names of its patches;
+            derivatives and fluxes are along the outward normal.
         scheme: the method.
         initial: the initial state.
         start: first time.
@@ -92,6 +105,7 @@ class SolveConfig:
     law: LawSettings = field(default_factory=LawSettings)
     grid: GridSettings = field(default_factory=GridSettings)
     sides: SidesSettings = field(default_factory=SidesSettings)
+    patches: dict[str, SideSettings] = field(default_factory=dict)
     scheme: SchemeSettings = field(default_factory=SchemeSettings)
     initial: InitialSettings = field(default_factory=InitialSettings)
     start: float = 0.0

@@ -16,6 +16,8 @@ from physcon import fv
 from physcon._checks import require
 from physcon._typing import Array
 from physcon._version import __version__
+from physcon.mesh import Mesh
+from physcon.studies.solver import mesh_files
 from physcon.studies.solver._assemble import Setup
 from physcon.studies.solver.equations import AXES
 from physcon.studies.solver.settings import SolveConfig
@@ -31,32 +33,43 @@ def snapshot(
 ) -> xr.Dataset:
     """One state with its coordinates, its primitive variables, and its totals.
 
-    The dimensions are t (one entry), x, and y. `total_<variable>` is the integral over
-    the grid.
+    The dimensions are t (one entry), x, and y; on a mesh t and the cells.
+    `total_<variable>` is the integral over the grid.
     """
     problem = setup.problem
     equation = setup.equation
-    axes = AXES[: problem.grid.ndim]
+    mesh = setup.mesh
+    axes = AXES[: problem.grid.ndim] if mesh is None else (mesh_files.CELLS,)
+    place = {} if mesh is None else mesh_files.about_cells(mesh)
     law = equation.law
     state = np.asarray(u)
     totals = np.asarray(problem.grid.integrate(jnp.asarray(u)))
     w = np.asarray(law.primitive(jnp.asarray(u))) if isinstance(law, fv.Law) else state
-    data = xr.Dataset(attrs=_attributes(setup, config))
-    for name, x in zip(axes, problem.grid.coordinates, strict=True):
-        about = {"long_name": f"cell centre along {name}", "units": _length(config)}
-        data.coords[name] = (name, np.asarray(x), about)
+    data = xr.Dataset(_centres(setup, config), attrs=_attributes(setup, config))
     about = {"long_name": "time", "units": "s" if _length(config) == "m" else "1"}
     data.coords["t"] = ("t", np.asarray([t], np.float64), about)
     for variable, values in zip(equation.primitive, w, strict=True):
-        about = {"long_name": variable.long_name, "units": variable.units}
+        about = {"long_name": variable.long_name, "units": variable.units} | place
         data[variable.name] = (("t", *axes), values[None], about)
     for variable, values, total in zip(equation.conserved, state, totals, strict=True):
-        about = {"long_name": variable.long_name, "units": variable.units}
+        about = {"long_name": variable.long_name, "units": variable.units} | place
         data[variable.name] = (("t", *axes), values[None], about)
         about = {"long_name": f"integral of {variable.name}"}
         data[f"total_{variable.name}"] = ("t", total[None], about)
     data["steps"] = ("t", np.asarray([steps]), {"long_name": "time steps taken"})
     return data
+
+
+def _centres(setup: Setup, config: SolveConfig) -> dict[str, tuple]:
+    """The centres of the cells, along the axes of a grid or one by one on a mesh."""
+    grid = setup.problem.grid
+    if isinstance(grid, Mesh):
+        return mesh_files.cell_centres(grid, _length(config))
+    centres = {}
+    for name, x in zip(AXES, grid.coordinates, strict=False):
+        about = {"long_name": f"cell centre along {name}", "units": _length(config)}
+        centres[name] = (name, np.asarray(x), about)
+    return centres
 
 
 class Files:
@@ -122,7 +135,8 @@ class Files:
         """The k-th snapshot as it is written to a file."""
         data = self._read(k)
         del data.attrs[_RUN]
-        return data
+        mesh = self.setup.mesh
+        return data if mesh is None else mesh_files.with_topology(data, mesh)
 
     def _read(self, k: int, t: float | None = None) -> xr.Dataset:
         path = self._path(k)
