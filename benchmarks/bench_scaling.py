@@ -26,6 +26,7 @@ from jax.sharding import PartitionSpec as P
 import physcon as pc
 from _record import record
 from physcon import fv, parallel
+from physcon.mesh import triangles
 from physcon.operators import FNO
 
 _BYTES = {
@@ -103,6 +104,18 @@ def finite_volumes(devices: int, cells: tuple[int, ...], scheme: fv.Scheme) -> d
         )
 
     return counts(step, struct(mesh, (5, *cells), None, *axes))
+
+
+def cells(devices: int, side: int, scheme: fv.Scheme) -> dict:
+    """One tendency of the Euler equations on 2 side² triangles."""
+    box = triangles((0.0, 0.0), (1.0, 1.0), (side, side), periodic=True)
+
+    def step(u):
+        where = {"mesh": mesh_of((devices,)), "axes": ("x",)}
+        return parallel.tendency(u, fv.Euler(), box, {}, scheme, **where)
+
+    # All-to-all is the exchange. The others bring the result into the mesh's order.
+    return counts(step, struct(mesh_of((devices,)), (4, box.size), None, None))
 
 
 def few_rows(mean, std, weights, values, *, mesh, gradient=False):
@@ -223,6 +236,11 @@ def main() -> None:
             for scaling, side in (("weak", 64 * across), ("strong", 256)):
                 found = finite_volumes(devices, (side,) * 3, scheme)
                 keep(f"finite volumes, {name}", scaling, devices, side, found)
+    for devices in (d for d in (1, 8, 64) if d <= args.devices):
+        across = round(devices**0.5)
+        for scaling, side in (("weak", 24 * across), ("strong", 96)):
+            found = cells(devices, side, fv.Scheme(fv.Linear(), fv.hllc))
+            keep("cells of a mesh", scaling, devices, 2 * side**2, found)
     for devices in (2**k for k in range(0, args.devices.bit_length(), 2)):
         mesh = mesh_of((devices,))
         for rows in (1, 10):

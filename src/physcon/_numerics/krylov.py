@@ -115,6 +115,19 @@ class _Residuals(NamedTuple):
 _KEPT = 12
 
 
+def _orthogonal(s: _Residuals, q: Array) -> tuple[Array, Array]:
+    """The next direction, and its image q of length 1 orthogonal to the earlier ones.
+
+    Both are 0 where the earlier directions reach the image.
+    """
+    share = jnp.sum(s.images * q[None], axis=tuple(range(1, q.ndim + 1)))
+    q = q - jnp.tensordot(share, s.images, 1, precision="highest")
+    z = s.r - jnp.tensordot(share, s.directions, 1, precision="highest")
+    length = jnp.sqrt(jnp.sum(q * q))
+    inverse = jnp.where(length > 0, 1 / jnp.where(length > 0, length, 1), 0)
+    return z * inverse, q * inverse
+
+
 def conjugate_residuals(
     apply: Apply,
     b: Float[Array, "*y"],
@@ -145,15 +158,7 @@ def conjugate_residuals(
     b = b / unit
 
     def advance(s: _Residuals) -> _Residuals:
-        z = s.r
-        q = precondition(apply(z))
-        share = jnp.sum(s.images * q[None], axis=tuple(range(1, q.ndim + 1)))
-        q = q - jnp.tensordot(share, s.images, 1, precision="highest")
-        z = z - jnp.tensordot(share, s.directions, 1, precision="highest")
-        length = jnp.sqrt(jnp.sum(q * q))
-        inverse = jnp.where(length > 0, 1 / jnp.where(length > 0, length, 1), 0)
-        q = q * inverse
-        z = z * inverse
+        z, q = _orthogonal(s, precondition(apply(s.r)))
         along = jnp.sum(q * s.r)
         r = s.r - along * q
         left = jnp.sum(r * r)

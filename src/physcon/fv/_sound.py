@@ -149,7 +149,7 @@ def crossed(
     limiting = replace(now, law=limiting_part(problem.scheme.step, now.law))
     # The maximum propagates NaN, so that one reduction finds the step and any fault.
     if isinstance(limiting, MeshProblem):
-        return jnp.max(jnp.where(sound, limiting.rates(u), jnp.nan))
+        return largest(jnp.where(sound, limiting.rates(u), jnp.nan), seams)
     fastest = jnp.max(jnp.where(sound, crossing_rate(limiting, u), jnp.nan))
     for speed in _rates_outside(limiting, u):
         fastest = jnp.maximum(fastest, speed)

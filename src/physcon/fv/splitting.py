@@ -1,7 +1,7 @@
 """Operator splitting for u_t + div F(u) = div(k(u) grad u)."""
 
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 import equinox as eqx
 
@@ -15,10 +15,8 @@ from physcon.fv.protocols import Step, cfl_limits_of, is_implicit
 from physcon.fv.stepping import ssp_rk3
 from physcon.fv.unstructured import MeshProblem
 
-P = TypeVar("P", Problem, MeshProblem)
 
-
-def parts(problem: P) -> tuple[P, P]:
+def parts(problem: Problem | MeshProblem) -> tuple[Any, Any]:
     """The waves and the diffusion of a `Mixed` law; their tendencies add up to its own.
 
     Raises:

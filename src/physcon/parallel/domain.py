@@ -12,7 +12,7 @@ and Riemann solvers must act point by point, which is checked. An implicit step 
 divided axis gathers four numbers per line and block.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -33,7 +33,10 @@ from physcon.fv._solution import settled
 from physcon.fv._solve import Run, integrate, prepared_run
 from physcon.fv.protocols import Divisible
 from physcon.fv.semidiscrete import DEFAULT, Source
+from physcon.fv.stated import stated
 from physcon.grid import Grid
+from physcon.mesh import Mesh as CellMesh
+from physcon.parallel import on_mesh
 from physcon.parallel.cut import Cut, is_divisible, nodes, restricted, seams
 from physcon.parallel.pointwise import check_pointwise
 
@@ -41,8 +44,8 @@ from physcon.parallel.pointwise import check_pointwise
 def tendency(
     u: Float[Array, "c *x"],
     law: Any,
-    grid: Grid,
-    boundary: Boundary,
+    grid: Grid | CellMesh,
+    boundary: Boundary | Mapping[str, Any],
     scheme: fv.Scheme = DEFAULT,
     t: ArrayLike = 0.0,
     source: Source | None = None,
@@ -55,22 +58,29 @@ def tendency(
     Args:
         u, law, grid, boundary, scheme, t, source: as in `physcon.fv.tendency`.
         mesh: the devices.
-        axes: for each grid axis, the mesh axis that divides it, or None.
+        axes: for each grid axis, the mesh axis that divides it, or None; for the cells
+            of a `physcon.mesh.Mesh` one name.
 
     Raises:
         ValueError: if the devices do not divide the grid evenly, or if blocks are
             narrower than the stencil.
     """
-    problem = fv.Problem(law, grid, boundary, scheme, source)
     t = jnp.asarray(t, u.dtype)
+    problem = stated(law, grid, boundary, scheme, source)
+    if isinstance(problem, fv.MeshProblem):
+        problem.require_state(u)
+        cut = on_mesh.divided(problem, mesh, axes)
+        spec = P(None, cut.axis)
+        found = on_mesh.on_devices(_at_time, cut, u, {"t": t}, {}, mesh, spec)
+        return on_mesh.gathered(cut, found)
     return _divided(_tendency, problem, u, {"t": t}, {}, mesh, axes, P(None, *axes))
 
 
 def solve(
     u: Float[Array, "c *x"],
     law: Any,
-    grid: Grid,
-    boundary: Boundary,
+    grid: Grid | CellMesh,
+    boundary: Boundary | Mapping[str, Any],
     scheme: fv.Scheme = DEFAULT,
     *,
     mesh: Mesh,
@@ -98,25 +108,41 @@ def solve(
         RuntimeError: for a failure under `throw` and outside jit. Inside jit check the
             outcome, because an error on one of several devices would end the process.
     """
-    problem = fv.Problem(law, grid, boundary, scheme, source)
-    require(
-        event is None or isinstance(event, Divisible),
-        "an event with a method on_block(cut), where the grid is divided",
-        type(event).__name__,
-        "use fv.Arrival, or sum over devices in your own (physcon.parallel.domain)",
-    )
+    _require_divisible(event, grid)
+    problem = stated(law, grid, boundary, scheme, source)
     run = prepared_run(problem, u, times, start, cfl, dt)
     numbers = {"run": run, "event": event}
     limits = {"max_steps": max_steps, "loop": loop, "stop": stop}
     happened = None if event is None else (P(), P(), P(None, *axes))
     layout = _Results(P(None, None, *axes), P(), P(), P(), happened)
-    found = _divided(_solve, problem, u, numbers, limits, mesh, axes, layout)
+    if isinstance(problem, fv.MeshProblem):
+        cut = on_mesh.divided(problem, mesh, axes)
+        found = on_mesh.on_devices(_solve, cut, u, numbers, limits, mesh, layout)
+        found = found._replace(u=on_mesh.gathered(cut, found.u))
+    else:
+        found = _divided(_solve, problem, u, numbers, limits, mesh, axes, layout)
     *states, happened = found
     happened = None if happened is None else fv.Event(*happened)
     solution = fv.Solution(run.clock.times, *states, event=happened)
     # An error in a callback on one of several devices would end the whole process.
     known = not is_traced(severity(solution.outcome))
     return settled(solution, (problem, u, numbers), throw and known)
+
+
+def _require_divisible(event: Any, grid: Grid | CellMesh) -> None:
+    """Raise ValueError for an event that can't be looked for on blocks."""
+    require(
+        event is None or isinstance(grid, Grid),
+        "no event on a divided mesh",
+        type(event).__name__,
+        "look for it between the saved times",
+    )
+    require(
+        event is None or isinstance(event, Divisible),
+        "an event with a method on_block(cut), where the grid is divided",
+        type(event).__name__,
+        "use fv.Arrival, or sum over devices in your own (physcon.parallel.domain)",
+    )
 
 
 class _Results(NamedTuple):
@@ -129,12 +155,16 @@ class _Results(NamedTuple):
     event: Any
 
 
+def _at_time(problem: fv.MeshProblem, u: Array, t: Array) -> Array:
+    return problem(u, t)
+
+
 def _tendency(problem: fv.Problem, u: Array, t: Array) -> Array:
     return fv.tendency(u, *problem.parts(), t=t, source=problem.source)
 
 
 def _solve(
-    problem: fv.Problem, u: Array, run: Run, event: Any, **limits: Any
+    problem: fv.Problem | fv.MeshProblem, u: Array, run: Run, event: Any, **limits: Any
 ) -> _Results:
     found = integrate(problem, u, run, event, **limits)
     event = found.event

@@ -29,14 +29,17 @@ def along(gradient: list[Array], arm: Float[Array, "d n"]) -> Float[Array, "c n"
 
 
 def at_face_points(
-    s: Stencil, w: Float[Array, "c n"], gradient: list[Array], near: list[Array]
+    s: Stencil,
+    w: Float[Array, "c n"],
+    gradient: list[Array],
+    near: Float[Array, "c k n"],
 ) -> Points:
     """The centres of the faces, bounded by the cell and all of its neighbours."""
     highest = w
     lowest = w
-    for value in near:
-        highest = jnp.maximum(highest, value)
-        lowest = jnp.minimum(lowest, value)
+    for k in range(near.shape[1]):
+        highest = jnp.maximum(highest, near[:, k])
+        lowest = jnp.minimum(lowest, near[:, k])
     up = highest - w
     down = lowest - w
     return [(along(gradient, arm), up, down) for arm in s.arm]

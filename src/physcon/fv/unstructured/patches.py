@@ -28,10 +28,12 @@ class PatchConditions(eqx.Module):
     Attributes:
         conditions: one for each patch, in the order of `Mesh.patches`.
         faces: the faces of each patch.
+        axes: names of the axes of devices that divide the cells.
     """
 
     conditions: tuple[Any, ...]
     faces: tuple[Int[Array, "..."], ...]
+    axes: tuple[str, ...] = eqx.field(static=True, default=())
 
     def at(self, t: ArrayLike) -> "PatchConditions":
         """The same conditions, with functions of time evaluated at `t`."""
@@ -41,8 +43,8 @@ class PatchConditions(eqx.Module):
         )
 
     def seams(self) -> tuple[str, ...]:
-        """Names of mesh axes that divide the cells among devices: none."""
-        return ()
+        """Names of mesh axes that divide the cells among devices."""
+        return self.axes
 
 
 def patch_conditions(mesh: Mesh, given: Any) -> PatchConditions:

@@ -23,6 +23,7 @@ from physcon.fv.unstructured.frame import (
     turned,
     turned_back,
 )
+from physcon.fv.unstructured.halo import Halo
 from physcon.fv.unstructured.patches import (
     PatchConditions,
     has_value,
@@ -30,7 +31,7 @@ from physcon.fv.unstructured.patches import (
     with_given_fluxes,
     with_outside,
 )
-from physcon.fv.unstructured.reconstruction import Sides, cell_sides
+from physcon.fv.unstructured.reconstruction import face_states
 from physcon.fv.unstructured.stencil import Stencil, added, stencil
 from physcon.fv.unstructured.two_point import TwoPoint, two_point
 from physcon.mesh import Mesh
@@ -50,6 +51,8 @@ class MeshProblem(eqx.Module):
         tables: what the cells read of each other.
         source: ``source(u, t)``, a tendency added to the one of the fluxes, or None.
         matrix: the pattern of the two-point fluxes, for implicit steps.
+        halo: where devices divide the mesh, the exchange of cells between them; states
+            then hold a device's own cells, and `grid` and `tables` all that they read.
     """
 
     law: Any
@@ -59,6 +62,7 @@ class MeshProblem(eqx.Module):
     tables: Stencil
     source: Source | None = None
     matrix: TwoPoint | None = None
+    halo: Halo | None = None
 
     def __call__(self, u: Float[Array, "c n"], t: Scalar) -> Float[Array, "c n"]:
         now = self.at(u, t)
@@ -84,27 +88,36 @@ class MeshProblem(eqx.Module):
     def require_state(self, u: Array) -> None:
         """Raise ValueError unless `u` is a real state ``(c, n)`` on the mesh."""
         require_real(u)
+        size = self.grid.size if self.halo is None else self.halo.own
         require(
-            u.ndim == 2 and u.shape[1] == self.grid.size,
-            f"a state (channels, {self.grid.size})",
+            u.ndim == 2 and u.shape[1] == size,
+            f"a state (channels, {size})",
             u.shape,
             "pass cell averages, channels first; batch with jax.vmap",
         )
 
     def change(self, u: Float[Array, "c n"]) -> Float[Array, "c n"]:
         """Minus the outflow through all faces of each cell over its volume."""
+        own = u.shape[1]
+        u = self._with_others(u)
         left, right = self._fluxes(u)
         through = _leaving(self, left, right)
-        return self.projected(-through / self.grid.volume[None])
+        return self.projected((-through / self.grid.volume[None])[:, :own])
+
+    def _with_others(self, u: Float[Array, "c n"]) -> Float[Array, "c m"]:
+        """The own cells, followed by the cells of other devices that they read."""
+        return u if self.halo is None else self.halo.filled(u)
 
     def projected(self, change: Float[Array, "c n"]) -> Float[Array, "c n"]:
         """The tendency with vectors tangential to a curved surface."""
         law, up = self.law.hyperbolic, self.tables.up
-        return change if up is None or law is None else tangential(law, change, up)
+        if up is None or law is None:
+            return change
+        return tangential(law, change, up[:, : change.shape[1]])
 
     def face_flux(self, u: Float[Array, "c n"]) -> Float[Array, "c f"]:
         """Fluxes per area along the normals; without forces such as a bed's push."""
-        return self._fluxes(u)[0]
+        return self._fluxes(self._with_others(u))[0]
 
     def _fluxes(self, u: Array) -> tuple[Array, Array | None]:
         """The fluxes as the owners see them, and as the neighbours do.
@@ -114,8 +127,9 @@ class MeshProblem(eqx.Module):
         law = self.law.hyperbolic
         if law is None:
             return with_given_fluxes(self.boundary, diffusive_flux(self, u)), None
-        sides = Sides(cell_sides(self.scheme.reconstruct, self.tables, law, u))
-        u_left, u_right = sides.of_faces(self.tables)
+        owner = self.grid.owner
+        states = face_states(self.scheme.reconstruct, self.tables, owner, law, u)
+        u_left, u_right = states
         u_right = with_outside(self.boundary, law, u_left, u_right, self.tables)
         left, right = _riemann(self, u, u_left, u_right)
         if self.law.diffusion is not None:
@@ -130,12 +144,14 @@ class MeshProblem(eqx.Module):
         On squares this is the number of cell widths crossed, summed over the axes.
         """
         law = self.law.hyperbolic
+        own = u.shape[1]
+        u = self._with_others(u)
         total = jnp.zeros(self.grid.size, u.dtype)
         if law is not None:
             total = total + self._wave_rates(law, u)
         if self.law.diffusion is not None:
             total = total + diffusive_rate(self, u)
-        return total
+        return total[:own]
 
     def _wave_rates(self, law: Any, u: Array) -> Array:
         mesh, tables = self.grid, self.tables

@@ -1,19 +1,20 @@
 """States on both sides of every face of a mesh: constant, or limited linear."""
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 
 from physcon._checks import require
+from physcon._mesh import largest
 from physcon._numerics import safe
-from physcon._typing import Array, Float
+from physcon._typing import Array, Float, Int
 from physcon.fv._stage import stage
 from physcon.fv.positivity import Positive
 from physcon.fv.protocols import unwrapped
 from physcon.fv.reconstruction import MUSCL, Constant, primitive
 from physcon.fv.unstructured.limiting import (
-    along,
     at_face_points,
     at_vertices,
     sharp,
@@ -73,20 +74,23 @@ class Linear(eqx.Module):
         )
 
 
-class Sides(NamedTuple):
-    """States at the faces of every cell, ``(k, c, n)`` as a list over k."""
-
-    values: list[Array]
-
-    def of_faces(self, s: Stencil) -> tuple[Float[Array, "c f"], Float[Array, "c f"]]:
-        """The states on the owner's and on the neighbour's side of every face."""
-        flat = jnp.concatenate(self.values, axis=1)
-        return flat[:, s.left], flat[:, s.right]
+def face_states(
+    reconstruct: Any,
+    s: Stencil,
+    owner: Int[Array, " f"],
+    law: Any,
+    u: Float[Array, "c n"],
+) -> tuple[Float[Array, "c f"], Float[Array, "c f"]]:
+    """The states on the owner's and on the neighbour's side of every face."""
+    if isinstance(unwrapped(reconstruct), Constant):
+        return u[:, owner], u[:, s.far]
+    flat = cell_sides(reconstruct, s, law, u).reshape(u.shape[0], -1)
+    return flat[:, s.left], flat[:, s.right]
 
 
 def cell_sides(
     reconstruct: Any, s: Stencil, law: Any, u: Float[Array, "c n"]
-) -> list[Float[Array, "c n"]]:
+) -> Float[Array, "c k n"]:
     """The state at each of the k faces of every cell.
 
     Raises:
@@ -96,7 +100,7 @@ def cell_sides(
     if isinstance(inner, Positive):
         return _positive(inner, law, u, cell_sides(inner.reconstruct, s, law, u))
     if isinstance(inner, Constant):
-        return [u] * len(s.cell)
+        return jnp.repeat(u[:, None], len(s.cell), axis=1)
     if isinstance(inner, MUSCL):
         variables = "conservative" if inner.variables == "conservative" else "primitive"
         inner = Linear(variables=variables)
@@ -108,11 +112,10 @@ def cell_sides(
     )
     if inner.variables == "conservative":
         return _linear(inner, s, u)
-    sides = _linear(inner, s, primitive(law, u))
-    return [law.conservative(side) for side in sides]
+    return law.conservative(_linear(inner, s, primitive(law, u)))
 
 
-def _linear(method: Linear, s: Stencil, w: Array) -> list[Array]:
+def _linear(method: Linear, s: Stencil, w: Array) -> Float[Array, "c k n"]:
     """The variables at the faces of every cell, from limited gradients."""
     near = neighbours(s, w)
     gradient = gradients(method, s, w, near)
@@ -121,18 +124,18 @@ def _linear(method: Linear, s: Stencil, w: Array) -> list[Array]:
 
 
 @stage
-def neighbours(s: Stencil, w: Float[Array, "c n"]) -> list[Float[Array, "c n"]]:
+def neighbours(s: Stencil, w: Float[Array, "c n"]) -> Float[Array, "c k n"]:
     """The values across each of the k faces of every cell."""
-    return [w[:, cell] for cell in s.cell]
+    return w[:, s.cell]
 
 
 @stage
 def gradients(
-    method: Linear, s: Stencil, w: Float[Array, "c n"], near: list[Array]
+    method: Linear, s: Stencil, w: Float[Array, "c n"], near: Float[Array, "c k n"]
 ) -> list[Float[Array, "c n"]]:
     """The gradient along each coordinate, from the values across the faces."""
     weights = s.weights if method.gradient == "least_squares" else s.mean_weights
-    changes = [value - w for value in near]
+    changes = [near[:, k] - w for k in range(near.shape[1])]
     directions = range(weights.shape[1])
     found = []
     for d in directions:
@@ -143,7 +146,7 @@ def gradients(
 
 @stage
 def _share(
-    method: Linear, s: Stencil, w: Array, gradient: list[Array], near: list[Array]
+    method: Linear, s: Stencil, w: Array, gradient: list[Array], near: Array
 ) -> Array:
     if method.limiter == "none":
         return jnp.ones_like(w)
@@ -152,19 +155,24 @@ def _share(
     points = at_face_points(s, w, gradient, near)
     if method.limiter == "barth_jespersen":
         return smallest_share(points, sharp)
-    extent = jnp.max(w, axis=1) - jnp.min(w, axis=1)
+    highest = jax.vmap(lambda x: largest(x, s.axes))(w)
+    extent = highest + jax.vmap(lambda x: largest(-x, s.axes))(w)
     return smallest_share(points, smooth(method.threshold * extent[:, None]))
 
 
 @stage
-def _at_faces(s: Stencil, w: Array, gradient: list[Array], share: Array) -> list[Array]:
-    limited = [share * g for g in gradient]
-    return [w + along(limited, arm) for arm in s.arm]
+def _at_faces(
+    s: Stencil, w: Array, gradient: list[Array], share: Array
+) -> Float[Array, "c k n"]:
+    limited = [(share * g)[:, None] for g in gradient]
+    arms = [s.arm[None, :, d] for d in range(len(gradient))]
+    changes = [g * arm for g, arm in zip(limited, arms, strict=True)]
+    return w[:, None] + added(changes)
 
 
 def _positive(
-    method: Positive, law: Any, u: Float[Array, "c n"], sides: list[Array]
-) -> list[Array]:
+    method: Positive, law: Any, u: Float[Array, "c n"], sides: Float[Array, "c k n"]
+) -> Float[Array, "c k n"]:
     """Sides scaled towards the average until the law's positive quantities are kept."""
     quantities = law.positive(u)
     require(
@@ -174,13 +182,10 @@ def _positive(
         "define it, or use the reconstruction without Positive",
     )
     for k, mean in enumerate(quantities):
-        found = [law.positive(side)[k] for side in sides]
-        least = found[0]
-        for value in found[1:]:
-            least = jnp.minimum(least, value)
+        least = jnp.min(law.positive(sides)[k], axis=0)
         keep = jnp.where(mean > 0, method.floor * mean, mean)
         short = least < keep
         share = jnp.where(short, safe.divide(mean - keep, mean - least), 1)
-        share = jnp.where(mean > 0, share, 0)[None]
-        sides = [u + share * (side - u) for side in sides]
+        share = jnp.where(mean > 0, share, 0)[None, None]
+        sides = u[:, None] + share * (sides - u[:, None])
     return sides

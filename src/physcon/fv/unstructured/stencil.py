@@ -36,6 +36,7 @@ class Stencil(eqx.Module):
         frame: orthonormal directions at each face, the normal first, ``(d, d, f)``.
         up: normal of a curved surface at each centroid, ``(d, n)``; None: the mesh
             fills the space of its coordinates.
+        axes: names of the axes of devices that divide the cells.
     """
 
     cell: Int[Array, "k n"]
@@ -54,6 +55,7 @@ class Stencil(eqx.Module):
     vertex_arm: Float[Array, "q d n"]
     frame: Float[Array, "d d f"]
     up: Float[Array, "d n"] | None
+    axes: tuple[str, ...] = eqx.field(static=True, default=())
 
     def sum_over_faces(self, x: Float[Array, " f"]) -> Float[Array, " n"]:
         """Σ over the faces of each cell, in a fixed order."""

@@ -120,7 +120,7 @@ class Inverse(NamedTuple):
         """J⁻¹ r."""
         if self.factor is None:
             return r / self.diagonal
-        y = self._solved(self.root * self.volume * r)
+        y = _solved(self.factor, self.root * self.volume * r)
         weak = r - self._differences(self.root * y) / self.volume
         return jnp.where(self.strong, safe.divide(y, self.root), weak)
 
@@ -131,10 +131,7 @@ class Inverse(NamedTuple):
         strong = safe.divide(jnp.where(self.strong, b, 0), self.root)
         weak = jnp.where(self.strong, 0, b)
         right = strong - self.root * self._differences(weak / self.volume)
-        return weak + self.volume * self.root * self._solved(right)
-
-    def _solved(self, right: Array) -> Array:
-        return jax.vmap(solve)(self.factor, right)
+        return weak + self.volume * self.root * _solved(self.factor, right)
 
     def _differences(self, w: Array) -> Array:
         """dt L w."""
@@ -146,6 +143,11 @@ class Inverse(NamedTuple):
         tables = self.problem.tables
         pairs_ = zip(tables.face, tables.sign, strict=True)
         return added([sign[None] * through[:, face] for face, sign in pairs_])
+
+
+def _solved(factor: Factored, right: Float[Array, "c n"]) -> Float[Array, "c n"]:
+    """S⁻¹ for each channel."""
+    return jax.vmap(solve)(factor, right)
 
 
 def inverse(problem: Any, v: Float[Array, "c n"], dt: Scalar) -> Inverse:
