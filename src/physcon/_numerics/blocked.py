@@ -12,7 +12,7 @@ from functools import reduce
 import jax
 import jax.numpy as jnp
 
-from physcon._typing import Array, Float, PyTree
+from physcon._typing import Array, Float, PyTree, Scalar
 
 #: Terms summed in float32 before float64 takes over.
 BLOCK = 512
@@ -47,6 +47,25 @@ def weigh_blocked(
     return prediction, magnitude, product.T
 
 
+def weigh_scaled(
+    rows: Float[Array, "m *x"], x: Float[Array, "*x"], scale: Float[Array, "*x"]
+) -> tuple[Float[Array, " m"], Float[Array, " m"], Float[Array, "m m"], Scalar]:
+    """rows·x, |rows|·|x|, W Wᵀ of W = rows·scale, and Σ scale², in one pass."""
+    rows = rows.reshape(rows.shape[0], -1)
+    x = x.reshape(-1)
+    scale = scale.reshape(-1)
+
+    def part(start: int | Array, size: int) -> tuple[Array, Array, Array, Array]:
+        cut = jax.lax.dynamic_slice_in_dim
+        g = cut(rows, start, size, axis=1).astype(float)
+        y = cut(x, start, size).astype(float)
+        s = cut(scale, start, size).astype(float)
+        w = g * s[None]
+        return g @ y, jnp.abs(g) @ jnp.abs(y), w @ w.T, s @ s
+
+    return _sum_of_blocks(part, x.size)
+
+
 def inner_blocked(
     rows: Float[Array, "m n"], x: Float[Array, " n"]
 ) -> Float[Array, " m"]:
@@ -76,6 +95,51 @@ def combine_blocked(
         0, whole, lambda i, t: add(i * TOGETHER, TOGETHER, t), total
     )
     return add(whole * TOGETHER, rest, total)
+
+
+@jax.custom_jvp
+def power_of_mixtures(
+    b: Float[Array, "k m"], rows: Float[Array, "m *x"], scale: Float[Array, "*x"]
+) -> Float[Array, "*x"]:
+    """Σ_k (scale Σ_r b_kr rows_r scale)²; on CPUs, float64 values in blocks."""
+    if scale.dtype != jnp.float64:
+        return _power(b, rows, scale)
+    return jax.lax.platform_dependent(
+        b, rows, scale, cpu=_power_in_blocks, default=_power
+    )
+
+
+@power_of_mixtures.defjvp
+def _(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+    with jax.default_matmul_precision("highest"):
+        _, moved = jax.jvp(_power, primals, tangents)
+    return power_of_mixtures(*primals), moved
+
+
+def _power(b: Array, rows: Array, scale: Array) -> Array:
+    mixed = jnp.tensordot(b, rows * scale[None], axes=1, precision="highest")
+    return jnp.sum((scale[None] * mixed) ** 2, axis=0)
+
+
+def _power_in_blocks(b: Array, rows: Array, scale: Array) -> Array:
+    if scale.size <= BLOCK:
+        return _power(b, rows, scale)
+    flat = rows.reshape(rows.shape[0], -1)
+    whole, rest = divmod(scale.size, BLOCK)
+
+    def part(start: int | Array, size: int) -> Array:
+        g = jax.lax.dynamic_slice_in_dim(flat, start, size, axis=1)
+        s = jax.lax.dynamic_slice_in_dim(scale.reshape(-1), start, size)
+        return _power(b, g, s)
+
+    def step(i: int | Array, total: Array) -> Array:
+        start = i * BLOCK
+        return jax.lax.dynamic_update_slice(total, part(start, BLOCK), (start,))
+
+    total = jax.lax.fori_loop(0, whole, step, jnp.zeros(whole * BLOCK, scale.dtype))
+    if rest:
+        total = jnp.concatenate([total, part(whole * BLOCK, rest)])
+    return total.reshape(scale.shape)
 
 
 def _sum_of_blocks(part: Callable[[int | Array, int], PyTree], n: int) -> PyTree:

@@ -23,11 +23,12 @@ from physcon.conditioning._unmeasured import (
     restored_mean,
     unmeasured,
 )
+from physcon.conditioning._verdict import judged
 from physcon.conditioning.constraint import LinearConstraint, misfit
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.solvers import Auto, Solver
-from physcon.conditioning.solvers.implicit import Update, update
-from physcon.conditioning.status import CODES, excess, judged, messages
+from physcon.conditioning.solvers.implicit import Update, guards_itself, update
+from physcon.conditioning.status import CODES, excess, messages
 
 
 class Conditioned(NamedTuple):
@@ -145,9 +146,11 @@ def _once(
     new, residual, roundings, outcome, evidence = _conditioned(solver, prior, law)
     # What a posterior root computes with: the factor, or the operator to make it from.
     held = law.operator if new.factor is None else new.factor
-    parts = (new.mean, held, evidence, residual)
+    guarded = not throw and guards_itself(new, law)
+    parts = (None if guarded else new.mean, held, evidence, residual)
     sentences = partial(messages, roundings, residual)
     mean, held, evidence, residual = settle(parts, outcome, throw, sentences)
+    mean = new.mean if guarded else mean
     if new.factor is None:
         law = LinearConstraint(held, law.value, law.noise_std)
         held = None
@@ -171,7 +174,7 @@ def _conditioned(
     else:
         residual = law.residual(new.mean)
         roundings = jax.lax.stop_gradient(new.roundings)
-    outcome = judged(new, roundings, prior.mean.size)
+    outcome = judged(new.outcome, new.multiplier, roundings, prior.mean.size)
     return new, residual, roundings, outcome, log_evidence(new, law)
 
 

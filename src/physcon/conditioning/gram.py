@@ -15,23 +15,18 @@ over- or underflows. The whitener B, with B d S d Bᵀ = 1 on the independent ro
 (`physcon._numerics.whitening`), gives S⁻¹ = d Bᵀ B d.
 """
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from physcon._numerics.float64 import cast
-from physcon._numerics.products import combine, inner, weigh
+from physcon._numerics.blocked import power_of_mixtures
+from physcon._numerics.products import combine, inner
 from physcon._numerics.whitening import whitening
 from physcon._status import Outcome, choose
 from physcon._typing import Array, Bool, Float, Scalar
-from physcon.conditioning.constraint import LinearConstraint
-from physcon.conditioning.gaussian import Gaussian
-from physcon.conditioning.gram_verdict import System, roundings_of_rows
 from physcon.conditioning.gram_verdict import whiten as whiten
 from physcon.conditioning.solvers.factor import Factor
 from physcon.conditioning.solvers.step import Step
-from physcon.linear_map import Diagonal, LinearMap, LowRank, Root
-from physcon.linear_map.basic import DividedMap, total
+from physcon.linear_map import Diagonal, LinearMap, Root, Rows
 
 #: Of a row's variance, once earlier rows are known: less than this is rounding, and the
 #: row is redundant.
@@ -86,8 +81,11 @@ class GramFactor(Factor):
         return x.reshape(r.shape)
 
     def variance_removed(self, root: Root, operator: LinearMap) -> Float[Array, "*x"]:
-        w = self.whitened if self.whitened is not None else whiten(operator, root)
         b = self.whitener * self.scale[None]
+        if has_blocks(operator, root):
+            assert isinstance(root, Diagonal)
+            return power_of_mixtures(b, operator.rows(), root.diagonal)
+        w = self.whitened if self.whitened is not None else whiten(operator, root)
 
         def removed(row: Array) -> Array:
             return root.mv(combine(row, w)) ** 2
@@ -137,101 +135,11 @@ def multipliers(
     return jnp.where(finite, found, jnp.nan)
 
 
-def condition_whole(
-    prior: Gaussian, law: LinearConstraint, single: bool, refine: bool = False
-) -> Step:
-    """Condition on a few rows, with W formed in float64.
-
-    Args:
-        single: the arrays were converted from float32.
-        refine: the caller's dtype is float64, so the result must be met to its eps.
-    """
-    operator = law.operator
-    root = prior.root
-    mean = prior.mean
-    w = whiten(operator, root)
-    sums = total(operator, weigh(*_weighed(prior, law, w, single)))
-    # Rows already conditioned on are detected by comparing with the prior's variance.
-    known = root.undiminished()
-    before = None
-    if known is not root:
-        before = total(operator, row_variance(whiten(operator, known)))
-    factor, s = factor_gram(sums.gram, before, law.noise().reshape(-1))
-    missing = law.value.reshape(-1) - sums.product
-    multiplier = multipliers(factor, s, missing)
-    moved = mean + root.mv(combine(multiplier, w))
-    roundings = None
-    if refine:
-        moved, multiplier = refined(moved, multiplier, w, factor, prior, law)
-    elif sums.square is not None and not isinstance(operator, DividedMap):
-        system = System(
-            gram=s,
-            missing=missing,
-            multiplier=multiplier,
-            size=sums.size,
-            square=sums.square,
-            points=mean.size,
-        )
-        roundings = roundings_of_rows(prior, law, system)
-    if isinstance(root, LowRank):
-        factor = with_whitened(factor, w)
-    step = step_of(moved, multiplier, missing, factor)
-    unit = None if sums.square is None else jnp.sqrt(sums.square)
-    return step._replace(roundings=roundings, unit=unit)
-
-
-def _weighed(
-    prior: Gaussian, law: LinearConstraint, w: Float[Array, "m *z"], single: bool
-) -> tuple[Array, Array, Array, Array | None]:
-    """The rows, the mean, W and the standard deviations, for `weigh`."""
-    operator = law.operator
-    mean = prior.mean
-    root = prior.root
-    rows = operator.rows()
-    if single and rows.shape[0] <= 3 and mean.size >= LONG:
-        # Computed again from the float32 arrays: XLA's CPU backend otherwise writes W
-        # to memory in float64, since both the sums and the posterior need it (half as
-        # slow again, measured).
-        again = cast((mean, root, operator), jnp.float32)
-        again = cast(jax.lax.optimization_barrier(again), jnp.float64)
-        mean, root, operator = again
-        rows = operator.rows()
-        w = whiten(operator, root)
-    return rows, mean, w, _spread(root)
-
-
-def _spread(root: Root) -> Float[Array, "*x"] | None:
-    """The standard deviations of independent errors; None of other priors."""
-    return root.diagonal if isinstance(root, Diagonal) else None
-
-
-@eqx.filter_jit  # one program for all calls outside of jit
-def refined(
-    mean: Float[Array, "*x"],
-    multiplier: Float[Array, " m"],
-    w: Float[Array, "m *z"],
-    factor: GramFactor,
-    prior: Gaussian,
-    law: LinearConstraint,
-) -> tuple[Float[Array, "*x"], Float[Array, " m"]]:
-    """One more step where the rows are missed by more than rounding.
-
-    Multipliers of nearly parallel rows are large and cancel in Wᵀ λ. Float32 callers
-    have digits to spare; float64 ones don't.
-    """
-    operator = law.operator
-    sigma = law.noise().reshape(-1)
-    value = law.value.reshape(-1)
-    unmet = value - operator.mv(mean).reshape(-1) - sigma * (sigma * multiplier)
-    size = operator.magnitude(mean).reshape(-1) + jnp.abs(value)
-    eps = float(jnp.finfo(mean.dtype).eps)
-    missed = jnp.any(jnp.abs(unmet) > 2 * eps * size)
-
-    def corrected() -> tuple[Array, Array]:
-        more = factor.solve(unmet)
-        return mean + prior.root.mv(combine(more, w)), multiplier + more
-
-    return jax.lax.cond(missed, corrected, lambda: (mean, multiplier))
+def has_blocks(operator: LinearMap, root: Root) -> bool:
+    """Whether there are more rows than are written out, under independent errors."""
+    if not isinstance(operator, Rows) or not isinstance(root, Diagonal):
+        return False
+    return operator.weights.shape[0] > 3
 
 
 def step_of(mean: Array, multiplier: Array, missing: Array, factor: GramFactor) -> Step:

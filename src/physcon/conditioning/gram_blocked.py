@@ -10,12 +10,12 @@ from physcon._typing import Array
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.gram import (
-    condition_whole,
     factor_gram,
     multipliers,
     step_of,
     with_whitened,
 )
+from physcon.conditioning.gram_whole import condition_whole
 from physcon.conditioning.solvers.step import Step
 from physcon.linear_map import LowRank
 

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 
 from physcon._numerics.float64 import cast
 from physcon._numerics.products import combine
+from physcon._numerics.rarely import unless
 from physcon._typing import Array, Bool, Float, Scalar
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
@@ -75,23 +76,27 @@ def roundings_of_rows(
     eps = float(jnp.finfo(jnp.float32).eps)
     sure, bound = _bounds(law, system, eps)
     # As float32, so that no converted copies are made for the branch not taken.
-    args = cast((prior, law), jnp.float32)
+    narrow = cast((prior, law), jnp.float32)
+    return unless(sure, bound, _measured_roundings, *narrow, system)
 
-    def measured() -> Float[Array, " m"]:
-        prior, law = cast(args, jnp.float64)
-        root, operator = prior.root, law.operator
-        change = root.mv(combine(system.multiplier, whiten(operator, root)))
-        mean = cast(cast(prior.mean + change, jnp.float32), jnp.float64)
-        seen, size = (x.reshape(-1) for x in operator.measured(mean))
-        sigma, value = law.noise().reshape(-1), law.value.reshape(-1)
-        unmet = value - seen - sigma * (sigma * system.multiplier)
-        size = size + jnp.abs(value)
-        # The mean was computed in float64, with the rounding errors of its terms.
-        moved = system.std() * jnp.minimum(system.reach(), FARTHEST)
-        terms = (moved + system.size) * float(jnp.finfo(jnp.float64).eps) / eps
-        return in_roundings(jnp.abs(unmet), size + terms, eps)
 
-    return jax.lax.cond(sure, lambda: bound, measured)
+def _measured_roundings(
+    prior: Gaussian, law: LinearConstraint, system: System
+) -> Float[Array, " m"]:
+    """The roundings, by one more pass over the field."""
+    eps = float(jnp.finfo(jnp.float32).eps)
+    prior, law = cast((prior, law), jnp.float64)
+    root, operator = prior.root, law.operator
+    change = root.mv(combine(system.multiplier, whiten(operator, root)))
+    mean = cast(cast(prior.mean + change, jnp.float32), jnp.float64)
+    seen, size = (x.reshape(-1) for x in operator.measured(mean))
+    sigma, value = law.noise().reshape(-1), law.value.reshape(-1)
+    unmet = value - seen - sigma * (sigma * system.multiplier)
+    size = size + jnp.abs(value)
+    # The mean was computed in float64, with the rounding errors of its terms.
+    moved = system.std() * jnp.minimum(system.reach(), FARTHEST)
+    terms = (moved + system.size) * float(jnp.finfo(jnp.float64).eps) / eps
+    return in_roundings(jnp.abs(unmet), size + terms, eps)
 
 
 def _bounds(

@@ -8,9 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from physcon._checks import concrete
-from physcon._status import Indexed, Outcome, choose, worse
+from physcon._status import Indexed
 from physcon._typing import Array, Float
 from physcon.conditioning._rounding import EPS64, terms_of_rows
+from physcon.conditioning._verdict import PROMISE
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.gram_verdict import in_roundings
@@ -27,8 +28,6 @@ CODES = {
     "not_solved": 4,
     "unobservable": 4,
 }
-#: Roundings up to which a row counts as met.
-PROMISE = 16
 #: Rows up to which the message of a contradiction can name one inside of jit.
 NAMED = 256
 
@@ -72,26 +71,6 @@ def excess(
     if divided or isinstance(law.operator, DividedMap):
         return found
     return jax.lax.cond(jnp.all(found <= PROMISE), lambda: found, with_terms)
-
-
-def judged(new: Update, roundings: Float[Array, "*y"], points: int) -> Outcome:
-    """The outcome of a conditioning.
-
-    Args:
-        roundings: from `excess`.
-        points: size of the field, over which float64 rows are summed in float64.
-    """
-    eps = float(jnp.finfo(roundings.dtype).eps)
-    single = roundings.dtype == jnp.float32
-    promise = PROMISE if single else PROMISE + points**0.5
-    redundant = new.outcome == Outcome.redundant
-    most = jnp.max(roundings, initial=0)
-    found = choose(
-        (~jnp.all(jnp.isfinite(new.multiplier)), Outcome.not_finite),
-        (redundant & (most > max(PROMISE, 1e-11 / eps)), Outcome.contradiction),
-        (most > promise, Outcome.not_solved),
-    )
-    return worse(found, new.outcome)
 
 
 def messages(

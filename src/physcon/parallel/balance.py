@@ -18,10 +18,11 @@ from physcon._mesh import Axes, by_device, check_axes, shifted
 from physcon._status import Outcome, code, settle, severity
 from physcon._typing import Array, Float, Int, PyTree
 from physcon.conditioning import Gaussian, LinearConstraint
+from physcon.conditioning._verdict import judged
 from physcon.conditioning.constraint import misfit
 from physcon.conditioning.solvers import ConjugateGradient
 from physcon.conditioning.solvers.implicit import update
-from physcon.conditioning.status import CODES, MESSAGES, excess, judged
+from physcon.conditioning.status import CODES, MESSAGES, excess
 from physcon.linear_map import (
     BlockDiagonal,
     Diagonal,
@@ -148,7 +149,7 @@ def _balance(
         residual, size = misfit(own_law, frozen[2].mean)
         missed = excess(solver, *frozen, residual, size, divided=True)
         roundings = solver.largest(missed)[None]
-        outcome = judged(frozen[2]._replace(multiplier=roundings), roundings, flat.size)
+        outcome = judged(frozen[2].outcome, roundings, roundings, flat.size)
         fields = tuple(f.opened(x) for f, x in zip(faces, fields, strict=True))
         return fields, new.multiplier, outcome, new.steps
 

@@ -12,13 +12,13 @@ from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.gram import (
     LONG,
     GramFactor,
-    condition_whole,
     factor_gram,
     row_variance,
     whiten,
     with_whitened,
 )
 from physcon.conditioning.gram_blocked import condition_blocked
+from physcon.conditioning.gram_whole import condition_whole
 from physcon.conditioning.solvers.factor import Exact
 from physcon.conditioning.solvers.interface import Solver
 from physcon.conditioning.solvers.step import Step

@@ -25,13 +25,14 @@ import jax.numpy as jnp
 from physcon._checks import inexact_leaves
 from physcon._numerics.float64 import in_float64
 from physcon._numerics.safe import power_of_two
-from physcon._status import Outcome
+from physcon._status import Outcome, failed
 from physcon._typing import Array, Float, Int, Scalar
+from physcon.conditioning._verdict import judged
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.solvers.factor import Exact, Factor, inverse, unmoved
 from physcon.conditioning.solvers.interface import Solver
-from physcon.linear_map import Root
+from physcon.linear_map import Root, Rows
 from physcon.linear_map.basic import Scaled, total
 
 
@@ -123,6 +124,8 @@ def _(primals: tuple, tangents: tuple) -> tuple[Update, Any]:
         _, d_missed = jax.jvp(missed, (law,), (d_law,))
         c = d_missed - operator.mv(a)
         d_multiplier, *_ = inverse(factor, root, scaled_law)(c / unit)
+        if guards_itself(new, law):
+            d_multiplier = d_multiplier * _slope(new, prior.mean.size)
         _, d_missing = jax.jvp(missing, (prior, law), (d_prior, d_law))
         tangent = Update(
             mean=a + change(operator.rmv(d_multiplier)),
@@ -135,6 +138,23 @@ def _(primals: tuple, tangents: tuple) -> tuple[Update, Any]:
             unit=unmoved(new.unit),
         )
     return new, tangent
+
+
+def guards_itself(new: Update, law: LinearConstraint) -> bool:
+    """Whether the mean's derivatives are NaN after a failure without `settle`.
+
+    Dense rows spread a NaN in the multipliers to every point, in both modes. This saves
+    a pass over the field, in which `settle` multiplies the mean's tangent.
+    """
+    return new.roundings is not None and isinstance(law.operator, Rows)
+
+
+def _slope(new: Update, points: int) -> Scalar:
+    """1, or NaN if the conditioning failed; where its roundings are known."""
+    assert new.roundings is not None
+    roundings = jax.lax.stop_gradient(new.roundings)
+    outcome = judged(new.outcome, new.multiplier, roundings, points)
+    return jnp.where(failed(outcome), jnp.nan, jnp.ones((), roundings.dtype))
 
 
 def _unit(

@@ -1,0 +1,35 @@
+"""The verdict on a conditioning: how well its rows are met, as an `Outcome`."""
+
+import jax.numpy as jnp
+
+from physcon._status import Outcome, choose, worse
+from physcon._typing import Array, Float
+
+#: Roundings up to which a row counts as met.
+PROMISE = 16
+
+
+def judged(
+    reported: Outcome,
+    multiplier: Float[Array, "*y"],
+    roundings: Float[Array, "*y"],
+    points: int,
+) -> Outcome:
+    """The outcome of a conditioning.
+
+    Args:
+        reported: what the solver reports.
+        roundings: by how much each row is missed, from `status.excess`.
+        points: size of the field, over which float64 rows are summed in float64.
+    """
+    eps = float(jnp.finfo(roundings.dtype).eps)
+    single = roundings.dtype == jnp.float32
+    promise = PROMISE if single else PROMISE + points**0.5
+    redundant = reported == Outcome.redundant
+    most = jnp.max(roundings, initial=0)
+    found = choose(
+        (~jnp.all(jnp.isfinite(multiplier)), Outcome.not_finite),
+        (redundant & (most > max(PROMISE, 1e-11 / eps)), Outcome.contradiction),
+        (most > promise, Outcome.not_solved),
+    )
+    return worse(found, reported)
