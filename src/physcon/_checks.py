@@ -69,6 +69,34 @@ def require_same_field(field: tuple[int, ...], seen: tuple[int, ...]) -> None:
     require(field == seen, f"a constraint on fields of shape {field}", seen, remedy)
 
 
+def require_no_negative(x: object, name: str, remedy: str) -> None:
+    """Raise for an array of known values if one is negative."""
+    if x is None or is_traced(x) or not isinstance(x, np.ndarray | jax.Array):
+        return
+    values = np.asarray(x)
+    wrong = np.flatnonzero(values < 0)
+    require(
+        wrong.size == 0,
+        f"{name} of zero or more",
+        f"{wrong.size} negative value(s), first {values.ravel()[wrong[:1]].tolist()}",
+        remedy,
+    )
+
+
+def require_share(where: object) -> None:
+    """Raise for a mask whose known values are not shares, from 0 to 1."""
+    if not is_traced(where):
+        share = np.asarray(where)
+        least = share.min(initial=0)
+        most = share.max(initial=1)
+        require(
+            not (least < 0 or most > 1),
+            "where: true or false, or shares from 0 to 1",
+            f"values from {least} to {most}",
+            "pass mask > 0 for a mask of other numbers",
+        )
+
+
 def concrete(x: object) -> np.ndarray | None:
     """`x` as a float64 NumPy array, or None if `x` is traced and has no value yet."""
     return None if is_traced(x) else np.asarray(x, dtype=np.float64)

@@ -111,6 +111,14 @@ NEW_FUNCTIONS = {
     "solve, boundary": lambda s: fv.solve(
         state(s), fv.Heat(), GRID, growing_walls(s), times=[0.01]
     ),
+    "solve, scheme": lambda s: solve(
+        fv.Burgers(),
+        s,
+        scheme=fv.Scheme(
+            riemann=lambda a, b, law, axis: fv.rusanov(a, b, law, axis),
+            step=lambda problem, u, t, dt: u + dt * problem(u, t),
+        ),
+    ),
     "stationary": lambda s: pc.stationary(
         prior(s).mean, matern(s), GRID, 1.0, 0.1
     ).std(),
@@ -198,6 +206,21 @@ def test_a_source_that_reads_changed_values_is_not_served_from_a_cache():
     assert decay() == pytest.approx(np.exp(-0.1), rel=1e-5)
     around["rate"] = 2.0
     assert decay() == pytest.approx(np.exp(-0.2), rel=1e-5)
+
+
+def test_a_step_that_reads_changed_values_is_not_served_from_a_cache():
+    around = {"rate": 1.0}
+    scheme = fv.Scheme(step=lambda problem, u, t, dt: (1 - around["rate"] * dt) * u)
+
+    def decay():
+        run = fv.solve(
+            jnp.ones((1, N)), fv.Burgers(), GRID, WALLS, scheme, times=[0.1], dt=0.1
+        )
+        return float(run.u[0, 0, 3])
+
+    assert decay() == pytest.approx(0.9)
+    around["rate"] = 2.0
+    assert decay() == pytest.approx(0.8)
 
 
 def test_a_kernel_has_derivatives_by_what_it_closes_over():

@@ -240,12 +240,6 @@ AT_RUN_TIME = {
         lambda: pc.condition(PRIOR, pc.integral(GRID, jnp.inf)),
         "NaN or infinity",
     ),
-    "negative variance": (
-        lambda: pc.condition(
-            pc.Gaussian.from_variance(U, jnp.array([1.0, -1.0, 1.0, 1.0])), LAW
-        ),
-        "NaN or infinity",
-    ),
     "contradiction": (
         lambda: pc.condition(
             PRIOR, pc.LinearConstraint(pc.Rows(jnp.ones((2, 4))), jnp.array([1.0, 2.0]))

@@ -126,6 +126,35 @@ def _traced(fn: Callable, args: tuple[PyTree, ...]) -> tuple[Program, list[Any]]
     return program, [*closed.consts, *numbers]
 
 
+class Known:
+    """A function that equals another one if both have the same description."""
+
+    def __init__(self, fn: Callable[..., Any], description: str) -> None:
+        self.__dict__.update(vars(fn))  # such as the stability limit of a time step
+        self.fn = fn
+        self.description = description
+
+    def __call__(self, *args: Any) -> Any:
+        return self.fn(*args)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Known) and self.description == other.description
+
+    def __hash__(self) -> int:
+        return hash(self.description)
+
+
+def description(fn: Callable[..., PyTree], *args: PyTree) -> str | None:
+    """What `fn` computes from arguments like `args`, with its arrays and numbers.
+
+    None where that can't be told, for example because an array has no value yet.
+    """
+    program, consts = _traced(fn, args)
+    if program.text is None or any(is_traced(x) for x in consts):
+        return None
+    return "\n".join([program.text, *map(_fingerprint, consts)])
+
+
 def if_plain(fn: Any, *args: PyTree) -> Any:
     """`fn` opened, unless it is a pytree of its own (or not a function at all)."""
     opaque = callable(fn) and jax.tree_util.all_leaves([fn])

@@ -5,6 +5,7 @@ import numpy as np
 from physcon._checks import concrete
 from physcon._typing import Array
 
+#: Those of `bounded` and `sample_bounded`.
 MESSAGES = {
     "few_moves": (
         "sample_bounded: expected every free point to move several times, got too few "
@@ -62,3 +63,10 @@ def unreachable_group(
         f"{', '.join(named)}{more}; widen the bounds, or give the constraint a "
         "noise_std"
     )
+
+
+#: Those of `marginal_moments`.
+MARGINAL = {
+    name: MESSAGES[name].replace("bounded:", "marginal_moments:")
+    for name in ("not_finite", "disordered")
+}

@@ -81,9 +81,10 @@ def condition(
     n-by-n array. One sample; batch with `jax.vmap`.
 
     The mean is computed in float64 and rounded once to the caller's precision, so that
-    |G μ' - b| <= 4 eps (|G| |μ'| + |b|). Differentiable in both modes with respect to
-    every array: mean, root, operator, value, noise. Gradients carry the caller's
-    precision times the condition number of S.
+    |G μ' - b| <= 4 eps (|G| |μ'| + |b|) for independent rows; rows that are copies of
+    each other but for rounding are merged, and met to 16 eps. Differentiable in both
+    modes with respect to every array: mean, root, operator, value, noise. Gradients
+    carry the caller's precision times the condition number of S.
 
     A standard deviation of infinity in a prior with independent errors stands for a
     point that was not measured. It is eliminated from the rows, which gives the limit

@@ -12,7 +12,7 @@ from physcon.conditioning._law_of import law_of
 from physcon.conditioning._triplets import triplets
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.linear_map import LinearMap, Rows, Sparse
-from physcon.mesh.network import edge_ends
+from physcon.mesh.network import checked_ends
 
 
 def from_matrix(
@@ -101,17 +101,14 @@ def incidence(
         supply: scalar or ``(m,)``, in the units of the flow.
         noise_std: None for an exact balance; else scalar or ``(m,)``.
 
+    Raises:
+        ValueError: a node out of range, or an edge from a node to itself.
+
     >>> law = incidence([[0, 1], [1, -1]], 2, jnp.array([3.0, 0.0]))
     >>> law.residual(jnp.array([3.0, 3.0])).tolist()
     [0.0, 0.0]
     """
-    ends = edge_ends(edges)
-    require(
-        ends.size == 0 or (int(ends.min()) >= -1 and int(ends.max()) < nodes),
-        f"nodes from -1 (outside) to {nodes - 1}",
-        f"nodes from {ends.min(initial=0)} to {ends.max(initial=0)}",
-        "number the nodes from 0",
-    )
+    ends = checked_ends(edges, nodes)
     inside = ends >= 0
     column = np.repeat(np.arange(ends.shape[0]), 2).reshape(-1, 2)
     sign = np.broadcast_to(np.array([1.0, -1.0]), ends.shape)

@@ -6,7 +6,7 @@ from functools import lru_cache
 import jax
 import jax.numpy as jnp
 
-from physcon._checks import require
+from physcon._checks import require, require_no_negative
 from physcon._numerics.closure import Pointwise, pointwise
 from physcon._numerics.float64 import float64_primal
 from physcon._numerics.fourier import even_spectrum
@@ -61,12 +61,14 @@ def stationary(
     torus = _torus(grid, padding, periodic)
     dtype = mean.dtype
     lengths = jnp.broadcast_to(jnp.asarray(length, dtype), (grid.ndim,))
+    require_no_negative(lengths, "a length", "pass the correlation length of each axis")
     steps = jnp.stack([h.astype(dtype) for h in grid.spacings]) / lengths
 
     values = _spectrum(torus)(steps, pointwise(kernel))
     negative = -jnp.sum(jnp.minimum(values, 0)) / jnp.sum(jnp.maximum(values, 0))
     outcome = choose((~(negative <= 1e-6), Outcome.not_finite))
     spread = jnp.broadcast_to(jnp.asarray(std, dtype), grid.shape)
+    require_no_negative(spread, "std", "pass standard deviations")
     parts = (mean, spread, values)
     mean, spread, values = settle(parts, outcome, throw, {"not_finite": _TOO_SHORT})
     root = Circulant(_safe_root(values), grid.shape, torus)

@@ -6,7 +6,14 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from physcon._checks import concrete, error_if, is_traced, require, require_shape
+from physcon._checks import (
+    concrete,
+    error_if,
+    is_traced,
+    require,
+    require_shape,
+    require_share,
+)
 from physcon._numerics import safe
 from physcon._numerics.float64 import float64_primal, floating
 from physcon._typing import Array, ArrayLike, Float, Shape
@@ -192,4 +199,5 @@ def _masked(weights: Float[Array, "*x"], where: ArrayLike | None) -> Array:
     share = jnp.asarray(where)
     require_shape(share, weights.shape, "where")
     require_finite(share, "where")
+    require_share(share)
     return weights * share.astype(weights.dtype)

@@ -1,11 +1,20 @@
 """Linear constraints `G u = b + noise`, and their builders."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from physcon._checks import concrete, require, require_shape
+from physcon._checks import (
+    concrete,
+    is_traced,
+    require,
+    require_no_negative,
+    require_shape,
+    require_share,
+)
 from physcon._deprecation import accepts_old_positions
 from physcon._numerics.float64 import float64_primal, floating, in_float64
 from physcon._typing import Array, ArrayLike, Float
@@ -15,17 +24,27 @@ from physcon.mesh import Mesh, Network
 from physcon.quadrature import Rule
 
 
+def _valid(noise_std: Any) -> Any:
+    """The noise, or an error for a negative one; a traced negative one becomes NaN."""
+    remedy = "pass a standard deviation per row"
+    require_no_negative(noise_std, "noise_std", remedy)
+    if not is_traced(noise_std):
+        return noise_std
+    return jnp.where(noise_std < 0, jnp.nan, noise_std)
+
+
 class LinearConstraint(eqx.Module):
     """Linear equations: ``operator.mv(u) = value + noise_std * white noise``.
 
     Attributes: operator: observation operator G, from fields ``(*x)`` to row values
         ``(m)``. value: right-hand side b, ``(m)``; in the units of G u. noise_std:
         standard deviation per row, ``(m)``; rows with zero hold exactly; None: all do.
+        A negative one is refused; under jit it becomes NaN.
     """
 
     operator: LinearMap
     value: Float[Array, "..."]
-    noise_std: Float[Array, "..."] | None = None
+    noise_std: Float[Array, "..."] | None = eqx.field(converter=_valid, default=None)
 
     def __check_init__(self) -> None:
         require(
@@ -179,6 +198,7 @@ def integral(
     weights = _domain_weights(domain, rule)
     if where is not None:
         require_shape(jnp.asarray(where), weights.shape, "where")
+        require_share(where)
         weights = weights * jnp.asarray(where, weights.dtype)
     rows = _component_rows(weights, components, jnp.shape(value))
     m = rows.shape[:1]

@@ -7,7 +7,8 @@ from physcon._numerics.products import along_rows, combine, gram, inner
 from physcon._numerics.small import lower_inverse
 from physcon._numerics.whitening import whitening
 from physcon._typing import Array, Bool, Float, Scalar, Shape
-from physcon.conditioning.gram import REDUNDANT, GramFactor, whiten
+from physcon.conditioning.gram import REDUNDANT, GramFactor
+from physcon.conditioning.gram_verdict import whiten
 from physcon.conditioning.solvers.factor import Exact
 from physcon.linear_map import ROUNDING, LinearMap, Root
 

@@ -9,23 +9,14 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from physcon._checks import require, require_shape
+from physcon._checks import require, require_no_negative, require_shape
 from physcon._deprecation import accepts_old_positions
-from physcon._numerics.float64 import (
-    floating,
-    in_one_dtype,
-)
+from physcon._numerics.float64 import floating, in_one_dtype
 from physcon._status import Outcome, choose, settle
 from physcon._typing import Array, ArrayLike, Float, PRNGKeyArray, Scalar
 from physcon.conditioning import moments
 from physcon.linear_map import Dense, Diagonal, LowRank, Root, Sum
 from physcon.linear_map.basic import as_root
-
-NOT_POSITIVE = (
-    "from_covariance: expected a positive definite covariance, got one without a "
-    "Cholesky factor; add a nugget (noise variance) to its diagonal, or use "
-    "from_samples for a low-rank one"
-)
 
 
 class Gaussian(eqx.Module):
@@ -59,7 +50,8 @@ class Gaussian(eqx.Module):
     def diagonal(cls, mean: ArrayLike, std: ArrayLike) -> "Gaussian":
         """Independent errors with standard deviation `std`.
 
-        Most networks predict such errors.
+        Most networks predict such errors. A negative std is refused; under jit, where
+        values aren't known, its sign is ignored.
 
         Shapes:
             `mean` is ``(*x)``; `std` is the same, or a scalar for all points.
@@ -71,6 +63,7 @@ class Gaussian(eqx.Module):
         centre, spread = in_one_dtype(floating(mean), floating(std))
         spread = jnp.broadcast_to(spread, centre.shape) if spread.ndim == 0 else spread
         require_shape(spread, centre.shape, "std")
+        require_no_negative(spread, "std", "pass standard deviations")
         return cls(centre, Diagonal(spread))
 
     @classmethod
@@ -83,9 +76,10 @@ class Gaussian(eqx.Module):
             As in `diagonal`.
         """
         variance = floating(variance)
+        require_no_negative(variance, "a variance", "pass variances, or use `diagonal`")
         positive = variance > 0
         root = jnp.sqrt(jnp.where(positive, variance, 1))
-        # A negative variance becomes NaN, which `condition` reports.
+        # Under jit a negative variance becomes NaN, which `condition` reports.
         return cls.diagonal(
             mean, jnp.where(positive, root, jnp.where(variance == 0, 0, jnp.nan))
         )
@@ -124,6 +118,7 @@ class Gaussian(eqx.Module):
             return cls(mean, root)
         std = floating(std)
         require_shape(std, mean.shape, "std")
+        require_no_negative(std, "std", "pass standard deviations")
         return cls(mean, Sum(root, Diagonal(std)))
 
     @classmethod
@@ -142,6 +137,7 @@ class Gaussian(eqx.Module):
         stds = floating(stds)
         k = means.shape[0]
         require_shape(stds, means.shape, "stds")
+        require_no_negative(stds, "stds", "pass standard deviations")
         require(
             k >= 2 and k > ddof,
             f"{max(2, ddof + 1)} or more members",
@@ -162,6 +158,7 @@ class Gaussian(eqx.Module):
             mean: expected field, ``(*x)``.
             factor: lower triangular matrix, ``(n, n)``.
         """
+        moments.require_lower(factor)
         mean, factor = in_one_dtype(floating(mean), floating(factor))
         return cls(mean, Dense(factor, mean.shape, lower=True))
 
@@ -182,9 +179,10 @@ class Gaussian(eqx.Module):
             RuntimeError: at run time under ``throw=True`` if it is not positive
                 definite.
         """
+        moments.require_symmetric(covariance)
         factor = moments.cholesky(floating(covariance))
         outcome = choose((~jnp.all(jnp.isfinite(factor)), Outcome.not_finite))
-        sentences = {"not_finite": NOT_POSITIVE}
+        sentences = {"not_finite": moments.NOT_POSITIVE}
         mean, factor = settle((floating(mean), factor), outcome, throw, sentences)
         return cls.from_cholesky(mean, factor)
 

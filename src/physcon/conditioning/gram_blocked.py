@@ -41,7 +41,8 @@ def condition_blocked(prior: Gaussian, law: LinearConstraint) -> Step:
     multiplier = multipliers(factor, s, missing)
     found = mean + combine_blocked(multiplier @ w, vectors)
     unmet = law.value - inner_blocked(rows, found) - noise_std**2 * multiplier
-    rounding = float(jnp.finfo(jnp.float32).eps) * (magnitude + jnp.abs(law.value))
+    eps = float(jnp.finfo(jnp.float32).eps)
+    rounding = eps * (magnitude + jnp.abs(law.value))
     exact = jnp.all(jnp.abs(unmet) <= rounding)
     regular = jnp.max(jnp.abs(factor.whitener)) ** 2 < WELL_CONDITIONED
     independent = jnp.all(factor.kept())
@@ -50,7 +51,7 @@ def condition_blocked(prior: Gaussian, law: LinearConstraint) -> Step:
     return jax.lax.cond(
         exact & regular & independent,
         lambda: step,
-        lambda: condition_whole(*cast(args, jnp.float64), single=False),
+        lambda: condition_whole(*cast(args, jnp.float64), single=False, eps=eps),
     )
 
 

@@ -10,7 +10,7 @@ so the rounding errors of G δ are bounded, and |G| |μ'| is bounded from below.
 is read again only where these bounds don't decide.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +23,7 @@ from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.linear_map import LinearMap, Root
 
+EPS = float(jnp.finfo(jnp.float32).eps)
 #: Roundings of float32 up to which a bound decides that a row is met.
 SURE = 4
 #: Largest move of a point that cannot overflow float32, and the smallest
@@ -66,37 +67,64 @@ class System(NamedTuple):
         return jnp.sum(self.std() * jnp.abs(self.multiplier))
 
 
-def roundings_of_rows(
-    prior: Gaussian, law: LinearConstraint, system: System
-) -> Float[Array, " m"]:
-    """|b - G μ' - N λ| of the mean rounded to float32, see `in_roundings`.
+class Checked(NamedTuple):
+    """A mean rounded to float32, its multipliers, and what its rows miss."""
 
-    An upper bound where that decides that all rows are met, else measured.
+    #: |b - G μ' - N λ|, see `in_roundings`: an upper bound where it decides that all
+    #: rows are met, else measured.
+    roundings: Float[Array, " m"]
+    multiplier: Float[Array, " m"]
+    mean: Float[Array, "*x"]
+
+
+def checked_rows(
+    prior: Gaussian,
+    law: LinearConstraint,
+    system: System,
+    moved: Float[Array, "*x"],
+    factor: Any,
+) -> Checked:
+    """How well the rows are met, after one refinement where that isn't certain.
+
+    Nearly parallel rows have large multipliers, whose terms cancel in Wᵀ λ and leave
+    their rounding errors.
+
+    Args:
+        moved: the mean by the multipliers.
+        factor: of S, to solve for what the rows of this mean miss.
     """
-    eps = float(jnp.finfo(jnp.float32).eps)
-    sure, bound = _bounds(law, system, eps)
+    sure, bound = _bounds(law, system, EPS)
     # As float32, so that no converted copies are made for the branch not taken.
     narrow = cast((prior, law), jnp.float32)
-    return unless(sure, bound, _measured_roundings, *narrow, system)
+    found = Checked(bound, system.multiplier, cast(moved, jnp.float32))
+    found = unless(sure, found, _refined, *narrow, system, factor)
+    return found._replace(mean=cast(found.mean, moved.dtype))
 
 
-def _measured_roundings(
-    prior: Gaussian, law: LinearConstraint, system: System
-) -> Float[Array, " m"]:
-    """The roundings, by one more pass over the field."""
-    eps = float(jnp.finfo(jnp.float32).eps)
+def _refined(
+    prior: Gaussian, law: LinearConstraint, system: System, factor: Any
+) -> Checked:
+    """The mean from its multipliers, refined and measured: three passes."""
     prior, law = cast((prior, law), jnp.float64)
     root, operator = prior.root, law.operator
-    change = root.mv(combine(system.multiplier, whiten(operator, root)))
-    mean = cast(cast(prior.mean + change, jnp.float32), jnp.float64)
-    seen, size = (x.reshape(-1) for x in operator.measured(mean))
+    w = whiten(operator, root)
     sigma, value = law.noise().reshape(-1), law.value.reshape(-1)
-    unmet = value - seen - sigma * (sigma * system.multiplier)
-    size = size + jnp.abs(value)
+
+    def missed(mean: Array, multiplier: Array) -> tuple[Array, Array]:
+        seen, size = (x.reshape(-1) for x in operator.measured(mean))
+        unmet = value - seen - sigma * (sigma * multiplier)
+        return unmet, size + jnp.abs(value)
+
+    mean = prior.mean + root.mv(combine(system.multiplier, w))
+    more = factor.solve(missed(mean, system.multiplier)[0])
+    multiplier = system.multiplier + more
+    rounded = cast(mean + root.mv(combine(more, w)), jnp.float32)
+    unmet, size = missed(cast(rounded, jnp.float64), multiplier)
     # The mean was computed in float64, with the rounding errors of its terms.
     moved = system.std() * jnp.minimum(system.reach(), FARTHEST)
-    terms = (moved + system.size) * float(jnp.finfo(jnp.float64).eps) / eps
-    return in_roundings(jnp.abs(unmet), size + terms, eps)
+    terms = (moved + system.size) * float(jnp.finfo(jnp.float64).eps) / EPS
+    found = in_roundings(jnp.abs(unmet), size + terms, EPS)
+    return Checked(found, multiplier, rounded)
 
 
 def _bounds(

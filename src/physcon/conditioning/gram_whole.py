@@ -20,20 +20,20 @@ from physcon.conditioning.gram import (
     step_of,
     with_whitened,
 )
-from physcon.conditioning.gram_verdict import System, roundings_of_rows, whiten
+from physcon.conditioning.gram_verdict import System, checked_rows, whiten
 from physcon.conditioning.solvers.step import Step
 from physcon.linear_map import Diagonal, LinearMap, LowRank, Root, Rows
 from physcon.linear_map.basic import DividedMap, total
 
 
 def condition_whole(
-    prior: Gaussian, law: LinearConstraint, single: bool, refine: bool = False
+    prior: Gaussian, law: LinearConstraint, single: bool, eps: float
 ) -> Step:
     """Condition on a few rows, with W formed in float64.
 
     Args:
-        single: the arrays were converted from float32.
-        refine: the caller's dtype is float64, so the result must be met to its eps.
+        single: the arrays were converted from float32, and can be converted again.
+        eps: of the caller's dtype, to which rows have to be met.
     """
     operator = law.operator
     root = prior.root
@@ -57,18 +57,17 @@ def condition_whole(
     else:
         moved = mean + root.mv(combine(multiplier, w))
     roundings = None
-    if refine:
-        moved, multiplier = refined(moved, multiplier, w, factor, prior, law)
-    elif sums.square is not None and not isinstance(operator, DividedMap):
-        system = System(
-            gram=s,
-            missing=missing,
-            multiplier=multiplier,
-            size=sums.size,
-            square=sums.square,
-            points=mean.size,
-        )
-        roundings = roundings_of_rows(prior, law, system)
+    divided = isinstance(operator, DividedMap)
+    if single and sums.square is not None and not divided:
+        sizes = sums.size, sums.square, mean.size
+        system = System(s, missing, multiplier, *sizes)
+        checked = checked_rows(prior, law, system, moved, factor)
+        roundings = checked.roundings
+        if multiplier.size > 1:  # a single row has nothing to cancel
+            moved = checked.mean
+            multiplier = checked.multiplier
+    elif not single or (multiplier.size > 1 and not divided):
+        moved, multiplier = refined(moved, multiplier, w, factor, prior, law, eps)
     if isinstance(root, LowRank):
         factor = with_whitened(factor, w)
     step = step_of(moved, multiplier, missing, factor)
@@ -134,18 +133,18 @@ def refined(
     factor: GramFactor,
     prior: Gaussian,
     law: LinearConstraint,
+    eps: float,
 ) -> tuple[Float[Array, "*x"], Float[Array, " m"]]:
     """One more step where the rows are missed by more than rounding.
 
-    Multipliers of nearly parallel rows are large and cancel in Wᵀ λ. Float32 callers
-    have digits to spare; float64 ones don't.
+    Multipliers of nearly parallel rows are large and cancel in Wᵀ λ, where they leave
+    their rounding errors.
     """
     operator = law.operator
     sigma = law.noise().reshape(-1)
     value = law.value.reshape(-1)
     unmet = value - operator.mv(mean).reshape(-1) - sigma * (sigma * multiplier)
     size = operator.magnitude(mean).reshape(-1) + jnp.abs(value)
-    eps = float(jnp.finfo(mean.dtype).eps)
     missed = jnp.any(jnp.abs(unmet) > 2 * eps * size)
 
     def corrected() -> tuple[Array, Array]:

@@ -5,7 +5,9 @@ The public methods of `Gaussian` describe them; here is the arithmetic.
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from physcon._checks import concrete, require
 from physcon._numerics import safe
 from physcon._numerics.float64 import (
     float64_primal,
@@ -14,6 +16,38 @@ from physcon._numerics.float64 import (
 from physcon._numerics.products import along_rows, gram
 from physcon._typing import Array, Float
 from physcon.linear_map import Root
+
+NOT_POSITIVE = (
+    "from_covariance: expected a positive definite covariance, got one without a "
+    "Cholesky factor; add a nugget (noise variance) to its diagonal, or use "
+    "from_samples for a low-rank one"
+)
+
+
+def require_lower(factor: Float[Array, "n n"]) -> None:
+    """Raise for a known matrix with entries above its diagonal."""
+    known = concrete(factor)
+    require(
+        known is None or known.ndim != 2 or not np.any(np.triu(known, 1)),
+        "a lower triangular factor",
+        "entries above the diagonal",
+        "transpose the factor, or use Gaussian(mean, Dense(matrix, mean.shape))",
+    )
+
+
+def require_symmetric(covariance: Float[Array, "n n"]) -> None:
+    """Raise for a known matrix that is not symmetric to rounding."""
+    known = concrete(covariance)
+    if known is None or known.ndim != 2 or known.shape[0] != known.shape[1]:
+        return
+    apart = np.max(np.abs(known - known.T), initial=0)
+    size = np.max(np.abs(known), initial=0)
+    require(
+        not apart > 1e-5 * size,
+        "a symmetric covariance",
+        f"entries that differ from their mirror images by up to {apart:.3g}",
+        "pass 0.5 * (covariance + covariance.T) if that is meant",
+    )
 
 
 @float64_primal

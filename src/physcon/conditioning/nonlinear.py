@@ -18,7 +18,7 @@ from physcon._numerics.closure import opened_in_two_dtypes
 from physcon._numerics.float64 import in_float64, in_one_dtype
 from physcon._numerics.products import gram, inner
 from physcon._numerics.small import cholesky
-from physcon._status import Outcome, choose, code, settle
+from physcon._status import Outcome, choose, code, failed, settle
 from physcon._typing import Array, Float, Int, Scalar
 from physcon.conditioning._condition import condition
 from physcon.conditioning._nonlinear_law import (
@@ -50,7 +50,8 @@ class Nonlinear(NamedTuple):
         residual: b - h(mean), ``(m)``, in float64.
         outcome: `good`, `not_finite` (a NaN or an infinity came in or out) or
             `not_solved` (the returned field misses the law by more than rounding, is
-            not stationary, or is a saddle and not a minimum).
+            not stationary, or is a saddle and not a minimum; or its linearised law
+            has no posterior).
     """
 
     mean: Float[Array, "*x"]
@@ -128,8 +129,8 @@ def _conditioned(
     mean, z, converged = solve(static, max_steps, prior, arrays)
     constraint = joined(arrays, static)
     rows = jax.jacrev(constraint.fn)(mean)
-    plane = LinearConstraint(Rows(rows), inner(rows, mean))
-    posterior = condition(Gaussian(mean, prior.root), plane, throw=False).posterior
+    plane = LinearConstraint(Rows(rows), in_float64(inner)(rows, mean))
+    around = condition(Gaussian(mean, prior.root), plane, throw=False)
     curvature = _curvature(prior, constraint, jax.lax.stop_gradient(z))
 
     def judged(u: Array, arrays: NonlinearConstraint) -> tuple[Array, Array]:
@@ -144,11 +145,11 @@ def _conditioned(
     met = jnp.all(jnp.abs(residual) <= rounding * terms)
     outcome = choose(
         (~jnp.all(jnp.isfinite(mean)), Outcome.not_finite),
-        (~(converged & met), Outcome.not_solved),
+        (~(converged & met) | failed(around.outcome), Outcome.not_solved),
     )
     return Nonlinear(
         mean=mean,
-        posterior=Gaussian(mean, posterior.root),
+        posterior=Gaussian(mean, around.posterior.root),
         curvature=curvature,
         residual=residual,
         outcome=outcome,

@@ -109,8 +109,9 @@ CONTRADICTION_MESSAGE = _contradiction("unnamed")
 NOT_FINITE_MESSAGE = (
     "condition: expected a finite mean, root, operator and value, got NaN or infinity; "
     "NaN never means 'missing': give missing points zero weight in the constraint and "
-    "a finite mean; an infinite standard deviation (not measured) must belong to a "
-    "prior with independent errors, and be known outside of jit"
+    "a finite mean; a negative noise_std counts as NaN; an infinite standard deviation "
+    "(not measured) must belong to a prior with independent errors, and be known "
+    "outside of jit"
 )
 NOT_SOLVED_MESSAGE = (
     "condition: expected rows met to rounding, got a residual above the tolerance of "

@@ -17,6 +17,7 @@ from physcon._numerics.float64 import in_float64, in_one_dtype
 from physcon._status import Outcome, choose, failed, settle
 from physcon._typing import Array, ArrayLike, Float, PRNGKeyArray
 from physcon.conditioning._bounded import MESSAGES, bounded, box, diagonal_std
+from physcon.conditioning._bounded_messages import MARGINAL
 from physcon.conditioning._condition import condition
 from physcon.conditioning._grouped_gibbs import draw_grouped_chains
 from physcon.conditioning.constraint import LinearConstraint
@@ -43,14 +44,24 @@ def marginal_moments(
 
     Shapes: as the field; scalar or ``(*x)`` bounds. Any prior that `condition` takes.
 
+    Raises:
+        RuntimeError: at run time under ``throw=True``, as `condition`, and for bounds
+            that are NaN or not in order. Under ``throw=False`` these points are NaN.
+
     >>> from physcon.conditioning.constraint import integral
     >>> prior = Gaussian.diagonal(jnp.array([0.0, 4.0]), jnp.ones(2))
     >>> mean, std = marginal_moments(prior, integral(jnp.ones(2), 4.0), 0.0)
     >>> [round(float(x), 3) for x in std]  # the first: √((1 - 2/π) / 2)
     [0.426, 0.707]
     """
+    low, high = box(prior, lower, upper)
     posterior = condition(prior, constraint, throw=throw).posterior
-    return truncated_moments(posterior.mean, posterior.std(), *box(prior, lower, upper))
+    moments = truncated_moments(posterior.mean, posterior.std(), low, high)
+    outcome = choose(
+        (jnp.any(jnp.isnan(low) | jnp.isnan(high)), Outcome.not_finite),
+        (jnp.any(low > high), Outcome.disordered),
+    )
+    return settle(moments, outcome, throw, MARGINAL)
 
 
 def truncated_moments(
@@ -65,7 +76,7 @@ def truncated_moments(
     side of the mode, over the part that carries all but exp(-20) of its density: no
     cancellation in the tails, unlike the textbook formula. The relative error is below
     1e-5 in float32, at any distance from the interval. A zero `std` gives the nearest
-    point, and 0.
+    point, and 0. Both are NaN where ``lower > upper`` or `std` is negative.
     """
     width = jnp.where(std > 0, std, 1)
 
@@ -94,7 +105,9 @@ def truncated_moments(
     positive = (variance > 0) & (std > 0)
     root = jnp.sqrt(jnp.where(positive, variance, 1))
     moved = jnp.clip(anchor + jnp.where(std > 0, shift * width, 0), lower, upper)
-    return moved, jnp.where(positive, root * width, 0)
+    sound = (lower <= upper) & (std >= 0) & ~jnp.isnan(mean)
+    spread = jnp.where(positive, root * width, 0)
+    return jnp.where(sound, moved, jnp.nan), jnp.where(sound, spread, jnp.nan)
 
 
 class BoundedSamples(NamedTuple):

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from physcon._checks import require
+from physcon._checks import require, require_no_negative
 from physcon._typing import Array, ArrayLike, Float, Int
 from physcon.mesh.topology import ControlVolumes
 
@@ -82,7 +82,7 @@ def network(
     >>> pipe.patches, pipe.outflow(jnp.array([2.0, 2.0, 1.5])).tolist()
     (('inlet', 'boundary'), [0.0, -0.5])
     """
-    ends = _checked_ends(edges, nodes)
+    ends = checked_ends(edges, nodes)
     volume = np.broadcast_to(np.asarray(storage, float), (nodes,))
     empty = np.flatnonzero(~(volume > 0))
     require(
@@ -93,6 +93,9 @@ def network(
     )
     patch, names = _grouped(ends, dict(patches or {}))
     limit = jnp.asarray(capacity, jnp.result_type(float))
+    require_no_negative(
+        limit, "a capacity", "pass the largest flow in either direction"
+    )
     return Network(
         volume=jnp.asarray(volume, float),
         area=jnp.ones(len(ends)),
@@ -104,9 +107,15 @@ def network(
     )
 
 
-def _checked_ends(edges: ArrayLike | Sequence[Sequence[int]], nodes: int) -> np.ndarray:
-    """The two nodes of each edge, ``(e, 2)``."""
-    ends = edge_ends(edges)
+def checked_ends(edges: ArrayLike | Sequence[Sequence[int]], nodes: int) -> np.ndarray:
+    """The two nodes of each edge, an integer array ``(e, 2)``; or an error."""
+    ends = np.asarray(edges)
+    require(
+        ends.ndim == 2 and ends.shape[1] == 2 and np.issubdtype(ends.dtype, np.integer),
+        "edges as integers of shape (e, 2)",
+        f"shape {ends.shape} of {ends.dtype}",
+        "give the two nodes of each edge",
+    )
     wrong = np.flatnonzero((ends < -1).any(axis=1) | (ends >= nodes).any(axis=1))
     require(
         wrong.size == 0,
@@ -120,18 +129,6 @@ def _checked_ends(edges: ArrayLike | Sequence[Sequence[int]], nodes: int) -> np.
         "edges between two nodes, or between a node and the outside",
         f"equal ends at edge(s) {loops[:5].tolist()}",
         "remove these edges: their flow leaves no node",
-    )
-    return ends
-
-
-def edge_ends(edges: ArrayLike | Sequence[Sequence[int]]) -> np.ndarray:
-    """Edges as an integer array ``(e, 2)``, or an error."""
-    ends = np.asarray(edges)
-    require(
-        ends.ndim == 2 and ends.shape[1] == 2 and np.issubdtype(ends.dtype, np.integer),
-        "edges as integers of shape (e, 2)",
-        f"shape {ends.shape} of {ends.dtype}",
-        "give the two nodes of each edge",
     )
     return ends
 

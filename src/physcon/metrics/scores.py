@@ -121,12 +121,13 @@ def interval_coverage(
     A certain point is covered if it is met.
     """
     z = standardized(mean, std, truth)
-    return jnp.mean((jnp.abs(z) <= _quantile(level)).astype(z.dtype))
+    covered = (jnp.abs(z) <= _quantile(level)).astype(z.dtype)
+    return jnp.mean(jnp.where(jnp.isnan(z), jnp.nan, covered))
 
 
 def interval_width(std: Float[Array, "*x"], level: float = 0.95) -> Scalar:
     """Mean over points of the width of the central interval of the given level."""
-    return 2 * _quantile(level) * jnp.mean(std)
+    return 2 * _quantile(level) * jnp.mean(jnp.where(std >= 0, std, jnp.nan))
 
 
 def probability_integral_transform(
@@ -159,6 +160,7 @@ def standardized(
     """(truth - mean) / std at each point; the three shapes must agree.
 
     At a certain point it is 0 if the truth is met to rounding, and otherwise ±infinity.
+    It is NaN where `std` is negative.
     """
     require_shape(std, mean.shape, "std")
     require_shape(truth, mean.shape, "truth")
@@ -168,7 +170,8 @@ def standardized(
     at_certain = jnp.where(met, 0, jnp.where(error > 0, jnp.inf, -jnp.inf))
     at_certain = jnp.where(jnp.isnan(error), jnp.nan, at_certain)
     certain = std == 0
-    return jnp.where(certain, at_certain, error / jnp.where(certain, 1, std))
+    z = jnp.where(certain, at_certain, error / jnp.where(certain, 1, std))
+    return jnp.where(std >= 0, z, jnp.nan)
 
 
 def _quantile(level: float) -> Scalar:

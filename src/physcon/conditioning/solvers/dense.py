@@ -18,6 +18,7 @@ from physcon.conditioning.gram import (
     with_whitened,
 )
 from physcon.conditioning.gram_blocked import condition_blocked
+from physcon.conditioning.gram_verdict import EPS
 from physcon.conditioning.gram_whole import condition_whole
 from physcon.conditioning.solvers.factor import Exact
 from physcon.conditioning.solvers.interface import Solver
@@ -71,7 +72,8 @@ class DenseGram(Solver):
         if single and isinstance(prior.root, LowRank) and prior.mean.size >= LONG:
             step = _long_low_rank(prior, law)
         else:
-            step = condition_whole(prior, law, single, refine=not single)
+            eps = EPS if single else float(jnp.finfo(prior.mean.dtype).eps)
+            step = condition_whole(prior, law, single, eps)
         roundings = step.roundings
         if roundings is not None:
             roundings = roundings.reshape(shape)
@@ -127,5 +129,5 @@ def _long_low_rank(prior: Gaussian, law: LinearConstraint) -> Step:
         prior,
         law,
         cpu=condition_blocked,
-        default=lambda p, c: condition_whole(p, c, single=False),
+        default=lambda p, c: condition_whole(p, c, single=False, eps=EPS),
     )
