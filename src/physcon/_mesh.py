@@ -14,6 +14,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from physcon._checks import require
+from physcon._derivative_rules import WithDerivative
 from physcon._typing import Array, Float, PyTree, Scalar, Shape
 
 #: For each array axis the name of the mesh axis that divides it, or None if it is whole
@@ -68,7 +69,7 @@ def largest(x: Float[Array, "*s"], mesh_axes: tuple[str, ...]) -> Scalar:
     return _across_blocks(jnp.max(x), mesh_axes) if mesh_axes else jnp.max(x)
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(1,))
+@partial(WithDerivative, static=(1,))
 def _across_blocks(x: Scalar, mesh_axes: tuple[str, ...]) -> Scalar:
     # A reduction over devices may drop NaN, but it keeps an infinity.
     return jax.lax.pmax(jnp.where(jnp.isnan(x), jnp.inf, x), mesh_axes)

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from physcon._checks import inexact_leaves, is_traced
+from physcon._derivative_rules import WithDerivative
 from physcon._typing import Array, Bool, Int, PyTree
 
 
@@ -184,7 +185,7 @@ def _numbered(
     return sentences, jnp.where(failed(outcome), which, 0)
 
 
-@jax.custom_jvp
+@WithDerivative
 def _linked(x: Array, gap: Array, inputs: list[Array]) -> Array:
     """x; its tangent grows by `gap`, zero or NaN, times the inputs' tangents."""
     return x
@@ -198,7 +199,7 @@ def _(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
     return _linked(x, gap, inputs), dx + gap * total
 
 
-@jax.custom_jvp
+@WithDerivative
 def _checked(x: Array, slope: Array) -> Array:
     """x, computed only after the check behind `slope` has run."""
     return x * slope
@@ -210,7 +211,7 @@ def _(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
     return _checked(x, slope), tangents[0] * slope
 
 
-@jax.custom_jvp
+@WithDerivative
 def _unchecked(x: Array, slope: Array) -> Array:
     """x; its tangent is multiplied by `slope`, which is NaN after a failure."""
     return x

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import TypeAlias
 
-import jax
 import jax.numpy as jnp
 
+from physcon._derivative_rules import WithDerivative
 from physcon._numerics import safe
 from physcon._typing import Array, Float
 
@@ -24,7 +24,7 @@ def _exponential(q: Float[Array, "*s"]) -> Float[Array, "*s"]:
     return jnp.exp(-safe.sqrt(q))
 
 
-@jax.custom_jvp
+@WithDerivative
 def _once_smooth(q: Float[Array, "*s"]) -> Float[Array, "*s"]:
     """(1 + r) exp(-r)."""
     r = safe.sqrt(q)
@@ -36,7 +36,7 @@ def _(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
     return _once_smooth(*primals), -_exponential(*primals) / 2 * tangents[0]
 
 
-@jax.custom_jvp
+@WithDerivative
 def _twice_smooth(q: Float[Array, "*s"]) -> Float[Array, "*s"]:
     """(1 + r + q/3) exp(-r)."""
     r = safe.sqrt(q)

@@ -623,7 +623,12 @@ def held(program):
     for equation in program.jaxpr.eqns:
         kind, params = equation.primitive.name, equation.params
         inner = [x for x in jax.tree.leaves(list(params.values())) if is_program(x)]
-        if kind in ("custom_jvp_call", "custom_vjp_call", "float64"):
+        if kind in (
+            "custom_jvp_call",
+            "custom_jvp_with_rule",
+            "custom_vjp_call",
+            "float64",
+        ):
             for x in inner:  # run operation by operation
                 yield from held(x)
         elif kind == "cond" and only_when_traced(equation):

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from physcon import Gaussian, Grid, from_fn, integral
+from physcon import Gaussian, Grid, condition, from_fn, integral, kernels
 from physcon._numerics import safe
 from physcon._numerics.float64 import float64_primal, in_float64
 
@@ -188,3 +188,37 @@ def test_powers_of_two_are_exact_in_any_unit(rng):
     np.testing.assert_array_equal(got, np.ldexp(1.0, np.clip(exponent - 1, -124, 124)))
     special = jnp.array([0.0, jnp.inf, -jnp.inf, jnp.nan])
     np.testing.assert_array_equal(safe.power_of_two(special), 1)
+
+
+def test_a_rule_is_kept_where_a_scan_is_differentiated_twice():
+    """JAX drops a custom_jvp there: k(k(q)) at q = 0, where √q has no derivative."""
+
+    def twice(q):
+        return jax.lax.scan(lambda u, _: (kernels.matern52(u), None), q, None, 2)[0]
+
+    r = np.sqrt(5)
+    first = [-5 / 6, -5 / 6 * (1 + r) * np.exp(-r)]  # k' at 0 and at k(0) = 1
+    second = [25 / 12, 25 / 12 * np.exp(-r)]
+    wanted = second[1] * first[0] ** 2 + first[1] * second[0]
+    forward = jax.jvp(jax.grad(twice), (0.0,), (1.0,))[1]
+    assert forward == pytest.approx(wanted, rel=1e-5)
+    assert jax.grad(jax.grad(twice))(0.0) == pytest.approx(wanted, rel=1e-5)
+
+
+def test_a_rollout_of_conditionings_has_second_derivatives():
+    """u -> u a, then its mean is set to 1."""
+
+    def rollout(correct):
+        def run(a):
+            step = lambda u, _: (correct(u * a), None)  # noqa: E731
+            return jax.lax.scan(step, jnp.ones(4), None, length=2)[0][0] ** 2
+
+        return run
+
+    def conditioned(u):
+        prior = Gaussian.diagonal(u, jnp.ones(4))
+        return condition(prior, integral(GRID, 1.0), throw=False).posterior.mean
+
+    wanted = jax.hessian(rollout(lambda u: u + 1.0 - plain(u)))(START)
+    found = jax.hessian(rollout(conditioned))(START)
+    np.testing.assert_allclose(found, wanted, atol=1e-5)

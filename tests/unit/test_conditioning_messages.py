@@ -309,6 +309,26 @@ def test_status_of_each_kind():
     assert np.all(np.isnan(mean))
 
 
+X = np.linspace(0, 1, 5)
+
+
+@pytest.mark.parametrize(
+    "positions",
+    [X, X + 0.1, X[::-1], 90 - 45 * X, X**2, -(X**2), np.meshgrid(X, X)]
+    + [np.stack(np.meshgrid(X, 2 * X, indexing="ij")), np.meshgrid(X, X)[1]],
+)
+def test_positions_are_not_taken_as_weights(positions):
+    with pytest.raises(ValueError, match=r"looks like positions; pass Grid.nodes\(x\)"):
+        pc.integral(np.asarray(positions), 1.0)
+
+
+def test_weights_are_not_taken_as_positions():
+    latitude = np.radians(np.linspace(-90, 90, 7))
+    areas = np.cos(latitude)[:, None] * np.ones(3)
+    for weights in (areas, areas[3:], areas[:, 0], areas[3:, 0], np.ones(5)):
+        assert pc.integral(weights, 1.0).operator.in_shape == weights.shape
+
+
 @pytest.mark.parametrize(
     ("call", "arguments", "message"),
     [

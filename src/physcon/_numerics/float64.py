@@ -18,10 +18,10 @@ from typing import Any, NamedTuple, TypeVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 
 from physcon._checks import inexact_leaves, is_traced
 from physcon._numerics.float64_rules import float64_p
+from physcon._operands import constants_first
 from physcon._typing import Array, ArrayLike, Float, PyTree
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -110,7 +110,8 @@ def _call(
         jaxpr, shapes = jax.make_jaxpr(value, return_shape=True)(*leaves)
     outer = [x for x in jaxpr.consts if is_traced(x)]
     if outer:
-        jaxpr = _with_constants_as_arguments(jaxpr, outer, leaves)
+        with jax.enable_x64(True):
+            jaxpr = constants_first(jaxpr, outer, leaves)
 
     def narrow(*operands: Any) -> list[Array]:
         return jax.tree.leaves(fn(*tree.unflatten(operands[len(outer) :])))
@@ -124,21 +125,6 @@ def _call(
 def _narrow(x: Array) -> Array:
     """64-bit integers exist in the float64 context only."""
     return x.astype(jnp.int32) if x.dtype == jnp.int64 else x
-
-
-def _with_constants_as_arguments(
-    jaxpr: ClosedJaxpr, outer: list[Array], leaves: list[Array]
-) -> ClosedJaxpr:
-    """The program with its traced constants as the first arguments."""
-
-    def run(*operands: Array) -> list[Array]:
-        given = iter(operands[: len(outer)])
-        consts = [next(given) if is_traced(x) else x for x in jaxpr.consts]
-        closed = ClosedJaxpr(jaxpr.jaxpr, consts)
-        return jaxpr_as_fun(closed)(*operands[len(outer) :])
-
-    with jax.enable_x64(True):
-        return jax.make_jaxpr(run)(*outer, *leaves)
 
 
 class Pair(NamedTuple):

@@ -12,6 +12,7 @@ import jax
 from jax.extend.core import ClosedJaxpr, Primitive, jaxpr_as_fun
 from jax.interpreters import ad, batching, mlir
 
+from physcon._operands import of_some, transposed
 from physcon._typing import Array
 
 float64_p = Primitive("float64")
@@ -70,7 +71,7 @@ def _jvp(
     out = float64_p.bind(*primals, jaxpr=jaxpr, narrow=narrow, constants=constants)
     with jax.default_matmul_precision("highest"):
         _, moved = jax.jvp(
-            _of(narrow, primals, moving),
+            of_some(narrow, primals, moving),
             tuple(primals[i] for i in moving),
             tuple(tangents[i] for i in moving),
         )
@@ -87,29 +88,8 @@ def _transpose(
     narrow: Callable[..., list[Array]],
     constants: int,
 ) -> Sequence[Any]:
-    linear = [i for i, x in enumerate(args) if ad.is_undefined_primal(x)]
-    shapes = [
-        jax.ShapeDtypeStruct(args[i].aval.shape, args[i].aval.dtype) for i in linear
-    ]
     with jax.default_matmul_precision("highest"):
-        back = jax.linear_transpose(_of(narrow, args, linear), *shapes)
-        found = back([ad.instantiate_zeros(ct) for ct in cotangents])
-    out: list[Any] = [None] * len(args)
-    for i, x in zip(linear, found, strict=True):
-        out[i] = x
-    return out
-
-
-def _of(
-    fn: Callable[..., list[Array]], operands: Sequence[Any], chosen: Sequence[int]
-) -> Callable[..., list[Array]]:
-    """`fn` as a function of the chosen operands alone."""
-
-    def call(*some: Array) -> list[Array]:
-        given = dict(zip(chosen, some, strict=True))
-        return fn(*(given.get(i, x) for i, x in enumerate(operands)))
-
-    return call
+        return transposed(narrow, cotangents, args)
 
 
 mlir.register_lowering(

@@ -2,11 +2,11 @@
 
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from physcon._checks import require, require_given, require_same_field
+from physcon._derivative_rules import WithDerivative
 from physcon._status import code
 from physcon._typing import Array, ArrayLike, Float, Int
 from physcon.conditioning.constraint import LinearConstraint
@@ -68,7 +68,7 @@ def box(
     return bound(lower, -jnp.inf, "lower"), bound(upper, jnp.inf, "upper")
 
 
-@jax.custom_jvp
+@WithDerivative
 def with_value(x: Array, value: Array) -> Array:
     """`value`, with the derivatives of `x`: the two differ by rounding only."""
     return value

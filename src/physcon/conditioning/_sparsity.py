@@ -73,6 +73,7 @@ _PROGRAMS = ("jaxpr", "call_jaxpr", "fun_jaxpr")
 _CALLS = frozenset(
     {"jit", "pjit", "closed_call", "core_call", "remat", "checkpoint"}
     | {"custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr"}
+    | {"custom_jvp_with_rule"}
 )
 
 

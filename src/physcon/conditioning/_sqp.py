@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from physcon._derivative_rules import WithDerivative
 from physcon._numerics import krylov
 from physcon._numerics.float64 import in_float64
 from physcon._typing import Array, Bool, Int
@@ -103,7 +104,7 @@ def _convex(surface: Surface, z: Array) -> Bool[Array, ""]:
     return found.convex
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+@partial(WithDerivative, static=(0, 1))
 def solve(
     static: Static, max_steps: int, prior: Gaussian, arrays: NonlinearConstraint
 ) -> tuple[Array, Array, Array]:

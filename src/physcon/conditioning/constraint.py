@@ -16,6 +16,7 @@ from physcon._checks import (
     require_share,
 )
 from physcon._deprecation import accepts_old_positions
+from physcon._derivative_rules import WithDerivative
 from physcon._numerics.float64 import float64_primal, floating, in_float64
 from physcon._typing import Array, ArrayLike, Float
 from physcon.grid import Grid
@@ -80,7 +81,7 @@ def misfit(
     return _misfit(law.operator, u, law.value)
 
 
-@jax.custom_jvp
+@WithDerivative
 def _misfit(operator: LinearMap, u: Array, value: Array) -> tuple[Array, Array]:
     def both(operator: LinearMap, u: Array, value: Array) -> tuple[Array, Array]:
         seen, size = operator.measured(u)
@@ -109,19 +110,36 @@ def _residual(operator: LinearMap, u: Array, value: Array) -> Array:
 def _refuse_coordinates(weights: object) -> None:
     """Raise for an array that looks like positions instead of quadrature weights."""
     x = concrete(weights)
-    if x is None or x.ndim != 1 or x.size < 3:
+    if x is None or not x.size:
         return
-    steps = np.diff(x)
-    even = np.allclose(steps, steps[0], rtol=1e-3, atol=0)
     require(
-        not (np.all(steps > 0) and (even or x[0] <= 0)),
+        not _look_like_positions(x),
         "a Grid, or the quadrature weights of the points",
-        f"an increasing array from {x[0]:.6g} to {x[-1]:.6g}, "
+        f"an array from {x.flat[0]:.6g} to {x.flat[-1]:.6g}, "
         "which looks like positions",
         "pass Grid.nodes(x), or Grid.cells(faces) for cell averages; to use the array "
-        "as "
-        "weights pass LinearConstraint(Rows(weights[None]), value[None])",
+        "as weights pass LinearConstraint(Rows(weights[None]), value[None])",
     )
+
+
+def _look_like_positions(x: np.ndarray) -> bool:
+    """Whether weights are monotone along an axis, or all arrays of a `np.meshgrid`."""
+    if x.ndim > 1 and len(x) == x.ndim - 1:
+        return all(_look_like_positions(one) for one in x)
+    if x.ndim > 1:
+        varying = [k for k in range(x.ndim) if np.ptp(x, axis=k).any()]
+        if len(varying) != 1:
+            return False
+        x = np.moveaxis(x, varying[0], 0).reshape(x.shape[varying[0]], -1)[:, 0]
+    if x.size < 3:
+        return False
+    steps = np.diff(x)
+    even = np.allclose(steps, steps[0], rtol=1e-3, atol=0)
+    from_zero = x[0] == 0 and np.all(steps > 0)
+    # The cosine of the latitude of a pole is not quite zero.
+    negative = x.min() < -1e-6 * np.abs(x).max()
+    monotone = np.all(steps > 0) or np.all(steps < 0)
+    return bool(monotone and (even or from_zero or negative))
 
 
 def _domain_weights(

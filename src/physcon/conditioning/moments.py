@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from physcon._checks import concrete, require
+from physcon._derivative_rules import WithDerivative
 from physcon._numerics import safe
 from physcon._numerics.float64 import (
     float64_primal,
@@ -82,7 +83,7 @@ def variance(root: Root) -> Array:
     return root.gram_diagonal()
 
 
-@jax.custom_jvp
+@WithDerivative
 def std(root: Root) -> Array:
     """√diag(R Rᵀ), where the root is taken before the value is rounded."""
     return in_float64(lambda r: safe.sqrt(r.gram_diagonal()))(root)

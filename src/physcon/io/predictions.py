@@ -215,6 +215,8 @@ def _reason(error: Exception) -> str:
         return text
     if isinstance(error, ValueError) and "allow_pickle" in text:
         return "it holds pickled objects, which can run code: save plain arrays"
+    if isinstance(error, ValueError) and " object at 0x" in text:
+        return "the header of an array is damaged"
     if isinstance(error, ValueError) and "EOF" not in text:
         return text
     if isinstance(error, NotImplementedError):

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import erf
 
+from physcon._derivative_rules import WithDerivative
 from physcon._numerics.float64 import in_float64
 from physcon._typing import Array, ArrayLike, Float, Scalar
 from physcon.problems.problem import (
@@ -122,7 +123,7 @@ def _root(t: Float[Array, "*s"]) -> Float[Array, "*s"]:
     return jnp.sqrt(jnp.where(t > 0, t, 1.0))
 
 
-@jax.custom_jvp
+@WithDerivative
 def front_constant(p_star: Float[Array, "*s"]) -> Float[Array, "*s"]:
     """Solve p* ζ exp(ζ²) erf(ζ) = (1 - p*) / √π for ζ > 0, to rounding.
 

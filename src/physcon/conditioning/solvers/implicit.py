@@ -23,6 +23,7 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import inexact_leaves
+from physcon._derivative_rules import WithDerivative
 from physcon._numerics.float64 import in_float64
 from physcon._numerics.safe import power_of_two
 from physcon._status import Outcome, failed
@@ -68,7 +69,7 @@ def _advance(
     )
 
 
-@jax.custom_jvp
+@WithDerivative
 def update(solver: Solver, prior: Gaussian, law: LinearConstraint) -> Update:
     """Condition `prior` on `law`; the mean is rounded once to the caller's dtype."""
     args = (solver, prior, law)
