@@ -97,9 +97,36 @@ def require_share(where: object) -> None:
         )
 
 
+#: What NumPy or JAX would turn into real numbers, or parts of them, without a word.
+_NO_REAL_NUMBERS = {
+    "m": "durations",
+    "M": "dates",
+    "O": "objects",
+    "S": "text",
+    "U": "text",
+    "T": "text",
+    "c": "complex numbers",
+}
+
+
+def require_numbers(x: T, name: str, *, is_complex: bool = False) -> T:
+    """Return `x`; raise unless it holds real numbers, or also complex ones."""
+    if isinstance(x, list | tuple) and any(map(is_traced, jax.tree.leaves(x))):
+        return x
+    dtype = x.dtype if hasattr(x, "dtype") else np.asarray(x).dtype
+    kind = getattr(dtype, "kind", "f")
+    if kind in _NO_REAL_NUMBERS and not (is_complex and kind == "c"):
+        got = f"{_NO_REAL_NUMBERS[kind]} ({dtype})"
+        remedy = "convert them to numbers, in a unit of your choice"
+        require(False, f"{name} of real numbers", got, remedy)
+    return x
+
+
 def concrete(x: object) -> np.ndarray | None:
     """`x` as a float64 NumPy array, or None if `x` is traced and has no value yet."""
-    return None if is_traced(x) else np.asarray(x, dtype=np.float64)
+    if is_traced(x):
+        return None
+    return np.asarray(require_numbers(x, "an array"), dtype=np.float64)
 
 
 def is_traced(x: object) -> bool:

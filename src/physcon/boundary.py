@@ -12,7 +12,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from physcon._checks import require
+from physcon._checks import require, require_numbers
 from physcon._typing import Array, ArrayLike, Scalar
 from physcon.boundary_stencils import one_sided_derivative as one_sided_derivative
 
@@ -22,7 +22,10 @@ Value: TypeAlias = Array | Callable[[Scalar], Array]
 
 
 def _value(x: ArrayLike | Callable) -> Value:
-    return x if callable(x) else jnp.asarray(x, dtype=jnp.result_type(float))
+    if callable(x):
+        return x
+    x = require_numbers(x, "a boundary value")
+    return jnp.asarray(x, dtype=jnp.result_type(float))
 
 
 class Dirichlet(eqx.Module):

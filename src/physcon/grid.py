@@ -61,6 +61,12 @@ class Grid(eqx.Module):
         [0.0, 0.5, 1.0]
         """
         sizes = np.atleast_1d(np.asarray(shape, dtype=int))
+        require(
+            bool(np.all(sizes == shape)),
+            "whole numbers as shape",
+            shape,
+            "pass the number of cells or nodes of each axis",
+        )
         _check_location(location)
         _check_sizes(tuple(sizes.tolist()), location)
         lowers = _per_axis(lower, sizes.size)

@@ -314,8 +314,10 @@ X = np.linspace(0, 1, 5)
 
 @pytest.mark.parametrize(
     "positions",
-    [X, X + 0.1, X[::-1], 90 - 45 * X, X**2, -(X**2), np.meshgrid(X, X)]
-    + [np.stack(np.meshgrid(X, 2 * X, indexing="ij")), np.meshgrid(X, X)[1]],
+    [
+        *(X, X + 0.1, X[::-1], 90 - 45 * X, X**2, -(X**2)),
+        *(np.meshgrid(X, X), np.meshgrid(X, 2 * X)[1]),
+    ],
 )
 def test_positions_are_not_taken_as_weights(positions):
     with pytest.raises(ValueError, match=r"looks like positions; pass Grid.nodes\(x\)"):

@@ -5,7 +5,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import jax.numpy as jnp
 import numpy as np
 
-from physcon._checks import is_traced, require
+from physcon._checks import is_traced, require, require_numbers
 from physcon._numerics.positions import two_parts
 from physcon._typing import Array, ArrayLike, Float
 
@@ -22,6 +22,7 @@ class Axis(NamedTuple):
 
 def uniform_axis(a: Any, b: Any, n: int, location: Location) -> Axis:
     """n equal cells between a and b, or n nodes that include both ends."""
+    require_numbers((a, b), "ends of the axis")
     if not is_traced(a) and not is_traced(b):
         require(bool(a < b), "lower < upper", f"[{a}, {b}]", "swap the bounds")
     intervals = n if location == "cells" else n - 1
@@ -35,6 +36,7 @@ def uniform_axis(a: Any, b: Any, n: int, location: Location) -> Axis:
 
 def axis_through(points: ArrayLike, location: Location) -> Axis:
     """Cells between the given faces, or the given nodes, in increasing order."""
+    require_numbers(points, "positions")
     require(
         np.ndim(points) == 1,
         "one 1-D array per axis",

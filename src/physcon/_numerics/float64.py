@@ -19,7 +19,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from physcon._checks import inexact_leaves, is_traced
+from physcon._checks import inexact_leaves, is_traced, require_numbers
 from physcon._numerics.float64_rules import float64_p
 from physcon._operands import constants_first
 from physcon._typing import Array, ArrayLike, Float, PyTree
@@ -47,7 +47,7 @@ def in_one_dtype(*trees: PyTree) -> tuple[Any, ...]:
 
 def floating(x: ArrayLike) -> Array:
     """`x` as a floating-point array: integers and lists of them are promoted."""
-    x = jnp.asarray(x)
+    x = jnp.asarray(require_numbers(x, "an array", is_complex=True))
     return x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(float)
 
 

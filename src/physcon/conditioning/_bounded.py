@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from physcon._checks import is_traced
 from physcon._numerics.float64 import in_one_dtype
+from physcon._show import shown
 from physcon._status import Outcome, choose, failed, settle, worse
 from physcon._typing import Array, ArrayLike, Float, Int
 from physcon.conditioning._bounded_messages import MESSAGES, unreachable_group
@@ -60,6 +61,8 @@ class Bounded(NamedTuple):
     multiplier: Float[Array, "*y"]
     residual: Float[Array, "*y"]
     outcome: Outcome
+
+    __repr__ = shown
 
     status = box_status
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from physcon._checks import require, require_given, require_same_field
+from physcon._checks import require, require_given, require_numbers, require_same_field
 from physcon._derivative_rules import WithDerivative
 from physcon._status import code
 from physcon._typing import Array, ArrayLike, Float, Int
@@ -58,7 +58,7 @@ def box(
     """Bounds as arrays of the field's shape and dtype; None is open."""
 
     def bound(x: ArrayLike | None, open_end: float, name: str) -> Array:
-        x = open_end if x is None else x
+        x = open_end if x is None else require_numbers(x, f"a bound ({name})")
         shape = prior.mean.shape
         got = np.shape(x)
         remedy = "functions act on one sample: batch with jax.vmap"

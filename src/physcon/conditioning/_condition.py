@@ -14,6 +14,7 @@ import numpy as np
 
 from physcon._checks import require_given, require_same_field
 from physcon._numerics.float64 import in_one_dtype
+from physcon._show import shown
 from physcon._status import Outcome, code, settle, worse
 from physcon._typing import Array, Float, Int, Scalar
 from physcon.conditioning._unmeasured import (
@@ -56,6 +57,8 @@ class Conditioned(NamedTuple):
     residual: Float[Array, "*y"]
     outcome: Outcome
     steps: Int[Array, ""] | int = 0
+
+    __repr__ = shown
 
     @property
     def status(self) -> Int[Array, "*batch"]:
@@ -143,7 +146,9 @@ def _once(
     prior: Gaussian, law: LinearConstraint, solver: Solver | None, throw: bool
 ) -> Conditioned:
     """`condition` with finite standard deviations."""
-    solver = (solver or Auto()).choose(prior, law)
+    solver = Auto() if solver is None else solver
+    require_given(solver, Solver, "solver")
+    solver = solver.choose(prior, law)
     new, residual, roundings, outcome, evidence = _conditioned(solver, prior, law)
     # What a posterior root computes with: the factor, or the operator to make it from.
     held = law.operator if new.factor is None else new.factor

@@ -8,6 +8,7 @@ import numpy as np
 
 from physcon._checks import require, require_given, require_same_field
 from physcon._numerics.float64 import in_one_dtype
+from physcon._show import shown
 from physcon._status import Outcome, choose, failed, settle, worse
 from physcon._typing import Array, ArrayLike, Bool, Float, Int
 from physcon.conditioning._condition import condition
@@ -50,6 +51,8 @@ class Constrained(NamedTuple):
     residual: Float[Array, "*y"] | None
     outcome: Outcome
     steps: Int[Array, ""]
+
+    __repr__ = shown
 
 
 def constrained(

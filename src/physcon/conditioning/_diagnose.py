@@ -10,6 +10,7 @@ import numpy as np
 from physcon._checks import require
 from physcon._numerics import safe
 from physcon._numerics.float64 import in_float64
+from physcon._show import shown
 from physcon._status import Outcome
 from physcon._typing import Array, Bool, Float, Int, Scalar
 from physcon.conditioning._benefit import benefits
@@ -68,6 +69,8 @@ class Diagnosis(NamedTuple):
     outcome: Outcome
     observable: Bool[Array, "*x"]
     benefit: Float[Array, "*x"] | None = None
+
+    __repr__ = shown
 
 
 def diagnose(

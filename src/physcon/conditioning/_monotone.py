@@ -15,6 +15,7 @@ import numpy as np
 from physcon._checks import require
 from physcon._numerics.float64 import in_float64, in_one_dtype
 from physcon._numerics.safe import power_of_two
+from physcon._show import shown
 from physcon._status import Outcome, choose, failed, settle, worse
 from physcon._typing import Array, ArrayLike, Float, Int
 from physcon.conditioning._box import box_status, diagonal_std, with_value
@@ -46,6 +47,8 @@ class Monotone(NamedTuple):
     block: Int[Array, " n"]
     residual: Float[Array, " 1"]
     outcome: Outcome
+
+    __repr__ = shown
 
     status = box_status
 

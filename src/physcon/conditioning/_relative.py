@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from physcon._checks import require, require_given, require_same_field, require_shape
 from physcon._numerics.float64 import floating, in_float64, in_one_dtype
+from physcon._show import shown
 from physcon._status import Outcome, choose, settle
 from physcon._typing import Array, ArrayLike, Float
 from physcon.conditioning.constraint import LinearConstraint
@@ -28,6 +29,8 @@ class Relative(NamedTuple):
     multiplier: Float[Array, "*g"]
     residual: Float[Array, "*g"]
     outcome: Outcome
+
+    __repr__ = shown
 
 
 def condition_relative(

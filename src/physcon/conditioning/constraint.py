@@ -12,6 +12,7 @@ from physcon._checks import (
     is_traced,
     require,
     require_no_negative,
+    require_numbers,
     require_shape,
     require_share,
 )
@@ -213,6 +214,7 @@ def integral(
     >>> law.residual(jnp.ones(4)).tolist()
     [1.0]
     """
+    require_numbers(value, "a value of the integral")
     weights = _domain_weights(domain, rule)
     if where is not None:
         require_shape(jnp.asarray(where), weights.shape, "where")

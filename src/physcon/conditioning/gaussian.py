@@ -9,7 +9,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from physcon._checks import require, require_no_negative, require_shape
+from physcon._checks import (
+    require,
+    require_no_negative,
+    require_numbers,
+    require_shape,
+)
 from physcon._deprecation import accepts_old_positions
 from physcon._numerics.float64 import floating, in_one_dtype
 from physcon._status import Outcome, choose, settle
@@ -39,6 +44,7 @@ class Gaussian(eqx.Module):
             "Gaussian.from_covariance(mean, covariance) for a matrix, or "
             "Gaussian.from_samples(samples) for an ensemble",
         )
+        require_numbers(self.mean, "a mean")
         require(
             tuple(self.root.out_shape) == self.mean.shape,
             f"a root whose output has the mean's shape {self.mean.shape}",

@@ -18,6 +18,7 @@ from physcon._numerics.closure import opened_in_two_dtypes
 from physcon._numerics.float64 import in_float64, in_one_dtype
 from physcon._numerics.products import gram, inner
 from physcon._numerics.small import cholesky
+from physcon._show import shown
 from physcon._status import Outcome, choose, code, failed, settle
 from physcon._typing import Array, Float, Int, Scalar
 from physcon.conditioning._condition import condition
@@ -59,6 +60,8 @@ class Nonlinear(NamedTuple):
     curvature: Scalar
     residual: Float[Array, " m"]
     outcome: Outcome
+
+    __repr__ = shown
 
     @property
     def status(self) -> Int[Array, "*batch"]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from physcon._checks import require
 from physcon._numerics.float64 import in_float64, in_one_dtype
+from physcon._show import shown
 from physcon._status import Outcome, choose, failed, settle
 from physcon._typing import Array, ArrayLike, Float, PRNGKeyArray
 from physcon.conditioning._bounded import MESSAGES, bounded, box, diagonal_std
@@ -122,6 +123,8 @@ class BoundedSamples(NamedTuple):
     draws: Float[Array, "*s_x"]
     moves: Float[Array, "*x"]
     outcome: Outcome
+
+    __repr__ = shown
 
 
 def sample_bounded(

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from physcon._checks import is_traced, require
+from physcon._checks import is_traced, require, require_numbers
 from physcon._typing import Array, ArrayLike, Bool, Float, Scalar
 
 
@@ -51,6 +51,7 @@ def clock(
         ValueError: times that are known not to be finite and to increase from the
             start, before or after rounding to `dtype`.
     """
+    require_numbers(times, "times")
     require(np.ndim(start) == 0, "one start", np.shape(start), "pass one number")
     known = not any(is_traced(x) for x in jax.tree.leaves((times, start)))
     if not known:

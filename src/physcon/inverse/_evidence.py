@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 
 from physcon._checks import require
+from physcon._show import shown
 from physcon._status import Outcome, code, worse
 from physcon._typing import Array, Int, Scalar
 from physcon.conditioning import Gaussian, LinearConstraint, condition
@@ -23,6 +24,8 @@ class Evidence(NamedTuple):
     log_evidence: Scalar
     posterior: Gaussian
     outcome: Outcome
+
+    __repr__ = shown
 
     @property
     def status(self) -> Int[Array, "*batch"]:

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import require_shape
+from physcon._show import shown
 from physcon._status import Outcome, choose, code
 from physcon._typing import Array, Float, Int, Scalar
 from physcon.conditioning import Gaussian
@@ -43,6 +44,8 @@ class Estimate(NamedTuple):
     decrement: Scalar
     steps: Int[Array, ""] | int
     outcome: Outcome
+
+    __repr__ = shown
 
     @property
     def status(self) -> Int[Array, "*batch"]:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from physcon._checks import require
+from physcon._show import shown
 from physcon.mesh.topology import Mesh
 
 
@@ -59,6 +60,8 @@ class Quality(NamedTuple):
     orthogonality: tuple[float, int]
     skewness: tuple[float, int]
     growth: tuple[float, int]
+
+    __repr__ = shown
 
 
 def quality(mesh: Mesh) -> Quality:

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from physcon._checks import require
 from physcon._numerics.safe import power_of_two
 from physcon._numerics.safe import sqrt as safe_sqrt
+from physcon._show import shown
 from physcon._typing import Any, Array, Float
 from physcon.problems.observations import Observations as Observations
 
@@ -16,6 +17,8 @@ class Prediction(NamedTuple):
 
     mean: Float[Array, "*m c"]
     std: Float[Array, "*m c"]
+
+    __repr__ = shown
 
 
 @runtime_checkable

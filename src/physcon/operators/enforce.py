@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from physcon._checks import at_trace_time, error_if, require
 from physcon._deprecation import accepts_old_positions
+from physcon._show import shown
 from physcon._typing import Array, Float
 from physcon.boundary import Boundary
 from physcon.boundary_rows import Rows, SideRow
@@ -29,6 +30,8 @@ class Residual(NamedTuple):
     axis: int
     upper: bool
     value: Float[Array, "c *f"]
+
+    __repr__ = shown
 
 
 @accepts_old_positions

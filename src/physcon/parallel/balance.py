@@ -15,6 +15,7 @@ from jax.sharding import PartitionSpec as P
 
 from physcon._checks import is_traced, require, require_shape
 from physcon._mesh import Axes, by_device, check_axes, shifted
+from physcon._show import shown
 from physcon._status import Outcome, code, settle, severity
 from physcon._typing import Array, Float, Int, PyTree
 from physcon.conditioning import Gaussian, LinearConstraint
@@ -49,6 +50,8 @@ class Balanced(NamedTuple):
     multiplier: Float[Array, "*y"]
     outcome: Outcome
     steps: Int[Array, ""]
+
+    __repr__ = shown
 
     @property
     def status(self) -> Int[Array, ""]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from physcon import fv
 from physcon._checks import require
+from physcon._show import shown
 from physcon.boundary import Boundary, Dirichlet, Neumann, Outflow, Periodic
 from physcon.grid import Grid
 from physcon.problems.advection import Advection
@@ -35,6 +36,8 @@ class Numerical(NamedTuple):
     faces: np.ndarray
     u: np.ndarray
     steps: int
+
+    __repr__ = shown
 
     def at(self, k: int, x: np.ndarray) -> np.ndarray:
         """Values at positions x at the k-th time, by linear interpolation."""

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from physcon._show import shown
 from physcon._typing import Array, Float
 
 
@@ -16,6 +17,8 @@ class Observations(NamedTuple):
 
     points: Float[Array, "*tasks n dim"]
     values: Float[Array, "*tasks n c"]
+
+    __repr__ = shown
 
     @property
     def inputs(self) -> Float[Array, "*tasks n dim"]:

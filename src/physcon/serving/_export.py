@@ -71,6 +71,7 @@ def export(
         n: jax.ShapeDtypeStruct(np.shape(x), jnp.result_type(x))
         for n, x in inputs.items()
     }
+    require(callable(fn), "a function", type(fn).__name__, "pass one of a sample")
     unchecked = _without_checks(fn)
 
     def named(given: dict[str, Any]) -> dict[str, Any]:

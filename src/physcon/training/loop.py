@@ -17,6 +17,7 @@ from jax.sharding import PartitionSpec as P
 
 from physcon._checks import require
 from physcon._mesh import is_writer, shard
+from physcon._show import shown
 from physcon._typing import Array, Float, PRNGKeyArray, PyTree, Scalar
 from physcon.training.checkpoint import load_checkpoint, save_checkpoint
 from physcon.training.progress import progress_bar
@@ -40,6 +41,8 @@ class FitResult(NamedTuple):
     params: PyTree
     opt_state: PyTree
     losses: Float[np.ndarray, " steps"]
+
+    __repr__ = shown
 
 
 def fit(

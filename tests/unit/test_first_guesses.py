@@ -1,0 +1,75 @@
+"""What a person meets first: wrong arguments are named, and results print briefly."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jaxtyping import config
+
+import physcon as pc
+from physcon import fv
+from physcon._show import shown
+
+GRID = pc.Grid.uniform(0.0, 1.0, 4)
+PRIOR = pc.Gaussian.diagonal(jnp.ones(4), jnp.ones(4))
+LAW = pc.integral(GRID, 1.5)
+HOURS = np.arange(4).astype("m8[h]")
+DATES = HOURS + np.datetime64("2020-01-01")
+PERIODIC = pc.Boundary(pc.Periodic())
+
+
+def solve(**changed):
+    return fv.solve(jnp.ones((1, 4)), fv.Heat(), GRID, PERIODIC, **changed)
+
+
+@pytest.fixture
+def as_users_have_it():
+    """Without the type checks that the tests put around every function."""
+    config.update("jaxtyping_disable", True)
+    yield
+    config.update("jaxtyping_disable", False)
+
+
+@pytest.mark.usefixtures("as_users_have_it")
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: pc.Grid.nodes(DATES), r"positions .*, got dates \(datetime64\[h\]"),
+        (lambda: pc.Grid.cells(HOURS), r"positions .*, got durations \(timedelta64"),
+        (lambda: pc.Grid.nodes(1j * np.arange(3)), "positions .*, got complex numbers"),
+        (lambda: pc.Grid.uniform(0.0, HOURS[1], 3), "ends of the axis .*, got objects"),
+        (lambda: pc.Grid.uniform(0.0, 1.0, 4.5), "whole numbers as shape, got 4.5"),
+        (lambda: pc.Gaussian.diagonal(DATES, np.ones(4)), "array .*, got dates"),
+        (lambda: pc.Gaussian.diagonal(1j * jnp.ones(4), 1.0), "mean .*, got complex"),
+        (lambda: pc.Gaussian.diagonal(["1"], [1.0]), "an array .*, got text"),
+        (
+            lambda: pc.integral(GRID, HOURS[1]),
+            "value of the integral .*, got durations",
+        ),
+        (lambda: pc.integral(GRID, "1.5"), "value of the integral .*, got text"),
+        (lambda: pc.Dirichlet("0"), "a boundary value of real numbers, got text"),
+        (lambda: pc.bounded(PRIOR, LAW, "0"), r"a bound \(lower\) .*, got text"),
+        (lambda: pc.from_matrix([["a"]], [4.0]), "an array of real numbers, got text"),
+        (lambda: solve(times=DATES), "times of real numbers, got dates"),
+        (
+            lambda: pc.condition(PRIOR, LAW, solver="dense"),
+            "solver: a Solver, got a str",
+        ),
+        (lambda: pc.export(1, "no", {"u": jnp.ones(3)}), "a function, got int"),
+    ],
+)
+def test_what_is_no_number_or_no_function_is_refused_by_name(call, message):
+    """NumPy converts dates, durations and text to numbers in silence."""
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_results_print_their_shapes_and_small_values():
+    field = jnp.zeros(1000)
+    residual = jnp.array([0.25])
+    result = pc.Monotone(field, PRIOR, field, residual, pc.Outcome.good)
+    text = repr(result)
+    assert text.startswith("Monotone(mean=f32[1000], posterior=Gaussian(")
+    assert "residual=[0.25]" in text
+    assert len(text) < 250
+    kinds = (pc.Bounded, pc.Conditioned, pc.Constrained, pc.Diagnosis, pc.Relative)
+    assert all(kind.__repr__ is shown for kind in (*kinds, pc.Monotone, pc.Nonlinear))
