@@ -6,7 +6,7 @@ under jit, vmap and grad).
 """
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
@@ -113,7 +113,8 @@ def require_numbers(x: T, name: str, *, is_complex: bool = False) -> T:
     """Return `x`; raise unless it holds real numbers, or also complex ones."""
     if isinstance(x, list | tuple) and any(map(is_traced, jax.tree.leaves(x))):
         return x
-    dtype = x.dtype if hasattr(x, "dtype") else np.asarray(x).dtype
+    dtype: Any = getattr(x, "dtype", None)
+    dtype = np.asarray(x).dtype if dtype is None else dtype
     kind = getattr(dtype, "kind", "f")
     if kind in _NO_REAL_NUMBERS and not (is_complex and kind == "c"):
         got = f"{_NO_REAL_NUMBERS[kind]} ({dtype})"

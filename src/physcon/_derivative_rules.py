@@ -21,7 +21,7 @@ from physcon._operands import constants_first, transposed
 from physcon._typing import Array
 
 T = TypeVar("T")
-Rule = Callable[[tuple[Array, ...], tuple[Array, ...]], tuple[list[Any], list[Any]]]
+Rule = Callable[[tuple[Any, ...], tuple[Any, ...]], tuple[list[Any], list[Any]]]
 
 with_rule_p = Primitive("custom_jvp_with_rule")
 with_rule_p.multiple_results = True
@@ -73,7 +73,7 @@ class WithDerivative(Generic[T]):
         """The rule for lists of arrays; integers have no tangents in them."""
 
         def rule(
-            operands: tuple[Array, ...], tangents: tuple[Array, ...]
+            operands: tuple[Any, ...], tangents: tuple[Any, ...]
         ) -> tuple[list[Any], list[Any]]:
             primals = operands[constants:]
             given = iter(tangents)

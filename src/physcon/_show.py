@@ -12,11 +12,11 @@ from physcon._checks import is_traced
 _FEW = 8
 
 
-def shown(result: Any) -> str:
+def shown(self: Any) -> str:
     """The `__repr__` of a named tuple: ``Bounded(mean=f32[1000], ...)``."""
-    pairs = zip(result._fields, result, strict=True)
+    pairs = zip(self._fields, self, strict=True)
     fields = ", ".join(f"{name}={_brief(x)}" for name, x in pairs)
-    return f"{type(result).__name__}({fields})"
+    return f"{type(self).__name__}({fields})"
 
 
 def _brief(x: Any) -> str:

@@ -205,6 +205,21 @@ def test_netcdf3_is_read_and_written(tmp_path, packed):
         assert 0 < np.sum(before != after) <= 2 * 20 * 8
 
 
+def test_records_need_not_be_the_first_dimension_of_netcdf3(tmp_path):
+    """Climate models declare their time last; a packed field is written anew."""
+    with netcdf_file(tmp_path / "in.nc", "w") as file:
+        file.dimensions.update({"x": 10, "xf": 11, "t": None})
+        file._dims.extend(["x", "xf", "t"])  # createDimension refuses this order
+        for name, value in (("mean", 100), ("std", 1)):
+            variable = file.createVariable(name, "i2", ("t", "x"))
+            variable.scale_factor = 0.01
+            variable[:] = np.full((2, 10), value)
+        file.createVariable("xf", "f8", ("xf",))[:] = FACES
+    with netcdf_file(conserve(tmp_path / "in.nc"), mmap=False) as file:
+        np.testing.assert_allclose(file.variables["mean"][:], 2, rtol=1e-15)
+        assert file.dimensions["t"] is None
+
+
 def test_npz_members_of_any_name_and_compression(tmp_path):
     path = tmp_path / "in.npz"
     arrays = {"file": FACES, "mean": np.ones(10), "std": np.ones(10), "x": FACES}

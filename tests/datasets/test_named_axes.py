@@ -36,6 +36,18 @@ def test_durations_are_numbers_in_the_unit_of_the_file(tmp_path):
     np.testing.assert_allclose(out["mean"], 1.0, rtol=1e-14)
 
 
+@pytest.mark.parametrize("name", ["mean", "std", "mass"])
+def test_dates_are_no_numbers(tmp_path, name):
+    """A NetCDF file stores dates as numbers since a day."""
+    ones = (("t", "x"), np.ones((2, 10)))
+    variables = {"mean": ones, "std": ones, "xf": ("xf", FACES), "mass": ("t", [2, 2])}
+    dims, values = variables[name]
+    units = {"units": "days since 2020-01-01"}
+    variables[name] = (dims, values, units)
+    with pytest.raises(ValueError, match=f"in '{name}', got dates .days since 2020"):
+        conserved(tmp_path, Law("mass"), **variables)
+
+
 @pytest.mark.parametrize("order", ["time lev", "lev time"])
 def test_totals_broadcast_by_name(tmp_path, order):
     """As many levels as times: only the name tells which of them a total belongs to."""

@@ -1,5 +1,6 @@
 """Read the named arrays of a file of predictions, and refuse unusable ones."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from physcon._checks import require
@@ -49,6 +50,7 @@ def read_predictions(
         listed,
         "name the array by --names.std or --names.variance",
     )
+    refuse_dates(path, [field, *spreads])
     arrays = read_arrays(path, [field, *spreads, *names.axes()])
     if ensemble:  # a std next to the members is kept consistent with them
         for name in both:
@@ -56,6 +58,17 @@ def read_predictions(
     _check_numbers(arrays)
     dims = read_dimensions(path)
     return assembled(arrays, dims, names, field, spreads, present)
+
+
+def refuse_dates(path: str | Path, wanted: Iterable[str]) -> None:
+    """Refuse dates, which NetCDF files store as numbers since a day."""
+    for name, unit in read_units(path, wanted).items():
+        require(
+            " since " not in unit.lower(),
+            f"real numbers in {name!r}",
+            f"dates ({unit})",
+            "name another array, or remove its units if these are numbers",
+        )
 
 
 def _check_numbers(arrays: Arrays) -> None:

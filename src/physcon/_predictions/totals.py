@@ -7,6 +7,7 @@ import numpy as np
 from physcon._checks import require
 from physcon._predictions.fields import Predictions, batch_shape
 from physcon._predictions.names import Dimensions
+from physcon._predictions.read import refuse_dates
 from physcon.io import read_arrays, read_dimensions
 
 
@@ -53,6 +54,7 @@ def _given(
             ", ".join(sorted(present)),
             "name an array of the file",
         )
+    refuse_dates(path, [integral])
     total = read_arrays(path, [integral])[integral]
     return total, read_dimensions(path, [integral]).get(integral)
 

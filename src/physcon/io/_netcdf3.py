@@ -140,8 +140,10 @@ def _rewrite(path: Path, arrays: Arrays, source: Any) -> None:
     with netcdf_file(path, "w", version=source.version_byte) as file:
         for key, value in source._attributes.items():
             setattr(file, key, value)
-        for name, size in source.dimensions.items():
-            file.createDimension(name, size)
+        # SciPy wants the dimension of the records, of size None, first.
+        sizes = source.dimensions
+        for name in sorted(sizes, key=lambda name: sizes[name] is not None):
+            file.createDimension(name, sizes[name])
         for name, old in source.variables.items():
             values = arrays.get(name)
             change = values is not None and _must_change(old)
