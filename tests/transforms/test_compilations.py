@@ -144,6 +144,9 @@ CALLS = {
     "monotone": lambda s: pcc.monotone(prior(s), law(s), 0.0, 1.0),
     "isotonic_blocks": lambda s: pcc.isotonic_blocks(prior(s).mean, jnp.ones(N)),
     "condition_nonlinear": lambda s: pcc.condition_nonlinear(prior(s), surface(s)),
+    "linear_image": lambda s: pcc.linear_image(
+        prior(s), pc.Rows(jnp.full((1, N), 1.0 + s))
+    ).std(),
     "log_density": lambda s: pcc.log_density(prior(s), surface(s), prior(s).mean),
     "sample_bounded": lambda s: pcc.sample_bounded(
         KEY, prior(s), two(s), 0.0, 1.0, (2,), sweeps=20

@@ -6,6 +6,7 @@ import pytest
 from jaxtyping import config
 
 import physcon as pc
+from physcon import conditioning as pcc
 from physcon import fv
 from physcon._show import shown
 
@@ -54,6 +55,10 @@ def as_users_have_it():
             lambda: pc.condition(PRIOR, LAW, solver="dense"),
             "solver: a Solver, got a str",
         ),
+        (lambda: pc.hard_c(jnp.ones(4), LAW), "prior: a Gaussian, got a"),
+        (lambda: pc.join_fields(jnp.ones(4)), "prior: a Gaussian, got a"),
+        (lambda: pc.diffuse(LAW, 0.5), "prior: a Gaussian, got a LinearConstraint"),
+        (lambda: pcc.quantile(PRIOR.root, 0.5), "gaussian: a Gaussian, got a Diagonal"),
         (lambda: pc.export(1, "no", {"u": jnp.ones(3)}), "a function, got int"),
     ],
 )

@@ -13,7 +13,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from physcon._checks import require
+from physcon._checks import require, require_given
 from physcon._typing import ArrayLike
 from physcon.conditioning._grid_balance import (
     Ends,
@@ -144,6 +144,8 @@ def divergence_free(
 
 def join_fields(*priors: Gaussian) -> Gaussian:
     """Join independent priors of several fields into one, on their concatenation."""
+    for prior in priors:
+        require_given(prior, Gaussian, "prior")
     mean = jnp.concatenate([p.mean.reshape(-1) for p in priors])
     return Gaussian(mean, BlockDiagonal(*(p.root for p in priors)))
 

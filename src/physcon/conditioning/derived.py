@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax.scipy.special import ndtri
 
 from physcon import metrics
-from physcon._checks import require
+from physcon._checks import require, require_given
 from physcon._deprecation import accepts_old_positions
 from physcon._numerics.float64 import float64_primal
 from physcon._typing import Array, ArrayLike, Float, Int, PRNGKeyArray
@@ -31,6 +31,7 @@ def linear_image(gaussian: Gaussian, operator: LinearMap) -> Gaussian:
     >>> linear_image(field, Rows(jnp.ones((1, 2)))).std().tolist()
     [5.0]
     """
+    require_given(gaussian, Gaussian, "gaussian")
     return Gaussian(_apply(operator, gaussian.mean), Compose(operator, gaussian.root))
 
 
@@ -39,6 +40,7 @@ def total(gaussian: Gaussian, grid: Grid) -> Gaussian:
 
     It is exact for cell averages, and a quadrature for nodal values (`Grid.weights`).
     """
+    require_given(gaussian, Gaussian, "gaussian")
     return linear_image(
         gaussian, Rows(grid.weights()[None].astype(gaussian.mean.dtype))
     )
@@ -50,6 +52,7 @@ def values_at(gaussian: Gaussian, index: Int[Array, "k axes"]) -> Gaussian:
     For fields joined by `join_fields` the index counts along the concatenation, ``(k,
     1)``.
     """
+    require_given(gaussian, Gaussian, "gaussian")
     shape = gaussian.mean.shape
     require(
         index.shape[1] == len(shape),
@@ -62,6 +65,7 @@ def values_at(gaussian: Gaussian, index: Int[Array, "k axes"]) -> Gaussian:
 
 def covariance_apply(gaussian: Gaussian, u: Float[Array, "*x"]) -> Float[Array, "*x"]:
     """Apply the covariance to u, by one `rmv` and one `mv` of the root."""
+    require_given(gaussian, Gaussian, "gaussian")
     return _covariance(gaussian.root, u)
 
 
@@ -69,6 +73,7 @@ def covariance_columns(
     gaussian: Gaussian, index: Int[Array, "k axes"]
 ) -> Float[Array, "k *x"]:
     """Covariance of the field with its value at k points, as one field per point."""
+    require_given(gaussian, Gaussian, "gaussian")
     rows = _one_hot(index, gaussian.mean)
     return jax.vmap(lambda row: _covariance(gaussian.root, row))(rows)
 
@@ -77,6 +82,7 @@ def covariance_block(
     gaussian: Gaussian, rows: Int[Array, "j axes"], columns: Int[Array, "k axes"]
 ) -> Float[Array, "j k"]:
     """Covariances between the points of two sets."""
+    require_given(gaussian, Gaussian, "gaussian")
     return covariance_columns(gaussian, columns)[(slice(None), *rows.T)].T
 
 
@@ -86,6 +92,7 @@ def quantile(gaussian: Gaussian, probability: ArrayLike) -> Float[Array, "*x"]:
     >>> quantile(Gaussian.diagonal(jnp.ones(1), jnp.ones(1)), 0.5).tolist()
     [1.0]
     """
+    require_given(gaussian, Gaussian, "gaussian")
     return gaussian.mean + gaussian.std() * ndtri(
         jnp.asarray(probability, gaussian.mean.dtype)
     )
@@ -107,6 +114,7 @@ def shock_positions(
     are drawn pathwise: no covariance is factorised, and each sample obeys the exact
     constraints.
     """
+    require_given(gaussian, Gaussian, "gaussian")
     draws = gaussian.sample(key, (number,))
     found = partial(metrics.shock_position, interpolate=interpolate)
     return jax.vmap(lambda u: found(x, u, threshold))(draws)

@@ -86,7 +86,13 @@ def variance(root: Root) -> Array:
 @WithDerivative
 def std(root: Root) -> Array:
     """√diag(R Rᵀ), where the root is taken before the value is rounded."""
-    return in_float64(lambda r: safe.sqrt(r.gram_diagonal()))(root)
+    return in_float64(_std)(root)
+
+
+@jax.jit
+def _std(root: Root) -> Array:
+    """As one program: an eager loop over rows would be compiled at every call."""
+    return safe.sqrt(root.gram_diagonal())
 
 
 @std.defjvp

@@ -13,6 +13,7 @@ from functools import partial
 
 import jax.numpy as jnp
 
+from physcon._checks import require_given
 from physcon.conditioning._condition import condition
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
@@ -36,6 +37,7 @@ def hard_c(prior: Gaussian, law: LinearConstraint, *, throw: bool = True) -> Gau
     Source:
         Hansen et al. (2023), sec. 5, HardC.
     """
+    require_given(prior, Gaussian, "prior")
     alike = Gaussian.diagonal(prior.mean, jnp.ones_like(prior.mean))
     return Gaussian(condition(alike, law, throw=throw).posterior.mean, prior.root)
 

@@ -7,7 +7,7 @@ uncertainty implies, spread the correction without oscillation.
 
 import jax.numpy as jnp
 
-from physcon._checks import error_if, require
+from physcon._checks import error_if, require, require_given
 from physcon._numerics import banded
 from physcon._numerics.float64 import float64_primal
 from physcon._typing import Array, ArrayLike, Float, Scalar, Shape
@@ -97,6 +97,7 @@ def diffuse(prior: Gaussian, alpha: ArrayLike, *, throw: bool = True) -> Gaussia
     Source: Hansen et al. (2023), sec. 4.2; the posterior in information form is Rue and
     Held, Gaussian Markov Random Fields (2005), eq. 2.30.
     """
+    require_given(prior, Gaussian, "prior")
     root = prior.root
     require(
         isinstance(root, Diagonal) and prior.mean.ndim == 1,

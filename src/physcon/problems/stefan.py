@@ -150,6 +150,7 @@ def _slope(zeta: Float[Array, "*s"]) -> Float[Array, "*s"]:
     return 1 + 2 * zeta**2 + 2 * zeta * jnp.exp(-(zeta**2)) / (SQRT_PI * erf(zeta))
 
 
+@jax.jit
 def _newton(p_star: Float[Array, "*s"]) -> Float[Array, "*s"]:
     odds = (1 - p_star) / p_star
 
