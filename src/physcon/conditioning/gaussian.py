@@ -9,12 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from physcon._checks import (
-    require,
-    require_no_negative,
-    require_numbers,
-    require_shape,
-)
+from physcon._checks import require, require_no_negative, require_numbers, require_shape
 from physcon._deprecation import accepts_old_positions
 from physcon._numerics.float64 import floating, in_one_dtype
 from physcon._status import Outcome, choose, settle
