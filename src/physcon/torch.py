@@ -4,15 +4,15 @@
     loss(conserve(mean, std)).backward()
 
 Tensors are passed by DLPack, without a copy. The vector-Jacobian product that JAX forms
-is a `torch.autograd.Function`. Under `torch.compile` a wrapped function runs as it is:
-PyTorch compiles the code around it, JAX the function itself.
+is a `torch.autograd.Function`. Under `torch.compile` a wrapped function is one operator
+of the graph: PyTorch compiles the code around it, JAX the function itself.
 """
 # Where PyTorch is absent, a static checker takes `import torch` for this file.
 # pyright: reportAttributeAccessIssue=false
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -20,6 +20,9 @@ import jax.numpy as jnp
 
 from physcon._checks import require
 from physcon._extras import needs
+from physcon._torch.box import Box, boxed, can_be_boxed
+from physcon._torch.graph import in_graph
+from physcon._torch.tensors import Call, check_usable, filled, is_tensor, to_jax
 from physcon._typing import Array, PyTree
 
 with needs("torch"):
@@ -40,6 +43,12 @@ def wrap(fn: Callable[..., PyTree]) -> Callable[..., PyTree]:
     elements are copied; all others share their memory, and PyTorch refuses ``backward``
     after such a tensor was changed in place. Batch with `jax.vmap` inside `fn`.
 
+    Under `torch.compile` a call is one operator, also with ``fullgraph=True``, if its
+    arguments are tensors, numbers and text in dictionaries, lists and tuples, or
+    results of an earlier call; its gradient computes `fn` once more. With other
+    arguments, such as JAX arrays, PyTorch breaks the graph there: bind them first, for
+    example by `functools.partial`.
+
     Raises:
         ValueError: no tensor among the arguments; a tensor of a dtype that JAX would
             change (float64 and int64, unless ``jax_enable_x64`` is on), not strided, or
@@ -51,23 +60,34 @@ def wrap(fn: Callable[..., PyTree]) -> Callable[..., PyTree]:
     @wraps(fn)
     def call(*args: Any, **kwargs: Any) -> PyTree:
         leaves, treedef = jax.tree.flatten((args, kwargs))
-        tensors = [x for x in leaves if isinstance(x, torch.Tensor)]
-        _require_usable(tensors)
-        rest = [_TENSOR if isinstance(x, torch.Tensor) else x for x in leaves]
+        tensors = [x for x in leaves if is_tensor(x)]
+        check_usable(tensors)
         traced = [x.requires_grad and torch.is_grad_enabled() for x in tensors]
         result: list[Any] = []  # what fn returned: PyTorch passes on tensors only
-        request = _Call(fn, treedef, rest, traced)
+        request = Call.of(fn, treedef, leaves)
         try:
-            filled = _Function.apply(request, result, *tensors)
+            outputs = _Function.apply((request, traced), result, *tensors)
         except ValueError as error:
             _explain_numbers(error, args, kwargs)
             raise
-        remaining = iter(filled)
+        remaining = iter(outputs)
         return jax.tree.map(
             lambda x: next(remaining) if eqx.is_array(x) else x, result[0]
         )
 
-    return torch.compiler.disable(call)
+    alone = torch.compiler.disable(call)
+
+    @torch._dynamo.nonstrict_trace
+    def operator(box: Box) -> Box:
+        return in_graph(fn, box)
+
+    @wraps(fn)
+    def either(*args: Any, **kwargs: Any) -> Any:
+        if torch.compiler.is_dynamo_compiling() and can_be_boxed((args, kwargs)):
+            return operator(boxed((args, kwargs))).values
+        return alone(*args, **kwargs)
+
+    return either
 
 
 def _explain_numbers(error: ValueError, args: tuple, kwargs: dict) -> None:
@@ -87,34 +107,21 @@ def _explain_numbers(error: ValueError, args: tuple, kwargs: dict) -> None:
         ) from error
 
 
-_TENSOR = "a tensor's place"
-
-
-class _Call(NamedTuple):
-    """A call of `fn` without its tensors; `traced` marks those that need a gradient."""
-
-    fn: Callable[..., PyTree]
-    treedef: Any
-    rest: list[Any]
-    traced: list[bool]
-
-
 @eqx.filter_jit
-def _forward(call: _Call, arrays: list[Array]) -> tuple[PyTree, Callable]:
+def _forward(
+    call: Call, traced: list[bool], arrays: list[Array]
+) -> tuple[PyTree, Callable]:
     """The result, and the pullback of its cotangent to the traced arrays."""
 
-    def of(traced: list[Array]) -> PyTree:
-        chosen = iter(traced)
-        pairs = zip(arrays, call.traced, strict=True)
-        filled = iter([next(chosen) if wanted else x for x, wanted in pairs])
-        leaves = [next(filled) if x is _TENSOR else x for x in call.rest]
-        args, kwargs = jax.tree.unflatten(call.treedef, leaves)
+    def of(moving: list[Array]) -> PyTree:
+        chosen = iter(moving)
+        pairs = zip(arrays, traced, strict=True)
+        out = filled(call, [next(chosen) if wanted else x for x, wanted in pairs])
         # Copied, so that no result shares the memory of an argument, which PyTorch may
         # change in place.
-        out = call.fn(*args, **kwargs)
         return jax.tree.map(lambda x: jnp.copy(x) if eqx.is_array(x) else x, out)
 
-    wanted = [x for x, traced in zip(arrays, call.traced, strict=True) if traced]
+    wanted = [x for x, moves in zip(arrays, traced, strict=True) if moves]
     return eqx.filter_vjp(of, wanted)
 
 
@@ -128,9 +135,12 @@ def _pull_back(pullback: Callable, cotangent: PyTree) -> list[Array]:
 class _Function(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, call: _Call, result: list[Any], *tensors: torch.Tensor
+        ctx: Any,
+        request: tuple[Call, list[bool]],
+        result: list[Any],
+        *tensors: torch.Tensor,
     ) -> Any:
-        out, pullback = _forward(call, [_to_jax(x) for x in tensors])
+        out, pullback = _forward(*request, [to_jax(x) for x in tensors])
         # PyTorch may change a tensor in place as soon as this returns.
         jax.block_until_ready(eqx.filter((out, pullback), eqx.is_array))
         result.append(out)
@@ -144,7 +154,7 @@ class _Function(torch.autograd.Function):
         # before `backward`.
         ctx.save_for_backward(*tensors)
         ctx.pullback = pullback
-        ctx.traced = call.traced
+        ctx.traced = request[1]
         ctx.inexact = inexact
         ctx.like = eqx.filter(out, eqx.is_inexact_array)
         return given
@@ -158,60 +168,9 @@ class _Function(torch.autograd.Function):
             "take higher derivatives by JAX, inside the wrapped function",
         )
         _ = ctx.saved_tensors
-        chosen = [_to_jax(g) for g, i in zip(cotangents, ctx.inexact, strict=True) if i]
+        chosen = [to_jax(g) for g, i in zip(cotangents, ctx.inexact, strict=True) if i]
         cotangent = jax.tree.unflatten(jax.tree.structure(ctx.like), chosen)
         gradients = jax.block_until_ready(_pull_back(ctx.pullback, cotangent))
         remaining = iter(gradients)
         wanted = (torch.from_dlpack(next(remaining)) if t else None for t in ctx.traced)
         return None, None, *wanted
-
-
-def _to_jax(x: torch.Tensor) -> Array:
-    return jax.dlpack.from_dlpack(x.detach().resolve_conj().resolve_neg().contiguous())
-
-
-def _require_usable(tensors: list[torch.Tensor]) -> None:
-    require(
-        len(tensors) > 0,
-        "a torch.Tensor among the arguments",
-        "none",
-        "call the function without wrap",
-    )
-    devices = sorted({str(x.device) for x in tensors})
-    require(
-        len(devices) == 1,
-        "tensors on one device",
-        ", ".join(devices),
-        "move the tensors to one device by x.to(device)",
-    )
-    platform = "gpu" if tensors[0].is_cuda else tensors[0].device.type
-    known = sorted({"cpu", *(d.platform for d in jax.devices())})
-    require(
-        platform in known,
-        f"a device that JAX sees ({', '.join(known)})",
-        devices[0],
-        "pass x.cpu(), or install JAX for that device",
-    )
-    for x in tensors:
-        require(
-            x.layout == torch.strided,
-            "strided tensors",
-            str(x.layout),
-            "pass x.to_dense()",
-        )
-        _require_dtype(x)
-
-
-def _require_dtype(x: torch.Tensor) -> None:
-    """Refuse a dtype that JAX would change: it rounds float64 to float32 silently."""
-    name = str(x.dtype).removeprefix("torch.")
-    try:
-        kept = jax.dtypes.canonicalize_dtype(name).name
-    except TypeError:
-        kept = "unknown"
-    remedy = f"convert it: x.to(torch.{kept})"
-    if kept == "unknown":
-        remedy = "convert it: x.to(torch.float32)"
-    elif kept != name:
-        remedy += ", or keep 64 bits: jax.config.update('jax_enable_x64', True)"
-    require(kept == name, "a tensor of a dtype that JAX keeps", f"{x.dtype}", remedy)

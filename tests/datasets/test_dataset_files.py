@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 from physcon.cli import main
-from physcon.datasets import _constrain
+from physcon.datasets import _work
 
 LAW = "mean: {of: tos, equals: 15}"
 
@@ -59,7 +59,7 @@ def run(*arguments):
 
 @pytest.mark.parametrize("engine", ["h5netcdf", "scipy"])
 def test_one_command_for_an_ocean_model(tmp_path, rng, engine, capsys, monkeypatch):
-    monkeypatch.setattr(_constrain, "_VALUES_AT_ONCE", 60)  # time by time
+    monkeypatch.setattr(_work, "VALUES_AT_ONCE", 60)  # time by time
     data, w = ocean(rng)
     packing = {"tos": {"_FillValue": np.float32(9.96921e36)}}
     source, output = tmp_path / "in.nc", tmp_path / "out.nc"
@@ -119,7 +119,7 @@ def test_odd_variables_and_a_report(tmp_path, rng):
 
 @pytest.mark.parametrize("chunk", [1, 2])
 def test_a_store_is_constrained_piece_by_piece(tmp_path, rng, chunk, monkeypatch):
-    monkeypatch.setattr(_constrain, "_VALUES_AT_ONCE", 60)
+    monkeypatch.setattr(_work, "VALUES_AT_ONCE", 60)
     data, w = ocean(rng)
     source, output = tmp_path / "in.zarr", tmp_path / "out.zarr"
     encoding = {"tos": {"chunks": (chunk, 6, 9), "_FillValue": np.float32(-999)}}

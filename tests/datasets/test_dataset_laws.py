@@ -313,10 +313,10 @@ def test_random_problems_are_optimal(rng):
 
 
 def test_blocks_give_the_same_as_one(data, monkeypatch):
-    from physcon.datasets import _constrain
+    from physcon.datasets import _constrain, _work
 
     whole = pcd.constrain(data, "mean: {of: tos, equals: target}", spread="std")
-    monkeypatch.setattr(_constrain, "_VALUES_AT_ONCE", 30)
+    monkeypatch.setattr(_work, "VALUES_AT_ONCE", 30)
     laws = pcd.laws("mean: {of: tos, equals: target}", spread="std")
     parts, report = _constrain.constrain_with_report(data, laws)
     xr.testing.assert_identical(parts, whole)
@@ -327,7 +327,7 @@ def test_blocks_give_the_same_as_one(data, monkeypatch):
 def test_blocks_never_divide_the_members_that_a_spread_comes_from(
     rng, monkeypatch, spread
 ):
-    from physcon.datasets import _constrain
+    from physcon.datasets import _work
 
     members = rng.normal(size=(6, 5)) * np.arange(1.0, 6.0)
     data = xr.Dataset({"e": (("member", "x"), members)})
@@ -336,7 +336,7 @@ def test_blocks_never_divide_the_members_that_a_spread_comes_from(
     std = members.std(0, ddof=1)
     expected = members + std**2 * (2 - members.mean(1, keepdims=True)) / np.mean(std**2)
     np.testing.assert_allclose(whole.e, expected, rtol=1e-12)
-    monkeypatch.setattr(_constrain, "_VALUES_AT_ONCE", 10)  # two members at a time
+    monkeypatch.setattr(_work, "VALUES_AT_ONCE", 10)  # two members at a time
     xr.testing.assert_identical(pcd.constrain(data, text, spread=spread), whole)
     with pytest.raises(ValueError, match="no law sums"):
         pcd.constrain(data.chunk(member=2), text, spread=spread)

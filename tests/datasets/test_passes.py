@@ -7,6 +7,7 @@ import pytest
 import xarray as xr
 
 import physcon.datasets as pcd
+from physcon.datasets import _block, _constrain, _files, _work
 
 
 @pytest.fixture
@@ -111,7 +112,7 @@ def test_the_same_as_in_memory(data, case, chunk):
 
 def test_no_more_than_a_chunk_is_in_memory(data, monkeypatch):
     """Each task sees one chunk and, for a budget, a day before and after it."""
-    from physcon.datasets import _multipliers, _passes
+    from physcon.datasets import _passes
 
     seen = []
 
@@ -123,8 +124,8 @@ def test_no_more_than_a_chunk_is_in_memory(data, monkeypatch):
 
         return call
 
-    for module, name in ((_multipliers, "measured"), (_passes, "corrected")):
-        monkeypatch.setattr(module, name, watched(getattr(module, name)))
+    for name in ("measured", "corrected"):
+        monkeypatch.setattr(_passes, name, watched(getattr(_passes, name)))
     laws, spread = CASES["budget"]
     laws = pcd.laws({"laws": laws[:1], "spread": spread})
     with dask.config.set(scheduler="synchronous"):
@@ -159,3 +160,65 @@ def test_a_store_with_initial_totals_is_written_block_by_block(data, tmp_path, t
     found = xr.load_dataset(paths[1], engine="h5netcdf", decode_times=False)
     np.testing.assert_array_equal(found.w, pcd.constrain(short, law, "uniform").w)
     assert list(found.data_vars) == ["w"]
+
+
+TIED = [case for case in CASES if case != "columns"]
+
+
+@pytest.mark.parametrize("number", range(len(TIED)))
+def test_files_in_blocks_are_constrained_as_in_memory(
+    data, tmp_path, monkeypatch, number
+):
+    """A block of a file holds one or two days, whatever the laws tie together."""
+    laws, spread = CASES[TIED[number]]
+    laws = pcd.laws({"laws": laws, "spread": spread, "coordinates": "centres"})
+    whole, expected = _constrain.constrain_with_report(data, laws)
+    monkeypatch.setattr(_work, "VALUES_AT_ONCE", 30)
+    source, output = write(data, tmp_path, number)
+    audit = _files.audit_file(source, laws)
+    monkeypatch.setattr(_block, "constrain_block", None)  # not in one piece
+    report = _files.constrain_dataset_file(source, output, laws)
+    with _files.opened(output) as found:
+        for name in data.data_vars:
+            np.testing.assert_allclose(found[name], whole[name], rtol=1e-9)
+        assert found.pr.encoding.get("preferred_chunks", {}).get("time", 5) == 5
+    for k, law in enumerate(expected.laws):
+        same(report.laws[k], law, ("before", "found_before", "wanted"))
+        same(audit.laws[k], law, ("before",))
+        assert report.laws[k].largest_after <= 1e-9 * scale(law) + law.largest_after
+    for new, old in zip(report.variables, expected.variables, strict=True):
+        assert new.variable == old.variable
+        np.testing.assert_allclose(new.norm, old.norm, rtol=1e-9)
+        np.testing.assert_allclose(new.chi_squared, old.chi_squared, rtol=1e-9)
+        assert new.points == old.points
+
+
+def write(data, folder, number):
+    """Write a NetCDF file, or a store in chunks of five days."""
+    ending = ".zarr" if number % 2 else ".nc"
+    source, output = folder / f"in{ending}", folder / f"out{ending}"
+    if number % 2:
+        chunks = {"pr": {"chunks": (5, 3, 4)}, "w": {"chunks": (5, 3, 4)}}
+        data.to_zarr(source, encoding=chunks, zarr_format=2)
+    else:
+        data.to_netcdf(source, engine="h5netcdf")
+    return source, output
+
+
+def same(new, old, lists):
+    assert new.law == old.law
+    assert new.count == old.count
+    assert new.along == old.along
+    assert new.violated_before == old.violated_before
+    for name in lists:
+        small = 1e-12 * scale(old)
+        expected = getattr(old, name)
+        np.testing.assert_allclose(getattr(new, name), expected, 1e-9, small)
+    if old.times is not None:
+        assert new.times.labels == old.times.labels
+        before = old.times.values["before"]
+        np.testing.assert_allclose(new.times.values["before"], before, 1e-9)
+
+
+def scale(law):
+    return max([1e-300, *map(abs, law.wanted), *map(abs, law.found_before)])

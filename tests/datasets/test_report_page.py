@@ -14,7 +14,7 @@ import xarray as xr
 from physcon._page import Curve, Lines, Page, Viewer
 from physcon._page.pack import coarsened, limits, packed
 from physcon.cli import main
-from physcon.datasets import _constrain
+from physcon.datasets import _work
 
 LAW = "laws: [{mean: {of: tos, equals: 15}}, {between: {of: tos, lower: 0}}]"
 LAT = np.linspace(-80, 80, 9)
@@ -47,7 +47,7 @@ def example(tmp_path_factory):
     for ending in ("json", "txt"):
         run(*command, folder / f"report.{ending}")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_constrain, "_VALUES_AT_ONCE", 108)  # time by time
+        patch.setattr(_work, "VALUES_AT_ONCE", 108)  # time by time
         run(*command, folder / "report.html")
     return folder
 

@@ -12,14 +12,15 @@ import pytest
 import xarray as xr
 
 from physcon.cli import main
-from physcon.datasets import _constrain, _stores, laws
+from physcon.datasets import _stores, _work, laws
 
 LAW = "mean: {of: tas, equals: 280, weights: equal}"
+TIED = "mean: {of: tas, over: [time, lat, lon], equals: 280, weights: equal}"
 KILLED = """
 import os, signal, sys
 from physcon.cli import main
-from physcon.datasets import _constrain, _journal
-_constrain._VALUES_AT_ONCE = 100
+from physcon.datasets import _journal, _work
+_work.VALUES_AT_ONCE = 100
 if sys.argv[1] == "copying":
     import physcon.datasets._stores as stores
     copy = stores._copied
@@ -57,14 +58,14 @@ def contents(folder):
     }
 
 
-def command(store, output, *more):
-    words = ["constrain", store, LAW, "--spread", "1", "-o", output, *more]
+def command(store, output, *more, law=LAW):
+    words = ["constrain", store, law, "--spread", "1", "-o", output, *more]
     return [str(w) for w in words]
 
 
 @pytest.mark.parametrize("when", ["copying", "a chunk"])
 def test_a_killed_run_resumes(tmp_path, store, when, monkeypatch):
-    monkeypatch.setattr(_constrain, "_VALUES_AT_ONCE", 100)
+    monkeypatch.setattr(_work, "VALUES_AT_ONCE", 100)
     output, whole = tmp_path / "out.zarr", tmp_path / "whole.zarr"
     reports = [tmp_path / name for name in ("whole.json", "resumed.json")]
     main(command(store, whole, "--report", str(reports[0])))
@@ -82,10 +83,8 @@ def test_a_killed_run_resumes(tmp_path, store, when, monkeypatch):
         with pytest.raises(SystemExit, match="other settings"):
             main([*[w.replace("280", "281") for w in words], "--resume"])
     calls = []
-    solve = _stores.constrain_with_report
-    monkeypatch.setattr(
-        _stores, "constrain_with_report", lambda *a: calls.append(1) or solve(*a)
-    )
+    solve = _stores.done
+    monkeypatch.setattr(_stores, "done", lambda *a: calls.append(1) or solve(*a))
     main([*words, "--resume", "--report", str(reports[1])])
     assert len(calls) == (4 if when == "copying" else 2)
     assert contents(output) == contents(whole)
@@ -97,12 +96,14 @@ def test_a_killed_run_resumes(tmp_path, store, when, monkeypatch):
     ]
 
 
-def test_a_page_of_a_resumed_run_shows_all_blocks(tmp_path, store, monkeypatch):
-    monkeypatch.setattr(_constrain, "_VALUES_AT_ONCE", 100)
+def test_a_page_of_a_resumed_run_shows_all_blocks(tmp_path, store, monkeypatch, capsys):
+    """Also the errors of a law that ties all blocks together."""
+    monkeypatch.setattr(_work, "VALUES_AT_ONCE", 100)
     pages = []
     for name in ("a", "b"):
         output = tmp_path / f"{name}.zarr"
-        words = command(store, output, "--report", str(tmp_path / f"{name}.html"))
+        report = tmp_path / f"{name}.html"
+        words = command(store, output, "--report", report, law=TIED)
         if name == "b":
 
             def interrupted(journal, start, *rest, add=_stores.Journal.add):
@@ -119,6 +120,9 @@ def test_a_page_of_a_resumed_run_shows_all_blocks(tmp_path, store, monkeypatch):
         text = (tmp_path / f"{name}.html").read_text()
         pages.append(text.replace(f"{name}.zarr", "out.zarr"))
     assert pages[0] == pages[1]
+    assert contents(tmp_path / "a.zarr") == contents(tmp_path / "b.zarr")
+    main(["audit", str(output), TIED])
+    assert "0 of 1 rows violated" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("version", [2, 3])

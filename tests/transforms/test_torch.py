@@ -1,11 +1,14 @@
 """physcon's functions on PyTorch tensors: PyTorch's own numbers and gradients."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 
 import physcon as pc
+from physcon._numerics.float64 import Pair
 
 torch = pytest.importorskip(
     "torch", reason="PyTorch is not installed: pip install torch"
@@ -195,6 +198,58 @@ def test_inside_torch_compile(tensors):
         strict=True,
     ):
         torch.testing.assert_close(a, b)
+
+
+class Kept(eqx.Module):
+    """What a step of a roll-out carries: a module, a named pair and a static field."""
+
+    pair: Pair
+    count: jax.Array
+    name: str = eqx.field(static=True)
+
+
+@pytest.fixture
+def unchecked():
+    """Checks of types, which the tests add to physcon, are nothing PyTorch traces."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_rollout_is_one_graph():
+    """Nothing breaks the graph; modules pass through it and out of it."""
+
+    @wrap
+    def start(x):
+        return Kept(Pair(x, jnp.zeros_like(x)), jnp.asarray(0), "kept")
+
+    @wrap
+    def step(kept, state):
+        x = state["x"] - jnp.mean(state["x"]) + jnp.mean(kept.pair.high)
+        return Kept(kept.pair, kept.count + 1, kept.name), {"x": x}
+
+    def rollout(x, a):
+        kept = start(x)
+        for _ in range(3):
+            kept, state = step(kept, {"x": a * torch.sin(x)})
+            x = state["x"]
+        return kept, x
+
+    def gradients(fn):
+        x, a = torch.linspace(0, 1, 5).requires_grad_(), torch.tensor(0.7)
+        kept, y = fn(x, a.requires_grad_())
+        return kept, y, *torch.autograd.grad((y**2).sum(), (x, a))
+
+    kept, *expected = gradients(rollout)
+    whole = torch.compile(rollout, fullgraph=True, backend="aot_eager")
+    found, *got = gradients(whole)
+    torch.testing.assert_close(got, expected)
+    assert isinstance(found, Kept)
+    assert isinstance(found.pair, Pair)
+    assert found.name == "kept"
+    assert found.count == kept.count == 3
+    assert whole(torch.ones(7), torch.tensor(2.0))[1].shape == (7,)
 
 
 def test_a_number_where_one_per_sample_is_expected():

@@ -32,7 +32,7 @@ with needs("data"):
     import scipy.sparse as sp
 
 
-class _Opened(NamedTuple):
+class Opened(NamedTuple):
     """The problem of a chunk: its own rows, and its part of the shared rows.
 
     Attributes:
@@ -52,7 +52,7 @@ class _Opened(NamedTuple):
 
 def measured(data: Any, laws: Laws, cut: Cut, multipliers: Multipliers) -> Measured:
     """Return what a chunk adds to the shared rows, and its slope by the multipliers."""
-    opened = _open(data, laws, cut)
+    opened = opened_chunk(data, laws, cut)
     u = _solved(opened, laws, cut, multipliers)
     found = []
     for made, matrix in zip(opened.shared, opened.matrices, strict=True):
@@ -84,7 +84,14 @@ def corrected(
     data: Any, laws: Laws, cut: Cut, multipliers: Multipliers
 ) -> dict[str, np.ndarray]:
     """Return the new values of each variable of a chunk, for given multipliers."""
-    opened = _open(data, laws, cut)
+    opened = opened_chunk(data, laws, cut)
+    return corrected_values(opened, data, laws, cut, multipliers)
+
+
+def corrected_values(
+    opened: Opened, data: Any, laws: Laws, cut: Cut, multipliers: Multipliers
+) -> dict[str, np.ndarray]:
+    """Return the new values of an opened chunk; see `corrected`."""
     u = _solved(opened, laws, cut, multipliers)
     found = {n: _part(opened, data, n, n, u, cut) for n in opened.problem.names}
     pairs = spread_pairs(data, laws)
@@ -100,7 +107,7 @@ def corrected(
 
 
 def _part(
-    opened: _Opened, data: Any, name: str, into: str, u: np.ndarray, cut: Cut
+    opened: Opened, data: Any, name: str, into: str, u: np.ndarray, cut: Cut
 ) -> np.ndarray:
     """Return the part of the long vector of one variable; missing values stay."""
     array = data[name]
@@ -115,12 +122,12 @@ def _part(
 
 def _own(values: np.ndarray, dims: Any, cut: Cut) -> np.ndarray:
     """Return the values of the chunk without those that were added around it."""
-    stop = cut.before + cut.stop - cut.start
-    return np.take(values, np.arange(cut.before, stop), list(dims).index(cut.dimension))
+    where = [cut.own if d == cut.dimension else slice(None) for d in dims]
+    return values[tuple(where)]
 
 
 def _new_std(
-    opened: _Opened, laws: Laws, cut: Cut, multipliers: Multipliers
+    opened: Opened, laws: Laws, cut: Cut, multipliers: Multipliers
 ) -> np.ndarray | None:
     """Return the stds given all laws, or None if they are too costly."""
     std = opened.problem.std
@@ -139,20 +146,21 @@ def _new_std(
     return std * np.sqrt(np.clip(left - removed, 0.0, 1.0))
 
 
-def _open(data: Any, laws: Laws, cut: Cut) -> _Opened:
+def opened_chunk(
+    data: Any, laws: Laws, cut: Cut, *, with_spread: bool = True
+) -> Opened:
     """Return the problem of a chunk with its rows in two groups."""
-    problem = problem_of(data, laws, with_spread=True)
+    problem = problem_of(data, laws, with_spread=with_spread)
     shared = [m for m in problem.rows if is_shared(m.law, data, cut.dimension)]
     alone = [m for m in problem.rows if not is_shared(m.law, data, cut.dimension)]
     problem = problem._replace(rows=alone)
     own = np.zeros(problem.values.size, bool)
     for name in problem.names:
         index = problem.values.index(name)
-        length = cut.stop - cut.start
-        inner = index.isel({cut.dimension: slice(cut.before, cut.before + length)})
+        inner = index.isel({cut.dimension: cut.own})
         own[inner.values.ravel()] = True
     matrices = [_matrix(m, problem, laws, own) for m in shared]
-    return _Opened(problem, stacked(problem), shared, matrices, own)
+    return Opened(problem, stacked(problem), shared, matrices, own)
 
 
 def _matrix(made: LawRows, problem: Problem, laws: Laws, own: np.ndarray) -> Any:
@@ -167,7 +175,7 @@ def _matrix(made: LawRows, problem: Problem, laws: Laws, own: np.ndarray) -> Any
 
 
 def _solved(
-    opened: _Opened, laws: Laws, cut: Cut, multipliers: Multipliers
+    opened: Opened, laws: Laws, cut: Cut, multipliers: Multipliers
 ) -> np.ndarray:
     """Return the values of a chunk for given multipliers of the shared rows."""
     problem = opened.problem

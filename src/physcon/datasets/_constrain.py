@@ -1,40 +1,18 @@
 """Audit a dataset, and constrain it: named variables in, named variables out."""
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
-import numpy as np
-
+from physcon.datasets._apart import Apart
 from physcon.datasets._batches import batch_dim
-from physcon.datasets._block import constrain_block, with_values
-from physcon.datasets._errors import report_on
+from physcon.datasets._initial import with_first_targets
 from physcon.datasets._laws import Laws
 from physcon.datasets._lazy import lazily
-from physcon.datasets._names import changed_names, check_names, spread_names
+from physcon.datasets._names import changed_names, check_names
 from physcon.datasets._parse import laws as as_laws
-from physcon.datasets._problem import problem_of
 from physcon.datasets._report import Report
 from physcon.datasets._watch import Watch
-
-_VALUES_AT_ONCE = 1_000_000
-
-
-class Block(NamedTuple):
-    """A part of a dataset along one dimension, and what became of it.
-
-    Attributes:
-        where: its indices.
-        start: the first of them.
-        before: the part of the dataset.
-        after: the same, constrained; or `before` after an audit.
-        report: the errors and changes.
-    """
-
-    where: slice
-    start: int
-    before: Any
-    after: Any
-    report: Report
+from physcon.datasets._work import blocks_of, chunk_of, done, joined, work_on
 
 
 def audit(data: Any, laws: Any, **options: Any) -> Report:
@@ -84,89 +62,38 @@ def constrain(data: Any, laws: Any, spread: Any = None, **options: Any) -> Any:
     return _constrained(data, laws)
 
 
-def audited(data: Any, laws: Laws, watch: Watch) -> Report:
+def audited(
+    data: Any, laws: Laws, watch: Watch, stored: Mapping[str, int] | None = None
+) -> Report:
     """Return the report of an audit, block by block."""
-    outer = batch_dim(data, laws, changed_names(laws))
+    data, laws = with_first_targets(data, laws)
+    work = work_on(data, laws, fixing=False, stored=stored)
+    outer = work.outer
     whole: Report | None = None
     with watch.over(data, laws, outer, after=False):
-        for where, part in parts(data, laws, outer):
-            problem = problem_of(part, laws, with_spread=False)
-            report = report_on(laws, problem, problem.mean, None)
-            watch.block((part,), outer, where.start or 0, _length(part, outer))
-            whole = joined(whole, report, outer, where.start or 0)
+        for place, _ in blocks_of(work, chunk_of(work, stored or {})):
+            before, _, report = done(work, place)
+            start = place.start or 0
+            watch.block((before,), outer, start, length_of(before, outer))
+            whole = joined(whole, report, outer, start)
     assert whole is not None
-    return whole
+    return work.whole(whole)
 
 
 def constrain_with_report(data: Any, laws: Laws) -> tuple[Any, Report]:
     """Return the constrained dataset, and a report on the errors before and after."""
     check_names(data, laws)
-    names = changed_names(laws)
-    outer = batch_dim(data, laws, names)
-    if outer is None or block_length(data, laws, outer) >= data.sizes[outer]:
-        return constrain_block(data, laws)
-    blocks: list[Any] = []
-    whole: Report | None = None
-    for block in fixed_blocks(data, laws, outer):
-        blocks.append(block.after)
-        whole = joined(whole, block.report, outer, block.start)
-    result = data.copy()
-    for name in [*names, *spread_names(data, laws)]:
-        several = [b[name].variable for b in blocks]
-        axis = data[name].dims.index(outer)
-        values = np.concatenate([v.values for v in several], axis=axis)
-        result[name] = with_values(data[name], values)
-    assert whole is not None
-    return result, whole
+    outer = batch_dim(data, laws, changed_names(laws))
+    work = Apart(data, laws, outer, fixing=True)
+    everything = slice(None) if outer is None else slice(0, data.sizes[outer])
+    _, after, report = done(work, everything)
+    return after, report
 
 
-def fixed_blocks(
-    data: Any, laws: Laws, outer: str | None, least: int = 1
-) -> Iterator[Block]:
-    """Yield constrained parts of a dataset along a dimension; see `parts`."""
-    for where, part in parts(data, laws, outer, least):
-        fixed, report = constrain_with_report(part, laws)
-        yield Block(where, where.start or 0, part, fixed, report)
-
-
-def parts(
-    data: Any, laws: Laws, outer: str | None, least: int = 1
-) -> Iterator[tuple[slice, Any]]:
-    """Yield parts of a dataset along a dimension, none of which fills the memory.
-
-    Args:
-        data: the dataset.
-        laws: the laws.
-        outer: the dimension; None: there is one part.
-        least: the length of a part is a multiple of this, such as a store's chunk.
-    """
-    if outer is None or not data.sizes[outer]:
-        yield slice(None), data
-        return
-    step = block_length(data, laws, outer)
-    step = max(least, step - step % least)
-    for start in range(0, data.sizes[outer], step):
-        where = slice(start, start + step)
-        yield where, data.isel({outer: where})
-
-
-def joined(whole: Report | None, new: Report, outer: str | None, start: int) -> Report:
-    """Return the report of all blocks up to a new one."""
-    if whole is None:
-        return new
-    return Report.joined([whole, new], outer, [0, start])
-
-
-def block_length(data: Any, laws: Laws, outer: str) -> int:
-    """Return how many indices of a dimension to constrain at once."""
-    values = sum(int(data[n].size) for n in changed_names(laws))
-    per_index = max(1, values // max(1, data.sizes[outer]))
-    return max(1, _VALUES_AT_ONCE // per_index)
+def length_of(part: Any, outer: str | None) -> int:
+    """Return the number of indices of a block."""
+    return 1 if outer is None else part.sizes[outer]
 
 
 def _constrained(data: Any, laws: Laws) -> Any:
     return constrain_with_report(data, laws)[0]
-
-
-def _length(part: Any, outer: str | None) -> int:
-    return 1 if outer is None else part.sizes[outer]

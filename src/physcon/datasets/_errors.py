@@ -1,5 +1,6 @@
 """The errors of every law before and after, and the change of every variable."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ def report_on(
     """Return the report on new values; without `std`, no changes are reported."""
     data = problem.values.data
     before = np.nan_to_num(as_vector(data, problem.names), nan=0.0)
-    eps = max(_rounding(data[n].dtype) for n in problem.names)
+    eps = rounding_unit(data, problem.names)
     made = {id(r.law): r for r in problem.rows}
     found: list[LawReport] = []
     for law in laws.laws:
@@ -52,7 +53,7 @@ def _of_rows(
         last,
         rounding,
         (rows.value, rows.value + missed[0], rows.value + missed[1]),
-        _per_time(data, made.shape, made.known, first, last),
+        worst_times(data, made.shape, made.known, first, last),
     )
 
 
@@ -71,13 +72,13 @@ def _of_points(
         return []
     data = problem.values.data
     shape = {str(d): n for d, n in data[law.of].sizes.items()}
-    times = _per_time(data, shape, known, *errors)
+    times = worst_times(data, shape, known, *errors)
     points = {"points": len(errors[0])}
     before_after = (errors[0], errors[1])
     return [LawReport.of(title(law), "", points, *before_after, times=times)]
 
 
-def _per_time(
+def worst_times(
     data: Any,
     shape: dict[str, int],
     known: np.ndarray,
@@ -129,6 +130,8 @@ def _counted(rows: Rows, difference: np.ndarray) -> np.ndarray:
     return np.where(rows.upper_only, np.maximum(difference, 0.0), np.abs(difference))
 
 
-def _rounding(dtype: np.dtype) -> float:
-    """Return the rounding unit of a type; integers become float64."""
-    return float(np.finfo(dtype if dtype.kind == "f" else np.float64).eps)
+def rounding_unit(data: Any, names: Sequence[str]) -> float:
+    """Return the largest rounding unit of variables; integers become float64."""
+    types = [data[name].dtype for name in names]
+    floats = [t if t.kind == "f" else np.dtype(np.float64) for t in types]
+    return max(float(np.finfo(t).eps) for t in floats)

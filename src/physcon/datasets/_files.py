@@ -6,23 +6,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from physcon._checks import require
 from physcon._extras import needs
-from physcon.datasets._batches import batch_dim
-from physcon.datasets._constrain import (
-    audited,
-    constrain_with_report,
-    fixed_blocks,
-    joined,
-)
+from physcon.datasets._apart import Apart
+from physcon.datasets._constrain import audited
 from physcon.datasets._initial import with_first_targets
 from physcon.datasets._laws import Laws
 from physcon.datasets._mesh_files import is_mesh_file, mesh_dataset, write_mesh_file
 from physcon.datasets._names import changed_names, check_names, spread_names
 from physcon.datasets._report import Report
-from physcon.datasets._stores import constrain_store, region
+from physcon.datasets._stores import chunk_lengths, constrain_store, region
+from physcon.datasets._tied import Tied
 from physcon.datasets._watch import Watch
 from physcon.datasets._words import lead_of
+from physcon.datasets._work import blocks_of, chunk_of, done, joined, work_on
 from physcon.io import array_names, write_arrays
 from physcon.io.predictions import odd_names, takes_blocks, write_blocks
 
@@ -41,7 +40,8 @@ def audit_file(path: str | Path, laws: Laws, watch: Watch | None = None) -> Repo
     watch = watch or Watch()
     with opened(path) as data:
         check_names(data, laws)
-        report = audited(data, laws, watch)
+        stored = _stored_lengths(Path(path), data, changed_names(laws))
+        report = audited(data, laws, watch, stored)
         lead = [f"File: {Path(path).name}. Nothing was changed."]
         lead += lead_of(laws, spread=False)
         watch.write(report, f"Audit of {Path(path).name}", lead)
@@ -97,12 +97,14 @@ def constrain_dataset_file(
     with opened(path) as data:
         check_names(data, laws)
         data, laws = with_first_targets(data, laws)
-        outer = batch_dim(data, laws, changed_names(laws))
-        with watch.over(data, laws, outer, after=True):
+        names = [*changed_names(laws), *spread_names(data, laws)]
+        stored = _stored_lengths(path, data, names)
+        work = work_on(data, laws, fixing=True, stored=stored)
+        with watch.over(data, laws, work.outer, after=True):
             if store:
-                report = constrain_store(path, output, data, laws, watch, resume=resume)
+                report = constrain_store(path, output, work, watch, resume=resume)
             else:
-                report = _constrain_netcdf(path, output, data, laws, watch, force=force)
+                report = _constrain_netcdf(path, output, work, watch, force=force)
         lead = [f"File before: {path.name}. File after: {output.name}."]
         lead += lead_of(laws)
         watch.write(report, f"Correction of {path.name}", lead)
@@ -152,46 +154,58 @@ def opened(path: str | Path) -> Iterator[Any]:
 
 
 def _constrain_netcdf(
-    path: Path, output: Path, data: Any, laws: Laws, watch: Watch, *, force: bool
+    path: Path, output: Path, work: Apart | Tied, watch: Watch, *, force: bool
 ) -> Report:
     """Write a NetCDF file, in blocks where the format allows it."""
-    outer = batch_dim(data, laws, changed_names(laws))
-    names = [*changed_names(laws), *spread_names(data, laws)]
+    names = [*changed_names(work.laws), *spread_names(work.data, work.laws)]
+    reports: list[Report] = []
+    blocks = _written(work, list(dict.fromkeys(names)), watch, reports)
     netcdf = path.suffix.lower() in _NETCDF
-    if outer is not None and netcdf and takes_blocks(path, names):
-        reports: list[Report] = []
-        blocks = _written(data, laws, outer, names, watch, reports)
+    if netcdf and takes_blocks(path, names):
         write_blocks(output, blocks, path, force=force)
-        return reports[0]
-    fixed, report = constrain_with_report(data, laws)
-    count = 1 if outer is None else data.sizes[outer]
-    watch.block((data, fixed), outer, 0, count)
-    arrays = {name: fixed[name].values for name in dict.fromkeys(names)}
-    if not netcdf:
+        return work.whole(reports[0])
+    arrays: dict[str, np.ndarray] = {}
+    for block in blocks:
+        for name, (here, values) in block.items():
+            whole = arrays.setdefault(
+                name, np.empty(work.data[name].shape, values.dtype)
+            )
+            whole[here] = values
+    if netcdf:
+        write_arrays(output, arrays, like=path, force=force)
+    else:
         write_mesh_file(path, output, arrays)
-        return report
-    write_arrays(output, arrays, like=path, force=force)
-    return report
+    return work.whole(reports[0])
 
 
 def _written(
-    data: Any,
-    laws: Laws,
-    outer: str,
-    names: list[str],
-    watch: Watch,
-    reports: list[Report],
+    work: Apart | Tied, names: list[str], watch: Watch, reports: list[Report]
 ) -> Iterator[dict[str, tuple[Any, Any]]]:
     """Yield constrained parts of variables; `reports` gets the one of all parts."""
-    for block in fixed_blocks(data, laws, outer):
+    outer = work.outer
+    stored = _stored_lengths(Path(), work.data, names)
+    blocks = blocks_of(work, chunk_of(work, stored))
+    count = 1 if outer is None else work.data.sizes[outer]
+    work.prepare(blocks, lambda: watch.reading(count, outer or "block"))
+    for where, _ in blocks:
+        before, after, report = done(work, where)
         whole = reports.pop() if reports else None
-        reports.append(joined(whole, block.report, outer, block.start))
-        values = (block.before, block.after)
-        watch.block(values, outer, block.start, block.after.sizes[outer])
+        start = where.start or 0
+        reports.append(joined(whole, report, outer, start))
+        length = 1 if outer is None else after.sizes[outer]
+        watch.block((before, after), outer, start, length)
         yield {
-            name: (
-                region(data[name].dims, outer, block.where),
-                block.after[name].values,
-            )
-            for name in dict.fromkeys(names)
+            name: (region(before[name].dims, outer, where), after[name].values)
+            for name in names
         }
+
+
+def _stored_lengths(path: Path, data: Any, names: list[str]) -> dict[str, int]:
+    """Return the lengths of the chunks of variables in a file, by dimension."""
+    if path.suffix.lower() == ".zarr":
+        return chunk_lengths(path, data, names)
+    lengths: dict[str, int] = {}
+    for name in names:
+        for dim, chunk in data[name].encoding.get("preferred_chunks", {}).items():
+            lengths[str(dim)] = int(np.lcm(lengths.get(str(dim), 1), int(chunk)))
+    return lengths

@@ -24,6 +24,7 @@ def join_laws(several: Sequence[LawReport], along: str | None) -> LawReport:
     count = sum(s.count for s in several)
     shapes = [s.along for s in several]
     sizes = _joined_sizes(shapes, along)
+    word = "points" if all(set(s) == {"points"} for s in shapes) else "rows"
     kept = count <= 10 * MOST_ROWS and all(len(s.before) == s.count for s in several)
 
     def rows(name: str) -> list[float]:
@@ -36,7 +37,7 @@ def join_laws(several: Sequence[LawReport], along: str | None) -> LawReport:
         first.law,
         first.units,
         count,
-        sizes or {"rows": count},
+        sizes or {word: count},
         max(s.largest_before for s in several),
         max(s.largest_after for s in several),
         sum(s.violated_before for s in several),

@@ -9,6 +9,7 @@ from physcon.datasets._batches import batch_dim
 from physcon.datasets._initial import with_first_targets
 from physcon.datasets._laws import Laws
 from physcon.datasets._names import spread_names
+from physcon.datasets._needed import small
 from physcon.datasets._passes import in_two_passes, shared_dim
 
 with needs("data"):
@@ -30,9 +31,9 @@ def lazily(data: Any, laws: Laws, names: list[str], constrained: Callable) -> An
     shared = shared_dim(data, laws, names)
     divided = outer is not None and len(data[names[0]].chunksizes.get(outer, (1,))) > 1
     if shared is not None and not divided:
-        small = _small(data, laws)
-        whole = {d: -1 for d in small.dims if d != shared}
-        fixed = in_two_passes(small.chunk(whole), laws, names, shared)
+        less = small(data, laws)
+        whole = {d: -1 for d in less.dims if d != shared}
+        fixed = in_two_passes(less.chunk(whole), laws, names, shared)
         names = [*names, *spread_names(data, laws)]
         return original.assign({name: fixed[name] for name in names})
     require(
@@ -52,7 +53,7 @@ def lazily(data: Any, laws: Laws, names: list[str], constrained: Callable) -> An
 
     names = [*names, *spread_names(data, laws)]
     template = split[names]
-    result = xr.map_blocks(block, _small(split, laws), template=template)
+    result = xr.map_blocks(block, small(split, laws), template=template)
     for name in names:
         fixed[name] = result[name].transpose(*data[name].dims)
         fixed[name].attrs = dict(data[name].attrs)
@@ -64,22 +65,3 @@ def _length(data: Any, names: list[str], outer: str) -> int:
     """Return how many indices of a dimension make a chunk of about 10^6 values."""
     values = sum(int(data[n].size) for n in names)
     return max(1, 10**6 * data.sizes[outer] // max(1, values))
-
-
-def _small(data: Any, laws: Laws) -> Any:
-    """Return the dataset without large variables that no law reads."""
-    needed = _needed(data, laws)
-    return data.drop_vars([n for n in data.data_vars if n not in needed])
-
-
-def _needed(data: Any, laws: Laws) -> set[str]:
-    """Return the variables that laws may read: all but large ones never mentioned."""
-    stated = ("formula_terms", "cell_measures", "bounds", "coordinates")
-    attrs = [{**v.encoding, **v.attrs} for v in data.variables.values()]
-    words = " ".join(str(a[k]) for a in attrs for k in stated if k in a).split()
-    text = repr(laws) + repr(words)
-    return {
-        str(n)
-        for n in data.data_vars
-        if repr(str(n)) in text or data[n].chunks is None or data[n].size < 10**7
-    }

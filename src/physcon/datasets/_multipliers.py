@@ -1,25 +1,50 @@
 """The multipliers for which the rows that chunks share hold."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from physcon._checks import require
 from physcon._extras import needs
-from physcon.datasets._chunk import measured
 from physcon.datasets._laws import Between, Laws, Order, title
-from physcon.datasets._shared import Cut, Multipliers, Shared
+from physcon.datasets._shared import Measured, Multipliers, Shared
 
 with needs("data"):
     import scipy.sparse as sp
-    from dask.base import compute
-    from dask.delayed import delayed
     from scipy.sparse.linalg import splu
 
 _PASSES = 40
 _MET = 1e-13
 _MOST_ROWS = 4096  # for new standard deviations
+
+
+class Sums(NamedTuple):
+    """What several chunks add to all shared rows.
+
+    Attributes:
+        start: number of the first row of each law.
+        total: sums of the values, with the weights of the rows.
+        size: sums of the absolute terms.
+        value: right-hand sides.
+        std: their standard deviations.
+        weight: sums of the weights of means.
+        mean: which rows are means.
+        seen: which rows see a value.
+        slope: derivative of the totals by the multipliers, sparse.
+        prior: the same if no value were at a bound; zero unless stds are updated.
+    """
+
+    start: dict[int, int]
+    total: np.ndarray
+    size: np.ndarray
+    value: np.ndarray
+    std: np.ndarray
+    weight: np.ndarray
+    mean: np.ndarray
+    seen: np.ndarray
+    slope: Any
+    prior: Any
 
 
 class _System(NamedTuple):
@@ -33,13 +58,15 @@ class _System(NamedTuple):
     start: dict[int, int]
 
 
-def multipliers_of(
-    parts: Sequence[Any], cuts: Sequence[Cut], laws: Laws
-) -> Multipliers:
-    """Return the multipliers for which the shared rows hold."""
+def multipliers_of(measure: Callable[[Multipliers], Sums], laws: Laws) -> Multipliers:
+    """Return the multipliers for which the shared rows hold.
+
+    Args:
+        measure: reads all chunks and returns their sums for given multipliers.
+        laws: all laws.
+    """
     linear = not any(isinstance(law, Between | Order) for law in laws.laws)
-    found = Multipliers({}, {})
-    system = _system(parts, cuts, laws, found)
+    system = _system(measure(Multipliers({}, {})))
     dual = np.zeros(len(system.missing))
     for _ in range(_PASSES):
         left = system.missing - system.noise * dual
@@ -54,7 +81,7 @@ def multipliers_of(
         norm = np.linalg.norm(left / system.size)
         for _ in range(20):
             trial = dual + size * step
-            new = _system(parts, cuts, laws, _by_law(system, trial))
+            new = _system(measure(_by_law(system, trial)))
             rest = (new.missing - new.noise * trial) / new.size
             if np.linalg.norm(rest) < norm:
                 break
@@ -66,59 +93,72 @@ def multipliers_of(
     return _with_inverse(system, dual)
 
 
-def _system(
-    parts: Sequence[Any], cuts: Sequence[Cut], laws: Laws, multipliers: Multipliers
-) -> _System:
-    """Read all chunks and add up the shared rows."""
-    measure = delayed(measured, pure=True)
-    tasks = [
-        measure(part, laws, cut, multipliers)
-        for part, cut in zip(parts, cuts, strict=True)
-    ]
-    pieces = compute(*tasks)
-    counts = {s.law: s.count for piece in pieces for s in piece.laws}
+def sums_of(piece: Measured) -> Sums:
+    """Return what one chunk adds to all shared rows."""
     start: dict[int, int] = {}
     count = 0
-    for law in sorted(counts):
-        start[law] = count
-        count += counts[law]
-    total = np.zeros(count)
-    size = np.zeros(count)
-    value = np.zeros(count)
-    std = np.zeros(count)
-    weight = np.zeros(count)
-    slope: Any = sp.csr_matrix((count, count))
+    for s in sorted(piece.laws, key=lambda s: s.law):
+        start[s.law] = count
+        count += s.count
+    vectors = [np.zeros(count) for _ in range(5)]
     mean = np.zeros(count, bool)
+    seen = np.zeros(count, bool)
+    rows = [start[s.law] + s.number for s in piece.laws]
+    for s, at in zip(piece.laws, rows, strict=True):
+        _set(s, at, vectors, mean)
+        seen[at] = True
+    place = np.concatenate(rows)
+    columns = np.arange(len(place))
+    spread = sp.csr_matrix((np.ones(len(place)), (place, columns)), (count, len(place)))
+    slope = (spread @ piece.slope @ spread.T).tocsr()
     prior: Any = sp.csr_matrix((count, count))
-    for piece in pieces:
-        rows = [start[s.law] + s.number for s in piece.laws]
-        for s, at in zip(piece.laws, rows, strict=True):
-            _add(s, at, (total, size, value, std, weight, mean))
-        place = np.concatenate(rows)
-        spread = sp.csr_matrix(
-            (np.ones(len(place)), (place, np.arange(len(place)))), (count, len(place))
+    if piece.prior is not None:
+        prior = (spread @ piece.prior @ spread.T).tocsr()
+    return Sums(start, *vectors, mean, seen, slope, prior)
+
+
+def added(several: Sequence[Sums]) -> Sums:
+    """Return the sums of several groups of chunks, in their order."""
+    whole = several[0]
+    for other in several[1:]:
+        whole = Sums(
+            whole.start,
+            whole.total + other.total,
+            whole.size + other.size,
+            np.where(other.seen, other.value, whole.value),
+            np.where(other.seen, other.std, whole.std),
+            whole.weight + other.weight,
+            whole.mean | other.mean,
+            whole.seen | other.seen,
+            (whole.slope + other.slope).tocsr(),
+            (whole.prior + other.prior).tocsr(),
         )
-        slope = slope + spread @ piece.slope @ spread.T
-        if piece.prior is not None:
-            prior = prior + spread @ piece.prior @ spread.T
-    factor = np.where(mean, weight, 1.0)
-    size = size + np.abs(value * factor)
-    size = np.where(size > 0, size, 1.0)
-    missing = value * factor - total
-    noise = (std * factor) ** 2
-    return _System(missing, noise, size, slope.tocsc(), prior.tocsc(), start)
+    return whole
 
 
-def _add(s: Shared, at: np.ndarray, into: tuple[np.ndarray, ...]) -> None:
-    """Add the rows of one law of a chunk to those of all chunks."""
-    total, size, value, std, weight, mean = into
-    total[at] += s.total
-    size[at] += s.size
+def _set(
+    s: Shared, at: np.ndarray, vectors: Sequence[np.ndarray], mean: np.ndarray
+) -> None:
+    """Set the rows of one law of a chunk among those of all laws."""
+    total, size, value, std, weight = vectors
+    total[at] = s.total
+    size[at] = s.size
     value[at] = s.value
     std[at] = s.std
     if s.weight is not None:
-        weight[at] += s.weight
+        weight[at] = s.weight
         mean[at] = True
+
+
+def _system(sums: Sums) -> _System:
+    """Return what the shared rows miss."""
+    factor = np.where(sums.mean, sums.weight, 1.0)
+    size = sums.size + np.abs(sums.value * factor)
+    size = np.where(size > 0, size, 1.0)
+    missing = sums.value * factor - sums.total
+    noise = (sums.std * factor) ** 2
+    slope = sums.slope.tocsc()
+    return _System(missing, noise, size, slope, sums.prior.tocsc(), sums.start)
 
 
 def _by_law(system: _System, dual: np.ndarray) -> Multipliers:

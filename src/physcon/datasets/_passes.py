@@ -13,42 +13,43 @@ from typing import Any
 import numpy as np
 
 from physcon._extras import needs
-from physcon.datasets._chunk import corrected
-from physcon.datasets._laws import Budget, Laws, Total
-from physcon.datasets._multipliers import multipliers_of
-from physcon.datasets._names import ensemble_dims, spread_names
-from physcon.datasets._rows import summed_dims
-from physcon.datasets._shared import Cut, is_shared
-from physcon.datasets._where import cell_sizes
+from physcon.datasets._across import addable, cut_of, with_sizes
+from physcon.datasets._chunk import corrected, measured
+from physcon.datasets._laws import Laws
+from physcon.datasets._multipliers import Sums, added, multipliers_of, sums_of
+from physcon.datasets._names import spread_names
+from physcon.datasets._shared import Cut, Multipliers
 
 with needs("data"):
     import dask.array
+    from dask.base import compute
     from dask.delayed import delayed
+
+_TOGETHER = 8
 
 
 def shared_dim(data: Any, laws: Laws, names: Sequence[str]) -> str | None:
     """Return a dimension in several chunks along which the laws can be added up."""
     for dimension, sizes in data[names[0]].chunksizes.items():
-        tied = [law for law in laws.laws if dimension in summed_dims(law, data)]
-        every = all(dimension in data[name].dims for name in names)
-        addable = all(is_shared(law, data, str(dimension)) for law in tied)
-        columns = [law for law in tied if isinstance(law, Budget)]
-        short = all(law.per == "total" for law in columns)
-        members = dimension in ensemble_dims(data, laws)
-        if len(sizes) > 1 and every and addable and short and not members:
+        if len(sizes) > 1 and addable(data, laws, names, str(dimension)):
             return str(dimension)
     return None
 
 
 def in_two_passes(data: Any, laws: Laws, names: Sequence[str], outer: str) -> Any:
     """Return the lazy dataset whose chunks obey laws that tie them together."""
-    data = _with_widths(data, laws, outer)
-    cuts = _cuts(data, laws, names, outer)
-    parts = [
-        data.isel({outer: slice(c.start - c.before, c.stop + _after(c, laws, data))})
-        for c in cuts
-    ]
-    multipliers = multipliers_of(parts, cuts, laws)
+    original = data
+    data = with_sizes(data, laws, outer)
+    lengths = data[names[0]].chunksizes[outer]
+    stops = [int(stop) for stop in np.cumsum(lengths)]
+    begins = [0, *stops[:-1]]
+    cuts = [cut_of(data, laws, outer, a, b) for a, b in zip(begins, stops, strict=True)]
+    parts = [data.isel({outer: cut.whole}) for cut in cuts]
+
+    def measure(multipliers: Multipliers) -> Sums:
+        return _measured(parts, cuts, laws, multipliers)
+
+    multipliers = multipliers_of(measure, laws)
     fixed = data.copy()
     make = delayed(corrected, pure=True)
     blocks: list[Any] = [
@@ -56,7 +57,7 @@ def in_two_passes(data: Any, laws: Laws, names: Sequence[str], outer: str) -> An
         for part, cut in zip(parts, cuts, strict=True)
     ]
     for name in [*names, *spread_names(data, laws)]:
-        array = data[name]
+        array = original[name]
         axis = array.dims.index(outer)
         dtype = array.dtype if array.dtype.kind == "f" else np.float64
         pieces = []
@@ -70,35 +71,22 @@ def in_two_passes(data: Any, laws: Laws, names: Sequence[str], outer: str) -> An
     return fixed
 
 
-def _cuts(data: Any, laws: Laws, names: Sequence[str], outer: str) -> list[Cut]:
-    """Return the chunks; a budget sees one more time before and after each."""
-    lengths = data[names[0]].chunksizes[outer]
-    stops = np.cumsum(lengths)
-    budget = any(isinstance(law, Budget) and law.time == outer for law in laws.laws)
-    count = data.sizes[outer]
-    return [
-        Cut(outer, int(b - n), int(b), int(budget and b > n), count)
-        for n, b in zip(lengths, stops, strict=True)
+def _measured(
+    parts: Sequence[Any], cuts: Sequence[Cut], laws: Laws, multipliers: Multipliers
+) -> Sums:
+    """Read all chunks, and add up their sums in groups, in the order of the chunks."""
+    measure = delayed(_sums, pure=True)
+    add = delayed(added, pure=True)
+    sums: list[Any] = [
+        measure(part, laws, cut, multipliers)
+        for part, cut in zip(parts, cuts, strict=True)
     ]
+    while len(sums) > 1:
+        sums = [add(sums[k : k + _TOGETHER]) for k in range(0, len(sums), _TOGETHER)]
+    (found,) = compute(sums[0])
+    return found
 
 
-def _after(cut: Cut, laws: Laws, data: Any) -> int:
-    """Return how many indices to add after a chunk."""
-    budget = any(
-        isinstance(law, Budget) and law.time == cut.dimension for law in laws.laws
-    )
-    return int(budget and cut.stop < cut.count)
-
-
-def _with_widths(data: Any, laws: Laws, outer: str) -> Any:
-    """State the widths of cells along the divided dimension, for totals over it."""
-    for law in laws.laws:
-        if not isinstance(law, Total) or outer not in (law.over or ()):
-            continue
-        if law.weights is None and f"{outer}_bnds" not in data.variables:
-            widths = cell_sizes(data, law.of, (outer,), None, laws)
-            if widths.dims == (outer,):
-                w = widths.values
-                pair = np.stack([np.zeros_like(w), w], -1)
-                data = data.assign({f"{outer}_bnds": ((outer, "_two"), pair)})
-    return data
+def _sums(part: Any, laws: Laws, cut: Cut, multipliers: Multipliers) -> Sums:
+    """Return the sums of one chunk."""
+    return sums_of(measured(part, laws, cut, multipliers))

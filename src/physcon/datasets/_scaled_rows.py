@@ -41,13 +41,18 @@ def residual(rows: Rows, u: np.ndarray) -> np.ndarray:
 
     Where the machine has no such numbers, long sums lose a few units of the last digit.
     """
-    a = rows.matrix.tocsr()
+    return (rows.value - products(rows.matrix, u)).astype(np.float64)
+
+
+def products(matrix: Any, u: np.ndarray) -> np.ndarray:
+    """Return ``matrix @ u`` with more digits than float64 has, see `residual`."""
+    a = matrix.tocsr()
     terms = a.data.astype(np.longdouble) * u[a.indices]
-    sums = np.zeros(len(rows.value), np.longdouble)
+    sums = np.zeros(a.shape[0], np.longdouble)
     filled = np.diff(a.indptr) > 0
     if terms.size:
         sums[filled] = np.add.reduceat(terms, a.indptr[:-1][filled])
-    return (rows.value - sums).astype(np.float64)
+    return sums
 
 
 def sizes(rows: Rows, u: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ class Cut(NamedTuple):
         start: first index of the chunk.
         stop: index after its last one.
         before: how many indices were added before the chunk.
+        after: how many indices were added after it.
         count: length of the dimension.
     """
 
@@ -23,7 +24,18 @@ class Cut(NamedTuple):
     start: int
     stop: int
     before: int
+    after: int
     count: int
+
+    @property
+    def whole(self) -> slice:
+        """The indices of the chunk and of what was added."""
+        return slice(self.start - self.before, self.stop + self.after)
+
+    @property
+    def own(self) -> slice:
+        """The indices of the chunk among these."""
+        return slice(self.before, self.before + self.stop - self.start)
 
 
 class Shared(NamedTuple):
@@ -87,20 +99,24 @@ def is_shared(law: Any, data: Any, dimension: str) -> bool:
 
 def row_numbers(made: LawRows, cut: Cut) -> np.ndarray:
     """Return the numbers of the rows of a law among those of all chunks."""
-    sizes = dict(made.shape)
-    if not sizes:
+    if not made.shape:
         return made.known
-    place = list(np.unravel_index(made.known, tuple(sizes.values())))
-    if cut.dimension in sizes:  # a budget: row k is the step to time k + 1
-        axis = list(sizes).index(cut.dimension)
+    place = list(np.unravel_index(made.known, tuple(made.shape.values())))
+    if cut.dimension in made.shape:  # a budget: row k is the step to time k + 1
+        axis = list(made.shape).index(cut.dimension)
         place[axis] = place[axis] + cut.start - cut.before
-        sizes[cut.dimension] = cut.count - 1
+    sizes = row_sizes(made, cut)
     return np.ravel_multi_index(tuple(place), tuple(sizes.values()))
 
 
 def row_count(made: LawRows, cut: Cut) -> int:
     """Return the number of rows of a law over all chunks."""
+    return int(np.prod(list(row_sizes(made, cut).values()), dtype=int))
+
+
+def row_sizes(made: LawRows, cut: Cut) -> dict[str, int]:
+    """Return the dimensions of the rows of a law over all chunks, and their sizes."""
     sizes = dict(made.shape)
     if cut.dimension in sizes:
         sizes[cut.dimension] = cut.count - 1
-    return int(np.prod(list(sizes.values()), dtype=int))
+    return sizes

@@ -10,19 +10,24 @@ from typing import Any
 import numpy as np
 
 from physcon._extras import needs
-from physcon.datasets._batches import batch_dim
-from physcon.datasets._constrain import constrain_with_report, joined, parts
+from physcon.datasets._apart import Apart
 from physcon.datasets._journal import Journal
-from physcon.datasets._laws import Laws
 from physcon.datasets._names import changed_names, spread_names
 from physcon.datasets._report import Report
+from physcon.datasets._tied import Tied
 from physcon.datasets._watch import Watch
+from physcon.datasets._work import blocks_of, done, joined, pieces_of
 
 _PACKING = ("scale_factor", "add_offset", "_Unsigned")
 
 
 def constrain_store(
-    path: Path, output: Path, data: Any, laws: Laws, watch: Watch, *, resume: bool
+    path: Path,
+    output: Path,
+    work: Apart | Tied,
+    watch: Watch,
+    *,
+    resume: bool,
 ) -> Report:
     """Copy a store, overwrite the changed variables block by block, and rename it.
 
@@ -33,15 +38,15 @@ def constrain_store(
         ValueError: an unfinished folder exists and `resume` is False, or it belongs to
             another run; or see `physcon.datasets.constrain`.
     """
-    outer = batch_dim(data, laws, changed_names(laws))
+    data = work.data
+    laws = work.laws
     names = list(dict.fromkeys([*changed_names(laws), *spread_names(data, laws)]))
-    least = 1 if outer is None else _least(path, data, names, outer)
     partial = output.with_name(f"{output.name}.partial")
     with Journal.open(partial, path, laws, resume=resume) as journal:
         if not journal.ready:
             _copied(path, journal.store, data, names)
             journal.start()
-        whole = _write_blocks(data, laws, outer, names, least, journal, watch)
+        whole = _write_blocks(path, work, names, journal, watch)
         _replace_folder(journal.store, output)
     return whole
 
@@ -52,58 +57,75 @@ def region(dims: Sequence[Any], outer: str | None, where: slice) -> tuple[slice,
 
 
 def _write_blocks(
-    data: Any,
-    laws: Laws,
-    outer: str | None,
-    names: list[str],
-    least: int,
-    journal: Journal,
-    watch: Watch,
+    path: Path, work: Apart | Tied, names: list[str], journal: Journal, watch: Watch
 ) -> Report:
     """Write all blocks that are not finished, and return the report of all blocks."""
     with needs("data"):
-        import xarray as xr
         import zarr
 
-    store = zarr.open_group(journal.store, mode="r+")
+    outer = work.outer
+    lengths = chunk_lengths(path, work.data, names)
+    blocks = blocks_of(work, 1 if outer is None else lengths[outer])
+    count = 1 if outer is None else work.data.sizes[outer]
+    work.prepare(blocks, lambda: watch.reading(count, outer or "block"))
+    store = zarr.open_group(journal.store, mode="r+", use_consolidated=False)
     whole: Report | None = None
-    for where, part in parts(data, laws, outer, least):
+    for where, _ in blocks:
         start = where.start or 0
-        count = 1 if outer is None else part.sizes[outer]
+        count = 1 if outer is None else (where.stop or 0) - start
         report = journal.finished(start, count)
         if report is None:
-            fixed, report = constrain_with_report(part, laws)
+            before, after, report = done(work, where)
             for name in names:
                 target: Any = store[name]
-                here = region(data[name].dims, outer, where)
-                target[here] = _encoded(fixed[name], target)
+                here = region(before[name].dims, outer, where)
+                target[here] = _encoded(after[name], target)
             journal.add(start, count, report)
-            watch.block((part, fixed), outer, start, count)
-        elif watch.needs_values:
-            options: Any = {"decode_times": False, "decode_timedelta": False}
-            options["backend_kwargs"] = {"consolidated": False}
-            new = xr.open_dataset(journal.store, engine="zarr", chunks=None, **options)
-            after = new if outer is None else new.isel({outer: where})
-            watch.block((part, after), outer, start, count)
+            watch.block((before, after), outer, start, count)
         else:
-            watch.block((), outer, start, count)
+            _note_finished(work, journal, where, watch)
         whole = joined(whole, report, outer, start)
     assert whole is not None
-    return whole
+    return work.whole(whole)
 
 
-def _least(path: Path, data: Any, names: list[str], outer: str) -> int:
-    """Return the length of whole chunks of all changed variables along a dimension."""
+def _note_finished(
+    work: Apart | Tied, journal: Journal, where: slice, watch: Watch
+) -> None:
+    """Take note of a block that an earlier run has written."""
+    with needs("data"):
+        import xarray as xr
+
+    outer = work.outer
+    start = where.start or 0
+    count = 1 if outer is None else (where.stop or 0) - start
+    if not (watch.needs_values or isinstance(work, Tied)):
+        watch.block((), outer, start, count)
+        return
+    options: Any = {"decode_times": False, "decode_timedelta": False}
+    options["backend_kwargs"] = {"consolidated": False}
+    with xr.open_dataset(journal.store, engine="zarr", chunks=None, **options) as new:
+        for piece in pieces_of(work, where):
+            work.note(piece, new if outer is None else new.isel({outer: piece}))
+        both: Any = (work.data, new) if watch.needs_values else ()
+        if outer is not None:
+            both = tuple(d.isel({outer: where}) for d in both)
+        watch.block(both, outer, start, count)
+
+
+def chunk_lengths(path: Path, data: Any, names: list[str]) -> dict[str, int]:
+    """Return the lengths of whole chunks of all changed variables, by dimension."""
     with needs("data"):
         import zarr
 
-    store: Any = zarr.open_group(path, mode="r")
-    lengths = []
+    store: Any = zarr.open_group(path, mode="r", use_consolidated=False)
+    lengths: dict[str, int] = {}
     for name in names:
         array = store[name]
         chunks = getattr(array, "shards", None) or array.chunks
-        lengths.append(int(chunks[data[name].dims.index(outer)]))
-    return int(np.lcm.reduce(lengths))
+        for dim, chunk in zip(map(str, data[name].dims), chunks, strict=True):
+            lengths[dim] = int(np.lcm(lengths.get(dim, 1), int(chunk)))
+    return lengths
 
 
 def _copied(path: Path, new: Path, data: Any, names: list[str]) -> None:
@@ -119,7 +141,7 @@ def _copied(path: Path, new: Path, data: Any, names: list[str]) -> None:
         return {e for e in entries if not e.startswith(".z") and e != "zarr.json"}
 
     shutil.copytree(path, new, ignore=skipped, dirs_exist_ok=True)
-    store = zarr.open_group(new, mode="r+")
+    store = zarr.open_group(new, mode="r+", use_consolidated=False)
     anew = [name for name in names if _is_packed(store[name])]
     for name in anew:
         _unpack(store, name, data[name])

@@ -1,7 +1,7 @@
 """What accompanies the work on each block: a progress bar and a page's figures."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,19 @@ class Watch:
         # Without a terminal, such as in a pipe, tqdm shows nothing.
         with tqdm(total=total, disable=None, unit=outer or "block") as self._bar:
             yield self
+
+    @contextlib.contextmanager
+    def reading(self, count: int, unit: str) -> Iterator[Callable[[int], Any]]:
+        """Watch a pass that only reads; yield what is told how much has been read."""
+        if not self._progress:
+            yield lambda n: None
+            return
+        with needs("cli"):
+            from tqdm import tqdm
+
+        words: Any = {"desc": "reading", "unit": unit, "leave": False}
+        with tqdm(total=count, disable=None, **words) as bar:
+            yield bar.update
 
     def block(
         self, values: tuple[Any, ...], outer: str | None, start: int, count: int

@@ -18,7 +18,7 @@ from physcon.sphere import midpoint_bounds
 with needs("data"):
     import xarray as xr
 
-__all__ = ["cell_sizes", "space_dims"]
+__all__ = ["cell_measure", "cell_sizes", "space_dims"]
 
 
 def cell_sizes(
@@ -38,7 +38,7 @@ def cell_sizes(
         return _named(data, name, over, weights)
     left = list(over)
     sizes: Any = xr.DataArray(1.0)
-    measure = _measure(data, name, over)
+    measure = cell_measure(data, name, over)
     if measure is not None:
         sizes = measure
         left = [d for d in left if d not in measure.dims]
@@ -86,7 +86,7 @@ def _named(data: Any, name: str, over: Sequence[str], weights: Weights) -> Any:
     return sizes
 
 
-def _measure(data: Any, name: str, over: Sequence[str]) -> Any | None:
+def cell_measure(data: Any, name: str, over: Sequence[str]) -> Any | None:
     """Return the cell measure that the variable names, if it covers `over`."""
     text = data[name].attrs.get(
         "cell_measures", data[name].encoding.get("cell_measures")

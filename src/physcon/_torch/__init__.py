@@ -1,0 +1,1 @@
+"""Wrapped functions under `torch.compile`; see `physcon.torch`."""

@@ -1,0 +1,133 @@
+"""How a dataset is divided into blocks, of which one is in memory at a time."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from physcon.datasets._across import addable
+from physcon.datasets._apart import Apart
+from physcon.datasets._batches import batch_dim
+from physcon.datasets._block import with_values
+from physcon.datasets._laws import Laws
+from physcon.datasets._names import changed_names, spread_names
+from physcon.datasets._report import Report
+from physcon.datasets._tied import Tied
+
+VALUES_AT_ONCE = 1_000_000
+_LARGE = 32  # times as many values are held in memory, if chunks are so large
+_CHUNKS_AT_ONCE = 4  # times as many values, if the chunks of a file are so large
+
+
+def work_on(
+    data: Any,
+    laws: Laws,
+    *,
+    fixing: bool,
+    stored: Mapping[str, int] | None = None,
+) -> Apart | Tied:
+    """Return how to treat a dataset in blocks.
+
+    Blocks that no law ties together are preferred, unless the chunks of a file make
+    them too large and there is a dimension along which the laws add up.
+
+    Args:
+        data: the dataset.
+        laws: the laws.
+        fixing: whether values are changed; otherwise the dataset is audited.
+        stored: lengths of the chunks of the file along dimensions.
+    """
+    names = changed_names(laws)
+    outer = batch_dim(data, laws, names)
+    stored = stored or {}
+    values = _count(data, names)
+    if values <= VALUES_AT_ONCE:
+        return Apart(data, laws, outer, fixing=fixing)
+
+    def least(dimension: str) -> int:
+        """Return the number of values in a block of one chunk."""
+        size = max(1, data.sizes[dimension])
+        return min(stored.get(dimension, 1), size) * (values // size)
+
+    if outer is None or least(outer) > _CHUNKS_AT_ONCE * VALUES_AT_ONCE:
+        dims = [str(d) for d in data[names[0]].dims if data.sizes[d] > 1]
+        tied = [d for d in dims if addable(data, laws, names, d)]
+        best = min(tied, key=least, default=None)
+        if best is not None and (outer is None or least(best) < least(outer)):
+            return Tied(data, laws, names, best, fixing=fixing)
+    return Apart(data, laws, outer, fixing=fixing)
+
+
+def block_length(data: Any, laws: Laws, outer: str) -> int:
+    """Return how many indices of a dimension to constrain at once."""
+    size = max(1, data.sizes[outer])
+    per_index = max(1, _count(data, changed_names(laws)) // size)
+    return max(1, VALUES_AT_ONCE // per_index)
+
+
+def places_of(work: Apart | Tied, chunk: int = 1) -> list[slice]:
+    """Return the indices of the blocks of a dataset, in whole chunks of a file."""
+    if work.outer is None:
+        return [slice(None)]
+    step = block_length(work.data, work.laws, work.outer)
+    step = max(chunk, step - step % chunk)
+    return _cut(slice(0, work.data.sizes[work.outer]), step) or [slice(None)]
+
+
+def chunk_of(work: Apart | Tied, stored: Mapping[str, int]) -> int:
+    """Return the length of a file's chunk, or 1 if it has many values."""
+    if work.outer is None:
+        return 1
+    chunk = stored.get(work.outer, 1)
+    length = block_length(work.data, work.laws, work.outer)
+    return chunk if chunk <= _LARGE * length else 1
+
+
+def done(work: Apart | Tied, where: slice) -> tuple[Any, Any, Report]:
+    """Return a block before and after, and its report.
+
+    A block that is long, because the chunks of a file are, is treated in pieces.
+    """
+    pieces = pieces_of(work, where)
+    outer = work.outer
+    if outer is None or len(pieces) <= 1:
+        return work.fixed(where)
+    work.hold(where)
+    before = work.data.isel({outer: where})
+    found = [work.fixed(piece) for piece in pieces]
+    starts = [piece.start - (where.start or 0) for piece in pieces]
+    whole = Report.joined([f[2] for f in found], outer, starts)
+    after = before.copy()
+    for name in [*changed_names(work.laws), *spread_names(before, work.laws)]:
+        axis = before[name].dims.index(outer)
+        values = [f[1][name].values for f in found]
+        after[name] = with_values(before[name], np.concatenate(values, axis))
+    return before, after, whole
+
+
+def pieces_of(work: Apart | Tied, where: slice) -> list[slice]:
+    """Return the pieces of a block that are solved at once."""
+    if work.outer is None or where.start is None:
+        return [where]
+    return _cut(where, block_length(work.data, work.laws, work.outer))
+
+
+def blocks_of(work: Apart | Tied, chunk: int = 1) -> list[tuple[slice, list[slice]]]:
+    """Return the blocks of a dataset, and the pieces of each."""
+    return [(place, pieces_of(work, place)) for place in places_of(work, chunk)]
+
+
+def joined(whole: Report | None, new: Report, outer: str | None, start: int) -> Report:
+    """Return the report of all blocks up to a new one."""
+    if whole is None:
+        return new
+    return Report.joined([whole, new], outer, [0, start])
+
+
+def _cut(where: slice, step: int) -> list[slice]:
+    starts = range(where.start, where.stop, step)
+    return [slice(start, min(start + step, where.stop)) for start in starts]
+
+
+def _count(data: Any, names: list[str]) -> int:
+    return sum(int(data[name].size) for name in names)
