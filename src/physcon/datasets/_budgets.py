@@ -126,19 +126,24 @@ def step_lengths(data: Any, law: Budget) -> Any:
     elif gaps.dtype.kind == "O":  # dates of other calendars
         seconds = np.array([g.total_seconds() for g in gaps])
     else:
-        seconds = gaps * _seconds(
-            str(data.coords[law.time].attrs.get("units", "")), law
-        )
+        attrs = {**data.coords[law.time].encoding, **data.coords[law.time].attrs}
+        units = str(attrs.get("units", ""))
+        seconds = gaps * _seconds(units, str(attrs.get("calendar", "")), law)
     require(
         bool(np.all(seconds > 0)), f"increasing {law.time!r}", "others", "sort by time"
     )
     return xr.DataArray(seconds.astype(np.float64), dims=[law.time])
 
 
-def _seconds(units: str, law: Budget) -> float:
-    """Return the length of a unit of time in seconds."""
+def _seconds(units: str, calendar: str, law: Budget) -> float:
+    """Return the length of a unit of time in seconds.
+
+    Months have one length in a calendar of 360 days only.
+    """
     word = units.strip().lower().partition(" ")[0].rstrip("s")
     known = {"day": 86400.0, "d": 86400.0, "hour": 3600.0, "hr": 3600.0, "h": 3600.0}
+    if calendar.lower() == "360_day":
+        known |= {"month": 30 * 86400.0, "year": 360 * 86400.0}
     known |= {"minute": 60.0, "min": 60.0, "second": 1.0, "sec": 1.0, "": 1.0}
     require(
         word in known and units.strip() != "",

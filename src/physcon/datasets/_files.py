@@ -28,7 +28,7 @@ from physcon.io.predictions import odd_names, takes_blocks, write_blocks
 with needs("data"):
     import xarray as xr
 
-_NETCDF = (".nc", ".nc4", ".cdf")
+_NETCDF = (".nc", ".nc4", ".cdf", ".h5", ".hdf5", ".he5")
 
 
 def audit_file(path: str | Path, laws: Laws, watch: Watch | None = None) -> Report:

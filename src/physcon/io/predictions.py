@@ -155,7 +155,7 @@ def write_blocks(
     like: str | Path,
     force: bool = False,
 ) -> None:
-    """Overwrite parts of variables in a copy of a NetCDF file, as blocks come.
+    """Overwrite parts of variables in a copy of a NetCDF or HDF5 file, as blocks come.
 
     This needs the memory of one block. See `write_arrays`.
 
@@ -176,7 +176,8 @@ def write_blocks(
 def takes_blocks(path: str | Path, names: Iterable[str]) -> bool:
     """Whether `write_blocks` can write these variables of files like this one."""
     path = Path(path)
-    return _format(path) is _netcdf and _netcdf.takes_blocks(path, names)
+    form = _format(path)
+    return form is _hdf5 or form is _netcdf and _netcdf.takes_blocks(path, names)
 
 
 def _check_output(path: Path, force: bool) -> None:
