@@ -222,3 +222,18 @@ def same(new, old, lists):
 
 def scale(law):
     return max([1e-300, *map(abs, law.wanted), *map(abs, law.found_before)])
+
+
+@pytest.mark.parametrize("chunks", [{"lat": 3}, {"lon": (1, 3, 1)}])
+@pytest.mark.parametrize("kind", ["mean", "total"])
+def test_cells_at_the_ends_of_chunks_are_those_of_the_whole_grid(rng, chunks, kind):
+    """Areas follow from all latitudes and longitudes, not from those of a chunk."""
+    lat = ("lat", [-80.0, -50, -5, 10, 42, 81], {"units": "degrees_north"})
+    lon = ("lon", [0.0, 60, 130, 220, 290], {"units": "degrees_east"})
+    field = xr.Dataset({"t": (("lat", "lon"), rng.normal(280, 9, (6, 5)))})
+    field = field.assign_coords(lat=lat, lon=lon)
+    law = {kind: {"of": "t", "over": ["lat", "lon"], "equals": 281.0}}
+    whole = pcd.constrain(field, law, 1.0)
+    lazy = pcd.constrain(field.chunk(chunks), law, 1.0)
+    np.testing.assert_allclose(lazy.t, whole.t, rtol=1e-10)
+    assert lazy.t.attrs == field.t.attrs

@@ -46,7 +46,7 @@ def with_sizes(data: Any, laws: Laws, outer: str) -> Any:
     can't be told from its own coordinates.
     """
     for number, law in enumerate(laws.laws):
-        if not _needs_sizes(data, law, outer):
+        if not isinstance(law, Total) or not _needs_sizes(data, law, outer):
             continue
         if _on_sphere(data, law, outer):
             data = _with_areas(data, law, laws, f"_cells_{number}")
@@ -58,11 +58,9 @@ def with_sizes(data: Any, laws: Laws, outer: str) -> Any:
     return data
 
 
-def _needs_sizes(data: Any, law: AnyLaw, outer: str) -> bool:
+def _needs_sizes(data: Any, law: Total, outer: str) -> bool:
     """Whether cell sizes along a dimension follow from its coordinate."""
-    if not isinstance(law, Total) or law.weights is not None:
-        return False
-    if outer not in (law.over or ()):
+    if law.weights is not None or outer not in (law.over or ()):
         return False
     measure = cell_measure(data, law.of, tuple(law.over or ()))
     return measure is None or outer not in measure.dims

@@ -8,7 +8,7 @@ import numpy as np
 from physcon._checks import require
 from physcon._extras import needs
 from physcon.datasets._laws import Between, Laws, Order, title
-from physcon.datasets._shared import Measured, Multipliers, Shared
+from physcon.datasets._shared import Measured, Multipliers
 
 with needs("data"):
     import scipy.sparse as sp
@@ -100,13 +100,19 @@ def sums_of(piece: Measured) -> Sums:
     for s in sorted(piece.laws, key=lambda s: s.law):
         start[s.law] = count
         count += s.count
-    vectors = [np.zeros(count) for _ in range(5)]
+    total, size, value, std, weight = (np.zeros(count) for _ in range(5))
     mean = np.zeros(count, bool)
     seen = np.zeros(count, bool)
     rows = [start[s.law] + s.number for s in piece.laws]
     for s, at in zip(piece.laws, rows, strict=True):
-        _set(s, at, vectors, mean)
+        total[at] = s.total
+        size[at] = s.size
+        value[at] = s.value
+        std[at] = s.std
         seen[at] = True
+        if s.weight is not None:
+            weight[at] = s.weight
+            mean[at] = True
     place = np.concatenate(rows)
     columns = np.arange(len(place))
     spread = sp.csr_matrix((np.ones(len(place)), (place, columns)), (count, len(place)))
@@ -114,7 +120,7 @@ def sums_of(piece: Measured) -> Sums:
     prior: Any = sp.csr_matrix((count, count))
     if piece.prior is not None:
         prior = (spread @ piece.prior @ spread.T).tocsr()
-    return Sums(start, *vectors, mean, seen, slope, prior)
+    return Sums(start, total, size, value, std, weight, mean, seen, slope, prior)
 
 
 def added(several: Sequence[Sums]) -> Sums:
@@ -134,20 +140,6 @@ def added(several: Sequence[Sums]) -> Sums:
             (whole.prior + other.prior).tocsr(),
         )
     return whole
-
-
-def _set(
-    s: Shared, at: np.ndarray, vectors: Sequence[np.ndarray], mean: np.ndarray
-) -> None:
-    """Set the rows of one law of a chunk among those of all laws."""
-    total, size, value, std, weight = vectors
-    total[at] = s.total
-    size[at] = s.size
-    value[at] = s.value
-    std[at] = s.std
-    if s.weight is not None:
-        weight[at] = s.weight
-        mean[at] = True
 
 
 def _system(sums: Sums) -> _System:

@@ -177,7 +177,7 @@ def takes_blocks(path: str | Path, names: Iterable[str]) -> bool:
     """Whether `write_blocks` can write these variables of files like this one."""
     path = Path(path)
     form = _format(path)
-    return form is _hdf5 or form is _netcdf and _netcdf.takes_blocks(path, names)
+    return form is _hdf5 or (form is _netcdf and form.takes_blocks(path, names))
 
 
 def _check_output(path: Path, force: bool) -> None:
