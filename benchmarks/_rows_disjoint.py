@@ -114,7 +114,10 @@ def blocks_positive(rng: np.random.Generator) -> Work:
         },
         9,
     )
-    facts = {"batch of 16 over one": both["16"]["run_s"] / both["one"]["run_s"]}
+    facts = {
+        "batch of 16 over one": both["16"]["run_s"] / both["one"]["run_s"],
+        "batch of 16, s": both["16"]["run_s"],
+    }
     row = by_hand.spread(np.arange(by_hand.target.size).reshape(by_hand.target.shape))
     entries = np.full(row.size, by_hand.w), (row.ravel(), np.arange(row.size))
     solve = quadratic_program(

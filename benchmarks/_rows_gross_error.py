@@ -12,6 +12,8 @@ from _rows_base import Work, balances, peer
 from _rows_plants import water
 
 TRIALS = 200
+#: The trials that are timed; all are scored.
+TIMED = 5
 
 
 def gross_error(rng: np.random.Generator) -> Work:
@@ -39,8 +41,9 @@ def gross_error(rng: np.random.Generator) -> Work:
         found = pc.diagnose(pc.Gaussian.diagonal(flows, std), law)
         return found.suspects, found.p_value
 
-    def ours():
-        return [one(flows, jnp.asarray(std), law) for flows in jnp.asarray(measured)]
+    def ours(trials: int = TRIALS):
+        some = jnp.asarray(measured[:trials])
+        return [one(flows, jnp.asarray(std), law) for flows in some]
 
     mine = [
         np.asarray(suspects)[np.asarray(suspects) >= 0]
@@ -58,10 +61,10 @@ def gross_error(rng: np.random.Generator) -> Work:
         def residual(u, params):
             return rows @ u - value
 
-        def theirs():
+        def theirs(trials: int = TRIALS):
             return [
                 difflow.serial_elimination(residual, flows, std, names=names)
-                for flows in measured
+                for flows in measured[:trials]
             ]
 
         removed = [
@@ -73,11 +76,12 @@ def gross_error(rng: np.random.Generator) -> Work:
             list(a) == list(b)[: len(a)] for a, b in zip(mine, removed, strict=True)
         ]
         facts["trials with the same suspects"] = sum(same)
-        peers["difflow, serial_elimination"] = theirs
+        peers["difflow, serial_elimination"] = lambda: theirs(TIMED)
     return Work(
-        f"Net3: an error of 5 sigma in one of {edges} flows, {TRIALS} trials",
+        f"Net3: an error of 5 sigma in one of {edges} flows, {TRIALS} trials, "
+        f"{TIMED} of them timed",
         "found as often as by difflow, in less time",
-        ours,
+        lambda: ours(TIMED),
         peers,
         facts,
     )

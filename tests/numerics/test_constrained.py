@@ -67,6 +67,49 @@ def test_optimality_conditions(prior_name, rng, x64):
     assert (point_weights * active[active != 0] < 1e-9).all()
 
 
+def test_a_batch_of_dense_rows_without_bounds(rng, x64):
+    """u - μ = Σ Gᵀ λ with the right signs, at noisy, repeated and open rows."""
+    n, m, k, batch = 12, 5, 6, 3
+    g, c = rng.normal(size=(m, n)), rng.normal(size=(k, n))
+    g[3] = g[2] - g[1]  # implied by others
+    inside = rng.normal(size=(batch, n))
+    noise = jnp.asarray([0.2, 0, 0, 0, 0])
+    low, high = inside @ c.T - 0.3, inside @ c.T + 0.1
+    low[:, :2], high[:, 1:3] = -np.inf, np.inf  # row 1 is open at both ends
+    low[:, 4] = high[:, 4]
+    mean = inside + 3 * rng.normal(size=(batch, n))
+    std = np.exp(0.5 * rng.normal(size=n))
+
+    @jax.jit
+    @jax.vmap
+    def solve(mean, b, low, high):
+        law = pc.LinearConstraint(pc.linear_map.Rows(jnp.asarray(g)), b, noise)
+        found = pc.constrained(
+            pc.Gaussian.diagonal(mean, jnp.asarray(std)),
+            law,
+            rows=c,
+            row_lower=low,
+            row_upper=high,
+            throw=False,
+        )
+        return found.mean, found.multiplier, found.row_active, found.outcome._value
+
+    found = solve(*map(jnp.asarray, (mean, inside @ g.T, low, high)))
+    u, multiplier, active, outcome = map(np.asarray, found)
+    assert (outcome == Outcome.good._value).all()
+    whole = np.concatenate([g, c])
+    np.testing.assert_allclose(u, mean + std**2 * (multiplier @ whole), atol=1e-9)
+    missed = inside @ g.T - u @ g.T - np.asarray(noise) ** 2 * multiplier[:, :m]
+    np.testing.assert_allclose(missed, 0, atol=1e-12)
+    assert (u @ c.T > low - 1e-12).all()
+    assert (u @ c.T < high + 1e-12).all()
+    signs = -active[:, [0, 1, 2, 3, 5]]
+    forces = multiplier[:, m:][:, [0, 1, 2, 3, 5]]
+    assert (signs * forces >= 0).all()
+    np.testing.assert_allclose(forces[signs == 0], 0, atol=1e-9)
+    assert (signs != 0).sum() > 3
+
+
 def test_derivatives_are_those_of_differences(rng, x64):
     prior, g, b, c, low, high = _problem(rng)
     operator = pc.from_matrix(_csr(c), 0.0).operator

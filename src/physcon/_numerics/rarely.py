@@ -5,7 +5,6 @@
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import jax
@@ -15,51 +14,28 @@ from jax.custom_batching import custom_vmap
 from physcon._typing import Array, Bool, PyTree
 
 
-def unless(
-    sure: Bool[Array, ""],
-    found: PyTree,
-    otherwise: Callable[..., PyTree],
+@custom_vmap
+def any_sample(flag: Bool[Array, ""]) -> Bool[Array, ""]:
+    """Whether `flag` holds for any sample of the batch; `flag` itself without one."""
+    return flag
+
+
+@any_sample.def_vmap
+def _(size: int, batched: list[bool], flag: Array) -> tuple[Array, bool]:
+    del size
+    return any_sample(jnp.any(flag, axis=0) if batched[0] else flag), False
+
+
+def rarely(
+    needed: Bool[Array, ""],
+    special: Callable[..., PyTree],
+    usual: Callable[..., PyTree],
     *args: PyTree,
-) -> PyTree:
-    """`found` if `sure`, else ``otherwise(*args)``; for values, not derivatives.
+) -> Any:
+    """``special(*args)`` where `needed`, else ``usual(*args)``."""
+    needed = jax.lax.stop_gradient(needed)
 
-    Args:
-        found: has the shapes and dtypes of what `otherwise` returns.
-        args: all arrays that `otherwise` needs: it closes over none.
-    """
+    def either(*args: PyTree) -> PyTree:
+        return jax.lax.cond(needed, special, usual, *args)
 
-    @custom_vmap
-    def chosen(sure: Array, found: PyTree, args: tuple) -> PyTree:
-        return jax.lax.cond(sure, lambda: found, lambda: otherwise(*args))
-
-    @chosen.def_vmap
-    def _(size: Any, batched: Any, *operands: Any) -> tuple[PyTree, PyTree]:
-        sure, found, _ = operands
-        every = partial(_of_each, otherwise, size, batched)
-        repeated = jax.tree.map(partial(_repeated, size), found, batched[1])
-        out = unless(jnp.all(sure), repeated, every, *operands)
-        return out, jax.tree.map(lambda _: True, out)
-
-    return chosen(sure, found, args)
-
-
-def _of_each(
-    otherwise: Callable[..., PyTree],
-    size: Any,
-    batched: Any,
-    sure: Array,
-    found: PyTree,
-    args: tuple,
-) -> PyTree:
-    """The rare computation of a batch, where its samples need it."""
-
-    def one(sure: Array, found: PyTree, args: tuple) -> PyTree:
-        new = otherwise(*args)
-        return jax.tree.map(partial(jnp.where, sure), found, new)
-
-    axes = jax.tree.map(lambda moving: 0 if moving else None, tuple(batched))
-    return jax.vmap(one, axes, axis_size=size)(sure, found, args)
-
-
-def _repeated(size: Any, x: Array, batched: bool) -> Array:
-    return x if batched else jnp.broadcast_to(x, (size, *x.shape))
+    return jax.lax.cond(any_sample(needed), either, usual, *args)

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from physcon._numerics.rarely import rarely
 from physcon._numerics.small import cholesky, lower_inverse
 from physcon._typing import Array, Float
 
@@ -52,10 +53,10 @@ def _regular_or_pivoted(s: Array, tolerance: float) -> Whitening:
     whitener = lower_inverse(lower)
     # |B|² bounds the condition of the rows: rounding has not hidden a dependence.
     safe = jnp.max(jnp.where(jnp.isfinite(whitener), jnp.abs(whitener), jnp.inf)) ** 2
-    return jax.lax.cond(
-        safe < 1 / tolerance,
-        lambda: Whitening(whitener, jnp.eye(m, dtype=s.dtype), jnp.diagonal(lower)),
+    return rarely(
+        ~(safe < 1 / tolerance),
         lambda: _merged(*_pivoted(s, tolerance)),
+        lambda: Whitening(whitener, jnp.eye(m, dtype=s.dtype), jnp.diagonal(lower)),
     )
 
 

@@ -13,7 +13,7 @@ from physcon._status import Outcome, choose, failed, settle, worse
 from physcon._typing import Array, ArrayLike, Bool, Float, Int
 from physcon.conditioning._condition import condition
 from physcon.conditioning._constrained_messages import messages
-from physcon.conditioning._constrained_verdict import Given, judged, search
+from physcon.conditioning._constrained_verdict import Given, judged, search, search_rows
 from physcon.conditioning._interior import Interior
 from physcon.conditioning._masked import masked
 from physcon.conditioning._metric import held_prior, metric_of
@@ -21,7 +21,7 @@ from physcon.conditioning.builders import from_matrix
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.rows import stack
-from physcon.conditioning.solvers import Auto
+from physcon.conditioning.solvers import Auto, DenseGram
 from physcon.linear_map import LinearMap
 
 
@@ -103,7 +103,8 @@ def constrained(
     high = _full(upper, jnp.inf, prior.mean.shape, prior.mean.dtype, "upper")
     ends = _row_ends(law, equalities, row_lower, row_upper)
     metric_of(prior)
-    found, gap = _most_probable(prior, law, (low, high), ends, equalities)
+    bounds = None if lower is None and upper is None else (low, high)
+    found, gap = _most_probable(prior, law, bounds, ends, equalities)
     if constraint is not None:
         found = found._replace(residual=constraint.residual(found.mean))
     sentences = messages(found.multiplier, gap, equalities)
@@ -114,7 +115,7 @@ def constrained(
 def _most_probable(
     prior: Gaussian,
     law: LinearConstraint,
-    bounds: tuple[Array, Array],
+    bounds: tuple[Array, Array] | None,
     ends: tuple[Array, Array],
     equalities: int,
 ) -> tuple[Constrained, Array]:
@@ -123,9 +124,10 @@ def _most_probable(
 
     Args:
         law: all rows, equalities first; `ends` are their smallest and largest values.
-        bounds: of the points.
+        bounds: of the points; None where they have none.
     """
-    low, high = bounds
+    far = jnp.full_like(prior.mean, jnp.inf)
+    low, high = bounds or (-far, far)
     open_rows = jnp.isinf(ends[0]) & jnp.isinf(ends[1])
     operator = masked(law.operator, ~open_rows)
     noise = law.noise()
@@ -133,7 +135,11 @@ def _most_probable(
     given = jax.lax.stop_gradient(
         Given(prior, operator, noise, low, high, *_closed(ends, open_rows))
     )
-    found = search(given, solver)
+    of_rows = bounds is None and law.value.size > equalities
+    if of_rows and isinstance(solver, DenseGram):
+        found = search_rows(given, law.operator, ~open_rows, equalities)
+    else:
+        found = search(given, solver)
 
     left = _active_rows(law, operator, found, ends, open_rows, equalities)
     held = found.below | found.above
@@ -152,12 +158,11 @@ def _most_probable(
     mean = jnp.where(held, pinned, mean)
     # After a failure every derivative is NaN, even if all points are held.
     mean = mean + 0 * (jnp.sum(prior.mean) + jnp.sum(law.value))
-    row_active = _sign(found.row_below, found.row_above)
     found_field = Constrained(
         mean=mean,
         posterior=Gaussian(mean, result.posterior.root),
         active=_sign(found.below, found.above),
-        row_active=row_active.reshape(-1)[equalities:],
+        row_active=_sign(found.row_below, found.row_above).reshape(-1)[equalities:],
         multiplier=multiplier,
         residual=None,
         outcome=outcome,
@@ -243,8 +248,6 @@ def _full(
     return jnp.broadcast_to(jnp.asarray(x, dtype), shape)
 
 
-def _closed(ends: tuple[Array, Array], open_rows: Array) -> tuple[Array, Array]:
+def _closed(ends: tuple[Array, Array], open_rows: Array) -> tuple[Array, ...]:
     """The ends of the rows; both are zero for a row that is open at both."""
-    low = jnp.where(open_rows, 0, ends[0])
-    high = jnp.where(open_rows, 0, ends[1])
-    return low, high
+    return tuple(jnp.where(open_rows, 0, end) for end in ends)

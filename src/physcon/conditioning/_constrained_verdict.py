@@ -11,6 +11,7 @@ from physcon._status import Outcome, choose
 from physcon._typing import Array, Bool, Float, Scalar
 from physcon.conditioning._interior import Interior, interior_point
 from physcon.conditioning._interior_box import LEAST, Boxed
+from physcon.conditioning._interior_rows import interior_point_of_rows
 from physcon.conditioning._metric import metric_of
 from physcon.conditioning._rounding import EPS64, terms_of_rows
 from physcon.conditioning.gaussian import Gaussian
@@ -35,9 +36,29 @@ def search(given: Given, solver: Solver) -> Interior:
     return in_float64(partial(_search, solver=solver))(given)
 
 
+def search_rows(
+    given: Given, whole: LinearMap, kept: Bool[Array, "*y"], equalities: int
+) -> Interior:
+    """As `search`, for a field without bounds and dense rows.
+
+    Args:
+        whole: the operator with the rows that are open at both ends.
+        kept: false for these rows.
+        equalities: the number of equality rows, which come first.
+    """
+    searched = in_float64(partial(_search_rows, equalities=equalities))
+    return searched(given._replace(operator=whole), kept)
+
+
 @partial(jax.jit, static_argnames="solver")
 def _search(given: Given, solver: Solver) -> Interior:
     return interior_point(_problem(given), solver)
+
+
+@partial(jax.jit, static_argnames="equalities")
+def _search_rows(given: Given, kept: Array, equalities: int) -> Interior:
+    problem = _problem(given)
+    return interior_point_of_rows(problem, given.prior, equalities, kept)
 
 
 def _problem(given: Given) -> Boxed:

@@ -22,6 +22,7 @@ from physcon.conditioning._grouped_root import Equation, roots
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.optimality import row_error
 from physcon.linear_map import Disjoint
+from physcon.linear_map.groups import Columns
 
 
 class Grouped(NamedTuple):
@@ -107,9 +108,30 @@ def reach_of_groups(
 
 @partial(jax.jit, static_argnames="dtype")
 def _search(given: _Given, dtype: Any) -> Grouped:
+    operator = given.law.operator
+    assert isinstance(operator, Disjoint)
+    columns = operator.groups.columns()
+    if columns is not None:
+        given = _in_columns(given, operator, columns)
     equation, outside, ends = _equation(given, dtype)
     found = _finished(equation, roots(equation), outside, dtype)
+    if columns is not None:
+        found = found._replace(
+            field=columns.scattered(found.field),
+            below=columns.scattered(found.below),
+            above=columns.scattered(found.above),
+        )
     return found._replace(lowest=ends[0], highest=ends[1])
+
+
+def _in_columns(given: _Given, operator: Disjoint, columns: Columns) -> _Given:
+    """The same problem with the points of a group in a column."""
+    mean, std, law, lower, upper = given
+    weights = columns.gathered(operator.weights)
+    law = LinearConstraint(Disjoint(weights, columns), law.value, law.noise_std)
+    fields = (columns.gathered(x) for x in (mean, std, lower, upper))
+    mean, std, lower, upper = fields
+    return _Given(mean, std, law, lower, upper)
 
 
 def _equation(given: _Given, dtype: Any) -> tuple[Equation, Array, tuple[Array, Array]]:

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from physcon._typing import Array, Bool, Float, Int, Scalar
 from physcon.conditioning._interior_box import LEAST, Boxed, Point, Setting, setting_of
 from physcon.conditioning._interior_newton import newton_at
+from physcon.conditioning._interior_sparse import independent_rows
 from physcon.conditioning.solvers.interface import Solver
 
 __all__ = ["Boxed", "Interior", "interior_point"]
@@ -45,6 +46,7 @@ class _State(NamedTuple):
 
 def interior_point(problem: Boxed, solver: Solver) -> Interior:
     """The minimiser, and which bounds are active."""
+    problem, solver = independent_rows(problem, solver)
     setting = setting_of(problem)
 
     def step(state: _State) -> _State:

@@ -116,12 +116,15 @@ def factor_gram(
     seen = variance > tolerance * (variance if before is None else before + noise)
     exponent = jnp.round(-0.5 * jnp.log2(jnp.where(seen, variance, 1)))
     scale = jnp.where(seen, jnp.exp2(exponent), 0)
-    found = whitening(scale[:, None] * s * scale[None, :], tolerance)
-    kept = jnp.any(found.whitener != 0, axis=1)
+    # Rows without variance get 1 on the diagonal, so that the matrix stays regular.
+    apart = jnp.where(seen[:, None], 0, eye)
+    found = whitening(scale[:, None] * s * scale[None, :] + apart, tolerance)
+    whitener = jnp.where(seen[None, :], found.whitener, 0)
+    kept = jnp.any(whitener != 0, axis=1)
     size = jnp.log(jnp.where(kept, found.order @ scale, 1))
     log_det = 2 * jnp.sum(jnp.log(found.diagonal) - size)
     log_det = jnp.where(jnp.all(jnp.isfinite(variance)), log_det, jnp.nan)
-    return GramFactor(scale, found.whitener, found.order, log_det), s
+    return GramFactor(scale, whitener, found.order, log_det), s
 
 
 def multipliers(

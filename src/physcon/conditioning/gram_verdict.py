@@ -17,7 +17,7 @@ import jax.numpy as jnp
 
 from physcon._numerics.float64 import cast
 from physcon._numerics.products import combine
-from physcon._numerics.rarely import unless
+from physcon._numerics.rarely import rarely
 from physcon._typing import Array, Bool, Float, Scalar
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
@@ -97,8 +97,12 @@ def checked_rows(
     # As float32, so that no converted copies are made for the branch not taken.
     narrow = cast((prior, law), jnp.float32)
     found = Checked(bound, system.multiplier, cast(moved, jnp.float32))
-    found = unless(sure, found, _refined, *narrow, system, factor)
-    return found._replace(mean=cast(found.mean, moved.dtype))
+
+    def usual(*_: Any) -> Checked:
+        return found
+
+    chosen = rarely(~sure, _refined, usual, *narrow, system, factor)
+    return chosen._replace(mean=cast(chosen.mean, moved.dtype))
 
 
 def _refined(

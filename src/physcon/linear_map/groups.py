@@ -1,6 +1,7 @@
 """Disjoint groups of the points of a field: blocks of a grid, or labelled regions."""
 
 import abc
+import math
 
 import equinox as eqx
 import jax
@@ -30,6 +31,10 @@ class Groups(eqx.Module):
     @abc.abstractmethod
     def spread(self, y: Array) -> Array:
         """At every point the value of its group; zero outside of all groups."""
+
+    def columns(self) -> "Columns | None":
+        """Groups of equal size as the columns of an array; None for others."""
+        return None
 
     @abc.abstractmethod
     def labels(self) -> Int[Array, "*x"]:
@@ -87,30 +92,78 @@ class Blocks(Groups):
     def out_shape(self) -> Shape:
         return tuple(-(-n // k) for n, k in zip(self.shape, self.factor, strict=True))
 
-    def _cut(self) -> list[int]:
+    def cut(self) -> list[int]:
         """Number of blocks and points per block, axis after axis."""
         pairs = zip(self.out_shape, self.factor, strict=True)
         return [n for pair in pairs for n in pair]
 
     def total(self, x: Array) -> Array:
         require_shape(x, self.shape, "the field")
+        within = tuple(range(1, 2 * len(self.shape), 2))
+        return jnp.sum(self.padded(x).reshape(self.cut()), axis=within)
+
+    def padded(self, x: Array) -> Array:
+        """x with zeros (False) that complete the last blocks."""
         ends = zip(self.shape, self.out_shape, self.factor, strict=True)
         missing = [(0, blocks * k - n) for n, blocks, k in ends]
-        whole = jnp.pad(x, missing) if any(m for _, m in missing) else x
-        within = tuple(range(1, 2 * len(self.shape), 2))
-        return jnp.sum(whole.reshape(self._cut()), axis=within)
+        return jnp.pad(x, missing) if any(m for _, m in missing) else x
 
     def spread(self, y: Array) -> Array:
         require_shape(y, self.out_shape, "the values of the blocks")
-        cut = self._cut()
+        cut = self.cut()
         thin = [n for blocks in self.out_shape for n in (blocks, 1)]
         whole = jnp.broadcast_to(y.reshape(thin), cut)
         padded = [b * k for b, k in zip(self.out_shape, self.factor, strict=True)]
         return whole.reshape(padded)[tuple(slice(0, n) for n in self.shape)]
 
+    def columns(self) -> "Columns":
+        return Columns(self)
+
     def labels(self) -> Int[Array, "*x"]:
-        count = 1
-        for n in self.out_shape:
-            count *= n
+        count = math.prod(self.out_shape)
         numbers = jnp.arange(count).reshape(self.out_shape)
         return self.spread(numbers)
+
+
+class Columns(Groups):
+    """The groups of `blocks` as the columns of an array ``(points, *groups)``.
+
+    Sums over the first axis and its broadcasts are several times as fast as those over
+    blocks, whose points are apart in memory.
+    """
+
+    blocks: Blocks
+
+    @property
+    def in_shape(self) -> Shape:
+        return (math.prod(self.blocks.factor), *self.out_shape)
+
+    @property
+    def out_shape(self) -> Shape:
+        return self.blocks.out_shape
+
+    def total(self, x: Array) -> Array:
+        return jnp.sum(x, axis=0)
+
+    def spread(self, y: Array) -> Array:
+        return jnp.broadcast_to(y[None], self.in_shape)
+
+    def labels(self) -> Int[Array, "*x"]:
+        return self.gathered(self.blocks.labels())
+
+    def gathered(self, x: Array) -> Array:
+        """A field in columns, completed by zeros."""
+        d = len(self.blocks.shape)
+        within = tuple(range(1, 2 * d, 2))
+        apart = self.blocks.padded(x).reshape(self.blocks.cut())
+        return apart.transpose(*within, *range(0, 2 * d, 2)).reshape(self.in_shape)
+
+    def scattered(self, x: Array) -> Array:
+        """The field of these columns."""
+        d = len(self.blocks.shape)
+        apart = x.reshape(*self.blocks.factor, *self.out_shape)
+        order = [a for axis in range(d) for a in (d + axis, axis)]
+        cut = self.blocks.cut()
+        padded = [cut[2 * i] * cut[2 * i + 1] for i in range(d)]
+        whole = apart.transpose(order).reshape(padded)
+        return whole[tuple(slice(0, n) for n in self.blocks.shape)]

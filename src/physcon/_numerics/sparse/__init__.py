@@ -10,12 +10,12 @@ from physcon._numerics.sparse.definite import factorise_definite
 from physcon._numerics.sparse.factor import (
     Factored,
     factorise,
-    pick,
     refactor,
     scaled,
     solve,
     solve_scaled,
 )
+from physcon._numerics.sparse.gathers import pick
 from physcon._numerics.sparse.inverse import log_det, selected_inverse
 
 __all__ = [

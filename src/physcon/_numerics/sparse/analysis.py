@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from physcon._numerics.sparse.ordering import Dissection, Ints, dissect
+from physcon._numerics.sparse.ordering import Dissection, Ints, dissections
 from physcon._typing import Array, UInt
 
 
@@ -74,10 +74,8 @@ class Pattern(eqx.Module):
     @property
     def factor_size(self) -> int:
         """The number of values in a factor, padding included."""
-        shapes = [
-            s for level in self.levels for s in (level.shape, level.coupling_shape)
-        ]
-        return sum(math.prod(shape) for shape in shapes)
+        shapes = [(level.shape, level.coupling_shape) for level in self.levels]
+        return sum(math.prod(shape) for pair in shapes for shape in pair)
 
 
 class _Fronts(NamedTuple):
@@ -115,8 +113,9 @@ def analyse(size: int, first: Ints, second: Ints, leaf: int = 20) -> Pattern:
     row = np.concatenate([np.arange(size), keys // max(size, 1)])
     column = np.concatenate([np.arange(size), keys % max(size, 1)])
     i, j = row[size:], column[size:]
-    tree = dissect(size, np.concatenate([i, j]), np.concatenate([j, i]), leaf)
-    fronts = _symbolic(size, tree, i, j)
+    ends = np.concatenate([i, j]), np.concatenate([j, i])
+    trees = [(t, _symbolic(size, t, i, j)) for t in dissections(size, *ends, leaf)]
+    tree, fronts = min(trees, key=lambda pair: _work(pair[1]))
     if sum(2**d * (f.p + f.b) ** 2 for d, f in enumerate(fronts)) > MOST:
         raise TooFull
     levels: list[Level] = []
@@ -125,6 +124,8 @@ def analyse(size: int, first: Ints, second: Ints, leaf: int = 20) -> Pattern:
     unknown = np.zeros(size, np.int64)
     for d, front in enumerate(fronts):
         count, width = 2**d, front.p + front.b
+        child = fronts[d + 1] if d < tree.levels else None
+        parent = fronts[d - 1] if d else None
         entries, where, own = _entries(size, tree, d, front, row, column)
         position[own] = offset + where
         node, vertex = np.divmod(front.pivot, size + 1)
@@ -135,14 +136,8 @@ def analyse(size: int, first: Ints, second: Ints, leaf: int = 20) -> Pattern:
             Level(
                 pivots=index_array(table),
                 entries=index_array(entries),
-                take=index_array(
-                    _take(
-                        size, front, fronts[d + 1] if d < tree.levels else None, count
-                    )
-                ),
-                place=index_array(
-                    _place(size, front, fronts[d - 1] if d else None, count)
-                ),
+                take=index_array(_take(size, front, child, count)),
+                place=index_array(_place(size, front, parent, count)),
             )
         )
         offset += count * front.p * width
@@ -187,6 +182,11 @@ def _symbolic(size: int, tree: Dissection, i: Ints, j: Ints) -> list[_Fronts]:
         further_place, b = _places(further // stride)
         fronts.append(_Fronts(pivot, pivot_place, further, further_place, max(p, 1), b))
     return fronts[::-1]
+
+
+def _work(fronts: list[_Fronts]) -> int:
+    """Multiplications of the factorisation, roughly."""
+    return sum(2**d * f.p * (f.p + f.b) ** 2 for d, f in enumerate(fronts))
 
 
 def _places(node: Ints) -> tuple[Ints, int]:

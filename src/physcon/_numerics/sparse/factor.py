@@ -16,7 +16,14 @@ import jax
 import jax.numpy as jnp
 
 from physcon._numerics.sparse.analysis import Level, Pattern
-from physcon._typing import Array, Bool, Float, Int, UInt
+from physcon._numerics.sparse.gathers import (
+    pick,
+    pick_each,
+    pick_square,
+    product,
+    transpose,
+)
+from physcon._typing import Array, Bool, Float, Int
 
 
 class Front(NamedTuple):
@@ -63,6 +70,7 @@ def factorise(
     pattern: Pattern,
     entries: Float[Array, " s"],
     present: Bool[Array, " m"] | None = None,
+    trusted: Bool[Array, ""] | bool = False,
 ) -> Factored:
     """Factor the matrix with the stored `entries`.
 
@@ -72,6 +80,8 @@ def factorise(
 
     Args:
         present: ``(m,)``, false for unknowns to leave out; None: all take part.
+        trusted: no row is implied by others. The first pass, with rounding errors added
+            to the diagonal, is then enough if it leaves pivots.
     """
     m = pattern.size
     eps = float(jnp.finfo(entries.dtype).eps)
@@ -85,12 +95,11 @@ def factorise(
     def attempt(s: _State) -> _State:
         fronts = _eliminate(pattern, _without(pattern, scaled, s.kept), s.shift)
         pivots = _pivots(pattern, fronts)
-        # The order of the passes: 0 as it is, 1 and 2 shifted, 3 the rows that are
-        # left. Rows that hardly differ from others can leave no pivot in the last
-        # pass; then the search for them is repeated with larger shifts.
+        # Passes: 0 as it is, 1 and 2 shifted, 3 the rows that are left. If one that
+        # hardly differs from others has no pivot then, the shifts grow.
         dependent = ~(pivots < 1.5 * s.pivots)
         kept = s.kept & ~((s.count == 2) & dependent)
-        safe = jnp.min(pivots) > eps * (50 + 4 * m)
+        safe = jnp.min(pivots) > jnp.where(trusted, 0, eps * (50 + 4 * m))
         failed = (s.count == 3) & ~jnp.all(pivots > 0) & (s.boost < _LARGEST_BOOST)
         done = jnp.where(s.count == 0, safe, (s.count == 3) & ~failed)
         kept = jnp.where(failed, seen, kept)
@@ -104,7 +113,8 @@ def factorise(
     zero = jnp.zeros((), scaled.dtype)
     empty = jnp.zeros(pattern.factor_size, scaled.dtype)
     unknown = jnp.zeros(m, scaled.dtype)
-    start = _State(empty, unknown, seen, zero, zero + 1, jnp.int32(0), ~finite)
+    shift = jnp.where(trusted, _SHIFT * eps, zero)
+    start = _State(empty, unknown, seen, shift, zero + 1, jnp.int32(0), ~finite)
     found = jax.lax.while_loop(lambda s: ~s.done, attempt, start)
     regular = finite & jnp.all(found.pivots > 0)
     fronts = _unflatten(pattern, found.factor)
@@ -191,29 +201,6 @@ def _assemble(
     return rows + both[:, :p], both[:, p:, p:]
 
 
-def pick(x: Float[Array, "..."], index: UInt[Array, "..."]) -> Float[Array, "..."]:
-    """Entries of the flattened `x`. Unsigned indices need no code for negative ones."""
-    return x.reshape(-1).at[index].get(mode="promise_in_bounds")
-
-
-def pick_square(
-    x: Float[Array, "k n n"], index: UInt[Array, "k f"]
-) -> Float[Array, "k f f"]:
-    """x_k at rows and columns `index`; zero where the index is n."""
-    k, n, _ = x.shape
-    padded = jnp.pad(x, ((0, 0), (0, 1), (0, 1)))
-    start = jnp.arange(k, dtype=index.dtype)[:, None, None] * (n + 1) ** 2
-    return pick(padded, start + index[:, :, None] * (n + 1) + index[:, None, :])
-
-
-def pick_each(x: Float[Array, "k n"], index: UInt[Array, "k f"]) -> Float[Array, "k f"]:
-    """x_k at `index`; zero where the index is n."""
-    k, n = x.shape
-    padded = jnp.pad(x, ((0, 0), (0, 1)))
-    start = jnp.arange(k, dtype=index.dtype)[:, None] * (n + 1)
-    return pick(padded, start + index)
-
-
 def _pivots(pattern: Pattern, fronts: tuple[Front, ...]) -> Float[Array, " m"]:
     """The squared diagonal of L, in the order of the unknowns."""
     pieces = [jnp.diagonal(f.whitener, axis1=1, axis2=2).reshape(-1) for f in fronts]
@@ -223,18 +210,6 @@ def _pivots(pattern: Pattern, fronts: tuple[Front, ...]) -> Float[Array, " m"]:
 def pivots(factored: Factored) -> Float[Array, " m"]:
     """The pivots of the scaled matrix, in the order of the unknowns."""
     return _pivots(factored.pattern, factored.fronts)
-
-
-def product(
-    a: Float[Array, "k i j"], b: Float[Array, "k j l"]
-) -> Float[Array, "k i l"]:
-    """The matrix products of two batches."""
-    return jnp.matmul(a, b, precision="highest")
-
-
-def transpose(a: Float[Array, "k i j"]) -> Float[Array, "k j i"]:
-    """The transposes of a batch."""
-    return jnp.swapaxes(a, 1, 2)
 
 
 def solve(factored: Factored, right: Float[Array, " m"]) -> Float[Array, " m"]:

@@ -5,14 +5,8 @@ Source: Takahashi, Fagan and Chen (1973); Erisman and Tinney, Commun. ACM 18 (19
 
 import jax.numpy as jnp
 
-from physcon._numerics.sparse.factor import (
-    Factored,
-    pick,
-    pick_square,
-    pivots,
-    product,
-    transpose,
-)
+from physcon._numerics.sparse.factor import Factored, pivots
+from physcon._numerics.sparse.gathers import pick, pick_square, product, transpose
 from physcon._typing import Array, Float, Scalar
 
 

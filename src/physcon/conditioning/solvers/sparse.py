@@ -126,6 +126,8 @@ class SparseCholesky(Refined):
     """
 
     always: ClassVar[bool] = False
+    #: Whether no exact row is implied by others, which saves the search for such rows.
+    trusted: Bool[Array, ""] | None = None
 
     @classmethod
     def suits(cls, prior: Gaussian, law: LinearConstraint) -> "SparseCholesky | None":
@@ -139,7 +141,9 @@ class SparseCholesky(Refined):
         assert operator.gram is not None
         present = operator.present()
         entries = _entries(prior.root, law)
-        factored = sparse.factorise(operator.gram.pattern, entries, present)
+        pattern = operator.gram.pattern
+        trusted = False if self.trusted is None else self.trusted
+        factored = sparse.factorise(pattern, entries, present, trusted)
         scaled = sparse.scaled(factored, entries)
         return SparseFactor(factored, scaled, present, sparse.log_det(factored))
 
