@@ -5,7 +5,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -27,8 +26,13 @@ from physcon.studies.probconserv.evaluate import Models
 from physcon.studies.probconserv.settings import StudyConfig, TrainingSettings
 from physcon.studies.session import Session
 from physcon.studies.sharing import fit_tasks
-
-Loss = Callable[..., Scalar]
+from physcon.studies.side_by_side import (
+    Loss,
+    each_alone,
+    side_by_side,
+    stacked,
+    unstacked,
+)
 
 
 def train(
@@ -51,9 +55,9 @@ def train(
 
     def trained(name: str, loss: Loss, start: PyTree, steps: int, rate: float) -> Any:
         result = fit_tasks(
-            _side_by_side(loss),
+            side_by_side(loss),
             start,
-            _each_alone(_optimizer(settings, steps, rate)),
+            each_alone(_optimizer(settings, steps, rate)),
             tasks,
             settings.batch,
             steps,
@@ -71,9 +75,9 @@ def train(
         each = [make_ensemble(key, number, width=width) for key in network_keys]
         loss = partial(_members, config=config)
         members = trained(
-            "ensemble", loss, _stacked(each), settings.steps, settings.learning_rate
+            "ensemble", loss, stacked(each), settings.steps, settings.learning_rate
         )
-        models = [Models(Ensemble(m), None) for m in _unstacked(members, repeats)]
+        models = [Models(Ensemble(m), None) for m in unstacked(members, repeats)]
     else:
         models = _neural_processes(config, network_keys, trained)
     if session.output is not None:
@@ -88,7 +92,7 @@ def _neural_processes(
     settings = config.training
     network = config.network
     repeats = len(network_keys)
-    untrained = _stacked(
+    untrained = stacked(
         [
             ANP(
                 size=network.size,
@@ -104,7 +108,7 @@ def _neural_processes(
     loss = partial(_process, config=config)
     plain = trained("anp", loss, untrained, settings.steps, rate)
     dropout = config.evaluation.dropout
-    processes = _unstacked(plain, repeats)
+    processes = unstacked(plain, repeats)
     if "soft" not in config.evaluation.methods:
         return [Models(NeuralProcess(p, dropout), None) for p in processes]
     loss = partial(_soft, weight=settings.soft_weight / settings.batch)
@@ -117,7 +121,7 @@ def _neural_processes(
         soft = trained("anp_soft", loss, plain, settings.soft_steps, gentle)
     return [
         Models(NeuralProcess(p, dropout), NeuralProcess(s, dropout))
-        for p, s in zip(processes, _unstacked(soft, repeats), strict=True)
+        for p, s in zip(processes, unstacked(soft, repeats), strict=True)
     ]
 
 
@@ -152,44 +156,6 @@ def _optimizer(settings: TrainingSettings, steps: int, rate: float) -> Any:
     decay = max(steps, warm_up + 1)
     schedule = optax.warmup_cosine_decay_schedule(0.0, rate, warm_up, decay)
     return optax.chain(*chain, optax.adam(schedule))
-
-
-def _stacked(models: list) -> PyTree:
-    """Stack several modules into one: every array has a leading axis of models."""
-    arrays = [eqx.filter(model, eqx.is_array) for model in models]
-    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *arrays)
-    return eqx.combine(stacked, models[0])
-
-
-def _unstacked(models: PyTree, number: int) -> list:
-    def at(index: int) -> PyTree:
-        return jax.tree.map(lambda x: x[index] if eqx.is_array(x) else x, models)
-
-    return [at(index) for index in range(number)]
-
-
-def _side_by_side(loss: Loss) -> Loss:
-    """The sum over stacked networks of the loss of one task, each with its own key."""
-
-    def total(networks: PyTree, task: Task, key: PRNGKeyArray) -> Scalar:
-        number = jax.tree.leaves(eqx.filter(networks, eqx.is_array))[0].shape[0]
-        keys = jax.random.split(key, number)
-        one = eqx.filter_vmap(loss, in_axes=(eqx.if_array(0), None, 0))
-        return jnp.sum(one(networks, task, keys))
-
-    return total
-
-
-def _each_alone(optimizer: Any) -> Any:
-    """An optimizer that treats stacked networks as if each were trained alone.
-
-    Without it, clipping would act on the norm of all gradients together.
-    """
-    import optax
-
-    return optax.GradientTransformation(
-        jax.vmap(optimizer.init), jax.vmap(optimizer.update)
-    )
 
 
 def _write_losses(folder: Path, losses: dict[str, np.ndarray]) -> None:

@@ -1,0 +1,165 @@
+"""The tables of README.md, docs/studies.md and docs/evidence.md, from their results.
+
+    python docs/evidence.py
+
+writes the tables between the lines `<!-- table NAME -->` and `<!-- end of table -->`
+anew, from the files in benchmarks/results/evidence. A test checks that this changes
+nothing.
+"""
+
+import json
+import re
+import statistics
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results" / "evidence"
+PAGES = [ROOT / n for n in ("README.md", "docs/studies.md", "docs/evidence.md")]
+
+_METHODS = {
+    "soft": "SoftC",
+    "hard": "HardC",
+    "probconserv": "ProbConserv",
+    "diffusion": "ProbConserv + diffusion",
+}
+#: Scores of the Stefan table: name, head, factor, digits, and whether larger is better.
+_SCORES = (
+    ("conservation_error", "conservation error · 10³", 1e3, 1, None),
+    ("mean_squared_error", "MSE · 10⁴", 1e4, 1, False),
+    ("log_likelihood", "log-likelihood", 1.0, 2, True),
+    ("crps", "CRPS · 10³", 1e3, 1, False),
+)
+_PATTERN = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end of table -->)", re.S)
+
+
+def tables(results: Path = RESULTS) -> dict[str, str]:
+    """All tables by name, as Markdown."""
+    found = {}
+    if (results / "stefan.json").exists():
+        content = json.loads((results / "stefan.json").read_text())
+        found["stefan"] = _stefan(content)
+        found["stefan_0.5"] = _stefan(content, 0.5)
+    if (results / "downscaling_sst.json").exists():
+        content = json.loads((results / "downscaling_sst.json").read_text())
+        for kind in content["settings"]["quantities"]:
+            found[f"downscaling_{kind}"] = _downscaling(content, kind)
+    if (results / "rollout.json").exists():
+        found["rollout"] = _rollout(json.loads((results / "rollout.json").read_text()))
+    return found
+
+
+def shown(page: str, found: dict[str, str]) -> str:
+    """The page with its tables as they should be."""
+    return _PATTERN.sub(lambda m: f"{m[1]}\n{found[m[2]]}\n{m[3]}", page)
+
+
+def _stefan(content: dict[str, Any], only: float | None = None) -> str:
+    rows = content["results"]
+    heads = [head for _, head, *_ in _SCORES]
+    lines = [_line(["p*", "", *heads, "better CRPS, MSE"]), _rule(7)]
+    for p in dict.fromkeys(row["parameter"] for row in rows):
+        if only is not None and abs(p - only) > 1e-6:
+            continue
+        group = [row for row in rows if row["parameter"] == p]
+        for k, row in enumerate(group):
+            cells = [f"{p:.3g}" if k == 0 else ""]
+            cells.append(_METHODS.get(row["method"], row["method"]))
+            cells += [_score(row, group, *one) for one in _SCORES]
+            better = row["better"]
+            wins = [str(better[n]) for n in ("crps", "mean_squared_error") if better]
+            cells.append(f"{', '.join(wins)} of {row['networks']}" if wins else "")
+            lines.append(_line(cells))
+    return "\n".join([*lines, "", _made(content)])
+
+
+def _score(
+    row: dict[str, Any],
+    group: list[dict[str, Any]],
+    name: str,
+    head: str,
+    factor: float,
+    digits: int,
+    larger: bool | None,
+) -> str:
+    value = factor * row["mean"][name]
+    spread = factor * row["spread"][name]
+    text = f"{value:.{digits}f} ± {spread:.{digits}f}"
+    if abs(value) < 1e-3 and spread < 1e-3:
+        return "0.000"
+    if larger is None:
+        return text
+    best = (max if larger else min)(one["mean"][name] for one in group)
+    bold = f"**{value:.{digits}f}** ± {spread:.{digits}f}"
+    return bold if row["mean"][name] == best else text
+
+
+def _downscaling(content: dict[str, Any], kind: str) -> str:
+    heads = ["layer", "RMSE", "CRPS", "90 % interval holds", "worst block mean"]
+    if kind == "positive":
+        heads.append("below zero")
+    lines = [_line(heads), _rule(len(heads))]
+    for row in content["results"]:
+        if row["quantity"] != kind:
+            continue
+        cells = [row["method"]]
+        cells += [_mean(row["rmse"], 3), _mean(row["crps"], 3)]
+        cells.append(_mean([100 * v for v in row["coverage_90"]], 1, " %"))
+        cells.append(f"{max(row['violation']):.1g}")
+        if kind == "positive":
+            cells.append(f"{100 * statistics.mean(row['negative']):.0f} %")
+        lines.append(_line(cells))
+    return "\n".join([*lines, "", _made(content)])
+
+
+def _rollout(content: dict[str, Any]) -> str:
+    rows = content["results"]
+    errors = [name for name in rows[0] if name.startswith("rmse_")]
+    drifts = [name for name in rows[0] if name.startswith("mass_error_")]
+    steps = [name.rpartition("_")[2] for name in errors]
+    later = [name.rpartition("_")[2] for name in drifts]
+    heads = [f"RMSE, step {n}" for n in steps] + [f"mass, step {n}" for n in later]
+    lines = [_line(["method", *heads]), _rule(1 + len(heads))]
+    for row in rows:
+        cells = [_significant(row[name]) for name in errors + drifts]
+        lines.append(_line([row["method"], *cells]))
+    return "\n".join([*lines, "", _made(content)])
+
+
+def _made(content: dict[str, Any]) -> str:
+    about = content["provenance"]
+    settings = content["settings"]
+    networks = settings.get("repeats", settings.get("networks"))
+    versions = about["versions"]
+    return (
+        f"`{content['command']}`; {about['started'][:10]}, {about['cores']} cores of "
+        f"{content['processor']}, jax {versions['jax']}, numpy {versions['numpy']}, "
+        f"seed {settings['seed']}, mean ± standard deviation over {networks} networks."
+    )
+
+
+def _mean(values: list[float], digits: int, unit: str = "") -> str:
+    if not values:
+        return ""
+    mean = f"{statistics.mean(values):.{digits}f}"
+    if len(values) > 1:
+        mean += f" ± {statistics.stdev(values):.{digits}f}"
+    return mean + unit
+
+
+def _significant(values: list[float]) -> str:
+    mean = f"{statistics.mean(values):.2g}"
+    return f"{mean} ± {statistics.stdev(values):.1g}" if len(values) > 1 else mean
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _rule(columns: int) -> str:
+    return "|" + " --- |" * columns
+
+
+if __name__ == "__main__":
+    for path in PAGES:
+        path.write_text(shown(path.read_text(), tables()))

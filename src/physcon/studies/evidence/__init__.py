@@ -1,0 +1,1 @@
+"""Experiments on data as users have them: downscaling of maps, and a long roll-out."""
