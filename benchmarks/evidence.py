@@ -3,9 +3,10 @@
     physcon run stefan
     python benchmarks/evidence.py stefan runs/stefan-quick "physcon run stefan"
 
-writes benchmarks/results/evidence/stefan.json. The tables of README.md, docs/studies.md
-and docs/evidence.md are made from these files by `python docs/evidence.py`, and a test
-compares them. Run this on the machine of the run: it adds the name of the processor.
+writes benchmarks/results/evidence/stefan.json. From these files, `python
+docs/evidence_tables.py` makes the tables of README.md, docs/studies.md and
+docs/evidence.md, and a test compares them. Run this on the machine of the run: it adds
+the name of the processor.
 """
 
 import argparse
@@ -22,10 +23,12 @@ def collected(folder: Path, command: str) -> dict[str, Any]:
     def content(name: str) -> Any:
         return json.loads((folder / name).read_text())
 
+    about = content("provenance.json")
+    del about["commit"]  # of a working branch, which need not exist later
     return {
         "command": command,
         "processor": _processor(),
-        "provenance": content("provenance.json"),
+        "provenance": about,
         "settings": content("settings.json"),
         "results": content("table.json"),
     }

@@ -21,13 +21,14 @@ def page(results: Path, history: list[str]) -> str:
     ]
     for name in history:
         lines += ["", f"![Ratios of {name} at each commit](history_{name}.png)"]
-    for path in sorted(results.glob("*.json")):
+    for path in [*sorted(results.glob("*.json")), *sorted(results.glob("gpu/*.json"))]:
         if path.stem == "bench_rows":
             link = "The table is on the page on many rows: {ref}`rows-cost`."
             lines += ["", "## bench_rows", "", link]
             continue
         content = json.loads(path.read_text())
-        lines += ["", f"## {path.stem}", "", _sentence(content.get("environment", {}))]
+        title = path.stem if path.parent == results else f"{path.stem} on a GPU"
+        lines += ["", f"## {title}", "", _sentence(content.get("environment", {}))]
         lines += _tables(content.get("results", content))
     return "\n".join(lines) + "\n"
 

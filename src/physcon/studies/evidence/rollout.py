@@ -179,7 +179,7 @@ def rolled_out(
     """Apply every emulator to its own predictions, from every initial test field."""
     grid = square(config)
 
-    def one(emulator: Emulator, truth: Array) -> tuple[Array, Array, Array]:
+    def one(emulator: Emulator, truth: Array) -> tuple[Array, ...]:
         mass = grid.integrate(truth[0])
 
         def step(u: Array, exact: Array) -> tuple[Array, tuple[Array, ...]]:

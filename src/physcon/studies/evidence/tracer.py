@@ -33,7 +33,8 @@ def face_velocities(config: RolloutConfig) -> tuple[Array, Array]:
 
 def advance(u: Float[Array, "y x"], config: RolloutConfig) -> Float[Array, "y x"]:
     """The solver over one interval."""
-    law = fv.Mixed(fv.Advection(face_velocities(config)), fv.Heat(config.diffusivity))
+    heat = fv.Heat(jnp.asarray(config.diffusivity))
+    law = fv.Mixed(fv.Advection(face_velocities(config)), heat)
     around = Boundary(Periodic(), Periodic())
     times = jnp.asarray([config.interval])
     solution = fv.solve(

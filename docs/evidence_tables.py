@@ -1,6 +1,6 @@
 """The tables of README.md, docs/studies.md and docs/evidence.md, from their results.
 
-    python docs/evidence.py
+    python docs/evidence_tables.py
 
 writes the tables between the lines `<!-- table NAME -->` and `<!-- end of table -->`
 anew, from the files in benchmarks/results/evidence. A test checks that this changes
@@ -119,9 +119,14 @@ def _rollout(content: dict[str, Any]) -> str:
     steps = [name.rpartition("_")[2] for name in errors]
     later = [name.rpartition("_")[2] for name in drifts]
     heads = [f"RMSE, step {n}" for n in steps] + [f"mass, step {n}" for n in later]
+    heads.append(f"networks with skill at step {steps[-1]}")
     lines = [_line(["method", *heads]), _rule(1 + len(heads))]
+    no_skill = rows[0][errors[-1]][0]
     for row in rows:
         cells = [_significant(row[name]) for name in errors + drifts]
+        last = row[errors[-1]]
+        skilful = sum(value < no_skill for value in last)
+        cells.append(f"{skilful} of {len(last)}" if len(last) > 1 else "")
         lines.append(_line([row["method"], *cells]))
     return "\n".join([*lines, "", _made(content)])
 
