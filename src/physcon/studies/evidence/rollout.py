@@ -8,7 +8,6 @@ proportion to the field; or by a network that predicts fluxes between cells, who
 differences conserve mass in every cell.
 """
 
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,18 +17,15 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
-from physcon import report
 from physcon._files import write_json, write_text
 from physcon._mesh import is_writer
-from physcon._typing import Array, Float, PRNGKeyArray, PyTree, Scalar
-from physcon.conditioning import Gaussian, condition, integral
+from physcon._typing import Array, Float, PyTree
 from physcon.report.figures import save_figure
-from physcon.studies.evidence.convolution import SmallNetwork
+from physcon.studies.evidence.emulator import Emulator, Pair, trained
 from physcon.studies.evidence.settings import RolloutConfig, RolloutMethod
-from physcon.studies.evidence.tracer import face_velocities, square, trajectories
+from physcon.studies.evidence.summary import summary
+from physcon.studies.evidence.tracer import square, trajectories
 from physcon.studies.session import Session
-from physcon.studies.sharing import adam, divided, fit_tasks
-from physcon.studies.side_by_side import each_alone, side_by_side, stacked
 
 COLOURS: dict[str, str] = {
     "none": "#999999",
@@ -41,44 +37,6 @@ COLOURS: dict[str, str] = {
 
 #: The method whose trained networks a method uses.
 _TRAINED_AS: dict[RolloutMethod, RolloutMethod] = {"fixer afterwards": "none"}
-
-
-class Pair(NamedTuple):
-    """Two consecutive states of the solver."""
-
-    before: Float[Array, "*t y x"]
-    after: Float[Array, "*t y x"]
-
-
-class Emulator(eqx.Module):
-    """A network that advances the tracer by one interval.
-
-    Attributes:
-        network: maps the field and the flow to a tendency, or to fluxes.
-        flow: velocities at cell centres, in units of the largest speed.
-        size: typical change of the field in one step.
-    """
-
-    network: SmallNetwork
-    flow: Float[Array, "2 y x"]
-    size: Float[Array, ""]
-
-    def __call__(
-        self, u: Float[Array, "y x"], mass: Scalar, method: RolloutMethod, grid: Any
-    ) -> Float[Array, "y x"]:
-        """The next state; `mass` is the known mass, which fixers restore."""
-        flow = jax.lax.stop_gradient(self.flow)
-        size = jax.lax.stop_gradient(self.size)
-        outputs = size * self.network(jnp.concatenate([u[None], flow]))
-        if method == "fluxes":
-            along = outputs[0] - jnp.roll(outputs[0], 1, axis=0)
-            return u - along - (outputs[1] - jnp.roll(outputs[1], 1, axis=1))
-        after = u + outputs[0]
-        if method == "none":
-            return after
-        std = jnp.abs(after) + 1e-3 if method == "proportional" else jnp.ones_like(u)
-        prior = Gaussian.diagonal(after, std)
-        return condition(prior, integral(grid, mass), throw=False).posterior.mean
 
 
 class Rollouts(NamedTuple):
@@ -116,58 +74,9 @@ def run(config: RolloutConfig, session: Session = Session()) -> list[dict[str, A
     rows += [_row(config, method, scores) for method, scores in found.items()]
     if session.output is not None:
         write_json(session.output / "table.json", rows)
-        write_text(session.output / "table.txt", table_text(rows))
+        write_text(session.output / "table.txt", summary(rows))
         _figure(session.output / "rollout.png", found, np.asarray(truth))
     return rows
-
-
-def trained(
-    config: RolloutConfig,
-    method: RolloutMethod,
-    pairs: Pair,
-    key: PRNGKeyArray,
-    session: Session,
-) -> Emulator:
-    """Train emulators on one step, side by side; returns them as a stack."""
-    along, across = face_velocities(config)
-    centred = [0.5 * (along[1:] + along[:-1]), 0.5 * (across[:, 1:] + across[:, :-1])]
-    flow = jnp.stack(centred) / config.speed
-    size = jnp.std(pairs.after - pairs.before)
-    outputs = 2 if method == "fluxes" else 1
-    shape = (3, outputs, config.width, config.depth, "periodic")
-    weights, order = jax.random.split(key)
-    emulators = [
-        Emulator(SmallNetwork.init(k, *shape), flow, size)
-        for k in jax.random.split(weights, config.networks)
-    ]
-    loss = partial(_loss, method=method, grid=square(config))
-    result = fit_tasks(
-        side_by_side(loss),
-        stacked(emulators),
-        each_alone(adam(config.learning_rate, 0.0, config.training_steps)),
-        divided(pairs, session.mesh),
-        config.batch,
-        config.training_steps,
-        order,
-        session,
-        method.replace(" ", "_"),
-        save_every=max(1, config.training_steps // 4),
-    )
-    return result.params
-
-
-def _loss(
-    emulator: Emulator,
-    pair: Pair,
-    key: PRNGKeyArray,
-    *,
-    method: RolloutMethod,
-    grid: Any,
-) -> Scalar:
-    """The mean square error of one step, in units of the typical change."""
-    mass = grid.integrate(pair.before)
-    error = emulator(pair.before, mass, method, grid) - pair.after
-    return jnp.mean((error / jax.lax.stop_gradient(emulator.size)) ** 2)
 
 
 def rolled_out(
@@ -223,18 +132,6 @@ def _uniform(config: RolloutConfig, truth: Array) -> dict[str, Any]:
     row |= {f"rmse_{n}": [float(spread[n])] for n in _shown(config)}
     row |= {f"mass_error_{n}": [0.0] for n in _shown(config)[1:]}
     return row | {"variance_ratio": [0.0]}
-
-
-def table_text(rows: list[dict[str, Any]]) -> str:
-    """The rows as aligned text, with mean and standard deviation over networks."""
-
-    def cell(values: list[float]) -> str:
-        spread = f" ± {np.std(values, ddof=1):.1g}" if len(values) > 1 else ""
-        return f"{np.mean(values):.3g}{spread}"
-
-    return report.rows_text(
-        [{k: v if isinstance(v, str) else cell(v) for k, v in r.items()} for r in rows]
-    )
 
 
 def _figure(path: Path, found: dict[str, Rollouts], truth: np.ndarray) -> None:
