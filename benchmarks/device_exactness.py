@@ -26,6 +26,7 @@ PROMISE = 4.0
 def missed(weights: np.ndarray, fields: Any, values: np.ndarray) -> float:
     """The largest residual of dense rows ``(m, n)`` over a batch, in units of eps."""
     u = np.asarray(fields, np.float64).reshape(len(values), -1)
+    values = np.asarray(values, np.float64)
     residual = np.abs(values - u @ weights.T)
     size = np.abs(u) @ np.abs(weights).T + np.abs(values)
     return float((residual / size).max() / np.finfo(np.float32).eps)
@@ -52,8 +53,7 @@ def laws(n: int, batch: int) -> dict[str, Callable[[], float]]:
     def total() -> float:
         of = jax.jit(jax.vmap(lambda m, s, b: conditioned(m, s, pc.integral(grid, b))))
         weights = np.asarray(grid.weights(), np.float64).reshape(1, -1)
-        values = np.asarray(totals, np.float64)[:, None]
-        return missed(weights, of(mean, std, totals), values)
+        return missed(weights, of(mean, std, totals), np.asarray(totals)[:, None])
 
     def five(prior: Callable[[Any, Any], pc.Gaussian]) -> float:
         def one(m: Any, s: Any, b: Any) -> Any:
