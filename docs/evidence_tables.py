@@ -105,7 +105,7 @@ def _downscaling(content: dict[str, Any], kind: str) -> str:
         cells = [row["method"]]
         cells += [_mean(row["rmse"], 3), _mean(row["crps"], 3)]
         cells.append(_mean([100 * v for v in row["coverage_90"]], 1, " %"))
-        cells.append(f"{max(row['violation']):.1g}")
+        cells.append(f"{max(row['violation']):.2g}")
         if kind == "positive":
             cells.append(f"{100 * statistics.mean(row['negative']):.0f} %")
         lines.append(_line(cells))
