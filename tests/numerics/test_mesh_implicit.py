@@ -106,7 +106,7 @@ def test_a_row_of_cells_takes_the_steps_of_a_grid(law, scheme, left, right):
 
 def test_derivatives_of_a_step_are_those_of_its_equation():
     """Forward, reverse and second derivatives against differences, in float64."""
-    with jax.enable_x64(True):
+    with jax.enable_x64(True), jax.numpy_dtype_promotion("strict"):
         box = mesh.triangles((0.0, 0.0), (1.0, 1.0), (2, 2), distortion=0.2)
         u = 1 + 0.3 * jnp.sin(7 * box.centroid[:, 0])[None]
         rest = dict.fromkeys(("left", "bottom", "top"), Outflow())

@@ -79,7 +79,7 @@ def conductances(problem: Any, u: Float[Array, "c n"]) -> Float[Array, "c f"]:
     """g at every face: 0 where the flux is known, and less than 1/gap at Robin's."""
     mesh = problem.grid
     between = pairs(problem, u)
-    g = mesh.area / between.distance * (mesh.neighbour >= 0)
+    g = jnp.where(mesh.neighbour >= 0, mesh.area / between.distance, 0)
     g = jnp.broadcast_to(g[None], (u.shape[0], mesh.face_count))
     boundary = problem.boundary
     for condition, faces in zip(boundary.conditions, boundary.faces, strict=True):
