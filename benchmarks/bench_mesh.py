@@ -129,7 +129,7 @@ def main() -> None:
         loop[0]()
         missed = np.abs(np.asarray(advanced(euler, flat)).T - loop[1]).max()
         assert missed < 1e-6, missed  # the same work: areas are float32 in the mesh
-    wide = args.side * 3
+    wide = args.side * 2
     scattered, ordered = in_two_orders(wide)
     for name, (given, state) in (("scattered", scattered), ("renumbered", ordered)):
         problem = fv.mesh_problem(LAW, given, {}, fv.Scheme(fv.Linear(), fv.hllc))
