@@ -43,8 +43,14 @@ def mesh_stage(
     return _solved(problem, u, jnp.asarray(t, u.dtype), jnp.asarray(dt, u.dtype))
 
 
-@eqx.filter_custom_jvp
 def _solved(problem: Any, u: Array, t: Array, dt: Array) -> Array:
+    """The solution, with derivatives of every order by `_tangent`."""
+    by_newton = eqx.filter_custom_jvp(_newton)
+    by_newton.def_jvp(_tangent)
+    return by_newton(problem, u, t, dt)
+
+
+def _newton(problem: Any, u: Array, t: Array, dt: Array) -> Array:
     eps = jnp.finfo(u.dtype).eps
 
     def iterate(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
@@ -64,7 +70,6 @@ def _solved(problem: Any, u: Array, t: Array, dt: Array) -> Array:
     return jnp.where(close, v, jnp.nan)
 
 
-@_solved.def_jvp
 def _tangent(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
     """dv = -J⁻¹ ∂residual: from the solved equation, not from the iterations."""
     v = _solved(*primals)

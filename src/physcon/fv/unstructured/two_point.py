@@ -57,7 +57,8 @@ def two_point(mesh: Mesh) -> TwoPoint | None:
     first = owner[inside]
     second = neighbour[inside]
     try:
-        pattern = analyse(mesh.size, first, second)
+        # Large leaves make fewer levels, each of which takes time to compile.
+        pattern = analyse(mesh.size, first, second, leaf=48)
     except TooFull:
         return None
     row = np.asarray(pattern.row[mesh.size :]).astype(np.int64)
