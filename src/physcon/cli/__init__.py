@@ -14,6 +14,8 @@ from typing import Any, NoReturn
 from physcon._extras import needs
 from physcon._version import __version__
 
+__all__ = ["COMMANDS", "main"]
+
 #: The commands with a line of help for each.
 COMMANDS = {
     "audit": "say which laws a dataset violates, and by how much",

@@ -85,14 +85,19 @@ def balance(
         _refuse(not isinstance(boundary, dict), "patches", "one pair per axis")
         ends: Any = boundary
         return grid_balance(grid, steps, fluxes, ends, source, noise_std)
+    _require_cells(grid)
+    known: Any = boundary
+    return mesh_balance(grid, steps, fluxes, known, source, where, noise_std)
+
+
+def _require_cells(grid: object) -> None:
+    """Raise ValueError unless `grid` is one of the three kinds."""
     require(
         hasattr(grid, "owner"),
         "grid: a Grid, a Mesh or a Network",
         f"a {type(grid).__name__}",
         "look at the order of the arguments",
     )
-    known: Any = boundary
-    return mesh_balance(grid, steps, fluxes, known, source, where, noise_std)
 
 
 def divergence_free(

@@ -5,6 +5,7 @@ points together: `sample_bounded` draws from the law itself, `marginal_moments`
 truncates each point by itself.
 """
 
+import math
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -166,37 +167,17 @@ def sample_bounded(
         RuntimeError: as `bounded`, and for too few moves, at run time. Under
             ``throw=False`` the draws are NaN instead; ask for the outcome.
 
-    Source: Geman and Geman (1984) for the sampler; Chen and Schmeiser (1993) for moves
-    along random directions; Devroye (1986), II.2.1, for the inversion of distribution
-    functions.
+    Source: Geman and Geman (1984), the sampler; Chen and Schmeiser (1993), moves along
+    random directions; Devroye (1986), II.2.1, inversion of distribution functions.
     """
     prior, constraint = in_one_dtype(prior, constraint)
     std = diagonal_std(prior, constraint)
-    operator = constraint.operator
-    m, points = constraint.value.size, prior.mean.size
-    require(
-        m < points,
-        f"fewer rows than the field's {points} points",
-        m,
-        "drop redundant rows",
-    )
-    require(
-        constraint.noise_std is None,
-        "an exact row",
-        "a noise_std",
-        "append the noise as one more point of the field",
-    )
+    _require_exact(constraint, prior.mean.size)
     low, high = box(prior, lower, upper)
     found = bounded(prior, constraint, low, high, throw=throw)
-    chains, value = draw_grouped_chains, constraint.value
-    if not isinstance(operator, Disjoint):
-        chains, value = draw_chains, value.reshape(-1)
-        operator = operator.rows()
-    given = (found.mean, prior.mean, std, operator, value, low, high)
-    count = int(np.prod(shape, dtype=int))
-    chains = partial(chains, count=count, sweeps=sweeps, dtype=prior.mean.dtype)
-    given = jax.lax.stop_gradient(given)
-    draws, moves, enough, met = in_float64(chains)(jax.random.key_data(key), *given)
+    start = (found.mean, prior.mean, std)
+    drawn = _drawn(key, start, constraint, (low, high), math.prod(shape), sweeps)
+    draws, moves, enough, met = drawn
     draws = draws.reshape(*shape, *prior.mean.shape)
     outcome = choose((~met, Outcome.not_solved), (~enough, Outcome.few_moves))
     outcome = Outcome.where(failed(found.outcome), found.outcome, outcome)
@@ -207,6 +188,48 @@ def sample_bounded(
     samples = BoundedSamples(draws, moves.reshape(prior.mean.shape), outcome)
     samples = settle(samples, outcome, throw, MESSAGES)
     return samples if with_outcome else samples.draws
+
+
+def _require_exact(constraint: LinearConstraint, points: int) -> None:
+    """Raise ValueError for noisy rows, or as many rows as points."""
+    require(
+        constraint.value.size < points,
+        f"fewer rows than the field's {points} points",
+        constraint.value.size,
+        "drop redundant rows",
+    )
+    require(
+        constraint.noise_std is None,
+        "an exact row",
+        "a noise_std",
+        "append the noise as one more point of the field",
+    )
+
+
+def _drawn(
+    key: PRNGKeyArray,
+    start: tuple[Array, Array, Array],
+    constraint: LinearConstraint,
+    box: tuple[Array, Array],
+    count: int,
+    sweeps: int,
+) -> tuple[Array, Array, Array, Array]:
+    """The draws, their moves, and whether these are enough and the rows met.
+
+    Args:
+        start: where the chains begin; the prior's mean and standard deviations.
+    """
+    operator = constraint.operator
+    rows: Any = operator
+    chains: Any = draw_grouped_chains
+    value = constraint.value
+    if not isinstance(operator, Disjoint):
+        rows = operator.rows()
+        chains = draw_chains
+        value = value.reshape(-1)
+    chains = partial(chains, count=count, sweeps=sweeps, dtype=start[0].dtype)
+    given = jax.lax.stop_gradient((*start, rows, value, *box))
+    return in_float64(chains)(jax.random.key_data(key), *given)
 
 
 def _half_line_rule() -> tuple[np.ndarray, np.ndarray]:

@@ -17,12 +17,7 @@ from physcon.fv._loop import checkpointed_loop, while_loop
 from physcon.fv._solution import STATUS as STATUS
 from physcon.fv._solution import Solution as Solution
 from physcon.fv._solution import settled
-from physcon.fv._sound import (
-    admissible,
-    require_sound,
-    require_step_size,
-    stability_limit,
-)
+from physcon.fv._sound import require_sound, require_step_size, stability_limit
 from physcon.fv._steps import Run as Run
 from physcon.fv._steps import State, Steps
 from physcon.fv.event import Condition, locate, no_bracket
@@ -175,7 +170,7 @@ def _explained(
     """The outcome of a run, with the cause of a state that is not sound."""
     now = problem.at(last.u, t)
     finite = ~_anywhere(~jnp.isfinite(last.u), seams)
-    faulty = _anywhere(~admissible(now, last.u, seams), seams)
+    faulty = _anywhere(~now.admissible(last.u, seams), seams)
     negative = (last.outcome == Outcome.not_finite) & finite & faulty
     outcome = Outcome.where(negative, Outcome.inadmissible, last.outcome)
     return worse(outcome, choose((last.unstable, Outcome.unstable)))

@@ -2,25 +2,16 @@
 
 from dataclasses import replace
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from physcon._checks import concrete, inexact_leaves, is_traced, require
 from physcon._mesh import largest
 from physcon._typing import Array, ArrayLike, Bool, Float, PyTree, Scalar
-from physcon.boundary import Dirichlet, Robin
-from physcon.fv.diffusion.line import line_along
-from physcon.fv.discretisation import Discretisation
-from physcon.fv.ghost import at_face, outer_sides
+from physcon.boundary import Robin
 from physcon.fv.problem import Problem
 from physcon.fv.protocols import cfl_limits_of, limiting_part
-from physcon.fv.sweep import crossing_rate
 from physcon.fv.unstructured import MeshProblem
-
-#: A value below the lower bound of a diffusion counts as rounding, or as the undershoot
-#: of an implicit step, up to this share of the largest value.
-UNDERSHOOT = 1e-3
 
 
 def require_sound(problem: Problem | MeshProblem) -> None:
@@ -28,23 +19,9 @@ def require_sound(problem: Problem | MeshProblem) -> None:
 
     Values that are traced are judged by the outcome of the run instead.
     """
-    if isinstance(problem, MeshProblem):
-        names = (f"patch {name!r}" for name in problem.grid.patches)
-        for where, condition in zip(names, problem.boundary.conditions, strict=True):
-            _require_condition(condition, where)
-        return
-    for axis, spacing in enumerate(problem.grid.spacings):
-        known = concrete(spacing)
-        sound = known is None or bool(np.all(np.isfinite(known) & (known > 0)))
-        require(
-            sound,
-            f"cells of finite, positive width on axis {axis}",
-            known,
-            "check the bounds of the grid",
-        )
-    for axis, sides in enumerate(problem.boundary.sides):
-        for side, condition in zip(("lower", "upper"), outer_sides(sides), strict=True):
-            _require_condition(condition, f"the {side} side of axis {axis}")
+    problem.require_cells()
+    for where, condition in problem.conditions():
+        _require_condition(condition, where)
 
 
 def _require_condition(condition: object, where: str) -> None:
@@ -111,29 +88,6 @@ def stability_limit(problem: Problem | MeshProblem) -> float | None:
     return min(limits) if diffuses else limits[0]
 
 
-def admissible(
-    problem: Discretisation | MeshProblem,
-    u: Float[Array, "c *x"],
-    seams: tuple[str, ...],
-) -> Bool[Array, "*x"]:
-    """Whether each cell's state makes sense: finite, positive where it must be."""
-    if isinstance(problem, MeshProblem):
-        return problem.admissible(u)
-    law = problem.law
-    holds = jnp.all(jnp.isfinite(u), axis=0)
-    if law.hyperbolic is not None:
-        holds = law.hyperbolic.admissible(u)
-    if law.diffusion is None:
-        return holds
-    line = line_along(u, problem.widths(0), problem.sides(0), 0)
-    holds = holds & jnp.all(law.diffusion.coefficient(line.values) >= 0)
-    bound = law.diffusion.lower_bound()
-    if bound is not None:
-        slack = UNDERSHOOT * largest(jnp.abs(u), seams)
-        holds = holds & jnp.all(u >= bound - slack, axis=0)
-    return holds
-
-
 def crossed(
     problem: Problem | MeshProblem,
     u: Float[Array, "c *x"],
@@ -145,13 +99,11 @@ def crossed(
     NaN or infinite where the state is not admissible, or a boundary value not finite.
     """
     now = problem.at(u, t)
-    sound = admissible(now, u, seams) & is_finite(now.boundary)
+    sound = now.admissible(u, seams) & is_finite(now.boundary)
     limiting = replace(now, law=limiting_part(problem.scheme.step, now.law))
     # The maximum propagates NaN, so that one reduction finds the step and any fault.
-    if isinstance(limiting, MeshProblem):
-        return largest(jnp.where(sound, limiting.rates(u), jnp.nan), seams)
-    fastest = jnp.max(jnp.where(sound, crossing_rate(limiting, u), jnp.nan))
-    for speed in _rates_outside(limiting, u):
+    fastest = jnp.max(jnp.where(sound, limiting.rates(u), jnp.nan))
+    for speed in limiting.rates_outside(u):
         fastest = jnp.maximum(fastest, speed)
     return largest(fastest, seams)
 
@@ -160,20 +112,3 @@ def is_finite(boundary: PyTree) -> Bool[Array, ""]:
     """Whether all values of the conditions at one time are finite."""
     leaves = [jnp.all(jnp.isfinite(x)) for x in inexact_leaves(boundary)]
     return jnp.all(jnp.stack(leaves)) if leaves else jnp.ones((), bool)
-
-
-def _rates_outside(problem: Discretisation, u: Array) -> list[Scalar]:
-    """The rates of the states that `Dirichlet` sides let in."""
-    law = problem.law.hyperbolic
-    if law is None or any(jnp.ndim(leaf) for leaf in jax.tree.leaves(law)):
-        return []  # a law with fields has its speeds at the cells
-    rates = []
-    for axis, sides in enumerate(problem.boundary.sides):
-        width = jnp.min(problem.widths(axis))
-        shape = (*u.shape[: 1 + axis], 1, *u.shape[2 + axis :])
-        like = jnp.zeros(shape, u.dtype)
-        for condition in outer_sides(sides):
-            if isinstance(condition, Dirichlet):
-                outside = jnp.broadcast_to(at_face(condition.value, like, axis), shape)
-                rates.append(jnp.max(law.max_speed(outside, axis)) / width)
-    return rates

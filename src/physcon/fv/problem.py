@@ -1,13 +1,27 @@
 """A semi-discrete problem: du/dt = problem(u, t), the tendency of cell averages."""
 
-import jax.numpy as jnp
+from collections.abc import Iterator
+from typing import Any
 
-from physcon._typing import Array, Float, Scalar
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from physcon._checks import concrete, require
+from physcon._mesh import largest
+from physcon._typing import Array, Bool, Float, Scalar
+from physcon.boundary import Dirichlet
 from physcon.fv._stage import resolved, storing_stages
 from physcon.fv.cells import by_cell
+from physcon.fv.diffusion.line import line_along
 from physcon.fv.discretisation import Discretisation
+from physcon.fv.ghost import at_face, outer_sides
 from physcon.fv.protocols import Source, forcing
-from physcon.fv.sweep import by_axis
+from physcon.fv.sweep import by_axis, crossing_rate, sweep
+
+#: A value below the lower bound of a diffusion counts as rounding, or as the undershoot
+#: of an implicit step, up to this share of the largest value.
+UNDERSHOOT = 1e-3
 
 
 class Problem(Discretisation):
@@ -29,6 +43,69 @@ class Problem(Discretisation):
         if self.source is None:
             return jnp.zeros_like(u)
         return forcing(self.source, u, t)
+
+    def face_flux(self, u: Float[Array, "c *x"], axis: int) -> Float[Array, "c *f"]:
+        """Fluxes per area through the faces normal to an axis."""
+        with storing_stages(resolved(self.scheme.evaluate) == "staged"):
+            return sweep(self, u, axis)[0]
+
+    def rates(self, u: Float[Array, "c *x"]) -> Float[Array, "*x"]:
+        """Per cell, the cell widths crossed per unit time, summed over the axes."""
+        return crossing_rate(self, u)
+
+    def rates_outside(self, u: Float[Array, "c *x"]) -> list[Scalar]:
+        """The rates of the states that `Dirichlet` sides let in."""
+        law = self.law.hyperbolic
+        if law is None or any(jnp.ndim(leaf) for leaf in jax.tree.leaves(law)):
+            return []  # a law with fields has its speeds at the cells
+        rates = []
+        for axis, sides in enumerate(self.boundary.sides):
+            width = jnp.min(self.widths(axis))
+            shape = (*u.shape[: 1 + axis], 1, *u.shape[2 + axis :])
+            like = jnp.zeros(shape, u.dtype)
+            for condition in outer_sides(sides):
+                if isinstance(condition, Dirichlet):
+                    given = at_face(condition.value, like, axis)
+                    outside = jnp.broadcast_to(given, shape)
+                    rates.append(jnp.max(law.max_speed(outside, axis)) / width)
+        return rates
+
+    def admissible(
+        self, u: Float[Array, "c *x"], seams: tuple[str, ...]
+    ) -> Bool[Array, "*x"]:
+        """Whether each cell's state makes sense: finite, positive where it must be."""
+        law = self.law
+        holds = jnp.all(jnp.isfinite(u), axis=0)
+        if law.hyperbolic is not None:
+            holds = law.hyperbolic.admissible(u)
+        if law.diffusion is None:
+            return holds
+        line = line_along(u, self.widths(0), self.sides(0), 0)
+        holds = holds & jnp.all(law.diffusion.coefficient(line.values) >= 0)
+        bound = law.diffusion.lower_bound()
+        if bound is not None:
+            slack = UNDERSHOOT * largest(jnp.abs(u), seams)
+            holds = holds & jnp.all(u >= bound - slack, axis=0)
+        return holds
+
+    def require_cells(self) -> None:
+        """Raise ValueError for cells whose widths are known not to be positive."""
+        for axis, spacing in enumerate(self.grid.spacings):
+            known = concrete(spacing)
+            sound = known is None or bool(np.all(np.isfinite(known) & (known > 0)))
+            require(
+                sound,
+                f"cells of finite, positive width on axis {axis}",
+                known,
+                "check the bounds of the grid",
+            )
+
+    def conditions(self) -> Iterator[tuple[str, Any]]:
+        """The name of every side, with its condition."""
+        for axis, sides in enumerate(self.boundary.sides):
+            pair = zip(("lower", "upper"), outer_sides(sides), strict=True)
+            for side, condition in pair:
+                yield f"the {side} side of axis {axis}", condition
 
 
 def _change(problem: Discretisation, u: Array) -> Array:

@@ -12,14 +12,11 @@ import jax.numpy as jnp
 
 from physcon._typing import Array, ArrayLike, Float
 from physcon.boundary import Boundary
-from physcon.fv._stage import resolved, storing_stages
 from physcon.fv.problem import Problem as Problem
 from physcon.fv.protocols import Source as Source
 from physcon.fv.scheme import DEFAULT as DEFAULT
 from physcon.fv.scheme import Scheme as Scheme
 from physcon.fv.stated import stated
-from physcon.fv.sweep import crossing_rate, sweep
-from physcon.fv.unstructured import MeshProblem
 from physcon.grid import Grid
 from physcon.mesh import Mesh
 
@@ -53,10 +50,7 @@ def face_flux(
     """
     u = jnp.asarray(u)
     problem = stated(law, grid, boundary, scheme).at(u, t)
-    if isinstance(problem, MeshProblem):
-        return problem.face_flux(u)
-    with storing_stages(resolved(scheme.evaluate) == "staged"):
-        return sweep(problem, u, axis)[0]
+    return problem.face_flux(u, axis)
 
 
 def tendency(
@@ -112,7 +106,4 @@ def rate(
     Shapes: the grid's shape.
     """
     u = jnp.asarray(u)
-    problem = stated(law, grid, boundary, DEFAULT).at(u, t)
-    if isinstance(problem, MeshProblem):
-        return problem.rates(u)
-    return crossing_rate(problem, u)
+    return stated(law, grid, boundary, DEFAULT).at(u, t).rates(u)

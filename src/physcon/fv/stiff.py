@@ -23,7 +23,7 @@ from physcon._typing import Array, ArrayLike, Float
 from physcon.boundary import Boundary
 from physcon.fv._clock import Clock, clock
 from physcon.fv._solution import Solution, settled
-from physcon.fv._sound import admissible, require_sound, require_step_size
+from physcon.fv._sound import require_sound, require_step_size
 from physcon.fv.diffusion.line import line_along
 from physcon.fv.diffusion.mixed import Mixed
 from physcon.fv.discretisation import require_state
@@ -241,4 +241,4 @@ def _solve(
 
 def _is_admissible(problem: Problem, u: Array, run: Clock) -> Array:
     """Whether the state makes sense in every cell."""
-    return admissible(problem.at(u, run.start), u, ()).all()
+    return problem.at(u, run.start).admissible(u, ()).all()

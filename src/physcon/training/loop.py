@@ -4,7 +4,7 @@ The resumed run gives bitwise the same result.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -63,59 +63,68 @@ def fit(
 ) -> FitResult:
     """Minimise ``loss_fn(params, batch, key)`` by `steps` steps of an optax optimizer.
 
-    The batch and the key of a step are pure functions of (`key`, step). A run of n + m
-    steps therefore equals, bit for bit, a run of n steps that is resumed for m more (on
-    the same machine, with the same versions).
+    The batch and the key of a step are pure functions of (`key`, step). A resumed run
+    therefore equals, bit for bit, one that was never interrupted (on the same machine,
+    with the same versions).
 
     Args:
         params: a pytree, such as an Equinox module. Its floating-point arrays are
-            trained, except in modules of a class with ``frozen = True``, to which the
-            optimizer (and its weight decay) does not apply.
+            trained, except in modules of a class with ``frozen = True``.
         batches: ``batches(key, step) -> batch`` under jit: `Minibatches`, or a sampler
             of tasks.
-        chunk: steps per compiled call. Once per chunk the progress bar moves and the
-            loss is checked for NaN.
+        chunk: steps per compiled call, after which the loss is checked for NaN.
         checkpoint: file that is written every `save_every` steps and at the end.
-        resume: whether to continue from `checkpoint` if it exists. With False an
-            existing file is an error.
-        config: JSON values that name the run; a checkpoint with other values is
-            refused.
-        mesh: the parameters and the optimizer are copied to all of its devices,
-            including devices of other processes; `loss_fn` and `batches` divide the
-            work. Process 0 writes the checkpoint and all processes read it, so a run
-            may resume on another number of devices or processes.
+        resume: continue from `checkpoint` if it exists, instead of refusing it.
+        config: JSON values that name the run; a checkpoint with others is refused.
+        mesh: devices, also of other processes, that hold copies of the parameters and
+            the optimizer; `loss_fn` and `batches` divide the work. A run may resume on
+            another number of devices or processes.
 
     Raises:
-        ValueError: if the checkpoint is damaged, belongs to another run, is beyond
-            `steps`, or must not be resumed.
+        ValueError: the checkpoint is damaged, of another run, or beyond `steps`.
         FloatingPointError: if the loss is not finite; the last checkpoint is kept.
     """
     _check_numbers(steps, chunk, save_every)
     arrays, static = eqx.partition(params, _trained(params))
     identity = _identity(key, arrays, config)
     state = initial_state(arrays, optimizer)
-    state, start = _resumed(state, steps, checkpoint, resume, identity)
+    state, done = _resumed(state, steps, checkpoint, resume, identity)
     run = compiled_chunk(loss_fn, static, optimizer)
     losses = np.asarray(state.losses)
     state = _placed(state._replace(losses=jnp.zeros(chunk)), mesh)
     key = _placed(key, mesh)
-    bar = progress_bar(steps, start, enabled=progress, unit="step", title="train")
+    bar = progress_bar(steps, done, enabled=progress, unit="step", title="train")
     with bar:
-        while start < steps:
-            stop = min(start + chunk, steps, (start // save_every + 1) * save_every)
+        for start, stop in _chunks(done, steps, chunk, save_every):
             bounds = _placed((jnp.asarray(start), jnp.asarray(stop)), mesh)
             state = run((batches, key, *bounds), state)
-            new = np.asarray(state.losses, dtype=np.float64)[: stop - start]
-            _require_finite(new, start)
+            new = _finite(state.losses, start, stop)
             losses = np.concatenate([losses, new])
             bar.set_postfix(loss=f"{new.mean():.4g}", refresh=False)
             bar.update(stop - start)
-            start = stop
-            due = stop % save_every == 0 or stop == steps
-            if checkpoint is not None and due and is_writer():
-                whole = state._replace(losses=losses)
-                save_checkpoint(checkpoint, whole, stop, identity)
+            if stop % save_every == 0 or stop == steps:
+                _save(checkpoint, state._replace(losses=losses), stop, identity)
     return FitResult(eqx.combine(state.arrays, static), state.opt_state, losses)
+
+
+def _chunks(
+    start: int, steps: int, chunk: int, save_every: int
+) -> Iterator[tuple[int, int]]:
+    """The first step and the end of each compiled call; a checkpoint ends one."""
+    while start < steps:
+        stop = min(start + chunk, steps, (start // save_every + 1) * save_every)
+        yield start, stop
+        start = stop
+
+
+def _save(
+    checkpoint: str | os.PathLike | None,
+    state: TrainingState,
+    step: int,
+    identity: dict[str, Any],
+) -> None:
+    if checkpoint is not None and is_writer():
+        save_checkpoint(checkpoint, state, step, identity)
 
 
 def _placed(tree: PyTree, mesh: Mesh | None) -> PyTree:
@@ -182,7 +191,9 @@ def _trained(params: PyTree) -> PyTree:
     )
 
 
-def _require_finite(losses: np.ndarray, start: int) -> None:
+def _finite(losses: Array, start: int, stop: int) -> np.ndarray:
+    """The losses of the steps from `start` to `stop`, or an error."""
+    losses = np.asarray(losses, dtype=np.float64)[: stop - start]
     bad = np.flatnonzero(~np.isfinite(losses))
     if bad.size:
         raise FloatingPointError(
@@ -190,6 +201,7 @@ def _require_finite(losses: np.ndarray, start: int) -> None:
             f"{start + int(bad[0])}; lower the learning rate or look for NaN in the "
             "data (an earlier checkpoint is untouched)"
         )
+    return losses
 
 
 def _seed(key: PRNGKeyArray) -> list:

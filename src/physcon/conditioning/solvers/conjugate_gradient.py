@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from physcon._numerics.krylov import Apply, conjugate_gradients
 from physcon._numerics.safe import power_of_two
 from physcon._status import Outcome, choose
-from physcon._typing import Array, Float, Int, Scalar
+from physcon._typing import Array, Bool, Float, Int, Scalar
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.gram import REDUNDANT, factor_gram
@@ -27,6 +27,14 @@ DENSE = 128
 NULL = 1e-8
 #: Phase of an iteration that has ended.
 DONE = 4
+
+
+class _State(NamedTuple):
+    x: Array
+    r: Array  # right-hand side of the next solve
+    target: Array  # b, or the part of it that can be met
+    steps: Array
+    phase: Array  # 0, 1: solve; 2: look for a null vector; 3: solve the rest
 
 
 class IteratedFactor(Factor):
@@ -65,14 +73,7 @@ class IteratedFactor(Factor):
         rtol = max(solver.rtol, 4 * float(jnp.finfo(b.dtype).eps))
         zero = jnp.zeros((), jnp.int32)
 
-        class State(NamedTuple):
-            x: Array
-            r: Array  # right-hand side of the next solve
-            target: Array  # b, or the part of it that can be met
-            steps: Array
-            phase: Array  # 0, 1: solve; 2: look for a null vector; 3: solve the rest
-
-        def solve_again(s: State) -> State:
+        def solve_again(s: _State) -> _State:
             (own,) = solver.dots(s.r, s.r)
             found = conjugate_gradients(
                 self._apply,
@@ -85,10 +86,8 @@ class IteratedFactor(Factor):
                 dots=solver.dots,
             )
             probed = s.phase == 2
-            v = b - found.x
-            length, along = solver.dots(v, v, b)
-            null = probed & found.reached & (length > NULL * size)
-            rest = b - along / jnp.where(length > 0, length, 1) * v
+            is_null, rest = self._without_null_vector(b, found.x, size)
+            null = probed & found.reached & is_null
             target = jnp.where(null, rest, s.target)
             moved = jnp.where(probed, s.x, s.x + found.x)
             x = jnp.where(null, 0, moved)
@@ -99,12 +98,12 @@ class IteratedFactor(Factor):
             after = jnp.where(probed, jnp.where(null, 3, DONE), after)
             after = jnp.where(small & (after == 2), DONE, after)
             r = jnp.where(after == 2, self._apply(b), left)
-            return State(x, r, target, s.steps + found.steps, after)
+            return _State(x, r, target, s.steps + found.steps, after)
 
-        def unfinished(s: State) -> Array:
+        def unfinished(s: _State) -> Array:
             return s.phase < DONE
 
-        start = State(jnp.zeros_like(b), b, b, zero, jnp.where(size > 0, zero, DONE))
+        start = _State(jnp.zeros_like(b), b, b, zero, jnp.where(size > 0, zero, DONE))
         end = jax.lax.while_loop(unfinished, solve_again, start)
         different = jnp.any(end.target != b)
         if solver.mesh_axes:
@@ -119,6 +118,15 @@ class IteratedFactor(Factor):
             lambda: self._solve_dense(b),
         )
         return x, outcome, end.steps
+
+    def _without_null_vector(
+        self, b: Float[Array, "*y"], x: Float[Array, "*y"], size: Scalar
+    ) -> tuple[Bool[Array, ""], Float[Array, "*y"]]:
+        """Whether v = b - x, with S x = S b, is a null vector; b without it."""
+        v = b - x
+        length, along = self.solver.dots(v, v, b)
+        rest = b - along / jnp.where(length > 0, length, 1) * v
+        return length > NULL * size, rest
 
     def _apply(self, y: Float[Array, "*y"]) -> Float[Array, "*y"]:
         return gram_apply(self.root, self.law, y)

@@ -125,8 +125,7 @@ def _(primals: tuple, tangents: tuple) -> tuple[Update, Any]:
         _, d_missed = jax.jvp(missed, (law,), (d_law,))
         c = d_missed - operator.mv(a)
         d_multiplier, *_ = inverse(factor, root, scaled_law)(c / unit)
-        if guards_itself(new, law):
-            d_multiplier = d_multiplier * _slope(new, prior.mean.size)
+        d_multiplier = d_multiplier * _slope(new, law, prior.mean.size)
         _, d_missing = jax.jvp(missing, (prior, law), (d_prior, d_law))
         tangent = Update(
             mean=a + change(operator.rmv(d_multiplier)),
@@ -150,9 +149,10 @@ def guards_itself(new: Update, law: LinearConstraint) -> bool:
     return new.roundings is not None and isinstance(law.operator, Rows)
 
 
-def _slope(new: Update, points: int) -> Scalar:
-    """1, or NaN if the conditioning failed; where its roundings are known."""
-    assert new.roundings is not None
+def _slope(new: Update, law: LinearConstraint, points: int) -> Scalar | float:
+    """1, or NaN if the conditioning failed and its mean guards itself."""
+    if new.roundings is None or not guards_itself(new, law):
+        return 1.0
     roundings = jax.lax.stop_gradient(new.roundings)
     outcome = judged(new.outcome, new.multiplier, roundings, points)
     return jnp.where(failed(outcome), jnp.nan, jnp.ones((), roundings.dtype))

@@ -24,23 +24,17 @@ def fixer(
 ) -> Fixer:
     """Return pure functions that make every state of a roll-out obey laws.
 
-        fixer = pcd.fixer(laws, template, spread="uniform")
-        carried = fixer.init(state)
-        carried, state = fixer.apply(carried, model(state), forcings)
-
     They work under `jax.jit`, `jax.vmap`, `jax.grad` and `jax.lax.scan`. A target
-    ``initial`` is the value of the state that `init` was given. A budget is integrated:
-    what is stored after a step is what was stored before it plus inflow minus outflow.
-    Targets are carried with the digits of float64, so that rounding does not add up.
+    ``initial`` means the state given to `init`; a budget is integrated from step
+    to step. Targets keep the digits of float64: rounding does not add up.
 
     Args:
         laws: see `physcon.datasets.laws`. Given terms, and variables that a law names,
             are looked for in the forcings, in the state, and in the template.
-        template: an `xarray.Dataset` with all variables that the laws name, on the
-            dimensions of a state; the first of several times is used. Values that are
-            missing in it, such as land, are never used or changed.
+        template: an `xarray.Dataset` with all variables of the laws on a state's
+            dimensions; the first time is used. Its missing values stay missing.
         spread: how uncertain each variable is, see `physcon.datasets.constrain`.
-        throw: whether a step raises if no state obeys the laws; see `Fixer.apply`.
+        throw: whether a step raises where `Fixer.apply` finds no state.
         **options: `coordinates`, `radius`, `gravity` or `seed`, see `Laws`.
 
     Raises:
@@ -60,37 +54,28 @@ def fixer(
     times = [str(d) for d in template.dims if is_time(template, str(d))]
     data = template.isel({d: 0 for d in times})
     spreads = spreads_of(laws, data)
-    made = [step_rows(law, data, template, laws) for law in laws.laws]
+    made = (step_rows(law, data, template, laws) for law in laws.laws)
     rows = tuple(r for r in made if r is not None)
+    start, size = _starts(spreads, data)
+    _check_known(rows, start)
     points = [points_of(law, data) for law in laws.laws]
-    start: dict[str, int] = {}
-    size = 0
-    for each in spreads:
-        start[each.name] = size
-        size += int(data[each.name].size)
-    for row in rows:
-        _check_known(row, start)
     fixed = tuple(p for p in points if isinstance(p, Fixed))
     bounds = tuple(p for p in points if isinstance(p, Bounds))
     moving = _moving(laws, rows)
-    steady = _steady(rows, spreads, bounds, fixed)
-    absent = [n for n in (*moving, *steady) if n not in data.variables]
-    require(not absent, "all variables of the laws", f"none named {absent}", "add them")
-    steady = [n for n in steady if n not in moving]
-    names = [*moving, *steady]
+    steady = _steady(data, moving, rows, spreads, bounds, fixed)
     constant = [n for n in steady if not _in_time(template, n, times)]
     return Fixer(
         rows=rows,
         spreads=spreads,
         bounds=bounds,
         fixed=fixed,
-        inside={n: ~np.isnan(np.asarray(data[n].values, np.float64)) for n in moving},
+        inside={n: _inside(data[n]) for n in moving},
         constants=static_arrays(data, constant),
         equal=Places.of(rows, start, size, below=False),
         below=Places.of(rows, start, size, below=True),
         start=start,
-        dims={n: tuple(map(str, data[n].dims)) for n in names},
-        shapes={n: tuple(data[n].shape) for n in names},
+        dims={n: tuple(map(str, data[n].dims)) for n in (*moving, *steady)},
+        shapes={n: tuple(data[n].shape) for n in (*moving, *steady)},
         seed=laws.seed,
         throw=throw,
     )
@@ -103,18 +88,42 @@ def _moving(laws: Laws, rows: Sequence[Rows]) -> list[str]:
     return list(dict.fromkeys([*changed_names(laws), *weights]))
 
 
+def _starts(spreads: Sequence[Spread], data: Any) -> tuple[dict[str, int], int]:
+    """Where each variable starts among all points, and the number of points."""
+    start: dict[str, int] = {}
+    size = 0
+    for each in spreads:
+        start[each.name] = size
+        size += int(data[each.name].size)
+    return start, size
+
+
 def _steady(
+    data: Any,
+    moving: Sequence[str],
     rows: Sequence[Rows],
     spreads: Sequence[Spread],
     bounds: Sequence[Bounds],
     fixed: Sequence[Fixed],
 ) -> list[str]:
-    """Return the variables that may be constant: targets, bounds, masks and spreads."""
+    """Return the variables that may be constant: targets, bounds, masks and spreads.
+
+    Raises:
+        ValueError: the template lacks one of them, or one of `moving`.
+    """
     found: list[Any] = [r.equals for r in rows]
     found += [s.value for s in spreads if s.kind == "variable"]
     found += [end for b in bounds for end in (b.lower, b.upper)]
     found += [end for f in fixed for end in (f.where, f.equals)]
-    return list(dict.fromkeys(n for n in found if isinstance(n, str)))
+    steady = list(dict.fromkeys(n for n in found if isinstance(n, str)))
+    absent = [n for n in (*moving, *steady) if n not in data.variables]
+    require(not absent, "all variables of the laws", f"none named {absent}", "add them")
+    return [n for n in steady if n not in moving]
+
+
+def _inside(variable: Any) -> np.ndarray:
+    """Where a variable of the template is not missing."""
+    return ~np.isnan(np.asarray(variable.values, np.float64))
 
 
 def _in_time(template: Any, name: str, times: Sequence[str]) -> bool:
@@ -122,11 +131,9 @@ def _in_time(template: Any, name: str, times: Sequence[str]) -> bool:
     return any(d in template[name].dims for d in times)
 
 
-def _check_known(row: Rows, start: Mapping[str, int]) -> None:
+def _check_known(rows: Sequence[Rows], start: Mapping[str, int]) -> None:
     """Refuse laws that multiply two variables that a step may change."""
-    for term in row.terms:
-        if term.layers is None:
-            continue
+    for term in (t for row in rows for t in row.terms if t.layers is not None):
         water = term.layers.water
         known = water or (term.layers.pressure,)
         moved = [n for n in known if n in start]

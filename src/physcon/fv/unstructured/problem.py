@@ -1,5 +1,6 @@
 """A law on a mesh with conditions on its patches: the tendency of cell averages."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -115,8 +116,11 @@ class MeshProblem(eqx.Module):
             return change
         return tangential(law, change, up[:, : change.shape[1]])
 
-    def face_flux(self, u: Float[Array, "c n"]) -> Float[Array, "c f"]:
-        """Fluxes per area along the normals; without forces such as a bed's push."""
+    def face_flux(self, u: Float[Array, "c n"], axis: int) -> Float[Array, "c f"]:
+        """Fluxes per area along the normals; without forces such as a bed's push.
+
+        The faces of a mesh have no axis: all of them are returned.
+        """
         return self._fluxes(self._with_others(u))[0]
 
     def _fluxes(self, u: Array) -> tuple[Array, Array | None]:
@@ -162,7 +166,13 @@ class MeshProblem(eqx.Module):
         fastest = jnp.maximum(speed, face_speed(law, beyond, tables.frame))
         return tables.sum_over_faces(0.5 * mesh.area * fastest) / mesh.volume
 
-    def admissible(self, u: Float[Array, "c n"]) -> Bool[Array, " n"]:
+    def rates_outside(self, u: Float[Array, "c n"]) -> list[Scalar]:
+        """None: `rates` looks at the states outside as well."""
+        return []
+
+    def admissible(
+        self, u: Float[Array, "c n"], seams: tuple[str, ...]
+    ) -> Bool[Array, " n"]:
         """Whether each cell's state makes sense."""
         holds = jnp.all(jnp.isfinite(u), axis=0)
         if self.law.hyperbolic is not None:
@@ -170,6 +180,16 @@ class MeshProblem(eqx.Module):
         if self.law.diffusion is None:
             return holds
         return holds & jnp.all(self.law.diffusion.coefficient(u) >= 0, axis=0)
+
+    def require_cells(self) -> None:
+        """Nothing: `Mesh` refuses cells without a volume when it is built."""
+
+    def conditions(self) -> Iterator[tuple[str, Any]]:
+        """The name of every patch, with its condition."""
+        for name, condition in zip(
+            self.grid.patches, self.boundary.conditions, strict=True
+        ):
+            yield f"patch {name!r}", condition
 
 
 @stage

@@ -2,3 +2,5 @@
 
 Gradients pass through solvers, operators and conditioning.
 """
+
+__all__: list[str] = []

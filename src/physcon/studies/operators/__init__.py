@@ -1,1 +1,3 @@
 """Neural operators on public data, tested on finer grids than they were trained on."""
+
+__all__: list[str] = []

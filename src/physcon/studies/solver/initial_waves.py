@@ -25,10 +25,7 @@ def gaussian(
 ) -> np.ndarray:
     """state + amplitude exp(-|x - centre|²/(2 width²))."""
     bump = np.exp(-0.5 * square(x, centre) / width**2)
-    return (
-        fill(state, channels, "state", x)
-        + fill(amplitude, channels, "amplitude", x) * bump
-    )
+    return _around(state, amplitude, bump, channels, x)
 
 
 def sine(
@@ -44,10 +41,7 @@ def sine(
     wave = np.ones_like(x[0])
     for phase, number in zip(angles(x, box), per_axis(waves, len(x)), strict=True):
         wave = wave * np.sin(number * phase)
-    return (
-        fill(state, channels, "state", x)
-        + fill(amplitude, channels, "amplitude", x) * wave
-    )
+    return _around(state, amplitude, wave, channels, x)
 
 
 def random(
@@ -77,10 +71,15 @@ def random(
         )
         angle = sum(m * phase for m, phase in zip(mode, phases, strict=True))
         field += a * np.cos(angle) + b * np.sin(angle)
-    return (
-        fill(state, channels, "state", x)
-        + fill(amplitude, channels, "amplitude", x) * field
-    )
+    return _around(state, amplitude, field, channels, x)
+
+
+def _around(
+    state: Numbers, amplitude: Numbers, shape: np.ndarray, channels: int, x: np.ndarray
+) -> np.ndarray:
+    """state + amplitude times a shape, with one number for each variable."""
+    base = fill(state, channels, "state", x)
+    return base + fill(amplitude, channels, "amplitude", x) * shape
 
 
 def barenblatt(

@@ -16,6 +16,7 @@ import xarray as xr
 
 from physcon._checks import require
 from physcon._files import atomic_path, atomic_write
+from physcon.io._storage import forgiving
 
 _MARK = b"\nphyscon-snapshot "
 
@@ -60,67 +61,8 @@ def combine(path: Path, snapshots: Iterable[xr.Dataset], number: int) -> None:
 
     One snapshot at a time is in memory.
     """
-    with atomic_path(path) as partial, partial.open("w+b", buffering=0) as file:
-        patient = _Patient(file)
-        store(patient, iter(snapshots), number)
-        patient.check()
-
-
-class _Patient(io.RawIOBase):
-    """A file that hides failed writes from HDF5.
-
-    HDF5 ends the process if a write fails (for example on a full disk). Here a failed
-    write looks successful, and `check` raises its error after HDF5 has closed the file.
-    """
-
-    def __init__(self, file: io.FileIO):
-        self._file = file
-        self._error: OSError | None = None
-
-    def readable(self) -> bool:
-        return True
-
-    def writable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        return self._file.readinto(buffer)
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def truncate(self, size: int | None = None) -> int:
-        return self._trial(lambda: self._file.truncate(size), size or 0)
-
-    def write(self, data: Any) -> int:
-        view = memoryview(data).cast("B")
-
-        def all_of_it() -> int:
-            written = 0
-            while written < len(view):
-                written += self._file.write(view[written:]) or 0
-            return written
-
-        return self._trial(all_of_it, len(view))
-
-    def _trial(self, action: Any, otherwise: int) -> int:
-        if self._error is None:
-            try:
-                return action()
-            except OSError as error:
-                self._error = error
-        return otherwise
-
-    def check(self) -> None:
-        """Raise the first error of a write."""
-        if self._error is not None:
-            raise self._error
+    with atomic_path(path) as partial, forgiving(partial, new=True) as file:
+        store(file, iter(snapshots), number)
 
 
 def store(file: Any, snapshots: Iterator[xr.Dataset], number: int) -> None:
