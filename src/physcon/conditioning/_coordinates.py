@@ -8,7 +8,7 @@ Ints = np.ndarray
 
 
 class Coordinates(NamedTuple):
-    """A matrix: its rows are the elements of an array, its columns those of a field.
+    """A matrix from the elements of a field (columns) to an array's (rows).
 
     Attributes:
         shape: of the array.

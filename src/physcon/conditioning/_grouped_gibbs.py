@@ -3,7 +3,8 @@
 A move takes two points of one group, along the direction in which their row doesn't
 change. All groups move at once, without a dense matrix: O(n log n) for a sweep.
 
-The moves are those of `gibbs` for one row; see there for why the law is invariant.
+The moves are the ones that `gibbs` makes for one row, where the reason is given why
+the law is invariant.
 """
 
 from functools import partial

@@ -73,9 +73,9 @@ def monotone(
     `isotonic_blocks`.
 
     With multiplier λ the minimiser is clip(isotonic(μ + λ σ² g)), and its row value
-    grows with λ. Derivatives are those of the conditioning with the blocks held fixed:
-    block averages. Order and bounds hold exactly, and |g · u - b| <= 4 eps (|g| · |u| +
-    |b|) in the caller's precision, which the outcome tests.
+    grows with λ. Derivatives are taken with the blocks held fixed, as block averages.
+    Order and bounds hold exactly, and |g · u - b| <= 4 eps (|g| · |u| + |b|) in the
+    caller's precision, which the outcome tests.
 
     Raises:
         ValueError: shapes, several rows, a prior that is not diagonal.

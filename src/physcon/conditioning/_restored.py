@@ -47,7 +47,7 @@ class Restored(LinearMap):
 
 
 class RestoredRoot(Root):
-    """The root of the field's covariance, from that of its measured points."""
+    """The root of a field's covariance, from the root at its measured points."""
 
     root: Root
     back: Restored

@@ -102,7 +102,7 @@ def reduced(prior: Gaussian, law: LinearConstraint, absent: np.ndarray) -> Reduc
 
 
 def restored_mean(left: Reduced, mean: Float[Array, " e"]) -> Float[Array, "*x"]:
-    """The field's mean from that of the measured points, rounded once."""
+    """The field's mean from the mean of the measured points, rounded once."""
     return in_float64(lambda back, x, shift: back.mv(x) + shift)(
         left.back, mean, left.shift
     )

@@ -2,7 +2,7 @@
 
 The most probable field that obeys the law is found by sequential quadratic programming:
 conditioning on the linearised law again and again, corrected for curvature. Around it
-the posterior is that of the last linearisation (delta method), with a measure of the
+the posterior is the one of the last linearisation (delta method), with a measure of the
 error that the curvature adds.
 """
 
@@ -87,8 +87,8 @@ def condition_nonlinear(
     For linear h this is `condition`. The law is solved in float64, to |h(u) - b| <= 4
     eps (|J| |u| + |b|) in float32 and 64 eps in float64, with J = dh/du, which the
     outcome tests. The result is a local minimum, the one to which the iteration from
-    the prior mean leads. Derivatives, in both modes, are those of the stationarity
-    conditions (implicit function theorem).
+    the prior mean leads. Derivatives, in both modes, follow from the
+    stationarity conditions (implicit function theorem).
 
     Equations that others imply, to the rounding of the caller's dtype, are allowed:
     they are met too, or the outcome is `not_solved`.

@@ -20,7 +20,7 @@ with needs("data"):
 
 
 def dry_air_rows(law: DryAir, values: Layout, laws: Laws) -> LawRows:
-    """Return rows ``sum(area (a + b ps)) = mass``, a and b those of the dry air."""
+    """Return rows ``sum(area (a + b ps)) = mass`` with a and b of the dry air."""
     data = values.data
     over = space_dims(data, law.of)
     constant, slope = dry_columns(law, data, laws)

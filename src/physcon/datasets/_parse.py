@@ -21,7 +21,7 @@ def laws(
         source: for example ``"laws.yaml"``, ``"mean: {of: tas, equals: 288.1}"``, or
             ``[Mean("tas", 288.1)]``.
         **options: `spread`, `coordinates`, `radius`, `gravity` or `seed`, which replace
-            those of the source.
+            the ones in the source.
 
     Raises:
         ValueError: a law or one of its entries is unknown, missing or of a wrong type.

@@ -82,7 +82,7 @@ def pad(
 ) -> Float[Array, "c *p"]:
     """`u` with `ghosts` more cells on both sides of `axis`.
 
-    Shapes: `widths` is a scalar or ``(n,)``. The conditions are those of one time, see
+    Shapes: `widths` is a scalar or ``(n,)``. The conditions hold at one time, see
     `Boundary.at`.
     """
     n = u.shape[1 + axis]

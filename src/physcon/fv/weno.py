@@ -33,7 +33,7 @@ class WENO(eqx.Module):
     with ε = 1e-6. With ``"characteristic"`` the stencil of conservative variables is
     projected on the waves of the mean of the two cells at a face.
 
-    The order is that of smooth one-dimensional flow in ``"conservative"`` or
+    The order holds for smooth one-dimensional flow in ``"conservative"`` or
     ``"characteristic"`` variables. Primitive averages are not averages of primitive
     variables: there, and for nonlinear laws in two or more dimensions (one flux point
     per face), the order is 2, with small constants. In characteristic variables a wave

@@ -34,7 +34,7 @@ def names(path: Path) -> list[str]:
 
     with h5py.File(path, "r") as file:
         file.visititems(collect)
-        # Links are not visited; those of the root group are listed as well.
+        # Links are not visited; links in the root group are listed as well.
         linked = [str(n) for n in file if n not in found]
         found += [n for n in linked if isinstance(file.get(n), h5py.Dataset)]
         return [n for n in found if not _is_bare_dimension(file[n])]

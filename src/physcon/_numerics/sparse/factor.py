@@ -160,7 +160,7 @@ def refactor(factored: Factored, scaled: Float[Array, " s"]) -> tuple[Front, ...
 def _without(
     pattern: Pattern, entries: Float[Array, " s"], kept: Bool[Array, " m"]
 ) -> Float[Array, " s"]:
-    """The entries, with those of the identity in rows and columns that are not kept."""
+    """The entries, with the identity's in rows and columns that are not kept."""
     both = kept[pattern.row] & kept[pattern.column]
     on_diagonal = pattern.row == pattern.column
     return jnp.where(both, entries, on_diagonal.astype(entries.dtype))

@@ -20,7 +20,7 @@ class Dissection(NamedTuple):
 
     Attributes:
         depth: per unknown the depth of its node in the tree; 0 is the root.
-        node: per unknown the number of its node among those of the same depth.
+        node: per unknown the number of its node among the nodes of the same depth.
         levels: the depth of the leaves.
     """
 
