@@ -29,18 +29,22 @@ def wall_figure(
     truth: np.ndarray,
     predictions: Mapping[str, np.ndarray],
     title: str,
+    quantity: str = "u",
 ) -> None:
     """Draw the profiles, and the error near each wall (the insulator figure).
 
     With a correct slope the error curve is level at the wall; with a correct value it
     starts at zero.
+
+    Args:
+        quantity: the name of the field, for the axes.
     """
     figure = Figure(figsize=(11, 3.4), layout="constrained")
     whole, *walls = figure.subplots(1, 3, width_ratios=(3, 2, 2))
     whole.plot(x, truth, color="black", lw=3, alpha=0.35, label="truth")
     for method, u in predictions.items():
         whole.plot(x, u, color=COLOURS[method], lw=1, label=method)
-    whole.set(xlabel="position", ylabel="u")
+    whole.set(xlabel="position", ylabel=quantity)
     whole.legend(frameon=False, fontsize=8)
     near = max(6, x.size // 12)
     sizes = [
@@ -60,6 +64,7 @@ def wall_figure(
         axis.set(
             xlabel="position", title=f"error at the {name} wall", ylim=(-limit, limit)
         )
+    walls[0].set_ylabel(f"error of {quantity}")
     figure.suptitle(title, fontsize=10)
     save_figure(figure, path)
 
@@ -99,7 +104,7 @@ def comparison_figure(
     box = (0, 1, 0, 1)
 
     def show(axis, u: np.ndarray, limit: float, colours: str):
-        axis.set(xlabel="x", ylabel="y")
+        axis.set(xlabel="x", ylabel="y", xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
         axis.label_outer()
         return axis.imshow(
             u.T, origin="lower", extent=box, vmin=-limit, vmax=limit, cmap=colours
@@ -113,7 +118,10 @@ def comparison_figure(
         show(panels[0, column], u, size, "RdBu_r")
         panels[0, column].set_title(method)
         image = show(panels[1, column], u - truth, wrong, "PuOr_r")
-        panels[1, column].set_title("error", fontsize=9)
+        panels[1, column].set_title(f"error of {method}", fontsize=9)
+    if predictions:  # the panel to its left is empty
+        panels[1, 1].set_ylabel("y")
+        panels[1, 1].tick_params(labelleft=True)
     bars.append((image, panels[1, :], f"error of {quantity}"))
     for image, row, label in bars:
         figure.colorbar(image, ax=list(row), shrink=0.8, label=label)

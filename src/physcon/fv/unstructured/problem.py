@@ -5,17 +5,16 @@ from dataclasses import replace
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 
-from physcon._checks import is_traced, require, require_given
+from physcon._checks import require
 from physcon._numerics.float64 import cast
 from physcon._typing import Array, ArrayLike, Bool, Float, Scalar
 from physcon.fv._stage import resolved, stage, storing_stages
-from physcon.fv.discretisation import require_law, require_real
+from physcon.fv.discretisation import require_real
 from physcon.fv.parameter import require_numbers
-from physcon.fv.protocols import PushesSides, Source, forcing, is_implicit
-from physcon.fv.scheme import DEFAULT, Scheme
+from physcon.fv.protocols import PushesSides, Source, forcing
+from physcon.fv.scheme import Scheme
 from physcon.fv.unstructured.diffusion import diffusive_flux, diffusive_rate
 from physcon.fv.unstructured.frame import (
     across,
@@ -27,14 +26,12 @@ from physcon.fv.unstructured.frame import (
 from physcon.fv.unstructured.halo import Halo
 from physcon.fv.unstructured.patches import (
     PatchConditions,
-    has_value,
-    patch_conditions,
     with_given_fluxes,
     with_outside,
 )
 from physcon.fv.unstructured.reconstruction import face_states
-from physcon.fv.unstructured.stencil import Stencil, added, stencil
-from physcon.fv.unstructured.two_point import TwoPoint, two_point
+from physcon.fv.unstructured.stencil import Stencil, added
+from physcon.fv.unstructured.two_point import TwoPoint
 from physcon.mesh import Mesh
 
 
@@ -228,35 +225,3 @@ def _leaving(problem: MeshProblem, left: Array, right: Array | None) -> Array:
             own = jnp.where(sign[None] > 0, own, right[:, face])
         parts.append(sign[None] * own)
     return added(parts)
-
-
-def mesh_problem(
-    law: Any,
-    mesh: Mesh,
-    boundary: Any = None,
-    scheme: Scheme = DEFAULT,
-    source: Source | None = None,
-) -> MeshProblem:
-    """The problem of a law on a mesh.
-
-    Args:
-        boundary: name of every patch -> condition; None for a mesh without a boundary.
-
-    Raises:
-        ValueError: a patch without a condition, an object that is no law, or a mesh
-            that is traced by jit.
-    """
-    require_given(mesh, Mesh, "mesh")
-    require(
-        not is_traced(mesh.owner),
-        "a mesh with known connections",
-        "a mesh traced by jit or vmap",
-        "build the problem outside of jit, and pass it as an argument",
-    )
-    require_law(law)
-    given = {} if boundary is None else boundary
-    conditions = patch_conditions(mesh, given)
-    with jax.ensure_compile_time_eval():
-        tables = stencil(mesh, has_value(mesh, given))
-        matrix = two_point(mesh) if is_implicit(scheme.step) else None
-    return MeshProblem(law, mesh, conditions, scheme, tables, source, matrix)

@@ -113,13 +113,16 @@ def _figures(
         truth = truth[..., -1]
         predictions = {m: u[..., -1] for m, u in predictions.items()}
     title = f"{config.problem}, t = {config.time:g}"
+    quantity = "vorticity ω" if config.problem == "cavity" else "u"
     if space_axes(config) == 2:
-        report.comparison_figure(folder / "field.png", truth, predictions, title)
+        field = folder / "field.png"
+        report.comparison_figure(field, truth, predictions, title, quantity)
         middle = config.nodes // 2
         truth = truth[middle]
         predictions = {m: u[middle] for m, u in predictions.items()}
         title = f"{title}: section along y in the middle"
-    report.wall_figure(folder / "profile.png", x, truth, predictions, title)
+    profile = folder / "profile.png"
+    report.wall_figure(profile, x, truth, predictions, title, quantity)
 
 
 def _over_time(
