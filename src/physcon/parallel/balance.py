@@ -199,9 +199,8 @@ class _Faces:
         n = cells // devices
         missing = int(not part.ends[0])
         size = part.in_shape[part.axis]
-        self.index = (
-            np.arange(devices)[:, None] * n + np.arange(n + 1) - missing
-        ).reshape(-1)
+        index = np.arange(devices)[:, None] * n + np.arange(n + 1) - missing
+        self.index = index.reshape(-1)
         self.exists = (self.index >= 0) & (self.index < size)
         # The block and the place in it from which each face is returned.
         first = np.arange(size) + missing
