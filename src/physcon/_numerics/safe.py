@@ -48,3 +48,14 @@ def power_of_two(size: Float[Array, "*s"]) -> Float[Array, "*s"]:
     # Not by `frexp`, which JAX 0.12 expands outside of a local float64 context.
     nearest = jax.lax.reduce_precision(size, int(info.nexp), 0)
     return jnp.where(nearest > size, 0.5 * nearest, nearest)
+
+
+def over_power_of_two(size: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    """One over a power of two next to size >= 0 in float32, from its exponent alone.
+
+    The product of both lies in [1, 2) where size is a normal number. Two integer
+    operations replace a division, which is what limits a loop over faces.
+    """
+    bits = jax.lax.bitcast_convert_type(jax.lax.stop_gradient(size), jnp.int32)
+    over = jnp.maximum(0x7F000000 - (bits & 0x7F800000), 0x00800000)
+    return jax.lax.bitcast_convert_type(over, jnp.float32)

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from physcon._checks import require
+from physcon._numerics.safe import over_power_of_two
 from physcon._typing import Array, Float
 from physcon.fv._stage import stage
 from physcon.fv.ghost import take
@@ -176,19 +177,14 @@ class WENO(eqx.Module):
 
 @stage
 def _over_field(u: Array) -> Array:
-    """One over the size of each channel, constant in derivatives; 1 if all is zero."""
-    largest = jnp.max(jnp.abs(u), axis=tuple(range(1, u.ndim)), keepdims=True)
-    return jax.lax.stop_gradient(1 / jnp.where(largest > 0, largest, 1))
+    """One over the size of each channel, constant in derivatives."""
+    axes = tuple(range(1, u.ndim))
+    return over_power_of_two(jnp.max(jnp.abs(u), axis=axes, keepdims=True))
 
 
 def _over_face(cells: list[Array]) -> Array:
-    """One over the size of the differences at each face, constant in derivatives.
-
-    For wave amplitudes, which would have to be stored for a maximum over the field.
-    """
-    size = sum(jnp.abs(b - a) for a, b in pairwise(cells))
-    usable = size > float(jnp.finfo(cells[0].dtype).tiny)
-    return jax.lax.stop_gradient(1 / jnp.where(usable, size, 1))
+    """One over the size of the differences at each face, constant in derivatives."""
+    return over_power_of_two(sum(jnp.abs(b - a) for a, b in pairwise(cells)))
 
 
 def _combine(coefficients: np.ndarray, terms: list[Array]) -> Array:
