@@ -62,6 +62,11 @@ def check(n, m, kind, decades, unit=1.0):
     assert np.all(exact_residual(constraint, samples) <= 4 * EPS)
     assert np.all(variance >= 0)
     assert np.all(variance <= np.asarray(std) ** 2 * (1 + 2 * EPS))
+    if kind is random and n <= 1000:
+        s, g = (np.asarray(x, float) for x in (std, weights))
+        w = g * s
+        kept = 1 - np.sum(w * np.linalg.solve(w @ w.T, w), axis=0)
+        np.testing.assert_allclose(variance / s**2, kept, atol=1e-6)
     # The reported residual is the true one, not one that float32 sums have spoilt.
     missed = np.asarray(value, float) - np.asarray(weights, float) @ np.asarray(
         posterior, float

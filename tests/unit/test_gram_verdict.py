@@ -105,3 +105,21 @@ def test_walls_of_a_correlated_prior_and_of_one_in_float64_are_met():
             # A contradiction in a thousandth remains one.
             twice = pc.from_matrix(jnp.eye(8)[jnp.array([3, 3])], jnp.array([0, 1e-3]))
             assert int(pc.condition(prior, twice, throw=False).status) == 3
+
+
+def test_one_doubtful_sample_of_a_batch_leaves_the_others_alone():
+    """A batch in which one sample must be measured equals its samples one by one."""
+    good = jnp.linspace(-1.0, 1.0, 8)
+    means = jnp.stack([good, good.at[0].set(3e38), 2 * good])
+    stds = jnp.full((3, 8), 0.5).at[1, 0].set(1e38)
+    values = jnp.array([[1.0, 2.0], [1e9, 1.2e9], [0.0, 0.0]])
+    along = (0, 0, 0, None)
+    found = jax.vmap(conditioned, along)(means, stds, values, WEIGHTS)
+    for k in range(3):
+        alone = conditioned(means[k], stds[k], values[k], WEIGHTS)
+        assert int(found[1][k]) == int(alone[1])
+        np.testing.assert_array_equal(found[0][k], alone[0])
+        np.testing.assert_allclose(found[3][k], alone[3], rtol=1e-5, atol=1e-5)
+    assert found[1].tolist()[0] == found[1].tolist()[2] == 0
+    assert found[1][1] != 0
+    assert np.all(np.isnan(found[3][1]))
