@@ -193,15 +193,15 @@ def _trained(params: PyTree) -> PyTree:
 
 def _finite(losses: Array, start: int, stop: int) -> np.ndarray:
     """The losses of the steps from `start` to `stop`, or an error."""
-    losses = np.asarray(losses, dtype=np.float64)[: stop - start]
-    bad = np.flatnonzero(~np.isfinite(losses))
+    new = np.asarray(losses, dtype=np.float64)[: stop - start]
+    bad = np.flatnonzero(~np.isfinite(new))
     if bad.size:
         raise FloatingPointError(
-            f"expected a finite loss, got {losses[bad[0]]} at step "
+            f"expected a finite loss, got {new[bad[0]]} at step "
             f"{start + int(bad[0])}; lower the learning rate or look for NaN in the "
             "data (an earlier checkpoint is untouched)"
         )
-    return losses
+    return new
 
 
 def _seed(key: PRNGKeyArray) -> list:

@@ -133,9 +133,10 @@ def _in_time(template: Any, name: str, times: Sequence[str]) -> bool:
 
 def _check_known(rows: Sequence[Rows], start: Mapping[str, int]) -> None:
     """Refuse laws that multiply two variables that a step may change."""
-    for term in (t for row in rows for t in row.terms if t.layers is not None):
-        water = term.layers.water
-        known = water or (term.layers.pressure,)
+    for term in (t for row in rows for t in row.terms):
+        if term.layers is None:
+            continue
+        known = term.layers.water or (term.layers.pressure,)
         moved = [n for n in known if n in start]
         require(
             not moved,
