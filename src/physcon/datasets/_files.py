@@ -105,9 +105,8 @@ def constrain_dataset_file(
                 report = constrain_store(path, output, work, watch, resume=resume)
             else:
                 report = _constrain_netcdf(path, output, work, watch, force=force)
-        lead = [f"File before: {path.name}. File after: {output.name}."]
-        lead += lead_of(laws)
-        watch.write(report, f"Correction of {path.name}", lead)
+        files = f"File before: {path.name}. File after: {output.name}."
+        watch.write(report, f"Correction of {path.name}", [files, *lead_of(laws)])
     return report
 
 

@@ -63,8 +63,7 @@ def export(
 
     Raises:
         ValueError: the file exists; names or dtypes that do not fit; a host callback in
-            `fn` (`eqx.error_if`, and so most functions under ``throw=True``;
-            `jax.debug.print`).
+            `fn` (`jax.debug.print`, and most functions under ``throw=True``).
     """
     _check_request(path, inputs, shared, force)
     one = {
