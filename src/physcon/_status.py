@@ -196,7 +196,8 @@ def _(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
     x, gap, inputs = primals
     dx, _, d_inputs = tangents
     total = sum(jnp.sum(d).astype(x.dtype) for d in d_inputs)
-    return _linked(x, gap, inputs), dx + gap * total
+    # Selected, so that no infinite cotangent meets the zero.
+    return _linked(x, gap, inputs), dx + jnp.where(gap == 0, 0, gap * total)
 
 
 @WithDerivative

@@ -22,6 +22,7 @@ from physcon.fv import (
     hllc,
     solve,
 )
+from physcon.fv.event import Bracket, locate
 from physcon.grid import Grid
 
 LINE = Grid.uniform(0.0, 2.0, 80)
@@ -74,6 +75,32 @@ def test_the_arrival_time_is_differentiable():
     # jitter.
     exact = -0.5 * 0.93 / 1.25**2
     np.testing.assert_allclose(np.asarray(gradient), exact, rtol=0.05)
+
+
+@pytest.mark.usefixtures("x64")
+def test_second_derivatives_of_an_event():
+    """exp(-a t) is 1/2 at t = ln 2 / a, where exp(-a² t) is 2^-a."""
+
+    def event(a):
+        def step(u, t, dt):
+            return u * jnp.exp(-jnp.stack([a, a**2]) * dt)
+
+        def half(u, t):
+            return u[0] - 0.5
+
+        start, zero = jnp.ones(2), jnp.zeros(())
+        ends = 0.5 * jnp.ones(()), jnp.exp(-a) - 0.5
+        yes = jnp.ones((), bool)
+        bracket = Bracket(yes, yes, start, zero, zero, jnp.ones(()), ends)
+        found = locate(half, step, bracket)
+        return jnp.stack([found.t, found.u[1]])
+
+    a = jnp.array(1.3)
+    both = jax.jit(lambda a: (event(a), jax.jacfwd(jax.jacrev(event))(a)))
+    value, second = both(a)
+    power, log = 2**-1.3, np.log(2)
+    np.testing.assert_allclose(value, [log / 1.3, power], rtol=1e-12)
+    np.testing.assert_allclose(second, [2 * log / 1.3**3, log**2 * power], rtol=1e-10)
 
 
 def test_reporting_leaves_the_run_as_it_is_and_batches():

@@ -225,8 +225,16 @@ def _integral_and_sensors():
 
 
 def _windows():
-    rows = jnp.repeat(jnp.eye(2), 4, axis=1)
-    return LinearConstraint(Rows(rows), jnp.array([1.8, 2.2]))
+    rows = jnp.repeat(jnp.eye(3), jnp.array([3, 3, 2]), axis=1, total_repeat_length=8)
+    return LinearConstraint(Rows(rows), jnp.array([1.3, 1.7, 0.9]))
+
+
+@jax.jit
+def _draw(key, prior, rows, value):
+    law = LinearConstraint(Rows(rows), value)
+    return sample_bounded(
+        key, prior, law, 0.0, 1.0, (3000,), throw=False, with_outcome=True
+    )
 
 
 @pytest.mark.parametrize("law", [_mass_and_ends, _integral_and_sensors, _windows])
@@ -238,11 +246,7 @@ def test_any_mix_of_rows_equals_rejection(law, rng):
     prior = Gaussian.diagonal(
         jnp.asarray(mean, jnp.float32), jnp.asarray(std, jnp.float32)
     )
-    found = jax.jit(
-        lambda key: sample_bounded(
-            key, prior, law, 0.0, 1.0, (3000,), throw=False, with_outcome=True
-        )
-    )(jax.random.key(7))
+    found = _draw(jax.random.key(7), prior, law.operator.rows(), law.value)
     assert bool(found.outcome == Outcome.good)
     draws = np.asarray(found.draws, float)
     assert draws.min() >= 0

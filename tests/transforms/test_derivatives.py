@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import physcon as pc
-from physcon import fv, kernels, metrics, models, operators
+from physcon import conditioning, fv, kernels, metrics, models, operators
 from physcon.models import gp
 
 N = 4
@@ -68,12 +68,54 @@ def balance(x):
     return found.posterior.mean, found.log_evidence
 
 
-def bounds(x):
-    """One point is at the lower bound, the others move."""
-    far = pc.Gaussian.diagonal(x - 2 * jnp.eye(N, dtype=x.dtype)[0], 0.5 + 0.1 * x**2)
+def two_components(x):
+    """One number is at the lower bound, and two are kept in order."""
+    far = x - 2 * jnp.eye(N, dtype=x.dtype)[0]
+    both = pc.Gaussian.diagonal(far.reshape(2, 2), 0.5 + 0.1 * x.reshape(2, 2) ** 2)
+    total = 0.5 + 0.1 * jnp.sum(x**2)
+    law = pc.LinearConstraint(pc.Rows(jnp.ones((1, 2, 2), x.dtype)), total[None])
+    return pc.ordered(both, law, lower=0.0, throw=False).mean
+
+
+def profile(x):
+    """The first two points form one block."""
     law = pc.integral(GRID, 0.5 + 0.1 * jnp.sum(x**2))
-    rows = pc.Rows(jnp.eye(1, N, 2, dtype=x.dtype))
-    return pc.constrained(far, law, 0.0, rows=rows, row_upper=9.0, throw=False).mean
+    far = pc.Gaussian.diagonal(x - jnp.arange(4, 0, -1) / 2, 0.5 + 0.1 * x**2)
+    return conditioning.monotone(far, law, throw=False).mean
+
+
+def energy(x):
+    law = conditioning.NonlinearConstraint(
+        lambda u: jnp.sum(u**2)[None], 1 + 0.3 * x[:1] ** 2
+    )
+    found = conditioning.condition_nonlinear(prior(x), law, throw=False)
+    return found.mean, found.posterior.std()
+
+
+def factors(x):
+    law = pc.totals(jnp.array([0, 0, 1, -1]), 1 + x[:2] ** 2, weights=1 + x[::-1])
+    return pc.condition_relative(x, law, 0.5 + 0.1 * x**2, throw=False).mean
+
+
+def measurements(x):
+    found = pc.diagnose(prior(x), two(x), max_errors=1)
+    tests = found.chi_squared, found.p_value, found.row_score
+    return *tests, found.adjustment, found.score
+
+
+def certain_scores(x):
+    """The first point has no spread and is met, the second one is not."""
+    std = (0.5 + 0.1 * x**2) * jnp.array([0, 1, 1, 1], x.dtype)
+    truth = jnp.where(std == 0, x, jnp.cos(x))
+    law = pc.integral(GRID, 0.1 * x[0])
+    certain = pc.condition(pc.Gaussian.diagonal(x, std), law, throw=False).posterior
+    return (
+        metrics.gaussian_log_likelihood(x, std, truth),
+        metrics.gaussian_crps(x, std, truth),
+        metrics.gaussian_crps(x, std[::-1], truth),
+        metrics.probability_integral_transform(x, std[::-1], truth)[:3],
+        certain.std(),
+    )
 
 
 def box(x):
@@ -161,13 +203,18 @@ FAMILIES = {
     "condition, block means": conditioned(prior, halves),
     "condition, balance": balance,
     "bounded": box,
-    "constrained": bounds,
+    "ordered": two_components,
+    "monotone": profile,
+    "condition_nonlinear": energy,
+    "condition_relative": factors,
+    "diagnose": measurements,
     "marginal moments": moments,
     "Gaussian processes": processes,
     "kernels": kernel_matrices,
     "finite volumes": solutions,
     "boundary corrections": corrections,
     "scores": scores,
+    "scores of certain points": certain_scores,
 }
 
 

@@ -3,7 +3,9 @@
 import jax
 import jax.numpy as jnp
 
+from physcon._numerics.safe import power_of_two
 from physcon._typing import Array, Bool, Float
+from physcon.conditioning import moments
 from physcon.conditioning.gaussian import Gaussian
 
 #: Random vectors by which the benefits in a larger field are estimated.
@@ -23,11 +25,14 @@ def benefits(
         std: s; where it is infinite, the posterior standard deviation stands for it.
         lost: points without a finite variance, for which the result is infinite.
     """
-    variance = posterior.variance()
+    # A benefit has no unit, but squares do.
+    unit = power_of_two(jnp.max(jnp.where(jnp.isfinite(std), std, 0), initial=0))
+    std = std / unit
+    root = posterior.root.scaled(1 / unit)
+    variance = moments.variance(root)
     scale = jnp.where(jnp.isfinite(std), std, jnp.sqrt(variance))
     inverse = jnp.where(scale > 0, 1 / jnp.where(scale > 0, scale, 1), 0)
     inverse = jnp.where(lost, 0, inverse)
-    root = posterior.root
     n, shape, dtype = std.size, std.shape, std.dtype
 
     def seen(w: Array) -> Array:

@@ -138,18 +138,26 @@ def _partly_measured(
     observable = jnp.ones(n, bool).at[left.lost].set(False)
     mean = restored_mean(left, left.prior.mean + found.adjustment)
     moved = jnp.where(observable.reshape(shape), mean - prior.mean, 0)
-    std = jnp.sqrt(left.prior.root.gram_diagonal()[:n]).reshape(shape)
+    kept = independent_std(left.prior.root)
+    assert kept is not None
     unknown = jnp.zeros(n).at[absent].set(1).reshape(shape)
-    sees_unknown = expected_variance(law, Diagonal(unknown)) > law.noise() ** 2
-    spread = safe.sqrt(expected_variance(law, Diagonal(std)))
+    sees_unknown, spread = in_float64(_row_spread)(
+        law, unknown, kept[:n].reshape(shape)
+    )
     score = safe.divide(law.value - law.operator.mv(prior.mean), spread)
     return found._replace(
-        row_score=jnp.where(sees_unknown, 0, score),
+        row_score=jnp.where(sees_unknown > 0, 0, score),
         adjustment=moved,
         score=found.score[:n].reshape(shape),
         checked=found.checked[:n].reshape(shape),
         observable=observable.reshape(shape),
     )
+
+
+def _row_spread(law: LinearConstraint, unknown: Array, std: Array) -> tuple:
+    """By how much each row sees the unknown points, and its standard deviation."""
+    seen = expected_variance(law, Diagonal(unknown)) - law.noise() ** 2
+    return safe.sqrt(seen), safe.sqrt(expected_variance(law, Diagonal(std)))
 
 
 def _measured(

@@ -6,11 +6,15 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import require, require_given, require_same_field, require_shape
+from physcon._derivative_rules import WithDerivative
+from physcon._numerics import safe
 from physcon._numerics.float64 import floating, in_float64, in_one_dtype
+from physcon._numerics.safe import power_of_two
 from physcon._show import shown
 from physcon._status import Outcome, choose, settle
 from physcon._typing import Array, ArrayLike, Float
 from physcon.conditioning.constraint import LinearConstraint
+from physcon.conditioning.solvers.units import reweighed
 from physcon.linear_map import Disjoint, Labelled, Rows
 
 
@@ -73,25 +77,49 @@ def condition_relative(
     spread = jnp.broadcast_to(jnp.asarray(variance, field.dtype), field.shape)
     law = _disjoint_law(constraint, field.shape)
     given, spread, law = in_one_dtype(field, spread, law)
-    frozen = jax.lax.stop_gradient((given, spread, law))
+    inputs = given, spread, law
+    law, spread, *sizes = _in_units(law, spread)
     emptied, scaled = _emptied(given, law)
-    found, missed = in_float64(_search)(*frozen)
+    multiplier, missed = _solved(given, spread, law)
     missed = jnp.where(emptied, 0, missed)
-    multiplier = _implicit(found, given, spread, law)
     field, _, _ = _field(multiplier, given, spread, law)
-    value = in_float64(_rounded)(found, *frozen)
+    frozen = jax.lax.stop_gradient((multiplier, given, spread, law))
+    value = in_float64(_rounded)(*frozen)
     field = field + jax.lax.stop_gradient(value - field)
-    groups = law.operator.groups
+    operator = law.operator
+    assert isinstance(operator, Disjoint)
+    groups = operator.groups
     field = jnp.where(groups.spread(emptied.astype(field.dtype)) > 0, scaled, field)
-    finite = jnp.all(jnp.isfinite(given)) & jnp.all(jnp.isfinite(spread))
+    outcome = _judged(*inputs, missed)
+    residual = inputs[2].residual(field)
+    result = Relative(field, multiplier / sizes[0] / sizes[1], residual, outcome)
+    return settle(result, outcome, throw, _MESSAGES, inputs)
+
+
+def _in_units(
+    law: LinearConstraint, spread: Array
+) -> tuple[LinearConstraint, Array, Array, Array]:
+    """Weights and variances divided by their sizes (for their squares), and these."""
+    operator = law.operator
+    assert isinstance(operator, Disjoint)
+    weight = power_of_two(jnp.max(jnp.abs(operator.weights), initial=0))
+    largest = power_of_two(jnp.max(spread, initial=0))
+    scaled = LinearConstraint(reweighed(operator, 1 / weight), law.value / weight)
+    return scaled, spread / largest, weight, largest
+
+
+def _judged(
+    mean: Array, spread: Array, law: LinearConstraint, missed: Array
+) -> Outcome:
+    """The outcome; `missed` is relative to the terms of each row."""
+    finite = jnp.all(jnp.isfinite(mean)) & jnp.all(jnp.isfinite(spread))
     finite &= jnp.all(jnp.isfinite(law.value))
-    outcome = choose(
-        (~finite | jnp.any(given < 0), Outcome.not_finite),
+    negative = jnp.any(mean < 0) | jnp.any(spread < 0)
+    return choose(
+        (~finite | negative, Outcome.not_finite),
         (jnp.any(missed > 1e-2), Outcome.unreachable),
-        (~jnp.all(missed <= 64 * jnp.finfo(given.dtype).eps), Outcome.not_solved),
+        (~jnp.all(missed <= 64 * jnp.finfo(mean.dtype).eps), Outcome.not_solved),
     )
-    result = Relative(field, multiplier, law.residual(field), outcome)
-    return settle(result, outcome, throw, _MESSAGES, (given, spread, law))
 
 
 def _disjoint_law(
@@ -144,13 +172,19 @@ def _emptied(mean: Array, law: LinearConstraint) -> tuple[Array, Array]:
     return emptied, mean * operator.groups.spread(ratio)
 
 
-def _implicit(found: Array, mean: Array, spread: Array, law: LinearConstraint) -> Array:
-    """The multiplier, with the derivative of the equation that it solves."""
-    _, missing, slope = _field(found, mean, spread, law)
-    usable = slope > 0
-    slope = jax.lax.stop_gradient(jnp.where(usable, slope, 1))
-    step = jnp.where(usable, missing / slope, 0)
-    return found + step - jax.lax.stop_gradient(step)
+@WithDerivative
+def _solved(mean: Array, spread: Array, law: LinearConstraint) -> tuple[Array, Array]:
+    """The multiplier, and by how much its field misses the rows."""
+    return in_float64(_search)(mean, spread, law)
+
+
+@_solved.defjvp
+def _(primals: tuple, tangents: tuple) -> tuple[tuple, tuple]:
+    """The derivative of the equation that the multiplier solves, to any order."""
+    found, missed = _solved(*primals)
+    _, _, slope = _field(found, *primals)
+    _, moved = jax.jvp(lambda *args: _field(found, *args)[1], primals, tangents)
+    return (found, missed), (safe.divide(moved, slope), jnp.zeros_like(missed))
 
 
 @jax.jit
@@ -209,7 +243,7 @@ _MESSAGES = {
         "that weights and variances of one group differ by less than some ten decades"
     ),
     "not_finite": (
-        "condition_relative: expected a finite mean that is nowhere negative, finite "
-        "variances and values, got others; clip the mean at zero"
+        "condition_relative: expected a finite mean and finite variances, both nowhere "
+        "negative, and finite values, got others; clip the mean at zero"
     ),
 }

@@ -4,7 +4,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from physcon._typing import Array, Float, Shape
+from physcon._typing import Array, Float, Scalar, Shape
 from physcon.linear_map import LinearMap, Root
 
 
@@ -66,6 +66,12 @@ class RestoredRoot(Root):
 
     def rmv(self, y: Array) -> Array:
         return self.root.rmv(self.back.rmv(y))
+
+    def unit(self) -> Scalar | float:
+        return self.root.unit()
+
+    def scaled(self, factor: Scalar) -> "RestoredRoot":
+        return RestoredRoot(self.root.scaled(factor), self.back, self.solved)
 
     def gram_diagonal(self) -> Array:
         """The variances; one application of the root for each unmeasured point."""

@@ -179,7 +179,7 @@ def locate(
     """The event within its bracket; `step(u, t, dt)` is the scheme's step.
 
     The root s is found on constants, by the Illinois variant of regula falsi. Its
-    derivative follows from the implicit equation: -dg/g'.
+    derivatives follow from Newton steps on the implicit equation, ds = -dg/g'.
 
     Source: Dowell and Jarratt, BIT 11 (1971) 168 (Illinois).
     """
@@ -217,13 +217,18 @@ def locate(
     start = (jnp.zeros_like(dt), dt), (g_low, g_high), zero, dt, g_high, zero
     s = jax.lax.stop_gradient(jax.lax.while_loop(pending, narrow, start)[3])
 
-    (u, residual), rates = jax.jvp(at, (s,), (jnp.ones_like(s),))
-    velocity, slope = jax.lax.stop_gradient(rates)
-    missed = jax.lax.stop_gradient(residual) - residual
-    change = missed / jnp.where(bracket.found, slope, 1)
+    def follow(carry: tuple[Array, Array], _: None) -> tuple[tuple, None]:
+        """A Newton step that changes no value: each doubles the derivatives' order."""
+        s = carry[0]
+        (u, residual), (_, slope) = jax.jvp(at, (s,), (jnp.ones_like(s),))
+        missed = jax.lax.stop_gradient(residual) - residual
+        return (s + missed / jnp.where(bracket.found, slope, 1), u), None
+
+    # The third step's u is at a time with right first, second and third derivatives.
+    (s, u), _ = jax.lax.scan(follow, (s, bracket.u), None, length=3)
     nothing = jnp.asarray(jnp.nan, u.dtype)
     return Event(
         bracket.found,
-        jnp.where(bracket.found, bracket.origin + (bracket.t + s + change), nothing),
-        jnp.where(bracket.found, u + velocity * change, nothing),
+        jnp.where(bracket.found, bracket.origin + (bracket.t + s), nothing),
+        jnp.where(bracket.found, u, nothing),
     )

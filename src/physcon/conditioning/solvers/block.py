@@ -103,7 +103,9 @@ class BlockGram(Refined):
         gram = jax.lax.optimization_barrier(_gram(operator.matrix, variance))
         noise = jnp.broadcast_to(law.noise(), operator.out_shape) ** 2
         diagonal = jnp.stack([gram[i, i] + noise[i] for i in range(r)])
+        # Zero, not one, for a row without variance: one has a unit.
         scale = 1 / safe.power_of_two(safe.sqrt(diagonal))
+        scale = jnp.where(diagonal == 0, 0, scale)
         gram = scale[:, None] * gram * scale[None, :]
         gram, scale, diagonal = jax.lax.optimization_barrier((gram, scale, diagonal))
         present = jax.lax.optimization_barrier(jnp.any(operator.matrix != 0, axis=1))

@@ -59,6 +59,15 @@ class BorderedFactor(Factor):
         known = self.inner.log_det
         return None if known is None else known + self.border_log_det
 
+    def scaled(self, factor: Scalar) -> "BorderedFactor | None":
+        found = self.inner.scaled(factor)
+        if found is None:
+            return None
+        rank = self._rank().astype(self.scale.dtype)
+        log_det = self.border_log_det + 2 * jnp.log(jnp.abs(factor)) * rank
+        where = lambda f: (f.inner, f.scale, f.border_log_det)  # noqa: E731
+        return eqx.tree_at(where, self, (found, self.scale / factor, log_det))
+
     def _rank(self) -> Array:
         return jnp.sum(jnp.any(self.whitener != 0, axis=1))
 

@@ -17,6 +17,7 @@ from physcon.conditioning.laplacian import preconditioner
 from physcon.conditioning.solvers.factor import Factor, gram_apply
 from physcon.conditioning.solvers.interface import Solver
 from physcon.conditioning.solvers.preconditioners import Jacobi, Preconditioner
+from physcon.conditioning.solvers.units import law_in_units, weight_of
 from physcon.linear_map import Difference, LinearMap, Root, Sum, split_fields
 from physcon.linear_map.divided import DividedDifference
 
@@ -57,10 +58,16 @@ class IteratedFactor(Factor):
         part of b along it cannot be met: the rest is solved, and the outcome is
         `redundant`.
         """
-        # Scaled to unit size, since the squares of tiny cotangents underflow.
+        # Scaled to unit size, since the squares of tiny cotangents underflow, and those
+        # of the weights and standard deviations over- or underflow.
+        unit = power_of_two(self.solver.largest(jnp.asarray(self.root.unit(), r.dtype)))
+        weight = None if self.solver.mesh_axes else weight_of(self.law.operator)
+        law = law_in_units(self.law, unit, weight)
+        size = unit if weight is None else unit * weight
         scale = power_of_two(self.solver.largest(r))
-        x, outcome, steps = self._solve_unit(r / scale)
-        return scale * x, outcome, steps
+        within = IteratedFactor(self.root.scaled(1 / unit), law, self.solver)
+        x, outcome, steps = within._solve_unit(r / scale)
+        return scale / size * x / size, outcome, steps
 
     def _solve_unit(
         self, b: Float[Array, "*y"]

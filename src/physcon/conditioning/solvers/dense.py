@@ -1,5 +1,7 @@
 """A few dense rows: one small Gram matrix."""
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 
@@ -49,6 +51,8 @@ def _require_moderate(operator: LinearMap) -> None:
 
 class DenseGram(Solver):
     """Any prior and any rows: O(m n) and an m-by-m factor. For up to some 1000 rows."""
+
+    scales: ClassVar[bool] = True
 
     @classmethod
     def suits(cls, prior: Gaussian, law: LinearConstraint) -> "DenseGram":

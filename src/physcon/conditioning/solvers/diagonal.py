@@ -89,7 +89,7 @@ class DiagonalGram(Refined):
         groups = operator.groups
         reach = operator.weights * std.reshape(operator.in_shape)
         size = safe.sqrt(groups.total(reach**2) + law.noise() ** 2)
-        scale = 1 / safe.power_of_two(size)
+        scale = jnp.where(size == 0, 0, 1 / safe.power_of_two(size))
         pivots = groups.total((groups.spread(scale) * reach) ** 2)
         pivots = pivots + (scale * law.noise()) ** 2
         return DiagonalFactor(scale, pivots, operator.present())

@@ -33,6 +33,7 @@ from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.solvers.factor import Exact, Factor, inverse, unmoved
 from physcon.conditioning.solvers.interface import Solver
+from physcon.conditioning.solvers.units import factor_tangent
 from physcon.linear_map import Root, Rows
 from physcon.linear_map.basic import Scaled, total
 
@@ -114,7 +115,8 @@ def _(primals: tuple, tangents: tuple) -> tuple[Update, Any]:
             factor, d_factor = solver.factorise(*frozen), None
         else:
             own = new.factor.tree()
-            d_high = solver.tangent(own, (prior, law), (d_prior, d_law))
+            both = (prior, law), (d_prior, d_law)
+            d_high = factor_tangent(solver, own, *both, unit)
             d_factor = Exact(d_high, unmoved(new.factor.low))
             factor = own.scaled(1 / unit) or own
         # The variance's own derivative stays in range without units.

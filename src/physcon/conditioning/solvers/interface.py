@@ -55,6 +55,9 @@ class Solver(eqx.Module):
 
     #: Whether a posterior stores the factor, or factorises again at each use.
     keep: ClassVar[bool] = True
+    #: Whether `tangent` works for weights and fields of any size. Where it does not,
+    #: both are divided out around it, see `units`.
+    scales: ClassVar[bool] = False
 
     @abc.abstractmethod
     def factorise(self, prior: Gaussian, law: LinearConstraint) -> Factor:

@@ -49,6 +49,15 @@ class SparseFactor(Factor):
     def rank(self, rows: int) -> Array:
         return jnp.sum(self.factored.kept)
 
+    def scaled(self, factor: Scalar) -> "SparseFactor":
+        kept = jnp.sum(self.factored.kept).astype(self.entries.dtype)
+        log_det = self.log_determinant + 2 * jnp.log(jnp.abs(factor)) * kept
+        # A row without variance has no unit.
+        seen = self.entries[: self.factored.scale.size] != 0
+        scale = jnp.where(seen, self.factored.scale / factor, self.factored.scale)
+        where = lambda f: (f.factored.scale, f.log_determinant)  # noqa: E731
+        return eqx.tree_at(where, self, (scale, log_det))
+
     def _times(self, x: Float[Array, " m"]) -> Float[Array, " m"]:
         """d S d x."""
         pattern = self.factored.pattern

@@ -1,5 +1,7 @@
 """A balance with given fluxes and independent errors: two sweeps along one axis."""
 
+from typing import ClassVar
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -106,6 +108,8 @@ class Tridiagonal(Solver):
 
     Cells are coupled along the axis of the difference only.
     """
+
+    scales: ClassVar[bool] = True
 
     @classmethod
     def suits(cls, prior: Gaussian, law: LinearConstraint) -> "Tridiagonal | None":

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from physcon._numerics.products import combine, inner
+from physcon._numerics.safe import power_of_two
 from physcon._numerics.small import cholesky, lower_inverse
 from physcon._status import Outcome, worse
 from physcon._typing import Array, Bool, Float, Scalar
@@ -30,12 +31,14 @@ class WoodburyFactor(Factor):
 
     Attributes:
         inner: the factor of S_D.
-        solved: Y, ``(r, *y)``.
+        size: a power of two near the largest entry of Y.
+        solved: Y / size, ``(r, *y)``.
         whitener: ``(r, r)``, L⁻¹ with C = L Lᵀ.
         missed: the vectors are seen by a row that S_D counts as redundant.
     """
 
     inner: Factor
+    size: Scalar
     solved: Float[Array, "r *y"]
     whitener: Float[Array, "r r"]
     missed: Bool[Array, ""]
@@ -55,11 +58,18 @@ class WoodburyFactor(Factor):
     def rank(self, rows: int) -> int | Array:
         return self.inner.rank(rows)
 
+    def scaled(self, factor: Scalar) -> "WoodburyFactor | None":
+        found = self.inner.scaled(factor)
+        if found is None:
+            return None
+        size = self.size / factor
+        return eqx.tree_at(lambda f: (f.inner, f.size), self, (found, size))
+
     def _white(self, x: Float[Array, "r *s"]) -> Float[Array, "r *s"]:
         return jnp.tensordot(self.whitener, x, axes=1, precision="highest")
 
     def solve(self, r: Float[Array, "*y"]) -> Float[Array, "*y"]:
-        columns = self._white(self.solved)
+        columns = self._white(self.size * self.solved)
         return self.inner.solve(r) - combine(inner(columns, r), columns)
 
     def variance_removed(self, root: Root, operator: LinearMap) -> Array | None:
@@ -68,7 +78,7 @@ class WoodburyFactor(Factor):
         removed = self.inner.variance_removed(Diagonal(diagonal), operator)
         if removed is None:
             return None
-        pulled = jax.vmap(operator.rmv)(self.solved)
+        pulled = jax.vmap(operator.rmv)(self.size * self.solved)
         moved = vectors - diagonal[None] ** 2 * pulled
         left = jnp.sum(self._white(moved) ** 2, axis=0)
         return removed + jnp.sum(vectors**2, axis=0) - left
@@ -86,7 +96,9 @@ class Woodbury(Refined):
     def factorise(self, prior: Gaussian, law: LinearConstraint) -> WoodburyFactor:
         found = self.inner.factorise(_independent(prior), law)
         solved, inside, missed = _eliminated(found, prior, law)
-        return WoodburyFactor(found, solved, lower_inverse(cholesky(inside)), missed)
+        size = power_of_two(jnp.max(jnp.abs(solved), initial=0))
+        whitener = lower_inverse(cholesky(inside))
+        return WoodburyFactor(found, size, solved / size, whitener, missed)
 
     def tangent(
         self,
@@ -109,7 +121,7 @@ class Woodbury(Refined):
         return eqx.tree_at(
             lambda f: (f.inner, f.solved, f.whitener),
             unmoved(factor),
-            (d_inner, d_solved, d_whitener),
+            (d_inner, d_solved / factor.size, d_whitener),
         )
 
 
@@ -151,5 +163,5 @@ def _eliminated(
 def _gram(diagonal: Array, law: LinearConstraint, y: Array) -> Array:
     diagonal, law = jax.lax.stop_gradient((diagonal, law))
     operator = law.operator
-    seen = operator.mv(diagonal**2 * operator.rmv(y))
+    seen = operator.mv(diagonal * (diagonal * operator.rmv(y)))
     return seen if law.noise_std is None else seen + law.noise_std**2 * y
