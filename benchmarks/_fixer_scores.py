@@ -7,6 +7,7 @@ the last twelve months; the spread of each cell is that of the members in the sa
 ("ensemble"), or their mean spread over the first twelve months ("climatology").
 """
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -70,9 +71,32 @@ def scores(variable: str, metric: str) -> dict[str, float]:
     """Return the CRPS and the size of the correction, for a metric and for a spread."""
     data = ensemble(variable)
     train, test = data.isel(time=slice(0, 12)), data.isel(time=slice(12, None))
+    return _scored(test, train.x.std("member", ddof=1).mean("time"), metric)
+
+
+def winters(path: Path, metric: str) -> dict[str, float]:
+    """Return the scores for 25 winters of the Pacific, held out, of a file of eofs.
+
+    The members are the anomalies of sea surface temperature in the 25 winters before,
+    and the mean of each held-out winter is known. "climatology" and "ensemble" are the
+    same here.
+    """
+    with xr.open_dataset(path, engine="scipy", decode_times=False) as file:
+        sst = file.sst.load().rename(latitude="lat", longitude="lon")
+    train = sst.isel(time=slice(0, 25)).rename(time="member").drop_vars("member")
+    truth = sst.isel(time=slice(25, None))
+    test = xr.Dataset({"truth": truth})
+    test["x"] = train.expand_dims(time=truth.time).transpose("time", "member", *SPACE)
+    area = np.cos(np.deg2rad(truth.lat)) * xr.ones_like(truth.lon)
+    test["area"] = area.where(truth.isel(time=0, drop=True).notnull(), 0.0)
+    return _scored(test, train.std("member", ddof=1), metric)
+
+
+def _scored(test: xr.Dataset, std: xr.DataArray, metric: str) -> dict[str, float]:
+    """Return the scores of held-out months whose mean is known."""
     weights = test.area / test.area.sum()
     test["known"] = (test.truth * weights).sum(SPACE)
-    test["std"] = train.x.std("member", ddof=1).mean("time")
+    test["std"] = std
     law = {"of": "x", "over": list(SPACE), "weights": "area", "equals": "known"}
     laws = {"laws": [{"mean": law}]}
     found = {"crps_before": crps(test.x, test.truth, weights)}

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from _fixer_laws import CASES, ours
-from _fixer_scores import scores
+from _fixer_scores import scores, winters
 from _fixer_states import Arrays, states
 from _record import record
 
@@ -101,7 +101,11 @@ def main() -> None:
     parser.add_argument("--arrays", type=Path, help="results of the published fixers")
     parser.add_argument("--write", type=Path, help="where to write such results")
     parser.add_argument("--show", type=Path, help="print the table of a JSON file")
+    parser.add_argument("--winters", type=Path, help="sst_ndjfm_anom.nc of eofs")
     args = parser.parse_args()
+    if args.winters:
+        print(json.dumps(winters(args.winters, "uniform"), indent=2))
+        return
     if args.show:
         print(table(json.loads(args.show.read_text())["results"]))
         return

@@ -12,8 +12,8 @@ from physcon.cli.settings import from_options
 HELP = "make predictions conservative"
 _DESCRIPTION = """Make the predictions in a file obey laws, and write the same layout.
 
-With LAWS, a YAML file or one law as text, the file is a NetCDF file or a Zarr store
-with named dimensions:
+With LAWS, a YAML file or one law as text, the file is a NetCDF or HDF5 file or a Zarr
+store with named dimensions, of any size:
 
   physcon constrain sst.nc "mean: {of: sst, equals: 15}" --spread uniform -o out.nc
   physcon constrain run.zarr laws.yaml -o fixed.zarr --report fixed.html
