@@ -83,7 +83,8 @@ def winters(path: Path, metric: str) -> dict[str, float]:
     """
     with xr.open_dataset(path, engine="scipy", decode_times=False) as file:
         sst = file.sst.load().rename(latitude="lat", longitude="lon")
-    train = sst.isel(time=slice(0, 25)).rename(time="member").drop_vars("member")
+    train: Any = sst.isel(time=slice(0, 25)).rename(time="member")
+    train = train.drop_vars("member")
     truth = sst.isel(time=slice(25, None))
     test = xr.Dataset({"truth": truth})
     test["x"] = train.expand_dims(time=truth.time).transpose("time", "member", *SPACE)
@@ -92,7 +93,7 @@ def winters(path: Path, metric: str) -> dict[str, float]:
     return _scored(test, train.std("member", ddof=1), metric)
 
 
-def _scored(test: xr.Dataset, std: xr.DataArray, metric: str) -> dict[str, float]:
+def _scored(test: Any, std: xr.DataArray, metric: str) -> dict[str, float]:
     """Return the scores of held-out months whose mean is known."""
     weights = test.area / test.area.sum()
     test["known"] = (test.truth * weights).sum(SPACE)
@@ -114,7 +115,7 @@ def _scored(test: xr.Dataset, std: xr.DataArray, metric: str) -> dict[str, float
     return found
 
 
-def crps(x: xr.DataArray, truth: xr.DataArray, weights: xr.DataArray) -> float:
+def crps(x: Any, truth: Any, weights: Any) -> float:
     """Return the fair continuous ranked probability score, averaged over the globe.
 
     Source: Ferro (2014), Quarterly Journal of the Royal Meteorological Society 140.

@@ -21,7 +21,7 @@ def any_sample(flag: Bool[Array, ""]) -> Bool[Array, ""]:
 
 
 @any_sample.def_vmap
-def _(size: int, batched: list[bool], flag: Array) -> tuple[Array, bool]:
+def _(size: Any, batched: list[bool], flag: Array) -> tuple[Array, bool]:
     del size
     return any_sample(jnp.any(flag, axis=0) if batched[0] else flag), False
 
