@@ -120,9 +120,9 @@ def test_a_killed_run_resumes_to_the_same_bits(
 
     monkeypatch.setattr(snapshots, "write", cut)
     with pytest.raises(SystemExit, match="130"):
-        _solve(channel, tmp_path / "cut")
+        _solve(channel, tmp_path / "cut", "--figure", "false")
     monkeypatch.setattr(snapshots, "write", write)
-    _solve(channel, tmp_path / "cut", "--resume")
+    _solve(channel, tmp_path / "cut", "--figure", "false", "--resume")
     for name in ("solution.nc", "solution.pvd", "vtk/solution_00002.vtu"):
         got = (tmp_path / "cut" / name).read_bytes()
         assert got == (finished / name).read_bytes()
