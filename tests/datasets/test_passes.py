@@ -148,7 +148,7 @@ def test_shared_rows_that_no_correction_meets(data):
         pcd.constrain(data.chunk(time=4), laws, spread=1e-5)
 
 
-@pytest.mark.parametrize("times", [0, 1, 12])
+@pytest.mark.parametrize("times", [0, 1])
 def test_a_store_with_initial_totals_is_written_block_by_block(data, tmp_path, times):
     from physcon.cli import main
 
@@ -169,11 +169,11 @@ TIED = [case for case in CASES if case != "columns"]
 def test_files_in_blocks_are_constrained_as_in_memory(
     data, tmp_path, monkeypatch, number
 ):
-    """A block of a file holds one or two days, whatever the laws tie together."""
+    """A block of a file holds two to six days, whatever the laws tie together."""
     laws, spread = CASES[TIED[number]]
     laws = pcd.laws({"laws": laws, "spread": spread, "coordinates": "centres"})
     whole, expected = _constrain.constrain_with_report(data, laws)
-    monkeypatch.setattr(_work, "VALUES_AT_ONCE", 30)
+    monkeypatch.setattr(_work, "VALUES_AT_ONCE", 75)
     source, output = write(data, tmp_path, number)
     audit = _files.audit_file(source, laws)
     monkeypatch.setattr(_block, "constrain_block", None)  # not in one piece
