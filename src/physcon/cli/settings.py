@@ -31,6 +31,10 @@ def from_options(kind: type[Settings], options: Namespace) -> Settings:
 class Help(DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter):
     """Help that keeps the lines of a description, so that examples stay readable."""
 
+    def _expand_help(self, action: argparse.Action) -> str:
+        """Call a path a path, not by its class."""
+        return super()._expand_help(action).replace("<class 'Path'>", "path")
+
 
 def accept_negative_numbers(parser: ArgumentParser) -> ArgumentParser:
     """Let ``--option -1e-3`` pass a negative number; show examples line by line.
