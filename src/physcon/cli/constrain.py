@@ -32,7 +32,7 @@ Nothing but the named arrays is changed.
 
 def parser(arguments: Sequence[str]) -> ArgumentParser:
     """Return the parser of the command: files, laws, and the names of arrays."""
-    from physcon.constrain import Law, Names
+    from physcon._predictions import Law, Names
 
     constrain = ArgumentParser(description=_DESCRIPTION)
     constrain.add_argument("predictions", type=Path, help="the model's predictions")
