@@ -82,9 +82,8 @@ class Opened(eqx.Module):
 
     def __call__(self, *args: PyTree) -> PyTree:
         jaxpr = self.program.jaxpr
-        consts = _as(self.consts, jaxpr.constvars)
-        given = _as(jax.tree.leaves(args), jaxpr.invars)
-        found = jaxpr_as_fun(ClosedJaxpr(jaxpr, consts))(*given)
+        given = _as([*self.consts, *jax.tree.leaves(args)], jaxpr.invars)
+        found = jaxpr_as_fun(ClosedJaxpr(jaxpr, ()))(*given)
         return jax.tree.unflatten(self.program.tree, found)
 
 
@@ -120,7 +119,7 @@ def opened(fn: Callable[..., PyTree], *args: PyTree) -> Opened:
 def _traced(fn: Callable, args: tuple[PyTree, ...]) -> tuple[Program, list[Any]]:
     """The program of a function, and its arrays and numbers."""
     closed, shape = jax.make_jaxpr(fn, return_shape=True)(*args)
-    jaxpr, numbers = _with_numbers_as_constants(closed.jaxpr)
+    jaxpr, numbers = _with_arrays_as_inputs(closed.jaxpr)
     rules = _rules(fn, args, closed)
     program = Program(jaxpr, jax.tree.structure(shape), rules)
     return program, [*closed.consts, *numbers]
@@ -190,8 +189,12 @@ def _rules(fn: Callable, args: tuple[PyTree, ...], program: ClosedJaxpr) -> str 
     return "\n".join([_text(rule.jaxpr), *own])
 
 
-def _with_numbers_as_constants(jaxpr: Jaxpr) -> tuple[Jaxpr, list[Any]]:
-    """The floating-point numbers of sums and products as arrays of the program."""
+def _with_arrays_as_inputs(jaxpr: Jaxpr) -> tuple[Jaxpr, list[Any]]:
+    """A program whose first inputs are its arrays, then the numbers of its sums and
+    products; and these numbers.
+
+    Later versions of JAX (0.12) do not tell constants without values from inputs.
+    """
     new, numbers, equations = [], [], []
 
     def moved(x: Any) -> Any:
@@ -206,8 +209,8 @@ def _with_numbers_as_constants(jaxpr: Jaxpr) -> tuple[Jaxpr, list[Any]]:
         if equation.primitive.name in _ARITHMETIC:
             equation = equation.replace(invars=[moved(x) for x in equation.invars])
         equations.append(equation)
-    constvars = [*jaxpr.constvars, *new]
-    return jaxpr.replace(constvars=constvars, eqns=equations), numbers
+    inputs = [*jaxpr.constvars, *new, *jaxpr.invars]
+    return jaxpr.replace(constvars=[], invars=inputs, eqns=equations), numbers
 
 
 class InTwoDtypes(eqx.Module):
