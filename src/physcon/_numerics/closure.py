@@ -5,8 +5,7 @@ call. A program that was compiled for such an object is compiled anew, though it
 computes the same; compiled for one object, it misses a value that the function reads
 and that has changed since. Functions are therefore traced at every call, which is
 cheap, and compared by what they compute. Arrays that they close over become arguments,
-including arrays of an outer `jax.vmap` or `jax.grad`; so do the numbers of sums and
-products.
+including arrays of an outer `jax.vmap` or `jax.grad`; so do factors and summands.
 """
 
 import hashlib

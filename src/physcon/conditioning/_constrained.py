@@ -88,8 +88,7 @@ def constrained(
 
     Raises:
         ValueError: shapes, or a prior of another kind, while tracing.
-        RuntimeError: at run time under ``throw=True``, for a failure that
-            `Constrained.outcome` lists.
+        RuntimeError: at run time under ``throw=True``, see `Constrained.outcome`.
 
     >>> prior = Gaussian.diagonal(jnp.array([3.0, 0.0, 1.0]), jnp.ones(3))
     >>> found = constrained(prior, lower=0.0, rows=np.ones((1, 3)), row_upper=2.0)
@@ -130,11 +129,10 @@ def _most_probable(
     low, high = bounds or (-far, far)
     open_rows = jnp.isinf(ends[0]) & jnp.isinf(ends[1])
     operator = masked(law.operator, ~open_rows)
-    noise = law.noise()
     solver = Auto().choose(prior, law)
-    given = jax.lax.stop_gradient(
-        Given(prior, operator, noise, low, high, *_closed(ends, open_rows))
-    )
+    closed = _closed(ends, open_rows)
+    given = Given(prior, operator, law.noise(), low, high, *closed)
+    given = jax.lax.stop_gradient(given)
     of_rows = bounds is None and law.value.size > equalities
     if of_rows and isinstance(solver, DenseGram):
         found = search_rows(given, law.operator, ~open_rows, equalities)
@@ -149,8 +147,7 @@ def _most_probable(
     frozen = jax.lax.stop_gradient(result.posterior.mean)
     field, multiplier, gap, outcome = judged(given, found, frozen)
     # Without a posterior there are no derivatives.
-    lost = choose((failed(result.outcome), Outcome.not_solved))
-    outcome = worse(outcome, lost)
+    outcome = worse(outcome, choose((failed(result.outcome), Outcome.not_solved)))
     multiplier = multiplier.reshape(-1)
     finite = jnp.isfinite(frozen)
     moving = jnp.where(finite, result.posterior.mean, 0)

@@ -1,7 +1,6 @@
 """Arrays by name from npz, HDF5 or NetCDF files, and back into the same layout.
 
-Nothing is unpickled, and no half-written file is left behind: a file is written under a
-temporary name and renamed when it is complete.
+Nothing is unpickled. A file has a temporary name until it is written completely.
 """
 
 import errno

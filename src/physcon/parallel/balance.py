@@ -229,10 +229,7 @@ class _Faces:
         return jnp.take(x, self.back, self.part.axis) if self.cut else x
 
     def closed(self, x: Array) -> Array:
-        """Add the neighbour's face to a block of as many faces as cells.
-
-        The added face is zero where there is no neighbour.
-        """
+        """Add the neighbour's face, or zero, to a block of as many faces as cells."""
         if self.name is None or self.cut:
             return x
         axis = self.part.axis
