@@ -130,6 +130,20 @@ def test_box_averages_of_cells_are_exact(x64):
     np.testing.assert_allclose(law.operator.mv(u), want, rtol=1e-14)
 
 
+def test_a_sensor_at_a_point_sees_it_alone():
+    """Up to the rounding of positions; the derivative in the position remains."""
+    grid = pc.Grid.uniform(0.0, 1.0, 40)
+    u = jnp.arange(40.0)
+    for at in ((np.array([4, 20, 36]) + 0.5) / 40, grid.coordinates[0][([4, 20, 36],)]):
+        rows = pc.sensors(grid, at[:, None], jnp.zeros(3)).operator.rows()
+        np.testing.assert_array_equal(rows, jnp.eye(40)[jnp.array([4, 20, 36])])
+
+    def reading(x):
+        return pc.sensors(grid, x[None, None], jnp.zeros(1)).operator.mv(u)[0]
+
+    assert jax.grad(reading)(grid.coordinates[0][20]) == pytest.approx(40, rel=1e-4)
+
+
 def test_sensor_position_has_a_gradient(x64):
     grid = pc.Grid.uniform(0.0, 1.0, 11, location="nodes")
     u = grid.coordinates[0] ** 2

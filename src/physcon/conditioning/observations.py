@@ -6,11 +6,12 @@ from collections.abc import Mapping
 import jax.numpy as jnp
 
 from physcon._checks import concrete, require, require_given
-from physcon._numerics.float64 import float64_primal, floating
-from physcon._numerics.positions import difference, two_parts
+from physcon._numerics.float64 import floating
+from physcon._numerics.positions import two_parts
 from physcon._typing import Array, ArrayLike, Bool, Float, Scalar
 from physcon.boundary import Boundary
 from physcon.boundary_rows import broadcast_value, side_rows
+from physcon.conditioning._interpolation import line_weights
 from physcon.conditioning._mesh_boundary import Condition, mesh_boundary_values
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.grid import Grid
@@ -159,13 +160,14 @@ def sensors(
     rows = jnp.ones((at.shape[0],) + (1,) * grid.ndim)
     for axis in range(grid.ndim):
         inside = _inside(grid, axis, at[:, axis], 0.5 * size[axis])
-        line = _line(
+        line = line_weights(
             two_parts(at[:, axis]),
             grid.lower_end(axis),
             grid.margin(axis),
             grid.gaps(axis),
             grid.widths(axis) if grid.location == "cells" else None,
             None if width is None else 0.5 * size[axis],
+            jnp.asarray(jnp.finfo(rows.dtype).eps, rows.dtype),
         )
         line = jnp.where(inside[:, None], line, jnp.nan)
         others = (1,) * (grid.ndim - axis - 1)
@@ -190,61 +192,3 @@ def _inside(grid: Grid, axis: int, at: ArrayLike, half: Scalar) -> Bool[Array, "
         "drop the sensors outside, or extend the grid",
     )
     return inside
-
-
-@float64_primal
-def _line(
-    position: Float[Array, "2 k"],
-    lower_end: Float[Array, " 2"],
-    margin: Scalar,
-    gaps: Float[Array, " g"],
-    widths: Float[Array, " n"] | None,
-    half: Scalar | None,
-) -> Float[Array, "k n"]:
-    """Weights along one axis of point readings, or of averages over boxes.
-
-    Args:
-        margin: distance of the first point from the lower end of the domain.
-        widths: of cells; None for nodes.
-        half: half of the width of a box; None for point readings.
-    """
-    p = difference(position, lower_end)
-    if half is None:
-        return _hats(p, margin, gaps)
-    primitive = (
-        (lambda p: _primitive_of_nodes(p, gaps))
-        if widths is None
-        else (lambda p: _primitive_of_cells(p, widths))
-    )
-    return (primitive(p + half) - primitive(p - half)) / (2 * half)
-
-
-def _hats(
-    p: Float[Array, " k"], margin: Scalar, gaps: Float[Array, " g"]
-) -> Float[Array, "k n"]:
-    """Piecewise linear interpolation weights, constant beyond the outermost points."""
-    left = margin + _starts(gaps)
-    share = jnp.clip((p[:, None] - left[None]) / gaps[None], 0, 1)
-    from_left = jnp.pad(share, ((0, 0), (1, 0)), constant_values=1)
-    return from_left - jnp.pad(share, ((0, 0), (0, 1)))
-
-
-def _primitive_of_cells(
-    p: Float[Array, " k"], widths: Float[Array, " n"]
-) -> Float[Array, "k n"]:
-    """Integral from the lower end to p of each cell's indicator function."""
-    return jnp.clip(p[:, None] - _starts(widths)[None], 0, widths[None])
-
-
-def _primitive_of_nodes(
-    p: Float[Array, " k"], gaps: Float[Array, " g"]
-) -> Float[Array, "k g+1"]:
-    """Integral from the lower end to p of each node's hat function."""
-    s = jnp.clip(p[:, None] - _starts(gaps)[None], 0, gaps[None])
-    right = s * (s / (2 * gaps[None]))
-    return jnp.pad(s - right, ((0, 0), (0, 1))) + jnp.pad(right, ((0, 0), (1, 0)))
-
-
-def _starts(gaps: Float[Array, " g"]) -> Float[Array, " g"]:
-    """The start of each interval, measured from the first one."""
-    return jnp.cumsum(gaps) - gaps
