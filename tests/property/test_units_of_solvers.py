@@ -88,6 +88,13 @@ def relative(mean, std, u, w):
     return found.mean, u * w * found.multiplier, found.outcome
 
 
+def profile(mean, std, u, w):
+    prior = pc.Gaussian.diagonal(mean, std)
+    law = pc.LinearConstraint(Rows(w * jnp.ones((1, 6))), 3 * u * w * jnp.ones(1))
+    found = pcc.monotone(prior, law, 0.0, u, throw=False)
+    return found.mean, found.posterior.std(), found.outcome
+
+
 SPARSE = pcc.SparseCholesky()
 CASES = {
     "SparseCholesky": solved(SPARSE, lambda u, w: sparse(u, w, 0.1)),
@@ -99,6 +106,7 @@ CASES = {
     "ordered": ordered,
     "simplex": simplex,
     "condition_relative": relative,
+    "monotone": profile,
 }
 
 

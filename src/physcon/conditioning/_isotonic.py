@@ -30,6 +30,9 @@ class Blocks(Root):
     def gram_diagonal(self) -> Float[Array, " n"]:
         return (self.scale**2)[self.index]
 
+    def unit(self) -> Scalar:
+        return jnp.max(jnp.abs(self.scale))
+
     def scaled(self, factor: Scalar) -> "Blocks":
         return Blocks(factor * self.scale, self.index)
 

@@ -55,6 +55,9 @@ class Smoothed(Root):
     def gram_diagonal(self) -> Float[Array, " n"]:
         return self.std**2 * banded.inverse_diagonal(self._factor())
 
+    def unit(self) -> Scalar:
+        return jnp.max(jnp.abs(self.std))
+
     def scaled(self, factor: Scalar) -> "Smoothed":
         return Smoothed(factor * self.std, self.operator, factor * self.noise_std)
 
