@@ -98,7 +98,7 @@ def require_share(where: object) -> None:
 
 
 #: What NumPy or JAX would turn into real numbers, or parts of them, without a word.
-_NO_REAL_NUMBERS = {
+NO_REAL_NUMBERS = {
     "m": "durations",
     "M": "dates",
     "O": "objects",
@@ -116,8 +116,8 @@ def require_numbers(x: T, name: str, *, is_complex: bool = False) -> T:
     dtype: Any = getattr(x, "dtype", None)
     dtype = np.asarray(x).dtype if dtype is None else dtype
     kind = getattr(dtype, "kind", "f")
-    if kind in _NO_REAL_NUMBERS and not (is_complex and kind == "c"):
-        got = f"{_NO_REAL_NUMBERS[kind]} ({dtype})"
+    if kind in NO_REAL_NUMBERS and not (is_complex and kind == "c"):
+        got = f"{NO_REAL_NUMBERS[kind]} ({dtype})"
         remedy = "convert them to numbers, in a unit of your choice"
         require(False, f"{name} of real numbers", got, remedy)
     return x

@@ -2,17 +2,9 @@
 
 import numpy as np
 
-_KINDS = {
-    "m": "durations",
-    "M": "dates",
-    "O": "objects",
-    "S": "text",
-    "U": "text",
-    "T": "text",
-    "V": "records",
-    "c": "complex numbers",
-    "b": "true and false",
-}
+from physcon._checks import NO_REAL_NUMBERS
+
+_KINDS = {**NO_REAL_NUMBERS, "V": "records", "b": "true and false"}
 
 
 def is_number(dtype: np.dtype) -> bool:
