@@ -68,13 +68,14 @@ class System(NamedTuple):
 
 
 class Checked(NamedTuple):
-    """A mean rounded to float32, its multipliers, and what its rows miss."""
+    """What the rows of a mean miss, and, of several rows, the refined mean."""
 
     #: |b - G μ' - N λ|, see `in_roundings`: an upper bound where it decides that all
     #: rows are met, else measured.
     roundings: Float[Array, " m"]
     multiplier: Float[Array, " m"]
-    mean: Float[Array, "*x"]
+    #: Rounded to float32; None for a single row, which has nothing to refine.
+    mean: Float[Array, "*x"] | None
 
 
 def checked_rows(
@@ -96,7 +97,8 @@ def checked_rows(
     sure, bound = _bounds(law, system, EPS)
     # As float32, so that no converted copies are made for the branch not taken.
     narrow = cast((prior, law), jnp.float32)
-    found = Checked(bound, system.multiplier, cast(moved, jnp.float32))
+    mean = None if system.multiplier.size == 1 else cast(moved, jnp.float32)
+    found = Checked(bound, system.multiplier, mean)
 
     def usual(*_: Any) -> Checked:
         return found
@@ -119,16 +121,20 @@ def _refined(
         unmet = value - seen - sigma * (sigma * multiplier)
         return unmet, size + jnp.abs(value)
 
-    mean = prior.mean + root.mv(combine(system.multiplier, w))
-    more = factor.solve(missed(mean, system.multiplier)[0])
-    multiplier = system.multiplier + more
-    rounded = cast(mean + root.mv(combine(more, w)), jnp.float32)
+    multiplier = system.multiplier
+    mean = prior.mean + root.mv(combine(multiplier, w))
+    several = multiplier.size > 1
+    if several:
+        more = factor.solve(missed(mean, multiplier)[0])
+        multiplier = multiplier + more
+        mean = mean + root.mv(combine(more, w))
+    rounded = cast(mean, jnp.float32)
     unmet, size = missed(cast(rounded, jnp.float64), multiplier)
     # The mean was computed in float64, with the rounding errors of its terms.
     moved = system.std() * jnp.minimum(system.reach(), FARTHEST)
     terms = (moved + system.size) * float(jnp.finfo(jnp.float64).eps) / EPS
     found = in_roundings(jnp.abs(unmet), size + terms, EPS)
-    return Checked(found, multiplier, rounded)
+    return Checked(found, multiplier, rounded if several else None)
 
 
 def _bounds(

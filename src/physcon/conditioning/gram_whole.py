@@ -63,7 +63,7 @@ def condition_whole(
         system = System(s, missing, multiplier, *sizes)
         checked = checked_rows(prior, law, system, moved, factor)
         roundings = checked.roundings
-        if multiplier.size > 1:  # a single row has nothing to cancel
+        if checked.mean is not None:
             moved = checked.mean
             multiplier = checked.multiplier
     elif not single or (multiplier.size > 1 and not divided):
