@@ -343,7 +343,7 @@ def test_out_of_reach_is_refused_before_any_work():
         Gaussian.diagonal(jnp.zeros(4), jnp.ones(4)),
         integral(jnp.ones(4), 5.0),
     )
-    with pytest.raises(ValueError, match=r"reach \[0, 4\] for row 0, got 5"):
+    with pytest.raises(ValueError, match=r"row 0 got 5, out of reach \[0, 4\] by 1"):
         bounded(prior, law, 0.0, 1.0)
     with pytest.raises(Exception, match="one out of reach"):
         jax.block_until_ready(jax.jit(lambda: bounded(prior, law, 0.0, 1.0).mean)())

@@ -8,7 +8,8 @@ from jax.test_util import check_grads
 
 import physcon as pc
 from physcon._status import Outcome
-from physcon.linear_map import Diagonal, LowRank, Sum
+from physcon.conditioning._bounded_many import has_many_rows
+from physcon.linear_map import Dense, Diagonal, LowRank, Sum
 
 N, M, K = 30, 8, 6
 
@@ -28,6 +29,8 @@ def _problem(rng, prior="diagonal"):
     root = Diagonal(std)
     if prior == "ensemble":
         root = Sum(LowRank(jnp.asarray(rng.normal(size=(3, N)))), root)
+    if prior == "dense":
+        root = Dense(jnp.asarray(rng.normal(size=(N, N))), (N,))
     mean = jnp.asarray(rng.normal(0.5, 2, N))
     return pc.Gaussian(mean, root), g, g @ u, c, low, high
 
@@ -36,7 +39,7 @@ def _csr(matrix):
     return pytest.importorskip("scipy.sparse").csr_array(matrix)
 
 
-@pytest.mark.parametrize("prior_name", ["diagonal", "ensemble"])
+@pytest.mark.parametrize("prior_name", ["diagonal", "ensemble", "dense"])
 def test_optimality_conditions(prior_name, rng, x64):
     """Σ⁻¹ (u - μ) is a combination of active rows and bounds with the right signs."""
     prior, g, b, c, low, high = _problem(rng, prior_name)
@@ -49,7 +52,7 @@ def test_optimality_conditions(prior_name, rng, x64):
     rows = np.asarray(found.row_active)
     assert (u >= 0).all()
     assert (u <= 1).all()
-    assert 3 < (active != 0).sum() < N - M
+    assert 3 < (active != 0).sum() <= N - M
     assert (rows != 0).any()
     np.testing.assert_allclose(g @ u, b, rtol=0, atol=1e-13)
     assert (c @ u >= low - 1e-13).all()
@@ -161,6 +164,36 @@ def test_a_contradiction_is_proved_and_named(rng, x64):
     assert np.isnan(jax.grad(lambda b: _mean(prior, law, b))(law.value)).all()
     with pytest.raises(RuntimeError, match=r"the proof combines row 3\b"):
         pc.constrained(prior, law, 0.0, 1.0)
+
+
+def test_many_rows_within_bounds_equal_few(rng, x64):
+    """A law at every point equals the same rows as a dense array."""
+    shape = (4, 5)
+    matrix = rng.uniform(0.5, 2, (1, 4, 5))
+    law = pc.pointwise(matrix, jnp.asarray(rng.uniform(1, 3, (1, 5))))
+    assert has_many_rows(law.operator)
+    few = pc.LinearConstraint(
+        pc.Rows(law.operator.rows().reshape(5, *shape)), law.value[0]
+    )
+    mean = jnp.asarray(rng.normal(0.3, 1, shape))
+    std = jnp.asarray(rng.uniform(0.1, 1, shape))
+    prior = pc.Gaussian.diagonal(mean, std)
+    found = pc.bounded(prior, law, 0.0, 2.0)
+    expected = pc.bounded(prior, few, 0.0, 2.0)
+    assert found.outcome == Outcome.good
+    np.testing.assert_allclose(found.mean, expected.mean, atol=1e-12)
+    np.testing.assert_array_equal(found.active, expected.active)
+    np.testing.assert_allclose(found.multiplier[0], expected.multiplier, rtol=1e-6)
+    spread = found.posterior.std()
+    np.testing.assert_allclose(spread, expected.posterior.std(), atol=1e-9)
+    low, high = pc.reachable(prior, law, 0.0, 2.0)
+    np.testing.assert_array_equal(low, np.zeros((1, 5)))
+    np.testing.assert_allclose(high, 2 * matrix.sum(1))
+    far = pc.LinearConstraint(law.operator, law.value.at[0, 3].set(-2.0))
+    with pytest.raises(
+        RuntimeError, match=r"row 3 got -2, out of reach \[0, .*\] by 2;"
+    ):
+        pc.bounded(prior, far, 0.0, 2.0)
 
 
 def _mean(prior, law, b):

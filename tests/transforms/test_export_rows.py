@@ -77,6 +77,9 @@ TABLE: dict[str, Callable[[Any], Any]] = {
     # Many rows
     "DiagonalGram, Bordered, Woodbury, block_means, linear_map.Disjoint, "
     "linear_map.Blocks, linear_map.Stack": structured,
+    "ColumnGram": lambda x: pc.condition(
+        prior(x), halves(x), solver=pc.ColumnGram(), throw=False
+    ),
     "SparseCholesky, incidence, linear_map.Sparse": flows,
     "BlockGram, pointwise, linear_map.Pointwise": lambda x: pc.condition(
         pc.Gaussian.diagonal(x.reshape(2, 4), 1 + x.reshape(2, 4) ** 2),

@@ -19,6 +19,7 @@ PRIOR = Gaussian.diagonal(jnp.zeros(4), jnp.ones(4))
 LAW = integral(jnp.ones(4), 2.0)
 TWO = LinearConstraint(Rows(jnp.eye(2, 4)), jnp.ones(2))
 DENSE = Gaussian(jnp.zeros(4), Rows(jnp.eye(4)))
+LARGE = Gaussian(jnp.zeros(4096), Rows(jnp.ones((4096, 1))))
 GRID = Gaussian.diagonal(jnp.zeros((2, 4)), jnp.ones((2, 4)))
 KEY = jax.random.key(0)
 
@@ -33,8 +34,12 @@ MALFORMED = {
         r"fields of shape \(2, 4\).*vmap",
     ),
     "dense prior": (
-        lambda: bounded(DENSE, LAW, 0.0),
+        lambda: sample_bounded(KEY, DENSE, LAW, 0.0),
         "diagonal prior, got a root of type Rows",
+    ),
+    "large dense prior": (
+        lambda: bounded(LARGE, integral(jnp.ones(4096), 2.0), 0.0),
+        "at most 4096 rows and points for a root of type RootOf, got 4097",
     ),
     "lower of another shape": (
         lambda: bounded(PRIOR, LAW, jnp.zeros(3)),
@@ -46,18 +51,18 @@ MALFORMED = {
     ),
     "out of reach below": (
         lambda: bounded(PRIOR, LAW, 1.0),
-        r"reach \[4, inf\] for row 0, got 2",
+        r"row 0 got 2, out of reach \[4, inf\] by 2; widen",
     ),
     "out of reach above": (lambda: bounded(PRIOR, LAW, 0.0, 0.25), r"reach \[0, 1\]"),
     "second row out of reach": (
         lambda: bounded(PRIOR, TWO, jnp.arange(4.0) * 2),
-        "for row 1",
+        r"row 1 got 1, out of reach \[2, inf\] by 1; widen",
     ),
     "pinned points": (
         lambda: bounded(Gaussian.diagonal(jnp.zeros(4), jnp.zeros(4)), LAW, 0.0),
         r"reach \[0, 0\]",
     ),
-    "reach of a dense prior": (lambda: reachable(DENSE, LAW), "diagonal prior"),
+    "reach of a larger field": (lambda: reachable(GRID, LAW), "vmap"),
     "sampling with a row per point": (
         lambda: sample_bounded(
             KEY, PRIOR, LinearConstraint(Rows(jnp.eye(4)), jnp.ones(4)), 0.0

@@ -21,6 +21,12 @@ NAN = jnp.array([1.0, jnp.nan])
         (lambda: pc.block_means(ONES, 2, jnp.ones((3, 2))), r"shape \(2, 2\)"),
         (lambda: pc.block_means(ONES, 2, 1.0, where=jnp.ones(4)), "where of shape"),
         (lambda: pc.totals(jnp.ones(3), jnp.ones(2)), "integer labels"),
+        (lambda: pc.totals(np.array(["a", "b"]), jnp.ones(2)), "dtype <U1; number"),
+        (
+            lambda: pc.totals(jnp.arange(2), 1 + jnp.zeros(2), noise_std=-1.0),
+            "negative",
+        ),
+        (lambda: pc.from_fn(lambda u: u.sum(1) * np.nan, (3, 4), 1.0), "finite coeff"),
         (lambda: pc.totals(jnp.arange(3), jnp.ones(2)), "labels from 0 to 2"),
         (lambda: pc.totals(jnp.arange(3) - 2, jnp.ones(3)), "labels from -2 to 0"),
         (lambda: pc.totals(jnp.arange(3), 1.0), r"one value per region, \(g,\)"),
@@ -107,7 +113,7 @@ def test_stack_keeps_the_order_of_rows(rng):
         pc.totals(labels, jnp.asarray(rng.normal(size=3), jnp.float32)),
         pc.integral(ONES, 2.0),
         pc.pointwise(jnp.ones((1, 3)), jnp.ones((1, 4)), 0.1),
-        pc.block_means(ONES, 2, jnp.zeros((2, 2))),
+        pc.block_means(ONES, np.array([2, 2]), jnp.zeros((2, 2))),
     ]
     law = pc.stack(*parts)
     assert isinstance(law.operator, Stack)

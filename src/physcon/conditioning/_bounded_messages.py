@@ -36,10 +36,13 @@ MESSAGES = {
 }
 
 
-def unreachable_group(
-    unreachable: Array, lowest: Array, highest: Array, value: Array
+def unreachable_rows(
+    unreachable: Array | np.ndarray,
+    lowest: Array | np.ndarray,
+    highest: Array | np.ndarray,
+    value: Array | np.ndarray,
 ) -> str:
-    """The refusal of disjoint rows; it names them where values are known.
+    """The refusal of rows out of reach; it names them where values are known.
 
     Args:
         lowest, highest: ends of what each row can reach.

@@ -4,23 +4,22 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from physcon._checks import require, require_given, require_same_field
+from physcon._checks import require_given
 from physcon._numerics.float64 import in_one_dtype
 from physcon._show import shown
 from physcon._status import Outcome, choose, failed, settle, worse
 from physcon._typing import Array, ArrayLike, Bool, Float, Int
 from physcon.conditioning._condition import condition
 from physcon.conditioning._constrained_messages import messages
+from physcon.conditioning._constrained_rows import full, joined, row_ends
 from physcon.conditioning._constrained_verdict import Given, judged, search, search_rows
 from physcon.conditioning._interior import Interior
+from physcon.conditioning._latent import from_latent_space, in_latent_space
 from physcon.conditioning._masked import masked
-from physcon.conditioning._metric import held_prior, metric_of
-from physcon.conditioning.builders import from_matrix
+from physcon.conditioning._metric import has_metric, held_prior
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
-from physcon.conditioning.rows import stack
 from physcon.conditioning.solvers import Auto, DenseGram
 from physcon.linear_map import LinearMap
 
@@ -71,10 +70,12 @@ def constrained(
         minimise (u - μ)ᵀ Σ⁻¹ (u - μ)
         subject to  G u = b,  lower <= u <= upper,  row_lower <= C u <= row_upper
 
-    The prior has independent errors, or is an ensemble with independent errors on top
-    (`Gaussian.from_samples` with a positive `std`). Sparse, disjoint and pointwise rows
+    With independent errors, or an ensemble with independent errors on top
+    (`Gaussian.from_samples` with a positive `std`), sparse, disjoint and pointwise rows
     are used as such: each of some 10 to 30 steps costs one factorisation by the solver
-    that `condition` would choose. Acts on one sample; batch with `jax.vmap`.
+    that `condition` would choose. Any other prior, such as a Gaussian process, is
+    solved in its latent variables, with a dense factor of all rows and points together
+    (at most 4096). Acts on one sample; batch with `jax.vmap`.
 
     Derivatives are taken with the active set held fixed: they are exact except where a
     bound is just about to become active.
@@ -87,7 +88,7 @@ def constrained(
         throw: False returns the outcome instead of raising.
 
     Raises:
-        ValueError: shapes, or a prior of another kind, while tracing.
+        ValueError: shapes, or a prior that is too large, while tracing.
         RuntimeError: at run time under ``throw=True``, see `Constrained.outcome`.
 
     >>> prior = Gaussian.diagonal(jnp.array([3.0, 0.0, 1.0]), jnp.ones(3))
@@ -96,19 +97,39 @@ def constrained(
     [2.0, 0.0, 0.0]
     """
     require_given(prior, Gaussian, "prior")
-    law, equalities = _joined(prior, constraint, rows)
+    law, equalities = joined(prior, constraint, rows)
     prior, law = in_one_dtype(prior, law)
-    low = _full(lower, -jnp.inf, prior.mean.shape, prior.mean.dtype, "lower")
-    high = _full(upper, jnp.inf, prior.mean.shape, prior.mean.dtype, "upper")
-    ends = _row_ends(law, equalities, row_lower, row_upper)
-    metric_of(prior)
+    low = full(lower, -jnp.inf, prior.mean.shape, prior.mean.dtype, "lower")
+    high = full(upper, jnp.inf, prior.mean.shape, prior.mean.dtype, "upper")
+    ends = row_ends(law, equalities, row_lower, row_upper)
     bounds = None if lower is None and upper is None else (low, high)
-    found, gap = _most_probable(prior, law, bounds, ends, equalities)
+    found, gap = most_probable(prior, law, bounds, ends, equalities)
+    sentences = messages(found.multiplier, gap, equalities, law.value.size)
+    found = found._replace(multiplier=found.multiplier[: law.value.size])
     if constraint is not None:
         found = found._replace(residual=constraint.residual(found.mean))
-    sentences = messages(found.multiplier, gap, equalities)
     inputs = (prior, law, low, high, ends)
     return settle(found, found.outcome, throw, sentences, inputs)
+
+
+def most_probable(
+    prior: Gaussian,
+    law: LinearConstraint,
+    bounds: tuple[Array, Array] | None,
+    ends: tuple[Array, Array],
+    equalities: int,
+) -> tuple[Constrained, Array]:
+    """As `_most_probable`, for any prior; the multipliers of bounds may follow."""
+    if has_metric(prior):
+        return _most_probable(prior, law, bounds, ends, equalities)
+    far = jnp.full_like(prior.mean, jnp.inf)
+    bounds = bounds or (-far, far)
+    latent = in_latent_space(prior, law, bounds, ends)
+    far = jnp.full_like(latent.prior.mean, jnp.inf)
+    free = (-far, far)
+    found, gap = _most_probable(latent.prior, latent.law, free, latent.ends, equalities)
+    rows = law.value.size - equalities
+    return from_latent_space(found, prior, bounds, rows), gap
 
 
 def _most_probable(
@@ -168,48 +189,6 @@ def _most_probable(
     return found_field, gap
 
 
-def _joined(
-    prior: Gaussian, constraint: LinearConstraint | None, rows: Any
-) -> tuple[LinearConstraint, int]:
-    """Equality and inequality rows as one law, and the number of equalities."""
-    laws: list[LinearConstraint] = []
-    if constraint is not None:
-        require_given(constraint, LinearConstraint, "constraint")
-        laws.append(constraint)
-    equalities = sum(law.value.size for law in laws)
-    if rows is not None:
-        if not isinstance(rows, LinearMap):
-            rows = from_matrix(rows, 0.0, shape=prior.mean.shape).operator
-        dtype = prior.mean.dtype
-        laws.append(LinearConstraint(rows, jnp.zeros(rows.out_shape, dtype)))
-    require(
-        len(laws) > 0,
-        "a constraint, rows, or both",
-        "neither",
-        "pass bounds alone to `bounded`, or clip the mean",
-    )
-    for law in laws:
-        require_same_field(prior.mean.shape, tuple(law.operator.in_shape))
-    return (laws[0] if len(laws) == 1 else stack(*laws)), equalities
-
-
-def _row_ends(
-    law: LinearConstraint,
-    equalities: int,
-    row_lower: ArrayLike | None,
-    row_upper: ArrayLike | None,
-) -> tuple[Array, Array]:
-    """Smallest and largest values of all rows; they agree for an equality."""
-    shape = (law.value.size - equalities,)
-    dtype = law.value.dtype
-    row_low = _full(row_lower, -jnp.inf, shape, dtype, "row_lower")
-    row_high = _full(row_upper, jnp.inf, shape, dtype, "row_upper")
-    value = law.value.reshape(-1)[:equalities]
-    low = jnp.concatenate([value, row_low]).reshape(law.value.shape)
-    high = jnp.concatenate([value, row_high]).reshape(law.value.shape)
-    return low, high
-
-
 def _active_rows(
     law: LinearConstraint,
     operator: LinearMap,
@@ -233,16 +212,6 @@ def _active_rows(
 def _sign(below: Bool[Array, "*x"], above: Bool[Array, "*x"]) -> Int[Array, "*x"]:
     """-1 below, 1 above, 0 elsewhere."""
     return above.astype(jnp.int32) - below.astype(jnp.int32)
-
-
-def _full(
-    x: ArrayLike | None, open_end: float, shape: tuple, dtype: Any, name: str
-) -> Array:
-    x = open_end if x is None else x
-    got = np.shape(x)
-    remedy = "functions act on one sample: batch with jax.vmap"
-    require(got in ((), shape), f"{name} a scalar or of shape {shape}", got, remedy)
-    return jnp.broadcast_to(jnp.asarray(x, dtype), shape)
 
 
 def _closed(ends: tuple[Array, Array], open_rows: Array) -> tuple[Array, ...]:

@@ -6,11 +6,20 @@ from physcon._checks import concrete
 from physcon._typing import Array
 
 
-def messages(multiplier: Array, gap: Array, equalities: int) -> dict[str, str]:
+def messages(
+    multiplier: Array,
+    gap: Array,
+    equalities: int,
+    rows: int,
+    caller: str = "constrained",
+) -> dict[str, str]:
     """The sentences to raise; a contradiction names the rows that prove it.
 
     Args:
+        multiplier: of all rows, then of bounds that took part as rows.
         gap: by how much every field misses the combination of the rows.
+        equalities, rows: how many rows are equalities, and the number of all rows.
+        caller: the function that the sentences name.
     """
     known = concrete(multiplier)
     missed = concrete(gap)
@@ -19,10 +28,7 @@ def messages(multiplier: Array, gap: Array, equalities: int) -> dict[str, str]:
         share = np.abs(known.ravel())
         worst = np.argsort(-share)[:5]
         worst = worst[share[worst] > 1e-3 * share.max(initial=0)]
-        names = [
-            f"row {r}" if r < equalities else f"inequality row {r - equalities}"
-            for r in worst
-        ]
+        names = [_name(int(r), equalities, rows) for r in worst]
         if names:
             least = missed / share.max()
             named = (
@@ -31,26 +37,34 @@ def messages(multiplier: Array, gap: Array, equalities: int) -> dict[str, str]:
             )
     return {
         "contradiction": (
-            "constrained: expected rows and bounds that some field can meet together, "
+            f"{caller}: expected rows and bounds that some field can meet together, "
             f"got ones that contradict each other{named}; widen the bounds, correct "
             "these rows, or pass a noise_std to the constraint"
         ),
-        **_MESSAGES,
+        **{name: f"{caller}: {text}" for name, text in _MESSAGES.items()},
     }
+
+
+def _name(row: int, equalities: int, rows: int) -> str:
+    if row < equalities:
+        return f"row {row}"
+    if row < rows:
+        return f"inequality row {row - equalities}"
+    return f"the bound of point {row - rows}"
 
 
 _MESSAGES = {
     "not_finite": (
-        "constrained: expected a finite mean, root and operator, and bounds that are "
+        "expected a finite mean, root and operator, and bounds that are "
         "numbers, got NaN or infinity; pass None, -inf (lower) or inf (upper) for an "
         "open bound"
     ),
     "disordered": (
-        "constrained: expected lower <= upper and row_lower <= row_upper everywhere, "
+        "expected lower <= upper and row_lower <= row_upper everywhere, "
         "got a lower one above its upper one; swap them"
     ),
     "not_solved": (
-        "constrained: expected rows and bounds that can be met together, got no "
+        "expected rows and bounds that can be met together, got no "
         "convergence; check that they don't contradict each other, or pass a noise_std "
         "to the constraint"
     ),

@@ -71,6 +71,13 @@ def _dense(fn: Callable, field: Any, out: Any) -> Rows:
             "from_fn: expected a linear function, got one that JAX cannot transpose; "
             "linearise it with jax.linearize at a given field, or iterate"
         ) from error
+    known = concrete(rows)
+    require(
+        known is None or bool(np.isfinite(known).all()),
+        "from_fn: a function with finite coefficients",
+        "NaN or infinity",
+        "give missing points zero weight in the function",
+    )
     return Rows(rows)
 
 

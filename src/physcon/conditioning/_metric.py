@@ -42,6 +42,12 @@ class Metric(NamedTuple):
         return Sum(LowRank(vectors), own)
 
 
+def has_metric(prior: Gaussian) -> bool:
+    """Whether the prior has independent errors, or a low-rank part on top of them."""
+    alone = independent_std(prior.root) is not None
+    return alone or diagonal_and_vectors(prior.root) is not None
+
+
 def metric_of(prior: Gaussian) -> Metric:
     """The metric of a prior with independent errors, or with a low-rank part on top."""
     std = independent_std(prior.root)

@@ -7,14 +7,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from physcon._numerics.float64 import in_float64, in_one_dtype
+from physcon._numerics.float64 import in_float64
 from physcon._typing import Array, ArrayLike, Bool, Float
+from physcon.conditioning._bounded_many import has_many_rows, reach_of_rows
+from physcon.conditioning._bounded_messages import unreachable_rows
 from physcon.conditioning._box import Given, box, diagonal_std
+from physcon.conditioning._condition import matched
 from physcon.conditioning._grouped import reach_of_groups
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.optimality import Problem
-from physcon.linear_map import Disjoint
+from physcon.linear_map import Diagonal, Disjoint
 
 
 def reachable(
@@ -22,20 +25,22 @@ def reachable(
     constraint: LinearConstraint,
     lower: ArrayLike | None = None,
     upper: ArrayLike | None = None,
-) -> tuple[Float[Array, " m"], Float[Array, " m"]]:
+) -> tuple[Float[Array, "*y"], Float[Array, "*y"]]:
     """Smallest and largest value of each row over the fields within the bounds.
 
-    Shapes: two arrays ``(m)``. Points of zero variance don't move.
+    Shapes: two arrays like the constraint's value. Points of zero variance don't move.
 
     >>> from physcon.conditioning.constraint import integral
     >>> prior = Gaussian.diagonal(jnp.zeros(4), jnp.ones(4))
     >>> [float(x[0]) for x in reachable(prior, integral(jnp.ones(4), 1.0), 0.0, 2.0)]
     [0.0, 8.0]
     """
-    prior, constraint = in_one_dtype(prior, constraint)
+    prior, constraint = matched(prior, constraint)
+    ends = box(prior, lower, upper)
+    if has_many_rows(constraint.operator) or not isinstance(prior.root, Diagonal):
+        return reach_of_rows(prior, constraint, *ends)[:2]
     std = diagonal_std(prior, constraint)
     if isinstance(constraint.operator, Disjoint):
-        ends = box(prior, lower, upper)
         return reach_of_groups(prior.mean, std, constraint, *ends)
     given = Given(
         prior.mean,
@@ -43,7 +48,7 @@ def reachable(
         constraint.operator.rows(),
         constraint.value,
         jnp.zeros_like(constraint.value),
-        *box(prior, lower, upper),
+        *ends,
     )
     return in_float64(partial(_reach_of, dtype=prior.mean.dtype))(given)[:2]
 
@@ -87,13 +92,9 @@ def reach(
 
 
 def refuse_unreachable(given: Given) -> None:
-    """Raise for the first exact row whose value is out of reach."""
+    """Raise if exact rows have values out of reach; the message names them."""
     found = in_float64(partial(_reach_of, dtype=given.mean.dtype))(given)
     lowest, highest, unreachable = map(np.asarray, found)
-    for row in np.flatnonzero(unreachable):
-        raise ValueError(
-            "expected a value within the bounds' reach "
-            f"[{lowest[row]:.6g}, {highest[row]:.6g}] for row {row}, got "
-            f"{given.value[row]:.6g}; widen the bounds, or give the constraint a "
-            "noise_std"
-        )
+    if unreachable.any():
+        value = np.asarray(given.value)
+        raise ValueError(unreachable_rows(unreachable, lowest, highest, value))

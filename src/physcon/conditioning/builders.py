@@ -34,7 +34,7 @@ __all__ = [
 
 def block_means(
     domain: Grid | ArrayLike,
-    factor: int | np.integer | Sequence[int],
+    factor: int | np.integer | Sequence[int] | np.ndarray,
     values: ArrayLike,
     noise_std: ArrayLike | None = None,
     *,
@@ -58,7 +58,7 @@ def block_means(
     """
     weights = domain.weights() if isinstance(domain, Grid) else floating(domain)
     per_axis: tuple[Any, ...] = (factor,) * weights.ndim
-    if isinstance(factor, Sequence):
+    if isinstance(factor, Sequence | np.ndarray) and np.ndim(factor) == 1:
         per_axis = tuple(factor)
     whole = all(isinstance(k, int | np.integer) and k >= 1 for k in per_axis)
     require(
@@ -112,6 +112,7 @@ def totals(
     >>> law.residual(jnp.array([1.0, 1.0, 3.0])).tolist()
     [1.0, 0.0]
     """
+    _require_integers(labels)
     labels = jnp.asarray(labels)
     values = floating(values)
     labels = _checked(labels, values, throw)
@@ -126,12 +127,6 @@ def totals(
 
 def _checked(labels: Array, values: Array, throw: bool) -> Array:
     """The labels, or an error unless they number regions that have values."""
-    require(
-        jnp.issubdtype(labels.dtype, jnp.integer),
-        "integer labels",
-        f"labels of dtype {labels.dtype}",
-        "number the regions from 0: numpy.unique(names, return_inverse=True)",
-    )
     require(
         values.ndim == 1,
         "one value per region, (g,)",
@@ -151,6 +146,19 @@ def _checked(labels: Array, values: Array, throw: bool) -> Array:
         message = "totals: expected labels from -1 to one less than the values"
         labels = error_if(labels, jnp.any(outside), message, throw)
     return labels
+
+
+def _require_integers(labels: ArrayLike) -> None:
+    """Refuse names of regions, and numbers that are not integers."""
+    dtype: Any = getattr(labels, "dtype", None)
+    if dtype is None:
+        dtype = np.asarray(labels).dtype
+    require(
+        dtype.kind in "iu",
+        "integer labels",
+        f"labels of dtype {dtype}",
+        "number the regions from 0: numpy.unique(names, return_inverse=True)",
+    )
 
 
 def pointwise(

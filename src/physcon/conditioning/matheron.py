@@ -131,6 +131,7 @@ class MatheronRoot(Root):
         from physcon.conditioning.solvers.implicit import update
         from physcon.conditioning.solvers.woodbury import Woodbury
 
+        self._require_whole_support()
         solver = self.solver.inner if isinstance(self.solver, Woodbury) else self.solver
         dtype = jnp.result_type(*inexact_leaves(self.operator))
         spread = self.root.gram_diagonal() > 0
@@ -144,6 +145,17 @@ class MatheronRoot(Root):
                 "density needs; draw samples, or pass a solver that has a factor"
             )
         return found.tree()
+
+    def _require_whole_support(self) -> None:
+        """Raise if the prior lives in a subspace: rows are not projected onto it."""
+        rank = self.root.covariance_root_rank()
+        small = isinstance(rank, int) and rank < math.prod(self.root.out_shape)
+        if small or self.root.undiminished() is not self.root:
+            raise NotImplementedError(
+                f"{type(self.solver).__name__} has no density under a prior that was "
+                "conditioned before, or of low rank; stack the laws and condition "
+                "once, or pass solver=DenseGram()"
+            )
 
     def covariance_root_rank(self) -> Array:
         removed = self._area().rank(math.prod(self.operator.out_shape))

@@ -3,6 +3,7 @@
 from physcon.conditioning.solvers.auto import Auto as Auto
 from physcon.conditioning.solvers.block import BlockGram as BlockGram
 from physcon.conditioning.solvers.bordered import Bordered as Bordered
+from physcon.conditioning.solvers.column import ColumnGram as ColumnGram
 from physcon.conditioning.solvers.conjugate_gradient import (
     ConjugateGradient as ConjugateGradient,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "BlockGram",
     "BlockJacobi",
     "Bordered",
+    "ColumnGram",
     "ConjugateGradient",
     "DenseGram",
     "DiagonalGram",

@@ -2,6 +2,7 @@
 
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
+from physcon.conditioning.solvers.column import ColumnGram
 from physcon.conditioning.solvers.conjugate_gradient import ConjugateGradient
 from physcon.conditioning.solvers.dense import DenseGram, dense_bytes
 from physcon.conditioning.solvers.factor import Factor
@@ -10,7 +11,12 @@ from physcon.conditioning.solvers.structured import structured_solver
 from physcon.conditioning.solvers.tridiagonal import Tridiagonal
 
 #: Tried in this order; the first one that suits is used.
-CANDIDATES: list[type[Solver]] = [Tridiagonal, ConjugateGradient, DenseGram]
+CANDIDATES: list[type[Solver]] = [
+    Tridiagonal,
+    ConjugateGradient,
+    ColumnGram,
+    DenseGram,
+]
 #: Bytes of dense rows from which an iteration without a matrix replaces them.
 LARGE = 2**30
 
@@ -23,8 +29,10 @@ class Auto(Solver):
     stacked with a few dense rows: `Bordered` around it; an ensemble with independent
     errors on top: `Woodbury` around that. Else the first of `CANDIDATES` that suits. A
     balance with given fluxes and independent errors: `Tridiagonal`. Other laws made
-    of differences (`balance`, `divergence_free`): `ConjugateGradient`. Everything else:
-    `DenseGram`, or `ConjugateGradient` where dense rows would take more than a GiB.
+    of differences (`balance`, `divergence_free`): `ConjugateGradient`. Up to 8192
+    structured rows under any other prior: `ColumnGram`, if dense rows would take more
+    than 8 MiB. Everything else: `DenseGram`, or `ConjugateGradient` where dense rows
+    would take more than a GiB.
     """
 
     def choose(self, prior: Gaussian, law: LinearConstraint) -> Solver:

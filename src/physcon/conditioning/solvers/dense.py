@@ -1,5 +1,6 @@
 """A few dense rows: one small Gram matrix."""
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import jax
@@ -90,35 +91,21 @@ class DenseGram(Solver):
         primals: tuple[Gaussian, LinearConstraint],
         tangents: tuple[Gaussian, LinearConstraint],
     ) -> GramFactor:
-        """dB = -Φ(B dS Bᵀ) B, with Φ the lower triangle and half of the diagonal.
-
-        Source: Smith, J. Comput. Graph. Stat. 4 (1995) 134.
-        """
-        scale, whitener = factor.scale, factor.whitener
-        eye = jnp.eye(scale.size, dtype=scale.dtype)
-
         def scaled_gram(root: Root, law: LinearConstraint) -> Array:
             operator = law.operator
-            s = total(operator, gram(along_rows(scale, whiten(operator, root))))
+            s = total(operator, gram(along_rows(factor.scale, whiten(operator, root))))
             if law.noise_std is None:
                 return s
-            return s + eye * ((scale * law.noise_std.reshape(-1)) ** 2)[:, None]
+            eye = jnp.eye(factor.scale.size, dtype=s.dtype)
+            return s + eye * ((factor.scale * law.noise_std.reshape(-1)) ** 2)[:, None]
 
+        found = tangent_of(factor, scaled_gram, primals, tangents)
+        if factor.whitened is None:
+            return found
         (prior, law), (d_prior, d_law) = primals, tangents
-        _, ds = jax.jvp(scaled_gram, (prior.root, law), (d_prior.root, d_law))
-        ds = whitener @ ds @ whitener.T
-        half = jnp.tril(jnp.ones_like(whitener)) - 0.5 * eye
-        d_whitened = None
-        if factor.whitened is not None:
-            maps = (law.operator, prior.root), (d_law.operator, d_prior.root)
-            _, d_whitened = jax.jvp(whiten, *maps)
-        return GramFactor(
-            scale=jnp.zeros_like(scale),
-            whitener=-(ds * half) @ whitener,
-            order=jnp.zeros_like(factor.order),
-            log_determinant=jnp.sum(eye * ds),
-            whitened=d_whitened,
-        )
+        maps = (law.operator, prior.root), (d_law.operator, d_prior.root)
+        _, d_whitened = jax.jvp(whiten, *maps)
+        return with_whitened(found, d_whitened)
 
     def posterior_root(
         self, prior: Gaussian, law: LinearConstraint, factor: Exact[Any] | None
@@ -134,4 +121,31 @@ def _long_low_rank(prior: Gaussian, law: LinearConstraint) -> Step:
         law,
         cpu=condition_blocked,
         default=lambda p, c: condition_whole(p, c, single=False, eps=EPS),
+    )
+
+
+def tangent_of(
+    factor: GramFactor,
+    scaled_gram: Callable[[Root, LinearConstraint], Array],
+    primals: tuple[Gaussian, LinearConstraint],
+    tangents: tuple[Gaussian, LinearConstraint],
+) -> GramFactor:
+    """dB = -Φ(B dS Bᵀ) B, with Φ the lower triangle and half of the diagonal.
+
+    Args:
+        scaled_gram: d S d as a function of the prior's root and the law.
+
+    Source: Smith, J. Comput. Graph. Stat. 4 (1995) 134.
+    """
+    scale, whitener = factor.scale, factor.whitener
+    eye = jnp.eye(scale.size, dtype=scale.dtype)
+    (prior, law), (d_prior, d_law) = primals, tangents
+    _, ds = jax.jvp(scaled_gram, (prior.root, law), (d_prior.root, d_law))
+    ds = whitener @ ds @ whitener.T
+    half = jnp.tril(jnp.ones_like(whitener)) - 0.5 * eye
+    return GramFactor(
+        scale=jnp.zeros_like(scale),
+        whitener=-(ds * half) @ whitener,
+        order=jnp.zeros_like(factor.order),
+        log_determinant=jnp.sum(eye * ds),
     )

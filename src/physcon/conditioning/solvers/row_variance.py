@@ -1,5 +1,7 @@
 """The diagonal of S = G Σ Gᵀ + N: what the prior expects of each row."""
 
+from collections.abc import Callable
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -49,14 +51,19 @@ def sampled_row_variance(
 
 def squared(operator: LinearMap) -> LinearMap | None:
     """The operator with its entries squared; None if its entries are not known."""
+    return entrywise(operator, jnp.square)
+
+
+def entrywise(operator: LinearMap, fn: Callable[[Array], Array]) -> LinearMap | None:
+    """`fn` of every entry, with fn(0) = 0; None if the entries are not known."""
     if isinstance(operator, Stack):
-        parts = [squared(part) for part in operator.parts]
+        parts = [entrywise(part, fn) for part in operator.parts]
         known = tuple(part for part in parts if part is not None)
         return Stack(known, operator.layout) if len(known) == len(parts) else None
     if isinstance(operator, Sparse):
-        return eqx.tree_at(lambda o: o.entries, operator, operator.entries**2)
+        return eqx.tree_at(lambda o: o.entries, operator, fn(operator.entries))
     if isinstance(operator, Disjoint):
-        return eqx.tree_at(lambda o: o.weights, operator, operator.weights**2)
+        return eqx.tree_at(lambda o: o.weights, operator, fn(operator.weights))
     if isinstance(operator, Pointwise):
-        return eqx.tree_at(lambda o: o.matrix, operator, operator.matrix**2)
-    return Rows(operator.weights**2) if isinstance(operator, Rows) else None
+        return eqx.tree_at(lambda o: o.matrix, operator, fn(operator.matrix))
+    return Rows(fn(operator.weights)) if isinstance(operator, Rows) else None
