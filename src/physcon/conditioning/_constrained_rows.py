@@ -32,7 +32,8 @@ def joined(
         len(laws) > 0,
         "a constraint, rows, or both",
         "neither",
-        "pass bounds alone to `bounded`, or clip the mean",
+        "for bounds alone clip the mean, or, if errors are correlated, pass a row of "
+        "zeros, rows=np.zeros((1, n))",
     )
     for law in laws:
         require_same_field(prior.mean.shape, tuple(law.operator.in_shape))
