@@ -92,7 +92,7 @@ def constrained(
         RuntimeError: at run time under ``throw=True``, see `Constrained.outcome`.
 
     >>> prior = Gaussian.diagonal(jnp.array([3.0, 0.0, 1.0]), jnp.ones(3))
-    >>> found = constrained(prior, lower=0.0, rows=np.ones((1, 3)), row_upper=2.0)
+    >>> found = constrained(prior, lower=0.0, rows=jnp.ones((1, 3)), row_upper=2.0)
     >>> [round(float(u), 4) for u in found.mean]
     [2.0, 0.0, 0.0]
     """

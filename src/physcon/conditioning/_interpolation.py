@@ -47,7 +47,7 @@ def _hats(
     """
     left = margin + _starts(gaps)
     share = jnp.clip((p[:, None] - left[None]) / gaps[None], 0, 1)
-    rounding = eps * (1 + jnp.arange(gaps.size))[None]
+    rounding = eps * jnp.arange(1, gaps.size + 1, dtype=gaps.dtype)[None]
     near = jnp.where(share < rounding, 0, jnp.where(share > 1 - rounding, 1, share))
     share = share + jax.lax.stop_gradient(near - share)
     from_left = jnp.pad(share, ((0, 0), (1, 0)), constant_values=1)

@@ -97,6 +97,7 @@ def _apply(eqn: Any, args: list[np.ndarray]) -> list[np.ndarray]:
         len(eqn.outvars) > 1
         or eqn.primitive.multiple_results
         or name not in _ELEMENTWISE
+        or (name == "bitcast_convert_type" and eqn.invars[0].aval.shape != shape)
     ):
         raise NotCellwise(name)
     args = [np.broadcast_to(a, shape) for a in args]
@@ -205,4 +206,5 @@ _ELEMENTWISE = {
         "select_n",
     ),
     *("eq", "ne", "lt", "le", "gt", "ge", "and", "or", "not", "convert_element_type"),
+    "bitcast_convert_type",  # of equal width: another one changes the shape
 }
