@@ -240,3 +240,22 @@ def test_the_outcome_tests_the_returned_field():
     law = NonlinearConstraint(squared_radius, jnp.zeros(1))
     with pytest.raises(Exception, match="no convergence"):
         jax.block_until_ready(condition_nonlinear(prior, law).posterior.std())
+
+
+@pytest.mark.parametrize(("unit", "known"), [(1e15, True), (1e20, False)])
+def test_gradients_beyond_the_range_of_float32_are_nan(unit, known):
+    """Second derivatives of a law overflow there, and a gradient would be wrong."""
+
+    def scaled(mean, unit):
+        prior = Gaussian.diagonal(unit * mean, unit * jnp.array([1.0, 2.0, 0.5]))
+        law = NonlinearConstraint(lambda u: jnp.sum((u / unit) ** 2)[None], jnp.ones(1))
+        return condition_nonlinear(prior, law, throw=False).mean / unit
+
+    mean = jnp.array([3.0, 4.0, 1.0])
+    found = jax.jacrev(scaled)(mean, unit)
+    expected = jax.jacrev(scaled)(mean, 1.0)
+    np.testing.assert_allclose(scaled(mean, unit), scaled(mean, 1.0), rtol=1e-6)
+    if known:
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+    else:
+        assert np.isnan(found).all()

@@ -19,8 +19,15 @@ from physcon._numerics.float64 import in_float64, in_one_dtype
 from physcon._numerics.products import gram, inner
 from physcon._numerics.small import cholesky
 from physcon._show import shown
-from physcon._status import Outcome, choose, code, failed, settle
-from physcon._typing import Array, Float, Int, Scalar
+from physcon._status import (
+    Outcome,
+    choose,
+    code,
+    derivatives_where,
+    failed,
+    settle,
+)
+from physcon._typing import Array, Bool, Float, Int, Scalar
 from physcon.conditioning._condition import condition
 from physcon.conditioning._nonlinear_law import (
     NonlinearConstraint,
@@ -36,6 +43,10 @@ from physcon.conditioning.tangent import frame_at, rounding_of
 from physcon.linear_map import Rows
 
 __all__ = ["Nonlinear", "NonlinearConstraint", "condition_nonlinear", "log_density"]
+
+#: Fields in float32 whose largest value lies beyond this, or below one over it, have no
+#: derivatives here: second derivatives of the law can leave the range of float32.
+_LARGEST = 1e18
 
 
 class Nonlinear(NamedTuple):
@@ -88,7 +99,8 @@ def condition_nonlinear(
     eps (|J| |u| + |b|) in float32 and 64 eps in float64, with J = dh/du, which the
     outcome tests. The result is a local minimum, the one to which the iteration from
     the prior mean leads. Derivatives, in both modes, follow from the
-    stationarity conditions (implicit function theorem).
+    stationarity conditions (implicit function theorem). For fields in float32 whose
+    largest value lies outside of 1e-18 to 1e18 they are NaN.
 
     Equations that others imply, to the rounding of the caller's dtype, are allowed:
     they are met too, or the outcome is `not_solved`.
@@ -121,8 +133,18 @@ def condition_nonlinear(
     require(len(got) == 1, "h(u) of shape (m,)", got, remedy)
     fn = opened_in_two_dtypes(constraint.fn, prior.mean)
     law = NonlinearConstraint(fn, constraint.value)
-    found = _conditioned(prior, *parted(law), max_steps)
+    found = derivatives_where(
+        _within_range(prior), _conditioned(prior, *parted(law), max_steps)
+    )
     return settle(found, found.outcome, throw, _MESSAGES, (prior, law))
+
+
+def _within_range(prior: Gaussian) -> Bool[Array, ""]:
+    """Whether second derivatives of the law stay within the range of float32."""
+    if prior.mean.dtype != jnp.float32:
+        return jnp.bool_(True)
+    size = jnp.max(jnp.abs(jax.lax.stop_gradient(prior.mean)))
+    return (size == 0) | ((size > 1 / _LARGEST) & (size < _LARGEST))
 
 
 @partial(jax.jit, static_argnums=(2, 3))  # compiled once where called without jit
