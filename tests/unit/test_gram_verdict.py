@@ -123,3 +123,20 @@ def test_one_doubtful_sample_of_a_batch_leaves_the_others_alone():
     assert found[1].tolist()[0] == found[1].tolist()[2] == 0
     assert found[1][1] != 0
     assert np.all(np.isnan(found[3][1]))
+
+
+def test_nearly_parallel_rows_in_float64_are_met_to_its_rounding(rng):
+    """Their multipliers are 1e6 times larger than what is left of them in the mean."""
+    rows = rng.normal(size=(3, 60))
+    rows[1] = rows[0] + 1e-6 * rng.normal(size=60)
+    value = rng.normal(size=3)
+    value[1] = value[0] + 1e-6
+    std = np.exp(rng.normal(size=60))
+    with jax.enable_x64(True):
+        prior = pc.Gaussian.diagonal(jnp.asarray(rng.normal(size=60)), jnp.asarray(std))
+        law = pc.from_matrix(jnp.asarray(rows), jnp.asarray(value))
+        found = pc.condition(prior, law)
+    u = np.asarray(found.posterior.mean, np.longdouble)
+    missed = np.abs(rows.astype(np.longdouble) @ u - value)
+    size = np.abs(rows) @ np.abs(u) + np.abs(value)
+    assert np.all(missed <= 4 * np.finfo(np.float64).eps * size)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from physcon._numerics.blocked import combine_blocked, weigh_scaled
 from physcon._numerics.float64 import cast
 from physcon._numerics.products import Weighed, combine, weigh
+from physcon._numerics.rarely import rarely
 from physcon._typing import Array, Float
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
@@ -134,11 +135,13 @@ def refined(
     prior: Gaussian,
     law: LinearConstraint,
     eps: float,
+    steps: int = 4,
 ) -> tuple[Float[Array, "*x"], Float[Array, " m"]]:
-    """One more step where the rows are missed by more than rounding.
+    """Up to four more steps while the rows are missed by more than rounding.
 
     Multipliers of nearly parallel rows are large and cancel in Wᵀ λ, where they leave
-    their rounding errors.
+    their rounding errors. Each step divides these by 1 / (eps cond S), some 5000 for
+    rows in float64 that differ by one part in 10⁶.
     """
     operator = law.operator
     sigma = law.noise().reshape(-1)
@@ -149,6 +152,9 @@ def refined(
 
     def corrected() -> tuple[Array, Array]:
         more = factor.solve(unmet)
-        return mean + prior.root.mv(combine(more, w)), multiplier + more
+        found = mean + prior.root.mv(combine(more, w)), multiplier + more
+        if steps == 1:
+            return found
+        return refined(*found, w, factor, prior, law, eps, steps - 1)
 
-    return jax.lax.cond(missed, corrected, lambda: (mean, multiplier))
+    return rarely(missed, corrected, lambda: (mean, multiplier))
