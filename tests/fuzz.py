@@ -8,6 +8,7 @@ padded to a few shapes with points of zero variance and rows of zeros, so that l
 compiled. A failure is printed with its seed.
 """
 
+import argparse
 import sys
 from collections.abc import Iterable
 from functools import partial
@@ -180,8 +181,12 @@ def run(seeds: Iterable[int], batch: int = 50) -> dict[str, list]:
 
 
 def main() -> None:
-    problems, first = (*map(int, sys.argv[1:3]), *(5000, 0)[len(sys.argv) - 1 :])[:2]
-    report = run(range(first, first + problems))
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument("problems", nargs="?", type=int, default=5000)
+    parser.add_argument("first", nargs="?", type=int, default=0, help="the first seed")
+    options = parser.parse_args()
+    problems = options.problems
+    report = run(range(options.first, options.first + problems))
     for kind in ("condition", "bounded"):
         for seed, text in report[kind]:
             print(f"{kind}, seed {seed}: {text}")
