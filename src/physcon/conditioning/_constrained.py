@@ -122,11 +122,9 @@ def most_probable(
     """As `_most_probable`, for any prior; the multipliers of bounds may follow."""
     if has_metric(prior):
         return _most_probable(prior, law, bounds, ends, equalities)
-    far = jnp.full_like(prior.mean, jnp.inf)
-    bounds = bounds or (-far, far)
+    bounds = bounds or _open(prior.mean)
     latent = in_latent_space(prior, law, bounds, ends)
-    far = jnp.full_like(latent.prior.mean, jnp.inf)
-    free = (-far, far)
+    free = _open(latent.prior.mean)
     found, gap = _most_probable(latent.prior, latent.law, free, latent.ends, equalities)
     rows = law.value.size - equalities
     return from_latent_space(found, prior, bounds, rows), gap
@@ -146,8 +144,7 @@ def _most_probable(
         law: all rows, equalities first; `ends` are their smallest and largest values.
         bounds: of the points; None where they have none.
     """
-    far = jnp.full_like(prior.mean, jnp.inf)
-    low, high = bounds or (-far, far)
+    low, high = bounds or _open(prior.mean)
     open_rows = jnp.isinf(ends[0]) & jnp.isinf(ends[1])
     operator = masked(law.operator, ~open_rows)
     solver = Auto().choose(prior, law)
@@ -187,6 +184,12 @@ def _most_probable(
         steps=found.steps,
     )
     return found_field, gap
+
+
+def _open(like: Array) -> tuple[Array, Array]:
+    """Bounds that bound nothing."""
+    far = jnp.full_like(like, jnp.inf)
+    return -far, far
 
 
 def _active_rows(

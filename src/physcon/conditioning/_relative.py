@@ -240,7 +240,7 @@ _MESSAGES = {
     ),
     "not_solved": (
         "condition_relative: expected rows met to rounding, got no convergence; check "
-        "that weights and variances of one group differ by less than some ten decades"
+        "that weights and variances of one group differ by less than ten decades"
     ),
     "not_finite": (
         "condition_relative: expected a finite mean and finite variances, both nowhere "

@@ -15,6 +15,8 @@ over- or underflows. The whitener B, with B d S d Bᵀ = 1 on the independent ro
 (`physcon._numerics.whitening`), gives S⁻¹ = d Bᵀ B d.
 """
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 
@@ -65,12 +67,11 @@ class GramFactor(Factor):
     def scaled(self, factor: Scalar) -> "GramFactor":
         rank = jnp.sum(self.kept()).astype(self.scale.dtype)
         log_size = 2 * jnp.log(jnp.abs(factor)) * rank
-        return GramFactor(
-            self.scale / factor,
-            self.whitener,
-            self.order,
-            self.log_determinant + log_size,
-            None if self.whitened is None else factor * self.whitened,
+        return replace(
+            self,
+            scale=self.scale / factor,
+            log_determinant=self.log_determinant + log_size,
+            whitened=None if self.whitened is None else factor * self.whitened,
         )
 
     def solve(self, r: Float[Array, "*y"]) -> Float[Array, "*y"]:

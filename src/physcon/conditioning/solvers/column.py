@@ -43,12 +43,6 @@ REDUNDANT = 1e-13
 class ColumnFactor(GramFactor):
     """The factor of S; the rows are not stored."""
 
-    def scaled(self, factor: Array) -> "ColumnFactor":
-        found = super().scaled(factor)
-        return ColumnFactor(
-            found.scale, found.whitener, found.order, found.log_determinant
-        )
-
     def variance_removed(self, root: Root, operator: LinearMap) -> Float[Array, "*x"]:
         shape = tuple(operator.out_shape)
 
@@ -108,18 +102,15 @@ class ColumnGram(Refined):
         def scaled_gram(root: Root, law: LinearConstraint) -> Array:
             return _columns(root, law, factor.scale)
 
-        found = tangent_of(factor, scaled_gram, primals, tangents)
-        return ColumnFactor(
-            found.scale, found.whitener, found.order, found.log_determinant
-        )
+        return tangent_of(factor, scaled_gram, primals, tangents)
 
 
 def _structured(operator: LinearMap) -> bool:
     """Whether some rows are neither dense nor an operator without known entries."""
+    known = Disjoint | Pointwise | Sparse
     if isinstance(operator, Stack):
-        kinds = (Disjoint, Pointwise, Sparse, Rows)
-        return all(isinstance(part, kinds) for part in operator.parts)
-    return isinstance(operator, (Disjoint, Pointwise, Sparse))
+        return all(isinstance(part, known | Rows) for part in operator.parts)
+    return isinstance(operator, known)
 
 
 def _columns(

@@ -1,6 +1,7 @@
 """A few dense rows: one small Gram matrix."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import ClassVar
 
 import jax
@@ -143,9 +144,11 @@ def tangent_of(
     _, ds = jax.jvp(scaled_gram, (prior.root, law), (d_prior.root, d_law))
     ds = whitener @ ds @ whitener.T
     half = jnp.tril(jnp.ones_like(whitener)) - 0.5 * eye
-    return GramFactor(
+    return replace(
+        factor,
         scale=jnp.zeros_like(scale),
         whitener=-(ds * half) @ whitener,
         order=jnp.zeros_like(factor.order),
         log_determinant=jnp.sum(eye * ds),
+        whitened=None,
     )
