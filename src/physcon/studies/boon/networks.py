@@ -21,6 +21,7 @@ from physcon.studies.boon.data import Samples, space_axes
 from physcon.studies.boon.settings import BoonConfig, Method
 from physcon.studies.session import Session
 from physcon.studies.sharing import adam, fit_tasks, whole
+from physcon.studies.side_by_side import stacked
 from physcon.training import FitResult
 
 _FORMS: dict[Method, NetworkForm] = {
@@ -119,7 +120,7 @@ def trained(
         network(method, config, jax.random.key(s), inputs, outputs)
         for s in config.seeds
     ]
-    networks = jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
+    networks = stacked(each)
 
     def loss(networks: BoundaryFNO, sample: Samples, key: PRNGKeyArray) -> Scalar:
         def of_seed(net: BoundaryFNO) -> Scalar:

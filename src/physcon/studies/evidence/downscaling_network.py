@@ -13,9 +13,8 @@ from physcon.studies.evidence.convolution import SmallNetwork
 from physcon.studies.evidence.layers import Layer
 from physcon.studies.evidence.maps import Region, cells_from_channels
 from physcon.studies.evidence.settings import DownscalingConfig
+from physcon.studies.evidence.together import trained_together
 from physcon.studies.session import Session
-from physcon.studies.sharing import adam, divided, fit_tasks
-from physcon.studies.side_by_side import each_alone, side_by_side, stacked
 
 
 class Sample(NamedTuple):
@@ -42,19 +41,17 @@ def trained(
         for key in jax.random.split(weights, config.networks)
     ]
     loss = partial(_loss, layer=layer, region=region)
-    result = fit_tasks(
-        side_by_side(loss),
-        stacked(networks),
-        each_alone(adam(config.learning_rate, 0.0, config.steps)),
-        divided(train, session.mesh),
+    return trained_together(
+        loss,
+        networks,
+        train,
         config.batch,
         config.steps,
+        config.learning_rate,
         order,
         session,
-        name.replace(" ", "_"),
-        save_every=max(1, config.steps // 4),
+        name,
     )
-    return result.params
 
 
 def predict(

@@ -11,10 +11,9 @@ from physcon._typing import Array, Float, PRNGKeyArray, Scalar
 from physcon.conditioning import Gaussian, condition, integral
 from physcon.studies.evidence.convolution import SmallNetwork
 from physcon.studies.evidence.settings import RolloutConfig, RolloutMethod
+from physcon.studies.evidence.together import trained_together
 from physcon.studies.evidence.tracer import face_velocities, square
 from physcon.studies.session import Session
-from physcon.studies.sharing import adam, divided, fit_tasks
-from physcon.studies.side_by_side import each_alone, side_by_side, stacked
 
 
 class Pair(NamedTuple):
@@ -75,19 +74,17 @@ def trained(
         for k in jax.random.split(weights, config.networks)
     ]
     loss = partial(_loss, method=method, grid=square(config))
-    result = fit_tasks(
-        side_by_side(loss),
-        stacked(emulators),
-        each_alone(adam(config.learning_rate, 0.0, config.training_steps)),
-        divided(pairs, session.mesh),
+    return trained_together(
+        loss,
+        emulators,
+        pairs,
         config.batch,
         config.training_steps,
+        config.learning_rate,
         order,
         session,
-        method.replace(" ", "_"),
-        save_every=max(1, config.training_steps // 4),
+        method,
     )
-    return result.params
 
 
 def _loss(
