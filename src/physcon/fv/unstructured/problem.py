@@ -214,14 +214,17 @@ def _riemann(
 
 @stage
 def _leaving(problem: MeshProblem, left: Array, right: Array | None) -> Array:
-    """Σ over the faces of each cell, in a fixed order, of what leaves it."""
+    """What leaves each cell; the owners of faces see `left`, their neighbours `right`,
+    or `left` if there is none.
+    """
     area = problem.grid.area[None]
+    tables = problem.tables
     left = left * area
-    right = None if right is None else right * area
+    if right is None:
+        return tables.leaving(left)
+    right = right * area
     parts = []
-    for face, sign in zip(problem.tables.face, problem.tables.sign, strict=True):
-        own = left[:, face]
-        if right is not None:
-            own = jnp.where(sign[None] > 0, own, right[:, face])
+    for face, sign in zip(tables.face, tables.sign, strict=True):
+        own = jnp.where(sign[None] > 0, left[:, face], right[:, face])
         parts.append(sign[None] * own)
     return added(parts)

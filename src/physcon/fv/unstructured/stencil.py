@@ -62,6 +62,11 @@ class Stencil(eqx.Module):
         pairs = zip(self.face, self.sign, strict=True)
         return added([jnp.abs(sign) * x[face] for face, sign in pairs])
 
+    def leaving(self, through: Float[Array, "c f"]) -> Float[Array, "c n"]:
+        """Σ over the faces of each cell, in a fixed order, of what leaves it."""
+        pairs = zip(self.face, self.sign, strict=True)
+        return added([sign[None] * through[:, face] for face, sign in pairs])
+
 
 def added(parts: list[Array]) -> Array:
     """The sum of one or more arrays, in their order."""
