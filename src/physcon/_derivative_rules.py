@@ -28,7 +28,7 @@ with_rule_p.multiple_results = True
 
 
 class WithDerivative(Generic[T]):
-    """A function whose `defjvp` is used as that of `jax.custom_jvp`.
+    """A function with a `defjvp`, which is used as in `jax.custom_jvp`.
 
     Attributes:
         static: positions of arguments that are no arrays; the rule takes them first.

@@ -1,6 +1,6 @@
 """Containers of tensors that `torch.compile` takes apart and puts together again.
 
-PyTorch knows a few containers. A box holds those of JAX and Equinox as well, as one
+PyTorch knows a few containers. A box also holds containers of JAX and Equinox, as one
 container of PyTorch. All of this is traced by PyTorch, hence in plain Python.
 """
 # Where PyTorch is absent, a static checker takes `import torch` for this file.

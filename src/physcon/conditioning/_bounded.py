@@ -93,9 +93,9 @@ def bounded(
     Where no bound is active the result is that of `condition`. The mean is the exact
     minimiser, computed in float64 and rounded once: bounds hold exactly and |G u - b|
     <= 4 eps (|G| |u| + |b|) in the caller's precision. The outcome tests the returned
-    field for this. Derivatives in both modes are those of the conditioning of the free
-    points with the active set held fixed: they are exact except where a point is just
-    about to touch a bound (a kink).
+    field for this. Derivatives in both modes belong to conditioning the free points
+    with the active set held fixed: they are exact except where a point is just about
+    to touch a bound (a kink).
 
     Raises:
         ValueError: shapes; for a few dense rows, a value out of reach, with the

@@ -17,8 +17,8 @@ class Renumbered(NamedTuple):
 
     Attributes:
         mesh: the new mesh. Its faces are ordered by their owners.
-        order: ``u[..., order]`` are cell averages on the new mesh.
-        back: ``u[..., back]`` are those of the new mesh on the old one.
+        order: ``u[..., order]`` brings cell averages from the old mesh to the new one.
+        back: ``u[..., back]`` brings cell averages from the new mesh to the old one.
     """
 
     mesh: Mesh
