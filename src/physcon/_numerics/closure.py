@@ -8,69 +8,18 @@ cheap, and compared by what they compute. Arrays that they close over become arg
 including arrays of an outer `jax.vmap` or `jax.grad`; so do factors and summands.
 """
 
-import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, Var, jaxpr_as_fun
+from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 
 from physcon._checks import is_traced, require
+from physcon._numerics.program import Program, fingerprint, trace
 from physcon._typing import Array, PyTree
-
-#: Operations whose numbers become arguments: their derivatives exist everywhere.
-_ARITHMETIC = ("add", "sub", "mul", "div")
-
-
-class Program:
-    """A traced function without its arrays; equal if it computes the same."""
-
-    def __init__(self, jaxpr: Jaxpr, tree: Any, rules: str | None) -> None:
-        self.jaxpr = jaxpr
-        self.tree = tree
-        self.text = None if rules is None else f"{_text(jaxpr)}{tree}{rules}"
-
-    def __eq__(self, other: object) -> bool:
-        if self is other:
-            return True
-        known = isinstance(other, Program) and self.text is not None
-        return known and self.text == other.text  # type: ignore[attr-defined]
-
-    def __hash__(self) -> int:
-        return id(self) if self.text is None else hash(self.text)
-
-
-def _text(jaxpr: Jaxpr) -> str:
-    """The text of a program, with the arrays of inner programs, which it lacks."""
-    inner = [_fingerprint(x) for x in _inner_arrays(jaxpr)]
-    return "\n".join([f"{jaxpr}", *inner])
-
-
-def _inner_arrays(jaxpr: Jaxpr) -> Iterator[Any]:
-    """The constants of all programs that the equations of a program hold."""
-    for equation in jaxpr.eqns:
-        pending = list(equation.params.values())
-        while pending:
-            value = pending.pop()
-            if isinstance(value, ClosedJaxpr):
-                yield from value.consts
-                yield from _inner_arrays(value.jaxpr)
-            elif isinstance(value, Jaxpr):
-                yield from _inner_arrays(value)
-            elif isinstance(value, tuple | list):
-                pending += value
-
-
-def _fingerprint(x: Any) -> str:
-    """A text that is equal for equal arrays; of a traced one, its identity."""
-    if is_traced(x) or jnp.issubdtype(x.dtype, jax.dtypes.extended):
-        return f"array {id(x)}"
-    values = np.asarray(x)
-    digest = hashlib.sha256(values.tobytes()).hexdigest()
-    return f"{values.dtype}{values.shape} {digest}"
 
 
 class Opened(eqx.Module):
@@ -111,17 +60,8 @@ def opened(fn: Callable[..., PyTree], *args: PyTree) -> Opened:
     def anew(*args: PyTree) -> PyTree:  # JAX would remember the trace of `fn` itself
         return fn(*args)
 
-    program, consts = _traced(anew, args)
+    program, consts = trace(anew, args)
     return Opened(tuple(_held(x) for x in consts), program)
-
-
-def _traced(fn: Callable, args: tuple[PyTree, ...]) -> tuple[Program, list[Any]]:
-    """The program of a function, and its arrays and numbers."""
-    closed, shape = jax.make_jaxpr(fn, return_shape=True)(*args)
-    jaxpr, numbers = _with_arrays_as_inputs(closed.jaxpr)
-    rules = _rules(fn, args, closed)
-    program = Program(jaxpr, jax.tree.structure(shape), rules)
-    return program, [*closed.consts, *numbers]
 
 
 class Known:
@@ -147,69 +87,16 @@ def description(fn: Callable[..., PyTree], *args: PyTree) -> str | None:
 
     None where that can't be told, for example because an array has no value yet.
     """
-    program, consts = _traced(fn, args)
+    program, consts = trace(fn, args)
     if program.text is None or any(is_traced(x) for x in consts):
         return None
-    return "\n".join([program.text, *map(_fingerprint, consts)])
+    return "\n".join([program.text, *map(fingerprint, consts)])
 
 
 def if_plain(fn: Any, *args: PyTree) -> Any:
     """`fn` opened, unless it is a pytree of its own (or not a function at all)."""
     opaque = callable(fn) and jax.tree_util.all_leaves([fn])
     return opened(fn, *args) if opaque else fn
-
-
-def _rules(fn: Callable, args: tuple[PyTree, ...], program: ClosedJaxpr) -> str | None:
-    """The derivative rules of a program, which its text does not show.
-
-    None for a program that is equal to no other: it calls the host, or its rules can't
-    be traced.
-    """
-    text = str(program.jaxpr)
-    if "callback" in text:
-        return None
-    if "custom_vjp" not in text and "custom_jvp" not in text:
-        return ""
-
-    def pulled_back(*args: PyTree) -> PyTree:
-        out, back = jax.vjp(fn, *args)
-        return back(out)
-
-    def pushed(*args: PyTree) -> PyTree:
-        return jax.jvp(fn, args, args)
-
-    try:
-        derivative = pulled_back if "custom_vjp" in text else pushed
-        rule = jax.make_jaxpr(derivative)(*args)
-    except (TypeError, ValueError, NotImplementedError):
-        return None
-    known = {id(x) for x in program.consts}
-    own = [_fingerprint(x) for x in rule.consts if id(x) not in known]
-    return "\n".join([_text(rule.jaxpr), *own])
-
-
-def _with_arrays_as_inputs(jaxpr: Jaxpr) -> tuple[Jaxpr, list[Any]]:
-    """A program whose first inputs are its arrays, then the numbers of its sums and
-    products; and these numbers.
-
-    Later versions of JAX (0.12) do not tell constants without values from inputs.
-    """
-    new, numbers, equations = [], [], []
-
-    def moved(x: Any) -> Any:
-        dtype: Any = getattr(x.aval, "dtype", None)
-        if not isinstance(x, Literal) or not jnp.issubdtype(dtype, jnp.floating):
-            return x
-        new.append(Var(x.aval))
-        numbers.append(np.asarray(x.val, dtype)[()])
-        return new[-1]
-
-    for equation in jaxpr.eqns:
-        if equation.primitive.name in _ARITHMETIC:
-            equation = equation.replace(invars=[moved(x) for x in equation.invars])
-        equations.append(equation)
-    inputs = [*jaxpr.constvars, *new, *jaxpr.invars]
-    return jaxpr.replace(constvars=[], invars=inputs, eqns=equations), numbers
 
 
 class InTwoDtypes(eqx.Module):
@@ -230,7 +117,7 @@ def opened_in_two_dtypes(fn: Callable[[Array], Array], x: Any) -> InTwoDtypes:
         return fn(x)
 
     with jax.enable_x64(True):
-        program, consts = _traced(anew, (jax.ShapeDtypeStruct(x.shape, jnp.float64),))
+        program, consts = trace(anew, (jax.ShapeDtypeStruct(x.shape, jnp.float64),))
     wide = Opened(tuple(_held(x) for x in consts), program)
     return InTwoDtypes(opened(fn, x), wide)
 
