@@ -15,7 +15,8 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "evidence"
-PAGES = [ROOT / n for n in ("README.md", "docs/studies.md", "docs/evidence.md")]
+_NAMES = ("README.md", "docs/studies.md", "docs/evidence.md", "docs/inverse.md")
+PAGES = [ROOT / name for name in _NAMES]
 
 _METHODS = {
     "soft": "SoftC",
@@ -46,6 +47,9 @@ def tables(results: Path = RESULTS) -> dict[str, str]:
             found[f"downscaling_{kind}"] = _downscaling(content, kind)
     if (results / "rollout.json").exists():
         found["rollout"] = _rollout(json.loads((results / "rollout.json").read_text()))
+    if (results / "assimilation.json").exists():
+        content = json.loads((results / "assimilation.json").read_text())
+        found["assimilation"] = _assimilation(content)
     return found
 
 
@@ -131,15 +135,32 @@ def _rollout(content: dict[str, Any]) -> str:
     return "\n".join([*lines, "", _made(content)])
 
 
-def _made(content: dict[str, Any]) -> str:
+def _assimilation(content: dict[str, Any]) -> str:
+    truths = content["settings"]["experiments"]
+    heads = ["update", "largest mass error of a member", "RMSE", "spread"]
+    heads.append("smaller error than *localised*")
+    lines = [_line(heads), _rule(len(heads))]
+    for row in content["results"]:
+        better = f"{row['better_than_localised']} of {truths}"
+        cells = [row["method"], f"{row['largest_mass_error']:.0e}"]
+        cells.append(f"{row['rmse']:.3f} ± {row['rmse_se']:.3f}")
+        cells.append(f"{row['spread']:.3f}")
+        cells.append("" if row["method"] == "localised" else better)
+        lines.append(_line(cells))
+    made = _made(content, f"mean ± standard error over {truths} truths")
+    return "\n".join([*lines, "", made])
+
+
+def _made(content: dict[str, Any], spread: str | None = None) -> str:
     about = content["provenance"]
     settings = content["settings"]
     networks = settings.get("repeats", settings.get("networks"))
+    spread = spread or f"mean ± standard deviation over {networks} networks"
     versions = about["versions"]
     return (
         f"`{content['command']}`; {about['started'][:10]}, {about['cores']} cores of "
         f"{content['processor']}, jax {versions['jax']}, numpy {versions['numpy']}, "
-        f"seed {settings['seed']}, mean ± standard deviation over {networks} networks."
+        f"seed {settings['seed']}, {spread}."
     )
 
 

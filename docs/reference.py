@@ -38,6 +38,7 @@ SUBJECTS = {
         "physcon.models.ensemble",
         "physcon.training",
         "physcon.inverse",
+        "physcon.assimilation",
     ),
     "Files and other frameworks": (
         "physcon.io",

@@ -155,6 +155,7 @@ __all__ = [
 ]
 
 _LAZY = (
+    "assimilation",
     "boundary",
     "conditioning",
     "datasets",

@@ -141,6 +141,7 @@ def test_the_analysis_conserves_mass_where_asked_for():
         for method, u in history.members.items()
     }
     assert lost["localised, mass conserved"] < 1e-7
+    assert lost["square root, localised, mass conserved"] < 1e-7
     assert lost["ensemble Kalman"] < 1e-5
     assert lost["localised"] > 1e-2
 
@@ -158,14 +159,14 @@ def test_derivative_of_a_forecast_and_its_analysis(x64):
     members = 0.5 + 0.3 * jnp.sin(2 * jnp.pi * x[None] + phase)
     change = jax.random.normal(keys[0], members.shape)
     change = change - change.mean(axis=1, keepdims=True)
-    readings = jax.random.normal(keys[1], (4, 4))
+    readings = jax.random.normal(keys[1], (4,))
 
     def analysed(s):
         ahead = jax.vmap(lambda u: assimilation.forecast(u, config))(
             members + s * change
         )
         after = assimilation.update(
-            ahead, readings, config, "localised, mass conserved"
+            ahead, readings, keys[2], config, "localised, mass conserved"
         )
         return jnp.sum(after**2)
 

@@ -15,7 +15,16 @@ import test_export_rows
 from exporting import N, mass, prior
 
 import physcon as pc
-from physcon import conditioning, fv, inverse, linear_map, metrics, models, operators
+from physcon import (
+    assimilation,
+    conditioning,
+    fv,
+    inverse,
+    linear_map,
+    metrics,
+    models,
+    operators,
+)
 from physcon.fv import limiter
 from physcon.serving import host_callbacks
 
@@ -57,7 +66,7 @@ NO_ARITHMETIC = {
         "operators.Residual",
     ),
     *("fv.Scheme", "fv.Problem", "fv.Diffusion"),
-    *("inverse.Estimate", "inverse.Evidence"),
+    *("assimilation.Analysis", "inverse.Estimate", "inverse.Evidence"),
     *(
         "models.Model",
         "models.Observations",
@@ -77,6 +86,7 @@ def public_names():
     """Functions and classes of ours, each under the first of its public names."""
     for part in (
         pc,
+        assimilation,
         conditioning,
         linear_map,
         limiter,

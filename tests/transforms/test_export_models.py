@@ -9,7 +9,7 @@ import pytest
 from exporting import FNO, GRID, KEY, N, export, mass, prior
 
 import physcon as pc
-from physcon import inverse, linear_map, metrics, models, operators
+from physcon import assimilation, inverse, linear_map, metrics, models, operators
 from physcon.models.ensemble import make_ensemble
 
 LATENT = models.OperatorRegressor(operators.FNO.init(KEY, 2, 2, (3,), 4, 1), latents=1)
@@ -60,6 +60,21 @@ def every_metric(x):
     )
 
 
+def every_update(x):
+    members = jnp.stack([x, 2 * x, x**2])
+    places = GRID.coordinates[0][:2]
+    options = {
+        "localisation": assimilation.localisation(GRID, places, 0.5, periodic=True),
+        "law": mass(x),
+        "throw": False,
+    }
+    data = pc.sensors(GRID, places, x[:2], 0.1)
+    return [
+        assimilation.ensemble_update(members, data, **options),
+        assimilation.ensemble_update(members, data, key=KEY, lower=0.0, **options),
+    ]
+
+
 def every_map(x):
     spectrum = 2 + jnp.cos(jnp.arange(3.0))
     a, b = pc.Diagonal(x), pc.LowRank(jnp.stack([x, x**2]))
@@ -89,6 +104,9 @@ TABLE: dict[str, Callable[[Any], Any]] = {
     "inverse.laplace_sample": lambda x: inverse.laplace_sample(
         KEY, misfit(x), prior(x), x, throw=False
     ),
+    # Ensembles
+    "assimilation.ensemble_update, assimilation.localisation, "
+    "assimilation.gaspari_cohn": every_update,
     # Models and scores
     "models.ANP, models.predict, models.predict_samples": lambda x: models.predict(
         ANP, contexts(x), x[:, None], KEY, num_samples=2

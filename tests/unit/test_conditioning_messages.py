@@ -176,7 +176,7 @@ MALFORMED = {
     ),
     "positions without axis": (
         lambda: sensors(SQUARE, jnp.array([0.5]), jnp.zeros(1)),
-        "one row per sensor",
+        "one row per position",
     ),
     "readings of other sensors": (
         lambda: sensors(GRID, jnp.array([[0.5]]), jnp.zeros(2)),

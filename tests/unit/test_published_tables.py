@@ -19,7 +19,9 @@ def tables(monkeypatch):
     del sys.modules["evidence_tables"]
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/studies.md", "docs/evidence.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/studies.md", "docs/evidence.md", "docs/inverse.md"]
+)
 def test_a_page_shows_its_tables_as_they_are_in_the_results(tables, page):
     text = (ROOT / page).read_text()
     assert "<!-- table " in text

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 
 import jax.numpy as jnp
+import numpy as np
 
 from physcon._checks import concrete, require, require_given
 from physcon._numerics.float64 import floating
@@ -146,16 +147,8 @@ def sensors(
     [[0.5, 0.5, 0.0]]
     """
     require_given(grid, Grid, "grid")
-    at = concrete(positions)
-    at = floating(positions) if at is None else at
-    at = at[:, None] if at.ndim == 1 == grid.ndim else at
+    at = positions_on(grid, positions)
     values = floating(values)
-    require(
-        at.ndim == 2 and at.shape[1] == grid.ndim,
-        f"positions of shape (k, {grid.ndim})",
-        at.shape,
-        "pass one row per sensor and one column per axis",
-    )
     size = jnp.broadcast_to(jnp.asarray(0.0 if width is None else width), grid.ndim)
     rows = jnp.ones((at.shape[0],) + (1,) * grid.ndim)
     for axis in range(grid.ndim):
@@ -175,6 +168,20 @@ def sensors(
     if noise_std is not None:
         noise_std = jnp.broadcast_to(jnp.asarray(noise_std), values.shape)
     return LinearConstraint(Rows(rows), values, noise_std)
+
+
+def positions_on(grid: Grid, positions: ArrayLike) -> Array | np.ndarray:
+    """Positions on a grid as ``(k, axes)``; known ones in float64."""
+    at = concrete(positions)
+    at = floating(positions) if at is None else at
+    at = at[:, None] if at.ndim == 1 == grid.ndim else at
+    require(
+        at.ndim == 2 and at.shape[1] == grid.ndim,
+        f"positions of shape (k, {grid.ndim})",
+        at.shape,
+        "pass one row per position and one column per axis",
+    )
+    return at
 
 
 def _inside(grid: Grid, axis: int, at: ArrayLike, half: Scalar) -> Bool[Array, " k"]:

@@ -1,21 +1,18 @@
 """Data assimilation with a finite-volume solver and an ensemble.
 
-The solver propagates an ensemble, which is conditioned whenever data arrive. The model
-is the inviscid Burgers equation on a circle: shocks form and merge, and the total is
-conserved. An ensemble Kalman filter alternates the solver with an update of every
-member by the sensors,
-
-    u_k  <-  mean of N(u_k, Σ) given  G u = y + ε_k,    ε_k independent noise,
-
-where Σ is the covariance of the ensemble. With few members Σ has spurious correlations
-between distant places. The usual remedy is *localisation*, which multiplies Σ entry by
-entry with a decaying correlation. It destroys the conservation of the solver: the
-members lose mass at every update. Conditioning on one more, exact row, ∫u dx, restores
-the mass, and places it where the ensemble is uncertain.
+The solver propagates an ensemble, which is updated whenever data arrive, by
+`physcon.assimilation.ensemble_update`. The model is the inviscid Burgers equation on a
+circle: shocks form and merge, and the total is conserved. With few members the
+covariance of the ensemble has spurious correlations between distant places. The usual
+remedy is *localisation*, which lets an observation change nearby points only. It
+destroys the conservation of the solver: the members lose mass at every update. One
+more, exact row, ∫u dx, restores the mass, and places it where the ensemble is
+uncertain.
 
 Without localisation the update conserves mass, because all members have the same mass
-and the rows of Σ therefore integrate to zero. The study includes this filter too; its
-error is larger.
+and no point is changed alone. The study includes this filter too; its error is larger.
+The filters give every member its own perturbed observations, except for the last one,
+a square-root filter.
 
 Source:
     Evensen (2009), sec. 4.3 (perturbed observations); Houtekamer and Mitchell, Mon.
@@ -24,7 +21,7 @@ Source:
 """
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -34,11 +31,11 @@ from matplotlib.figure import Figure
 from physcon import fv
 from physcon._mesh import is_writer
 from physcon._typing import Array, Float, PRNGKeyArray
+from physcon.assimilation import ensemble_update, localisation
 from physcon.boundary import Boundary, Periodic
 from physcon.conditioning import Gaussian, condition, integral, sensors, stationary
 from physcon.grid import Grid
 from physcon.kernels import squared_exponential
-from physcon.linear_map import LowRank
 from physcon.report import write_rows
 from physcon.report.figures import save_figure
 from physcon.studies.inverse.scores import root_mean_square
@@ -50,6 +47,7 @@ COLOURS = {
     "ensemble Kalman": "#999999",
     "localised": "#0072B2",
     "localised, mass conserved": "#D55E00",
+    "square root, localised, mass conserved": "#009E73",
 }
 
 
@@ -96,62 +94,34 @@ def initial(config: AssimilationConfig) -> Gaussian:
     return condition(process, integral(grid, config.mean), throw=False).posterior
 
 
-def localisation(config: AssimilationConfig) -> Float[np.ndarray, "l n"]:
-    """Vectors v_l such that Σ_l v_l v_lᵀ is the correlation matrix on the circle.
-
-    Its diagonal is 1.
-    """
-    x = np.arange(config.cells) / config.cells
-    gap = np.abs(x[:, None] - x[None])
-    gap = np.minimum(gap, 1 - gap) / config.localisation
-    values, vectors = np.linalg.eigh(np.exp(-0.5 * gap**2))
-    kept = values > 1e-4 * values.max()
-    vectors = vectors[:, kept] * np.sqrt(values[kept])
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).T
-
-
-def localised(root: LowRank, config: AssimilationConfig) -> LowRank:
-    """The root of (Σ_k a_k a_kᵀ) ∘ (Σ_l v_l v_lᵀ).
-
-    It consists of all entrywise products a_k v_l.
-    """
-    v = jnp.asarray(localisation(config), root.vectors.dtype)
-    return LowRank((root.vectors[:, None] * v[None]).reshape(-1, config.cells))
-
-
 def update(
     members: Float[Array, "k n"],
-    readings: Float[Array, "k s"],
+    readings: Float[Array, " s"],
+    key: PRNGKeyArray,
     config: AssimilationConfig,
     method: str,
 ) -> Float[Array, "k n"]:
-    """Condition every member on its own perturbed readings.
-
-    If requested, the members are also conditioned on the mass.
-    """
+    """Update the members by the readings, in the way that the method's name says."""
     grid = circle(config)
-    centre = jnp.mean(members, axis=0, keepdims=True)
-    members = centre + config.inflation * (members - centre)
-    root = Gaussian.from_samples(members).root
-    assert isinstance(root, LowRank)
-    if method != "ensemble Kalman":
-        root = localised(root, config)
-    places = jnp.asarray((np.arange(config.sensors) + 0.5) / config.sensors)[:, None]
-
-    def one(member: Array, read: Array) -> Array:
-        data = sensors(grid, places, read, config.noise_std)
-        posterior = condition(Gaussian(member, root), data, throw=False).posterior
-        if method == "localised, mass conserved":
-            posterior = condition(
-                posterior, integral(grid, config.mean), throw=False
-            ).posterior
-        return posterior.mean
-
-    return jax.vmap(one)(members, readings)
+    places = jnp.asarray((np.arange(config.sensors) + 0.5) / config.sensors)
+    taper = localisation(grid, places, config.localisation, periodic=True)
+    is_conserved = "mass conserved" in method
+    return ensemble_update(
+        members,
+        sensors(grid, places, readings, config.noise_std),
+        key=None if "square root" in method else key,
+        localisation=taper if "localised" in method else None,
+        inflation=config.inflation,
+        law=integral(grid, config.mean) if is_conserved else None,
+        throw=False,
+    ).members
 
 
 def twin(key: PRNGKeyArray, config: AssimilationConfig) -> History:
-    """Simulate one truth, and the ensemble of every method with the same readings."""
+    """Simulate one truth, and the ensemble of every method with the same readings.
+
+    The filters with perturbed observations also have the same perturbations.
+    """
     keys = jax.random.split(key, 3)
     prior = initial(config)
     truth = prior.sample(keys[0])
@@ -166,15 +136,11 @@ def twin(key: PRNGKeyArray, config: AssimilationConfig) -> History:
         seen = 0.5 * (truth[step // 2 - 1 :: step] + truth[step // 2 :: step])
         one, other = jax.random.split(key)
         seen = seen + config.noise_std * jax.random.normal(one, seen.shape)
-        noise = config.noise_std * jax.random.normal(
-            other, (config.members, *seen.shape)
-        )
-        noise = noise - jnp.mean(noise, axis=0, keepdims=True)
         for method, members in ensembles.items():
             members = jax.vmap(lambda u: forecast(u, config))(members)
             ensembles = {
                 **ensembles,
-                method: update(members, seen[None] + noise, config, method),
+                method: update(members, seen, other, config, method),
             }
         return (truth, ensembles), History(truth, ensembles)
 
@@ -192,7 +158,8 @@ def run(
     Returns:
         A row per method: the largest mass error of any member at any update, the root
         mean square error of the ensemble mean with the standard error over experiments,
-        and the mean spread.
+        the mean spread, and the number of experiments with a smaller error than by
+        localisation alone.
     """
     keys = jax.random.split(jax.random.key(config.seed), config.experiments)
     history = solved_in_parts(
@@ -200,27 +167,40 @@ def run(
     )
     if not is_writer():
         return []
-    table = []
-    for method, members in history.members.items():
-        mass = members.astype(np.float64).mean(axis=-1)
-        error = root_mean_square(members.mean(axis=2) - history.truth, -1).mean(axis=1)
-        spread = np.sqrt(members.var(axis=2, ddof=1).mean(axis=-1))
-        table.append(
-            {
-                "method": method,
-                "largest_mass_error": float(np.abs(mass - config.mean).max()),
-                "final_mass_error": float(np.abs(mass[:, -1] - config.mean).mean()),
-                "rmse": float(error.mean()),
-                "rmse_se": float(error.std(ddof=1) / error.size**0.5)
-                if error.size > 1
-                else 0.0,
-                "spread": float(spread.mean()),
-            }
-        )
+    error = {
+        method: root_mean_square(members.mean(axis=2) - history.truth, -1).mean(axis=1)
+        for method, members in history.members.items()
+    }
+    table = [
+        _row(method, members, error, config)
+        for method, members in history.members.items()
+    ]
     if session.folder is not None:
         write_rows(session.folder, table)
         _figure(session.folder / "assimilation.png", config, history)
     return table
+
+
+def _row(
+    method: str,
+    members: Float[np.ndarray, "e t k n"],
+    errors: dict[str, Float[np.ndarray, " e"]],
+    config: AssimilationConfig,
+) -> dict[str, Any]:
+    """The scores of one method; `errors` are those of all methods."""
+    mass = members.astype(np.float64).mean(axis=-1)
+    error = errors[method]
+    spread = np.sqrt(members.var(axis=2, ddof=1).mean(axis=-1))
+    alone = error.size == 1
+    return {
+        "method": method,
+        "largest_mass_error": float(np.abs(mass - config.mean).max()),
+        "final_mass_error": float(np.abs(mass[:, -1] - config.mean).mean()),
+        "rmse": float(error.mean()),
+        "rmse_se": 0.0 if alone else float(error.std(ddof=1) / error.size**0.5),
+        "spread": float(spread.mean()),
+        "better_than_localised": int(np.sum(error < errors["localised"])),
+    }
 
 
 def _figure(path: Path, config: AssimilationConfig, history: History) -> None:

@@ -26,8 +26,7 @@ class AssimilationConfig:
         mean: mean of the initial fields, a periodic Gaussian process of known total.
         std: standard deviation of the initial fields.
         length: correlation length of the initial fields.
-        localisation: length of the squared-exponential correlation that multiplies the
-            ensemble's covariance.
+        localisation: distance from which on a reading changes nothing.
         inflation: factor that increases the distance of the members from their mean at
             every update.
         experiments: number of truths.
@@ -43,9 +42,9 @@ class AssimilationConfig:
     mean: float = 0.5
     std: float = setting(0.4, above=0)
     length: float = setting(0.1, above=0)
-    localisation: float = setting(0.1, above=0)
+    localisation: float = setting(0.35, above=0)
     inflation: float = setting(1.05, above=0)
-    experiments: int = setting(20, at_least=1)
+    experiments: int = setting(60, at_least=1)
     seed: int = seed()
 
     def __post_init__(self):
