@@ -195,6 +195,21 @@ def test_distances_on_a_circle_and_far_from_zero():
     )
 
 
+@pytest.mark.parametrize("unit", [2.0**-100, 2.0**100])
+def test_weights_do_not_depend_on_the_unit_of_length(unit):
+    grid = pc.Grid.uniform(0.0, 4.0, (4, 3))
+    scaled = pc.Grid.uniform(0.0, 4.0 * unit, (4, 3))
+    at = np.array([[0.5, 1.0], [3.0, 2.5]])
+    weights = localisation(grid, at, 3.0)
+    assert np.count_nonzero(weights) > 12
+    np.testing.assert_array_equal(localisation(scaled, unit * at, 3.0 * unit), weights)
+
+
+def test_a_radius_of_zero_is_refused():
+    with pytest.raises(ValueError, match="expected a radius > 0, got 0"):
+        gaspari_cohn(jnp.zeros(2), 0.0)
+
+
 @pytest.mark.parametrize("perturbed", [False, True])
 def test_gradients_against_differences(x64, problem, perturbed):
     """By every array; of the square-root filter through a law and a bound."""

@@ -1,8 +1,9 @@
 """Localisation: correlations that fall to zero at a finite distance."""
 
 import jax.numpy as jnp
+import numpy as np
 
-from physcon._checks import require, require_no_negative
+from physcon._checks import concrete, require, require_no_negative
 from physcon._numerics import safe
 from physcon._numerics.float64 import floating
 from physcon._typing import Array, ArrayLike, Float
@@ -27,7 +28,7 @@ def gaspari_cohn(distance: ArrayLike, radius: ArrayLike) -> Float[Array, "*s"]:
     Array([1.        , 0.20833333, 0.        ], dtype=float32)
     """
     require_no_negative(distance, "a distance", "pass lengths, not differences")
-    require_no_negative(radius, "a radius", "pass inf for no localisation")
+    _require_radius(radius)
     z = 2 * jnp.abs(floating(distance)) / radius
     is_near = z < 1
     inner = jnp.where(is_near, z, 1)
@@ -70,6 +71,7 @@ def localisation(
         "nodes, whose first and last would be one point",
         "build it by Grid.uniform or Grid.cells",
     )
+    _require_radius(radius)
     squared = jnp.zeros((at.shape[0],) + (1,) * grid.ndim)
     for axis in range(grid.ndim):
         place = grid.relative(at[:, axis], axis)
@@ -80,5 +82,16 @@ def localisation(
             gap = jnp.minimum(gap, length - gap)
         others = (1,) * (grid.ndim - axis - 1)
         shape = (-1, *(1,) * axis, grid.shape[axis], *others)
-        squared = squared + gap.reshape(shape) ** 2
-    return gaspari_cohn(safe.sqrt(squared), radius)
+        # Squares of lengths would leave the range of float32.
+        squared = squared + (gap / radius).reshape(shape) ** 2
+    return gaspari_cohn(safe.sqrt(squared), 1.0)
+
+
+def _require_radius(radius: ArrayLike) -> None:
+    known = concrete(radius)
+    require(
+        known is None or bool(np.all(known > 0)),
+        "a radius > 0",
+        radius,
+        "pass inf for no localisation",
+    )
