@@ -162,15 +162,12 @@ def test_a_store_with_initial_totals_is_written_block_by_block(data, tmp_path, t
     assert list(found.data_vars) == ["w"]
 
 
-TIED = [case for case in CASES if case != "columns"]
-
-
-@pytest.mark.parametrize("number", range(len(TIED)))
+@pytest.mark.parametrize("number", range(len(CASES)))
 def test_files_in_blocks_are_constrained_as_in_memory(
     data, tmp_path, monkeypatch, number
 ):
     """A block of a file holds two to six days, whatever the laws tie together."""
-    laws, spread = CASES[TIED[number]]
+    laws, spread = list(CASES.values())[number]
     laws = pcd.laws({"laws": laws, "spread": spread, "coordinates": "centres"})
     whole, expected = _constrain.constrain_with_report(data, laws)
     monkeypatch.setattr(_work, "VALUES_AT_ONCE", 75)
@@ -210,10 +207,12 @@ def same(new, old, lists):
     assert new.count == old.count
     assert new.along == old.along
     assert new.violated_before == old.violated_before
+    # Rows where some are missing come in the order of the blocks.
+    order = np.sort if list(old.along) == ["rows"] else np.asarray
     for name in lists:
         small = 1e-12 * scale(old)
-        expected = getattr(old, name)
-        np.testing.assert_allclose(getattr(new, name), expected, 1e-9, small)
+        found, expected = (order(getattr(report, name)) for report in (new, old))
+        np.testing.assert_allclose(found, expected, 1e-9, small)
     if old.times is not None:
         assert new.times.labels == old.times.labels
         before = old.times.values["before"]

@@ -70,8 +70,11 @@ def audited(
     work = work_on(data, laws, fixing=False, stored=stored)
     outer = work.outer
     whole: Report | None = None
+    blocks = blocks_of(work, chunk_of(work, stored or {}))
+    count = 1 if outer is None else data.sizes[outer]
     with watch.over(data, laws, outer, after=False):
-        for place, _ in blocks_of(work, chunk_of(work, stored or {})):
+        work.prepare(blocks, lambda: watch.reading(count, outer or "block"))
+        for place, _ in blocks:
             before, _, report = done(work, place)
             start = place.start or 0
             watch.block((before,), outer, start, length_of(before, outer))

@@ -10,7 +10,6 @@ import numpy as np
 
 from physcon._checks import require
 from physcon._extras import needs
-from physcon.datasets._apart import Apart
 from physcon.datasets._constrain import audited
 from physcon.datasets._initial import with_first_targets
 from physcon.datasets._laws import Laws
@@ -18,10 +17,9 @@ from physcon.datasets._mesh_files import is_mesh_file, mesh_dataset, write_mesh_
 from physcon.datasets._names import changed_names, check_names, spread_names
 from physcon.datasets._report import Report
 from physcon.datasets._stores import chunk_lengths, constrain_store, region
-from physcon.datasets._tied import Tied
 from physcon.datasets._watch import Watch
 from physcon.datasets._words import lead_of
-from physcon.datasets._work import blocks_of, chunk_of, done, joined, work_on
+from physcon.datasets._work import Work, blocks_of, chunk_of, done, joined, work_on
 from physcon.io import array_names, write_arrays
 from physcon.io.predictions import odd_names, takes_blocks, write_blocks
 
@@ -99,7 +97,7 @@ def constrain_dataset_file(
         data, laws = with_first_targets(data, laws)
         names = [*changed_names(laws), *spread_names(data, laws)]
         stored = _stored_lengths(path, data, names)
-        work = work_on(data, laws, fixing=True, stored=stored)
+        work = work_on(data, laws, fixing=True, stored=stored, folder=output.parent)
         with watch.over(data, laws, work.outer, after=True):
             if store:
                 report = constrain_store(path, output, work, watch, resume=resume)
@@ -153,7 +151,7 @@ def opened(path: str | Path) -> Iterator[Any]:
 
 
 def _constrain_netcdf(
-    path: Path, output: Path, work: Apart | Tied, watch: Watch, *, force: bool
+    path: Path, output: Path, work: Work, watch: Watch, *, force: bool
 ) -> Report:
     """Write a NetCDF file, in blocks where the format allows it."""
     names = [*changed_names(work.laws), *spread_names(work.data, work.laws)]
@@ -178,7 +176,7 @@ def _constrain_netcdf(
 
 
 def _written(
-    work: Apart | Tied, names: list[str], watch: Watch, reports: list[Report]
+    work: Work, names: list[str], watch: Watch, reports: list[Report]
 ) -> Iterator[dict[str, tuple[Any, Any]]]:
     """Yield constrained parts of variables; `reports` gets the one of all parts."""
     outer = work.outer

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from physcon._extras import needs
+from physcon.datasets._disjoint import is_for_device, solved
 from physcon.datasets._dual import maximise, newton
 from physcon.datasets._scaled_rows import Rows, Scaled, residual, scaled_rows, sizes
 
@@ -48,8 +49,11 @@ def solve(
     """Return the most probable values that obey the rows and the bounds.
 
     Values with a std of zero are certain. A row that only sees certain values can't be
-    met by a correction: `good` says whether they meet it already.
+    met by a correction: `good` says whether they meet it already. Where JAX's default
+    device is an accelerator, it solves long rows that share no value.
     """
+    if is_for_device(rows):
+        return Solved(*solved(mean, std, lower, upper, rows))
     scaled = scaled_rows(rows, std)
     moved = std > 0
     safe = np.where(moved, std, 1.0)

@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 
 from physcon._extras import needs
-from physcon.datasets._apart import Apart
 from physcon.datasets._journal import Journal
 from physcon.datasets._names import changed_names, spread_names
 from physcon.datasets._report import Report
 from physcon.datasets._tied import Tied
 from physcon.datasets._watch import Watch
-from physcon.datasets._work import blocks_of, done, joined, pieces_of
+from physcon.datasets._work import Work, blocks_of, done, joined, pieces_of
 
 _PACKING = ("scale_factor", "add_offset", "_Unsigned")
 
@@ -24,7 +23,7 @@ _PACKING = ("scale_factor", "add_offset", "_Unsigned")
 def constrain_store(
     path: Path,
     output: Path,
-    work: Apart | Tied,
+    work: Work,
     watch: Watch,
     *,
     resume: bool,
@@ -57,7 +56,7 @@ def region(dims: Sequence[Any], outer: str | None, where: slice) -> tuple[slice,
 
 
 def _write_blocks(
-    path: Path, work: Apart | Tied, names: list[str], journal: Journal, watch: Watch
+    path: Path, work: Work, names: list[str], journal: Journal, watch: Watch
 ) -> Report:
     """Write all blocks that are not finished, and return the report of all blocks."""
     with needs("data"):
@@ -89,9 +88,7 @@ def _write_blocks(
     return work.whole(whole)
 
 
-def _note_finished(
-    work: Apart | Tied, journal: Journal, where: slice, watch: Watch
-) -> None:
+def _note_finished(work: Work, journal: Journal, where: slice, watch: Watch) -> None:
     """Take note of a block that an earlier run has written."""
     with needs("data"):
         import xarray as xr

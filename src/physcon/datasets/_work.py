@@ -1,19 +1,22 @@
 """How a dataset is divided into blocks, of which one is in memory at a time."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from physcon.datasets._across import addable
 from physcon.datasets._apart import Apart
-from physcon.datasets._batches import batch_dim
+from physcon.datasets._batches import batch_dim, free_dims
 from physcon.datasets._block import with_values
 from physcon.datasets._laws import Laws
 from physcon.datasets._names import changed_names, spread_names
 from physcon.datasets._report import Report
 from physcon.datasets._tied import Tied
+from physcon.datasets._turned import Turned
 
+Work = Apart | Tied | Turned
 VALUES_AT_ONCE = 1_000_000
 _LARGE = 32  # times as many values are held in memory, if chunks are so large
 _CHUNKS_AT_ONCE = 4  # times as many values, if the chunks of a file are so large
@@ -25,17 +28,20 @@ def work_on(
     *,
     fixing: bool,
     stored: Mapping[str, int] | None = None,
-) -> Apart | Tied:
+    folder: Path | None = None,
+) -> Work:
     """Return how to treat a dataset in blocks.
 
     Blocks that no law ties together are preferred, unless the chunks of a file make
-    them too large and there is a dimension along which the laws add up.
+    them too large. Then it is divided along a dimension along which the laws add up, or
+    copied to temporary files, from which such blocks can be read.
 
     Args:
         data: the dataset.
         laws: the laws.
         fixing: whether values are changed; otherwise the dataset is audited.
         stored: lengths of the chunks of the file along dimensions.
+        folder: where temporary files lie.
     """
     names = changed_names(laws)
     outer = batch_dim(data, laws, names)
@@ -49,12 +55,19 @@ def work_on(
         size = max(1, data.sizes[dimension])
         return min(stored.get(dimension, 1), size) * (values // size)
 
+    common = [d for d in map(str, data[names[0]].dims) if data.sizes[d] > 1]
+    common = [d for d in common if all(d in data[name].dims for name in names)]
+    best = min(common, key=least, default=None)
     if outer is None or least(outer) > _CHUNKS_AT_ONCE * VALUES_AT_ONCE:
-        dims = [str(d) for d in data[names[0]].dims if data.sizes[d] > 1]
-        tied = [d for d in dims if addable(data, laws, names, d)]
-        best = min(tied, key=least, default=None)
-        if best is not None and (outer is None or least(best) < least(outer)):
-            return Tied(data, laws, names, best, fixing=fixing)
+        tied = [d for d in common if addable(data, laws, names, d)]
+        shared = min(tied, key=least, default=None)
+        if shared is not None and (outer is None or least(shared) < least(outer)):
+            return Tied(data, laws, names, shared, fixing=fixing)
+        free = free_dims(data, laws, names)
+        outer = min(free, key=least, default=None)
+        if outer is not None and best is not None and least(best) < least(outer):
+            options: Any = {"fixing": fixing, "most": VALUES_AT_ONCE, "folder": folder}
+            return Turned(data, laws, best, **options)
     return Apart(data, laws, outer, fixing=fixing)
 
 
@@ -65,7 +78,7 @@ def block_length(data: Any, laws: Laws, outer: str) -> int:
     return max(1, VALUES_AT_ONCE // per_index)
 
 
-def places_of(work: Apart | Tied, chunk: int = 1) -> list[slice]:
+def places_of(work: Work, chunk: int = 1) -> list[slice]:
     """Return the indices of the blocks of a dataset, in whole chunks of a file."""
     if work.outer is None:
         return [slice(None)]
@@ -74,7 +87,7 @@ def places_of(work: Apart | Tied, chunk: int = 1) -> list[slice]:
     return _cut(slice(0, work.data.sizes[work.outer]), step) or [slice(None)]
 
 
-def chunk_of(work: Apart | Tied, stored: Mapping[str, int]) -> int:
+def chunk_of(work: Work, stored: Mapping[str, int]) -> int:
     """Return the length of a file's chunk, or 1 if it has many values."""
     if work.outer is None:
         return 1
@@ -83,7 +96,7 @@ def chunk_of(work: Apart | Tied, stored: Mapping[str, int]) -> int:
     return chunk if chunk <= _LARGE * length else 1
 
 
-def done(work: Apart | Tied, where: slice) -> tuple[Any, Any, Report]:
+def done(work: Work, where: slice) -> tuple[Any, Any, Report]:
     """Return a block before and after, and its report.
 
     A block that is long, because the chunks of a file are, is treated in pieces.
@@ -105,14 +118,14 @@ def done(work: Apart | Tied, where: slice) -> tuple[Any, Any, Report]:
     return before, after, whole
 
 
-def pieces_of(work: Apart | Tied, where: slice) -> list[slice]:
+def pieces_of(work: Work, where: slice) -> list[slice]:
     """Return the pieces of a block that are solved at once."""
     if work.outer is None or where.start is None:
         return [where]
     return _cut(where, block_length(work.data, work.laws, work.outer))
 
 
-def blocks_of(work: Apart | Tied, chunk: int = 1) -> list[tuple[slice, list[slice]]]:
+def blocks_of(work: Work, chunk: int = 1) -> list[tuple[slice, list[slice]]]:
     """Return the blocks of a dataset, and the pieces of each."""
     return [(place, pieces_of(work, place)) for place in places_of(work, chunk)]
 
