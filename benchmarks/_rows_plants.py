@@ -48,6 +48,8 @@ def water(name: str) -> Water:
         for words in lines.get(part, [])
     ]
     ends = [[junctions.get(node, -1) for node in words[1:3]] for words in links]
+    # A link between two tanks has no junction that it could balance.
+    ends = [pair for pair in ends if pair[0] != pair[1]]
     demand = [float(words[2]) for words in lines["[JUNCTIONS]"]]
     return Water(np.array(ends), np.array(demand))
 

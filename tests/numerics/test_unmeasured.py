@@ -139,3 +139,79 @@ def test_traced_infinities_are_refused_in_words(rng):
     assert found == Outcome.not_finite
     with pytest.raises(ValueError, match="let the compiled function close over it"):
         jax.jit(lambda law: pc.condition(prior, law, throw=False).posterior.mean)(law)
+
+
+def _optimum(prior, law, rows, found, ends):
+    """The minimum with the active set of `found`, by dense algebra; the multipliers."""
+    std = np.asarray(prior.root.diagonal)
+    known = np.isfinite(std)
+    precision = np.where(known, 1 / np.where(known, std, 1) ** 2, 0)
+    n = std.size
+    g = np.asarray(law.operator.rows())
+    active = np.flatnonzero(found.active)
+    used = np.flatnonzero(found.row_active)
+    held = np.concatenate([g, rows[used], np.eye(n)[active]])
+    low, high, row_high = ends
+    at = np.where(np.asarray(found.active)[active] > 0, high, low)
+    target = np.concatenate([np.asarray(law.value), row_high[used], at])
+    noise = np.zeros(len(held))
+    noise[: len(g)] = np.asarray(law.noise()) ** 2
+    whole = np.block([[np.diag(precision), -held.T], [held, np.diag(noise)]])
+    right = np.concatenate([precision * np.asarray(prior.mean), target])
+    solved = np.linalg.solve(whole, right)
+    return solved[:n], solved[n + len(g) :]
+
+
+def test_bounds_of_unmeasured_points_count(rng, x64):
+    """The field is the minimum on its active set; no multiplier has a wrong sign."""
+    prior, law = _case(rng, [3, 11, 14], noisy=True)
+    inside = rng.uniform(-0.5, 0.5, prior.mean.size)
+    value = jnp.asarray(np.asarray(law.operator.rows()) @ inside)
+    law = pc.LinearConstraint(pc.Rows(law.operator.rows()), value, law.noise_std)
+    rows = rng.normal(size=(2, inside.size))
+    row_high = rows @ inside
+    low, high = -0.6, 0.6
+
+    def solve(mean, value):
+        moved = pc.Gaussian(mean, prior.root)
+        given = pc.LinearConstraint(law.operator, value, law.noise_std)
+        return pc.constrained(
+            moved, given, low, high, rows=rows, row_upper=row_high, throw=False
+        )
+
+    found = jax.jit(solve)(prior.mean, value)
+    assert found.outcome == Outcome.good
+    assert np.any(np.asarray(found.active)[[3, 11, 14]] != 0)
+    assert np.any(found.row_active)
+    ends = low, high, row_high
+    mean, multiplier = _optimum(prior, law, rows, found, ends)
+    np.testing.assert_allclose(found.mean, mean, rtol=0, atol=1e-11)
+    assert np.abs(found.mean).max() <= 0.6
+    assert (rows @ np.asarray(found.mean) <= row_high + 1e-12).all()
+    active, row_active = np.asarray(found.active), np.asarray(found.row_active)
+    signs = np.concatenate([row_active[row_active != 0], active[active != 0]])
+    assert (signs * multiplier < 0).all()
+    # The multipliers of all rows: nothing pulls at a free point, measured or not.
+    std = np.asarray(prior.root.diagonal)
+    pull = np.concatenate([law.operator.rows(), rows]).T @ np.asarray(found.multiplier)
+    pull = pull - np.where(np.isfinite(std), (mean - prior.mean) / std**2, 0)
+    np.testing.assert_allclose(pull[active == 0], 0, atol=1e-6)
+    variance = np.asarray(found.posterior.variance())
+    np.testing.assert_allclose(variance[active != 0], 0, atol=1e-12)
+
+
+def test_bounds_do_not_observe_a_point():
+    """Two unmeasured points of which the rows see the sum only."""
+    std = jnp.array([1.0, jnp.inf, jnp.inf])
+    prior = pc.Gaussian.diagonal(jnp.array([3.0, 1.0, 1.0]), std)
+    law = pc.integral(jnp.ones(3), 2.0)
+    match = r"bounded: expected rows that determine .* for the point\(s\) 1, 2 "
+    with pytest.raises(RuntimeError, match=match):
+        pc.bounded(prior, law, lower=0.0)
+    found = pc.bounded(prior, law, lower=0.0, throw=False)
+    assert found.outcome == Outcome.unobservable
+    measured = pc.Gaussian.diagonal(prior.mean, std.at[1].set(0.1))
+    found = pc.bounded(measured, law, lower=0.0)
+    # The measured ones give way until the third point reaches zero.
+    np.testing.assert_allclose(found.mean, [1.0198, 0.9802, 0.0], atol=1e-4)
+    assert found.active.tolist() == [0, 0, -1]

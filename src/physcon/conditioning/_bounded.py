@@ -21,6 +21,7 @@ from physcon.conditioning._box import Given, box, box_status, diagonal_std, with
 from physcon.conditioning._condition import matched
 from physcon.conditioning._grouped import Grouped, search_groups
 from physcon.conditioning._reachable import reachable, refuse_unreachable
+from physcon.conditioning._unmeasured import unmeasured
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.optimality import Refined
@@ -52,8 +53,10 @@ class Bounded(NamedTuple):
         residual: b - G mean, ``(m)``, summed in float64.
         outcome: `good`, `not_finite`, `disordered` (a lower bound above its upper one),
             `unreachable` (no field within the bounds has the value of some row),
-            `contradiction` (the rows can be met one by one, but not together) or
-            `not_solved` (the field misses a row, or is not the most probable one).
+            `contradiction` (the rows can be met one by one, but not together),
+            `unobservable` (the rows don't determine a point with an infinite standard
+            deviation) or `not_solved` (the field misses a row, or is not the most
+            probable one).
     """
 
     mean: Float[Array, "*x"]
@@ -114,7 +117,7 @@ def bounded(
     prior, constraint = matched(prior, constraint)
     low, high = box(prior, lower, upper)
     inputs = (prior, constraint, low, high)
-    alone = isinstance(prior.root, Diagonal)
+    alone = isinstance(prior.root, Diagonal) and unmeasured(prior) is None
     if not alone or has_many_rows(constraint.operator):
         by_rows, outcome, named = bounded_by_rows(*inputs)
         result = Bounded(

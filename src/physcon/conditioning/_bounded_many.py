@@ -12,6 +12,7 @@ from physcon._typing import Array
 from physcon.conditioning._bounded_messages import MESSAGES, unreachable_rows
 from physcon.conditioning._constrained import Constrained, most_probable
 from physcon.conditioning._constrained_messages import messages
+from physcon.conditioning._unmeasured import refusal
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.solvers.refined import independent_std
@@ -51,11 +52,12 @@ def bounded_by_rows(
     value = jnp.where(exact & reach.outside, nearest, value)
     law = LinearConstraint(constraint.operator, value, constraint.noise_std)
     count = value.size
-    found, gap = most_probable(prior, law, (low, high), (value, value), count)
+    ends = value, value
+    found, gap, lost = most_probable(prior, law, (low, high), ends, count)
     unreachable = jnp.any(reach.outside)
     outcome = worse(found.outcome, choose((unreachable, Outcome.unreachable)))
     sentences = messages(found.multiplier, gap, count, count, "bounded")
-    sentences = {**MESSAGES, **sentences}
+    sentences = {**MESSAGES, **sentences, "unobservable": refusal(lost, "bounded")}
     sentences["unreachable"] = unreachable_rows(
         reach.outside, reach.lowest, reach.highest, constraint.value
     )

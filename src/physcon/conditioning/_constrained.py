@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from physcon._checks import require_given
 from physcon._numerics.float64 import in_one_dtype
@@ -18,6 +19,8 @@ from physcon.conditioning._interior import Interior
 from physcon.conditioning._latent import from_latent_space, in_latent_space
 from physcon.conditioning._masked import masked
 from physcon.conditioning._metric import has_metric, held_prior
+from physcon.conditioning._unmeasured import refusal, unmeasured
+from physcon.conditioning._unmeasured_bounds import eliminated, restored
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.solvers import Auto, DenseGram
@@ -38,7 +41,8 @@ class Constrained(NamedTuple):
         residual: b - G mean, one per equality row, summed in float64.
         outcome: `good`; `contradiction`: no field meets all rows within the bounds, and
             `multiplier` proves it; `disordered`: a lower bound above its upper one;
-            `not_solved`; `not_finite`.
+            `unobservable`: the rows don't determine a point with an infinite standard
+            deviation; `not_solved`; `not_finite`.
         steps: of the interior point.
     """
 
@@ -78,7 +82,9 @@ def constrained(
     (at most 4096). Acts on one sample; batch with `jax.vmap`.
 
     Derivatives are taken with the active set held fixed: they are exact except where a
-    bound is just about to become active.
+    bound is just about to become active. Points with a standard deviation of infinity
+    were not measured: as in `condition` they are eliminated exactly, and have to be
+    known outside of jit. Their bounds count.
 
     Args:
         constraint: G u = b, or with a `noise_std` weighed against the prior; or None.
@@ -103,8 +109,9 @@ def constrained(
     high = full(upper, jnp.inf, prior.mean.shape, prior.mean.dtype, "upper")
     ends = row_ends(law, equalities, row_lower, row_upper)
     bounds = None if lower is None and upper is None else (low, high)
-    found, gap = most_probable(prior, law, bounds, ends, equalities)
+    found, gap, lost = most_probable(prior, law, bounds, ends, equalities)
     sentences = messages(found.multiplier, gap, equalities, law.value.size)
+    sentences["unobservable"] = refusal(lost, "constrained")
     found = found._replace(multiplier=found.multiplier[: law.value.size])
     if constraint is not None:
         found = found._replace(residual=constraint.residual(found.mean))
@@ -118,16 +125,29 @@ def most_probable(
     bounds: tuple[Array, Array] | None,
     ends: tuple[Array, Array],
     equalities: int,
-) -> tuple[Constrained, Array]:
-    """As `_most_probable`, for any prior; the multipliers of bounds may follow."""
-    if has_metric(prior):
-        return _most_probable(prior, law, bounds, ends, equalities)
+) -> tuple[Constrained, Array, np.ndarray]:
+    """As `_most_probable`, for any prior; the multipliers of bounds may follow.
+
+    In addition the flat indices of unmeasured points that the rows don't determine.
+    """
+    absent = unmeasured(prior)
+    none = np.zeros(0, int)
+    if absent is None and has_metric(prior):
+        return *_most_probable(prior, law, bounds, ends, equalities), none
     bounds = bounds or _open(prior.mean)
+    if absent is not None:
+        whole = eliminated(prior, law, bounds, ends, equalities, absent)
+        left = whole.left
+        kept = left.law.value.size
+        found, gap = _most_probable(
+            left.prior, whole.law, whole.bounds, whole.ends, kept
+        )
+        return restored(found, whole, law, bounds, equalities), gap, left.lost
     latent = in_latent_space(prior, law, bounds, ends)
     free = _open(latent.prior.mean)
     found, gap = _most_probable(latent.prior, latent.law, free, latent.ends, equalities)
     rows = law.value.size - equalities
-    return from_latent_space(found, prior, bounds, rows), gap
+    return from_latent_space(found, prior, bounds, rows), gap, none
 
 
 def _most_probable(

@@ -11,6 +11,7 @@ from physcon.conditioning.builders import from_matrix
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.rows import stack
+from physcon.conditioning.stacking import while_known
 from physcon.linear_map import LinearMap
 
 
@@ -25,7 +26,8 @@ def joined(
     equalities = sum(law.value.size for law in laws)
     if rows is not None:
         if not isinstance(rows, LinearMap):
-            rows = from_matrix(rows, 0.0, shape=prior.mean.shape).operator
+            with while_known(rows):
+                rows = from_matrix(rows, 0.0, shape=prior.mean.shape).operator
         dtype = prior.mean.dtype
         laws.append(LinearConstraint(rows, jnp.zeros(rows.out_shape, dtype)))
     require(

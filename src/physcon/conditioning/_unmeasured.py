@@ -46,6 +46,7 @@ class Reduced(NamedTuple):
         lost: flat indices of the points that the rows don't determine.
         log_density: what the evidence lacks, with a prior density of 1 for each
             unmeasured point.
+        elimination: the combinations of rows.
     """
 
     prior: Gaussian
@@ -55,6 +56,7 @@ class Reduced(NamedTuple):
     solved: np.ndarray
     lost: np.ndarray
     log_density: float
+    elimination: Elimination
 
 
 def unmeasured(prior: Gaussian) -> np.ndarray | None:
@@ -68,9 +70,18 @@ def unmeasured(prior: Gaussian) -> np.ndarray | None:
     return found if found.size else None
 
 
-def reduced(prior: Gaussian, law: LinearConstraint, absent: np.ndarray) -> Reduced:
-    """The conditioning that is left after elimination."""
-    matrix = entries(law.operator)
+def reduced(
+    prior: Gaussian,
+    law: LinearConstraint,
+    absent: np.ndarray,
+    matrix: Coordinates | None = None,
+) -> Reduced:
+    """The conditioning that is left after elimination.
+
+    Args:
+        matrix: the entries of the law, if they are known already.
+    """
+    matrix = entries(law.operator) if matrix is None else matrix
     n, m = prior.mean.size, law.value.size
     count = n
     if law.noise_std is not None:  # the noise of a row is a point of its own
@@ -98,6 +109,7 @@ def reduced(prior: Gaussian, law: LinearConstraint, absent: np.ndarray) -> Reduc
         found.solved,
         found.lost,
         found.log_det,
+        found,
     )
 
 
@@ -116,7 +128,7 @@ def _law(
         none = jnp.zeros((1, count), dtype)
         return LinearConstraint(Rows(none), jnp.zeros(1, dtype))
     value, terms = in_float64(
-        lambda b: (_product(found.free_from, b), _product(found.free_from, b, True))
+        lambda b: (product(found.free_from, b), product(found.free_from, b, True))
     )(law.value.reshape(-1))
     # The values of rows that vanish cancel to rounding.
     empty = np.bincount(rows.row, minlength=rows.size) == 0
@@ -148,12 +160,13 @@ def _back(
         shape,
         count,
     )
-    shift = in_float64(lambda b: _product(found.solving_from, b))(law.value.reshape(-1))
+    shift = in_float64(lambda b: product(found.solving_from, b))(law.value.reshape(-1))
     whole = jnp.zeros(n, dtype).at[found.solved].set(shift.astype(dtype))
     return back, whole.reshape(shape)
 
 
-def _product(matrix: Coordinates, x: Array, absolute: bool = False) -> Array:
+def product(matrix: Coordinates, x: Array, absolute: bool = False) -> Array:
+    """A matrix of the host times an array, or the sizes of its terms."""
     terms = jnp.asarray(matrix.entry, x.dtype) * x[matrix.column]
     terms = jnp.abs(terms) if absolute else terms
     return jax.ops.segment_sum(terms, jnp.asarray(matrix.row), matrix.size)
@@ -179,12 +192,12 @@ def entries(operator: LinearMap) -> Coordinates:
     return Coordinates(count, row, column, dense[row, column])
 
 
-def refusal(lost: np.ndarray) -> str:
+def refusal(lost: np.ndarray, caller: str = "condition") -> str:
     """The error for points that are not observable; it names them."""
     more = f" and {lost.size - 10} more" if lost.size > 10 else ""
     points = ", ".join(str(k) for k in lost[:10]) + more
     return (
-        "condition: expected rows that determine every point with an infinite standard "
+        f"{caller}: expected rows that determine every point with an infinite standard "
         f"deviation, got none that do for the point(s) {points} (numbered in the "
         "flattened field); measure one of them or give it a finite standard deviation, "
         "and see diagnose(prior, law).observable"

@@ -6,7 +6,7 @@ from physcon._checks import require, require_given
 from physcon._typing import Array, ArrayLike, Float
 from physcon.conditioning._from_fn import from_fn as from_fn
 from physcon.conditioning.constraint import LinearConstraint
-from physcon.conditioning.stacking import has_structure, stacked
+from physcon.conditioning.stacking import has_structure, stacked, while_known
 from physcon.grid import Grid
 from physcon.linear_map import Rows, Stencil
 
@@ -36,9 +36,11 @@ def stack(*constraints: LinearConstraint) -> LinearConstraint:
     exact = all(c.noise_std is None for c in constraints)
     noise = None if exact else jnp.concatenate([c.noise().ravel() for c in constraints])
     value = jnp.concatenate([c.value.ravel() for c in constraints])
-    if has_structure([c.operator for c in constraints]):
-        return LinearConstraint(stacked(constraints), value, noise)
-    rows = jnp.concatenate([c.operator.rows() for c in constraints])
+    operators = [c.operator for c in constraints]
+    with while_known(operators):
+        if has_structure(operators):
+            return LinearConstraint(stacked(constraints), value, noise)
+        rows = jnp.concatenate([operator.rows() for operator in operators])
     return LinearConstraint(Rows(rows), value, noise)
 
 

@@ -1,5 +1,9 @@
 """Several laws on one field as one, without dense copies of structured rows."""
 
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -24,6 +28,13 @@ STRUCTURED = (Disjoint, Pointwise, Sparse)
 def has_structure(operators: list[LinearMap]) -> bool:
     """Whether some operator is better not made dense."""
     return any(isinstance(o, (*STRUCTURED, Stack)) for o in operators)
+
+
+def while_known(arrays: Any) -> AbstractContextManager[None]:
+    """A context in which what follows from known arrays is known, inside of jit too."""
+    if any(is_traced(leaf) for leaf in jax.tree.leaves(arrays)):
+        return nullcontext()
+    return jax.ensure_compile_time_eval()
 
 
 def stacked(constraints: tuple[LinearConstraint, ...]) -> LinearMap:

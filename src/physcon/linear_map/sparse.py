@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from physcon._checks import require, require_shape
+from physcon._checks import is_traced, require, require_shape
 from physcon._numerics.sparse import Pattern, TooFull, analyse, index_array
 from physcon._typing import Array, Bool, Float, Shape, UInt
 from physcon.linear_map.basic import LinearMap, size
@@ -85,6 +85,9 @@ class Sparse(LinearMap):
 
     def present(self) -> Bool[Array, " m"]:
         """Which rows have a nonzero entry."""
+        if not is_traced(self.entries) and not is_traced(self.row):
+            used = np.asarray(self.row)[np.asarray(self.entries) != 0]
+            return jnp.asarray(np.bincount(used, minlength=self.count) > 0)
         return self._sum((self.entries != 0).astype(self.entries.dtype)) > 0
 
     def _at(self, x: Float[Array, "*x"]) -> Float[Array, " k"]:

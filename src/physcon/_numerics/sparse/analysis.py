@@ -7,46 +7,56 @@ Source: multifrontal elimination, Duff and Reid, ACM Trans. Math. Softw. 9 (1983
 """
 
 import math
-from typing import NamedTuple
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 
+from physcon._numerics.sparse.fronts import (
+    Fronts,
+    Group,
+    grouped,
+    local,
+    symbolic,
+    work,
+)
 from physcon._numerics.sparse.ordering import Dissection, Ints, dissections
 from physcon._typing import Array, UInt
 
 
-class Level(eqx.Module):
-    """The fronts of one depth of the tree, padded to p pivots and b further unknowns.
+class Levels(eqx.Module):
+    """The fronts of g successive depths of the tree, all padded to one size.
+
+    One program eliminates the g depths in turn. Each has k fronts, some of which are
+    padding, of p pivots and b further unknowns.
 
     Attributes:
-        pivots: ``(k, p)``, unknowns eliminated here; the number of unknowns if padding.
-        entries: ``(k, p, p + b)``, which stored entry stands there; their number s if
-            none, where a zero follows them, and s + 1 on the diagonal of padding, where
-            a one does.
-        take: ``(2 k, p + b)``, where a front's unknowns stand among the further
-            unknowns of each of its two children; their number if nowhere.
-        place: ``(k, b)``, where the further unknowns stand in the parent's front.
+        pivots: ``(g, k, p)``, unknowns eliminated here; the number of unknowns if
+            padding.
+        entries: ``(g, k, p, p + b)``, which stored entry stands there; their number s
+            if none, where a zero follows them, and s + 1 on the diagonal of padding,
+            where a one does.
+        take: ``(g, 2 k, p + b)``, where a front's unknowns stand among the further
+            unknowns of each of its two children; a place after their end if nowhere.
+        place: ``(g, k, b)``, where the further unknowns stand in the parent's front.
     """
 
-    pivots: UInt[Array, "k p"]
-    entries: UInt[Array, "k p f"]
-    take: UInt[Array, "two_k f"]
-    place: UInt[Array, "k b"]
+    pivots: UInt[Array, "g k p"]
+    entries: UInt[Array, "g k p f"]
+    take: UInt[Array, "g two_k f"]
+    place: UInt[Array, "g k b"]
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """Number of fronts, and twice the number of pivots in each."""
-        k, p = self.pivots.shape
-        return k, p, p
+    def shape(self) -> tuple[int, int, int, int]:
+        """Numbers of depths and fronts, and twice that of the pivots in each."""
+        g, k, p = self.pivots.shape
+        return g, k, p, p
 
     @property
-    def coupling_shape(self) -> tuple[int, int, int]:
-        """Number of fronts, pivots, and further unknowns."""
-        k, p = self.pivots.shape
-        return k, p, self.place.shape[1]
+    def coupling_shape(self) -> tuple[int, int, int, int]:
+        """Numbers of depths, fronts, pivots, and further unknowns."""
+        g, k, p = self.pivots.shape
+        return g, k, p, self.place.shape[2]
 
 
 class Pattern(eqx.Module):
@@ -55,14 +65,14 @@ class Pattern(eqx.Module):
     Attributes:
         row, column: ``(s,)``, with row >= column; the first m entries are the diagonal.
         levels: from the root to the leaves.
-        position: ``(s,)``, where each entry stands in the flattened ``(k, p, p + b)``
-            arrays of all levels, one after the other.
+        position: ``(s,)``, where each entry stands in the flattened rows of pivots,
+            ``(g, k, p, p + b)``, of all levels, one after the other.
         unknown: ``(m,)``, where each unknown stands in the flattened `pivots`.
     """
 
     row: UInt[Array, " s"]
     column: UInt[Array, " s"]
-    levels: tuple[Level, ...]
+    levels: tuple[Levels, ...]
     position: UInt[Array, " s"]
     unknown: UInt[Array, " m"]
 
@@ -76,17 +86,6 @@ class Pattern(eqx.Module):
         """The number of values in a factor, padding included."""
         shapes = [(level.shape, level.coupling_shape) for level in self.levels]
         return sum(math.prod(shape) for pair in shapes for shape in pair)
-
-
-class _Fronts(NamedTuple):
-    """Sorted keys ``node * (m + 1) + unknown`` of one depth, and their local places."""
-
-    pivot: Ints
-    pivot_place: Ints
-    further: Ints
-    further_place: Ints
-    p: int
-    b: int
 
 
 #: Values in all fronts, padding included, above which a factor is not worth having.
@@ -114,34 +113,36 @@ def analyse(size: int, first: Ints, second: Ints, leaf: int = 20) -> Pattern:
     column = np.concatenate([np.arange(size), keys % max(size, 1)])
     i, j = row[size:], column[size:]
     ends = np.concatenate([i, j]), np.concatenate([j, i])
-    trees = [(t, _symbolic(size, t, i, j)) for t in dissections(size, *ends, leaf)]
-    tree, fronts = min(trees, key=lambda pair: _work(pair[1]))
-    if sum(2**d * (f.p + f.b) ** 2 for d, f in enumerate(fronts)) > MOST:
+    trees = [(t, symbolic(size, t, i, j)) for t in dissections(size, *ends, leaf)]
+    tree, fronts = min(trees, key=lambda pair: work(pair[1]))
+    if sum(f.count * (f.p + f.b) ** 2 for f in fronts) > MOST:
         raise TooFull
-    levels: list[Level] = []
+    levels: list[Levels] = []
     position = np.zeros(row.size, np.int64)
-    offset, pivots = 0, 0
     unknown = np.zeros(size, np.int64)
-    for d, front in enumerate(fronts):
-        count, width = 2**d, front.p + front.b
-        child = fronts[d + 1] if d < tree.levels else None
-        parent = fronts[d - 1] if d else None
-        entries, where, own = _entries(size, tree, d, front, row, column)
-        position[own] = offset + where
-        node, vertex = np.divmod(front.pivot, size + 1)
-        unknown[vertex] = pivots + node * front.p + front.pivot_place
-        table = np.full((count, front.p), size)
-        table[node, front.pivot_place] = vertex
-        levels.append(
-            Level(
-                pivots=index_array(table),
-                entries=index_array(entries),
-                take=index_array(_take(size, front, child, count)),
-                place=index_array(_place(size, front, parent, count)),
-            )
-        )
-        offset += count * front.p * width
-        pivots += count * front.p
+    offset, pivots = 0, 0
+    groups = grouped(fronts)
+    for group in groups:
+        for d in group.depths:
+            fronts[d] = fronts[d]._replace(p=group.p, b=group.b)
+    for group in groups:
+        parts = []
+        for d in group.depths:
+            entries, where, own = _entries(size, tree, d, fronts[d], row, column)
+            position[own] = offset + where
+            node, vertex = np.divmod(fronts[d].pivot, size + 1)
+            place = fronts[d].pivot_place
+            unknown[vertex] = pivots + node * group.p + place
+            table = np.full((fronts[d].count, group.p), size)
+            table[node, place] = vertex
+            child = fronts[d + 1] if d < tree.levels else None
+            parent = fronts[d - 1] if d else None
+            taken = _take(size, fronts[d], child, group.below)
+            placed = _place(size, fronts[d], parent, group.above)
+            parts.append((table, entries, taken, placed))
+            offset += group.k * group.p * (group.p + group.b)
+            pivots += group.k * group.p
+        levels.append(_levels(group, parts, size, row.size))
     return Pattern(
         index_array(row),
         index_array(column),
@@ -151,66 +152,33 @@ def analyse(size: int, first: Ints, second: Ints, leaf: int = 20) -> Pattern:
     )
 
 
+def _levels(group: Group, parts: list[tuple], size: int, stored: int) -> Levels:
+    """The tables of a group's depths in one array each, padded to k fronts."""
+    p, f = group.p, group.p + group.b
+    blank = np.full((p, f), stored)
+    blank[np.arange(p), np.arange(p)] = stored + 1
+    fillers = (size, blank, group.below, group.above)
+    fronts = (group.k, group.k, 2 * group.k, group.k)
+    whole = []
+    of_depths = zip(*parts, strict=True)
+    for tables, filler, count in zip(of_depths, fillers, fronts, strict=True):
+        padded = np.empty((len(tables), count, *tables[0].shape[1:]), np.int64)
+        padded[:] = filler
+        for level, table in zip(padded, tables, strict=True):
+            level[: len(table)] = table
+        whole.append(index_array(padded))
+    return Levels(*whole)
+
+
 def index_array(x: Ints) -> UInt[Array, "..."]:
     # With values inside of jit as well, where a law may be built from known indices.
+    # `jnp.asarray` would compile a program for each shape there.
     with jax.ensure_compile_time_eval():
-        return jnp.asarray(x.astype(np.uint32))
-
-
-def _symbolic(size: int, tree: Dissection, i: Ints, j: Ints) -> list[_Fronts]:
-    """The fronts of every depth, from the leaves up."""
-    stride = size + 1
-    inner = np.concatenate([i, j])
-    outer = np.concatenate([j, i])
-    later = tree.depth[outer] < tree.depth[inner]
-    inner, outer = inner[later], outer[later]
-    further = np.zeros(0, np.int64)
-    fronts = []
-    for d in range(tree.levels, -1, -1):
-        own = tree.depth[inner] == d
-        new = tree.node[inner[own]] * stride + outer[own]
-        node, vertex = np.divmod(further, stride)
-        old = (
-            (node // 2 * stride + vertex)[tree.depth[vertex] < d]
-            if further.size
-            else further
-        )
-        further = np.unique(np.concatenate([new, old]))
-        pivot_vertex = np.flatnonzero(tree.depth == d)
-        pivot = np.sort(tree.node[pivot_vertex] * stride + pivot_vertex)
-        pivot_place, p = _places(pivot // stride)
-        further_place, b = _places(further // stride)
-        fronts.append(_Fronts(pivot, pivot_place, further, further_place, max(p, 1), b))
-    return fronts[::-1]
-
-
-def _work(fronts: list[_Fronts]) -> int:
-    """Multiplications of the factorisation, roughly."""
-    return sum(2**d * f.p * (f.p + f.b) ** 2 for d, f in enumerate(fronts))
-
-
-def _places(node: Ints) -> tuple[Ints, int]:
-    """Position within runs of equal nodes, and the longest run."""
-    start = np.searchsorted(node, node)
-    place = np.arange(node.size) - start
-    return place, int(place.max()) + 1 if place.size else 0
-
-
-def _local(front: _Fronts, keys: Ints) -> Ints:
-    """The place of each key in its front, pivots first; -1 if it is not there."""
-    place = np.full(keys.shape, -1)
-    for known, where, shift in (
-        (front.pivot, front.pivot_place, 0),
-        (front.further, front.further_place, front.p),
-    ):
-        if known.size:
-            at = np.minimum(np.searchsorted(known, keys), known.size - 1)
-            place = np.where(known[at] == keys, where[at] + shift, place)
-    return place
+        return jax.device_put(x.astype(np.uint32))
 
 
 def _entries(
-    size: int, tree: Dissection, d: int, front: _Fronts, row: Ints, column: Ints
+    size: int, tree: Dissection, d: int, front: Fronts, row: Ints, column: Ints
 ) -> tuple[Ints, Ints, Ints]:
     """The table of stored entries of one depth; the places of those it holds."""
     stride, width = size + 1, front.p + front.b
@@ -218,10 +186,10 @@ def _entries(
     other = row + column - deeper
     own = np.flatnonzero(tree.depth[deeper] == d)
     node = tree.node[deeper[own]]
-    r = _local(front, node * stride + deeper[own])
-    c = _local(front, node * stride + other[own])
-    table = np.full((2**d, front.p, width), row.size)
-    used = np.bincount(front.pivot // stride, minlength=2**d)
+    r = local(front, node * stride + deeper[own])
+    c = local(front, node * stride + other[own])
+    table = np.full((front.count, front.p, width), row.size)
+    used = np.bincount(front.pivot // stride, minlength=front.count)
     place = np.arange(front.p)
     table[:, place, place] = np.where(place < used[:, None], row.size, row.size + 1)
     table[node, r, c] = own
@@ -230,21 +198,19 @@ def _entries(
     return table, (node * front.p + r) * width + c, own
 
 
-def _take(size: int, front: _Fronts, child: _Fronts | None, count: int) -> Ints:
-    stride, width = size + 1, front.p + front.b
-    if child is None:
-        return np.zeros((0, width))
-    table = np.full((2 * count, width), child.b)
-    node, vertex = np.divmod(child.further, stride)
-    table[node, _local(front, node // 2 * stride + vertex)] = child.further_place
+def _take(size: int, front: Fronts, child: Fronts | None, nowhere: int) -> Ints:
+    stride = size + 1
+    table = np.full((2 * front.count, front.p + front.b), nowhere)
+    if child is not None:
+        node, vertex = np.divmod(child.further, stride)
+        table[node, local(front, node // 2 * stride + vertex)] = child.further_place
     return table
 
 
-def _place(size: int, front: _Fronts, parent: _Fronts | None, count: int) -> Ints:
-    if parent is None:
-        return np.zeros((count, 0))
+def _place(size: int, front: Fronts, parent: Fronts | None, nowhere: int) -> Ints:
     stride = size + 1
-    table = np.full((count, front.b), parent.p + parent.b)
-    node, vertex = np.divmod(front.further, stride)
-    table[node, front.further_place] = _local(parent, node // 2 * stride + vertex)
+    table = np.full((front.count, front.b), nowhere)
+    if parent is not None:
+        node, vertex = np.divmod(front.further, stride)
+        table[node, front.further_place] = local(parent, node // 2 * stride + vertex)
     return table

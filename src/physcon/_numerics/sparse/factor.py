@@ -15,7 +15,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from physcon._numerics.sparse.analysis import Level, Pattern
+from physcon._numerics.sparse.analysis import Levels, Pattern
 from physcon._numerics.sparse.gathers import (
     pick,
     pick_each,
@@ -23,14 +23,15 @@ from physcon._numerics.sparse.gathers import (
     product,
     transpose,
 )
+from physcon._numerics.sparse.sweeps import from_leaves, from_root
 from physcon._typing import Array, Bool, Float, Int
 
 
 class Front(NamedTuple):
-    """The factor of one depth: L⁻¹ with F_pp = L Lᵀ, and W = L⁻¹ F_pb."""
+    """The factor of a group of depths: L⁻¹ with F_pp = L Lᵀ, and W = L⁻¹ F_pb."""
 
-    whitener: Float[Array, "k p p"]
-    coupling: Float[Array, "k p b"]
+    whitener: Float[Array, "g k p p"]
+    coupling: Float[Array, "g k p b"]
 
 
 class Factored(eqx.Module):
@@ -172,38 +173,44 @@ def _eliminate(
     m = pattern.size
     ends = jnp.arange(2, dtype=entries.dtype)
     stored = jnp.concatenate([entries[:m] + shift, entries[m:], ends])
-    rest, fronts = None, []
-    for level in pattern.levels[::-1]:
-        rows, rest = _assemble(level, stored, rest)
-        k, p = level.pivots.shape
-        lower = jax.lax.linalg.cholesky(rows[:, :, :p], symmetrize_input=False)
-        eye = jnp.broadcast_to(jnp.eye(p), (k, p, p))
-        whitener = jax.lax.linalg.triangular_solve(
-            lower, eye, left_side=True, lower=True
-        )
-        coupling = product(whitener, rows[:, :, p:])
-        rest = rest - product(transpose(coupling), coupling)
-        fronts.append(Front(whitener, coupling))
+    rest = jnp.zeros((0, 0, 0), entries.dtype)
+    fronts = []
+    for levels in pattern.levels[::-1]:
+
+        def step(children: Array, level: Levels) -> tuple[Array, Front]:
+            rows, rest = _assemble(level, stored, children)
+            p = level.pivots.shape[1]
+            lower = jax.lax.linalg.cholesky(rows[:, :, :p], symmetrize_input=False)
+            eye = jnp.broadcast_to(jnp.eye(p), lower.shape)
+            whitener = jax.lax.linalg.triangular_solve(
+                lower, eye, left_side=True, lower=True
+            )
+            coupling = product(whitener, rows[:, :, p:])
+            rest = rest - product(transpose(coupling), coupling)
+            return rest, Front(whitener, coupling)
+
+        rest, front = from_leaves(step, rest, levels)
+        fronts.append(front)
     return tuple(fronts[::-1])
 
 
 def _assemble(
-    level: Level, stored: Array, children: Array | None
+    level: Levels, stored: Array, children: Array
 ) -> tuple[Float[Array, "k p f"], Float[Array, "k b b"]]:
     """The rows of the pivots, and what the children leave for the further unknowns."""
     k, p = level.pivots.shape
-    b = level.entries.shape[2] - p
+    f = level.entries.shape[2]
     rows = pick(stored, level.entries)
-    if children is None or children.shape[1] == 0:
-        return rows, jnp.zeros((k, b, b), stored.dtype)
+    if children.shape[1] == 0:
+        return rows, jnp.zeros((k, f - p, f - p), stored.dtype)
     taken = pick_square(children, level.take)
-    both = taken.reshape(k, 2, p + b, p + b).sum(axis=1)
+    both = taken.reshape(k, 2, f, f).sum(axis=1)
     return rows + both[:, :p], both[:, p:, p:]
 
 
 def _pivots(pattern: Pattern, fronts: tuple[Front, ...]) -> Float[Array, " m"]:
     """The squared diagonal of L, in the order of the unknowns."""
-    pieces = [jnp.diagonal(f.whitener, axis1=1, axis2=2).reshape(-1) for f in fronts]
+    pieces = [jnp.diagonal(f.whitener, axis1=2, axis2=3).reshape(-1) for f in fronts]
     return pick(jnp.concatenate(pieces), pattern.unknown) ** -2
 
 
@@ -223,28 +230,35 @@ def solve_scaled(factored: Factored, right: Float[Array, " m"]) -> Float[Array, 
     pattern = factored.pattern
     stored = jnp.append(right, 0)
     whites: list[Array] = []
-    carried = None
-    for level, front in zip(pattern.levels[::-1], factored.fronts[::-1], strict=True):
-        k, p = level.pivots.shape
-        b = front.coupling.shape[2]
-        whole = jnp.pad(pick(stored, level.pivots), ((0, 0), (0, b)))
-        if carried is not None and carried.shape[1]:
-            taken = pick_each(carried, level.take)
-            whole = whole + taken.reshape(k, 2, p + b).sum(axis=1)
-        white = product(front.whitener, whole[:, :p, None])
-        below = product(transpose(front.coupling), white)
-        carried = whole[:, p:] - below[:, :, 0]
+    carried = jnp.zeros((0, 0), right.dtype)
+    groups = list(zip(pattern.levels, factored.fronts, strict=True))
+    for group in groups[::-1]:
+
+        def down(children: Array, one: tuple[Levels, Front]) -> tuple[Array, Array]:
+            level, front = one
+            k, p = level.pivots.shape
+            f = level.take.shape[1]
+            whole = jnp.pad(pick(stored, level.pivots), ((0, 0), (0, f - p)))
+            if children.shape[1]:
+                taken = pick_each(children, level.take)
+                whole = whole + taken.reshape(k, 2, f).sum(axis=1)
+            white = product(front.whitener, whole[:, :p, None])
+            below = product(transpose(front.coupling), white)
+            return whole[:, p:] - below[:, :, 0], white
+
+        carried, white = from_leaves(down, carried, group)
         whites.append(white)
     found: list[Array] = []
-    parent = None
-    for level, front, white in zip(
-        pattern.levels, factored.fronts, whites[::-1], strict=True
-    ):
-        further = jnp.zeros((1, front.coupling.shape[2]), white.dtype)
-        if parent is not None:
-            further = pick_each(jnp.repeat(parent, 2, axis=0), level.place)
-        own = white - product(front.coupling, further[:, :, None])
-        own = product(transpose(front.whitener), own)[:, :, 0]
-        parent = jnp.concatenate([own, further], axis=1)
+    parent = jnp.zeros((0, 0), right.dtype)
+    for group, white in zip(groups, whites[::-1], strict=True):
+
+        def up(parent: Array, one: tuple) -> tuple[Array, Array]:
+            (level, front), white = one
+            further = pick_each(parent, level.place)
+            own = white - product(front.coupling, further[:, :, None])
+            own = product(transpose(front.whitener), own)[:, :, 0]
+            return jnp.concatenate([own, further], axis=1), own
+
+        parent, own = from_root(up, parent, (group, white))
         found.append(own.reshape(-1))
     return pick(jnp.concatenate(found), pattern.unknown)

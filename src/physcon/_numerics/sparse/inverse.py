@@ -5,8 +5,10 @@ Source: Takahashi, Fagan and Chen (1973); Erisman and Tinney, Commun. ACM 18 (19
 
 import jax.numpy as jnp
 
-from physcon._numerics.sparse.factor import Factored, pivots
+from physcon._numerics.sparse.analysis import Levels
+from physcon._numerics.sparse.factor import Factored, Front, pivots
 from physcon._numerics.sparse.gathers import pick, pick_square, product, transpose
+from physcon._numerics.sparse.sweeps import from_root
 from physcon._typing import Array, Float, Scalar
 
 
@@ -24,20 +26,23 @@ def selected_inverse(factored: Factored) -> Float[Array, " s"]:
     """
     pattern = factored.pattern
     found: list[Array] = []
-    parent = None
-    for level, front in zip(pattern.levels, factored.fronts, strict=True):
-        b = front.coupling.shape[2]
-        further = jnp.zeros((1, b, b), front.coupling.dtype)
-        if parent is not None:
-            further = pick_square(jnp.repeat(parent, 2, axis=0), level.place)
-        back = transpose(front.whitener)
-        gain = product(back, front.coupling)
-        off = -product(gain, further)
-        own = product(back, front.whitener) - product(off, transpose(gain))
-        top = jnp.concatenate([own, off], axis=2)
-        bottom = jnp.concatenate([transpose(off), further], axis=2)
-        parent = jnp.concatenate([top, bottom], axis=1)
+    parent = jnp.zeros((0, 0, 0), factored.scale.dtype)
+    for group in zip(pattern.levels, factored.fronts, strict=True):
+        parent, top = from_root(_selected, parent, group)
         found.append(top.reshape(-1))
     entries = pick(jnp.concatenate(found), pattern.position)
     kept = factored.kept.astype(entries.dtype)
     return pick(kept, pattern.row) * entries * pick(kept, pattern.column)
+
+
+def _selected(parent: Array, one: tuple[Levels, Front]) -> tuple[Array, Array]:
+    """The inverse on the unknowns of each front of a depth, and its pivots' rows."""
+    level, front = one
+    further = pick_square(parent, level.place)
+    back = transpose(front.whitener)
+    gain = product(back, front.coupling)
+    off = -product(gain, further)
+    own = product(back, front.whitener) - product(off, transpose(gain))
+    top = jnp.concatenate([own, off], axis=2)
+    bottom = jnp.concatenate([transpose(off), further], axis=2)
+    return jnp.concatenate([top, bottom], axis=1), top

@@ -85,19 +85,23 @@ class SparseFactor(Factor):
             """One solve; the six steps share its compiled program."""
             step, right, x, found = carry
             one = dropped.astype(right.dtype)
+            times = self._times(
+                jnp.where(step == 1, one, jnp.where(step == 3, found, x))
+            )
             given = jax.lax.select_n(
                 step,
                 right,  # 0: what is missed by the dropped rows, c
-                self._times(one),  # 1: S_kd 1
+                times,  # 1: S_kd 1
                 x,  # 2: sizes of the null vectors, 1 + S_dk S_kk⁻² S_kd 1
-                self._times(found),  # 3: the null part, from c over the sizes
+                times,  # 3: the null part, from c over the sizes
                 right,  # 4: the solution
-                right - self._times(x),  # 5: its correction
+                right - times,  # 5: its correction
             )
             new = sparse.solve_scaled(self.factored, jnp.where(kept, given, 0))
-            missed = jnp.where(dropped, right - self._times(new), 0)
+            after = self._times(new)
+            missed = jnp.where(dropped, right - after, 0)
             # Supports that overlap can make a size zero or negative.
-            sizes = jnp.where(dropped, jnp.maximum(1 + self._times(new), 1), 1)
+            sizes = jnp.where(dropped, jnp.maximum(1 + after, 1), 1)
             found = jnp.where(step == 0, missed, found)
             found = jnp.where(step == 2, found / sizes, found)
             right = jnp.where(step == 3, right - (found - new), right)
