@@ -9,16 +9,11 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
+from physcon.studies.evidence.pipes import Pipes, read_pipes
+
 
 class Missing(Exception):
     """A package whose data a row needs is not installed."""
-
-
-class Water(NamedTuple):
-    """A pipe network: edges ``(e, 2)`` between junctions, -1: a tank or reservoir."""
-
-    ends: np.ndarray
-    demand: np.ndarray
 
 
 class Metabolism(NamedTuple):
@@ -31,27 +26,9 @@ class Metabolism(NamedTuple):
     objective: int
 
 
-def water(name: str) -> Water:
+def water(name: str) -> Pipes:
     """A network of EPANET from the wheel of wntr: ky10, Net3, Net6."""
-    path = _folder("wntr") / "library" / "networks" / f"{name}.inp"
-    section, lines = "", {}
-    for line in path.read_text(errors="replace").splitlines():
-        words = line.split(";")[0].split()
-        if words and words[0].startswith("["):
-            section = words[0]
-        elif words:
-            lines.setdefault(section, []).append(words)
-    junctions = {words[0]: i for i, words in enumerate(lines["[JUNCTIONS]"])}
-    links = [
-        words
-        for part in ("[PIPES]", "[PUMPS]", "[VALVES]")
-        for words in lines.get(part, [])
-    ]
-    ends = [[junctions.get(node, -1) for node in words[1:3]] for words in links]
-    # A link between two tanks has no junction that it could balance.
-    ends = [pair for pair in ends if pair[0] != pair[1]]
-    demand = [float(words[2]) for words in lines["[JUNCTIONS]"]]
-    return Water(np.array(ends), np.array(demand))
+    return read_pipes(_folder("wntr") / "library" / "networks" / f"{name}.inp")
 
 
 def metabolism(name: str = "iJO1366") -> Metabolism:

@@ -50,6 +50,12 @@ def tables(results: Path = RESULTS) -> dict[str, str]:
     if (results / "assimilation.json").exists():
         content = json.loads((results / "assimilation.json").read_text())
         found["assimilation"] = _assimilation(content)
+    if (results / "tourism.json").exists():
+        content = json.loads((results / "tourism.json").read_text())
+        found["tourism"] = _hierarchy(content)
+    if (results / "leak_net3.json").exists():
+        content = json.loads((results / "leak_net3.json").read_text())
+        found["leak_net3"] = _leak(content)
     return found
 
 
@@ -149,6 +155,53 @@ def _assimilation(content: dict[str, Any]) -> str:
         lines.append(_line(cells))
     made = _made(content, f"mean ± standard error over {truths} truths")
     return "\n".join([*lines, "", made])
+
+
+def _hierarchy(content: dict[str, Any]) -> str:
+    rows = content["results"]
+    levels = [name for name in rows[0] if name.startswith("crps_")]
+    heads = ["samples of", "energy score", "less than MinT's by", "at origins"]
+    heads += [f"CRPS, {name.removeprefix('crps_')}" for name in levels]
+    heads += ["90 % interval holds", "below zero"]
+    lines = [_line(heads), _rule(len(heads))]
+    (mint,) = (row["energy_score"] for row in rows if row["method"] == "MinT")
+    for row in rows:
+        score = row["energy_score"]
+        gain = [100 * (1 - a / b) for a, b in zip(score, mint, strict=True)]
+        wins = f"{sum(g > 0 for g in gain)} of {len(gain)}"
+        error = statistics.stdev(gain) / len(gain) ** 0.5
+        cells = [row["method"], f"{statistics.mean(score):.3f}"]
+        one = f"{statistics.mean(gain):.1f} ± {error:.1f} %"
+        cells += ["", ""] if row["method"] == "MinT" else [one, wins]
+        cells += [f"{statistics.mean(row[name]):.3f}" for name in levels]
+        cells.append(f"{100 * statistics.mean(row['coverage_90']):.0f} %")
+        cells.append(f"{100 * statistics.mean(row['negative']):.1f} %")
+        lines.append(_line(cells))
+    origins = len(mint)
+    made = _made(content, f"means over {origins} origins, ± standard error of the mean")
+    return "\n".join([*lines, "", made])
+
+
+def _leak(content: dict[str, Any]) -> str:
+    heads = ["pipes with a meter", "leak", "alarm", "largest imbalance"]
+    heads += ["largest score", "it or a neighbour", "among three suspects"]
+    names = ("alarm", "largest_imbalance", "largest_score")
+    names += ("largest_score_or_neighbour", "among_suspects")
+    lines = [_line(heads), _rule(len(heads))]
+    for row in content["results"]:
+        leak = float(row["leak"])
+        cells = [f"{100 * float(row['metered']):.0f} %"]
+        cells.append(f"{100 * leak:.0f} %" if leak else "none")
+        for name in names:
+            share = _mean([100 * v for v in row[name]], 0, " %")
+            cells.append(share if leak or name == "alarm" else "")
+        lines.append(_line(cells))
+    settings = content["settings"]
+    spread = (
+        f"mean ± standard deviation over {settings['repeats']} repeats of "
+        f"{settings['trials']} trials"
+    )
+    return "\n".join([*lines, "", _made(content, spread)])
 
 
 def _made(content: dict[str, Any], spread: str | None = None) -> str:

@@ -1,9 +1,15 @@
-"""Settings of the experiments on downscaling and on roll-outs."""
+"""Settings of the experiments of this package."""
 
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from physcon.studies.catalogue import study
+from physcon.studies.evidence.hierarchy_settings import (
+    HierarchyConfig as HierarchyConfig,
+)
+from physcon.studies.evidence.hierarchy_settings import (
+    LeakConfig as LeakConfig,
+)
 from physcon.studies.ranges import judge, seed, setting
 
 #: The quantity of a map: what the file holds, or a positive field made from it.
