@@ -40,7 +40,8 @@ def from_root(step: Step, parent: Array, group: Any) -> tuple[Array, Any]:
     g, k, _ = levels.pivots.shape
     f = levels.take.shape[2]
     width = parent.shape[1] if g == 1 else max(f, parent.shape[1])
-    start = _resized(parent, (k + 1) // 2, width)
+    # What one depth leaves is carried to the next: all k fronts of the deepest one.
+    start = _resized(parent, (k + 1) // 2 if g == 1 else k, width)
 
     def from_parents(parents: Array, one: Any) -> tuple[Array, Any]:
         return step(jnp.repeat(parents, 2, axis=0)[:k], one)
