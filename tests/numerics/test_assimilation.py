@@ -1,5 +1,6 @@
 """The update of an ensemble by observations: the Kalman filter, laws, and a model."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -92,14 +93,25 @@ def test_an_observation_without_error_is_met_and_one_without_information_ignored
     x64, problem
 ):
     _, _, data, members = problem
+    rows = data.operator.rows()
     value = data.value.at[1].set(jnp.nan)
-    one = from_matrix(data.operator.rows(), value, jnp.array([0.0, jnp.inf, 0.2]))
-    rest = from_matrix(data.operator.rows()[::2], data.value[::2], jnp.array([0, 0.2]))
-    found = ensemble_update(members, one).members
+    one = from_matrix(rows, value, jnp.array([0.0, jnp.inf, 0.2]))
+    rest = from_matrix(rows[::2], data.value[::2], jnp.array([0, 0.2]))
+    analysis = ensemble_update(members, one)
+    found = analysis.members
     alone = ensemble_update(members, rest).members
     np.testing.assert_allclose(found, alone, rtol=1e-13)
-    seen = found @ data.operator.rows()[0]
+    assert analysis.innovation[1] == 0
+    seen = found @ rows[0]
     np.testing.assert_allclose(seen, np.full(MEMBERS, data.value[0]), atol=1e-12)
+    # The same one again changes nothing; with another value it is refused.
+    order = jnp.array([0, 0, 2])
+    twice = from_matrix(rows[order], value[order], jnp.array([0, 0, 0.2]))
+    again = ensemble_update(members, twice).members
+    np.testing.assert_allclose(again, alone, rtol=1e-12)
+    apart = eqx.tree_at(lambda law: law.value, twice, twice.value.at[1].add(1e-3))
+    with pytest.raises(RuntimeError, match="contradict"):
+        ensemble_update(members, apart)
 
 
 def test_localisation_leaves_distant_points_alone_and_laws_are_restored():

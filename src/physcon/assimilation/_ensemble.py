@@ -1,6 +1,6 @@
 """The analysis step of an ensemble Kalman filter whose members obey laws and bounds."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,12 +20,15 @@ class Analysis(NamedTuple):
 
     Attributes:
         members: the updated ensemble, ``(k, *x)``.
-        innovation: the observations minus the mean of the forecasts, ``(*y)``.
+        innovation: the observations minus the mean of the forecasts, ``(*y)``; zero
+            for one that is ignored.
         innovation_std: what `innovation` should have as its standard deviation,
             ``(*y)``: of the inflated ensemble and the observation's error together. If
             the quotients of both are much larger than 1 in many cycles, the ensemble is
             too narrow, and needs more inflation.
-        outcome: the most severe one of all members, as of `condition` or `bounded`.
+        outcome: the most severe one of all members, as of `condition` or `bounded`: a
+            law that some member can't obey, exact observations that contradict each
+            other, or values that are not finite.
     """
 
     members: Float[Array, "k *x"]
@@ -50,17 +53,12 @@ def ensemble_update(
 ) -> Analysis:
     """Update an ensemble of forecasts by observations: an ensemble Kalman filter.
 
-    The observations are used one after the other, each with the covariance of the
-    ensemble at that point, which is multiplied by the localisation. Without a `key` the
-    deviations from the mean are then scaled so that they have the Kalman filter's
-    covariance (square-root filter); with one, every member is given its own perturbed
-    observations.
-
-    Localisation and inflation break the conservation that the forecasts had, and no
-    Kalman update knows bounds. `law` and the bounds are therefore imposed on every
-    member at the end, where the updated ensemble has a spread: each member becomes the
-    nearest field within the bounds that obeys the law, in units of that spread. Both
-    hold with the exactness of `condition` and `bounded`.
+    The observations are used one after the other, each with the covariance that the
+    ensemble then has, multiplied by the localisation. Localisation and inflation break
+    the conservation of the forecasts, and no Kalman update knows bounds. `law` and the
+    bounds are therefore imposed at the end: each member becomes the nearest field
+    within the bounds that obeys the law, in units of the updated ensemble's spread.
+    Both hold with the exactness of `condition` and `bounded`.
 
     Shapes: k members ``(k, *x)``, m observations; memory O(k n + m n) with a
     localisation, time O(k m n). One ensemble; batch with `jax.vmap`.
@@ -69,8 +67,8 @@ def ensemble_update(
         members: 2 or more forecasts of one field.
         data: observations with independent errors, such as `sensors`; one with an
             infinite `noise_std` is ignored, so that missing ones need no other shape.
-        key: for perturbed observations; None for the square-root filter, which adds
-            no sampling noise.
+        key: every member is given its own perturbed observations; None for the
+            square-root filter, which adds no sampling noise.
         localisation: weights from 0 to 1 of each observation at each point,
             ``(m, *x)``, as made by `localisation`; None for no localisation.
         inflation: factor on the deviations of the forecasts, scalar or ``(*x)``.
@@ -80,8 +78,7 @@ def ensemble_update(
 
     Raises:
         ValueError: shapes, while tracing.
-        RuntimeError: at run time under ``throw=True``: values that are not finite, or a
-            law that some member can't obey, see `Analysis.outcome`.
+        RuntimeError: at run time under ``throw=True``; see `Analysis.outcome`.
 
     Source: Whitaker and Hamill, Mon. Wea. Rev. 130 (2002) 1913, eqs. 5 to 13; Burgers,
     van Leeuwen and Evensen, Mon. Wea. Rev. 126 (1998) 1719; Houtekamer and Mitchell,
@@ -94,6 +91,21 @@ def ensemble_update(
     >>> [round(u, 3) for u in found.members.mean(axis=0).tolist()]
     [2.667, 1.333, 2.0]
     """
+    members, data, law, localisation, inflation = _checked(
+        members, data, law, localisation, inflation
+    )
+    analysis = _analysed(members, data, key, localisation, inflation, law, lower, upper)
+    return settle(analysis, analysis.outcome, throw)
+
+
+def _checked(
+    members: Array,
+    data: LinearConstraint,
+    law: LinearConstraint | None,
+    localisation: ArrayLike | None,
+    inflation: ArrayLike,
+) -> tuple[Any, ...]:
+    """The arguments in one dtype, or an error for shapes that don't fit."""
     members = floating(members)
     require(
         members.ndim >= 1 and members.shape[0] >= 2,
@@ -102,6 +114,8 @@ def ensemble_update(
         "stack the forecasts along a first axis",
     )
     require_given(data, LinearConstraint, "data")
+    if law is not None:
+        require_given(law, LinearConstraint, "law")
     field = members.shape[1:]
     require_same_field(field, tuple(data.operator.in_shape))
     inflation = floating(inflation)
@@ -110,12 +124,8 @@ def ensemble_update(
     if localisation is not None:
         localisation = floating(localisation)
         require_shape(localisation, (data.value.size, *field), "localisation")
-    members, data, law, localisation, inflation = in_one_dtype(
-        members, data, law, localisation, inflation
-    )
     inflation = jnp.broadcast_to(inflation, field)
-    analysis = _analysed(members, data, key, localisation, inflation, law, lower, upper)
-    return settle(analysis, analysis.outcome, throw)
+    return in_one_dtype(members, data, law, localisation, inflation)
 
 
 @jax.jit  # one program for all calls outside of jit
@@ -148,13 +158,18 @@ def _updated(
     noise_std = data.noise().reshape(-1)
     count = members.shape[0]
     errors = None if key is None else perturbations(key, noise_std, count)
-    after = updated(before, data, taper, errors)
+    after, contradicts = updated(before, data, taper, errors)
     found = after.mean[None] + after.deviations
+    innovation = data.value.reshape(-1) - before.observed
+    innovation = jnp.where(jnp.isposinf(noise_std), 0, innovation)
     return Analysis(
         found,
-        (data.value.reshape(-1) - before.observed).reshape(data.value.shape),
+        innovation.reshape(data.value.shape),
         _total_std(before.observed_deviations, noise_std).reshape(data.value.shape),
-        choose((~jnp.all(jnp.isfinite(found)), Outcome.not_finite)),
+        choose(
+            (~jnp.all(jnp.isfinite(found)), Outcome.not_finite),
+            (jnp.any(contradicts), Outcome.contradiction),
+        ),
     )
 
 

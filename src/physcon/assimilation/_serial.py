@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from physcon._numerics import safe
-from physcon._typing import Array, Float, PRNGKeyArray, Scalar
+from physcon._typing import Array, Bool, Float, PRNGKeyArray, Scalar
 from physcon.conditioning import LinearConstraint
 
 
@@ -26,12 +26,15 @@ class Ensemble(NamedTuple):
 class Observation(NamedTuple):
     """One observation: its number, value, error, weights of points, and random errors.
 
+    `size` is the largest deviation of what the forecasts have in its place.
+
     Shapes: scalars, ``(*x)`` and ``(k)``.
     """
 
     index: Array
     value: Scalar
     noise_std: Scalar
+    size: Scalar
     taper: Float[Array, "*x"] | None
     errors: Float[Array, " k"] | None
 
@@ -65,8 +68,8 @@ def updated(
     data: LinearConstraint,
     taper: Float[Array, "m *x"] | None,
     errors: Float[Array, "m k"] | None,
-) -> Ensemble:
-    """The ensemble after all observations, in their order.
+) -> tuple[Ensemble, Bool[Array, " m"]]:
+    """The ensemble after all observations, and which ones contradict others.
 
     Independent observations may be used one after the other, as scalars. What is
     observed of the ensemble is updated with it, by the operator of the observations.
@@ -75,15 +78,18 @@ def updated(
     index = jnp.arange(count, dtype=jnp.int32)
     value = data.value.reshape(-1)
     noise_std = data.noise().reshape(-1)
-    every = Observation(index, value, noise_std, taper, errors)
+    size = jnp.max(jnp.abs(before.observed_deviations), axis=0)
+    every = Observation(index, value, noise_std, size, taper, errors)
 
-    def step(ensemble: Ensemble, one: Observation) -> tuple[Ensemble, None]:
-        return _step(ensemble, one, data), None
+    def step(ensemble: Ensemble, one: Observation) -> tuple[Ensemble, Array]:
+        return _step(ensemble, one, data)
 
-    return jax.lax.scan(step, before, every)[0]
+    return jax.lax.scan(step, before, every)
 
 
-def _step(now: Ensemble, one: Observation, data: LinearConstraint) -> Ensemble:
+def _step(
+    now: Ensemble, one: Observation, data: LinearConstraint
+) -> tuple[Ensemble, Bool[Array, ""]]:
     """One observation y with error variance r, all in a unit of the size of both.
 
     With the observed deviations s and their variance v the gain is K = cov / (v + r).
@@ -92,7 +98,8 @@ def _step(now: Ensemble, one: Observation, data: LinearConstraint) -> Ensemble:
     """
     s = jnp.take(now.observed_deviations, one.index, axis=1)
     noise_std = _known(one.noise_std)
-    unit = safe.power_of_two(jnp.maximum(jnp.max(jnp.abs(s)), noise_std))
+    largest = jnp.maximum(jnp.max(jnp.abs(s)), noise_std)
+    unit = safe.power_of_two(largest)
     s = s / unit
     noise_std = noise_std / unit
     degrees = s.size - 1
@@ -102,21 +109,28 @@ def _step(now: Ensemble, one: Observation, data: LinearConstraint) -> Ensemble:
     if one.taper is not None:
         gain = one.taper * gain
     ignored = jnp.isposinf(one.noise_std)
-    gain = jnp.where(ignored, 0, gain)
-    innovation = one.value - jnp.take(now.observed, one.index)
-    innovation = jnp.where(ignored, 0, innovation) / unit
+    observed = jnp.take(now.observed, one.index)
+    innovation = jnp.where(ignored, 0, one.value - observed)
+    # What is left of a spread that exact observations have removed is rounding.
+    rounding = 100 * float(jnp.finfo(s.dtype).eps)
+    certain = largest <= rounding * one.size
+    gain = jnp.where(ignored | certain, 0, gain)
+    missed = jnp.abs(innovation) - rounding * (jnp.abs(one.value) + jnp.abs(observed))
+    contradicts = certain & (missed > rounding**0.5 * one.size)
+    innovation = innovation / unit
     if one.errors is None:
         share = safe.divide(noise_std, safe.sqrt(total))
         moves = -s / (1 + share)
     else:
         moves = one.errors / unit - s
     observed_gain = data.operator.mv(gain).reshape(-1)
-    return Ensemble(
+    after = Ensemble(
         now.mean + gain * innovation,
         now.deviations + jnp.tensordot(moves, gain, axes=0),
         now.observed + observed_gain * innovation,
         now.observed_deviations + jnp.tensordot(moves, observed_gain, axes=0),
     )
+    return after, contradicts
 
 
 def _known(noise_std: Array) -> Array:
