@@ -56,6 +56,53 @@ def require_given(x: object, kind: type, name: str) -> None:
     )
 
 
+def require_array(x: object, name: str) -> None:
+    """Raise unless `x` has a shape and a type of numbers, as arrays have."""
+    require(
+        hasattr(x, "shape") and hasattr(x, "dtype"),
+        f"{name}: an array",
+        f"a {type(x).__name__}",
+        "pass jnp.asarray(...) of numbers",
+    )
+
+
+def require_sampling(key: object, shape: object) -> None:
+    """Raise unless `key` is a key of `jax.random`, and `shape` a tuple."""
+    require(
+        hasattr(key, "shape") and hasattr(key, "dtype"),
+        "key: a key of jax.random",
+        f"a {type(key).__name__}",
+        "pass jax.random.key(seed)",
+    )
+    require_tuple(shape, "shape")
+
+
+def require_tuple(shape: object, name: str) -> None:
+    """Raise unless `shape` can be the shape of an array."""
+    require(
+        isinstance(shape, tuple | list),
+        f"{name}: a tuple",
+        repr(shape),
+        "pass (n,) for one axis of length n",
+    )
+
+
+def shape_of(x: Any, name: str) -> tuple[int, ...]:
+    """The shape of an array; raise unless `x` is one."""
+    require_array(x, name)
+    return x.shape
+
+
+def require_function(fn: object, name: str) -> None:
+    """Raise unless `fn` can be called."""
+    require(
+        callable(fn),
+        f"{name}: a function",
+        f"a {type(fn).__name__}",
+        "pass a function of the field, such as lambda u: u[0]",
+    )
+
+
 def require_same_field(field: tuple[int, ...], seen: tuple[int, ...]) -> None:
     """Raise unless a constraint on fields of shape `seen` fits the shape `field`."""
     batched = len(field) > len(seen) and field[len(field) - len(seen) :] == seen
@@ -113,6 +160,12 @@ def require_numbers(x: T, name: str, *, is_complex: bool = False) -> T:
     """Return `x`; raise unless it holds real numbers, or also complex ones."""
     if isinstance(x, list | tuple) and any(map(is_traced, jax.tree.leaves(x))):
         return x
+    require(
+        not hasattr(x, "data_vars") and not isinstance(x, np.ma.MaskedArray),
+        f"{name} of real numbers",
+        f"a {type(x).__name__}",
+        "pass a plain array: a variable of a dataset, a masked array once filled",
+    )
     dtype: Any = getattr(x, "dtype", None)
     dtype = np.asarray(x).dtype if dtype is None else dtype
     kind = getattr(dtype, "kind", "f")

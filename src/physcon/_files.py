@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
+from physcon._checks import require
+
 
 @contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
@@ -165,3 +167,26 @@ def _json_object(line: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return header if isinstance(header, dict) else None
+
+
+def check_output(path: Path, *inputs: Path, force: bool) -> None:
+    """Raise ValueError if `path` can't be written, or is one of the files read."""
+    there = [x for x in inputs if path.exists() and x.exists()]
+    require(
+        not any(path.samefile(x) for x in there),
+        "an output other than the input",
+        f"{path}, which is the same file",
+        "choose another name: the input is kept",
+    )
+    require(
+        force or not path.exists(),
+        "a new file",
+        f"{path} exists",
+        "choose another name, or replace the file by --force",
+    )
+    require(
+        path.parent.is_dir(),
+        "an existing folder",
+        f"{path.parent}",
+        "create the folder first",
+    )

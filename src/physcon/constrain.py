@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from physcon._checks import require
+from physcon._files import check_output
 from physcon._predictions import (
     Law,
     Names,
@@ -54,13 +54,7 @@ def constrain_file(
         ValueError: the file or the law is unusable. Nothing is written then.
     """
     names = names or Names()
-    if not force:
-        require(
-            not Path(output).exists(),
-            "a new file",
-            f"{output} exists",
-            "choose another name, or replace the file by --force",
-        )
+    check_output(Path(output), Path(predictions), force=force)
     check(law)
     data = read_predictions(predictions, names)
     total = target(law.integral, data, predictions)

@@ -163,3 +163,27 @@ def test_a_link_to_a_missing_file_is_named(tmp_path):
     with pytest.raises(ValueError, match="'mean'"):
         constrain_file(tmp_path / "in.h5", tmp_path / "out.h5", Law("1"))
     assert not (tmp_path / "out.h5").exists()
+
+
+def test_one_dataset_with_two_names_cannot_take_two_results(tmp_path):
+    with h5py.File(tmp_path / "in.h5", "w") as file:
+        file["mean"] = MEAN
+        file["std"] = file["mean"]
+    new = {"mean": MEAN + 1, "std": np.ones(8)}
+    with pytest.raises(ValueError, match=r"of its own for 'std'.*'mean'"):
+        write_arrays(tmp_path / "out.h5", new, like=tmp_path / "in.h5")
+    assert [path.name for path in tmp_path.iterdir()] == ["in.h5"]
+
+
+@pytest.mark.parametrize("kind", ["symlink_to", "hardlink_to"])
+def test_a_command_does_not_replace_its_input(tmp_path, kind):
+    with h5py.File(tmp_path / "in.h5", "w") as file:
+        file["mean"] = MEAN
+        file["std"] = np.ones(8)
+        file["x"] = X
+    before = (tmp_path / "in.h5").read_bytes()
+    getattr(tmp_path / "other.h5", kind)(tmp_path / "in.h5")
+    for name in ("in.h5", "other.h5"):
+        with pytest.raises(ValueError, match=r"other than the input.*same file"):
+            constrain_file(tmp_path / "in.h5", tmp_path / name, Law("1"), force=True)
+    assert (tmp_path / "in.h5").read_bytes() == before

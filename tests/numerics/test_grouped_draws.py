@@ -82,3 +82,29 @@ def test_groups_without_freedom_stay_where_they_are():
     np.testing.assert_allclose(found.draws[:, 2], 2, rtol=1e-6)
     assert float(found.draws[:, 3:].std()) > 0.3
     assert (found.moves[:3] == 0).all()
+
+
+def test_a_direction_that_passes_through_all_rows_moves():
+    """Windows of four points, every second point: a wave of ±1 is seen by none."""
+    n = 24
+    place = np.arange(n)
+    rows = np.array([(i <= place) & (place < i + 4) for i in range(0, n - 3, 2)])
+    wave = (-1.0) ** (place // 2)
+    assert np.abs(rows @ wave).max() == 0
+    mean = np.linspace(0.2, 0.8, n)
+    std = np.linspace(0.4, 0.1, n)
+    gain = (std**2)[:, None] * rows.T
+    gain = gain @ np.linalg.inv(rows @ gain)
+    centre = mean + gain @ np.full(len(rows), 0.1)
+    covariance = np.diag(std**2) - gain @ (rows * std**2)
+    law = pc.from_matrix(
+        jnp.asarray(rows, jnp.float32), jnp.asarray(rows @ mean + 0.1, jnp.float32)
+    )
+    prior = pc.Gaussian.diagonal(
+        jnp.asarray(mean, jnp.float32), jnp.asarray(std, jnp.float32)
+    )
+    draws = pc.sample_bounded(jax.random.key(0), prior, law, shape=(400,), sweeps=20)
+    along = np.asarray(draws, float) @ wave
+    expected = np.sqrt(wave @ covariance @ wave)
+    assert abs(along.mean() - wave @ centre) < 4 * expected / 20
+    np.testing.assert_allclose(along.std(), expected, rtol=0.15)

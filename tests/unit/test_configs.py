@@ -66,3 +66,30 @@ def test_the_version_is_said_once_and_ranges_are_in_the_help(capsys):
         main(["run", "stefan", "--help"])
     said = " ".join(capsys.readouterr().out.split())
     assert "[at least 0, below 1] (type: float, default: 0.9)" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"problem: stefan\nseed: 1\nseed: 2\n", "'seed' again.*line 2 or line 3"),
+        (b"problem: stefan\nseed: 010\n", "a decimal number, got 010"),
+        (b"problem: stefan\nseed: 1:30\n", "a decimal number, got 1:30.*line 2"),
+        (b"problem: st\xe9fan\n", "text in UTF-8, got byte 11"),
+        (b"problem: stefan\nseed:\n", "got seed without a value"),
+        (b"problem: stefan\ntraining: 3\n", r"training = 3 \(settings by name\)"),
+        (b"a: &a [" + 99 * b"0, " + b"0]\nb: &b [" + 99 * b"*a, " + b"*a]\n"
+         b"c: [*b, *b]\n", "at most 10000 entries"),
+    ],
+)  # fmt: skip
+def test_what_yaml_would_misread_is_refused(tmp_path, text, message):
+    (tmp_path / "own.yaml").write_bytes(text)
+    with pytest.raises(SystemExit, match=message):
+        main(["run", str(tmp_path / "own.yaml"), "--output", str(tmp_path / "run")])
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_misspelt_name_in_a_file_gets_a_suggestion(tmp_path, capsys):
+    (tmp_path / "own.yaml").write_text("training:\n  step: 3\n")
+    with pytest.raises(SystemExit):
+        main(["run", str(tmp_path / "own.yaml")])
+    assert "did you mean training.steps?" in capsys.readouterr().err

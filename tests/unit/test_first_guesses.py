@@ -1,12 +1,15 @@
 """What a person meets first: wrong arguments are named, and results print briefly."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import xarray as xr
 from jaxtyping import config
 
 import physcon as pc
 from physcon import conditioning as pcc
+from physcon import datasets as pcd
 from physcon import fv
 from physcon._show import shown
 
@@ -54,6 +57,35 @@ def as_users_have_it():
         (
             lambda: pc.condition(PRIOR, LAW, solver="dense"),
             "solver: a Solver, got a str",
+        ),
+        (lambda: pc.Rows([[1.0]]), "weights: an array, got a list"),
+        (lambda: PRIOR.sample(0), "key: a key of jax.random, got a int"),
+        (lambda: PRIOR.sample(jax.random.key(0), 2), "shape: a tuple, got 2"),
+        (lambda: pc.from_fn(jnp.ones(4), (4,), 1.0), "fn: a function, got a"),
+        (lambda: pc.from_fn(jnp.sum, 4, 1.0), "shape: a tuple, got 4"),
+        (
+            lambda: pcc.NonlinearConstraint(jnp.ones(4), jnp.ones(1)),
+            "fn: a function, got a",
+        ),
+        (
+            lambda: pc.metrics.gaussian_crps([1.0], [1.0], [1.0]),
+            "std: an array|mean: an array",
+        ),
+        (
+            lambda: pcd.constrain(np.ones(4), "mean: {of: u, equals: 1}"),
+            "data: an xarray.Dataset, got a ndarray",
+        ),
+        (
+            lambda: pc.Gaussian.diagonal(xr.Dataset({"u": ("x", [1.0])}), 1.0),
+            "an array of real numbers, got a Dataset",
+        ),
+        (
+            lambda: pc.Gaussian.diagonal(np.ma.masked_array([1.0, 2.0], [0, 1]), 1.0),
+            "real numbers, got a MaskedArray",
+        ),
+        (
+            lambda: fv.solve(jnp.ones((1, 4)), fv.Euler(), GRID, PERIODIC, times=[1.0]),
+            "a state of 3 channels or more",
         ),
         (lambda: pc.hard_c(jnp.ones(4), LAW), "prior: a Gaussian, got a"),
         (lambda: pc.join_fields(jnp.ones(4)), "prior: a Gaussian, got a"),

@@ -59,6 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if message is None:
             raise
         sys.exit(f"physcon {name}: {message}")
+    except MemoryError as error:
+        remedy = "make the sizes smaller"
+        sys.exit(f"physcon {name}: expected to fit the memory, got: {error}; {remedy}")
     except OSError as error:
         remedy = "check the path, its permissions, and the free space"
         sys.exit(

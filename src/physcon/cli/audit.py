@@ -5,6 +5,8 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
+from physcon.cli.parsers import SuggestingParser
+
 HELP = "say which laws a dataset violates, and by how much"
 _DESCRIPTION = """Report which laws a NetCDF file or Zarr store violates.
 
@@ -20,7 +22,7 @@ LAWS is a YAML file, or one law as text. Examples:
 
 def parser(arguments: Sequence[str]) -> ArgumentParser:
     """Return the parser of the command."""
-    audit = ArgumentParser(description=_DESCRIPTION)
+    audit = SuggestingParser(description=_DESCRIPTION)
     audit.add_argument("data", type=Path, help="NetCDF file or Zarr store")
     audit.add_argument("laws", type=str, help="YAML file of laws, or one law as text")
     add_options(audit)

@@ -4,6 +4,7 @@ import difflib
 from importlib.resources import files
 from pathlib import Path
 
+from physcon import _yaml
 from physcon._checks import require
 
 #: Larger files are no settings; the parser of YAML takes a second for a megabyte.
@@ -43,6 +44,7 @@ def find(word: str, command: str) -> Path:
         f"{path} of {size} bytes",
         "remove what are no settings",
     )
+    _yaml.check(_yaml.read(path), str(path))
     return path
 
 

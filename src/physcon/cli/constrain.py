@@ -7,6 +7,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from physcon._page import check_path
 from physcon.cli.audit import add_options, add_report, check_options
+from physcon.cli.parsers import SuggestingParser
 from physcon.cli.settings import from_options
 
 HELP = "make predictions conservative"
@@ -34,7 +35,7 @@ def parser(arguments: Sequence[str]) -> ArgumentParser:
     """Return the parser of the command: files, laws, and the names of arrays."""
     from physcon._predictions import Law, Names
 
-    constrain = ArgumentParser(description=_DESCRIPTION)
+    constrain = SuggestingParser(description=_DESCRIPTION)
     constrain.add_argument("predictions", type=Path, help="the model's predictions")
     constrain.add_argument(
         "laws", type=str, nargs="?", help="YAML file of laws, or one law as text"

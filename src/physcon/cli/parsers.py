@@ -2,8 +2,8 @@
 
 import difflib
 import re
-from collections.abc import Iterable
-from typing import NoReturn
+from collections.abc import Iterable, Mapping
+from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser
 
@@ -12,9 +12,19 @@ class SuggestingParser(ArgumentParser):
     """`jsonargparse.ArgumentParser` whose errors end with a close name, if any."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        known = {option for action in self._actions for option in action.option_strings}
-        hint = suggestion(message, known)
+        hint = suggestion(message, _options_of(self))
         super().error(f"{message}{hint}", ex)
+
+
+def _options_of(parser: Any) -> set[str]:
+    """Return the options of a parser, and of its commands."""
+    known: set[str] = set()
+    for action in parser._actions:
+        known.update(action.option_strings)
+        if isinstance(action.choices, Mapping):
+            for command in action.choices.values():
+                known |= _options_of(command)
+    return known
 
 
 def suggestion(message: str, options: Iterable[str]) -> str:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
+from physcon.cli.parsers import SuggestingParser
+
 HELP = "run an exported predictor"
 _DESCRIPTION = """Run a predictor that physcon.export wrote.
 
@@ -21,7 +23,7 @@ compare the digest that their author gave you by --sha256.
 
 def parser(arguments: Sequence[str]) -> ArgumentParser:
     """Files, and what to do with dtypes."""
-    predict = ArgumentParser(description=_DESCRIPTION)
+    predict = SuggestingParser(description=_DESCRIPTION)
     predict.add_argument("artifact", type=Path, help="file of physcon.export")
     predict.add_argument(
         "input", type=Path, nargs="?", default=None, help="file of input arrays"
@@ -51,6 +53,7 @@ def main(options: Namespace) -> None:
     import numpy as np
 
     from physcon._checks import require
+    from physcon._files import check_output
     from physcon.io import read_arrays, write_arrays
     from physcon.serving import load_exported
 
@@ -67,6 +70,7 @@ def main(options: Namespace) -> None:
     require(
         options.output is not None, "an output file", "none", "add the option -o OUTPUT"
     )
+    check_output(options.output, options.input, options.artifact, force=options.force)
     arrays = read_arrays(options.input)
     wanted = artifact.metadata["inputs"]
     missing = [name for name in wanted if name not in arrays]

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from physcon._checks import concrete, require
+from physcon._checks import concrete, require, require_function, require_tuple
 from physcon._typing import Array, ArrayLike, Float, Shape
 from physcon.conditioning._coordinates import Coordinates
 from physcon.conditioning._sparsity import sparse_matrix
@@ -39,6 +39,8 @@ def from_fn(
     >>> law.operator.rows().tolist()
     [[-1.0, 1.0, 0.0], [0.0, -1.0, 1.0]]
     """
+    require_function(fn, "fn")
+    require_tuple(shape, "shape")
     field = jax.ShapeDtypeStruct(tuple(shape), jnp.result_type(float))
     out = jax.eval_shape(fn, field)
     constant = fn(jnp.zeros(shape, field.dtype))

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from physcon._typing import Array, Bool, Float, Int
+from physcon.conditioning.grouping import by_size
 from physcon.conditioning.variates import truncated_normal, uniform
 from physcon.linear_map import Disjoint
 
@@ -130,7 +131,12 @@ def _sweeps(
 def _pairs(key: Array, points: Points) -> tuple[Int[Array, " p"], Int[Array, " p"]]:
     """Two points of one group each, at random; a point with itself: no pair."""
     n = points.label.size
-    ties = jax.random.uniform(key, (n,), jnp.float32)
+    coin, tie = jax.random.split(key)
+    # In half of the sweeps partners are of like size: a small one holds a large one.
+    alike = jax.random.bits(coin, (), jnp.uint32) % 2 == 0
+    size = jnp.abs(points.weight) * points.std
+    random = jax.random.uniform(tie, (n,), jnp.float32).astype(size.dtype)
+    ties = jnp.where(alike, by_size(tie, size), random)
     label = jnp.where(points.moving, points.label.astype(jnp.int32), -1)
     order = jnp.lexsort((ties, label)).astype(jnp.int32)
     label = label[order]

@@ -7,6 +7,7 @@ import equinox as eqx
 import jax
 import numpy as np
 
+from physcon._checks import require_function
 from physcon._typing import Array, Float
 from physcon.conditioning.gaussian import Gaussian
 
@@ -26,6 +27,9 @@ class NonlinearConstraint(eqx.Module):
 
     fn: Callable[[Array], Array]
     value: Float[Array, " m"]
+
+    def __check_init__(self) -> None:
+        require_function(self.fn, "fn")
 
 
 def parted(law: NonlinearConstraint) -> tuple[NonlinearConstraint, Static]:

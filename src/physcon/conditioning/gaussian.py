@@ -9,7 +9,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from physcon._checks import require, require_no_negative, require_numbers, require_shape
+from physcon._checks import (
+    require,
+    require_no_negative,
+    require_numbers,
+    require_sampling,
+    require_shape,
+)
 from physcon._deprecation import accepts_old_positions
 from physcon._numerics.float64 import floating, in_one_dtype
 from physcon._status import Outcome, choose, settle
@@ -207,17 +213,14 @@ class Gaussian(eqx.Module):
         Each sample of a posterior obeys the exact constraints.
 
         Source:
-            For a posterior this is Matheron's rule (Wilson et al., JMLR 22 (2021), eq.
-            11).
+            Matheron's rule for posteriors (Wilson et al., JMLR 22 (2021), eq. 11).
         """
 
         def draw(key: PRNGKeyArray) -> Array:
-            return moments.affine(
-                self.mean,
-                self.root,
-                jax.random.normal(key, self.root.in_shape, self.mean.dtype),
-            )
+            noise = jax.random.normal(key, self.root.in_shape, self.mean.dtype)
+            return moments.affine(self.mean, self.root, noise)
 
+        require_sampling(key, shape)
         draws = jax.vmap(draw)(jax.random.split(key, math.prod(shape)))
         return draws.reshape(*shape, *self.mean.shape)
 

@@ -13,7 +13,9 @@ import jax
 import jax.numpy as jnp
 
 from physcon._numerics.products import inner
-from physcon._typing import Array, Bool, Float
+from physcon._typing import Array, Bool, Float, Int
+from physcon.conditioning.circuits import circuits
+from physcon.conditioning.grouping import DETERMINED, direction, order, project
 from physcon.conditioning.optimality import Problem, freedom, restored
 from physcon.conditioning.variates import truncated_normal, uniform
 
@@ -44,7 +46,7 @@ def draw_chains(
     noise = jnp.zeros_like(value)
     variance = jnp.where(moving, std, 0) ** 2
     problem = Problem(mean, variance, rows, value, noise, lower, upper)
-    moving = moving & (freedom(problem) > _DETERMINED)
+    moving = moving & (freedom(problem) > DETERMINED)
     alone = ~seen & (std > 0)
 
     key, direct = jax.random.split(jax.random.wrap_key_data(seed))
@@ -57,14 +59,15 @@ def draw_chains(
 
     first = jax.vmap(drawn)(uniform(direct, (count, u.size), u.dtype))
     reach = jnp.where(moving, std, 0)
-    last, moves = _sweeps(key, sweeps, first, mean, reach, rows, lower, upper)
+    last, moves, lacking = _sweeps(key, sweeps, first, mean, reach, rows, lower, upper)
     draws = jax.vmap(lambda u: restored(problem, u))(last)
     draws = draws.astype(dtype).astype(u.dtype)
     moves = moves / count
     number = jnp.maximum(jnp.sum(moving), 1).astype(moves.dtype)
     average = jnp.sum(jnp.where(moving, moves, 0)) / number
     idle = jnp.sum(moving & (moves == 0)).astype(moves.dtype) / number
-    enough = ~jnp.any(moving) | ((average >= _FEWEST) & (idle <= 0.01))
+    enough = (average >= _FEWEST) & (idle <= 0.01) & (lacking <= _LACKING)
+    enough = ~jnp.any(moving) | enough
 
     def met(x: Array) -> Array:
         terms = inner(jnp.abs(rows), jnp.abs(x)) + jnp.abs(value)
@@ -114,118 +117,97 @@ def _sweeps(
     rows: Float[Array, "m n"],
     low: Float[Array, " n"],
     high: Float[Array, " n"],
-) -> tuple[Float[Array, "s n"], Float[Array, " n"]]:
-    """Fields after `sweeps` groupings, and how often each point could move, in all."""
+) -> tuple[Float[Array, "s n"], Float[Array, " n"], Float[Array, ""]]:
+    """Fields after `sweeps` groupings, and how often each point could move, in all.
+
+    Also the share of the variance of the direction that moves least which the draws
+    lack, apart from bounds: random deviations from the mean, in standard deviations,
+    are moved along, and what is left of them is an estimate from above.
+    """
     m, n = rows.shape
     groups = n // (m + 1)
     moving = std > 0
-    width = jnp.where(moving, std, 1)
     scaled = rows * std[None]
-    pattern = ((rows != 0) & moving[None]).astype(u.dtype)
+    size = jnp.abs(scaled)
+    points = (mean, std, low, high)
+    # Pairs are all the circuits that one row has.
+    number = min(n - m, 2 * (m + 1)) if m > 1 else 0
 
-    def sweep(state: tuple[Array, Array], key: Array) -> tuple[tuple, None]:
-        u, moves = state
-        grouping, aim, draw = jax.random.split(key, 3)
-        order = _order(grouping, pattern, moving)
-        group = order[: (m + 1) * groups].reshape(groups, m + 1)
-        z = jax.random.normal(aim, group.shape, jnp.float32).astype(u.dtype)
-        e = jax.vmap(_direction)(jnp.moveaxis(scaled[:, group], 0, 1), z)
-        d = width[group] * e
-        acts = d != 0
-        step = jnp.where(acts, d, 1)
-
-        def move(u: Array, p: Array) -> tuple[Array, Array]:
-            """On u + t d with d = σ e, |e| = 1, t is normal, truncated to a segment."""
-            here = u[group]
-            centre = jnp.sum(e / width[group] * (mean[group] - here), axis=-1)
-            to_low = (low[group] - here) / step
-            to_high = (high[group] - here) / step
-            backward = jnp.where(acts, jnp.minimum(to_low, to_high), -jnp.inf)
-            forward = jnp.where(acts, jnp.maximum(to_low, to_high), jnp.inf)
-            left = jnp.minimum(jnp.max(backward, axis=-1), 0)
-            right = jnp.maximum(jnp.min(forward, axis=-1), 0)
-            t = centre + truncated_normal(p, left - centre, right - centre)
-            t = jnp.where(jnp.any(acts, axis=1), jnp.clip(t, left, right), 0)
-            moved = jnp.clip(here + t[:, None] * d, low[group], high[group])
-            could = acts & ((right - left)[:, None] * jnp.abs(e) > _SHORTEST)
-            return u.at[group].set(moved), could
-
-        new, could = jax.vmap(move)(u, uniform(draw, (len(u), groups), u.dtype))
+    def moved(state: tuple, chosen: tuple) -> tuple[tuple, None]:
+        u, moves, probes = state
+        key, group, e = chosen
+        p = uniform(key, (len(u), len(group)), u.dtype)
+        new, could = jax.vmap(partial(_move, points, group, e))(u, p)
         times = jnp.sum(could, axis=0).astype(u.dtype)
-        return (new, moves.at[group].add(times)), None
+        probes = jax.vmap(partial(_forget, group, e))(probes)
+        return (new, moves.at[group].add(times), probes), None
 
-    start = (u, jnp.zeros(n, u.dtype))
-    return jax.lax.scan(sweep, start, jax.random.split(key, sweeps))[0]
+    def sweep(state: tuple, key: Array) -> tuple[tuple, None]:
+        grouping, aim, draw, basis, turns = jax.random.split(key, 5)
+        points_in_order = order(grouping, size, moving)
+        group = points_in_order[: (m + 1) * groups].reshape(groups, m + 1)
+        z = jax.random.normal(aim, group.shape, jnp.float32).astype(u.dtype)
+        e = jax.vmap(direction)(jnp.moveaxis(scaled[:, group], 0, 1), z)
+        state, _ = moved(state, (draw, group, e))
+        if number == 0:
+            return state, None
+        group, e = circuits(basis, scaled, moving, number)
+        keys = jax.random.split(turns, number)
+        return jax.lax.scan(moved, state, (keys, group[:, None], e[:, None]))
+
+    key, probe = jax.random.split(key)
+    z = jax.random.normal(probe, (_PROBES, n), jnp.float32).astype(u.dtype)
+    probes = jax.vmap(partial(project, scaled))(jnp.where(moving, z, 0))
+    start = (u, jnp.zeros(n, u.dtype), probes)
+    (u, moves, probes), _ = jax.lax.scan(sweep, start, jax.random.split(key, sweeps))
+    return u, moves, jnp.sqrt(jnp.sum((probes @ probes.T) ** 2)) / _PROBES
 
 
-def _order(
-    key: Array, pattern: Float[Array, "m n"], moving: Bool[Array, " n"]
-) -> Array:
-    """Points in the order in which they are grouped; points that can't move come last.
+def _forget(
+    group: Int[Array, "g k"], e: Float[Array, "g k"], probe: Float[Array, " n"]
+) -> Float[Array, " n"]:
+    """What a move leaves of a deviation from the mean if it meets no bound."""
+    along = jnp.sum(e * probe[group], axis=-1)
+    return probe.at[group].add(-along[:, None] * e)
 
-    In half of the sweeps the order is random; in the other half points that are seen by
-    the same rows are neighbours, in random order, so that a group has few rows.
+
+def _move(
+    points: tuple[Array, Array, Array, Array],
+    group: Int[Array, "g k"],
+    e: Float[Array, "g k"],
+    u: Float[Array, " n"],
+    p: Float[Array, " g"],
+) -> tuple[Array, Array]:
+    """`u` with groups moved along d = σ e, |e| = 1, and which points could move.
+
+    On u + t d, t is normal, truncated to a segment.
     """
-    m, n = pattern.shape
-    coin, tie, mark, turn = jax.random.split(key, 4)
-    # Random numbers are 32 bits wide: wider ones don't work in local float64.
-    by_rows = jax.random.bits(coin, (), jnp.uint32) % 2 == 0
-    weight = jax.random.uniform(mark, (m,), jnp.float32).astype(pattern.dtype)
-    label = jnp.where(by_rows, jnp.sum(weight[:, None] * pattern, axis=0), 0)
-    ties = jax.random.uniform(tie, (n,), jnp.float32)
-    order = jnp.lexsort((ties, label, ~moving))
-    # A random start, among the points that move.
-    number = jnp.maximum(jnp.sum(moving, dtype=jnp.int32), 1)
-    shift = jax.random.randint(turn, (), 0, number, jnp.int32)
-    place = jnp.arange(n, dtype=jnp.int32)
-    return order[jnp.where(place < number, (place + shift) % number, place)]
+    mean, std, low, high = (x[group] for x in points)
+    width = jnp.where(std > 0, std, 1)
+    d = width * e
+    acts = d != 0
+    step = jnp.where(acts, d, 1)
+    here = u[group]
+    centre = jnp.sum(e / width * (mean - here), axis=-1)
+    to_low = (low - here) / step
+    to_high = (high - here) / step
+    backward = jnp.where(acts, jnp.minimum(to_low, to_high), -jnp.inf)
+    forward = jnp.where(acts, jnp.maximum(to_low, to_high), jnp.inf)
+    left = jnp.minimum(jnp.max(backward, axis=-1), 0)
+    right = jnp.maximum(jnp.min(forward, axis=-1), 0)
+    t = centre + truncated_normal(p, left - centre, right - centre)
+    t = jnp.where(jnp.any(acts, axis=1), jnp.clip(t, left, right), 0)
+    moved = jnp.clip(here + t[:, None] * d, low, high)
+    could = acts & ((right - left)[:, None] * jnp.abs(e) > _SHORTEST)
+    # A redundant row repeats the first point of its group, whose change is kept.
+    return u.at[group].add(jnp.where(acts, moved - here, 0)), could
 
 
-def _direction(a: Float[Array, "m k"], z: Float[Array, " k"]) -> Float[Array, " k"]:
-    """A unit vector e with a e = 0, the projection of z; zero if there is none.
-
-    Entries that the rows determine are rounding, and are removed: else a point on its
-    bound would stop the whole group.
-    """
-    seen = jnp.any(a != 0, axis=0)
-    first = _project(a, jnp.where(seen, z, 0))
-    kept = jnp.abs(first) > _DETERMINED
-    e = _project(jnp.where(kept[None], a, 0), jnp.where(kept, z, 0))
-    e = jnp.where(kept, e, 0)
-    size = jnp.sqrt(jnp.sum(e**2))
-    usable = size > 10 * _DETERMINED
-    return jnp.where(usable, e / jnp.where(usable, size, 1), 0)
-
-
-def _project(a: Float[Array, "m k"], z: Float[Array, " k"]) -> Float[Array, " k"]:
-    """z less its components along the rows of `a`: Gram-Schmidt, each step twice."""
-
-    def less(x: Array, basis: Array) -> Array:
-        for _ in range(2):
-            x = x - jnp.sum(jnp.sum(basis * x[None], axis=1)[:, None] * basis, axis=0)
-        return x
-
-    def absorb(basis: Array, row: tuple[Array, Array]) -> tuple[Array, None]:
-        index, x = row
-        size = jnp.sqrt(jnp.sum(x**2))
-        rest = less(x / jnp.where(size > 0, size, 1), basis)
-        length = jnp.sqrt(jnp.sum(rest**2))
-        independent = length > 1e-9
-        unit = jnp.where(independent, rest / jnp.where(independent, length, 1), 0)
-        return basis.at[index].set(unit), None
-
-    m = a.shape[0]
-    basis = jnp.zeros_like(a)
-    if m == 1:
-        basis, _ = absorb(basis, (jnp.int32(0), a[0]))
-    else:
-        basis, _ = jax.lax.scan(absorb, basis, (jnp.arange(m), a))
-    return less(z, basis)
-
-
-#: Entries of a unit direction, and shares of a variance, that count as zero.
-_DETERMINED = 1e-9
 #: Length of a segment in standard deviations that counts as a move.
 _SHORTEST = 1e-9
 #: Useful moves per free point, on average, from which draws are trusted.
 _FEWEST = 5
+#: Random deviations that test whether the start is forgotten in every direction.
+_PROBES = 8
+#: Share of the variance in some direction that draws may lack.
+_LACKING = 0.1

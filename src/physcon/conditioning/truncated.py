@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from physcon._checks import require
+from physcon._checks import require, require_sampling
 from physcon._numerics.float64 import in_float64, in_one_dtype
 from physcon._show import shown
 from physcon._status import Outcome, choose, failed, settle
@@ -170,6 +170,7 @@ def sample_bounded(
     Source: Geman and Geman (1984), the sampler; Chen and Schmeiser (1993), moves along
     random directions; Devroye (1986), II.2.1, inversion of distribution functions.
     """
+    require_sampling(key, shape)
     prior, constraint = in_one_dtype(prior, constraint)
     std = diagonal_std(prior, constraint)
     _require_exact(constraint, prior.mean.size)

@@ -10,6 +10,7 @@ import numpy as np
 
 from physcon._checks import require
 from physcon._extras import needs
+from physcon._files import check_output
 from physcon.datasets._constrain import audited
 from physcon.datasets._initial import with_first_targets
 from physcon.datasets._laws import Laws
@@ -74,12 +75,7 @@ def constrain_dataset_file(
     path, output = Path(path), Path(output)
     watch = watch or Watch()
     store = path.suffix.lower() == ".zarr"
-    require(
-        force or not output.exists(),
-        "a new file",
-        f"{output} exists",
-        "choose another name, or replace the file by --force",
-    )
+    check_output(output, path, force=force)
     require(
         output.suffix.lower() == path.suffix.lower(),
         f"the ending {path.suffix}",

@@ -13,6 +13,12 @@ def check_names(data: Any, laws: Laws) -> None:
     Raises:
         ValueError: a variable is missing, or does not hold real numbers.
     """
+    require(
+        hasattr(data, "data_vars"),
+        "data: an xarray.Dataset",
+        f"a {type(data).__name__}",
+        "pass array.to_dataset(name=...) for one array",
+    )
     for law in laws.laws:
         for name in names_of(law):
             require(

@@ -65,6 +65,8 @@ def _yaml(source: str | Path) -> Any:
     """Return the plain objects in a YAML file or in YAML text."""
     with needs("cli"):
         import yaml
+
+        from physcon import _yaml as yaml_text
     text = str(source)
     if "\n" not in text and Path(text).suffix in (".yaml", ".yml", ".json"):
         require(
@@ -73,7 +75,8 @@ def _yaml(source: str | Path) -> Any:
             f"no file at {text}",
             "check the path",
         )
-        text = Path(text).read_text()
+        text = yaml_text.read(Path(text))
+    yaml_text.check(text, "the laws")
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:

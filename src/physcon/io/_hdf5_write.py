@@ -61,9 +61,21 @@ def write_blocks(path: Path, like: Path, blocks: Iterable[Block]) -> None:
                 _check_shape(source[name], name, where, array)
                 if name not in prepared:
                     prepared[name] = _prepared(file, source, name, array.dtype)
+                    _check_apart(file, name, prepared)
                 place, marks = prepared[name]
                 _refill(file[place], where, array, marks)
                 _drop_stale_ranges(file[place], array, marks_of(source[name].attrs))
+
+
+def _check_apart(file: Any, name: str, prepared: dict[str, tuple[str, Any]]) -> None:
+    """Raise ValueError if two names to write are links to one dataset."""
+    mine = file[prepared[name][0]]
+    for other, (place, _) in prepared.items():
+        if other != name and file[place] == mine:
+            raise ValueError(
+                f"expected a dataset of its own for {name!r}, got a link to the one "
+                f"that {other!r} names; copy it in the file"
+            )
 
 
 def _add(file: Any, source: Any, name: str, array: np.ndarray) -> None:

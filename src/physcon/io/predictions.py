@@ -19,7 +19,7 @@ import numpy as np
 
 from physcon._checks import require
 from physcon._deprecation import accepts_old_positions
-from physcon._files import atomic_path
+from physcon._files import atomic_path, check_output
 from physcon.io import _hdf5, _netcdf, _npz
 from physcon.io._dtypes import describe, is_number
 
@@ -127,7 +127,7 @@ def write_arrays(
             is of another format, or an array has another shape there.
     """
     path = Path(path)
-    _check_output(path, force)
+    check_output(path, force=force)
     form = _format(path)
     for name, array in arrays.items():
         require(
@@ -166,7 +166,7 @@ def write_blocks(
         force: replace an existing output.
     """
     path = Path(path)
-    _check_output(path, force)
+    check_output(path, force=force)
     _check_space(path, {}, Path(like))
     with atomic_path(path) as temporary:
         _netcdf.write_blocks(temporary, Path(like), blocks)
@@ -177,21 +177,6 @@ def takes_blocks(path: str | Path, names: Iterable[str]) -> bool:
     path = Path(path)
     form = _format(path)
     return form is _hdf5 or (form is _netcdf and form.takes_blocks(path, names))
-
-
-def _check_output(path: Path, force: bool) -> None:
-    require(
-        force or not path.exists(),
-        "a new file",
-        f"{path} exists",
-        "choose another name, or replace the file by --force",
-    )
-    require(
-        path.parent.is_dir(),
-        "an existing folder",
-        f"{path.parent}",
-        "create the folder first",
-    )
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from physcon._checks import require, require_shape
+from physcon._checks import require, require_array, require_shape
 from physcon._numerics.products import combine, inner, inner_and_size
 from physcon._typing import Array, Float, Shape
 from physcon.linear_map.basic import LinearMap
@@ -18,6 +18,7 @@ class Rows(LinearMap):
     weights: Float[Array, "m *x"]
 
     def __check_init__(self) -> None:
+        require_array(self.weights, "weights")
         require(
             self.weights.ndim >= 2,
             "weights of shape (m, *x)",

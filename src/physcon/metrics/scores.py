@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import erfinv, ndtr
 
-from physcon._checks import require, require_shape
+from physcon._checks import require, require_shape, shape_of
 from physcon._deprecation import accepts_old_positions
 from physcon._numerics import safe
 from physcon._numerics.float64 import float64_primal
@@ -24,13 +24,13 @@ from physcon._typing import Array, ArrayLike, Float, Scalar
 
 def mean_squared_error(mean: Float[Array, "*x"], truth: Float[Array, "*x"]) -> Scalar:
     """Mean over points of (mean - truth)², in the squared unit of the field."""
-    require_shape(truth, mean.shape, "truth")
+    require_shape(truth, shape_of(mean, "mean"), "truth")
     return jnp.mean((mean - truth) ** 2)
 
 
 def relative_l2(mean: Float[Array, "*x"], truth: Float[Array, "*x"]) -> Scalar:
     """‖mean - truth‖ / ‖truth‖ over all points."""
-    require_shape(truth, mean.shape, "truth")
+    require_shape(truth, shape_of(mean, "mean"), "truth")
     return _norm(mean - truth) / _norm(truth)
 
 
@@ -67,8 +67,8 @@ def gaussian_crps(
     Source:
         Gneiting and Raftery, J. Am. Stat. Assoc. 102 (2007) 359, sec. 4.2.
     """
-    require_shape(std, mean.shape, "std")
-    require_shape(truth, mean.shape, "truth")
+    require_shape(std, shape_of(mean, "mean"), "std")
+    require_shape(truth, shape_of(mean, "mean"), "truth")
     error = truth - mean
     # Beyond 40 standard deviations Φ is 0 or 1 to rounding of float64.
     far = jnp.abs(error) >= 40 * std
@@ -101,7 +101,7 @@ def energy_score(
     Source:
         Gneiting and Raftery (2007), eq. 22.
     """
-    require_shape(truth, samples.shape[1:], "truth")
+    require_shape(truth, shape_of(samples, "samples")[1:], "truth")
     s = samples.shape[0]
     require(s >= 2, "2 or more samples", s, "use gaussian_crps for a single Gaussian")
     rows = samples.reshape(s, -1)
@@ -150,7 +150,7 @@ def conservation_error(
         The fields belong to one time, and the weights are as returned by
         `Grid.weights`.
     """
-    require_shape(weights, mean.shape, "weights")
+    require_shape(weights, shape_of(mean, "mean"), "weights")
     return _excess(mean, weights.astype(mean.dtype), jnp.asarray(mass, mean.dtype))
 
 
@@ -162,8 +162,8 @@ def standardized(
     At a certain point it is 0 if the truth is met to rounding, and otherwise ±infinity.
     It is NaN where `std` is negative.
     """
-    require_shape(std, mean.shape, "std")
-    require_shape(truth, mean.shape, "truth")
+    require_shape(std, shape_of(mean, "mean"), "std")
+    require_shape(truth, shape_of(mean, "mean"), "truth")
     error = truth - mean
     rounding = 4 * float(jnp.finfo(error.dtype).eps)
     met = jnp.abs(error) <= rounding * jnp.maximum(jnp.abs(truth), jnp.abs(mean))

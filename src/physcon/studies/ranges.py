@@ -101,6 +101,8 @@ def complaints(
         if isinstance(field.type, type) and dataclasses.is_dataclass(field.type):
             if isinstance(value, Mapping):
                 yield from complaints(field.type, value, f"{prefix}{field.name}.")
+            elif not isinstance(value, field.type):
+                yield f"{prefix}{field.name} = {value!r} (settings by name)"
             continue
         if isinstance(value, Mapping):  # settings by name
             inner = get_args(field.type)[1]
@@ -110,8 +112,15 @@ def complaints(
                     yield from complaints(inner, part, start)
             continue
         allowed = field.metadata.get("range", Range())
-        if not allowed.holds(value):
+        if value is None and not _may_be_none(field.type):
+            yield f"{prefix}{field.name} without a value"
+        elif not allowed.holds(value):
             yield f"{prefix}{field.name} = {value} ({allowed})"
+
+
+def _may_be_none(kind: Any) -> bool:
+    """Whether a type is ``... | None``, or not known in detail."""
+    return kind is Any or type(None) in get_args(kind)
 
 
 def divides(settings: Any, part: str, whole: str) -> None:
