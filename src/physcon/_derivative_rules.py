@@ -156,10 +156,28 @@ def _jvp(
 
 
 def _transpose(
-    cotangents: Sequence[Any], *args: Any, jaxpr: ClosedJaxpr, **_: Any
+    cotangents: Sequence[Any],
+    *args: Any,
+    jaxpr: ClosedJaxpr,
+    rule: Rule,
+    constants: int,
 ) -> Sequence[Any]:
-    """Of a function that is linear in some operands, whose rule is not needed."""
-    return transposed(jaxpr_as_fun(jaxpr), cotangents, args)
+    """Of a function that is linear in some operands: it is its own derivative."""
+    linear = [ad.is_undefined_primal(x) for x in args]
+
+    def moved(*operands: Array) -> list[Array]:
+        pairs = list(zip(operands, linear, strict=True))
+        at = tuple(jnp.zeros_like(x) if is_linear else x for x, is_linear in pairs)
+        tangents = tuple(
+            x if is_linear else jnp.zeros_like(x) for x, is_linear in pairs if _moves(x)
+        )
+        given = iter(rule(at, tangents)[1])
+        return [
+            next(given) if _moves(aval) else jnp.zeros(aval.shape, aval.dtype)
+            for aval in jaxpr.out_avals
+        ]
+
+    return transposed(moved, cotangents, args)
 
 
 mlir.register_lowering(

@@ -34,19 +34,26 @@ class Disjoint(LinearMap):
 
     def mv(self, x: Float[Array, "*x"]) -> Float[Array, "*g"]:
         require_shape(x, self.in_shape, "the field")
-        return self.groups.total(self.weights * x)
+        return self.groups.total_of(jnp.multiply, (self.weights, x))
 
     def rmv(self, y: Float[Array, "*g"]) -> Float[Array, "*x"]:
         require_shape(y, self.out_shape, "the values of the groups")
         return self.weights * self.groups.spread(y)
 
     def magnitude(self, x: Float[Array, "*x"]) -> Float[Array, "*g"]:
-        return self.groups.total(jnp.abs(self.weights * x))
+        return self.groups.total_of(_size, (self.weights, x))
 
     def present(self) -> Bool[Array, "*g"]:
         """Which groups have a row."""
-        seen = (self.weights != 0).astype(self.weights.dtype)
-        return self.groups.total(seen) > 0
+        return self.groups.total_of(_is_seen, (self.weights,)) > 0
+
+
+def _size(weight: Array, x: Array) -> Array:
+    return jnp.abs(weight * x)
+
+
+def _is_seen(weight: Array) -> Array:
+    return (weight != 0).astype(weight.dtype)
 
 
 class Pointwise(LinearMap):

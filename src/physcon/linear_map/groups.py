@@ -2,12 +2,16 @@
 
 import abc
 import math
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from physcon._checks import require_shape
+from physcon._derivative_rules import WithDerivative
 from physcon._typing import Array, Int, Shape
 
 
@@ -27,6 +31,18 @@ class Groups(eqx.Module):
     @abc.abstractmethod
     def total(self, x: Array) -> Array:
         """The sum of x over each group."""
+
+    def total_of(
+        self, fn: Callable[..., Array], fields: Sequence[Array], *values: Array
+    ) -> Array:
+        """The sums over each group of ``fn(*fields, *values)``, without that field.
+
+        Args:
+            fn: elementwise; a function of a module, which has a hash.
+            fields: ``(*x)``.
+            values: one per group.
+        """
+        return self.total(fn(*fields, *map(self.spread, values)))
 
     @abc.abstractmethod
     def spread(self, y: Array) -> Array:
@@ -102,6 +118,11 @@ class Blocks(Groups):
         within = tuple(range(1, 2 * len(self.shape), 2))
         return jnp.sum(self.padded(x).reshape(self.cut()), axis=within)
 
+    def total_of(
+        self, fn: Callable[..., Array], fields: Sequence[Array], *values: Array
+    ) -> Array:
+        return _sums(self, fn, tuple(fields), values)
+
     def padded(self, x: Array) -> Array:
         """x with zeros (False) that complete the last blocks."""
         ends = zip(self.shape, self.out_shape, self.factor, strict=True)
@@ -123,6 +144,40 @@ class Blocks(Groups):
         count = math.prod(self.out_shape)
         numbers = jnp.arange(count).reshape(self.out_shape)
         return self.spread(numbers)
+
+
+@partial(WithDerivative, static=(0, 1))
+@partial(jax.jit, static_argnums=(0, 1))
+def _sums(
+    blocks: Blocks, fn: Callable[..., Array], fields: tuple, values: tuple
+) -> Array:
+    """As `Groups.total_of`, with the terms computed where they are added.
+
+    XLA's library for sums reads its terms from memory: four fields in float64 for one
+    conditioning. It is not used for a sum and a maximum together.
+    """
+    terms = blocks.padded(fn(*fields, *map(blocks.spread, values)))
+    terms = terms.reshape(blocks.cut())
+
+    def both(a: tuple[Array, Array], b: tuple[Array, Array]) -> tuple[Array, Array]:
+        return a[0] + b[0], jnp.maximum(a[1], b[1])
+
+    zero = np.zeros((), terms.dtype)
+    within = tuple(range(1, terms.ndim, 2))
+    total, largest = jax.lax.reduce((terms, terms), (zero, zero), both, within)
+    # The maximum is used, but changes nothing: the sum is NaN where it is NaN.
+    return jnp.where(jnp.isnan(largest), jnp.nan, total)
+
+
+@_sums.defjvp
+def _(
+    blocks: Blocks, fn: Callable[..., Array], primals: tuple, tangents: tuple
+) -> tuple[Array, Array]:
+    def summed(fields: tuple, values: tuple) -> Array:
+        return Groups.total_of(blocks, fn, fields, *values)
+
+    _, moved = jax.jvp(summed, primals, tangents)
+    return _sums(blocks, fn, *primals), moved
 
 
 class Columns(Groups):

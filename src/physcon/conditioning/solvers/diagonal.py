@@ -62,7 +62,7 @@ class DiagonalFactor(Factor):
         assert std is not None
         assert isinstance(operator, Disjoint)
         ones = jnp.ones_like(self.scale)
-        scaled = operator.groups.spread(self.scale) * (operator.weights * std)
+        scaled = operator.groups.spread(self.scale) * operator.weights * std
         share = scaled**2 * operator.groups.spread(self._divide(ones))
         return std**2 * share
 
@@ -87,9 +87,17 @@ class DiagonalGram(Refined):
             given = prior.root, operator
             raise unsuited("DiagonalGram", "a Disjoint operator", given)
         groups = operator.groups
-        reach = operator.weights * std.reshape(operator.in_shape)
-        size = safe.sqrt(groups.total(reach**2) + law.noise() ** 2)
+        fields = operator.weights, std.reshape(operator.in_shape)
+        size = safe.sqrt(groups.total_of(_variance, fields) + law.noise() ** 2)
         scale = jnp.where(size == 0, 0, 1 / safe.power_of_two(size))
-        pivots = groups.total((groups.spread(scale) * reach) ** 2)
+        pivots = groups.total_of(_scaled_variance, fields, scale)
         pivots = pivots + (scale * law.noise()) ** 2
         return DiagonalFactor(scale, pivots, operator.present())
+
+
+def _variance(weight: Array, std: Array) -> Array:
+    return (weight * std) ** 2
+
+
+def _scaled_variance(weight: Array, std: Array, scale: Array) -> Array:
+    return (scale * weight * std) ** 2
