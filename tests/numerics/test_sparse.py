@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from physcon._numerics import sparse
+from physcon._numerics.sparse import fronts
 from physcon._numerics.sparse.ordering import dissect
 
 
@@ -59,9 +60,15 @@ def test_dissection_separates(without_pymetis, monkeypatch):
     assert (tree.depth == 0).sum() <= 18  # a line across the mesh
 
 
-def test_equals_dense_algebra(rng, x64):
-    first, second, m = _mesh(9)
-    pattern = sparse.analyse(m, first, second, leaf=6)
+@pytest.mark.parametrize("price", [2**16, 2**40])
+def test_equals_dense_algebra(price, rng, x64, monkeypatch):
+    """With depths of the tree in several groups, and all in one."""
+    monkeypatch.setattr(fronts, "_PRICE", price)
+    first, second, m = _mesh(11)
+    pattern = sparse.analyse(m, first, second, leaf=3)
+    depths = [level.pivots.shape[0] for level in pattern.levels]
+    assert max(depths) > 1
+    assert (len(depths) > 2) == (price == 2**16)
     s = _matrix(rng, first, second, m)
     right = rng.normal(size=m)
     row, column = np.asarray(pattern.row), np.asarray(pattern.column)
