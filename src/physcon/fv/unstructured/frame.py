@@ -119,14 +119,6 @@ class Across(Law):
         return first
 
 
-def face_speed(
-    law: Any, u: Float[Array, "c f"], frame: Float[Array, "d d f"]
-) -> Float[Array, " f"]:
-    """Largest |wave speed| along the normals."""
-    along = across(law, frame[0], u.shape[0])
-    return along.max_speed(turned(law, u, frame), 0)
-
-
 def at_faces(law: Any, cut: jax.Array) -> Any:
     """The law with its fields over all faces cut to some of them."""
     return jax.tree.map(lambda x: x[..., cut] if eqx.is_array(x) and x.ndim else x, law)

@@ -18,51 +18,51 @@ from physcon._typing import Array, Float
 from physcon.fv._stage import stage
 from physcon.fv.unstructured.stencil import Stencil, added
 
-#: Points of a cell with the bounds of the values around each: (Δ, Δ_max, Δ_min).
+#: Points of a cell, with the room for values around each: (Δ, Δ_max, -Δ_min).
 Points = list[tuple[Array, Array, Array]]
 
 
-def along(gradient: list[Array], arm: Float[Array, "d n"]) -> Float[Array, "c n"]:
+def along(gradient: list[Array], arm: Float[Array, "d n"]) -> Float[Array, "n c"]:
     """Σ_k g_k a_k."""
-    parts = [g * a[None] for g, a in zip(gradient, arm, strict=True)]
+    parts = [g * a[:, None] for g, a in zip(gradient, arm, strict=True)]
     return added(parts)
 
 
 def at_face_points(
     s: Stencil,
-    w: Float[Array, "c n"],
+    w: Float[Array, "n c"],
     gradient: list[Array],
-    near: Float[Array, "c k n"],
+    near: Float[Array, "k n c"],
 ) -> Points:
     """The centres of the faces, bounded by the cell and all of its neighbours."""
     highest = w
     lowest = w
-    for k in range(near.shape[1]):
-        highest = jnp.maximum(highest, near[:, k])
-        lowest = jnp.minimum(lowest, near[:, k])
+    for value in near:
+        highest = jnp.maximum(highest, value)
+        lowest = jnp.minimum(lowest, value)
     up = highest - w
-    down = lowest - w
+    down = w - lowest
     return [(along(gradient, arm), up, down) for arm in s.arm]
 
 
-def at_vertices(s: Stencil, w: Float[Array, "c n"], gradient: list[Array]) -> Points:
+def at_vertices(s: Stencil, w: Float[Array, "n c"], gradient: list[Array]) -> Points:
     """The nodes, each bounded by the cells around it."""
-    highest, lowest = vertex_bounds(s, w)
+    highest, lowest = _vertex_bounds(s, w)
     found = []
     for vertex, arm in zip(s.vertex, s.vertex_arm, strict=True):
-        up = highest[:, vertex] - w
-        down = lowest[:, vertex] - w
+        up = highest[vertex] - w
+        down = w - lowest[vertex]
         found.append((along(gradient, arm), up, down))
     return found
 
 
 @stage
-def vertex_bounds(s: Stencil, w: Float[Array, "c n"]) -> tuple[Array, Array]:
-    """The largest and smallest value around each node."""
-    highest = w[:, s.around[0]]
+def _vertex_bounds(s: Stencil, w: Float[Array, "n c"]) -> tuple[Array, Array]:
+    """The largest and smallest value around each node, ``(p, c)``."""
+    highest = w[s.around[0]]
     lowest = highest
     for cell in s.around[1:]:
-        value = w[:, cell]
+        value = w[cell]
         highest = jnp.maximum(highest, value)
         lowest = jnp.minimum(lowest, value)
     return highest, lowest
@@ -70,11 +70,11 @@ def vertex_bounds(s: Stencil, w: Float[Array, "c n"]) -> tuple[Array, Array]:
 
 def smallest_share(
     points: Points, share: Callable[[Array, Array], Array]
-) -> Float[Array, "c n"]:
+) -> Float[Array, "n c"]:
     """The smallest share over the points of each cell."""
     found = None
     for change, up, down in points:
-        room = jnp.where(change > 0, up, -down)
+        room = jnp.where(change > 0, up, down)
         here = share(room, jnp.abs(change))
         found = here if found is None else jnp.minimum(found, here)
     assert found is not None
@@ -87,21 +87,21 @@ def sharp(room: Float[Array, "*s"], change: Float[Array, "*s"]) -> Float[Array, 
     return jnp.where(limited, room / jnp.where(limited, change, 1), 1)
 
 
-def smooth(threshold: Float[Array, "..."]) -> Callable[[Array, Array], Array]:
-    """Venkatakrishnan's share, in units of the values.
+def smooth(
+    threshold: float, extent: Float[Array, " c"]
+) -> Callable[[Array, Array], Array]:
+    """Venkatakrishnan's share, in units of the extent of each variable.
 
-    Changes well below the threshold are not limited. All terms are divided by the
-    largest of them, so that no square leaves the range of the dtype.
+    Changes well below the threshold, a share of the extent, are not limited.
     """
+    scale = 1 / jnp.where(extent > 0, extent, 1)[None]
+    e = threshold**2
 
     def share(room: Array, change: Array) -> Array:
-        size = jnp.maximum(jnp.maximum(room, change), threshold)
-        scale = 1 / jnp.where(size > 0, size, 1)
         r = room * scale
         d = change * scale
-        e = threshold * scale
-        above = r * r + e * e + 2 * d * r
-        below = r * r + 2 * d * d + r * d + e * e
+        above = r * r + e + 2 * d * r
+        below = r * r + 2 * d * d + r * d + e
         return jnp.where(below > 0, above / jnp.where(below > 0, below, 1), 1)
 
     return share

@@ -11,7 +11,7 @@ import numpy as np
 from physcon._checks import require
 from physcon._typing import Array, ArrayLike, Bool, Float, Int
 from physcon.boundary import Dirichlet, Flux, Neumann, Outflow, Reflective, Robin
-from physcon.fv.unstructured.frame import across, at_faces, turned, turned_back
+from physcon.fv.unstructured.frame import across, at_faces, turned
 from physcon.fv.unstructured.stencil import Stencil
 from physcon.mesh import Mesh
 
@@ -114,38 +114,35 @@ def with_outside(
 ) -> Float[Array, "c f"]:
     """The states beyond all faces; on the boundary they come from its conditions.
 
-    For a hyperbolic law `Dirichlet` is the state outside: the Riemann solver decides
-    which part of it enters.
+    All states are in the frames of the faces. For a hyperbolic law `Dirichlet` is the
+    state outside: the Riemann solver decides which part of it enters.
     """
     for condition, faces in zip(boundary.conditions, boundary.faces, strict=True):
-        inner = left[:, faces]
-        outer = _outside(condition, law, inner, tables, faces)
-        right = right.at[:, faces].set(jnp.broadcast_to(outer, inner.shape))
+        if not isinstance(condition, Outflow | Flux):
+            outer = _outside(condition, law, left[:, faces], tables, faces)
+            right = right.at[:, faces].set(outer)
     return right
 
 
 def _outside(
     condition: Any, law: Any, inner: Array, tables: Stencil, faces: Array
 ) -> Array:
-    channels, count = inner.shape
-    if isinstance(condition, Dirichlet):
-        return on_patch(condition.value, channels, count)
-    if isinstance(condition, Neumann):
-        slope = on_patch(condition.derivative, channels, count)
-        return inner + slope * tables.gap[None, faces]
-    if isinstance(condition, Reflective):
-        here = at_faces(law, faces)
-        frame = tables.frame[..., faces]
-        along = across(here, frame[0], channels)
-        mirrored = along.mirror(turned(here, inner, frame), 0)
-        return turned_back(here, mirrored, frame)
     require(
         not isinstance(condition, Robin),
         "a condition for a hyperbolic law",
         "Robin",
         "use Dirichlet, Neumann, Flux, Outflow or Reflective",
     )
-    return inner
+    here = at_faces(law, faces)
+    frame = tables.frame[..., faces]
+    if isinstance(condition, Reflective):
+        return across(here, frame[0], inner.shape[0]).mirror(inner, 0)
+    if isinstance(condition, Dirichlet):
+        value = on_patch(condition.value, *inner.shape)
+        return turned(here, jnp.broadcast_to(value, inner.shape), frame)
+    slope = on_patch(condition.derivative, *inner.shape)
+    change = jnp.broadcast_to(slope * tables.gap[None, faces], inner.shape)
+    return inner + turned(here, change, frame)
 
 
 def with_given_fluxes(

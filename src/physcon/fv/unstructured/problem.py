@@ -14,13 +14,12 @@ from physcon.fv._stage import resolved, stage, storing_stages
 from physcon.fv.discretisation import require_real
 from physcon.fv.parameter import require_numbers
 from physcon.fv.protocols import PushesSides, Source, forcing
+from physcon.fv.reconstruction import Constant
 from physcon.fv.scheme import Scheme
 from physcon.fv.unstructured.diffusion import diffusive_flux, diffusive_rate
 from physcon.fv.unstructured.frame import (
     across,
-    face_speed,
     tangential,
-    turned,
     turned_back,
 )
 from physcon.fv.unstructured.halo import Halo
@@ -156,11 +155,10 @@ class MeshProblem(eqx.Module):
 
     def _wave_rates(self, law: Any, u: Array) -> Array:
         mesh, tables = self.grid, self.tables
-        inner = u[:, mesh.owner]
-        beyond = u[:, tables.far]
+        inner, beyond = face_states(Constant(), tables, mesh.owner, law, u)
         beyond = with_outside(self.boundary, law, inner, beyond, tables)
-        speed = face_speed(law, inner, tables.frame)
-        fastest = jnp.maximum(speed, face_speed(law, beyond, tables.frame))
+        along = across(law, tables.frame[0], u.shape[0])
+        fastest = jnp.maximum(along.max_speed(inner, 0), along.max_speed(beyond, 0))
         return tables.sum_over_faces(0.5 * mesh.area * fastest) / mesh.volume
 
     def rates_outside(self, u: Float[Array, "c n"]) -> list[Scalar]:
@@ -189,27 +187,37 @@ class MeshProblem(eqx.Module):
             yield f"patch {name!r}", condition
 
 
-@stage
 def _riemann(
-    problem: MeshProblem, u: Array, u_left: Array, u_right: Array
+    problem: MeshProblem, u: Array, left: Array, right: Array
 ) -> tuple[Array, Array | None]:
     """The flux along each normal, with the forces on the left and right cell.
 
     The second is None where the law has no such forces.
+
+    Args:
+        left, right: the states on both sides, in the frames of the faces.
     """
     law, frame = problem.law.hyperbolic, problem.tables.frame
     along = across(law, frame[0], u.shape[0])
-    left = turned(law, u_left, frame)
-    right = turned(law, u_right, frame)
-    flux = along.numerical_flux(problem.scheme.riemann, left, right, 0)
+    flux = _flux(along, problem.scheme.riemann, left, right)
     force = None
     if isinstance(law, PushesSides):
         force = law.side_force(u[:, problem.grid.owner], left, right)
     if force is None:
-        return turned_back(law, flux, frame), None
-    on_left = turned_back(law, flux + force, frame)
+        return _turned_back(law, flux, frame), None
+    on_left = _turned_back(law, flux + force, frame)
     force = law.side_force(u[:, problem.tables.far], right, left)
-    return on_left, turned_back(law, flux + force, frame)
+    return on_left, _turned_back(law, flux + force, frame)
+
+
+@stage
+def _flux(along: Any, riemann: Any, left: Array, right: Array) -> Array:
+    return along.numerical_flux(riemann, left, right, 0)
+
+
+@stage
+def _turned_back(law: Any, flux: Array, frame: Array) -> Array:
+    return turned_back(law, flux, frame)
 
 
 @stage

@@ -14,6 +14,7 @@ from physcon.fv._stage import stage
 from physcon.fv.positivity import Positive
 from physcon.fv.protocols import unwrapped
 from physcon.fv.reconstruction import MUSCL, Constant, primitive
+from physcon.fv.unstructured.frame import turned
 from physcon.fv.unstructured.limiting import (
     at_face_points,
     at_vertices,
@@ -81,99 +82,135 @@ def face_states(
     law: Any,
     u: Float[Array, "c n"],
 ) -> tuple[Float[Array, "c f"], Float[Array, "c f"]]:
-    """The states on the owner's and on the neighbour's side of every face."""
-    if isinstance(unwrapped(reconstruct), Constant):
-        return u[:, owner], u[:, s.far]
-    flat = cell_sides(reconstruct, s, law, u).reshape(u.shape[0], -1)
-    return flat[:, s.left], flat[:, s.right]
-
-
-def cell_sides(
-    reconstruct: Any, s: Stencil, law: Any, u: Float[Array, "c n"]
-) -> Float[Array, "c k n"]:
-    """The state at each of the k faces of every cell.
+    """The states on the owner's and neighbour's side of every face, in its frame.
 
     Raises:
         ValueError: a reconstruction for grids only, such as `WENO`.
     """
     inner = unwrapped(reconstruct)
-    if isinstance(inner, Positive):
-        return _positive(inner, law, u, cell_sides(inner.reconstruct, s, law, u))
     if isinstance(inner, Constant):
-        return jnp.repeat(u[:, None], len(s.cell), axis=1)
-    if isinstance(inner, MUSCL):
-        variables = "conservative" if inner.variables == "conservative" else "primitive"
-        inner = Linear(variables=variables)
+        return in_frames(law, s, cells_first(u), (owner, s.far), Constant())
+    if isinstance(inner, Positive):
+        sides = _positive(inner, s, law, u)
+        return in_frames(law, s, _flat(sides), (s.left, s.right), Constant())
+    method = _linear_of(inner)
+    sides = _linear(method, s, law, u)
+    return in_frames(law, s, _flat(sides), (s.left, s.right), method)
+
+
+@stage
+def in_frames(
+    law: Any,
+    s: Stencil,
+    table: Float[Array, "m c"],
+    places: tuple[Int[Array, " f"], Int[Array, " f"]],
+    method: "Linear | Constant",
+) -> tuple[Float[Array, "c f"], Float[Array, "c f"]]:
+    """The states of both sides of every face, in its frame, from a table of states.
+
+    Args:
+        table: states, or what `method` reconstructs.
+        places: where the table has the left and right side of every face.
+    """
+    left, right = (_states(method, law, table[place].T) for place in places)
+    return turned(law, left, s.frame), turned(law, right, s.frame)
+
+
+@stage
+def cells_first(u: Float[Array, "c n"]) -> Float[Array, "n c"]:
+    """The state with its channels last: one read then fetches all of a cell."""
+    return u.T
+
+
+def _flat(sides: Float[Array, "k n c"]) -> Float[Array, "kn c"]:
+    return sides.reshape(-1, sides.shape[-1])
+
+
+def _states(method: "Linear | Constant", law: Any, w: Float[Array, "c *s"]) -> Array:
+    """The states of what a method reconstructs."""
+    if isinstance(method, Linear) and method.variables == "primitive":
+        return law.conservative(w)
+    return w
+
+
+def _linear_of(reconstruct: Any) -> Linear:
+    """The reconstruction on a mesh that a reconstruction on a grid stands for."""
+    if isinstance(reconstruct, MUSCL):
+        conservative = reconstruct.variables == "conservative"
+        return Linear(variables="conservative" if conservative else "primitive")
     require(
-        isinstance(inner, Linear),
+        isinstance(reconstruct, Linear),
         "Constant, Linear, MUSCL or Positive of one of them, on a mesh",
-        type(inner).__name__,
+        type(reconstruct).__name__,
         "use fv.Linear()",
     )
-    if inner.variables == "conservative":
-        return _linear(inner, s, u)
-    return law.conservative(_linear(inner, s, primitive(law, u)))
+    return reconstruct
 
 
-def _linear(method: Linear, s: Stencil, w: Array) -> Float[Array, "c k n"]:
-    """The variables at the faces of every cell, from limited gradients."""
-    near = neighbours(s, w)
-    gradient = gradients(method, s, w, near)
-    share = _share(method, s, w, gradient, near)
-    return _at_faces(s, w, gradient, share)
+def _linear(
+    method: Linear, s: Stencil, law: Any, u: Float[Array, "c n"]
+) -> Float[Array, "k n c"]:
+    """The variables of `method` at the faces of every cell, from limited gradients."""
+    w = primitive(law, u) if method.variables == "primitive" else u
+    rows = cells_first(w)
+    near = _neighbours(s, rows)
+    gradient = _gradients(method, s, rows, near)
+    share = _share(method, s, w, rows, gradient, near)
+    return _at_faces(s, rows, gradient, share)
 
 
 @stage
-def neighbours(s: Stencil, w: Float[Array, "c n"]) -> Float[Array, "c k n"]:
+def _neighbours(s: Stencil, w: Float[Array, "n c"]) -> Float[Array, "k n c"]:
     """The values across each of the k faces of every cell."""
-    return w[:, s.cell]
+    return w[s.cell]
 
 
 @stage
-def gradients(
-    method: Linear, s: Stencil, w: Float[Array, "c n"], near: Float[Array, "c k n"]
-) -> list[Float[Array, "c n"]]:
+def _gradients(
+    method: Linear, s: Stencil, w: Float[Array, "n c"], near: Float[Array, "k n c"]
+) -> list[Float[Array, "n c"]]:
     """The gradient along each coordinate, from the values across the faces."""
     weights = s.weights if method.gradient == "least_squares" else s.mean_weights
-    changes = [near[:, k] - w for k in range(near.shape[1])]
-    directions = range(weights.shape[1])
+    faces, directions, _ = weights.shape
     found = []
-    for d in directions:
-        parts = [weights[k, d][None] * change for k, change in enumerate(changes)]
+    for d in range(directions):
+        parts = [weights[k, d][:, None] * (near[k] - w) for k in range(faces)]
         found.append(added(parts))
     return found
 
 
 @stage
 def _share(
-    method: Linear, s: Stencil, w: Array, gradient: list[Array], near: Array
-) -> Array:
+    method: Linear, s: Stencil, w: Array, rows: Array, gradient: list[Array], near: Any
+) -> Float[Array, "n c"]:
+    """The share of the gradient that the limiter keeps."""
     if method.limiter == "none":
-        return jnp.ones_like(w)
+        return jnp.ones_like(rows)
     if method.limiter == "multidimensional":
-        return smallest_share(at_vertices(s, w, gradient), sharp)
-    points = at_face_points(s, w, gradient, near)
+        return smallest_share(at_vertices(s, rows, gradient), sharp)
+    points = at_face_points(s, rows, gradient, near)
     if method.limiter == "barth_jespersen":
         return smallest_share(points, sharp)
     highest = jax.vmap(lambda x: largest(x, s.axes))(w)
     extent = highest + jax.vmap(lambda x: largest(-x, s.axes))(w)
-    return smallest_share(points, smooth(method.threshold * extent[:, None]))
+    return smallest_share(points, smooth(method.threshold, extent))
 
 
 @stage
 def _at_faces(
     s: Stencil, w: Array, gradient: list[Array], share: Array
-) -> Float[Array, "c k n"]:
-    limited = [(share * g)[:, None] for g in gradient]
-    arms = [s.arm[None, :, d] for d in range(len(gradient))]
+) -> Float[Array, "k n c"]:
+    limited = [(share * g)[None] for g in gradient]
+    arms = [s.arm[:, d, :, None] for d in range(len(gradient))]
     changes = [g * arm for g, arm in zip(limited, arms, strict=True)]
-    return w[:, None] + added(changes)
+    return w[None] + added(changes)
 
 
 def _positive(
-    method: Positive, law: Any, u: Float[Array, "c n"], sides: Float[Array, "c k n"]
-) -> Float[Array, "c k n"]:
+    method: Positive, s: Stencil, law: Any, u: Float[Array, "c n"]
+) -> Float[Array, "k n c"]:
     """Sides scaled towards the average until the law's positive quantities are kept."""
+    inner = unwrapped(method.reconstruct)
     quantities = law.positive(u)
     require(
         len(quantities) > 0,
@@ -181,6 +218,10 @@ def _positive(
         "no quantities",
         "define it, or use the reconstruction without Positive",
     )
+    if isinstance(inner, Constant):
+        return jnp.broadcast_to(u.T, (len(s.cell), *u.T.shape))
+    linear = _linear_of(inner)
+    sides = _states(linear, law, jnp.moveaxis(_linear(linear, s, law, u), -1, 0))
     for k, mean in enumerate(quantities):
         least = jnp.min(law.positive(sides)[k], axis=0)
         keep = jnp.where(mean > 0, method.floor * mean, mean)
@@ -188,4 +229,4 @@ def _positive(
         share = jnp.where(short, safe.divide(mean - keep, mean - least), 1)
         share = jnp.where(mean > 0, share, 0)[None, None]
         sides = u[:, None] + share * (sides - u[:, None])
-    return sides
+    return jnp.moveaxis(sides, 0, -1)
