@@ -46,7 +46,7 @@ QUICK = {
     "bench_roofline": "--repeats 3",
     "bench_rows": "--repeats 3 --only blocks,species",
     "bench_scaling": "--devices 8",
-    "bench_sphere": "--cells 4 8 --days 0.1",
+    "bench_sphere": "--cells 4 8 --days 0.1 --truncation 15",
     "bench_structures": "--small --repeats 3",
     "bench_through_constraint": "--seeds 0 --problems advection --training.steps 20 "
     "--folder runs/through_constraint/quick",
