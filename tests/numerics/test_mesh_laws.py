@@ -163,6 +163,26 @@ def test_a_closed_box_whose_rounded_inflow_and_outflow_balance(rng, distortion):
     assert failed.outcome == pc.Outcome.contradiction
 
 
+def test_rounded_inflows_of_a_ring_balance_outside_of_meshes(rng):
+    """Rows of a matrix: pipes around a ring, and known inflows, some of them zero."""
+    n = 12
+    around = np.eye(n) - np.roll(np.eye(n), 1, axis=0)
+    rows = np.block([[around, np.eye(n)], [np.zeros((n, n)), np.eye(n)]])
+    inflow = rng.normal(size=n)
+    inflow[::3] = 0
+    inflow[1] -= inflow.sum()
+    value = np.concatenate([np.zeros(n), inflow]).astype(np.float32)
+    value[n + 1] = np.nextafter(value[n + 1], np.inf, dtype=np.float32)
+    prior = _prior(rng, 2 * n)
+    post = pc.condition(prior, pc.from_matrix(rows, jnp.asarray(value)))
+    assert post.outcome == pc.Outcome.redundant
+    np.testing.assert_array_equal(post.posterior.mean[n::3], 0)
+    value[2 * n - 1] += 1e-4
+    law = pc.from_matrix(rows, jnp.asarray(value))
+    failed = pc.condition(prior, law, throw=False)
+    assert failed.outcome == pc.Outcome.contradiction
+
+
 def test_the_integral_over_a_mesh_is_exact_far_from_the_origin(rng):
     box = mesh.triangles((1e5, 1e5), (1e5 + 2, 1e5 + 1), (6, 5), distortion=0.25)
     law = integral(box, 3.0, where=np.asarray(box.centroid)[:, 0] < 1e5 + 1)

@@ -6,14 +6,12 @@ next, so the rows of all cells add up to the balance of the whole domain.
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
 from physcon._checks import is_traced, require
-from physcon._numerics import safe
-from physcon._numerics.float64 import float64_primal
 from physcon._typing import Array, ArrayLike, Bool, Float
 from physcon.mesh import Mesh, Network
 
@@ -119,66 +117,3 @@ def pins(domain: Volumes, known: Known | None, levels: int | None = None) -> Pin
     area = domain.area[face]
     row = np.arange(face.size)
     return Pins(Entries(area, row, column), area * value.ravel())
-
-
-#: Roundings of the known fluxes up to which their sum counts as zero.
-_ROUNDINGS = 32
-
-
-def rounding_of_closed_parts(
-    domain: Volumes, inside: Bool[np.ndarray, " c"], known: Pins
-) -> Float[Array, " c"]:
-    """What enters a part whose whole boundary is known, spread over its cells.
-
-    The sum of these fluxes must vanish, but rounded areas and values miss that by some
-    eps. The rows of such a part can be met together only if their values add up to the
-    same sum. A sum beyond rounding is left to `condition`, which reports it.
-    """
-    label, count = _parts(domain, inside)
-    owner = np.asarray(domain.owner)
-    neighbour = np.asarray(domain.neighbour)
-    cell = np.where(owner < 0, neighbour, owner)
-    other = np.where((owner < 0) | (neighbour < 0), -1, neighbour)
-    pinned = np.zeros(domain.face_count, bool)
-    pinned[known.entries.column] = True
-    touches = inside[cell] | (inside[other] & (other >= 0))
-    across = (other < 0) | (inside[cell] != inside[other])
-    open_faces = touches & across & ~pinned
-    is_open = np.zeros(count, bool)
-    is_open[label[cell[open_faces & inside[cell]]]] = True
-    is_open[label[other[open_faces & ~inside[cell]]]] = True
-    face = known.entries.column
-    sign = jnp.asarray(np.where(owner[face] < 0, -1.0, 1.0), known.value.dtype)
-    part = jnp.asarray(np.where(inside[cell[face]], label[cell[face]], count))
-    slots = jnp.zeros(count + 1, known.value.dtype)
-    total, size = _sums(sign * known.value, part, slots)
-    eps = jnp.finfo(domain.volume.dtype).eps
-    closed = jnp.asarray(np.append(~is_open, False))
-    rounding = closed & (jnp.abs(total) <= _ROUNDINGS * eps * size)
-    total = jnp.where(rounding, total, 0)
-    volume = jnp.where(jnp.asarray(inside), domain.volume, 0)
-    where = jnp.asarray(np.where(inside, label, count))
-    whole, _ = _sums(volume, where, slots)
-    return volume * safe.divide(total, whole)[where]
-
-
-@float64_primal
-def _sums(x: Array, part: Any, slots: Array) -> tuple[Array, Array]:
-    """Sums of x and of |x| over each part, one for each of the slots."""
-    return slots.at[part].add(x), slots.at[part].add(jnp.abs(x))
-
-
-def _parts(domain: Volumes, inside: Bool[np.ndarray, " c"]) -> tuple[np.ndarray, int]:
-    """The connected part of each cell, and the number of parts."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    owner = np.asarray(domain.owner)
-    neighbour = np.asarray(domain.neighbour)
-    both = (owner >= 0) & (neighbour >= 0)
-    both &= inside[owner] & inside[neighbour]
-    ends = (owner[both], neighbour[both])
-    shape = (domain.size, domain.size)
-    graph = coo_array((np.ones(both.sum()), ends), shape=shape)
-    count, label = connected_components(graph, directed=False)
-    return label, int(count)

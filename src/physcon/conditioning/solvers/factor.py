@@ -28,6 +28,12 @@ class Factor(eqx.Module):
     def solve(self, r: Float[Array, "*y"]) -> Float[Array, "*y"]:
         """S⁻¹ r; with redundant rows S⁺ r, in the sense of least squares."""
 
+    def nearest(
+        self, r: Float[Array, "*y"], slack: Float[Array, "*y"]
+    ) -> Float[Array, "*y"]:
+        """`solve`; redundant rows that `slack` suffices for may share it."""
+        return self.solve(r)
+
     @property
     def outcome(self) -> Outcome:
         """`good`; `redundant` where S is singular; `not_finite`."""
