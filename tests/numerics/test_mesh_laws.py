@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 import physcon as pc
 from physcon import mesh
@@ -174,11 +175,11 @@ def test_rounded_inflows_of_a_ring_balance_outside_of_meshes(rng):
     value = np.concatenate([np.zeros(n), inflow]).astype(np.float32)
     value[n + 1] = np.nextafter(value[n + 1], np.inf, dtype=np.float32)
     prior = _prior(rng, 2 * n)
-    post = pc.condition(prior, pc.from_matrix(rows, jnp.asarray(value)))
+    post = pc.condition(prior, pc.from_matrix(csr_array(rows), jnp.asarray(value)))
     assert post.outcome == pc.Outcome.redundant
     np.testing.assert_array_equal(post.posterior.mean[n::3], 0)
     value[2 * n - 1] += 1e-4
-    law = pc.from_matrix(rows, jnp.asarray(value))
+    law = pc.from_matrix(csr_array(rows), jnp.asarray(value))
     failed = pc.condition(prior, law, throw=False)
     assert failed.outcome == pc.Outcome.contradiction
 
