@@ -1,6 +1,6 @@
 """Finite volumes on meshes: exact states kept, exact solutions met, mass conserved."""
 
-from functools import partial
+from functools import cache, partial
 from itertools import permutations
 
 import equinox as eqx
@@ -230,8 +230,9 @@ def test_a_wave_through_tetrahedra_converges_with_order_two():
     assert np.log2(errors[0] / errors[1]) > 1.8
 
 
-def test_sod_in_a_channel_of_triangles():
-    """The exact solution of Riemann's problem (Toro 2009, table 4.3)."""
+@cache
+def _sod():
+    """Places, areas and primitive variables of Sod's problem at t = 0.2."""
     box = mesh.triangles((0.0, 0.0), (1.0, 0.03), (100, 3), distortion=0.2)
     x = np.asarray(box.centroid)[:, 0]
     rho = jnp.asarray(np.where(x < 0.5, 1.0, 0.125), jnp.float32)
@@ -240,12 +241,39 @@ def test_sod_in_a_channel_of_triangles():
     ends = {"left": Outflow(), "right": Outflow()}
     sides = {**_sides(Reflective()), **ends}
     new = EULER.primitive(fv.solve(u, EULER, box, sides, SECOND, times=[0.2]).u[0])
+    return x, np.asarray(box.volume) / 0.03, np.asarray(new)
+
+
+def test_sod_in_a_channel_of_triangles():
+    """The exact solution of Riemann's problem (Toro 2009, table 4.3)."""
+    x, _, new = _sod()
     star = (x > 0.55) & (x < 0.65)  # between the fan and the contact
     np.testing.assert_allclose(np.median(new[0][star]), 0.42632, rtol=5e-3)
     np.testing.assert_allclose(np.median(new[1][star]), 0.92745, rtol=3e-3)
     np.testing.assert_allclose(np.median(new[3][star]), 0.30313, rtol=3e-3)
     behind = (x > 0.72) & (x < 0.82)  # between the contact and the shock
     np.testing.assert_allclose(np.median(new[0][behind]), 0.26557, rtol=1e-2)
+
+
+def test_sod_against_a_fine_solution(reference):
+    fine = reference("fv/sod_1d_N4000_sharpclaw.npz")
+    x, area, new = _sod()
+    for name, found in zip(("rho", "u", "p"), (new[0], new[1], new[3]), strict=True):
+        exact = np.interp(x, fine["x"], fine[name])
+        assert np.sum(np.abs(found - exact) * area) < 0.011
+
+
+def test_a_radial_dam_break_on_triangles_against_a_radial_solution(reference):
+    fine = reference("fv/swe_radial_dam_1d_N8000.npz")
+    box = mesh.triangles((-2.5, -2.5), (2.5, 2.5), (60, 60), distortion=0.15)
+    r = np.linalg.norm(np.asarray(box.centroid, float), axis=1)
+    h = jnp.asarray(np.where(r <= 0.5, 2.0, 1.0), jnp.float32)
+    u = jnp.stack([h, 0 * h, 0 * h])
+    law = fv.ShallowWater(1.0)
+    new = fv.solve(u, law, box, _sides(Outflow()), SECOND, times=[1.0]).u[0, 0]
+    exact = np.interp(r, fine["r"], fine["h"])
+    error = np.sum(np.abs(np.asarray(new) - exact) * np.asarray(box.volume))
+    assert error < 0.15 * np.sum(np.abs(exact - 1) * np.asarray(box.volume))
 
 
 def test_the_oblique_shock_at_a_wedge_has_the_exact_pressure_and_angle():

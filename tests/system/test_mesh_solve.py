@@ -128,6 +128,13 @@ def test_a_killed_run_resumes_to_the_same_bits(
         assert got == (finished / name).read_bytes()
 
 
+@pytest.mark.parametrize("more", [("--mesh", "1"), ("--mesh",)])
+def test_a_mesh_file_is_for_one_device(channel, tmp_path, more):
+    with pytest.raises(SystemExit, match="a mesh file on one device"):
+        _solve(channel, tmp_path / "run", *more)
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

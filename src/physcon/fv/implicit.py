@@ -4,7 +4,7 @@ On a grid they need tridiagonal solves only, on a mesh sparse factorisations.
 """
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
@@ -59,12 +59,11 @@ def implicit_euler(
 
     Source: Yanenko, The Method of Fractional Steps (1971), ch. 2 (splitting).
     """
-    if isinstance(problem, MeshProblem):
-        return mesh_stage(problem, u, t + dt, dt)
-    if problem.source is not None:
+    parts = problem.parts_of_step
+    if parts[0] is not None and problem.source is not None:
         u = u + dt * problem.forcing(u, t)
-    for axis in range(problem.grid.ndim):
-        u = _axis_step(problem, u, axis, t + dt, dt)
+    for part in parts:
+        u = _stage(problem, u, part, t + dt, dt)
     return u
 
 
@@ -84,32 +83,34 @@ def sdirk2(
 
     Source: Alexander, SIAM J. Numer. Anal. 14 (1977) 1006, theorem 5 (two stages).
     """
+    *before, last = problem.parts_of_step
+    split = last is not None and problem.source is not None
 
-    if isinstance(problem, MeshProblem):
-        first = mesh_stage(problem, u, t + GAMMA * dt, GAMMA * dt)
+    def two_stages(u: Array, part: int | None, t: Array, dt: Array) -> Array:
+        first = _stage(problem, u, part, t + GAMMA * dt, GAMMA * dt)
         known = u + (1 - GAMMA) / GAMMA * (first - u)
-        return mesh_stage(problem, known, t + dt, GAMMA * dt)
-
-    def along_axis(u: Array, axis: int, t: Array, dt: Array) -> Array:
-        first = _axis_step(problem, u, axis, t + GAMMA * dt, GAMMA * dt)
-        known = u + (1 - GAMMA) / GAMMA * (first - u)
-        return _axis_step(problem, known, axis, t + dt, GAMMA * dt)
+        return _stage(problem, known, part, t + dt, GAMMA * dt)
 
     def forced(u: Array, t: Array, dt: Array) -> Array:
-        return u if problem.source is None else ssp_rk2(problem.forcing, u, t, dt)
+        return ssp_rk2(problem.forcing, u, t, dt) if split else u
 
-    half, last = 0.5 * dt, problem.grid.ndim - 1
+    half = 0.5 * dt
     u = forced(u, t, half)
-    for axis in range(last):
-        u = along_axis(u, axis, t, half)
-    u = along_axis(u, last, t, dt)
-    for axis in reversed(range(last)):
-        u = along_axis(u, axis, t + half, half)
+    for part in before:
+        u = two_stages(u, part, t, half)
+    u = two_stages(u, last, t, dt)
+    for part in reversed(before):
+        u = two_stages(u, part, t + half, half)
     return forced(u, t + half, half)
 
 
-def _axis_step(problem: Problem, u: Array, axis: int, t: Array, dt: Array) -> Array:
-    """Backward Euler along one axis, with the conditions on its sides at time t."""
+def _stage(problem: Any, u: Array, axis: int | None, t: Array, dt: Array) -> Array:
+    """Backward Euler along one axis, with the conditions on its sides at time t.
+
+    None: in all directions at once, on a mesh.
+    """
+    if axis is None:
+        return mesh_stage(problem, u, t, dt)
     law = problem.law
     require(
         isinstance(law, Diffusion),

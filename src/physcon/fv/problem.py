@@ -1,6 +1,7 @@
 """A semi-discrete problem: du/dt = problem(u, t), the tendency of cell averages."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -10,7 +11,7 @@ import numpy as np
 from physcon._checks import concrete, require
 from physcon._mesh import largest
 from physcon._typing import Array, Bool, Float, Scalar
-from physcon.boundary import Dirichlet
+from physcon.boundary import Boundary, Dirichlet
 from physcon.fv._stage import resolved, storing_stages
 from physcon.fv.cells import by_cell
 from physcon.fv.diffusion.line import line_along
@@ -106,6 +107,16 @@ class Problem(Discretisation):
             pair = zip(("lower", "upper"), outer_sides(sides), strict=True)
             for side, condition in pair:
                 yield f"the {side} side of axis {axis}", condition
+
+    def with_conditions(self, fn: Callable[[Any], Any]) -> "Problem":
+        """The problem with every condition replaced by ``fn(condition)``."""
+        sides = [(fn(lower), fn(upper)) for lower, upper in self.boundary.sides]
+        return replace(self, boundary=Boundary(*sides))
+
+    @property
+    def parts_of_step(self) -> range:
+        """The axes, which an implicit step takes one after another."""
+        return range(self.grid.ndim)
 
 
 def _change(problem: Discretisation, u: Array) -> Array:

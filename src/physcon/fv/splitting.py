@@ -7,7 +7,7 @@ import equinox as eqx
 
 from physcon._checks import require
 from physcon._typing import Array, Float, Scalar
-from physcon.boundary import Boundary, Condition, Flux, Seam
+from physcon.boundary import Condition, Flux, Seam
 from physcon.fv.diffusion.mixed import Mixed
 from physcon.fv.implicit import sdirk2
 from physcon.fv.problem import Problem
@@ -30,15 +30,9 @@ def parts(problem: Problem | MeshProblem) -> tuple[Any, Any]:
         "use a step for one of its parts",
     )
     # A prescribed flux is the whole flux of a side: the diffusion adds nothing to it.
-    rest: Any
-    if isinstance(problem, MeshProblem):
-        held = tuple(_no_flux(side) for side in problem.boundary.conditions)
-        rest = replace(problem.boundary, conditions=held)
-    else:
-        held = [(_no_flux(a), _no_flux(b)) for a, b in problem.boundary.sides]
-        rest = Boundary(*held)
     waves = replace(problem, law=law.hyperbolic)
-    return waves, replace(problem, law=law.diffusion, boundary=rest, source=None)
+    rest = problem.with_conditions(_no_flux)
+    return waves, replace(rest, law=law.diffusion, source=None)
 
 
 def _no_flux(side: Condition) -> Condition:

@@ -67,13 +67,8 @@ def tendency(
     """
     t = jnp.asarray(t, u.dtype)
     problem = stated(law, grid, boundary, scheme, source)
-    if isinstance(problem, fv.MeshProblem):
-        problem.require_state(u)
-        cut = on_mesh.divided(problem, mesh, axes)
-        spec = P(None, cut.axis)
-        found = on_mesh.on_devices(_at_time, cut, u, {"t": t}, {}, mesh, spec)
-        return on_mesh.gathered(cut, found)
-    return _divided(_tendency, problem, u, {"t": t}, {}, mesh, axes, P(None, *axes))
+    where = mesh, axes, P(None, *axes)
+    return _on_blocks(_tendency, problem, u, {"t": t}, {}, where)
 
 
 def solve(
@@ -115,13 +110,8 @@ def solve(
     limits = {"max_steps": max_steps, "loop": loop, "stop": stop}
     happened = None if event is None else (P(), P(), P(None, *axes))
     layout = _Results(P(None, None, *axes), P(), P(), P(), happened)
-    if isinstance(problem, fv.MeshProblem):
-        cut = on_mesh.divided(problem, mesh, axes)
-        found = on_mesh.on_devices(_solve, cut, u, numbers, limits, mesh, layout)
-        found = found._replace(u=on_mesh.gathered(cut, found.u))
-    else:
-        found = _divided(_solve, problem, u, numbers, limits, mesh, axes, layout)
-    *states, happened = found
+    where = mesh, axes, layout
+    *states, happened = _on_blocks(_solve, problem, u, numbers, limits, where)
     happened = None if happened is None else fv.Event(*happened)
     solution = fv.Solution(run.clock.times, *states, event=happened)
     # An error in a callback on one of several devices would end the whole process.
@@ -155,12 +145,8 @@ class _Results(NamedTuple):
     event: Any
 
 
-def _at_time(problem: fv.MeshProblem, u: Array, t: Array) -> Array:
+def _tendency(problem: fv.Problem | fv.MeshProblem, u: Array, t: Array) -> Array:
     return problem(u, t)
-
-
-def _tendency(problem: fv.Problem, u: Array, t: Array) -> Array:
-    return fv.tendency(u, *problem.parts(), t=t, source=problem.source)
 
 
 def _solve(
@@ -170,6 +156,21 @@ def _solve(
     event = found.event
     happened = None if event is None else (event.found, event.t, event.u)
     return _Results(found.u, found.steps, found.outcome, found.t, happened)
+
+
+def _on_blocks(
+    fn: Callable[..., Any],
+    problem: fv.Problem | fv.MeshProblem,
+    u: Array,
+    numbers: dict[str, Any],
+    settings: dict[str, Any],
+    where: tuple[Mesh, Axes, Any],
+) -> Any:
+    """``fn(problem, u, **numbers, **settings)`` on every block of a grid or a mesh."""
+    problem.require_state(u)
+    if isinstance(problem, fv.MeshProblem):
+        return on_mesh.spread(fn, problem, u, numbers, settings, where)
+    return _divided(fn, problem, u, numbers, settings, *where)
 
 
 @eqx.filter_jit

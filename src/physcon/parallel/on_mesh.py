@@ -110,8 +110,7 @@ def on_devices(
 ) -> PyTree:
     """Call ``fn(problem, u, **numbers, **settings)`` on every block.
 
-    States in the result have the devices' own cells on their last axis; `gathered`
-    brings them into the order of the mesh.
+    States in the result have the devices' own cells on their last axis.
     """
     boundary = given.boundary
     parts = given.law, boundary.conditions, given.scheme, given.source, numbers
@@ -153,9 +152,25 @@ def on_devices(
     return run(u[:, given.own.reshape(-1)], cut, arrays)
 
 
-def gathered(given: Divided, u: Array) -> Array:
-    """Fields with the devices' cells on their last axis, in the order of the mesh."""
-    return u[..., given.place]
+def spread(
+    fn: Callable[..., Any],
+    problem: fv.MeshProblem,
+    u: Array,
+    numbers: dict[str, Any],
+    settings: dict[str, Any],
+    where: tuple[Devices, tuple[str | None, ...], Any],
+) -> Any:
+    """``fn(problem, u, **numbers, **settings)`` on every block; not under jit.
+
+    The result is a state, or a tuple with the states of its field `u`, in the order of
+    the mesh.
+    """
+    mesh, axes, out_specs = where
+    given = divided(problem, mesh, axes)
+    found = on_devices(fn, given, u, numbers, settings, mesh, out_specs)
+    if isinstance(found, tuple):
+        return found._replace(u=found.u[..., given.place])  # type: ignore[attr-defined]
+    return found[..., given.place]
 
 
 def _on_block(condition: Any, part: OnPatch, count: int) -> Any:

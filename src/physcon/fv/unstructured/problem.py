@@ -1,6 +1,6 @@
 """A law on a mesh with conditions on its patches: the tendency of cell averages."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -185,6 +185,16 @@ class MeshProblem(eqx.Module):
             self.grid.patches, self.boundary.conditions, strict=True
         ):
             yield f"patch {name!r}", condition
+
+    def with_conditions(self, fn: Callable[[Any], Any]) -> "MeshProblem":
+        """The problem with every condition replaced by ``fn(condition)``."""
+        held = tuple(fn(condition) for condition in self.boundary.conditions)
+        return replace(self, boundary=replace(self.boundary, conditions=held))
+
+    @property
+    def parts_of_step(self) -> tuple[None]:
+        """One part: an implicit step takes all directions, and a source, at once."""
+        return (None,)
 
 
 def _riemann(

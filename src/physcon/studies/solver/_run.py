@@ -2,7 +2,6 @@
 
 import shutil
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -17,12 +16,12 @@ from physcon._checks import require
 from physcon._files import write_text
 from physcon._mesh import agreed, is_writer
 from physcon._typing import Array
+from physcon.fv._solve import integrate, prepared_run
 from physcon.report.fields import written
 from physcon.studies.session import Session
 from physcon.studies.solver._assemble import Setup, assemble
 from physcon.studies.solver.instants import instants
 from physcon.studies.solver.mesh_files import draw, write_vtk
-from physcon.studies.solver.on_mesh import advance_on_mesh
 from physcon.studies.solver.settings import SolveConfig
 from physcon.studies.solver.snapshot_files import combine
 from physcon.studies.solver.snapshots import Files
@@ -181,13 +180,14 @@ def advance(
     The result includes the time, the number of steps and the status.
     """
     problem, clock, mesh = inputs
-    if isinstance(problem, fv.MeshProblem):
-        return advance_on_mesh(problem, clock, u)
-    solve: Any = fv.solve
-    if mesh is not None:
-        solve = partial(parallel.solve, mesh=mesh, axes=mesh.axis_names)
-    solution = solve(u, *problem.parts(), **clock, source=problem.source, throw=False)
-    return solution.u[-1], solution.t, solution.steps, solution.status
+    if mesh is None:
+        run = prepared_run(problem, u, clock["times"], 0.0, clock["cfl"], clock["dt"])
+        found = integrate(problem, u, run, None, True, clock["max_steps"], "while")
+    else:
+        assert isinstance(problem, fv.Problem)
+        where = {"mesh": mesh, "axes": mesh.axis_names}
+        found = parallel.solve(u, *problem.parts(), **clock, **where, throw=False)
+    return found.u[-1], found.t, found.steps, found.status
 
 
 def _step_through(

@@ -11,8 +11,6 @@ from physcon import boundary as bc
 from physcon import fv
 from physcon._checks import require
 from physcon._numerics.float64 import cast
-from physcon._typing import Array
-from physcon.fv._solve import integrate, prepared_run
 from physcon.io import read_mesh
 from physcon.mesh import Mesh
 from physcon.studies.solver.equations import Equation
@@ -120,15 +118,3 @@ def initial_state(config: SolveConfig, mesh: Mesh, found: Equation) -> np.ndarra
         u = np.asarray(conservative(law, w))
     u = u.reshape(len(u), *weights.shape)
     return np.sum(u * weights, axis=-1).astype(config.dtype)
-
-
-def advance_on_mesh(
-    problem: fv.MeshProblem, clock: dict[str, Any], u: Array
-) -> tuple[Array, ...]:
-    """The state, time, steps and status after an interval, under jit.
-
-    `fv.solve` would need the connections of the mesh, which are traced here.
-    """
-    run = prepared_run(problem, u, clock["times"], 0.0, clock["cfl"], clock["dt"])
-    found = integrate(problem, u, run, None, True, clock["max_steps"], "while")
-    return found.u[-1], found.t, found.steps, found.status
