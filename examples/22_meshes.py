@@ -109,7 +109,7 @@ plot_cells(
 axes[0].set_title("The prediction creates and destroys fluid")
 plot_patches(axes[1], tunnel)
 plot_fluxes(axes[1], tunnel, posterior.mean - prior.mean, scale=15)
-axes[1].set_title(f"The corrections: no cell gains more than {after.max():.0e}")
+axes[1].set_title(f"The corrections: no cell gains more than {after.max():.1e}")
 plt.show()
 
 # %% [markdown]

@@ -187,12 +187,6 @@ def _divided(
     """Call ``fn(problem, u, **numbers, **settings)`` on every block."""
     grid = problem.grid
     shape = problem.grid.shape
-    require(
-        u.shape[1:] == shape,
-        f"a state (channels, *{shape})",
-        u.shape,
-        "batch with jax.vmap",
-    )
     check_axes(mesh, axes, shape)
     # A block has no seam with itself.
     axes = tuple(k if k and mesh.shape[k] > 1 else None for k in axes)
