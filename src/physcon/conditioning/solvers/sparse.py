@@ -116,9 +116,7 @@ class SparseFactor(Factor):
         step, right, x, null, missed, within = now
         pull = jnp.sign(null) * slack
         one = dropped.astype(right.dtype)
-        times = self._times(
-            jnp.where(step == 1, one, jnp.where(step == 4, missed, x))
-        )
+        times = self._times(jnp.where(step == 1, one, jnp.where(step == 4, missed, x)))
         given = jax.lax.select_n(
             step,
             right,  # 0: what is missed, c_i = n_iᵀ r
