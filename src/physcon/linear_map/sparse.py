@@ -83,6 +83,11 @@ class Sparse(LinearMap):
     def magnitude(self, x: Float[Array, "*x"]) -> Float[Array, " m"]:
         return self._sum(jnp.abs(self.entries * self._at(x)))
 
+    def measured(self, x: Float[Array, "*x"]) -> tuple[Array, Array]:
+        terms = self.entries * self._at(x)
+        both = self._sum(jnp.stack([terms, jnp.abs(terms)], axis=1))
+        return both[:, 0], both[:, 1]
+
     def present(self) -> Bool[Array, " m"]:
         """Which rows have a nonzero entry."""
         if not is_traced(self.entries) and not is_traced(self.row):
