@@ -98,7 +98,7 @@ class Sparse(LinearMap):
     def _at(self, x: Float[Array, "*x"]) -> Float[Array, " k"]:
         return x.reshape(-1).at[self.column].get(mode="promise_in_bounds")
 
-    def _sum(self, terms: Float[Array, " k"]) -> Float[Array, " m"]:
+    def _sum(self, terms: Float[Array, "k *n"]) -> Float[Array, "m *n"]:
         return jax.ops.segment_sum(terms, self.row, self.count)
 
 
