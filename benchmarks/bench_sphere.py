@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.interpolate import RectBivariateSpline
+from scipy.spatial import cKDTree
 
 from _record import record
 from _spectral_sphere import GRAVITY, RADIUS, SPIN, Flow, over_mountain
@@ -95,35 +96,32 @@ def averages(flow: Flow, n: int, within: int = 3) -> np.ndarray:
 def draw(path: str, ball: mesh.Mesh, u: np.ndarray, exact: np.ndarray) -> None:
     """The free surface over the mountain, and how far it is from the reference."""
     import matplotlib.pyplot as plt
-    from matplotlib.collections import PolyCollection
 
-    points = np.asarray(ball.points, float) / RADIUS
-    corners = points[np.asarray(ball.corners)]
-    longitude = np.degrees(np.arctan2(corners[..., 1], corners[..., 0])) % 360
-    latitude = np.degrees(np.arcsin(np.clip(corners[..., 2], -1, 1)))
-    whole = np.ptp(longitude, axis=1) < 180  # without the cells across the seam
-    outlines = np.stack([longitude, latitude], axis=-1)[whole]
+    longitude = np.arange(0.25, 360, 0.5)
+    latitude = np.arange(-89.75, 90, 0.5)
+    a, b = np.meshgrid(np.radians(longitude), np.radians(latitude))
+    places = np.stack([np.cos(b) * np.cos(a), np.cos(b) * np.sin(a), np.sin(b)], -1)
+    _, cell = cKDTree(np.asarray(ball.centroid) / RADIUS).query(places)
     surface = u[0] + u[4]
     missed = surface - exact
     figure, axes = plt.subplots(2, 1, figsize=(7, 6.4), layout="constrained")
     far = np.abs(missed).max()
     panels = (
-        (surface, "free surface h + bed (m)", "viridis", None),
+        (surface, "free surface (m)", "viridis", (None, None)),
         (missed, "minus the spectral model's (m)", "RdBu_r", (-far, far)),
     )
     for ax, (values, label, cmap, limits) in zip(axes, panels, strict=True):
-        cells = PolyCollection(
-            list(outlines), array=values[whole], cmap=cmap, edgecolors="face"
+        low, high = limits
+        shown = ax.pcolormesh(
+            longitude, latitude, values[cell], cmap=cmap, vmin=low, vmax=high
         )
-        if limits is not None:
-            cells.set_clim(*limits)
-        ax.add_collection(cells)
         ring = np.linspace(0, 2 * np.pi, 100)
         ax.plot(270 + 20 * np.cos(ring), 30 + 20 * np.sin(ring), "k--", lw=1)
-        ax.set(xlim=(0, 360), ylim=(-90, 90), ylabel="latitude (°)")
-        figure.colorbar(cells, ax=ax, label=label)
+        ax.set(ylabel="latitude (°)")
+        figure.colorbar(shown, ax=ax, label=label)
     axes[1].set_xlabel("longitude (°)")
     figure.savefig(path, dpi=100)
+    plt.close(figure)
 
 
 def solved(n: int, days: float, exact: np.ndarray) -> tuple[dict, mesh.Mesh, Any]:
