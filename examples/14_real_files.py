@@ -22,7 +22,6 @@ import numpy as np
 import xarray as xr
 
 from physcon.cli import main
-from physcon.sphere import polygon_areas
 
 FOLDER = Path(os.environ.get("PHYSCON_REAL_FILES", "real"))
 IRIS = "iris_sample_data/sample_data"
@@ -62,11 +61,32 @@ FILES = {
 
 
 # %%
+def triangle(a, b, c):
+    """Area of a triangle on the unit sphere (L'Huilier), from unit vectors."""
+    pairs = ((b, c), (c, a), (a, b))
+    sides = [2 * np.arcsin(np.linalg.norm(p - q, axis=-1) / 2) for p, q in pairs]
+    half = sum(sides) / 2
+    product = np.tan(half / 2) * np.prod([np.tan((half - s) / 2) for s in sides], 0)
+    return 4 * np.arctan(np.sqrt(np.maximum(product, 0)))
+
+
+def quadrilaterals(latitudes, longitudes):
+    """Areas of cells with four corners; those along parallels end at parallels."""
+    phi = np.deg2rad(latitudes)
+    lam = np.deg2rad(longitudes)
+    lam = np.mod(lam - lam[..., :1] + np.pi, 2 * np.pi) - np.pi
+    flat = np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)
+    a, b, c, d = np.moveaxis(np.stack(flat, -1), -2, 0)
+    zone = (np.sin(phi.max(-1)) - np.sin(phi.min(-1))) * np.ptp(lam, -1)
+    straight = (phi[..., 0] == phi[..., 1]) & (phi[..., 2] == phi[..., 3])
+    return np.where(straight, zone, triangle(a, b, c) + triangle(a, c, d))
+
+
 def areas(data, name):
     """Areas of the cells of a variable on the unit sphere, up to a common factor."""
     if "nav_lat" in data:
-        corners = (data.bounds_lat.values, data.bounds_lon.values)
-        return xr.DataArray(polygon_areas(*corners, 1.0), dims=data.nav_lat.dims)
+        corners = [data[n].values.astype(float) for n in ("bounds_lat", "bounds_lon")]
+        return xr.DataArray(quadrilaterals(*corners), dims=data.nav_lat.dims)
     lat = next(n for n in ("lat", "latitude") if n in data[name].dims)
     phi = data[lat].values.astype(np.float64)
     if name == "sst" and lat == "lat":

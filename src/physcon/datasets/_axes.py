@@ -26,12 +26,12 @@ def is_time(data: Any, dimension: str) -> bool:
             return True
         if attrs.get("standard_name") == "time" or " since " in str(attrs.get("units")):
             return True
-    return dimension.lower() in _TIME_NAMES
+    return dimension.rpartition("/")[2].lower() in _TIME_NAMES
 
 
 def is_member(dimension: str) -> bool:
     """Whether a dimension holds the members of an ensemble, by its name."""
-    return dimension.lower() in MEMBERS
+    return dimension.rpartition("/")[2].lower() in MEMBERS
 
 
 def space_dims(data: Any, name: str) -> tuple[str, ...]:
@@ -58,7 +58,8 @@ def angles(data: Any, name: str, kind: str) -> list[Any]:
             continue
         standard = str(each.attrs.get("standard_name", ""))
         unit = str(each.attrs.get("units", "")).strip().lower()
-        by_name = str(key).lower() in short and unit.startswith("degree")
+        last = str(key).rpartition("/")[2].lower()  # in a group
+        by_name = last in short and unit.startswith("degree")
         by_unit = unit in units and "bound" not in str(key) and "bnds" not in str(key)
         rotated = standard == f"grid_{kind}" and key in dims
         if standard == kind or by_unit or by_name or rotated:

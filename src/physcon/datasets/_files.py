@@ -12,6 +12,7 @@ from physcon._checks import require
 from physcon._extras import needs
 from physcon._files import check_output
 from physcon.datasets._constrain import audited
+from physcon.datasets._groups import groups_of, store_groups, with_groups
 from physcon.datasets._initial import with_first_targets
 from physcon.datasets._laws import Laws
 from physcon.datasets._mesh_files import is_mesh_file, mesh_dataset, write_mesh_file
@@ -109,7 +110,7 @@ def opened(path: str | Path) -> Iterator[Any]:
     """Yield the dataset of a NetCDF file, a Zarr store or a mesh file.
 
     Times stay numbers. Variables that are no numbers, such as text and records, are
-    left out.
+    left out. Those in groups have names such as ``surface/ts``.
     """
     path = Path(path)
     ending = path.suffix.lower()
@@ -119,8 +120,12 @@ def opened(path: str | Path) -> Iterator[Any]:
         with needs("data"):
             import zarr  # noqa: F401
         options["backend_kwargs"] = {"consolidated": False}
-        with xr.open_dataset(path, engine="zarr", chunks=None, **options) as data:
-            yield data
+        options |= {"engine": "zarr", "chunks": None}
+        with (
+            xr.open_dataset(path, **options) as data,
+            with_groups(data, path, store_groups(path), [], options) as whole,
+        ):
+            yield whole
         return
     if ending not in _NETCDF and is_mesh_file(path):
         yield mesh_dataset(path)
@@ -131,19 +136,21 @@ def opened(path: str | Path) -> Iterator[Any]:
         f"{path.name!r}",
         "convert the file, or use --integral for arrays without named dimensions",
     )
-    array_names(path)  # a sentence, if the file can't be read
+    every = array_names(path)  # raises a sentence, if the file can't be read
     with path.open("rb") as stream:
         old = stream.read(3) == b"CDF"
     odd = odd_names(path)
-    engine: Any = "scipy" if old else "h5netcdf"
+    options["engine"] = "scipy" if old else "h5netcdf"
+    groups = [] if old else groups_of(every)
     if not old:
         options["phony_dims"] = "sort"  # names for the axes of plain HDF5 datasets
     with warnings.catch_warnings():
         # Each of several marks is kept where it is.
         warnings.filterwarnings("ignore", ".*multiple fill values")
-        data = xr.open_dataset(path, engine=engine, drop_variables=odd, **options)
-    with data:
-        yield data
+        data = xr.open_dataset(path, drop_variables=odd, **options)
+        several = with_groups(data, path, groups, odd, options)
+        with data, several as whole:
+            yield whole
 
 
 def _constrain_netcdf(

@@ -21,11 +21,15 @@ def check_names(data: Any, laws: Laws) -> None:
     )
     for law in laws.laws:
         for name in names_of(law):
+            known = sorted(map(str, data.data_vars))
+            grouped = [n for n in known if n.endswith(f"/{name}")]
             require(
                 name in data.data_vars or name in data.coords,
                 f"a variable {name!r} for {title(law)!r}",
-                f"variables {sorted(map(str, data.data_vars))}",
-                "name a variable of the dataset",
+                f"variables {known}",
+                f"name it with its group ({grouped[0]})"
+                if grouped
+                else "name a variable of the dataset",
             )
             require(
                 data[name].dtype.kind in "fiu",
