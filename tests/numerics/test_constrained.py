@@ -289,3 +289,15 @@ def test_diagnosis_equals_textbook_algebra(rng, x64):
     assert 1e-5 < float(found.p_value) < 1e-3  # chi-squared is 24
     clean = pc.Gaussian.diagonal(jnp.asarray(flow), jnp.asarray(std))
     assert pc.diagnose(clean, law).suspects.tolist() == [-1, -1, -1]
+
+
+def test_inequalities_without_equalities():
+    """The projection in the prior's metric on the one row that is active."""
+    std = jnp.array([1.0, 2.0, 1.0])
+    prior = pc.Gaussian.diagonal(jnp.array([3.0, 0.0, 1.0]), std)
+    rows = jnp.array([[1.0, 1.0, 1.0], [1.0, -1.0, 0.0]])
+    found = pc.constrained(prior, rows=rows, row_upper=jnp.array([1.0, 10.0]))
+    np.testing.assert_allclose(found.mean, [2.5, -2.0, 0.5], atol=1e-6)
+    np.testing.assert_allclose(found.multiplier, [-0.5, 0.0], atol=1e-6)
+    assert found.row_active.tolist() == [1, 0]
+    assert found.residual is None

@@ -108,8 +108,11 @@ def interior_point_of_rows(
     first = jnp.concatenate([first, errors], axis=1)
     second = jnp.pad(second, ((0, 0), (0, equalities)))
     none = jnp.zeros(equalities, first.dtype)
-    factor, _ = factor_gram(_product(first, first.T), None, none, REDUNDANT)
-    solved = jax.vmap(factor.solve)(_product(second, first.T))
+    solve = _nothing
+    if equalities:
+        factor, _ = factor_gram(_product(first, first.T), None, none, REDUNDANT)
+        solve = factor.solve
+    solved = jax.vmap(solve)(_product(second, first.T))
     rest = second - _product(solved, first)
 
     predicted = operator.mv(mean).reshape(-1)
@@ -130,7 +133,7 @@ def interior_point_of_rows(
     gram = _product(rest, rest.T) * keep[:, None] * keep[None, :]
     found = interior_point(reduced, _FixedGram(gram))
     active = keep * found.multiplier
-    own = factor.solve(missing) - _product(active, solved)
+    own = solve(missing) - _product(active, solved)
     multiplier = jnp.concatenate([own, active]).reshape(shape)
     field = mean + root.mv(root.rmv(operator.rmv(multiplier)))
     free = jnp.zeros(mean.shape, bool)
@@ -140,6 +143,11 @@ def interior_point_of_rows(
         for flags in (found.row_below, found.row_above)
     )
     return Interior(field, multiplier, free, free, row_below, row_above, found.steps)
+
+
+def _nothing(r: Array) -> Array:
+    """The solution of a system without equations."""
+    return r
 
 
 def _product(a: Array, b: Array) -> Array:
