@@ -3,7 +3,9 @@
     python -m tests.fuzz [problems] [first seed]
 
 draws 5 000 problems by default: 1 to 300 points, 1 to 30 rows, variances over 30
-decades, rows that nearly repeat others, and rows that contradict others. Problems are
+decades, rows that nearly repeat others, and rows that contradict others. Judged are
+the rows, the bounds, variances, the definiteness of the covariance, gradients, and the
+outcome: a contradiction must be found, and a well-posed problem solved. Problems are
 padded to a few shapes with points of zero variance and rows of zeros, so that little is
 compiled. A failure is printed with its seed.
 """
@@ -74,6 +76,7 @@ class Answer(NamedTuple):
 
     mean: jax.Array
     variance: jax.Array
+    covariance: jax.Array
     status: jax.Array
     slopes: tuple
 
@@ -93,7 +96,8 @@ def solve(mean, std, rows, value, kind) -> Answer:
 
     grad = jax.grad(run, (0, 1, 2, 3), has_aux=True)
     slopes, (posterior, status) = grad(mean, std, rows, value)
-    return Answer(posterior.mean, posterior.variance(), status, slopes)
+    covariance = posterior.covariance() if kind == "condition" else jnp.zeros(0)
+    return Answer(posterior.mean, posterior.variance(), covariance, status, slopes)
 
 
 #: Codes of success: every row met.
@@ -110,7 +114,11 @@ def faults(case: Case, answer: Answer, kind: str) -> list[str]:
         found.append("outside of the box")
     if case.contradicts and status in GOOD[kind] and np.any(std > 0):
         found.append("a contradiction is called good")
+    reference = dense(mean, std, rows, value)
+    alike = kind == "condition" or np.min(std[std > 0], initial=1) > 1e-3
     if status not in GOOD[kind]:
+        if reference is not None and alike and not case.contradicts:
+            found.append(f"a well-posed problem is not solved: status {status}")
         return found
     missed = np.abs(value - rows @ u)
     size = np.abs(rows) @ np.abs(u) + np.abs(value)
@@ -124,8 +132,13 @@ def faults(case: Case, answer: Answer, kind: str) -> list[str]:
     bad = ~np.isfinite(np.concatenate([x.ravel() for x in answer.slopes]))
     if np.any(bad):
         found.append("a gradient that is not finite")
-    reference = dense(mean, std, rows, value) if kind == "condition" else None
-    if reference is not None:
+    if kind == "condition":
+        unit = np.where(std > 0, std, 1)
+        scaled = np.asarray(answer.covariance, float) / unit / unit[:, None]
+        least = np.linalg.eigvalsh(scaled)[0]
+        if least < -1e-4:
+            found.append(f"a covariance with a scaled eigenvalue of {least:.3g}")
+    if kind == "condition" and reference is not None:
         apart = np.max(np.abs(u - reference)) / np.max(np.abs(reference))
         if apart > 1e-5:
             found.append(f"differs from float64 by {apart:.3g}")

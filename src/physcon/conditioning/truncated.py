@@ -145,10 +145,11 @@ def sample_bounded(
     Each draw is the end of a Gibbs chain of its own, started at `bounded`. A sweep puts
     the points into groups of m + 1, at random or by the rows that see them, and redraws
     each group along a random direction in which the rows don't change: one truncated
-    normal variate each. Groups and directions are shared by all draws. The law is
-    exactly invariant under a sweep, and reached in the limit of many. With one row an
-    average over random pairs forgets half of its start in each sweep if the points have
-    similar scales; unequal scales, and more rows, need more sweeps. Points that the
+    normal variate each. With several rows, moves along circuits follow: fields on few
+    points that no row sees. Groups and directions are shared by all draws, and tested
+    for leaving no direction out (`few_moves`). The law is exactly invariant under a
+    sweep, and reached in the limit of many. With one row an average over random pairs
+    forgets half of its start in each sweep; more rows need more sweeps. Points that the
     rows determine keep their value. Every draw lies in the box and obeys the rows.
 
     Rows that see disjoint points (`block_means`, `totals`) may be many: random pairs
