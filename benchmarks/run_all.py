@@ -40,7 +40,7 @@ QUICK = {
     "bench_fv": "--cells 1000 --side 64 --repeats 3",
     "bench_inference": "--batches 1 --anp_batch 1 --repeats 3",
     "bench_inverse": "--repeats 5",
-    "bench_mesh": "--side 32 --repeats 3",
+    "bench_mesh": "--side 32 --repeats 3 --processes 1",
     "bench_operator_data": "--epochs 2 --seeds 0",
     "bench_operators": "--cases 1 --repeats 3",
     "bench_roofline": "--repeats 3",
