@@ -5,6 +5,7 @@ commands can write at once, and removes what was used longest ago.
 """
 
 import os
+import warnings
 from pathlib import Path
 
 from jsonargparse import ArgumentParser
@@ -52,6 +53,9 @@ def keep_programs(chosen: str | None) -> None:
     from physcon.serving import compile_cache
 
     compile_cache(folder, max_size=_SIZE)
+    # A program that can't be kept or read again, on a full disk, is compiled anew.
+    unused = "Error (reading|writing) persistent compilation cache"
+    warnings.filterwarnings("ignore", message=unused)
 
 
 def _default() -> Path:
