@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 import physcon.datasets as pcd
-from physcon.datasets import Term
+from physcon.datasets import Term, _work
 
 SIZES = {"time": 3, "draw": 5, "lat": 4, "lon": 6}
 
@@ -121,7 +121,7 @@ def test_chi_squared_is_the_squared_misfit_of_the_laws(data):
     assert report.variables[0].norm == pytest.approx(norm)
 
 
-def test_perturbed_members_differ_from_row_to_row(rng):
+def test_perturbed_members_differ_from_row_to_row(rng, monkeypatch):
     """Var = P R / (P + R) at each time; errors of different times are independent."""
     members, times = 300, 40
     u = 1 + rng.normal(size=(times, members, 4))
@@ -144,6 +144,17 @@ def test_perturbed_members_differ_from_row_to_row(rng):
     assert overall == pytest.approx(0.25 / np.sqrt(times), rel=0.2)
     lazy = pcd.constrain(data.chunk(time=7), law, **options)
     np.testing.assert_allclose(lazy.u, fixed.u, rtol=1e-13)
+    with monkeypatch.context() as patch:
+        patch.setattr(_work, "VALUES_AT_ONCE", 8400)  # 7 times at once
+        blocks = pcd.constrain(data, law, **options)
+        np.testing.assert_allclose(blocks.u, fixed.u, rtol=1e-13)
+        # All pieces would have the same perturbations.
+        with pytest.raises(ValueError, match="a coordinate along 'time'"):
+            pcd.constrain(data.drop_vars("time"), law, **options)
+    nameless = data.drop_vars("time")
+    with pytest.raises(ValueError, match="a coordinate along 'time'"):
+        pcd.constrain(nameless.chunk(time=7), law, **options)
+    assert np.isfinite(pcd.constrain(nameless, law, **options).u).all()
     shuffled = pcd.constrain(data.isel(time=slice(None, None, -1)), law, **options)
     np.testing.assert_allclose(shuffled.u[::-1], fixed.u, rtol=1e-13)
     assert not np.allclose(pcd.constrain(data, law, seed=1, **options).u, fixed.u)

@@ -10,9 +10,10 @@ from physcon.datasets._laws import Laws
 from physcon.datasets._lazy import lazily
 from physcon.datasets._names import changed_names, check_names
 from physcon.datasets._parse import laws as as_laws
+from physcon.datasets._perturb import check_divisible
 from physcon.datasets._report import Report
 from physcon.datasets._watch import Watch
-from physcon.datasets._work import blocks_of, chunk_of, done, joined, work_on
+from physcon.datasets._work import blocks_of, chunk_of, done, joined, pieces_of, work_on
 
 
 def audit(data: Any, laws: Any, **options: Any) -> Report:
@@ -89,6 +90,8 @@ def constrain_with_report(data: Any, laws: Laws) -> tuple[Any, Report]:
     outer = batch_dim(data, laws, changed_names(laws))
     work = Apart(data, laws, outer, fixing=True)
     everything = slice(None) if outer is None else slice(0, data.sizes[outer])
+    if len(pieces_of(work, everything)) > 1:
+        check_divisible(data, laws, [outer])
     _, after, report = done(work, everything)
     return after, report
 

@@ -11,6 +11,7 @@ from physcon.datasets._laws import Laws
 from physcon.datasets._names import spread_names
 from physcon.datasets._needed import small
 from physcon.datasets._passes import in_two_passes, shared_dim
+from physcon.datasets._perturb import check_divisible
 
 with needs("data"):
     import xarray as xr
@@ -31,6 +32,7 @@ def lazily(data: Any, laws: Laws, names: list[str], constrained: Callable) -> An
     shared = shared_dim(data, laws, names)
     divided = outer is not None and len(data[names[0]].chunksizes.get(outer, (1,))) > 1
     if shared is not None and not divided:
+        check_divisible(data, laws, [shared])
         less = small(data, laws)
         whole = {d: -1 for d in less.dims if d != shared}
         fixed = in_two_passes(less.chunk(whole), laws, names, shared)
@@ -42,6 +44,7 @@ def lazily(data: Any, laws: Laws, names: list[str], constrained: Callable) -> An
         "neither",
         "load the dataset first (data.load())",
     )
+    check_divisible(data, laws, [outer])
     whole = {d: -1 for d in data.dims if d != outer}
     if not divided:  # such as columns of a budget, in chunks of time
         whole[outer] = _length(data, names, str(outer))

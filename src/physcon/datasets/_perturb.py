@@ -1,10 +1,12 @@
 """Perturbed right-hand sides of an uncertain law, one for each ensemble member."""
 
+from collections.abc import Iterable
 from typing import Any
 from zlib import crc32
 
 import numpy as np
 
+from physcon._checks import require
 from physcon._extras import needs
 from physcon.datasets._assemble import LawRows
 from physcon.datasets._laws import Laws
@@ -39,6 +41,24 @@ def perturbed(made: LawRows, values: Layout, laws: Laws, number: int) -> LawRows
     shift = np.where(own, draws[of_row, place] * rows.std, 0.0)
     moved = rows._replace(value=rows.value + shift)
     return made._replace(rows=moved, asked=rows.value)
+
+
+def check_divisible(data: Any, laws: Laws, dims: Iterable[str | None]) -> None:
+    """Refuse to divide along dimensions without labels, if members are perturbed.
+
+    Each block would count from zero and repeat the perturbations of the first one.
+    """
+    uncertain = any(getattr(law, "std", None) for law in laws.laws)
+    if not uncertain or not any(d in data.dims for d in ensemble_dims(data, laws)):
+        return
+    for dim in dims:
+        require(
+            dim is None or dim in data.coords,
+            f"a coordinate along {dim!r}, along which the data are divided: the random "
+            "numbers for the members of an uncertain law depend on it",
+            "none",
+            f"add one, such as data.assign_coords({dim}=range({data.sizes.get(dim)}))",
+        )
 
 
 def _row_keys(made: LawRows, data: Any, member: str) -> np.ndarray:

@@ -59,8 +59,8 @@ class Turned:
         self._names = list(dict.fromkeys(changed))
         free = free_dims(data, laws, changed_names(laws))
         self._most = most
-        self._cuts = tiles_of(data, changed_names(laws), free, most)
-        self._tiles = _products(self._cuts)
+        self.cuts = tiles_of(data, changed_names(laws), free, most)
+        self._tiles = _products(self.cuts)
         values = sum(int(data[name].size) for name in self._names)
         self._ahead = max(1, _COPIED * most * data.sizes[outer] // max(1, values))
         self._files: dict[str, Tiles] = {}
@@ -106,7 +106,7 @@ class Turned:
 
     def _copied(self) -> list[str]:
         """Return the variables that change, and large ones that the laws name."""
-        divided = {self.outer, *self._cuts}
+        divided = {self.outer, *self.cuts}
         text = repr(self.laws)
 
         def is_copied(name: str) -> bool:
@@ -171,14 +171,14 @@ class Turned:
                     return found
                 first = dims[0]
                 whole: Report | None = None
-                for cut in self._cuts[first]:
+                for cut in self.cuts[first]:
                     new = below(dims[1:], where | {first: cut})
                     both = [new] if whole is None else [whole, new]
                     whole = Report.joined(both, first, [0, cut.start][-len(both) :])
                 assert whole is not None
                 return whole
 
-            return below(list(self._cuts), {})
+            return below(list(self.cuts), {})
 
     def _tile(self, number: int, where: dict[str, slice]) -> Report:
         """Constrain a tile, and return its report."""

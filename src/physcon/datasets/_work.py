@@ -12,6 +12,7 @@ from physcon.datasets._batches import batch_dim, free_dims
 from physcon.datasets._block import with_values
 from physcon.datasets._laws import Laws
 from physcon.datasets._names import changed_names, spread_names
+from physcon.datasets._perturb import check_divisible
 from physcon.datasets._report import Report
 from physcon.datasets._tied import Tied
 from physcon.datasets._turned import Turned
@@ -43,12 +44,25 @@ def work_on(
         stored: lengths of the chunks of the file along dimensions.
         folder: where temporary files lie.
     """
-    names = changed_names(laws)
-    outer = batch_dim(data, laws, names)
-    stored = stored or {}
-    values = _count(data, names)
-    if values <= VALUES_AT_ONCE:
+    if _count(data, changed_names(laws)) <= VALUES_AT_ONCE:
+        outer = batch_dim(data, laws, changed_names(laws))
         return Apart(data, laws, outer, fixing=fixing)
+    options: Any = {"fixing": fixing, "most": VALUES_AT_ONCE, "folder": folder}
+    work = _divided(data, laws, stored or {}, options)
+    if fixing:
+        tiles = isinstance(work, Turned)
+        check_divisible(data, laws, work.cuts if tiles else [work.outer])
+    return work
+
+
+def _divided(
+    data: Any, laws: Laws, stored: Mapping[str, int], options: dict[str, Any]
+) -> Work:
+    """Return how to treat a dataset in several blocks."""
+    names = changed_names(laws)
+    fixing = options["fixing"]
+    outer = batch_dim(data, laws, names)
+    values = _count(data, names)
 
     def least(dimension: str) -> int:
         """Return the number of values in a block of one chunk."""
@@ -66,7 +80,6 @@ def work_on(
         free = free_dims(data, laws, names)
         outer = min(free, key=least, default=None)
         if outer is not None and best is not None and least(best) < least(outer):
-            options: Any = {"fixing": fixing, "most": VALUES_AT_ONCE, "folder": folder}
             return Turned(data, laws, best, **options)
     return Apart(data, laws, outer, fixing=fixing)
 
