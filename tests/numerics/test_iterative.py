@@ -81,7 +81,9 @@ def test_every_preconditioner_gives_the_answer_of_the_sparse_factor(rng):
         size = np.abs(exact).max()
         np.testing.assert_allclose(found.posterior.mean, exact, atol=3e-6 * size)
         steps[name] = int(found.steps)
-    assert steps["sparse blocks"] == steps["blocks of an unknown map"]
+    # Known rows are measured each in its own unit, which moves the end a little.
+    blocks = steps["blocks of an unknown map"]
+    assert steps["sparse blocks"] == pytest.approx(blocks, rel=0.05)
     assert steps["sparse blocks"] < steps["Jacobi"] < steps["default"] < 800
     assert steps["multigrid"] < 0.3 * steps["Jacobi"]
     # The hierarchy of one set of variances serves another one.

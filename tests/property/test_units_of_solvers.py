@@ -1,4 +1,4 @@
-"""Every solver, and what is built on them, in any unit of the field and of the weights.
+"""Every solver, and what is built on them, in any unit of the field and of each row.
 
 Means, standard deviations, their gradients, and outcomes. One jitted program per case
 is run at every scale. A gradient in float32 was zero or NaN where squares of weights or
@@ -15,8 +15,16 @@ from physcon import conditioning as pcc
 from physcon._status import Outcome
 from physcon.linear_map import Rows, Sparse
 
-#: Sizes of the field and of the weights.
-SCALES = ((1e-30, 1.0), (1e30, 1.0), (1.0, 1e-30), (1.0, 1e30), (1e-15, 1e-15))
+#: Sizes of the field, and of the weights of some rows and of the others.
+SCALES = (
+    (1e-30, (1.0, 1.0)),
+    (1e30, (1.0, 1.0)),
+    (1.0, (1e-30, 1e-30)),
+    (1.0, (1e30, 1e30)),
+    (1e-15, (1e-15, 1e-15)),
+    (1.0, (1e-30, 1.0)),
+    (1.0, (1e30, 1e-30)),
+)
 MEAN = np.array([0.1, -0.3, 0.8, 0.4, 1.2, 0.6], np.float32)
 STD = np.array([0.3, 0.5, 0.2, 0.4, 0.6, 0.3], np.float32)
 MATRIX = np.array(
@@ -30,13 +38,14 @@ PAIRS = np.array([[1.0, 1.0], [0.5, -1.0]], np.float32)
 
 
 def sparse(u, w, noise=None):
-    operator = Sparse.of(w * MATRIX[ROW, COLUMN], ROW, COLUMN, (6,), 4)
+    w = w[np.array([0, 1, 1, 0])]
+    operator = Sparse.of(w[ROW] * MATRIX[ROW, COLUMN], ROW, COLUMN, (6,), 4)
     noise = None if noise is None else noise * u * w * jnp.ones(4)
     return pc.LinearConstraint(operator, u * w * VALUE, noise)
 
 
 def totals(u, w):
-    weights = w * jnp.arange(1.0, 7.0)
+    weights = w[REGION] * jnp.arange(1.0, 7.0)
     return pc.totals(REGION, u * w * jnp.array([1.0, 3.0]), weights=weights)
 
 
@@ -56,7 +65,7 @@ def ensemble(mean, std):
 
 
 def with_a_dense_row(u, w):
-    row = pc.LinearConstraint(Rows(w * jnp.ones((1, 6))), 3 * u * w * jnp.ones(1))
+    row = pc.LinearConstraint(Rows(w[:1, None] * jnp.ones((1, 6))), 3 * u * w[:1])
     return pc.stack(sparse(u, w), row)
 
 
@@ -65,8 +74,9 @@ def pairs(mean, std):
 
 
 def at_points(u, w):
+    w = w[:, None]
     values = u * w * jnp.array([[1.0, 0.5, 0.2], [0.1, 0.2, 0.3]])
-    return pc.pointwise(w * PAIRS, values, 0.1 * u * w)
+    return pc.pointwise(w * PAIRS, values, 0.1 * u * w * jnp.ones((2, 3)))
 
 
 def ordered(mean, std, u, w):
@@ -90,7 +100,7 @@ def relative(mean, std, u, w):
 
 def profile(mean, std, u, w):
     prior = pc.Gaussian.diagonal(mean, std)
-    law = pc.LinearConstraint(Rows(w * jnp.ones((1, 6))), 3 * u * w * jnp.ones(1))
+    law = pc.LinearConstraint(Rows(w[:1, None] * jnp.ones((1, 6))), 3 * u * w[:1])
     found = pcc.monotone(prior, law, 0.0, u, throw=False)
     return found.mean, found.posterior.std(), found.outcome
 
@@ -123,11 +133,12 @@ def test_units_do_not_matter(name):
         slopes = pull(jax.tree.map(lambda x: jnp.cos(x / u), found))
         return *(x / u for x in found), *slopes, outcome
 
-    *want, outcome = run(1.0, 1.0)
+    *want, outcome = run(1.0, jnp.ones(2))
     assert bool(outcome == Outcome.good)
     assert all(np.ptp(x) > 1e-3 for x in want)
     for scale in SCALES:
-        *got, outcome = run(*scale)
+        u, w = scale
+        *got, outcome = run(u, jnp.asarray(w))
         assert bool(outcome == Outcome.good), scale
         for a, b in zip(got, want, strict=True):
             size = 2e-5 * (1 + np.abs(b).max())

@@ -14,7 +14,8 @@ from physcon._show import shown
 from physcon._status import Outcome, choose, settle
 from physcon._typing import Array, ArrayLike, Float
 from physcon.conditioning.constraint import LinearConstraint
-from physcon.conditioning.solvers.units import reweighed
+from physcon.conditioning.solvers.factor import over
+from physcon.conditioning.solvers.units import with_rows_scaled
 from physcon.linear_map import Disjoint, Labelled, Rows
 
 
@@ -99,12 +100,17 @@ def condition_relative(
 def _in_units(
     law: LinearConstraint, spread: Array
 ) -> tuple[LinearConstraint, Array, Array, Array]:
-    """Weights and variances divided by their sizes (for their squares), and these."""
+    """Weights and variances divided by their sizes (for their squares), and these.
+
+    The weights of each group have a size of their own.
+    """
     operator = law.operator
     assert isinstance(operator, Disjoint)
-    weight = power_of_two(jnp.max(jnp.abs(operator.weights), initial=0))
+    total = operator.groups.total(jnp.abs(operator.weights))
+    weight = power_of_two(jax.lax.stop_gradient(total))
     largest = power_of_two(jnp.max(spread, initial=0))
-    scaled = LinearConstraint(reweighed(operator, 1 / weight), law.value / weight)
+    inverse = over(jnp.ones_like(weight), weight)
+    scaled = LinearConstraint(with_rows_scaled(operator, inverse), law.value * inverse)
     return scaled, spread / largest, weight, largest
 
 

@@ -22,7 +22,8 @@ import jax.numpy as jnp
 from physcon._numerics import tridiagonal
 from physcon._numerics.fourier import rfft
 from physcon._typing import Array, Float, Scalar
-from physcon.linear_map import Difference
+from physcon.conditioning.constraint import LinearConstraint
+from physcon.linear_map import Difference, Root, Sum, split_fields
 
 Apply = Callable[[Float[Array, "*y"]], Float[Array, "*y"]]
 
@@ -177,3 +178,14 @@ def _by_lines(part: Difference, weights: Array, levels: Array) -> tuple[Array, A
 
 def _along(transform: Apply, x: Array, axis: int) -> Array:
     return jnp.moveaxis(transform(jnp.moveaxis(x, axis, -1)), -1, axis)
+
+
+def of_balance(
+    parts: tuple[Difference, ...], root: Root, law: LinearConstraint
+) -> Apply:
+    """The `preconditioner` of a law whose parts are differences."""
+    variance = root.gram_diagonal()
+    variances = [variance]
+    if isinstance(law.operator, Sum):
+        variances = split_fields(variance, tuple(p.in_shape for p in parts))
+    return preconditioner(parts, variances, law.noise() ** 2)

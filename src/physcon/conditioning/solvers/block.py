@@ -1,5 +1,7 @@
 """A small matrix at every point, under independent errors: one small system a point."""
 
+from typing import Any, ClassVar
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -10,7 +12,7 @@ from physcon._status import Outcome
 from physcon._typing import Array, Bool, Float, Scalar
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
-from physcon.conditioning.solvers.factor import Factor
+from physcon.conditioning.solvers.factor import Factor, unmoved
 from physcon.conditioning.solvers.refined import Refined, independent_std
 from physcon.conditioning.solvers.unsuited import unsuited
 from physcon.linear_map import LinearMap, Pointwise, Root
@@ -86,6 +88,8 @@ class BlockGram(Refined):
     The system of each point is factored in closed form, for all points at once.
     """
 
+    scales: ClassVar[bool] = True
+
     @classmethod
     def suits(cls, prior: Gaussian, law: LinearConstraint) -> "BlockGram | None":
         known = independent_std(prior.root) is not None
@@ -113,6 +117,37 @@ class BlockGram(Refined):
         present = jnp.broadcast_to(present, operator.out_shape)
         whitener = _whitener(gram, scale**2 * diagonal, present)
         return BlockFactor(scale, whitener, present)
+
+    def tangent(
+        self,
+        factor: Any,
+        primals: tuple[Gaussian, LinearConstraint],
+        tangents: tuple[Gaussian, LinearConstraint],
+    ) -> Any:
+        def whitener(prior: Gaussian, law: LinearConstraint) -> Array:
+            gram, diagonal = _scaled_gram(prior, law, factor.scale)
+            return _whitener(gram, diagonal, factor.present)
+
+        _, d_whitener = jax.jvp(whitener, primals, tangents)
+        return eqx.tree_at(lambda f: f.whitener, unmoved(factor), d_whitener)
+
+
+def _scaled_gram(
+    prior: Gaussian, law: LinearConstraint, scale: Float[Array, "r *x"]
+) -> tuple[Float[Array, "r r *x"], Float[Array, "r *x"]]:
+    """d G Σ Gᵀ d and the diagonal of d S d for a given `scale` d."""
+    std, operator = independent_std(prior.root), law.operator
+    assert std is not None
+    assert isinstance(operator, Pointwise)
+    std = std.reshape(operator.in_shape)
+    matrix = operator.matrix
+    space = matrix.shape[2:] or (1,) * (std.ndim - 1)
+    # Scaled before anything is squared: float32 holds no squares of 1e-30.
+    reach = scale[:, None] * (matrix.reshape(*matrix.shape[:2], *space) * std[None])
+    gram = _gram(reach, jnp.ones_like(std))
+    noise = scale * jnp.broadcast_to(law.noise(), operator.out_shape)
+    diagonal = jnp.stack([gram[r, r] + noise[r] ** 2 for r in range(scale.shape[0])])
+    return gram, diagonal
 
 
 def _gram(

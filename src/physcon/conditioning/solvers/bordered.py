@@ -6,22 +6,23 @@ In terms of S = [[A, B], [Bᵀ, C]] this is elimination of the first block:
     Y = A⁻¹ B,   K = C - Bᵀ Y,   λ_2 = K⁻¹ (r_2 - Yᵀ r_1),   λ_1 = A⁻¹ r_1 - Y λ_2
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
 from physcon._numerics import safe
-from physcon._numerics.products import combine, gram, inner
+from physcon._numerics.products import along_rows, combine, gram, inner
 from physcon._numerics.whitening import whitening
 from physcon._status import Outcome, worse
 from physcon._typing import Array, Float, Scalar
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
-from physcon.conditioning.solvers.factor import Factor, inverse, unmoved
+from physcon.conditioning.solvers.factor import Factor, OverRows, inverse, over, unmoved
 from physcon.conditioning.solvers.interface import Solver
 from physcon.conditioning.solvers.refined import Refined
+from physcon.conditioning.solvers.units import law_over, sized
 from physcon.linear_map import Layout, LinearMap, Root, Rows, Stack
 
 #: Of a row's variance, given the structured law: less is rounding, the row is
@@ -34,16 +35,19 @@ class BorderedFactor(Factor):
 
     Attributes:
         inner: the factor of A.
-        solved: Y, one array of row values for each of the k further rows.
-        scale: d, ``(k,)``.
+        rows: powers of two near the standard deviations of the structured rows, or
+            near the size of all of them.
+        scale: d, powers of two, ``(k,)``.
+        solved: rows Y d, one array of row values for each of the k further rows.
         whitener: ``(k, k)``, B with B d K d Bᵀ = 1 on the independent rows.
         border_log_det: log det K over the independent rows.
         layout: of the rows; the structured law is the first part.
     """
 
     inner: Factor
-    solved: Float[Array, "k *y"]
+    rows: Array
     scale: Float[Array, " k"]
+    solved: Float[Array, "k *y"]
     whitener: Float[Array, "k k"]
     border_log_det: Scalar
     layout: Layout
@@ -65,8 +69,9 @@ class BorderedFactor(Factor):
             return None
         rank = self._rank().astype(self.scale.dtype)
         log_det = self.border_log_det + 2 * jnp.log(jnp.abs(factor)) * rank
-        where = lambda f: (f.inner, f.scale, f.border_log_det)  # noqa: E731
-        return eqx.tree_at(where, self, (found, self.scale / factor, log_det))
+        rows = self.rows * factor
+        where = lambda f: (f.inner, f.rows, f.scale, f.border_log_det)  # noqa: E731
+        return eqx.tree_at(where, self, (found, rows, self.scale / factor, log_det))
 
     def _rank(self) -> Array:
         return jnp.sum(jnp.any(self.whitener != 0, axis=1))
@@ -76,15 +81,17 @@ class BorderedFactor(Factor):
         return jnp.asarray(self.inner.rank(rows - k)) + self._rank()
 
     def _white(self, x: Float[Array, "k *s"]) -> Float[Array, "k *s"]:
-        weights = self.whitener * self.scale[None]
-        return jnp.tensordot(weights, x, axes=1, precision="highest")
+        return jnp.tensordot(self.whitener, x, axes=1, precision="highest")
 
     def solve(self, r: Float[Array, " m"]) -> Float[Array, " m"]:
         first, second = self.layout.split(r)
         inner_solution = self.inner.solve(first)
-        white = self._white(second - inner(self.solved, first))
-        own = self.scale * jnp.matmul(white, self.whitener, precision="highest")
-        return self.layout.join([inner_solution - combine(own, self.solved), own])
+        white = self._white(
+            self.scale * second - inner(self.solved, over(first, self.rows))
+        )
+        own = jnp.matmul(white, self.whitener, precision="highest")
+        moved = inner_solution - over(combine(own, self.solved), self.rows)
+        return self.layout.join([moved, self.scale * own])
 
     def variance_removed(self, root: Root, operator: LinearMap) -> Array | None:
         assert isinstance(operator, Stack)
@@ -92,7 +99,9 @@ class BorderedFactor(Factor):
         removed = self.inner.variance_removed(root, structured)
         if removed is None:
             return None
-        left = border.rows() - jax.vmap(structured.rmv)(self.solved)
+        rows = along_rows(self.scale, border.rows())
+        known = jax.vmap(lambda y: structured.rmv(over(y, self.rows)))(self.solved)
+        left = rows - known
         seen = jax.vmap(lambda row: root.mv(root.rmv(row)))(left)
         return removed + jnp.sum(self._white(seen) ** 2, axis=0)
 
@@ -104,22 +113,23 @@ class Bordered(Refined):
         inner: the solver of the structured law.
     """
 
+    reweighs: ClassVar[bool] = True
     inner: Solver
 
     def factorise(self, prior: Gaussian, law: LinearConstraint) -> BorderedFactor:
         structured, _ = split_border(law)
         found = self.inner.factorise(prior, structured)
-        solved, rest, before = _eliminated(found, prior, law)
-        size = safe.sqrt(before)
-        scale = jnp.where(size > 0, 1 / safe.power_of_two(size), 0)
-        border = scale[:, None] * rest * scale[None, :]
-        white = whitening(border, REDUNDANT)
+        _, rows = sized(prior.root, structured)
+        scale = _border_scale(prior, law)
+        solved, rest = _eliminated(found, prior, law, rows, scale)
+        white = whitening(rest, REDUNDANT)
         kept = jnp.any(white.whitener != 0, axis=1)
         unscaled = jnp.where(kept, white.order @ scale, 1)
         log_det = 2 * jnp.sum(jnp.log(white.diagonal) - jnp.log(unscaled))
         assert isinstance(law.operator, Stack)
+        layout = law.operator.layout
         return BorderedFactor(
-            found, solved, scale, white.whitener, log_det, law.operator.layout
+            found, rows, scale, solved, white.whitener, log_det, layout
         )
 
     def tangent(
@@ -135,11 +145,12 @@ class Bordered(Refined):
         d_inner = self.inner.tangent(
             factor.inner, (prior, structured), (d_prior, d_structured)
         )
-        _, (d_solved, d_rest, _) = jax.jvp(
-            lambda p, c: _eliminated(factor.inner, p, c), primals, tangents
+        _, (d_solved, d_rest) = jax.jvp(
+            lambda p, c: _eliminated(factor.inner, p, c, factor.rows, factor.scale),
+            primals,
+            tangents,
         )
-        weights = factor.whitener * factor.scale[None]
-        change = weights @ d_rest @ weights.T
+        change = factor.whitener @ d_rest @ factor.whitener.T
         eye = jnp.eye(factor.scale.size, dtype=change.dtype)
         half = jnp.tril(jnp.ones_like(change)) - 0.5 * eye
         d_whitener = -(change * half) @ factor.whitener
@@ -175,24 +186,40 @@ def split_border(law: LinearConstraint) -> tuple[LinearConstraint, LinearConstra
     return first, second
 
 
+def _border_scale(prior: Gaussian, law: LinearConstraint) -> Float[Array, " k"]:
+    """d with a diagonal of d C d near 1; zero for a row that sees no variance."""
+    _, border = split_border(law)
+    white = jax.vmap(prior.root.rmv)(border.operator.rows())
+    variance = jnp.diag(gram(white)) + border.noise() ** 2
+    size = safe.sqrt(variance)
+    return jnp.where(size > 0, 1 / safe.power_of_two(size), 0)
+
+
 def _eliminated(
-    found: Factor, prior: Gaussian, law: LinearConstraint
-) -> tuple[Float[Array, "k *y"], Float[Array, "k k"], Float[Array, " k"]]:
-    """Y, K, and the diagonal of C. The factor of A is held fixed; Y has the derivative
-    of A⁻¹ B.
+    found: Factor,
+    prior: Gaussian,
+    law: LinearConstraint,
+    size: Array,
+    scale: Float[Array, " k"],
+) -> tuple[Float[Array, "k *y"], Float[Array, "k k"]]:
+    """size Y d and d K d. The factor of A is held fixed; Y has the derivative of A⁻¹ B.
+
+    Args:
+        size: by which the structured rows are divided.
+        scale: d.
     """
     structured, border = split_border(law)
+    structured = law_over(structured, size)
     root = prior.root
-    rows = border.operator.rows()
+    rows = along_rows(scale, border.operator.rows())
     white = jax.vmap(root.rmv)(rows)
     coupled = jax.vmap(lambda z: structured.operator.mv(root.mv(z)))(white)
-    solve = inverse(found, root, structured)
+    solve = inverse(OverRows(found, size), root, structured)
     # One at a time: a solve of many right-hand sides at once needs as many copies.
     solved = jax.lax.map(lambda column: solve(column)[0], coupled)
     whole = gram(white)
     if border.noise_std is not None:
-        whole = whole + jnp.diag(border.noise_std**2)
+        whole = whole + jnp.diag((scale * border.noise_std) ** 2)
     flat = coupled.reshape(coupled.shape[0], -1)
     known = jnp.matmul(flat, solved.reshape(flat.shape).T, precision="highest")
-    rest = whole - 0.5 * (known + known.T)
-    return solved, rest, jnp.diag(whole)
+    return solved, whole - 0.5 * (known + known.T)

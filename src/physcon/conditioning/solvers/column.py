@@ -5,7 +5,7 @@ G Σ (Gᵀ e_j). No array holds all rows over all points: memory is O(m² + n).
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -66,6 +66,8 @@ class ColumnGram(Refined):
     process on a grid: up to some thousand rows and one m-by-m factor, without an array
     of m n or n² numbers. No density under a prior that was conditioned before.
     """
+
+    scales: ClassVar[bool] = True
 
     @classmethod
     def suits(cls, prior: Gaussian, law: LinearConstraint) -> "ColumnGram | None":

@@ -13,12 +13,16 @@ from physcon._typing import Array, Bool, Float, Int, Scalar
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.gram import REDUNDANT, factor_gram
-from physcon.conditioning.laplacian import preconditioner
-from physcon.conditioning.solvers.factor import Factor, gram_apply
+from physcon.conditioning.laplacian import of_balance
+from physcon.conditioning.solvers.factor import Factor, gram_apply, over
 from physcon.conditioning.solvers.interface import Solver
-from physcon.conditioning.solvers.preconditioners import Jacobi, Preconditioner
-from physcon.conditioning.solvers.units import law_in_units, weight_of
-from physcon.linear_map import Difference, LinearMap, Root, Sum, split_fields
+from physcon.conditioning.solvers.preconditioners import (
+    Jacobi,
+    Preconditioner,
+    of_divided_rows,
+)
+from physcon.conditioning.solvers.units import law_in_units, sized
+from physcon.linear_map import Difference, LinearMap, Root, Sum
 from physcon.linear_map.divided import DividedDifference
 
 #: Rows up to which a dense factor replaces an iteration that fails.
@@ -44,6 +48,7 @@ class IteratedFactor(Factor):
     root: Root
     law: LinearConstraint
     solver: "ConjugateGradient"
+    size: Array  # by which the law was divided, one number per row or in all
 
     def solve(self, r: Float[Array, "*y"]) -> Float[Array, "*y"]:
         return self.attempt(r)[0]
@@ -61,20 +66,23 @@ class IteratedFactor(Factor):
         # Scaled to unit size, since the squares of tiny cotangents underflow, and those
         # of the weights and standard deviations over- or underflow.
         unit = power_of_two(self.solver.largest(jnp.asarray(self.root.unit(), r.dtype)))
-        weight = None if self.solver.mesh_axes else weight_of(self.law.operator)
-        law = law_in_units(self.law, unit, weight)
-        size = unit if weight is None else unit * weight
+        root = self.root.scaled(1 / unit)
+        law = law_in_units(self.law, unit, None)
+        size = jnp.ones((), r.dtype)
+        if not self.solver.mesh_axes:
+            law, size = sized(root, law)
+        r = over(r, size)
         scale = power_of_two(self.solver.largest(r))
-        within = IteratedFactor(self.root.scaled(1 / unit), law, self.solver)
-        x, outcome, steps = within._solve_unit(r / scale)
-        return scale / size * x / size, outcome, steps
+        within = IteratedFactor(root, law, self.solver, size)
+        x, outcome, steps = within._solve_unit(over(r, scale))
+        return over(over(scale, unit) * over(x, size), unit), outcome, steps
 
     def _solve_unit(
         self, b: Float[Array, "*y"]
     ) -> tuple[Float[Array, "*y"], Outcome, Int[Array, ""]]:
         solver = self.solver
         small = b.size <= DENSE and solver.fallback and not solver.mesh_axes
-        precondition = solver.prepared(self.root, self.law)
+        precondition = solver.prepared(self.root, self.law, self.size)
         max_steps = solver.limit(b.size)
         (size,) = solver.dots(b, b)
         rtol = max(solver.rtol, 4 * float(jnp.finfo(b.dtype).eps))
@@ -193,19 +201,23 @@ class ConjugateGradient(Solver):
         return cls(rtol=max(eps / 10, 1e-15))
 
     def factorise(self, prior: Gaussian, law: LinearConstraint) -> IteratedFactor:
-        return IteratedFactor(prior.root, law, self)
+        return IteratedFactor(prior.root, law, self, jnp.ones((), law.value.dtype))
 
     def limit(self, rows: int) -> int:
         """The largest number of steps for a system of `rows` rows."""
         return max(500, 2 * rows) if self.max_steps is None else self.max_steps
 
-    def prepared(self, root: Root, law: LinearConstraint) -> Apply | None:
-        """The preconditioner of one system."""
+    def prepared(self, root: Root, law: LinearConstraint, size: Array) -> Apply | None:
+        """The preconditioner of one system.
+
+        Args:
+            size: by which the law was divided, one number per row or in all.
+        """
         if self.preconditioner is not None:
-            return self.preconditioner.prepare(root, law)
+            return of_divided_rows(self.preconditioner, root, law, size)
         parts = _differences(law.operator)
         if parts is not None:
-            return _laplacian(parts, root, law)
+            return of_balance(parts, root, law)
         return None if self.mesh_axes else Jacobi().prepare(root, law)
 
     def tolerance(self, prior: Gaussian, law: LinearConstraint) -> Scalar:
@@ -220,16 +232,6 @@ class ConjugateGradient(Solver):
         """x · y for each of the others; one message among devices for all of them."""
         own = tuple(jnp.sum(x * y) for y in others)
         return jax.lax.psum(own, self.mesh_axes) if self.mesh_axes else own
-
-
-def _laplacian(
-    parts: tuple[Difference, ...], root: Root, law: LinearConstraint
-) -> Apply:
-    variance = root.gram_diagonal()
-    variances = [variance]
-    if isinstance(law.operator, Sum):
-        variances = split_fields(variance, tuple(p.in_shape for p in parts))
-    return preconditioner(parts, variances, law.noise() ** 2)
 
 
 def _differences(operator: LinearMap) -> tuple[Difference, ...] | None:

@@ -1,8 +1,9 @@
 """Rows that see disjoint points, under independent errors: S is diagonal."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 
 from physcon._numerics import safe
@@ -10,7 +11,7 @@ from physcon._status import Outcome
 from physcon._typing import Array, Bool, Float, Scalar
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
-from physcon.conditioning.solvers.factor import Factor
+from physcon.conditioning.solvers.factor import Factor, unmoved
 from physcon.conditioning.solvers.refined import Refined, independent_std
 from physcon.conditioning.solvers.unsuited import unsuited
 from physcon.linear_map import Disjoint, LinearMap, Root
@@ -75,6 +76,7 @@ class DiagonalGram(Refined):
     """
 
     always: ClassVar[bool] = False
+    scales: ClassVar[bool] = True
 
     @classmethod
     def suits(cls, prior: Gaussian, law: LinearConstraint) -> "DiagonalGram | None":
@@ -90,9 +92,33 @@ class DiagonalGram(Refined):
         fields = operator.weights, std.reshape(operator.in_shape)
         size = safe.sqrt(groups.total_of(_variance, fields) + law.noise() ** 2)
         scale = jnp.where(size == 0, 0, 1 / safe.power_of_two(size))
-        pivots = groups.total_of(_scaled_variance, fields, scale)
-        pivots = pivots + (scale * law.noise()) ** 2
+        pivots = _pivots(prior, law, scale)
         return DiagonalFactor(scale, pivots, operator.present())
+
+    def tangent(
+        self,
+        factor: Any,
+        primals: tuple[Gaussian, LinearConstraint],
+        tangents: tuple[Gaussian, LinearConstraint],
+    ) -> Any:
+        def pivots(prior: Gaussian, law: LinearConstraint) -> Array:
+            return _pivots(prior, law, factor.scale)
+
+        _, d_pivots = jax.jvp(pivots, primals, tangents)
+        return eqx.tree_at(lambda f: f.pivots, unmoved(factor), d_pivots)
+
+
+def _pivots(
+    prior: Gaussian, law: LinearConstraint, scale: Float[Array, "*g"]
+) -> Float[Array, "*g"]:
+    """The diagonal of d S d for a given `scale` d."""
+    std, operator = independent_std(prior.root), law.operator
+    assert std is not None
+    assert isinstance(operator, Disjoint)
+    groups = operator.groups
+    fields = operator.weights, std.reshape(operator.in_shape)
+    pivots = groups.total_of(_scaled_variance, fields, scale)
+    return pivots + (scale * law.noise()) ** 2
 
 
 def _variance(weight: Array, std: Array) -> Array:
@@ -100,4 +126,4 @@ def _variance(weight: Array, std: Array) -> Array:
 
 
 def _scaled_variance(weight: Array, std: Array, scale: Array) -> Array:
-    return (scale * weight * std) ** 2
+    return (scale * (weight * std)) ** 2

@@ -65,6 +65,25 @@ class Factor(eqx.Module):
         return self.solve(r), self.outcome, jnp.zeros((), jnp.int32)
 
 
+def over(x: Array, size: Array) -> Array:
+    """x / size of a constant size, a power of two.
+
+    Neither the derivative by it nor a division before this one, which XLA would merge
+    with it, may form a product of sizes: it can be out of range.
+    """
+    return x * jax.lax.optimization_barrier(1 / jax.lax.stop_gradient(size))
+
+
+class OverRows(Factor):
+    """The factor of S with its rows and columns divided by `rows`."""
+
+    whole: Factor
+    rows: Array
+
+    def solve(self, r: Float[Array, "*y"]) -> Float[Array, "*y"]:
+        return self.rows * self.whole.solve(self.rows * r)
+
+
 class Exact(eqx.Module, Generic[T]):
     """A pytree of float64 arrays as it leaves a float64 context: two parts per array.
 

@@ -58,6 +58,9 @@ class Solver(eqx.Module):
     #: Whether `tangent` works for weights and fields of any size. Where it does not,
     #: both are divided out around it, see `units`.
     scales: ClassVar[bool] = False
+    #: Whether it works for weights of any size, of known rows, and needs the field
+    #: divided out only.
+    reweighs: ClassVar[bool] = False
 
     @abc.abstractmethod
     def factorise(self, prior: Gaussian, law: LinearConstraint) -> Factor:

@@ -25,6 +25,7 @@ from physcon._typing import Array, Float
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.solvers.refined import independent_std
 from physcon.conditioning.solvers.row_variance import row_variance, sampled_row_variance
+from physcon.conditioning.solvers.units import law_by_row
 from physcon.linear_map import Root, Sparse
 from physcon.linear_map.basic import size
 
@@ -131,3 +132,16 @@ class BlockJacobi(Preconditioner):
             return gram(jax.vmap(lambda y: root.rmv(operator.rmv(y)))(units))
 
         return jax.lax.map(block, jnp.arange(blocks))
+
+
+def of_divided_rows(
+    own: Preconditioner, root: Root, law: LinearConstraint, size: Array
+) -> Apply:
+    """The preconditioner of a law whose rows were divided by `size`.
+
+    Most read the law. One that was built beforehand belongs to the rows as they were.
+    """
+    if size.ndim == 0 or isinstance(own, Jacobi | BlockJacobi):
+        return own.prepare(root, law)
+    whole = own.prepare(root, law_by_row(law, size))
+    return lambda r: size * whole(size * r)

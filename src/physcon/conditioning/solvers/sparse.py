@@ -169,6 +169,7 @@ class SparseCholesky(Refined):
     """
 
     always: ClassVar[bool] = False
+    scales: ClassVar[bool] = True
     #: Whether no exact row is implied by others, which saves the search for such rows.
     trusted: Bool[Array, ""] | None = None
 
@@ -200,7 +201,7 @@ class SparseCholesky(Refined):
         factored = factor.factored
 
         def scaled(prior: Gaussian, law: LinearConstraint) -> Array:
-            return sparse.scaled(factored, _entries(prior.root, law))
+            return _entries(prior.root, law, factored.scale)
 
         _, d_entries = jax.jvp(scaled, primals, tangents)
         pattern = factored.pattern
@@ -234,15 +235,24 @@ def _sparse(prior: Gaussian, law: LinearConstraint) -> Sparse:
     return operator
 
 
-def _entries(root: Root, law: LinearConstraint) -> Float[Array, " s"]:
-    """The stored entries of S."""
+def _entries(
+    root: Root, law: LinearConstraint, scale: Float[Array, " m"] | None = None
+) -> Float[Array, " s"]:
+    """The stored entries of S, or of d S d for a given `scale` d.
+
+    Rows are scaled before anything is squared, since float32 holds no squares of 1e-30.
+    """
     std, operator = independent_std(root), law.operator
     assert std is not None
     assert isinstance(operator, Sparse)
     gram = operator.gram
     assert gram is not None
     reach = operator.entries * pick(std, operator.column)
+    noise = law.noise()
+    if scale is not None:
+        reach = pick(scale, operator.row) * reach
+        noise = scale * noise
     terms = pick(reach, gram.first) * pick(reach, gram.second)
     stored = gram.pattern.row.shape[0]
     entries = jax.ops.segment_sum(terms, gram.entry, stored)
-    return entries.at[: operator.count].add(law.noise() ** 2)
+    return entries.at[: operator.count].add(noise**2)

@@ -7,22 +7,22 @@ With Σ = D + Fᵀ F and S_D the Gram matrix under D alone, W = G Fᵀ (one colu
 Source: Woodbury (1950); Rasmussen and Williams (2006), eqs. A.9 and A.10.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
 from physcon._numerics.products import combine, inner
-from physcon._numerics.safe import power_of_two
 from physcon._numerics.small import cholesky, lower_inverse
 from physcon._status import Outcome, worse
 from physcon._typing import Array, Bool, Float, Scalar
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
-from physcon.conditioning.solvers.factor import Factor, inverse, unmoved
+from physcon.conditioning.solvers.factor import Factor, OverRows, inverse, over, unmoved
 from physcon.conditioning.solvers.interface import Solver
 from physcon.conditioning.solvers.refined import Refined, diagonal_and_vectors
+from physcon.conditioning.solvers.units import law_over, sized
 from physcon.linear_map import Diagonal, LinearMap, Root
 
 
@@ -31,14 +31,15 @@ class WoodburyFactor(Factor):
 
     Attributes:
         inner: the factor of S_D.
-        size: a power of two near the largest entry of Y.
-        solved: Y / size, ``(r, *y)``.
+        rows: d, powers of two near the standard deviations of the rows, ``(*y)``, or
+            near the size of all of them.
+        solved: Y d, ``(r, *y)``.
         whitener: ``(r, r)``, L⁻¹ with C = L Lᵀ.
         missed: the vectors are seen by a row that S_D counts as redundant.
     """
 
     inner: Factor
-    size: Scalar
+    rows: Array
     solved: Float[Array, "r *y"]
     whitener: Float[Array, "r r"]
     missed: Bool[Array, ""]
@@ -62,15 +63,16 @@ class WoodburyFactor(Factor):
         found = self.inner.scaled(factor)
         if found is None:
             return None
-        size = self.size / factor
-        return eqx.tree_at(lambda f: (f.inner, f.size), self, (found, size))
+        rows = self.rows * factor
+        return eqx.tree_at(lambda f: (f.inner, f.rows), self, (found, rows))
 
     def _white(self, x: Float[Array, "r *s"]) -> Float[Array, "r *s"]:
         return jnp.tensordot(self.whitener, x, axes=1, precision="highest")
 
     def solve(self, r: Float[Array, "*y"]) -> Float[Array, "*y"]:
-        columns = self._white(self.size * self.solved)
-        return self.inner.solve(r) - combine(inner(columns, r), columns)
+        columns = self._white(self.solved)
+        moved = combine(inner(columns, over(r, self.rows)), columns)
+        return self.inner.solve(r) - over(moved, self.rows)
 
     def variance_removed(self, root: Root, operator: LinearMap) -> Array | None:
         """Given z, the field has the variances of the inner posterior; z has C⁻¹."""
@@ -78,7 +80,7 @@ class WoodburyFactor(Factor):
         removed = self.inner.variance_removed(Diagonal(diagonal), operator)
         if removed is None:
             return None
-        pulled = jax.vmap(operator.rmv)(self.size * self.solved)
+        pulled = jax.vmap(lambda y: operator.rmv(over(y, self.rows)))(self.solved)
         moved = vectors - diagonal[None] ** 2 * pulled
         left = jnp.sum(self._white(moved) ** 2, axis=0)
         return removed + jnp.sum(vectors**2, axis=0) - left
@@ -91,14 +93,15 @@ class Woodbury(Refined):
         inner: the solver under the independent errors alone.
     """
 
+    reweighs: ClassVar[bool] = True
     inner: Solver
 
     def factorise(self, prior: Gaussian, law: LinearConstraint) -> WoodburyFactor:
         found = self.inner.factorise(_independent(prior), law)
-        solved, inside, missed = _eliminated(found, prior, law)
-        size = power_of_two(jnp.max(jnp.abs(solved), initial=0))
+        _, rows = sized(_independent(prior).root, law)
+        solved, inside, missed = _eliminated(found, prior, law, rows)
         whitener = lower_inverse(cholesky(inside))
-        return WoodburyFactor(found, size, solved / size, whitener, missed)
+        return WoodburyFactor(found, rows, solved, whitener, missed)
 
     def tangent(
         self,
@@ -112,7 +115,9 @@ class Woodbury(Refined):
             factor.inner, (_independent(primals[0]), primals[1]), (d_prior, tangents[1])
         )
         _, (d_solved, d_inside, _) = jax.jvp(
-            lambda p, c: _eliminated(factor.inner, p, c), primals, tangents
+            lambda p, c: _eliminated(factor.inner, p, c, factor.rows),
+            primals,
+            tangents,
         )
         change = factor.whitener @ d_inside @ factor.whitener.T
         half = jnp.tril(jnp.ones_like(change))
@@ -121,7 +126,7 @@ class Woodbury(Refined):
         return eqx.tree_at(
             lambda f: (f.inner, f.solved, f.whitener),
             unmoved(factor),
-            (d_inner, d_solved / factor.size, d_whitener),
+            (d_inner, d_solved, d_whitener),
         )
 
 
@@ -141,14 +146,19 @@ def _independent(prior: Gaussian) -> Gaussian:
 
 
 def _eliminated(
-    found: Factor, prior: Gaussian, law: LinearConstraint
+    found: Factor, prior: Gaussian, law: LinearConstraint, rows: Array
 ) -> tuple[Float[Array, "r *y"], Float[Array, "r r"], Bool[Array, ""]]:
-    """Y, C, and whether S_D Y misses W. The factor of S_D is held fixed; Y has the
-    derivative of S_D⁻¹ W.
+    """Y d, C, and whether S_D Y misses W.
+
+    The factor of S_D is held fixed; Y has the derivative of S_D⁻¹ W.
+
+    Args:
+        rows: d, by which all rows are divided.
     """
     diagonal, vectors = _parts(prior.root)
+    law = law_over(law, rows)
     seen = jax.vmap(law.operator.mv)(vectors)
-    solve = inverse(found, Diagonal(diagonal), law)
+    solve = inverse(OverRows(found, rows), Diagonal(diagonal), law)
     solved = jax.lax.map(lambda column: solve(column)[0], seen)
     flat = seen.reshape(seen.shape[0], -1)
     inside = jnp.matmul(flat, solved.reshape(flat.shape).T, precision="highest")
