@@ -7,6 +7,7 @@ are differentiated. Each function here replaces the argument before it computes.
 import jax
 import jax.numpy as jnp
 
+from physcon._derivative_rules import WithDerivative
 from physcon._typing import Array, Float
 
 
@@ -31,6 +32,25 @@ def divide(a: Float[Array, "*s"], b: Float[Array, "*s"]) -> Float[Array, "*s"]:
     """a / b, and 0 where b is zero; derivatives are zero there."""
     nonzero = b != 0
     return jnp.where(nonzero, a / jnp.where(nonzero, b, 1), 0)
+
+
+@WithDerivative
+def ratio(a: Float[Array, "*s"], b: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    """`divide` whose derivative never squares b, which may be 1e-30 or 1e30.
+
+    JAX differentiates a / b by b with b⁻², which is out of the range of float32 there.
+    Both arrays have the same shape.
+    """
+    return divide(a, b)
+
+
+@ratio.defjvp
+def _(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+    """d(a / b) = (da - (a / b) db) / b."""
+    _, b = primals
+    da, db = tangents
+    value = ratio(*primals)
+    return value, ratio(da - value * db, b)
 
 
 def power_of_two(size: Float[Array, "*s"]) -> Float[Array, "*s"]:

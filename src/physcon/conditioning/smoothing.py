@@ -8,7 +8,7 @@ uncertainty implies, spread the correction without oscillation.
 import jax.numpy as jnp
 
 from physcon._checks import error_if, require, require_given
-from physcon._numerics import banded
+from physcon._numerics import banded, safe
 from physcon._numerics.float64 import float64_primal
 from physcon._typing import Array, ArrayLike, Float, Scalar, Shape
 from physcon.conditioning.gaussian import Gaussian
@@ -41,9 +41,7 @@ class Smoothed(Root):
         noise = self.noise_std
         scaled = self.operator.coefficients * jnp.stack([s[:-2], s[1:-1], s[2:]])
         # Rows of zero noise see no variance either (`correlated_noise`): ignored.
-        heard = jnp.where(
-            noise[None] > 0, scaled / jnp.where(noise > 0, noise, 1)[None], 0
-        )
+        heard = safe.ratio(scaled, jnp.broadcast_to(noise, scaled.shape))
         return banded.cholesky(banded.normal_equations(heard))
 
     def mv(self, x: Float[Array, " n"]) -> Float[Array, " n"]:
@@ -123,7 +121,8 @@ def diffuse(prior: Gaussian, alpha: ArrayLike, *, throw: bool = True) -> Gaussia
         "without any noise)",
         throw,
     )
-    noise = correlated_noise(root.diagonal, alpha)
+    unit = safe.power_of_two(jnp.max(jnp.abs(root.diagonal)))
+    noise = unit * correlated_noise(root.diagonal / unit, alpha)
     smoothed = Smoothed(root.diagonal, unit_difference(root.diagonal.size), noise)
     return Gaussian(_informed_mean(prior.mean, smoothed), smoothed)
 
@@ -148,7 +147,6 @@ def correlated_noise(std: Float[Array, " n"], alpha: Array) -> Float[Array, " n-
 @float64_primal
 def _informed_mean(mean: Array, root: Smoothed) -> Array:
     """μ + Σ' Gᵀ N⁻¹ (0 - G μ)."""
-    precision = jnp.where(root.noise_std > 0, 1 / root.noise_std**2, 0)
-    return mean - root.mv(
-        root.rmv(root.operator.rmv(precision * root.operator.mv(mean)))
-    )
+    heard = safe.ratio(root.operator.mv(mean), root.noise_std)
+    pulled = root.operator.rmv(safe.ratio(heard, root.noise_std))
+    return mean - root.mv(root.rmv(pulled))
