@@ -40,6 +40,12 @@ def correlated(mean, std):
     return prior, pc.integral(GRID, 1.5 * std[0])
 
 
+def smoothed(mean, std):
+    """A posterior of artificial diffusion, conditioned again."""
+    prior = pc.diffuse(pc.Gaussian.diagonal(mean, std), 0.5, throw=False)
+    return prior, pc.integral(GRID, 1.5 * std[0])
+
+
 def given_fluxes(mean, std):
     prior = pc.Gaussian.diagonal(jnp.stack([mean] * 4), jnp.stack([std] * 4))
     flux = jnp.zeros((3, 5), mean.dtype).at[:, 2].set(std[0])
@@ -60,6 +66,7 @@ CASES = [
     ensemble,
     mixture,
     correlated,
+    smoothed,
     given_fluxes,
     unknown_fluxes,
 ]

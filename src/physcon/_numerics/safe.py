@@ -38,10 +38,12 @@ def divide(a: Float[Array, "*s"], b: Float[Array, "*s"]) -> Float[Array, "*s"]:
 def ratio(a: Float[Array, "*s"], b: Float[Array, "*s"]) -> Float[Array, "*s"]:
     """`divide` whose derivative never squares b, which may be 1e-30 or 1e30.
 
-    JAX differentiates a / b by b with b⁻², which is out of the range of float32 there.
-    Both arrays have the same shape.
+    JAX differentiates a / b by b with b⁻², which is out of the range of float32 there,
+    and XLA merges (a / b) / b into a / b². Both arrays have the same shape.
     """
-    return divide(a, b)
+    nonzero = b != 0
+    inverse = jax.lax.optimization_barrier(1 / jnp.where(nonzero, b, 1))
+    return jnp.where(nonzero, a * inverse, 0)
 
 
 @ratio.defjvp

@@ -1,19 +1,23 @@
 """Tests of measurements against rows, and the serial elimination of gross errors."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from physcon._derivative_rules import WithDerivative
 from physcon._numerics import safe
+from physcon._numerics.safe import power_of_two
 from physcon._status import Outcome
 from physcon._typing import Array
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.solvers import Solver
+from physcon.conditioning.solvers.factor import Factor, inverse
 from physcon.conditioning.solvers.refined import independent_std
 from physcon.conditioning.solvers.row_variance import row_variance
+from physcon.conditioning.solvers.units import factor_tangent
 from physcon.linear_map import Diagonal, Root, Rows
 
 
@@ -27,13 +31,31 @@ class Examined(NamedTuple):
     outcome: Outcome
 
 
+@WithDerivative
+def _factorised(solver: Solver, prior: Gaussian, law: LinearConstraint) -> Factor:
+    return solver.factorise(prior, law)
+
+
+@_factorised.defjvp
+def _(primals: tuple, tangents: tuple) -> tuple[Factor, Any]:
+    """By the solver's formula: a search for redundant rows has no reverse mode."""
+    solver, prior, law = primals
+    factor = _factorised(*primals)
+    unit = power_of_two(jnp.asarray(prior.root.unit(), prior.mean.dtype))
+    return factor, factor_tangent(
+        solver, factor, (prior, law), (tangents[1], tangents[2]), unit
+    )
+
+
 @eqx.filter_jit
 def examined(prior: Gaussian, law: LinearConstraint, solver: Solver) -> Examined:
     root = prior.root
     operator = law.operator
-    factor = solver.factorise(prior, law)
+    factor = _factorised(solver, prior, law)
+    # The factor is fixed in this derivative, since S itself is differentiated.
+    solve = inverse(jax.lax.stop_gradient(factor), root, law)
     missing = law.value - operator.mv(prior.mean)
-    multiplier = factor.solve(missing)
+    multiplier = solve(missing)[0]
     adjustment = root.mv(root.rmv(operator.rmv(multiplier)))
     variance = root.gram_diagonal()
     removed = factor.variance_removed(root, operator)
@@ -41,7 +63,7 @@ def examined(prior: Gaussian, law: LinearConstraint, solver: Solver) -> Examined
 
         def one(row: Array) -> Array:
             seen = operator.mv(root.mv(root.rmv(row)))
-            return jnp.sum(seen * factor.solve(seen))
+            return jnp.sum(seen * solve(seen)[0])
 
         basis = jnp.eye(prior.mean.size).reshape(-1, *prior.mean.shape)
         removed = jax.lax.map(one, basis).reshape(prior.mean.shape)

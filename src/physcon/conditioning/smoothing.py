@@ -122,9 +122,12 @@ def diffuse(prior: Gaussian, alpha: ArrayLike, *, throw: bool = True) -> Gaussia
         throw,
     )
     unit = safe.power_of_two(jnp.max(jnp.abs(root.diagonal)))
-    noise = unit * correlated_noise(root.diagonal / unit, alpha)
-    smoothed = Smoothed(root.diagonal, unit_difference(root.diagonal.size), noise)
-    return Gaussian(_informed_mean(prior.mean, smoothed), smoothed)
+    std = root.diagonal / unit
+    noise = correlated_noise(std, alpha)
+    smoothed = Smoothed(std, unit_difference(std.size), noise)
+    # Gradients have the size of a variance on their way, which has to be in range.
+    mean = unit * _informed_mean(prior.mean / unit, smoothed)
+    return Gaussian(mean, smoothed.scaled(unit))
 
 
 @float64_primal

@@ -1,6 +1,7 @@
 """The channels of shallow water, over a flat bed and over bathymetry."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -65,6 +66,11 @@ class OverBed(Flat):
     def with_still_bed(rows: list[Array]) -> Array:
         """The rows of a flux or a jump, and zero for the bed."""
         return jnp.stack([*rows, jnp.zeros_like(rows[0])])
+
+
+def depth_and_momenta(law: Any, dimensions: int) -> tuple[int, str]:
+    """Depth, one momentum for each space axis, and the bed where the state has it."""
+    return 1 + dimensions + law.bed, "depth, momenta" + (", bed" if law.bed else "")
 
 
 def hydrostatic(

@@ -65,6 +65,7 @@ class Discretisation(eqx.Module):
     def require_state(self, u: Array) -> None:
         """Raise ValueError unless `u` is a real state ``(c, *x)`` on the grid."""
         require_state(u, self.grid)
+        require_channels(u, self.law, self.grid.ndim)
 
     def at(self: P, u: Array, t: ArrayLike) -> P:
         """The problem at time t, with every array in the dtype of the state `u`.
@@ -74,7 +75,7 @@ class Discretisation(eqx.Module):
                 float64, or the law holds an array where it takes one number.
         """
         problem: Any = self
-        require_state(u, problem.grid)
+        problem.require_state(u)
         require_numbers(problem.law)
         now = replace(problem, boundary=problem.boundary.at(t))
         return cast(now, u.dtype)
@@ -99,6 +100,21 @@ def require_real(u: Array) -> None:
         "a state of float32 or float64",
         u.dtype,
         "convert it: u.astype(jnp.float32)",
+    )
+
+
+def require_channels(u: Array, law: Any, dimensions: int) -> None:
+    """Raise ValueError if a state lacks channels that the law needs."""
+    hyperbolic = law.hyperbolic
+    if not hasattr(hyperbolic, "least_channels"):
+        return  # a diffusion
+    least, names = hyperbolic.least_channels(dimensions)
+    require(
+        u.shape[0] >= least,
+        f"a state of {least} or more channels ({names}) for "
+        f"{type(hyperbolic).__name__} in {dimensions} dimension(s)",
+        f"{u.shape[0]} channel(s)",
+        "stack all conserved quantities along the first axis",
     )
 
 

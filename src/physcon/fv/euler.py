@@ -23,6 +23,10 @@ class Euler(Law):
 
     gamma: Float[Array, ""] = parameter(1.4)
 
+    def least_channels(self, dimensions: int) -> tuple[int, str]:
+        """Density, one momentum for each space axis, and energy."""
+        return dimensions + 2, "density, momenta, energy"
+
     def primitive(self, u: Float[Array, "c *s"]) -> Float[Array, "c *s"]:
         """(ρ, v, p) of (ρ, ρv, E)."""
         rho, v, p, _ = self._gas(u)

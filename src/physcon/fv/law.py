@@ -41,6 +41,16 @@ class Law(eqx.Module):
     [3.0]
     """
 
+    def least_channels(self, dimensions: int) -> tuple[int, str]:
+        """The smallest number of channels of a state, and what they are.
+
+        A system whose state holds a vector of momenta overrides it.
+
+        Args:
+            dimensions: number of space axes.
+        """
+        return 1, "one quantity"
+
     @property
     def hyperbolic(self) -> "Law":
         """The hyperbolic part of the equation: the law itself."""

@@ -31,6 +31,11 @@ class PassiveScalars(Law):
     def __check_init__(self) -> None:
         require(self.count >= 1, "one scalar or more", self.count, "use the law itself")
 
+    def least_channels(self, dimensions: int) -> tuple[int, str]:
+        """Those of the law, and the scalars."""
+        count, names = self.law.least_channels(dimensions)
+        return count + self.count, f"{names}, {self.count} scalar(s)"
+
     def flux(self, u: Float[Array, "c *s"], axis: int = 0) -> Float[Array, "c *s"]:
         """The law's flux; mass flux times φ."""
         base, carried = self._own(u)

@@ -10,7 +10,7 @@ from physcon._numerics import safe
 from physcon._numerics.float64 import cast
 from physcon._typing import Array, Bool, Float
 from physcon.fv import bathymetry as bed
-from physcon.fv.bathymetry import Flat, OverBed
+from physcon.fv.bathymetry import Flat, OverBed, depth_and_momenta
 from physcon.fv.law import Law, RiemannSolver, mirrored
 from physcon.fv.parameter import parameter
 
@@ -18,12 +18,10 @@ from physcon.fv.parameter import parameter
 class ShallowWater(Law):
     """Depth and momentum of shallow water, over a flat bed or over bathymetry.
 
-    With ``bed=True`` the last channel of the state is the bed's height. It never
-    changes, and its slope pushes the water by hydrostatic reconstruction, so that a
-    lake at rest (h + b constant, v = 0, dry islands included) stays at rest to
-    rounding. On dry ground use it with `physcon.fv.Positive`, which keeps the depth
-    from going below zero. After each step `solve` removes momentum from cells that are
-    dry: nothing there can carry it.
+    With ``bed=True`` the last channel is the height of the bed, which never changes.
+    Its slope pushes the water by hydrostatic reconstruction, so that a lake at rest,
+    dry islands included, stays at rest to rounding. On dry ground use the law with
+    `physcon.fv.Positive`. After each step `solve` removes the momentum of dry cells.
 
     Attributes:
         gravity: its acceleration.
@@ -47,6 +45,8 @@ class ShallowWater(Law):
     def _layout(self) -> type[Flat]:
         """How the channels are laid out."""
         return OverBed if self.bed else Flat
+
+    least_channels = depth_and_momenta
 
     def primitive(self, u: Float[Array, "c *s"]) -> Float[Array, "c *s"]:
         """(h + b, v, b) of (h, h v, b)."""
