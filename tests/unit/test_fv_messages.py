@@ -6,6 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import physcon as pc
+from physcon import fv
 from physcon.boundary import (
     Boundary,
     Dirichlet,
@@ -303,3 +305,20 @@ def test_numpy_states_and_wide_closures_keep_the_dtype():
         out = solve(np.ones((1, 8), np.float32), **run, source=lambda u, t: forcing)
     assert out.u.dtype == jnp.float32
     np.testing.assert_allclose(out.u, 1.2, rtol=1e-6)
+
+
+@pytest.mark.parametrize("axes", [1, 2])
+def test_a_law_says_how_many_channels_it_needs(axes):
+    grid = pc.Grid.uniform((0.0,) * axes, (1.0,) * axes, (4,) * axes)
+    sides = pc.Boundary(*[pc.Outflow()] * axes)
+    laws = {
+        fv.Euler(): axes + 2,
+        fv.ShallowWater(): axes + 1,
+        fv.ShallowWater(bed=True): axes + 2,
+        fv.PassiveScalars(fv.Euler()): axes + 3,
+        fv.Mixed(fv.Euler(), fv.Heat(1.0)): axes + 2,
+    }
+    for law, least in laws.items():
+        state = jnp.ones((least - 1, *grid.shape))
+        with pytest.raises(ValueError, match=rf"{least} or more channels.*got"):
+            fv.tendency(state, law, grid, sides)

@@ -176,6 +176,10 @@ def _measured(
     """
     points = prior.mean.size if points is None else points
     count = points if count is None else count
+    unit = safe.power_of_two(jnp.asarray(prior.root.unit(), prior.mean.dtype))
+    noise = None if law.noise_std is None else law.noise_std / unit
+    law = LinearConstraint(law.operator, law.value / unit, noise)
+    prior = Gaussian(prior.mean / unit, prior.root.scaled(1 / unit))
     solver = Auto().choose(prior, law)
     first = in_float64(partial(examined, solver=solver))(prior, law)
     tests = 1 - (1 - level) ** (1 / count)
@@ -188,7 +192,7 @@ def _measured(
         first.degrees,
         p_value,
         first.row_score,
-        first.adjustment,
+        unit * first.adjustment,
         first.score,
         first.checked,
         critical,
