@@ -311,14 +311,14 @@ def test_numpy_states_and_wide_closures_keep_the_dtype():
 def test_a_law_says_how_many_channels_it_needs(axes):
     grid = pc.Grid.uniform((0.0,) * axes, (1.0,) * axes, (4,) * axes)
     sides = pc.Boundary(*[pc.Outflow()] * axes)
-    laws = {
-        fv.Euler(): axes + 2,
-        fv.ShallowWater(): axes + 1,
-        fv.ShallowWater(bed=True): axes + 2,
-        fv.PassiveScalars(fv.Euler()): axes + 3,
-        fv.Mixed(fv.Euler(), fv.Heat(1.0)): axes + 2,
-    }
-    for law, least in laws.items():
+    laws = [
+        (fv.Euler(), axes + 2),
+        (fv.ShallowWater(), axes + 1),
+        (fv.ShallowWater(bed=True), axes + 2),
+        (fv.PassiveScalars(fv.Euler()), axes + 3),
+        (fv.Mixed(fv.Euler(), fv.Heat(1.0)), axes + 2),
+    ]
+    for law, least in laws:
         state = jnp.ones((least - 1, *grid.shape))
         with pytest.raises(ValueError, match=rf"{least} or more channels.*got"):
             fv.tendency(state, law, grid, sides)

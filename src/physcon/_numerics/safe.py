@@ -41,9 +41,7 @@ def ratio(a: Float[Array, "*s"], b: Float[Array, "*s"]) -> Float[Array, "*s"]:
     JAX differentiates a / b by b with b⁻², which is out of the range of float32 there,
     and XLA merges (a / b) / b into a / b². Both arrays have the same shape.
     """
-    nonzero = b != 0
-    inverse = jax.lax.optimization_barrier(1 / jnp.where(nonzero, b, 1))
-    return jnp.where(nonzero, a * inverse, 0)
+    return jnp.where(b != 0, a * _inverse(b), 0)
 
 
 @ratio.defjvp
@@ -52,7 +50,11 @@ def _(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
     _, b = primals
     da, db = tangents
     value = ratio(*primals)
-    return value, ratio(da - value * db, b)
+    return value, jnp.where(b != 0, (da - value * db) * _inverse(b), 0)
+
+
+def _inverse(b: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    return jax.lax.optimization_barrier(1 / jnp.where(b != 0, b, 1))
 
 
 def power_of_two(size: Float[Array, "*s"]) -> Float[Array, "*s"]:

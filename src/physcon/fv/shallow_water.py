@@ -46,7 +46,7 @@ class ShallowWater(Law):
         """How the channels are laid out."""
         return OverBed if self.bed else Flat
 
-    least_channels = depth_and_momenta
+    least_channels = depth_and_momenta  # type: ignore[assignment]
 
     def primitive(self, u: Float[Array, "c *s"]) -> Float[Array, "c *s"]:
         """(h + b, v, b) of (h, h v, b)."""
