@@ -15,6 +15,7 @@ from jax.sharding import PartitionSpec as P
 
 from physcon._checks import require
 from physcon._derivative_rules import WithDerivative
+from physcon._extremes import largest_of
 from physcon._typing import Array, Float, PyTree, Scalar, Shape
 
 #: For each array axis the name of the mesh axis that divides it, or None if it is whole
@@ -66,7 +67,7 @@ def shifted(x: Array, name: str, by: int = 1, closed: bool = True) -> Array:
 
 def largest(x: Float[Array, "*s"], mesh_axes: tuple[str, ...]) -> Scalar:
     """max(x) over all blocks of a divided field; not finite if any entry is NaN."""
-    return _across_blocks(jnp.max(x), mesh_axes) if mesh_axes else jnp.max(x)
+    return _across_blocks(largest_of(x), mesh_axes) if mesh_axes else largest_of(x)
 
 
 @partial(WithDerivative, static=(1,))

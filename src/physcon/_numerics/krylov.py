@@ -6,6 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from physcon._extremes import largest_of
 from physcon._typing import Array, Bool, Float, Int
 
 Apply = Callable[[Float[Array, "*y"]], Float[Array, "*y"]]
@@ -153,7 +154,7 @@ def conjugate_residuals(
     Source: Eisenstat, Elman and Schultz, SIAM J. Numer. Anal. 20 (1983) 345.
     """
     b = precondition(b)
-    size = jnp.max(jnp.abs(b))
+    size = largest_of(jnp.abs(b))
     unit = jnp.where(size > 0, size, 1)
     b = b / unit
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from physcon._extremes import largest_of
 from physcon._numerics.float64 import in_float64
 from physcon._status import Outcome, choose
 from physcon._typing import Array, Bool, Float, Scalar
@@ -138,7 +139,7 @@ def _error(
     terms = terms + problem.noise * jnp.abs(multiplier)
     terms = terms + before * (EPS64 / eps)
     missed = jnp.abs(s - nearest) / (promise * eps * terms + LEAST)
-    worst = jnp.maximum(jnp.max(out), jnp.max(missed))
+    worst = jnp.maximum(largest_of(out), largest_of(missed))
     return jnp.where(jnp.isfinite(worst), worst, jnp.inf)
 
 

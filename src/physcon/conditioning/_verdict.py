@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 
+from physcon._extremes import largest_of
 from physcon._status import Outcome, choose, worse
 from physcon._typing import Array, Float
 
@@ -26,7 +27,7 @@ def judged(
     single = roundings.dtype == jnp.float32
     promise = PROMISE if single else PROMISE + points**0.5
     redundant = reported == Outcome.redundant
-    most = jnp.max(roundings, initial=0)
+    most = largest_of(roundings, initial=0)
     found = choose(
         (~jnp.all(jnp.isfinite(multiplier)), Outcome.not_finite),
         (redundant & (most > max(PROMISE, 1e-11 / eps)), Outcome.contradiction),

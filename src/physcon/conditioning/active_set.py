@@ -17,6 +17,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from physcon._extremes import largest_of
 from physcon._numerics.products import combine, inner
 from physcon._typing import Array, Scalar
 from physcon.conditioning._root import nondecreasing_root
@@ -56,7 +57,7 @@ def find_active_set(problem: Problem, tolerance: float) -> Proposal:
         v, _, count, last = state
         u, free = field(v)
         f, terms = misfit(v, u, free)
-        error = jnp.max(jnp.abs(f) / jnp.where(terms > 0, terms, 1))
+        error = largest_of(jnp.abs(f) / jnp.where(terms > 0, terms, 1))
         # Regularised in proportion to the error: points on their bounds may hide a row
         # entirely.
         shift = jnp.clip(_SHIFT * jnp.sqrt(jnp.sum(f**2)), 1e-12, _SHIFT)

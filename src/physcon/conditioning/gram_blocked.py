@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from physcon._extremes import largest_of
 from physcon._numerics.blocked import combine_blocked, inner_blocked, weigh_blocked
 from physcon._numerics.float64 import cast
 from physcon._numerics.products import gram
@@ -44,7 +45,7 @@ def condition_blocked(prior: Gaussian, law: LinearConstraint) -> Step:
     eps = float(jnp.finfo(jnp.float32).eps)
     rounding = eps * (magnitude + jnp.abs(law.value))
     exact = jnp.all(jnp.abs(unmet) <= rounding)
-    regular = jnp.max(jnp.abs(factor.whitener)) ** 2 < WELL_CONDITIONED
+    regular = largest_of(jnp.abs(factor.whitener)) ** 2 < WELL_CONDITIONED
     independent = jnp.all(factor.kept())
     step = step_of(found.reshape(shape), multiplier, missing, with_whitened(factor, w))
     args = cast((prior, law), jnp.float32)

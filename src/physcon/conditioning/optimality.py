@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from physcon._extremes import largest_of
 from physcon._numerics.products import combine, gram, inner
 from physcon._numerics.whitening import whitening
 from physcon._typing import Array, Bool, Float, Scalar
@@ -148,12 +149,12 @@ def error_of(problem: Problem, u: Array, multiplier: Array, dtype: Any) -> Scala
     missed = jnp.abs(value - inner(rows, u) - noise * multiplier)
     terms = inner(size, jnp.abs(u)) + jnp.abs(value) + noise * jnp.abs(multiplier)
     sizes = inner(size, jnp.ones_like(u))
-    first = jnp.max(row_error(missed, terms, sizes, dtype))
+    first = largest_of(row_error(missed, terms, sizes, dtype))
     pull = variance * combine(multiplier, rows)
     apart = jnp.abs(u - jnp.clip(mean + pull, lower, upper))
     pulls = jnp.abs(mean) + variance * combine(jnp.abs(multiplier), size)
     allowed = _STATIONARY * pulls + 4 * eps * jnp.abs(u) + _smallest(u)
-    second = jnp.max(jnp.where(variance > 0, apart / allowed, 0))
+    second = largest_of(jnp.where(variance > 0, apart / allowed, 0))
     error = jnp.maximum(first, second)
     return jnp.where(jnp.isfinite(error), error, jnp.inf)
 

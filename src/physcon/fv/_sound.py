@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from physcon._checks import concrete, inexact_leaves, is_traced, require
+from physcon._extremes import largest_of
 from physcon._mesh import largest
 from physcon._typing import Array, ArrayLike, Bool, Float, PyTree, Scalar
 from physcon.boundary import Robin
@@ -102,7 +103,7 @@ def crossed(
     sound = now.admissible(u, seams) & is_finite(now.boundary)
     limiting = replace(now, law=limiting_part(problem.scheme.step, now.law))
     # The maximum propagates NaN, so that one reduction finds the step and any fault.
-    fastest = jnp.max(jnp.where(sound, limiting.rates(u), jnp.nan))
+    fastest = largest_of(jnp.where(sound, limiting.rates(u), jnp.nan))
     for speed in limiting.rates_outside(u):
         fastest = jnp.maximum(fastest, speed)
     return largest(fastest, seams)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from physcon._checks import concrete, require
+from physcon._extremes import largest_of, smallest_of
 from physcon._mesh import largest
 from physcon._typing import Array, Bool, Float, Scalar
 from physcon.boundary import Boundary, Dirichlet
@@ -61,14 +62,14 @@ class Problem(Discretisation):
             return []  # a law with fields has its speeds at the cells
         rates = []
         for axis, sides in enumerate(self.boundary.sides):
-            width = jnp.min(self.widths(axis))
+            width = smallest_of(self.widths(axis))
             shape = (*u.shape[: 1 + axis], 1, *u.shape[2 + axis :])
             like = jnp.zeros(shape, u.dtype)
             for condition in outer_sides(sides):
                 if isinstance(condition, Dirichlet):
                     given = at_face(condition.value, like, axis)
                     outside = jnp.broadcast_to(given, shape)
-                    rates.append(jnp.max(law.max_speed(outside, axis)) / width)
+                    rates.append(largest_of(law.max_speed(outside, axis)) / width)
         return rates
 
     def admissible(

@@ -17,6 +17,7 @@ import optimistix as optx
 
 from physcon._checks import require
 from physcon._extras import needs
+from physcon._extremes import largest_of
 from physcon._numerics.float64 import cast, floating
 from physcon._status import Outcome, choose
 from physcon._typing import Array, ArrayLike, Float
@@ -168,8 +169,8 @@ def _newton(
     # Newton's unknowns are tendencies, which carry the rounding of u times the rate of
     # diffusion. A fixed step has no error that Newton's would have to undercut.
     eps = float(jnp.finfo(u.dtype).eps)
-    size = jnp.max(jnp.abs(line_along(u, now.widths(0), now.sides(0), 0).values))
-    floor = jax.lax.stop_gradient(8 * eps * jnp.max(crossing_rate(now, u)) * size)
+    size = largest_of(jnp.abs(line_along(u, now.widths(0), now.sides(0), 0).values))
+    floor = jax.lax.stop_gradient(8 * eps * largest_of(crossing_rate(now, u)) * size)
     errors: Any = (eps**0.5, floor)
     if dt is None:
         rtol, atol = tolerances
@@ -233,7 +234,7 @@ def _solve(
         (~_is_admissible(problem, saved[-1], run), Outcome.inadmissible),
     )
     shown = finite.reshape((-1,) + (1,) * (saved.ndim - 1))
-    reached = run.start + jnp.max(jnp.where(finite, since, 0))
+    reached = run.start + largest_of(jnp.where(finite, since, 0))
     steps = jnp.asarray(found.stats["num_steps"], jnp.int32)
     states = jnp.where(shown, saved, jnp.nan)
     return Solution(run.times, states, steps, outcome, reached)

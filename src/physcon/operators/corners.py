@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 
 from physcon._checks import at_trace_time, error_if
+from physcon._extremes import largest_of
 from physcon._typing import Array, Float
 from physcon.boundary_rows import Rows, SideRow
 
@@ -62,4 +63,4 @@ def _contradict(u: Float[Array, "c *x"], a: SideRow, b: SideRow) -> Array:
 
 def _size(row: SideRow, face: Float[Array, "..."]) -> Float[Array, ""]:
     """Σ |w_s| max |value|: the scale of a corner's stencil sum."""
-    return jnp.sum(jnp.abs(row.weights)).astype(face.dtype) * jnp.max(jnp.abs(face))
+    return jnp.sum(jnp.abs(row.weights)).astype(face.dtype) * largest_of(jnp.abs(face))

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from physcon._extremes import largest_of
 from physcon._typing import Array, ArrayLike, Float, PRNGKeyArray, Scalar
 from physcon.boundary import Boundary, Dirichlet
 
@@ -115,7 +116,7 @@ def cavity_flow(
         zero in the corners, ``(n,)``. The result is ``(number + 1, n, n)``.
     """
     h = 1 / (lid.shape[0] - 1)
-    speed = jnp.maximum(jnp.max(jnp.abs(lid)), _speed(inner, lid))
+    speed = jnp.maximum(largest_of(jnp.abs(lid)), _speed(inner, lid))
     limit = jnp.minimum(0.25 * h**2 / viscosity, 0.7 * h / speed)
     steps = jnp.ceil(interval / limit).astype(int)
     dt = interval / steps
@@ -184,7 +185,7 @@ def velocity(
 
 
 def _speed(inner: Array, lid: Array) -> Scalar:
-    return jnp.max(jnp.sum(jnp.abs(velocity(stream_function(inner), lid)), 0))
+    return largest_of(jnp.sum(jnp.abs(velocity(stream_function(inner), lid)), 0))
 
 
 def _gradient(f: Array, h: float) -> tuple[Array, Array]:

@@ -15,6 +15,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from physcon._extremes import smallest_of
 from physcon._numerics.sparse.analysis import Levels, Pattern
 from physcon._numerics.sparse.gathers import (
     pick,
@@ -100,7 +101,7 @@ def factorise(
         # hardly differs from others has no pivot then, the shifts grow.
         dependent = ~(pivots < 1.5 * s.pivots)
         kept = s.kept & ~((s.count == 2) & dependent)
-        safe = jnp.min(pivots) > jnp.where(trusted, 0, eps * (50 + 4 * m))
+        safe = smallest_of(pivots) > jnp.where(trusted, 0, eps * (50 + 4 * m))
         failed = (s.count == 3) & ~jnp.all(pivots > 0) & (s.boost < _LARGEST_BOOST)
         done = jnp.where(s.count == 0, safe, (s.count == 3) & ~failed)
         kept = jnp.where(failed, seen, kept)

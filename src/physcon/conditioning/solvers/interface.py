@@ -41,6 +41,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from physcon._extremes import largest_of
 from physcon._typing import Array, Float, Scalar
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
@@ -77,7 +78,7 @@ class Solver(eqx.Module):
 
     def largest(self, y: Float[Array, "*y"]) -> Scalar:
         """max |y| over all rows."""
-        return jnp.max(jnp.abs(y), initial=0)
+        return largest_of(jnp.abs(y), initial=0)
 
     def tolerance(self, prior: Gaussian, law: LinearConstraint) -> Scalar | float:
         """How much a row may miss beyond rounding; not zero for iterative solvers."""

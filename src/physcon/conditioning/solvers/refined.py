@@ -34,7 +34,7 @@ class Refined(Solver):
         operator, root = law.operator, prior.root
         factor = self.factorise(prior, law)
         missing = law.value - operator.mv(prior.mean)
-        eps = jnp.finfo(jnp.float32 if single else missing.dtype).eps
+        eps = float(jnp.finfo(jnp.float32 if single else missing.dtype).eps)
 
         def refine(k: Array, found: tuple[Array, Array]) -> tuple[Array, Array]:
             # The mean is corrected itself: its change may be a sum of large terms.

@@ -13,6 +13,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from physcon._extremes import largest_of
 from physcon._numerics.products import combine, inner
 from physcon._numerics.small import cholesky, lower_inverse
 from physcon._status import Outcome, worse
@@ -165,8 +166,8 @@ def _eliminated(
     eye = jnp.eye(flat.shape[0], dtype=flat.dtype)
     apply = jax.vmap(lambda y: _gram(diagonal, law, y))
     frozen = jax.lax.stop_gradient((seen, solved))
-    left = jnp.max(jnp.abs(frozen[0] - apply(frozen[1])), initial=0)
-    missed = left > 1e-6 * jnp.max(jnp.abs(frozen[0]), initial=0)
+    left = largest_of(jnp.abs(frozen[0] - apply(frozen[1])), initial=0)
+    missed = left > 1e-6 * largest_of(jnp.abs(frozen[0]), initial=0)
     return solved, eye + 0.5 * (inside + inside.T), missed
 
 

@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 
+from physcon._extremes import largest_of
 from physcon._typing import Array, Float
 from physcon.fv.diffusion.law import Diffusion
 from physcon.fv.diffusion.line import line_along
@@ -39,7 +40,7 @@ def diffusive_rate(
     An explicit step of ``dt * rate <= 1`` keeps the maximum principle.
     """
     line = line_along(u, widths, sides, axis)
-    k = jnp.max(law.coefficient(line.values), axis=0, keepdims=True)
+    k = largest_of(law.coefficient(line.values), axis=0, keepdims=True)
     n = k.shape[1 + axis]
     face = jnp.maximum(take(k, 0, n - 1, axis), take(k, 1, n, axis))
     face = face / line.gaps()

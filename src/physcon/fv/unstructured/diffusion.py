@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
+from physcon._extremes import largest_of
 from physcon._numerics import safe
 from physcon._typing import Array, Float
 from physcon.boundary import Dirichlet, Flux, Neumann, Outflow, Reflective, Robin
@@ -124,7 +125,7 @@ def diffusive_rate(problem: Any, u: Float[Array, "c n"]) -> Float[Array, " n"]:
     """Per cell the sum of k |face| / (distance volume): steps below 1 are monotone."""
     law, mesh, s = problem.law.diffusion, problem.grid, problem.tables
     between = pairs(problem, u)
-    k_left = jnp.max(law.coefficient(between.left), axis=0)
-    k_right = jnp.max(law.coefficient(between.right), axis=0)
+    k_left = largest_of(law.coefficient(between.left), axis=0)
+    k_right = largest_of(law.coefficient(between.right), axis=0)
     through = jnp.maximum(k_left, k_right) * mesh.area / between.distance
     return s.sum_over_faces(through * between.closed) / mesh.volume

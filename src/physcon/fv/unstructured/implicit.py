@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import require
+from physcon._extremes import largest_of
 from physcon._numerics.krylov import conjugate_residuals
 from physcon._typing import Array, Float, Scalar
 from physcon.fv.diffusion.law import Diffusion
@@ -57,16 +58,16 @@ def _newton(problem: Any, u: Array, t: Array, dt: Array) -> Array:
         v, _, count = state
         missing, jacobian = jax.linearize(lambda v: _residual(v, problem, u, t, dt), v)
         change = _linear_solve(jacobian, missing, v, problem, t, dt)
-        return v - change, jnp.max(jnp.abs(change)), count + 1
+        return v - change, largest_of(jnp.abs(change)), count + 1
 
     def unsettled(state: tuple[Array, Array, Array]) -> Array:
         v, change, count = state
-        enough = 4 * eps * jnp.max(jnp.abs(v))
+        enough = 4 * eps * largest_of(jnp.abs(v))
         return (change > enough) & (count < _ITERATIONS)
 
     first = (u, jnp.full((), jnp.inf, u.dtype), jnp.zeros((), jnp.int32))
     v, change, _ = jax.lax.while_loop(unsettled, iterate, first)
-    close = change <= jnp.sqrt(eps) * jnp.max(jnp.abs(v))
+    close = change <= jnp.sqrt(eps) * largest_of(jnp.abs(v))
     return jnp.where(close, v, jnp.nan)
 
 

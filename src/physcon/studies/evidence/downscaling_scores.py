@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from physcon import report
+from physcon._extremes import largest_of
 from physcon._typing import Array, PyTree, Scalar
 from physcon.studies.evidence.convolution import SmallNetwork
 from physcon.studies.evidence.downscaling_network import Sample, crps, predict
@@ -35,7 +36,7 @@ def _scores(
         "squared_error": jnp.sum(weights * error**2),
         "crps": crps(mean, std, sample.fine, region),
         "coverage_90": jnp.sum(weights * met),
-        "violation": jnp.max(jnp.abs(law.residual(mean))),
+        "violation": largest_of(jnp.abs(law.residual(mean))),
         "negative": jnp.sum(weights * (mean < 0)),
     }
 

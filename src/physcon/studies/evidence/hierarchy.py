@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from physcon._extremes import largest_of
 from physcon._files import write_json, write_text
 from physcon._mesh import is_writer
 from physcon._typing import Array
@@ -130,7 +131,7 @@ def _scores(
         "crps": jax.vmap(energy_score, (1, 0))(scaled, known),
         "covered": (ends[0] <= known) & (known <= ends[1]),
         "negative": jnp.mean(drawn < 0),
-        "incoherence": jnp.max(jnp.abs(missed)) / jnp.max(jnp.abs(truth)),
+        "incoherence": largest_of(jnp.abs(missed)) / largest_of(jnp.abs(truth)),
     }
 
 
