@@ -14,12 +14,14 @@ import pytest
 
 import physcon as pc
 from physcon import conditioning, fv, kernels, metrics, models, operators
+from physcon.mesh import triangles
 from physcon.models import gp
 
 N = 4
 STEP = 2.0**-9
 GRID = pc.Grid.uniform(0.0, 1.0, N)
 NODES = pc.Grid.uniform(0.0, 1.0, 5, location="nodes")
+BOX = triangles((0.0, 0.0), (1.0, 1.0), (2, 2))
 WALLS = pc.Boundary((pc.Dirichlet(0.3), pc.Neumann(0.7)))
 
 
@@ -75,6 +77,29 @@ def two_components(x):
     total = 0.5 + 0.1 * jnp.sum(x**2)
     law = pc.LinearConstraint(pc.Rows(jnp.ones((1, 2, 2), x.dtype)), total[None])
     return pc.ordered(both, law, lower=0.0, throw=False).mean
+
+
+def flows(x):
+    """Four pipes between two junctions and the outside, one supply with an error."""
+    pipes = [(-1, 0), (0, 1), (0, 1), (1, -1)]
+    noise = jnp.stack([jnp.zeros_like(x[0]), 0.1 + 0.1 * x[0] ** 2])
+    return pc.incidence(pipes, 2, jnp.stack([x[0] * x[1], x[2]]), noise)
+
+
+def inequalities(x):
+    """One number is at its lower bound, and one row at its upper end."""
+    far = pc.Gaussian.diagonal(x - 4 * jnp.eye(N, dtype=x.dtype)[0], 0.5 + 0.1 * x**2)
+    rows = jnp.array([[0.0, 1.0, 1.0, 0.0]], x.dtype)
+    law = pc.integral(GRID, 0.4 + 0.1 * jnp.sum(x**2))
+    ends = {"rows": rows, "row_upper": 0.5 + 0.1 * x[3] ** 2}
+    return conditioning.constrained(far, law, 0.0, **ends, throw=False).mean
+
+
+def fractions(x):
+    """Three at each of two points; the last one is zero."""
+    mean = jnp.stack([x, x**2, x - 4])[:, :2]
+    far = pc.Gaussian.diagonal(mean, 0.5 + 0.1 * jnp.stack([x, x[::-1], x])[:, 2:] ** 2)
+    return conditioning.simplex(far, total=1 + 0.1 * x[2:] ** 2, throw=False).mean
 
 
 def profile(x):
@@ -170,6 +195,17 @@ def solutions(x):
     return waves.u, implicit
 
 
+def on_a_mesh(x):
+    law = fv.Advection((1.0 + 0.1 * x[0], 0.5 * x[1]))
+    scheme = fv.Scheme(fv.Linear("venkatakrishnan"), step=fv.forward_euler)
+    given = {"left": pc.Dirichlet(x[2]), "right": pc.Outflow()}
+    given |= dict.fromkeys(("bottom", "top"), pc.Outflow())
+    steps = {"dt": 0.02, "loop": "checkpointed", "max_steps": 2}
+    u = jnp.concatenate([x, x**2])[None]
+    found = fv.solve(u, law, BOX, given, scheme, times=[0.04], **steps, throw=False)
+    return found.u
+
+
 def corrections(x):
     u = jnp.concatenate([x, x[:1] ** 2])[None]
     sides = pc.Boundary((pc.Dirichlet(x[0] * x[1]), pc.Neumann(x[2])))
@@ -201,8 +237,11 @@ FAMILIES = {
     "condition, rows that move": conditioned(prior, two),
     "condition, ensemble": conditioned(ensemble, two),
     "condition, block means": conditioned(prior, halves),
+    "condition, sparse rows": conditioned(prior, flows),
     "condition, balance": balance,
     "bounded": box,
+    "constrained": inequalities,
+    "simplex": fractions,
     "ordered": two_components,
     "monotone": profile,
     "condition_nonlinear": energy,
@@ -212,6 +251,7 @@ FAMILIES = {
     "Gaussian processes": processes,
     "kernels": kernel_matrices,
     "finite volumes": solutions,
+    "finite volumes on a mesh": on_a_mesh,
     "boundary corrections": corrections,
     "scores": scores,
     "scores of certain points": certain_scores,

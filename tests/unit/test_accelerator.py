@@ -98,7 +98,8 @@ def test_stepping_updates_its_state_in_place():
     grid, u = pc.Grid.uniform(0.0, 1.0, 1000), jnp.ones((1, 1000))
     scheme = fv.Scheme(fv.Constant(), step=fv.forward_euler)
     problem = fv.Problem(fv.Burgers(), grid, pc.Boundary(pc.Periodic()), scheme)
-    inputs = problem, {"times": jnp.array([0.1])}, None
+    clock = {"times": jnp.array([0.1]), "cfl": 0.4, "dt": None, "max_steps": 1000}
+    inputs = problem, clock, None
     memory = advance.lower(inputs, u).compile().compiled.memory_analysis()
     assert memory.alias_size_in_bytes >= u.nbytes
     later, *_ = advance(inputs, u)

@@ -85,7 +85,7 @@ def as_users_have_it():
         ),
         (
             lambda: fv.solve(jnp.ones((1, 4)), fv.Euler(), GRID, PERIODIC, times=[1.0]),
-            "a state of 3 channels or more",
+            "a state of 3 or more channels",
         ),
         (lambda: pc.hard_c(jnp.ones(4), LAW), "prior: a Gaussian, got a"),
         (lambda: pc.join_fields(jnp.ones(4)), "prior: a Gaussian, got a"),

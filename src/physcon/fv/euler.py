@@ -214,7 +214,7 @@ class Euler(Law):
         """ρ, v, p and 1/ρ: written once, so that a compiler divides once."""
         require(
             u.shape[0] >= 3,
-            "a state of 3 channels or more: density, momenta, energy",
+            "a state of 3 or more channels (density, momenta, energy)",
             u.shape[0],
             "pass the momentum of one axis, or of more",
         )

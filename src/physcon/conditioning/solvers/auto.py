@@ -9,6 +9,7 @@ from physcon.conditioning.solvers.factor import Factor
 from physcon.conditioning.solvers.interface import Solver
 from physcon.conditioning.solvers.structured import structured_solver
 from physcon.conditioning.solvers.tridiagonal import Tridiagonal
+from physcon.linear_map import Rows
 
 #: Tried in this order; the first one that suits is used.
 CANDIDATES: list[type[Solver]] = [
@@ -32,7 +33,7 @@ class Auto(Solver):
     of differences (`balance`, `divergence_free`): `ConjugateGradient`. Up to 8192
     structured rows under any other prior: `ColumnGram`, if dense rows would take more
     than 8 MiB. Everything else: `DenseGram`, or `ConjugateGradient` where dense rows
-    would take more than a GiB.
+    that are not an array yet would take more than a GiB.
     """
 
     def choose(self, prior: Gaussian, law: LinearConstraint) -> Solver:
@@ -41,7 +42,9 @@ class Auto(Solver):
             return many
         found = (solver.suits(prior, law) for solver in CANDIDATES)
         chosen = next(solver for solver in found if solver is not None)
-        if isinstance(chosen, DenseGram) and dense_bytes(law.operator) > LARGE:
+        written = isinstance(law.operator, Rows)  # as a dense array, by its caller
+        large = dense_bytes(law.operator) > LARGE and not written
+        if isinstance(chosen, DenseGram) and large:
             return ConjugateGradient.precise(prior)
         return chosen
 
