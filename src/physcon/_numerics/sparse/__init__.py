@@ -12,11 +12,10 @@ from physcon._numerics.sparse.factor import (
     factorise,
     refactor,
     scaled,
-    solve,
-    solve_scaled,
 )
 from physcon._numerics.sparse.gathers import pick
 from physcon._numerics.sparse.inverse import log_det, selected_inverse
+from physcon._numerics.sparse.substitution import solve, solve_scaled
 
 __all__ = [
     "Factored",
