@@ -2,7 +2,7 @@
 
 `jax.numpy.max` and `min` are documented to return NaN then, but compiled for CPUs they
 ignore it in arrays of some thousand entries (jax 0.10 to 0.12). A check that relies on
-it, such as that of a time step, would call a NaN good.
+it, such as the check of a time step, would call a NaN good.
 """
 
 from collections.abc import Sequence
@@ -33,6 +33,15 @@ def smallest_of(
     """min(x) along axes."""
     found = jnp.min(jnp.asarray(x), axis=axis, initial=initial, keepdims=keepdims)
     return _with_nan(found, x, axis, keepdims)
+
+
+def first_largest(x: Array) -> Array:
+    """The index of the first of the largest entries of a vector.
+
+    `jax.numpy.argmax` is lowered in float32 inside of a local float64 program.
+    """
+    index = jnp.arange(x.size, dtype=jnp.int32)
+    return jnp.min(jnp.where(x == jnp.max(x), index, x.size - 1))
 
 
 def _with_nan(found: Array, x: ArrayLike, axis: Axes, keepdims: bool) -> Array:

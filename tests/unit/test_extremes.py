@@ -1,4 +1,4 @@
-"""A NaN is never lost in a maximum, whatever the size of the array."""
+"""A NaN is never lost in a maximum, in arrays of any size."""
 
 import jax
 import jax.numpy as jnp

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from physcon._derivative_rules import WithDerivative
+from physcon._extremes import first_largest
 from physcon._numerics import safe
 from physcon._numerics.safe import power_of_two
 from physcon._status import Outcome
@@ -120,8 +121,7 @@ def serially_eliminated(
         score = examined(Gaussian(prior.mean, root), law, solver).score.reshape(-1)
         known = jnp.zeros(flat.shape, bool).at[suspects].set(True, mode="drop")
         size = jnp.where(known | (places >= points), 0, jnp.abs(score))
-        # Not argmax: JAX lowers it in float32 inside of a float64 program.
-        worst = jnp.min(jnp.where(size == jnp.max(size), places, size.size - 1))
+        worst = first_largest(size)
         found = size[worst] > critical
         grown = jnp.where(found, _UNKNOWN, 1.0) * flat[worst]
         flat = flat.at[worst].set(grown)

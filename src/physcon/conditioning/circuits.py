@@ -9,6 +9,7 @@ each takes one point that is no pivot, and the pivots that answer its change.
 import jax
 import jax.numpy as jnp
 
+from physcon._extremes import first_largest
 from physcon._typing import Array, Bool, Float, Int
 
 
@@ -48,7 +49,6 @@ def _eliminated(
     """Reduced rows, and their pivots: points with a high mark; n for redundant rows."""
     m, n = a.shape
     size = jnp.max(jnp.abs(a), axis=1)
-    index = jnp.arange(n, dtype=jnp.int32)
 
     def reduce(k: Array, state: tuple[Array, Array]) -> tuple[Array, Array]:
         a, pivots = state
@@ -57,8 +57,7 @@ def _eliminated(
         found = largest > _ROUNDING * size[k]
         usable = row >= _SMALLEST_PIVOT * largest
         marked = jnp.where(usable, mark, -1)
-        # argmax is lowered outside of local float64, where it does not work.
-        place = jnp.min(jnp.where(marked == jnp.max(marked), index, n - 1))
+        place = first_largest(marked)
         unit = a[k] / jnp.where(found, a[k, place], 1)
         unit = jnp.where(found, unit, 0).at[place].set(jnp.where(found, 1.0, 0.0))
         a = a - a[:, place][:, None] * unit[None]

@@ -96,7 +96,7 @@ class Turned:
         return before, after, Report(())
 
     def note(self, where: slice, after: Any) -> None:
-        """Do nothing: the report is that of the tiles."""
+        """Do nothing: the report covers whole tiles."""
 
     def whole(self, report: Report) -> Report:
         """Return the report of all tiles, and remove the temporary files."""
@@ -143,7 +143,7 @@ class Turned:
                 start = where.stop
 
     def _read(self, where: slice) -> dict[str, np.ndarray]:
-        """Return the new values of a block; those of the next ones are read, too."""
+        """Return the new values of a block, and read the next blocks with it."""
         if not self._next.start <= where.start < where.stop <= self._next.stop:
             least = max(where.stop, where.start + self._ahead)
             stop = min(least, self.data.sizes[self.outer])

@@ -44,11 +44,12 @@ def work_on(
         stored: lengths of the chunks of the file along dimensions.
         folder: where temporary files lie.
     """
-    if _count(data, changed_names(laws)) <= VALUES_AT_ONCE:
-        outer = batch_dim(data, laws, changed_names(laws))
+    names = changed_names(laws)
+    outer = batch_dim(data, laws, names)
+    values = _count(data, names)
+    if values <= VALUES_AT_ONCE:
         return Apart(data, laws, outer, fixing=fixing)
-    options: Any = {"fixing": fixing, "most": VALUES_AT_ONCE, "folder": folder}
-    work = _divided(data, laws, stored or {}, options)
+    work = _divided(data, laws, fixing, stored or {}, folder)
     if fixing:
         tiles = isinstance(work, Turned)
         check_divisible(data, laws, work.cuts if tiles else [work.outer])
@@ -56,11 +57,14 @@ def work_on(
 
 
 def _divided(
-    data: Any, laws: Laws, stored: Mapping[str, int], options: dict[str, Any]
+    data: Any,
+    laws: Laws,
+    fixing: bool,
+    stored: Mapping[str, int],
+    folder: Path | None,
 ) -> Work:
     """Return how to treat a dataset in several blocks."""
     names = changed_names(laws)
-    fixing = options["fixing"]
     outer = batch_dim(data, laws, names)
     values = _count(data, names)
 
@@ -80,7 +84,9 @@ def _divided(
         free = free_dims(data, laws, names)
         outer = min(free, key=least, default=None)
         if outer is not None and best is not None and least(best) < least(outer):
-            return Turned(data, laws, best, **options)
+            return Turned(
+                data, laws, best, fixing=fixing, most=VALUES_AT_ONCE, folder=folder
+            )
     return Apart(data, laws, outer, fixing=fixing)
 
 

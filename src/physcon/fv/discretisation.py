@@ -11,6 +11,7 @@ from physcon._numerics.float64 import cast
 from physcon._typing import Array, ArrayLike, Float
 from physcon.boundary import Boundary
 from physcon.fv.ghost import Sides
+from physcon.fv.law import require_channels
 from physcon.fv.parameter import require_numbers
 from physcon.fv.scheme import DEFAULT, Scheme
 from physcon.grid import Grid
@@ -65,7 +66,7 @@ class Discretisation(eqx.Module):
     def require_state(self, u: Array) -> None:
         """Raise ValueError unless `u` is a real state ``(c, *x)`` on the grid."""
         require_state(u, self.grid)
-        require_channels(u, self.law, self.grid.ndim)
+        require_channels_of(u, self.law, self.grid.ndim)
 
     def at(self: P, u: Array, t: ArrayLike) -> P:
         """The problem at time t, with every array in the dtype of the state `u`.
@@ -103,19 +104,10 @@ def require_real(u: Array) -> None:
     )
 
 
-def require_channels(u: Array, law: Any, dimensions: int) -> None:
+def require_channels_of(u: Array, law: Any, dimensions: int) -> None:
     """Raise ValueError if a state lacks channels that the law needs."""
-    hyperbolic = law.hyperbolic
-    if not hasattr(hyperbolic, "least_channels"):
-        return  # a diffusion
-    least, names = hyperbolic.least_channels(dimensions)
-    require(
-        u.shape[0] >= least,
-        f"a state of {least} or more channels ({names}) for "
-        f"{type(hyperbolic).__name__} in {dimensions} dimension(s)",
-        f"{u.shape[0]} channel(s)",
-        "stack all conserved quantities along the first axis",
-    )
+    if hasattr(law.hyperbolic, "least_channels"):  # not of a diffusion alone
+        require_channels(u, law.hyperbolic, dimensions)
 
 
 def require_state(u: Array, grid: Grid) -> None:

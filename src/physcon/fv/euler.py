@@ -4,9 +4,8 @@ from collections.abc import Callable
 
 import jax.numpy as jnp
 
-from physcon._checks import require
 from physcon._typing import Array, Float
-from physcon.fv.law import Law, channels, mirrored
+from physcon.fv.law import Law, channels, mirrored, require_channels
 from physcon.fv.parameter import parameter
 
 
@@ -212,12 +211,7 @@ class Euler(Law):
 
     def _gas(self, u: Array) -> tuple[Array, list[Array], Array, Array]:
         """ρ, v, p and 1/ρ: written once, so that a compiler divides once."""
-        require(
-            u.shape[0] >= 3,
-            "a state of 3 or more channels (density, momenta, energy)",
-            u.shape[0],
-            "pass the momentum of one axis, or of more",
-        )
+        require_channels(u, self, 1)
         rho, *m, energy = channels(u)
         volume = 1 / rho
         v = [mk * volume for mk in m]

@@ -7,6 +7,7 @@ any trailing shape, channels first.
 """
 
 import abc
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -29,6 +30,18 @@ def channels(u: Float[Array, "c *s"]) -> list[Array]:
 def mirrored(u: Float[Array, "c *s"], axis: int) -> Float[Array, "c *s"]:
     """The state with the momentum along `axis`, channel 1 + axis, negated."""
     return jnp.stack([-m if k == 1 + axis else m for k, m in enumerate(channels(u))])
+
+
+def require_channels(u: Array, law: Any, dimensions: int) -> None:
+    """Raise ValueError if a state lacks channels that a hyperbolic law needs."""
+    least, names = law.least_channels(dimensions)
+    require(
+        u.shape[0] >= least,
+        f"a state of {least} or more channels ({names}) for "
+        f"{type(law).__name__} in {dimensions} dimension(s)",
+        f"{u.shape[0]} channel(s)",
+        "stack all conserved quantities along the first axis",
+    )
 
 
 class Law(eqx.Module):

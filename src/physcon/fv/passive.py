@@ -32,7 +32,7 @@ class PassiveScalars(Law):
         require(self.count >= 1, "one scalar or more", self.count, "use the law itself")
 
     def least_channels(self, dimensions: int) -> tuple[int, str]:
-        """Those of the law, and the scalars."""
+        """The channels of the law, and the scalars."""
         count, names = self.law.least_channels(dimensions)
         return count + self.count, f"{names}, {self.count} scalar(s)"
 

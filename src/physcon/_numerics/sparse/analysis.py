@@ -48,7 +48,7 @@ class Levels(eqx.Module):
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """Numbers of depths and fronts, and twice that of the pivots in each."""
+        """Numbers of depths, of fronts, and twice the number of pivots in each."""
         g, k, p = self.pivots.shape
         return g, k, p, p
 

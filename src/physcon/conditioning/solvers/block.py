@@ -13,6 +13,7 @@ from physcon._typing import Array, Bool, Float, Scalar
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.solvers.factor import Factor, unmoved
+from physcon.conditioning.solvers.interface import PriorAndLaw
 from physcon.conditioning.solvers.refined import Refined, independent_std
 from physcon.conditioning.solvers.unsuited import unsuited
 from physcon.linear_map import LinearMap, Pointwise, Root
@@ -118,12 +119,7 @@ class BlockGram(Refined):
         whitener = _whitener(gram, scale**2 * diagonal, present)
         return BlockFactor(scale, whitener, present)
 
-    def tangent(
-        self,
-        factor: Any,
-        primals: tuple[Gaussian, LinearConstraint],
-        tangents: tuple[Gaussian, LinearConstraint],
-    ) -> Any:
+    def tangent(self, factor: Any, primals: PriorAndLaw, tangents: PriorAndLaw) -> Any:
         def whitener(prior: Gaussian, law: LinearConstraint) -> Array:
             gram, diagonal = _scaled_gram(prior, law, factor.scale)
             return _whitener(gram, diagonal, factor.present)

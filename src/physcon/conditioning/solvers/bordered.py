@@ -20,7 +20,7 @@ from physcon._typing import Array, Float, Scalar
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.solvers.factor import Factor, OverRows, inverse, over, unmoved
-from physcon.conditioning.solvers.interface import Solver
+from physcon.conditioning.solvers.interface import PriorAndLaw, Solver
 from physcon.conditioning.solvers.refined import Refined
 from physcon.conditioning.solvers.units import law_over, sized
 from physcon.linear_map import Layout, LinearMap, Root, Rows, Stack
@@ -132,12 +132,7 @@ class Bordered(Refined):
             found, rows, scale, solved, white.whitener, log_det, layout
         )
 
-    def tangent(
-        self,
-        factor: Any,
-        primals: tuple[Gaussian, LinearConstraint],
-        tangents: tuple[Gaussian, LinearConstraint],
-    ) -> Any:
+    def tangent(self, factor: Any, primals: PriorAndLaw, tangents: PriorAndLaw) -> Any:
         """As of `DenseGram`, at the factor of the structured law that is known."""
         (prior, law), (d_prior, d_law) = primals, tangents
         structured, _ = split_border(law)

@@ -17,6 +17,7 @@ from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.gram import GramFactor, factor_gram
 from physcon.conditioning.solvers.dense import dense_bytes, tangent_of
 from physcon.conditioning.solvers.factor import gram_apply
+from physcon.conditioning.solvers.interface import PriorAndLaw
 from physcon.conditioning.solvers.refined import Refined
 from physcon.linear_map import (
     Disjoint,
@@ -95,12 +96,7 @@ class ColumnGram(Refined):
             factor.scale, factor.whitener, factor.order, factor.log_determinant
         )
 
-    def tangent(
-        self,
-        factor: Any,
-        primals: tuple[Gaussian, LinearConstraint],
-        tangents: tuple[Gaussian, LinearConstraint],
-    ) -> Any:
+    def tangent(self, factor: Any, primals: PriorAndLaw, tangents: PriorAndLaw) -> Any:
         def scaled_gram(root: Root, law: LinearConstraint) -> Array:
             return _columns(root, law, factor.scale)
 

@@ -25,7 +25,7 @@ from physcon.conditioning.gram_blocked import condition_blocked
 from physcon.conditioning.gram_verdict import EPS
 from physcon.conditioning.gram_whole import condition_whole
 from physcon.conditioning.solvers.factor import Exact
-from physcon.conditioning.solvers.interface import Solver
+from physcon.conditioning.solvers.interface import PriorAndLaw, Solver
 from physcon.conditioning.solvers.step import Step
 from physcon.linear_map import LinearMap, LowRank, Root
 from physcon.linear_map.basic import size, total
@@ -87,10 +87,7 @@ class DenseGram(Solver):
         return step._replace(multiplier=multiplier, roundings=roundings)
 
     def tangent(
-        self,
-        factor: GramFactor,
-        primals: tuple[Gaussian, LinearConstraint],
-        tangents: tuple[Gaussian, LinearConstraint],
+        self, factor: GramFactor, primals: PriorAndLaw, tangents: PriorAndLaw
     ) -> GramFactor:
         def scaled_gram(root: Root, law: LinearConstraint) -> Array:
             operator = law.operator
@@ -128,8 +125,8 @@ def _long_low_rank(prior: Gaussian, law: LinearConstraint) -> Step:
 def tangent_of(
     factor: GramFactor,
     scaled_gram: Callable[[Root, LinearConstraint], Array],
-    primals: tuple[Gaussian, LinearConstraint],
-    tangents: tuple[Gaussian, LinearConstraint],
+    primals: PriorAndLaw,
+    tangents: PriorAndLaw,
 ) -> GramFactor:
     """dB = -Φ(B dS Bᵀ) B, with Φ the lower triangle and half of the diagonal.
 

@@ -12,6 +12,7 @@ from physcon._typing import Array, Bool, Float, Scalar
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.solvers.factor import Factor, unmoved
+from physcon.conditioning.solvers.interface import PriorAndLaw
 from physcon.conditioning.solvers.refined import Refined, independent_std
 from physcon.conditioning.solvers.unsuited import unsuited
 from physcon.linear_map import Disjoint, LinearMap, Root
@@ -95,12 +96,7 @@ class DiagonalGram(Refined):
         pivots = _pivots(prior, law, scale)
         return DiagonalFactor(scale, pivots, operator.present())
 
-    def tangent(
-        self,
-        factor: Any,
-        primals: tuple[Gaussian, LinearConstraint],
-        tangents: tuple[Gaussian, LinearConstraint],
-    ) -> Any:
+    def tangent(self, factor: Any, primals: PriorAndLaw, tangents: PriorAndLaw) -> Any:
         def pivots(prior: Gaussian, law: LinearConstraint) -> Array:
             return _pivots(prior, law, factor.scale)
 

@@ -50,6 +50,9 @@ from physcon.conditioning.solvers.factor import Exact, Factor
 from physcon.conditioning.solvers.step import Step
 from physcon.linear_map import Root
 
+#: A prior and a law, or their tangents.
+PriorAndLaw = tuple[Gaussian, LinearConstraint]
+
 
 class Solver(eqx.Module):
     """How S = G Σ Gᵀ + N is factored. Holds settings, and index arrays at most."""
@@ -100,10 +103,7 @@ class Solver(eqx.Module):
         return Step(mean, multiplier, distance, factor, outcome, steps)
 
     def tangent(
-        self,
-        factor: Factor,
-        primals: tuple[Gaussian, LinearConstraint],
-        tangents: tuple[Gaussian, LinearConstraint],
+        self, factor: Factor, primals: PriorAndLaw, tangents: PriorAndLaw
     ) -> Factor:
         """The derivative of `factorise`, in the caller's dtype."""
         return jax.jvp(self.factorise, primals, tangents)[1]

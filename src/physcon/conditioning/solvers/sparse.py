@@ -13,6 +13,7 @@ from physcon._typing import Array, Bool, Float, Scalar
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.solvers.factor import Factor, unmoved
+from physcon.conditioning.solvers.interface import PriorAndLaw
 from physcon.conditioning.solvers.refined import Refined, independent_std
 from physcon.conditioning.solvers.unsuited import unsuited
 from physcon.linear_map import LinearMap, Root, Sparse
@@ -191,12 +192,7 @@ class SparseCholesky(Refined):
         scaled = sparse.scaled(factored, entries)
         return SparseFactor(factored, scaled, present, sparse.log_det(factored))
 
-    def tangent(
-        self,
-        factor: Any,
-        primals: tuple[Gaussian, LinearConstraint],
-        tangents: tuple[Gaussian, LinearConstraint],
-    ) -> Any:
+    def tangent(self, factor: Any, primals: PriorAndLaw, tangents: PriorAndLaw) -> Any:
         """d log det S = tr(S⁻¹ dS), with S⁻¹ where S has entries only."""
         factored = factor.factored
 

@@ -21,7 +21,7 @@ from physcon._typing import Array, Bool, Float, Scalar
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.solvers.factor import Factor, OverRows, inverse, over, unmoved
-from physcon.conditioning.solvers.interface import Solver
+from physcon.conditioning.solvers.interface import PriorAndLaw, Solver
 from physcon.conditioning.solvers.refined import Refined, diagonal_and_vectors
 from physcon.conditioning.solvers.units import law_over, sized
 from physcon.linear_map import Diagonal, LinearMap, Root
@@ -104,12 +104,7 @@ class Woodbury(Refined):
         whitener = lower_inverse(cholesky(inside))
         return WoodburyFactor(found, rows, solved, whitener, missed)
 
-    def tangent(
-        self,
-        factor: Any,
-        primals: tuple[Gaussian, LinearConstraint],
-        tangents: tuple[Gaussian, LinearConstraint],
-    ) -> Any:
+    def tangent(self, factor: Any, primals: PriorAndLaw, tangents: PriorAndLaw) -> Any:
         """The derivative at the inner factor that is known."""
         _, d_prior = jax.jvp(_independent, primals[:1], tangents[:1])
         d_inner = self.inner.tangent(

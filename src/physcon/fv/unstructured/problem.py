@@ -11,7 +11,7 @@ from physcon._checks import require
 from physcon._numerics.float64 import cast
 from physcon._typing import Array, ArrayLike, Bool, Float, Scalar
 from physcon.fv._stage import resolved, stage, storing_stages
-from physcon.fv.discretisation import require_channels, require_real
+from physcon.fv.discretisation import require_channels_of, require_real
 from physcon.fv.parameter import require_numbers
 from physcon.fv.protocols import PushesSides, Source, forcing
 from physcon.fv.reconstruction import Constant
@@ -92,7 +92,7 @@ class MeshProblem(eqx.Module):
             u.shape,
             "pass cell averages, channels first; batch with jax.vmap",
         )
-        require_channels(u, self.law, self.grid.to_owner.shape[1])
+        require_channels_of(u, self.law, self.grid.to_owner.shape[1])
 
     def change(self, u: Float[Array, "c n"]) -> Float[Array, "c n"]:
         """Minus the outflow through all faces of each cell over its volume."""

@@ -2,7 +2,7 @@
 
 Every series of the hierarchy is forecast alone, so that the forecasts don't add up. The
 sums are rows, and `condition` makes all series obey them. With the covariance of past
-errors the mean is that of MinT, the published remedy. The scores are of samples.
+errors the mean equals MinT's, the published remedy. The scores are of samples.
 """
 
 from pathlib import Path

@@ -187,7 +187,7 @@ def _row(
     errors: dict[str, Float[np.ndarray, " e"]],
     config: AssimilationConfig,
 ) -> dict[str, Any]:
-    """The scores of one method; `errors` are those of all methods."""
+    """The scores of one method; `errors` hold the errors of all methods."""
     mass = members.astype(np.float64).mean(axis=-1)
     error = errors[method]
     spread = np.sqrt(members.var(axis=2, ddof=1).mean(axis=-1))
