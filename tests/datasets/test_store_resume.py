@@ -80,8 +80,9 @@ def test_a_killed_run_resumes(tmp_path, store, when, monkeypatch):
     with pytest.raises(SystemExit, match="--resume"):
         main(words)
     if when == "a chunk":
+        other = command(store, output, "--resume", law=LAW.replace("280", "281"))
         with pytest.raises(SystemExit, match="other settings"):
-            main([*[w.replace("280", "281") for w in words], "--resume"])
+            main(other)
     calls = []
     solve = _stores.done
     monkeypatch.setattr(_stores, "done", lambda *a: calls.append(1) or solve(*a))
