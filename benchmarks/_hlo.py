@@ -4,7 +4,8 @@ Every instruction that remains after fusion is a kernel: it reads its operands f
 memory and writes its results there. If a fusion only slices an operand, the slices
 count. Arrays that the compiler placed in memory on the chip (``S(1)`` in a TPU program)
 do not count. The padding of tiles counts. A loop counts as often as its text says, or
-once if it does not say.
+once if it does not say. Of a choice the branch that moves most counts, but one that
+physcon marks as rare (`physcon._numerics.rarely`) only if rare branches are asked for.
 """
 
 import math
@@ -71,10 +72,10 @@ class Traffic:
         self.float64 = max(self.float64, other.float64)
 
 
-def traffic(text: str) -> Traffic:
-    """Of a compiled program's `as_text()`."""
+def traffic(text: str, *, rare: bool = False) -> Traffic:
+    """Of a compiled program's `as_text()`, without its rare branches or with them."""
     computations, entry = _parse(text)
-    return _Counter(computations).of(entry)
+    return _Counter(computations, rare=rare).of(entry)
 
 
 def size_of(type_text: str) -> int:
@@ -134,8 +135,9 @@ def _closing(text: str, start: int) -> int:
 
 
 class _Counter:
-    def __init__(self, computations: dict[str, list[Instruction]]):
+    def __init__(self, computations: dict[str, list[Instruction]], *, rare: bool):
         self.computations = computations
+        self.rare = rare
 
     def of(self, name: str) -> Traffic:
         """All kernels of a computation."""
@@ -150,12 +152,10 @@ class _Counter:
                 total.add(self.of(called.group(1)), int(trips.group(1)) if trips else 1)  # type: ignore
                 total.kinds["loop"] = total.kinds.get("loop", 0) + 1
             elif i.opcode == "conditional":
-                total.add(
-                    max(
-                        map(self.of, self._branches(i)),
-                        key=lambda t: t.read + t.written,
-                    )
-                )
+                branches = self._branches(i)
+                if not self.rare:
+                    branches = [b for b in branches if not self._is_rare(b)] or branches
+                total.add(max(map(self.of, branches), key=lambda t: t.read + t.written))
                 total.kinds["conditional"] = total.kinds.get("conditional", 0) + 1
             elif i.opcode in ("call", "async-start") and called:
                 total.add(self.of(called.group(1)))
@@ -168,6 +168,10 @@ class _Counter:
         if found:
             return re.findall(r"%?([\w.\-]+)", found.group(1))
         return re.findall(r"(?:true|false)_computation=%?([\w.\-]+)", i.attributes)
+
+    def _is_rare(self, name: str) -> bool:
+        """Whether a branch holds anything that physcon computes rarely."""
+        return any("/rarely/" in i.attributes for i in self.computations[name])
 
     def _kernel(self, i: Instruction, types: dict[str, str]) -> Traffic:
         written = size_of(i.type)
@@ -201,26 +205,38 @@ class _Counter:
         parameter = next(
             i for i in body if i.opcode == "parameter" and i.operands == own
         )
-        return min(whole, self._read_of(body, parameter.name, whole))
+        return math.ceil(whole * self._shares(computation)[parameter.name])
 
-    def _read_of(self, body: list[Instruction], name: str, whole: int) -> int:
-        total = 0
-        for user in (i for i in body if name in i.operands):
-            if user.opcode in _SLICES and user.operands[0] == name:
-                total += size_of(user.type)
-            elif user.opcode == "bitcast":
-                total += self._read_of(body, user.name, whole)
-            elif user.opcode == "dynamic-update-slice" and user.operands[0] == name:
-                continue
-            elif user.opcode == "fusion":
-                inner = _CALLED.search(user.attributes).group(1)  # type: ignore[union-attr]
-                places = [k for k, o in enumerate(user.operands) if o == name]
-                total += sum(self._read(inner, k, whole) for k in places)
-            elif user.opcode == "tuple" and user.is_root:
-                continue
-            else:
-                return whole
-        return total
+    def _shares(self, computation: str) -> dict[str, float]:
+        """The share of each array of a fused computation that its results need.
+
+        A slice needs a part of its operand, and so does what the operand was computed
+        from, point by point.
+        """
+        body = self.computations[computation]
+        sizes = {i.name: max(size_of(i.type), 1) for i in body}
+        shares = {i.name: float(i.is_root) for i in body}
+        for user in reversed(body):
+            for k, name in enumerate(user.operands):
+                if name not in shares or user.opcode in ("parameter", "constant"):
+                    continue
+                need = self._need(user, k, shares[user.name], sizes)
+                shares[name] = min(1.0, shares[name] + need)
+        return shares
+
+    def _need(
+        self, user: Instruction, k: int, share: float, sizes: dict[str, int]
+    ) -> float:
+        """The share of operand `k` that a share of an instruction needs."""
+        if user.opcode in _SLICES and k == 0:
+            return share * sizes[user.name] / sizes[user.operands[0]]
+        if user.opcode == "dynamic-update-slice" and k == 0:
+            return 0.0  # what is not updated stays where it is
+        if user.opcode == "fusion":
+            inner = _CALLED.search(user.attributes).group(1)  # type: ignore[union-attr]
+            found = self._read(inner, k, sizes[user.operands[k]])
+            return share * found / sizes[user.operands[k]]
+        return share
 
     def _written(self, computation: str, whole: int) -> int:
         """Bytes written: of an array updated in place, the update."""

@@ -101,11 +101,13 @@ def measure(program: Any, device: Any) -> dict[str, Any]:
     seconds = time.perf_counter() - start
     text = compiled.as_text()
     found = traffic(text)
+    worst = traffic(text, rare=True)
     moved = found.read + found.written
     return {
         "kernels": found.kernels,
         "loops": found.kinds.get("loop", 0),
         "GB moved": moved / 1e9,
+        "GB with rare branches": (worst.read + worst.written) / 1e9,
         "least GB": program.least and program.least / 1e9,
         "ceiling": program.least and program.least / moved,
         "temporary GB": compiled.memory_analysis().temp_size_in_bytes / 1e9,

@@ -12,7 +12,7 @@ import pytest
 
 import physcon as pc
 from physcon import fv
-from physcon._numerics import products, tridiagonal
+from physcon._numerics import blocked, products, tridiagonal
 from physcon.boundary import Flux, Outflow, Periodic, Reflective
 from physcon.fv._cellwise import cellwise
 from physcon.fv.cells import by_cell
@@ -75,6 +75,16 @@ def test_its_gradient_and_batches_too(rng, monkeypatch):
     assert slopes("auto")[0] == staged
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     assert slopes("auto")[0] == text
+
+
+@pytest.mark.parametrize("m", [3, 20])  # written out, and as a product of matrices
+def test_variances_that_rows_remove_are_those_of_the_cpu(rng, m):
+    b, rows, scale = rng.normal(size=(m, m)), rng.normal(size=(m, 700)), rng.random(700)
+    expected = np.sum((scale * (b @ (rows * scale))) ** 2, axis=0)
+    with jax.enable_x64(True):
+        arrays = [jnp.asarray(a) for a in (b, rows, scale)]
+        for formula in (blocked._power_in_blocks, blocked._power_point_by_point):
+            np.testing.assert_allclose(formula(*arrays), expected, rtol=1e-12)
 
 
 def test_what_does_not_act_cell_by_cell_is_left_to_whole_arrays():

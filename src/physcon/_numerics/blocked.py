@@ -12,6 +12,7 @@ from functools import reduce
 import jax
 import jax.numpy as jnp
 
+from physcon._numerics.products import WRITTEN_OUT
 from physcon._typing import Array, Float, PyTree, Scalar
 
 #: Terms summed in float32 before float64 takes over.
@@ -105,7 +106,7 @@ def power_of_mixtures(
     if scale.dtype != jnp.float64:
         return _power(b, rows, scale)
     return jax.lax.platform_dependent(
-        b, rows, scale, cpu=_power_in_blocks, default=_power
+        b, rows, scale, cpu=_power_in_blocks, default=_power_point_by_point
     )
 
 
@@ -119,6 +120,22 @@ def _(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
 def _power(b: Array, rows: Array, scale: Array) -> Array:
     mixed = jnp.tensordot(b, rows * scale[None], axes=1, precision="highest")
     return jnp.sum((scale[None] * mixed) ** 2, axis=0)
+
+
+def _power_point_by_point(b: Array, rows: Array, scale: Array) -> Array:
+    """Written out for a few rows, to be fused with the conversion from float32.
+
+    A float64 matrix product is not, so that GPUs write and read all mixtures.
+    """
+    if rows.shape[0] > WRITTEN_OUT:
+        return _power(b, rows, scale)
+    w = [row * scale for row in rows]
+    terms = [(scale * _mixture(weights, w)) ** 2 for weights in b]
+    return reduce(jnp.add, terms)
+
+
+def _mixture(weights: Float[Array, " m"], w: list[Array]) -> Array:
+    return reduce(jnp.add, [weights[r] * row for r, row in enumerate(w)])
 
 
 def _power_in_blocks(b: Array, rows: Array, scale: Array) -> Array:

@@ -6,8 +6,12 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from physcon._typing import Array, Float, Scalar
+
+#: Rows up to which accelerators combine them by written-out sums.
+WRITTEN_OUT = 16
 
 
 def along_rows(
@@ -76,9 +80,21 @@ def _gram(rows: Array) -> Array:
 
 
 def _gram_by_sums(rows: Array) -> Array:
-    if rows.shape[0] <= 16:  # written out, to be fused with one another
-        return jnp.stack([_sums(rows, row) for row in rows])
-    return jax.lax.map(lambda row: _sums(rows, row), rows)
+    """Row i with row i + k, for every offset k on the circle of rows.
+
+    These are few reductions of one shape, which XLA computes in one pass.
+    """
+    m = rows.shape[0]
+    if m > WRITTEN_OUT:
+        return jax.lax.map(lambda row: _sums(rows, row), rows)
+    field = tuple(range(1, rows.ndim))
+    offsets = range(m // 2 + 1)
+    moved = [rows * jnp.roll(rows, -k, axis=0) for k in offsets]
+    sums = jnp.stack([jnp.sum(product, axis=field) for product in moved])
+    i, j = np.indices((m, m))
+    offset = (j - i) % m
+    start = np.where(offset < len(offsets), i, j)
+    return sums[np.minimum(offset, m - offset), start]
 
 
 def _sums(rows: Float[Array, "m *x"], x: Float[Array, "*x"]) -> Float[Array, " m"]:

@@ -34,6 +34,7 @@ def rarely(
 ) -> Any:
     """``special(*args)`` where `needed`, else ``usual(*args)``."""
     needed = jax.lax.stop_gradient(needed)
+    special = jax.named_scope("rarely")(special)
 
     def either(*args: PyTree) -> PyTree:
         return jax.lax.cond(needed, special, usual, *args)

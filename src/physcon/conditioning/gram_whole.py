@@ -1,5 +1,7 @@
 """Conditioning on a few rows, with their Gram matrix formed in float64."""
 
+from typing import NamedTuple
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -8,7 +10,7 @@ from physcon._numerics.blocked import combine_blocked, weigh_scaled
 from physcon._numerics.float64 import cast
 from physcon._numerics.products import Weighed, combine, weigh
 from physcon._numerics.rarely import rarely
-from physcon._typing import Array, Float
+from physcon._typing import Array, Bool, Float
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.gram import (
@@ -68,7 +70,9 @@ def condition_whole(
             moved = checked.mean
             multiplier = checked.multiplier
     elif not single or (multiplier.size > 1 and not divided):
-        moved, multiplier = refined(moved, multiplier, w, factor, prior, law, eps)
+        moved, multiplier = refined(
+            moved, multiplier, factor, prior, law, eps, single=single
+        )
     if isinstance(root, LowRank):
         factor = with_whitened(factor, w)
     step = step_of(moved, multiplier, missing, factor)
@@ -130,31 +134,63 @@ def _spread(root: Root) -> Float[Array, "*x"] | None:
 def refined(
     mean: Float[Array, "*x"],
     multiplier: Float[Array, " m"],
-    w: Float[Array, "m *z"],
     factor: GramFactor,
     prior: Gaussian,
     law: LinearConstraint,
     eps: float,
-    steps: int = 4,
+    *,
+    single: bool,
+    most: int = 4,
 ) -> tuple[Float[Array, "*x"], Float[Array, " m"]]:
-    """Up to four more steps while the rows are missed by more than rounding.
+    """Up to `most` further steps while the rows are missed by more than rounding.
 
     Multipliers of nearly parallel rows are large and cancel in Wᵀ λ, where they leave
     their rounding errors. Each step divides these by 1 / (eps cond S), some 5000 for
     rows in float64 that differ by one part in 10⁶.
+
+    Args:
+        single: prior and law were converted from float32. Then the steps convert them
+            anew, since arrays that enter a branch are otherwise written in float64.
     """
+    unmet, missed = _missed(mean, multiplier, law, eps)
+    held = cast((prior, law), jnp.float32) if single else (prior, law)
+
+    def corrected() -> tuple[Array, Array]:
+        prior, law = cast(held, jnp.float64) if single else held
+        w = whiten(law.operator, prior.root)
+
+        def step(found: _Refinement) -> _Refinement:
+            more = factor.solve(found.unmet)
+            mean = found.mean + prior.root.mv(combine(more, w))
+            multiplier = found.multiplier + more
+            unmet, missed = _missed(mean, multiplier, law, eps)
+            return _Refinement(mean, multiplier, unmet, missed, found.steps + 1)
+
+        def goes_on(found: _Refinement) -> Bool[Array, ""]:
+            return found.missed & (found.steps < most)
+
+        start = _Refinement(mean, multiplier, unmet, missed, jnp.asarray(0))
+        found = jax.lax.while_loop(goes_on, step, start)
+        return found.mean, found.multiplier
+
+    return rarely(missed, corrected, lambda: (mean, multiplier))
+
+
+class _Refinement(NamedTuple):
+    mean: Float[Array, "*x"]
+    multiplier: Float[Array, " m"]
+    unmet: Float[Array, " m"]  # what the rows of `mean` miss
+    missed: Bool[Array, ""]  # by more than rounding
+    steps: Array
+
+
+def _missed(
+    mean: Array, multiplier: Array, law: LinearConstraint, eps: float
+) -> tuple[Float[Array, " m"], Bool[Array, ""]]:
+    """b - G μ' - N λ, and whether any of it is larger than rounding."""
     operator = law.operator
     sigma = law.noise().reshape(-1)
     value = law.value.reshape(-1)
     unmet = value - operator.mv(mean).reshape(-1) - sigma * (sigma * multiplier)
     size = operator.magnitude(mean).reshape(-1) + jnp.abs(value)
-    missed = jnp.any(jnp.abs(unmet) > 2 * eps * size)
-
-    def corrected() -> tuple[Array, Array]:
-        more = factor.solve(unmet)
-        found = mean + prior.root.mv(combine(more, w)), multiplier + more
-        if steps == 1:
-            return found
-        return refined(*found, w, factor, prior, law, eps, steps - 1)
-
-    return rarely(missed, corrected, lambda: (mean, multiplier))
+    return unmet, jnp.any(jnp.abs(unmet) > 2 * eps * size)

@@ -118,7 +118,7 @@ def _long_low_rank(prior: Gaussian, law: LinearConstraint) -> Step:
         prior,
         law,
         cpu=condition_blocked,
-        default=lambda p, c: condition_whole(p, c, single=False, eps=EPS),
+        default=lambda p, c: condition_whole(p, c, single=True, eps=EPS),
     )
 
 
