@@ -340,3 +340,25 @@ def test_passive_scalar_keeps_its_range_and_a_uniform_one_stays_uniform():
     np.testing.assert_allclose(
         np.asarray(out[:3]), np.asarray(alone.u[-1]), atol=rounding
     )
+
+
+NEAR_VACUUM = {  # left and right state (density, velocity, pressure), final time
+    "123": ((1.0, -2.0, 0.4), (1.0, 2.0, 0.4), 0.5, 0.15),
+    "faster": ((1.0, -3.0, 0.4), (1.0, 3.0, 0.4), 0.5, 0.1),
+    "left blast": ((1.0, -19.59745, 1e3), (1.0, -19.59745, 0.01), 0.8, 0.012),
+}
+
+
+@pytest.mark.parametrize("name", NEAR_VACUUM)
+def test_hancock_keeps_density_and_pressure_positive_near_a_vacuum(name):
+    """Half a step within the cells would leave negative pressures in all three."""
+    left, right, x0, end = NEAR_VACUUM[name]
+    grid = Grid.uniform(0.0, 1.0, 200)
+    left, right = (jnp.asarray(s)[:, None] for s in (left, right))
+    u = LAW.conservative(jnp.where(grid.coordinates[0] < x0, left, right))
+    scheme, sides = Scheme(MUSCL(), hllc, muscl_hancock), Boundary(Outflow())
+    done = solve(u, LAW, grid, sides, scheme, times=[end], cfl=0.9, throw=False)
+    assert int(done.status) == 0
+    density, pressure = LAW.positive(done.u[-1])
+    assert float(jnp.min(density)) > 0
+    assert float(jnp.min(pressure)) > 0

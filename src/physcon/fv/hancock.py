@@ -33,14 +33,15 @@ def muscl_hancock(
 
     The face states of each cell move half a step by the fluxes at its own faces, along
     all axes together; the Riemann solver then gives the fluxes of the whole step.
-    Stable for CFL <= 1.
+    Stable for CFL <= 1. Where half a step would leave a negative density, pressure or
+    depth at a face of a cell, the cell's average is used at both of its faces.
 
     Raises:
         ValueError: a diffusion, a bed or another force on cells, or a reconstruction
             other than MUSCL.
 
     Source: van Leer, SIAM J. Sci. Stat. Comput. 5 (1984) 1; Toro (2009), secs. 14.4 and
-    16.5.
+    16.5; for the averages, Waagan, J. Comput. Phys. 228 (2009) 8609.
     """
     _require_muscl(problem)
     with storing_stages(resolved(problem.scheme.evaluate) != "fused"):
@@ -61,7 +62,9 @@ def _step(problem: Problem, u: Array, t: Scalar, dt: Scalar) -> Array:
     total = problem.forcing(u + half, middle)
     for axis, (lower, upper) in enumerate(states):
         sides = after.sides(axis)
-        u_left, u_right = _face_pairs(lower, upper, half, sides, law, axis)
+        sound = _keeps_sense(lower, upper, half, law)
+        inside = lower, upper
+        u_left, u_right = _face_pairs(u, inside, half, sound, sides, law, axis)
         flux = law.numerical_flux(problem.scheme.riemann, u_left, u_right, axis)
         _require_no_force(law.cell_force(u_left, u_right, axis), law)
         flux = impose_flux(flux, sides, axis)
@@ -84,11 +87,19 @@ def _within_cells(problem: Problem, u: Array, axis: int) -> tuple[Array, Array]:
 
 @stage
 def _face_pairs(
-    lower: Array, upper: Array, half: Array, sides: Sides, law: Law, axis: int
+    u: Array,
+    states: tuple[Array, Array],
+    half: Array,
+    sound: Array | None,
+    sides: Sides,
+    law: Law,
+    axis: int,
 ) -> tuple[Array, Array]:
     """Left and right states of all faces, half a step later."""
-    lower = lower + half
-    upper = upper + half
+    lower, upper = states[0] + half, states[1] + half
+    if sound is not None:
+        lower = jnp.where(sound > 0, lower, u)
+        upper = jnp.where(sound > 0, upper, u)
     n = lower.shape[1 + axis]
     first = take(lower, 0, 1, axis)
     last = take(upper, n - 1, n, axis)
@@ -99,6 +110,18 @@ def _face_pairs(
     before, beyond = beyond_sides(first, last, sides, outside)
     left = jnp.concatenate([before, upper], axis=1 + axis)
     return left, jnp.concatenate([lower, beyond], axis=1 + axis)
+
+
+@stage
+def _keeps_sense(lower: Array, upper: Array, half: Array, law: Law) -> Array | None:
+    """1 in cells whose face states stay positive for half a step, 0 in the others."""
+    quantities = [*law.positive(lower + half), *law.positive(upper + half)]
+    if not quantities:
+        return None
+    least = quantities[0]
+    for quantity in quantities[1:]:
+        least = jnp.where(quantity < least, quantity, least)
+    return jnp.where(least > 0, 1, 0).astype(half.dtype)[None]
 
 
 def _outside(inner: Array, condition: Condition, law: Law, axis: int) -> Array:
