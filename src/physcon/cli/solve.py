@@ -115,6 +115,7 @@ def main(options: Namespace) -> None:
     if is_writer():
         if options.report is not None:
             _write_page(folder, options.report)
+        print(setup.time_step.sentence())
         print((folder / "table.txt").read_text(), end="")
         print(f"solution and figures: {folder}")
 

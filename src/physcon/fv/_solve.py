@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 
@@ -11,6 +10,7 @@ from physcon._checks import require
 from physcon._numerics.float64 import cast, floating
 from physcon._status import Outcome, choose, worse
 from physcon._typing import Array, ArrayLike, Scalar
+from physcon._wide import wide_jit
 from physcon.boundary import Boundary
 from physcon.fv._clock import clock
 from physcon.fv._loop import checkpointed_loop, while_loop
@@ -105,7 +105,7 @@ def prepared_run(
     return Run(clock(times, start, u.dtype), jnp.asarray(cfl, u.dtype), size)
 
 
-@eqx.filter_jit
+@wide_jit
 def integrate(
     problem: Problem | MeshProblem,
     u: Array,

@@ -23,6 +23,7 @@ from physcon.studies.solver.initial_averages import (
 )
 from physcon.studies.solver.problem_settings import SideSettings
 from physcon.studies.solver.settings import SchemeSettings, SolveConfig
+from physcon.studies.solver.time_step import TimeStep, time_step
 
 _STEPS = {
     "euler": fv.forward_euler,
@@ -43,11 +44,13 @@ class Setup(NamedTuple):
     Attributes:
         averages: a function that computes any block, so that no device needs to hold
             the whole field.
+        time_step: the step and its CFL number, and how they were chosen.
     """
 
     problem: fv.Problem | fv.MeshProblem
     equation: Equation
     averages: Averages
+    time_step: TimeStep
 
     @property
     def mesh(self) -> Mesh | None:
@@ -112,17 +115,18 @@ def assemble(config: SolveConfig) -> Setup:
     )
     grid = Grid.uniform(g.lower, g.upper, g.cells)
     found = equation(config.law, dimensions)
+    step = time_step(config, found.law)
     problem = fv.Problem(
         found.law,
         grid,
         _boundary(config, found, dimensions),
-        _scheme(config.scheme, found.law, _reconstruction(config.scheme)),
+        _scheme(config, found.law, step, _reconstruction(config.scheme)),
     )
     averages = initial_averages(config, problem, found)
     averages(
         (slice(1),) * dimensions
     )  # one cell: checks that the settings of the state fit
-    return Setup(cast(problem, config.dtype), found, averages)
+    return Setup(cast(problem, config.dtype), found, averages, step)
 
 
 def _on_mesh(config: SolveConfig) -> Setup:
@@ -135,15 +139,16 @@ def _on_mesh(config: SolveConfig) -> Setup:
     )
     mesh = on_mesh.read(config.grid)
     found = equation(config.law, mesh.ndim)
+    step = time_step(config, found.law)
     made = {name: _side(side, found) for name, side in config.patches.items()}
     problem = fv.mesh_problem(
         found.law,
         mesh,
         on_mesh.conditions(config, mesh, made),
-        _scheme(config.scheme, found.law, on_mesh.reconstruction(config.scheme)),
+        _scheme(config, found.law, step, on_mesh.reconstruction(config.scheme)),
     )
     u = on_mesh.initial_state(config, mesh, found)
-    return Setup(cast(problem, config.dtype), found, lambda block: u[:, block[0]])
+    return Setup(cast(problem, config.dtype), found, lambda block: u[:, block[0]], step)
 
 
 def _reconstruction(settings: SchemeSettings) -> Any:
@@ -165,19 +170,22 @@ def _reconstruction(settings: SchemeSettings) -> Any:
     return choices[settings.reconstruction]()
 
 
-def _scheme(settings: SchemeSettings, law: Any, reconstruct: Any) -> fv.Scheme:
+def _scheme(
+    config: SolveConfig, law: Any, step: TimeStep, reconstruct: Any
+) -> fv.Scheme:
+    settings = config.scheme
     if settings.positive:
         reconstruct = fv.Positive(reconstruct)
     hyperbolic = law.hyperbolic if isinstance(law, fv.Mixed) else law
     riemann = settings.riemann or ("godunov" if is_scalar(hyperbolic) else "hllc")
     implicit = ("implicit_euler", "sdirk2")
     require(
-        settings.step not in implicit or settings.dt is not None,
-        f"scheme.dt with {settings.step}",
+        step.name not in implicit or settings.dt is not None,
+        f"scheme.dt with {step.name}",
         "none",
         "an implicit step has no limit to choose it by",
     )
-    return fv.Scheme(reconstruct, _RIEMANN[riemann], _STEPS[settings.step])
+    return fv.Scheme(reconstruct, _RIEMANN[riemann], _STEPS[step.name])
 
 
 def _boundary(config: SolveConfig, found: Equation, dimensions: int) -> bc.Boundary:

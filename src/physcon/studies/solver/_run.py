@@ -2,10 +2,10 @@
 
 import shutil
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-import equinox as eqx
 import jax
 import numpy as np
 import xarray as xr
@@ -16,6 +16,7 @@ from physcon._checks import require
 from physcon._files import write_text
 from physcon._mesh import agreed, is_writer
 from physcon._typing import Array
+from physcon._wide import wide_jit
 from physcon.fv._solve import integrate, prepared_run
 from physcon.report.fields import written
 from physcon.studies.session import Session
@@ -167,11 +168,12 @@ def _interval(
     Time is counted from the first of them: nothing in the settings depends on time.
     """
     scheme = config.scheme
-    limits = {"cfl": scheme.cfl, "dt": scheme.dt, "max_steps": scheme.max_steps}
+    cfl = setup.time_step.cfl
+    limits = {"cfl": cfl, "dt": scheme.dt, "max_steps": scheme.max_steps}
     return advance((setup.problem, {"times": np.array([length])} | limits, mesh), u)
 
 
-@eqx.filter_jit(donate="all-except-first")
+@partial(wide_jit, donate_rest=True)
 def advance(
     inputs: tuple[fv.Problem | fv.MeshProblem, dict[str, Any], Mesh | None], u: Array
 ) -> tuple[Array, ...]:

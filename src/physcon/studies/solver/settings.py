@@ -43,9 +43,11 @@ class SchemeSettings:
         riemann: Riemann solver; None means hllc for gas and water, and godunov for
             scalar laws.
         step: time step; strang splits advection and diffusion, and implicit steps are
-            for diffusion.
+            for diffusion. None means hancock for waves without diffusion or bed, on a
+            grid with muscl, without positive, dt and derivatives at the sides; and
+            ssp_rk3 elsewhere.
         cfl: cells (and diffusive limits) crossed per step; at most 1, or 2 with
-            ssp_rk43.
+            ssp_rk43. None means 0.9 with hancock, and 0.45 with other steps.
         dt: fixed step instead of the CFL number; required by the implicit steps.
         max_steps: largest number of steps between two snapshots.
     """
@@ -64,17 +66,18 @@ class SchemeSettings:
     variables: Literal["primitive", "conservative", "characteristic"] = "primitive"
     positive: bool = False
     riemann: Literal["rusanov", "hll", "hllc", "roe", "godunov"] | None = None
-    step: StepName = "ssp_rk3"
-    cfl: float = setting(0.45, above=0)
+    step: StepName | None = None
+    cfl: float | None = setting(None, above=0)
     dt: float | None = setting(None, above=0)
     max_steps: int = setting(100_000, at_least=1)
 
     def __post_init__(self):
         judge(self)
-        largest = LARGEST_CFL.get(self.step, 1.0)
+        step = self.step or "ssp_rk3"
+        largest = LARGEST_CFL.get(step, 1.0)
         require(
-            self.step in IMPLICIT or self.cfl <= largest,
-            f"a scheme.cfl of at most {largest:g} with {self.step}",
+            self.cfl is None or step in IMPLICIT or self.cfl <= largest,
+            f"a scheme.cfl of at most {largest:g} with {self.step or 'this step'}",
             self.cfl,
             "lower it: larger steps are unstable",
         )

@@ -167,12 +167,12 @@ def warn(text: str) -> None:
 
 
 def _attributes(setup: Setup, config: SolveConfig) -> dict[str, str]:
-    scheme = config.scheme
     riemann = setup.problem.scheme.riemann.func.__name__  # type: ignore[attr-defined]
+    scheme = (config.scheme.reconstruction, riemann, setup.time_step.name)
     return {
         "title": f"{config.law.name} from {config.initial.name}",
         "law": config.law.name,
-        "scheme": f"{scheme.reconstruction}, {riemann}, {scheme.step}",
+        "scheme": ", ".join(scheme),
         "source": f"physcon {__version__}",
         "Conventions": "CF-1.11",
     }
