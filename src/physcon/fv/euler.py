@@ -5,6 +5,7 @@ from collections.abc import Callable
 import jax.numpy as jnp
 
 from physcon._typing import Array, Float
+from physcon.fv.gas import Gas, bounds, contact_speed, dot, roe_average
 from physcon.fv.law import Law, channels, mirrored, require_channels
 from physcon.fv.parameter import parameter
 
@@ -28,38 +29,31 @@ class Euler(Law):
 
     def primitive(self, u: Float[Array, "c *s"]) -> Float[Array, "c *s"]:
         """(ρ, v, p) of (ρ, ρv, E)."""
-        rho, v, p, _ = self._gas(u)
-        return jnp.stack([rho, *v, p])
+        gas = self._gas(u)
+        return jnp.stack([gas.rho, *gas.v, gas.p])
 
     def conservative(self, w: Float[Array, "c *s"]) -> Float[Array, "c *s"]:
         """(ρ, ρv, E) of (ρ, v, p)."""
-        rho, *v, p = channels(w)
-        m = [rho * vk for vk in v]
-        return jnp.stack([rho, *m, p / (self.gamma - 1) + 0.5 * _dot(m, v)])
+        return Gas.of_primitive(w, self.gamma).state()
 
     def flux(self, u: Float[Array, "c *s"], axis: int = 0) -> Float[Array, "c *s"]:
         """(ρ v_n, ρ v v_n + p e_n, (E + p) v_n)."""
-        _, *m, energy = channels(u)
-        _, v, p, _ = self._gas(u)
-        momentum = [
-            mk * v[axis] + p if k == axis else mk * v[axis] for k, mk in enumerate(m)
-        ]
-        return jnp.stack([m[axis], *momentum, (energy + p) * v[axis]])
+        return self._gas(u).flux(axis)
 
     def speeds(
         self, u: Float[Array, "c *s"], axis: int = 0
     ) -> tuple[Float[Array, "*s"], Float[Array, "*s"]]:
         """v_n - a and v_n + a."""
-        _, v, p, volume = self._gas(u)
-        a = jnp.sqrt(self.gamma * p * volume)
-        return v[axis] - a, v[axis] + a
+        gas = self._gas(u)
+        a = gas.sound(self.gamma)
+        return gas.v[axis] - a, gas.v[axis] + a
 
     def eigenvalues(
         self, u: Float[Array, "c *s"], axis: int = 0
     ) -> Float[Array, "c *s"]:
         """v_n - a, v_n (d times), v_n + a."""
         low, high = self.speeds(u, axis)
-        return jnp.stack([low, *[self._gas(u)[1][axis]] * (u.shape[0] - 2), high])
+        return jnp.stack([low, *[self._gas(u).v[axis]] * (u.shape[0] - 2), high])
 
     def bounds(
         self, u_left: Float[Array, "c *s"], u_right: Float[Array, "c *s"], axis: int = 0
@@ -68,15 +62,12 @@ class Euler(Law):
 
         Source: Einfeldt, SIAM J. Numer. Anal. 25 (1988) 294, eq. 4.5.
         """
-        low = self.speeds(u_left, axis)[0]
-        high = self.speeds(u_right, axis)[1]
-        _, v, a = self._roe_average(self.primitive(u_left), self.primitive(u_right))
-        return jnp.minimum(low, v[axis] - a), jnp.maximum(high, v[axis] + a)
+        return bounds(self._gas(u_left), self._gas(u_right), self.gamma, axis)
 
     def positive(self, u: Float[Array, "c *s"]) -> tuple[Float[Array, "*s"], ...]:
         """Density and pressure."""
-        rho, _, p, _ = self._gas(u)
-        return rho, p
+        gas = self._gas(u)
+        return gas.rho, gas.p
 
     def mirror(self, u: Float[Array, "c *s"], axis: int) -> Float[Array, "c *s"]:
         """The normal momentum changes its sign."""
@@ -98,14 +89,8 @@ class Euler(Law):
         axis: int,
     ) -> Float[Array, "*s"]:
         """Speed of the middle wave (Toro eq. 10.37)."""
-        rho_left, v_left, p_left, _ = self._gas(u_left)
-        rho_right, v_right, p_right, _ = self._gas(u_right)
-        mass_left = rho_left * (low - v_left[axis])
-        mass_right = rho_right * (high - v_right[axis])
-        momentum = (
-            p_right - p_left + mass_left * v_left[axis] - mass_right * v_right[axis]
-        )
-        return momentum / (mass_left - mass_right)
+        left, right = self._gas(u_left), self._gas(u_right)
+        return contact_speed(left, right, low, high, axis)
 
     def star_state(
         self,
@@ -115,15 +100,7 @@ class Euler(Law):
         axis: int,
     ) -> Float[Array, "c *s"]:
         """State between an outer wave and the contact (Toro eqs. 10.36 and 10.39)."""
-        rho, v, p, _ = self._gas(u)
-        energy = channels(u)[-1]
-        relative = speed - v[axis]
-        ratio = 1 / (speed - contact)
-        rho_star = rho * relative * ratio
-        p_star = p + rho * relative * (contact - v[axis])
-        m = [rho_star * (contact if k == axis else vk) for k, vk in enumerate(v)]
-        work = p_star * contact - p * v[axis]
-        return jnp.stack([rho_star, *m, (relative * energy + work) * ratio])
+        return self._gas(u).star_state(speed, contact, axis)
 
     def waves(
         self, u_left: Float[Array, "c *s"], u_right: Float[Array, "c *s"], axis: int = 0
@@ -132,12 +109,13 @@ class Euler(Law):
 
         Source: Toro sec. 11.2.2, eqs. 11.107 to 11.113.
         """
+        left, right = self._gas(u_left), self._gas(u_right)
+        rho, v, a = roe_average(left, right, self.gamma)
         wl = self.primitive(u_left)
         wr = self.primitive(u_right)
-        rho, v, a = self._roe_average(wl, wr)
         vn = v[axis]
         amplitude = self._amplitudes(wr - wl, rho, a, axis)
-        enthalpy = a**2 / (self.gamma - 1) + 0.5 * _dot(v, v)
+        enthalpy = a**2 / (self.gamma - 1) + 0.5 * dot(v, v)
 
         def acoustic(strength: Array, sign: float) -> Array:
             m = [vk + sign * a if k == axis else vk for k, vk in enumerate(v)]
@@ -153,7 +131,7 @@ class Euler(Law):
             jnp.zeros_like(a) if k == axis else rho * s for k, s in enumerate(shear)
         ]
         m = [entropy * vk + s for vk, s in zip(v, slip, strict=True)]
-        middle = jnp.stack([entropy, *m, 0.5 * entropy * _dot(v, v) + _dot(v, slip)])
+        middle = jnp.stack([entropy, *m, 0.5 * entropy * dot(v, v) + dot(v, slip)])
         return (vn - a, first), (vn, middle), (vn + a, last)
 
     def strengths(
@@ -184,39 +162,10 @@ class Euler(Law):
             0.5 * (pressure + normal),
         ]
 
-    def _roe_average(self, wl: Array, wr: Array) -> tuple[Array, list[Array], Array]:
-        """Roe's mean density, velocities and sound speed (Toro eq. 11.60)."""
-        rho_left, *v_left, p_left = channels(wl)
-        rho_right, *v_right, p_right = channels(wr)
-        volume_left = 1 / rho_left
-        root = jnp.sqrt(rho_right * volume_left)
-        share = 1 / (1 + root)
-
-        def mean(left: Array, right: Array) -> Array:
-            return right + share * (left - right)
-
-        v = [mean(l, r) for l, r in zip(v_left, v_right, strict=True)]
-        enthalpy = mean(
-            self._enthalpy(volume_left, v_left, p_left),
-            self._enthalpy(1 / rho_right, v_right, p_right),
-        )
-        a = jnp.sqrt((self.gamma - 1) * (enthalpy - 0.5 * _dot(v, v)))
-        return rho_left * root, v, a
-
-    def _enthalpy(self, volume: Array, v: list[Array], p: Array) -> Array:
-        return self.gamma / (self.gamma - 1) * p * volume + 0.5 * _dot(v, v)
-
     def _sound(self, rho: Array, p: Array) -> Array:
         return jnp.sqrt(self.gamma * p / rho)
 
-    def _gas(self, u: Array) -> tuple[Array, list[Array], Array, Array]:
-        """ρ, v, p and 1/ρ: written once, so that a compiler divides once."""
+    def _gas(self, u: Array) -> Gas:
+        """Conserved and primitive variables."""
         require_channels(u, self, 1)
-        rho, *m, energy = channels(u)
-        volume = 1 / rho
-        v = [mk * volume for mk in m]
-        return rho, v, (self.gamma - 1) * (energy - 0.5 * _dot(m, v)), volume
-
-
-def _dot(a: Array | list[Array], b: Array | list[Array]) -> Array:
-    return sum(x * y for x, y in zip(a, b, strict=True))  # type: ignore[return-value]
+        return Gas.of_state(u, self.gamma)

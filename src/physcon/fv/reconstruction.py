@@ -21,6 +21,12 @@ from physcon.fv.protocols import is_symmetric
 Variables = Literal["conservative", "primitive", "characteristic"]
 
 
+def require_variables(variables: str) -> None:
+    """Raise ValueError unless `variables` is one of the choices."""
+    choices = ("conservative", "primitive", "characteristic")
+    require(variables in choices, f"one of {choices}", repr(variables), "choose one")
+
+
 class Constant(eqx.Module):
     """The cell averages themselves: first order, and monotone."""
 
@@ -54,13 +60,7 @@ class MUSCL(eqx.Module):
     ghosts: int = eqx.field(static=True, default=2, init=False)
 
     def __check_init__(self) -> None:
-        choices = ("conservative", "primitive", "characteristic")
-        require(
-            self.variables in choices,
-            f"one of {choices}",
-            repr(self.variables),
-            "choose one",
-        )
+        require_variables(self.variables)
         function = f"a function, e.g. physcon.fv.limiter.{self.limiter}"
         require(
             callable(self.limiter),
@@ -73,9 +73,15 @@ class MUSCL(eqx.Module):
         self, u: Float[Array, "c *p"], law: Law, axis: int, widths: Float[Array, "..."]
     ) -> tuple[Float[Array, "c *f"], Float[Array, "c *f"]]:
         """Left and right states of the faces."""
-        lower, upper = self.cell_faces(u, law, axis, widths)
-        n = lower.shape[1 + axis]
-        return take(upper, 0, n - 1, axis), take(lower, 1, n, axis)
+        return _at_faces(*self.cell_faces(u, law, axis, widths), axis)
+
+    def primitive_faces(
+        self, u: Float[Array, "c *p"], law: Law, axis: int, widths: Float[Array, "..."]
+    ) -> tuple[Float[Array, "c *f"], Float[Array, "c *f"]]:
+        """Left and right primitive variables of the faces."""
+        w = primitive(law, u)
+        slopes = stage(self._slopes)(w, law, axis, widths)
+        return _at_faces(*_ends(w, slopes, axis), axis)
 
     def cell_faces(
         self, u: Float[Array, "c *p"], law: Law, axis: int, widths: Float[Array, "..."]
@@ -91,6 +97,12 @@ class MUSCL(eqx.Module):
         self, w: Array, law: Law, axis: int, widths: Array
     ) -> tuple[Array, Array]:
         """The variables that are limited, at the lower and upper face of each cell."""
+        return _ends(w, self._slopes(w, law, axis, widths), axis)
+
+    def _slopes(
+        self, w: Array, law: Law, axis: int, widths: Array
+    ) -> tuple[Array, ...]:
+        """Half of the slope towards the lower and the upper face, or one for both."""
         n = w.shape[1 + axis]
         change = difference(w, axis)
         backward = take(change, 0, n - 2, axis)
@@ -100,14 +112,12 @@ class MUSCL(eqx.Module):
             backward = law.strengths(backward, centre, axis)
             forward = law.strengths(forward, centre, axis)
         before, after = _scales(widths, w.ndim, axis)
-        rise = self._slope(backward, forward, before, after)
-        fall = rise
+        slopes = [self._slope(backward, forward, before, after)]
         if not is_symmetric(self.limiter):
-            fall = self._slope(forward, backward, after, before)
+            slopes.insert(0, self._slope(forward, backward, after, before))
         if self.variables == "characteristic":
-            rise = law.increment(rise, centre, axis)
-            fall = law.increment(fall, centre, axis)
-        return centre - 0.5 * fall, centre + 0.5 * rise
+            slopes = [law.increment(slope, centre, axis) for slope in slopes]
+        return tuple(0.5 * slope for slope in slopes)
 
     def _slope(
         self,
@@ -122,6 +132,18 @@ class MUSCL(eqx.Module):
         slope = self.limiter(scale_first * first, scale_second * second)
         bound = 2 * jnp.abs(minmod(first, second))
         return jnp.clip(slope, -bound, bound)
+
+
+def _ends(w: Array, slopes: tuple[Array, ...], axis: int) -> tuple[Array, Array]:
+    """The values at the lower and the upper face of each cell but the outermost two."""
+    centre = take(w, 1, w.shape[1 + axis] - 1, axis)
+    return centre - slopes[0], centre + slopes[-1]
+
+
+def _at_faces(lower: Array, upper: Array, axis: int) -> tuple[Array, Array]:
+    """The left and right states of the faces, from both ends of each cell."""
+    n = lower.shape[1 + axis]
+    return take(upper, 0, n - 1, axis), take(lower, 1, n, axis)
 
 
 @stage

@@ -1,36 +1,42 @@
 """Fluxes through the faces of one axis, and the tendency from whole arrays of them."""
 
+from typing import Any
+
 import jax.numpy as jnp
 
 from physcon._typing import Array, Float
+from physcon.fv import _gas_flux
 from physcon.fv.diffusion.fluxes import diffusive_flux, diffusive_rate
 from physcon.fv.discretisation import Discretisation
 from physcon.fv.ghost import along, difference, impose_flux, pad, pad_widths
 from physcon.fv.protocols import ghosts_of
 
 
-def face_states(
+def padded(
     problem: Discretisation, u: Float[Array, "c *x"], axis: int
-) -> tuple[Float[Array, "c *f"], Float[Array, "c *f"]]:
-    """Left and right states of all faces of one axis."""
-    reconstruct = problem.scheme.reconstruct
-    widths = problem.widths(axis)
-    sides = problem.sides(axis)
-    ghosts = ghosts_of(reconstruct)
-    padded = pad(u, widths, sides, ghosts, problem.law.hyperbolic, axis)
-    padded_widths = pad_widths(widths, sides, ghosts)
-    return reconstruct(padded, problem.law.hyperbolic, axis, padded_widths)
+) -> tuple[Float[Array, "c *p"], Float[Array, "..."]]:
+    """The state and the widths with the cells that a reconstruction reads beyond."""
+    widths, sides = problem.widths(axis), problem.sides(axis)
+    ghosts = ghosts_of(problem.scheme.reconstruct)
+    cells = pad(u, widths, sides, ghosts, problem.law.hyperbolic, axis)
+    return cells, pad_widths(widths, sides, ghosts)
 
 
 def hyperbolic_flux(
     problem: Discretisation, u: Float[Array, "c *x"], axis: int
 ) -> tuple[Float[Array, "c *f"], Float[Array, "c *x"] | None]:
     """Numerical fluxes of one axis, and the law's force on the cells."""
-    law = problem.law.hyperbolic
-    u_left, u_right = face_states(problem, u, axis)
-    flux = law.numerical_flux(problem.scheme.riemann, u_left, u_right, axis)
-    flux = impose_flux(flux, problem.sides(axis), axis)
-    return flux, law.cell_force(u_left, u_right, axis)
+    law, scheme, sides = problem.law.hyperbolic, problem.scheme, problem.sides(axis)
+    cells, widths = padded(problem, u, axis)
+    if _gas_flux.applies(scheme, law):
+        reconstruct: Any = scheme.reconstruct
+        w_left, w_right = reconstruct.primitive_faces(cells, law, axis, widths)
+        flux = _gas_flux.hllc_flux(w_left, w_right, law, axis)
+        return impose_flux(flux, sides, axis), None
+    u_left, u_right = scheme.reconstruct(cells, law, axis, widths)
+    flux = law.numerical_flux(scheme.riemann, u_left, u_right, axis)
+    force = law.cell_force(u_left, u_right, axis)
+    return impose_flux(flux, sides, axis), force
 
 
 def sweep(

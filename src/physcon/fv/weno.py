@@ -23,7 +23,7 @@ from physcon._typing import Array, Float
 from physcon.fv._stage import stage
 from physcon.fv.ghost import take
 from physcon.fv.law import Law
-from physcon.fv.reconstruction import Variables, primitive
+from physcon.fv.reconstruction import Variables, primitive, require_variables
 
 
 class WENO(eqx.Module):
@@ -64,13 +64,7 @@ class WENO(eqx.Module):
             repr(self.weights),
             "choose one",
         )
-        choices = ("conservative", "primitive", "characteristic")
-        require(
-            self.variables in choices,
-            f"one of {choices}",
-            repr(self.variables),
-            "choose one",
-        )
+        require_variables(self.variables)
 
     @property
     def ghosts(self) -> int:
@@ -81,18 +75,28 @@ class WENO(eqx.Module):
         self, u: Float[Array, "c *p"], law: Law, axis: int, widths: Float[Array, "..."]
     ) -> tuple[Float[Array, "c *f"], Float[Array, "c *f"]]:
         """Left and right states of the faces; uniform axes only."""
+        self._require_uniform(widths, axis)
+        if self.variables == "characteristic":
+            return self._by_waves(u, law, axis)
+        if self.variables == "conservative":
+            return self._by_channels(u, axis)
+        left, right = self.primitive_faces(u, law, axis, widths)
+        return law.conservative(left), law.conservative(right)
+
+    def primitive_faces(
+        self, u: Float[Array, "c *p"], law: Law, axis: int, widths: Float[Array, "..."]
+    ) -> tuple[Float[Array, "c *f"], Float[Array, "c *f"]]:
+        """Left and right primitive variables of the faces."""
+        self._require_uniform(widths, axis)
+        return self._by_channels(primitive(law, u), axis)
+
+    def _require_uniform(self, widths: Array, axis: int) -> None:
         require(
             widths.ndim == 0,
             "a uniform axis",
             f"stretched axis {axis}",
             "use MUSCL there",
         )
-        if self.variables == "characteristic":
-            return self._by_waves(u, law, axis)
-        if self.variables == "conservative":
-            return self._by_channels(u, axis)
-        left, right = self._by_channels(primitive(law, u), axis)
-        return law.conservative(left), law.conservative(right)
 
     def _stencil(self, u: Array, axis: int) -> list[Array]:
         """The 2 r cells around each face, from the lowest to the highest."""

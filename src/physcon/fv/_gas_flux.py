@@ -1,0 +1,71 @@
+"""The HLLC flux of a gas from primitive face states, as MUSCL and WENO compute them.
+
+`hllc` takes conserved states and computes from them the velocities and pressures that
+the reconstruction had. Without this detour a step on a CPU takes 0.8 of the time.
+"""
+
+from typing import Any
+
+import jax.numpy as jnp
+
+from physcon._typing import Array, Float
+from physcon.fv._stage import stage
+from physcon.fv.euler import Euler
+from physcon.fv.gas import Gas, bounds, contact_speed
+from physcon.fv.protocols import unwrapped
+from physcon.fv.reconstruction import MUSCL
+from physcon.fv.riemann import hllc
+from physcon.fv.scheme import Scheme
+from physcon.fv.weno import WENO
+
+
+def applies(scheme: Scheme, law: Any) -> bool:
+    """Whether the scheme is hllc on primitive face states of `Euler` itself.
+
+    A subclass may define other fluxes or speeds.
+    """
+    reconstruct: Any = unwrapped(scheme.reconstruct)
+    primitive = (
+        type(reconstruct) is MUSCL and reconstruct.variables != "conservative"
+    ) or (type(reconstruct) is WENO and reconstruct.variables == "primitive")
+    return primitive and type(law) is Euler and unwrapped(scheme.riemann) is hllc
+
+
+def hllc_flux(
+    w_left: Float[Array, "c *f"], w_right: Float[Array, "c *f"], law: Euler, axis: int
+) -> Float[Array, "c *f"]:
+    """The flux of `hllc`, from primitive variables on both sides of each face."""
+    waves = _waves(w_left, w_right, law, axis)
+    return _flux(w_left, w_right, waves, law, axis)
+
+
+@stage
+def _waves(
+    w_left: Array, w_right: Array, law: Euler, axis: int
+) -> tuple[Array, Array, Array]:
+    """Speeds of the contact, of the outer wave on the face's side, and of the same wave
+    where it has passed the face, else zero."""
+    left = Gas.of_primitive(w_left, law.gamma)
+    right = Gas.of_primitive(w_right, law.gamma)
+    low, high = bounds(left, right, law.gamma, axis)
+    contact = contact_speed(left, right, low, high, axis)
+    rightward = contact >= 0
+    speed = jnp.where(rightward, low, high)
+    passed = jnp.where(rightward, jnp.minimum(low, 0), jnp.maximum(high, 0))
+    return contact, speed, passed
+
+
+@stage
+def _flux(
+    w_left: Array,
+    w_right: Array,
+    waves: tuple[Array, Array, Array],
+    law: Euler,
+    axis: int,
+) -> Array:
+    """The flux at each face from the state on its side of the contact."""
+    contact, speed, passed = waves
+    w = jnp.where((contact >= 0)[None], w_left, w_right)
+    gas = Gas.of_primitive(w, law.gamma)
+    star = gas.star_state(speed, contact, axis)
+    return gas.flux(axis) + passed[None] * (star - gas.state())

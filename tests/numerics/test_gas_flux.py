@@ -1,0 +1,85 @@
+"""The HLLC flux from primitive face states is the one of `hllc`, to rounding."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from physcon.boundary import Boundary, Outflow, Reflective
+from physcon.fv import MUSCL, WENO, Euler, Scheme, _gas_flux, hllc, limiter, tendency
+from physcon.grid import Grid
+
+RECONSTRUCTIONS = {
+    "primitive": MUSCL(),
+    "characteristic": MUSCL(variables="characteristic"),
+    "weno5": WENO(variables="primitive"),
+}
+
+
+def by_states(u_left, u_right, law, axis):
+    """`hllc`, as a function of the user's own, which takes conserved states."""
+    return hllc(u_left, u_right, law, axis)
+
+
+def gas(shape):
+    """Supersonic flow in all directions, with jumps."""
+    rng = np.random.default_rng(0)
+    rho, p = np.exp(rng.uniform(-0.2, 0.2, (2, *shape)))
+    turn = np.sin(np.arange(np.prod(shape)).reshape(shape) / 5)
+    v = 3 * turn + rng.uniform(-0.2, 0.2, (len(shape), *shape))
+    return Euler().conservative(jnp.asarray([rho, *v, p]))
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [("primitive", (9, 8)), ("characteristic", (40,)), ("weno5", (40,))],
+)
+def test_both_forms_have_the_same_tendency_and_gradient(name, shape):
+    u = gas(shape)
+    grid = Grid.uniform((0.0,) * len(shape), (1.0,) * len(shape), shape)
+    sides = Boundary(*[(Outflow(), Reflective())] * len(shape))
+    weights = jnp.asarray(np.random.default_rng(1).normal(size=u.shape))
+
+    @eqx.filter_jit
+    def both(scheme, u):
+        def weighted(u):
+            change = tendency(u, Euler(), grid, sides, scheme)
+            return jnp.sum(weights * change), change
+
+        return jax.grad(weighted, has_aux=True)(u)
+
+    reconstruct = RECONSTRUCTIONS[name]
+    fast, textbook = Scheme(reconstruct, hllc), Scheme(reconstruct, by_states)
+    assert _gas_flux.applies(fast, Euler())
+    assert not _gas_flux.applies(textbook, Euler())
+    for found, expected in zip(both(fast, u), both(textbook, u), strict=True):
+        scale = float(jnp.max(jnp.abs(expected)))
+        np.testing.assert_allclose(found, expected, atol=1e-12 * scale, rtol=0)
+
+
+def test_stretched_cells_are_allowed():
+    u = gas((40,)).astype(jnp.float32)
+    edges = jnp.linspace(0.0, 1.0, 41) ** 1.5
+    grid, sides = Grid.cells(edges), Boundary(Outflow())
+    # This limiter has another slope at each face of a cell.
+    schemes = [Scheme(MUSCL(limiter.koren), riemann) for riemann in (hllc, by_states)]
+
+    @jax.jit
+    def both(u):
+        return [tendency(u, Euler(), grid, sides, scheme) for scheme in schemes]
+
+    fast, textbook = both(u)
+    np.testing.assert_allclose(fast, textbook, rtol=1e-4, atol=1e-2)
+
+
+def test_a_law_of_the_users_own_keeps_its_own_flux():
+    class Still(Euler):
+        """A gas whose flux is zero."""
+
+        def flux(self, u, axis=0):
+            return jnp.zeros_like(u)
+
+    assert not _gas_flux.applies(Scheme(MUSCL(), hllc), Still())
+    assert not _gas_flux.applies(Scheme(MUSCL(variables="conservative"), hllc), Euler())
