@@ -7,6 +7,8 @@ import pytest
 
 import physcon as pc
 from helpers import rows
+from physcon._status import Outcome
+from physcon.boundary_rows import side_rows
 from physcon.conditioning import (
     boundary_values,
     diffuse,
@@ -16,6 +18,7 @@ from physcon.conditioning import (
     stack,
 )
 from physcon.conditioning.smoothing import correlated_noise
+from physcon.linear_map import Sparse
 
 
 def exact(law, u, tolerance=1e-12):
@@ -78,6 +81,42 @@ def test_boundary_rows_of_a_plane_field(location, x64):
     np.testing.assert_allclose(
         residual[16:], 0, atol=1e-12 if location == "nodes" else 0.3
     )
+
+
+@pytest.mark.parametrize("location", ["cells", "nodes"])
+def test_boundary_rows_of_a_large_plane_are_sparse(location, rng, x64):
+    """They are the rows that each side states, and have a few entries each."""
+    grid = pc.Grid.uniform((0, 0), (1, 2), (40, 30), location=location)
+    u = jnp.asarray(rng.normal(size=grid.shape))
+    robin = pc.Robin(1.0, 0.1, jnp.linspace(0.0, 1.0, 30))
+    for axes in [
+        ((pc.Dirichlet(0.5), robin), (pc.Neumann(0.0), pc.Outflow())),
+        ((pc.Outflow(), pc.Neumann(1.0)), pc.Periodic()),
+    ]:
+        boundary = pc.Boundary(*axes)
+        law = boundary_values(grid, boundary)
+        assert isinstance(law.operator, Sparse)
+        assert law.operator.entries.size <= 6 * law.value.size
+        stated = [row for axis in side_rows(boundary, grid) for row in axis]
+        seen = jnp.concatenate([row(u[None])[0] for row in stated])
+        wanted = jnp.concatenate([row.target(u[None])[0] for row in stated])
+        np.testing.assert_allclose(law.operator.mv(u), seen, atol=1e-13 * 80)
+        np.testing.assert_array_equal(law.value, wanted)
+
+
+def test_walls_of_a_large_plane_hold_and_agree_at_corners(rng):
+    grid = pc.Grid.uniform((0, 0), (1, 1), (24, 20), location="nodes")
+    mean = jnp.asarray(rng.normal(size=grid.shape), jnp.float32)
+    prior = pc.Gaussian.diagonal(mean, jnp.ones_like(mean))
+    for ends, outcome in [(1.0, Outcome.redundant), (2.0, Outcome.contradiction)]:
+        boundary = pc.Boundary(pc.Dirichlet(1.0), pc.Dirichlet(ends))
+        law = boundary_values(grid, boundary)
+        out = pc.condition(prior, law, throw=False)
+        assert out.outcome == outcome  # the corners have both values
+        u = out.posterior.mean
+        np.testing.assert_allclose(u[0, 1:-1], 1, rtol=3e-7)
+        np.testing.assert_allclose(u[1:-1, -1], ends, rtol=3e-7)
+        np.testing.assert_array_equal(u[1:-1, 1:-1], mean[1:-1, 1:-1])
 
 
 def test_a_side_under_outflow_is_free():

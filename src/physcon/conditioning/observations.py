@@ -1,7 +1,7 @@
 """Rows for values at given places: boundary conditions and sensors."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import jax.numpy as jnp
 import numpy as np
@@ -9,15 +9,18 @@ import numpy as np
 from physcon._checks import concrete, require, require_given
 from physcon._numerics.float64 import floating
 from physcon._numerics.positions import two_parts
-from physcon._typing import Array, ArrayLike, Bool, Float, Scalar
+from physcon._typing import Array, ArrayLike, Bool, Float, Scalar, Shape
 from physcon.boundary import Boundary
-from physcon.boundary_rows import broadcast_value, side_rows
+from physcon.boundary_rows import SideRow, broadcast_value, side_rows
 from physcon.conditioning._interpolation import line_weights
 from physcon.conditioning._mesh_boundary import Condition, mesh_boundary_values
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.grid import Grid
-from physcon.linear_map import Rows
+from physcon.linear_map import Rows, Sparse
 from physcon.mesh import Mesh
+
+#: Entries of dense rows from which the rows of a boundary are stored sparsely.
+DENSE = 2**14
 
 
 def boundary_values(
@@ -43,7 +46,8 @@ def boundary_values(
     along the outward normal, since a mesh has no axes.
 
     Shapes: scalar fields of the grid's shape; values broadcast to the side. The rows
-    are dense: n numbers for each boundary point.
+    are a `Sparse` operator in two and more dimensions, except on small grids, where
+    they are dense, as in one dimension.
 
     Raises:
         ValueError: Flux or Reflective (which don't constrain values), Outflow on all
@@ -59,22 +63,27 @@ def boundary_values(
         return mesh_boundary_values(grid, _by_patch(grid, boundary), noise_std)
     require_given(grid, Grid, "grid")
     boundary = _by_axis(grid, boundary)
-    weights = []
-    values = []
-    for row in (row for rows in side_rows(boundary, grid, order) for row in rows):
-        n = grid.shape[row.axis]
-        face = tuple(n for axis, n in enumerate(grid.shape) if axis != row.axis)
-        weights.append(_along_face(row.dense(n), row.axis, face))
-        values.append(broadcast_value(row.value, face, row.name).ravel())
+    rows = [row for of_axis in side_rows(boundary, grid, order) for row in of_axis]
     require(
-        len(values) > 0,
+        len(rows) > 0,
         "a condition on some side",
         "Outflow on all",
         "pass a condition for every side whose values are known",
     )
+    faces = [_face(grid, row) for row in rows]
+    values = [
+        broadcast_value(row.value, face, row.name).ravel()
+        for row, face in zip(rows, faces, strict=True)
+    ]
     value = jnp.concatenate(values)
     if noise_std is not None:
         noise_std = jnp.broadcast_to(jnp.asarray(noise_std), value.shape)
+    if value.size * grid.size > DENSE:
+        return LinearConstraint(_sparse(grid, rows), value, noise_std)
+    weights = [
+        _along_face(row.dense(grid.shape[row.axis]), row.axis, face)
+        for row, face in zip(rows, faces, strict=True)
+    ]
     return LinearConstraint(Rows(jnp.concatenate(weights)), value, noise_std)
 
 
@@ -104,6 +113,45 @@ def _by_axis(grid: Grid, boundary: object) -> Boundary:
         "pass one pair of conditions for each axis",
     )
     return boundary
+
+
+def _face(grid: Grid, row: SideRow) -> Shape:
+    """The shape of the grid's side at which a row is stated."""
+    return tuple(n for axis, n in enumerate(grid.shape) if axis != row.axis)
+
+
+def _sparse(grid: Grid, rows: Sequence[SideRow]) -> Sparse:
+    """The rows of all sides by their entries, whose places depend on shapes only."""
+    points = np.arange(grid.size).reshape(grid.shape)
+    entries = []
+    row_numbers = []
+    columns = []
+    count = 0
+    for row in rows:
+        n = grid.shape[row.axis]
+        places = _places(row, n)
+        seen = np.moveaxis(points, row.axis, -1).reshape(-1, n)[:, places]
+        numbers = count + np.arange(seen.shape[0])
+        line = row.dense(n)[places]
+        entries.append(jnp.broadcast_to(line, seen.shape).ravel())
+        row_numbers.append(np.repeat(numbers, places.size))
+        columns.append(seen.ravel())
+        count += seen.shape[0]
+    return Sparse.of(
+        jnp.concatenate(entries),
+        np.concatenate(row_numbers),
+        np.concatenate(columns),
+        grid.shape,
+        count,
+    )
+
+
+def _places(row: SideRow, n: int) -> np.ndarray:
+    """Which points of a line of n a row sees."""
+    near = np.arange(row.weights.shape[0])
+    far = np.arange(0 if row.opposite is None else row.opposite.shape[0])
+    lower, upper = (far, near) if row.upper else (near, far)
+    return np.unique(np.concatenate([lower, n - 1 - upper]))
 
 
 def _along_face(
