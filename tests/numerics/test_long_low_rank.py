@@ -8,7 +8,7 @@ import pytest
 import physcon as pc
 from helpers import exact_residual
 from physcon.conditioning import gram
-from physcon.linear_map import LowRank, Rows
+from physcon.linear_map import Diagonal, LowRank, Rows, Sum
 
 EPS = float(np.finfo(np.float32).eps)
 M, R, N = 4, 8, gram.LONG + 77  # one incomplete block
@@ -103,6 +103,27 @@ def test_rows_hold_to_rounding_and_dense_algebra_agrees(name, rng):
             missing @ np.linalg.solve(s, missing) + np.linalg.slogdet(2 * np.pi * s)[1]
         )
         np.testing.assert_allclose(log_evidence, expected, rtol=1e-5)
+
+
+def test_variances_of_a_long_sum_and_their_gradient(rng):
+    """An ensemble with errors of its own, before rows are known."""
+    vectors = jnp.asarray(rng.normal(size=(R, N)), jnp.float32)
+    std = jnp.asarray(rng.uniform(size=N), jnp.float32)
+
+    @jax.jit
+    def variances(vectors, std):
+        root = Sum(LowRank(vectors), Diagonal(std))
+        prior = pc.Gaussian(jnp.zeros(N), root)
+        return prior.variance(), prior.std()
+
+    (variance, found), pull = jax.vjp(variances, vectors, std)
+    v, s = np.asarray(vectors, float), np.asarray(std, float)
+    expected = np.sum(v**2, axis=0) + s**2
+    np.testing.assert_allclose(variance, expected, rtol=1.01 * EPS / 2)
+    np.testing.assert_allclose(found, np.sqrt(expected), rtol=1.01 * EPS / 2)
+    slopes = pull((jnp.ones(N), jnp.zeros(N)))
+    np.testing.assert_allclose(slopes[0], 2 * v, rtol=4 * EPS)
+    np.testing.assert_allclose(slopes[1], 2 * s, rtol=4 * EPS)
 
 
 def test_gradient_is_that_of_the_latent_formula(rng):

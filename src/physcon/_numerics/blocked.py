@@ -8,6 +8,7 @@ summed in float64. For values, not tangents.
 
 from collections.abc import Callable
 from functools import reduce
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +18,11 @@ from physcon._typing import Array, Float, PyTree, Scalar
 
 #: Terms summed in float32 before float64 takes over.
 BLOCK = 512
+#: Columns per block where each block is a product of matrices, which must be large
+#: enough to outweigh what starting it costs.
+COLUMNS = 2048
+#: Points from which float64 copies of arrays are avoided.
+LONG = 2**16
 #: Fields added up per pass over the sum.
 TOGETHER = 10
 
@@ -38,14 +44,25 @@ def weigh_blocked(
             for a in (rows, vectors)
         )
         y = jax.lax.dynamic_slice_in_dim(x, start, size).astype(float)
-        product = jnp.matmul(v, g.T, precision="highest").astype(
-            float
-        )  # 4 times as fast as g vᵀ
+        product = _product_in_blocks(v, g)
         g = g.astype(float)
         return g @ y, jnp.abs(g) @ jnp.abs(y), product
 
-    prediction, magnitude, product = _sum_of_blocks(part, x.size)
+    prediction, magnitude, product = _sum_of_blocks(part, x.size, COLUMNS)
     return prediction, magnitude, product.T
+
+
+def _product_in_blocks(
+    v: Float[Array, "r n"], g: Float[Array, "m n"]
+) -> Float[Array, "r m"]:
+    """v gᵀ (4 times as fast as g vᵀ), of which `BLOCK` terms are summed in float32."""
+    whole = v.shape[1] // BLOCK * BLOCK
+    rest = jnp.matmul(v[:, whole:], g[:, whole:].T, precision="highest").astype(float)
+    if not whole:
+        return rest
+    v, g = (a[:, :whole].reshape(a.shape[0], -1, BLOCK) for a in (v, g))
+    products = jnp.einsum("rkb,mkb->krm", v, g, precision="highest")
+    return rest + jnp.sum(products.astype(float), axis=0)
 
 
 def weigh_scaled(
@@ -142,36 +159,59 @@ def _power_in_blocks(b: Array, rows: Array, scale: Array) -> Array:
     if scale.size <= BLOCK:
         return _power(b, rows, scale)
     flat = rows.reshape(rows.shape[0], -1)
-    whole, rest = divmod(scale.size, BLOCK)
 
     def part(start: int | Array, size: int) -> Array:
         g = jax.lax.dynamic_slice_in_dim(flat, start, size, axis=1)
         s = jax.lax.dynamic_slice_in_dim(scale.reshape(-1), start, size)
         return _power(b, g, s)
 
-    def step(i: int | Array, total: Array) -> Array:
-        start = i * BLOCK
-        return jax.lax.dynamic_update_slice(total, part(start, BLOCK), (start,))
-
-    total = jax.lax.fori_loop(0, whole, step, jnp.zeros(whole * BLOCK, scale.dtype))
-    if rest:
-        total = jnp.concatenate([total, part(whole * BLOCK, rest)])
+    total = _blocks_in_a_row(part, scale.size, BLOCK, scale.dtype)
     return total.reshape(scale.shape)
 
 
-def _sum_of_blocks(part: Callable[[int | Array, int], PyTree], n: int) -> PyTree:
+def combined_squares(
+    b: Float[Array, "k r"], vectors: Float[Array, "r n"]
+) -> Float[Array, " n"]:
+    """Σ_r vectors_r² - Σ_k (Σ_r b_kr vectors_r)² to float64's rounding, in one pass."""
+
+    def part(start: int | Array, size: int) -> Array:
+        v = jax.lax.dynamic_slice_in_dim(vectors, start, size, axis=1).astype(float)
+        return jnp.sum(v * v, axis=0) - jnp.sum((b @ v) ** 2, axis=0)
+
+    return _blocks_in_a_row(part, vectors.shape[1], COLUMNS, float)
+
+
+def _blocks_in_a_row(
+    part: Callable[[int | Array, int], Array], n: int, block: int, dtype: Any
+) -> Float[Array, " n"]:
+    """part(start, size) of all blocks of n points, the last one shorter."""
+    whole, rest = divmod(n, block)
+
+    def step(i: int | Array, found: Array) -> Array:
+        start = i * block
+        return jax.lax.dynamic_update_slice(found, part(start, block), (start,))
+
+    found = jax.lax.fori_loop(0, whole, step, jnp.zeros(whole * block, dtype))
+    if rest:
+        found = jnp.concatenate([found, part(whole * block, rest)])
+    return found
+
+
+def _sum_of_blocks(
+    part: Callable[[int | Array, int], PyTree], n: int, block: int = BLOCK
+) -> PyTree:
     """Σ part(start, size) over blocks of n terms, the last one shorter."""
-    whole, rest = divmod(n, BLOCK)
+    whole, rest = divmod(n, block)
 
     def add(a: PyTree, b: PyTree) -> PyTree:
         return jax.tree.map(jnp.add, a, b)
 
-    pieces = [part(whole * BLOCK, rest)] if rest else []
+    pieces = [part(whole * block, rest)] if rest else []
     if whole:
-        start = part(0, BLOCK)
+        start = part(0, block)
         pieces.append(
             jax.lax.fori_loop(
-                1, whole, lambda i, t: add(t, part(i * BLOCK, BLOCK)), start
+                1, whole, lambda i, t: add(t, part(i * block, block)), start
             )
         )
     return reduce(add, pieces)

@@ -87,6 +87,15 @@ class DowndatedRoot(Root):
         # Clipped at zero against rounding, without a kink in the derivative.
         return variance + jax.lax.stop_gradient(jnp.maximum(-variance, 0))
 
+    def gram_diagonal_in_blocks(self, b: Array | None) -> Array | None:
+        factor = self.factor.tree()
+        if factor.whitened is None or b is not None:
+            return None
+        white = factor.whitener * factor.scale[None]
+        rows = jnp.matmul(white, factor.whitened, precision="highest")
+        found = self.root.gram_diagonal_in_blocks(rows)
+        return None if found is None else found + jnp.maximum(-found, 0)
+
     def unit(self) -> Scalar | float:
         return self.root.unit()
 

@@ -20,6 +20,7 @@ from dataclasses import replace
 import jax
 import jax.numpy as jnp
 
+from physcon._numerics.blocked import LONG as LONG
 from physcon._numerics.blocked import power_of_mixtures
 from physcon._numerics.products import combine, inner
 from physcon._numerics.whitening import whitening
@@ -33,8 +34,6 @@ from physcon.linear_map import Diagonal, LinearMap, Root, Rows
 #: Of a row's variance, once earlier rows are known: less than this is rounding, and the
 #: row is redundant.
 REDUNDANT = 1e-14
-#: Points from which float64 copies of arrays are avoided.
-LONG = 2**16
 
 
 class GramFactor(Factor):

@@ -3,16 +3,19 @@
 The public methods of `Gaussian` describe them; here is the arithmetic.
 """
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from physcon._checks import concrete, require
+from physcon._checks import concrete, inexact_leaves, require
 from physcon._derivative_rules import WithDerivative
 from physcon._numerics import safe
 from physcon._numerics.float64 import (
     float64_primal,
     in_float64,
+    in_one_dtype,
 )
 from physcon._numerics.products import along_rows, gram
 from physcon._typing import Array, Float
@@ -77,22 +80,34 @@ def cholesky(covariance: Float[Array, "n n"]) -> Float[Array, "n n"]:
     return jnp.linalg.cholesky(covariance)
 
 
-@float64_primal
 def variance(root: Root) -> Array:
-    """diag(R Rᵀ)."""
-    return root.gram_diagonal()
+    """diag(R Rᵀ); the tangent is that of the same formula in the caller's dtype."""
+    (root,) = in_one_dtype(root)
+    return in_float64(partial(_variance, single=_is_single(root)))(root)
+
+
+def _is_single(root: Root) -> bool:
+    """Whether the arrays have float32 or less, and are converted for values."""
+    return jnp.result_type(*inexact_leaves(root)) != jnp.float64
+
+
+@partial(jax.jit, static_argnames="single")
+def _variance(root: Root, single: bool) -> Array:
+    """As one program outside of jit too, whose intermediates take no memory."""
+    found = root.gram_diagonal_in_blocks(None) if single else None
+    return root.gram_diagonal() if found is None else found
 
 
 @WithDerivative
 def std(root: Root) -> Array:
     """√diag(R Rᵀ), where the root is taken before the value is rounded."""
-    return in_float64(_std)(root)
+    return in_float64(partial(_std, single=_is_single(root)))(root)
 
 
-@jax.jit
-def _std(root: Root) -> Array:
+@partial(jax.jit, static_argnames="single")
+def _std(root: Root, single: bool) -> Array:
     """As one program: an eager loop over rows would be compiled at every call."""
-    return safe.sqrt(root.gram_diagonal())
+    return safe.sqrt(_variance(root, single))
 
 
 @std.defjvp

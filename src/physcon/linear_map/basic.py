@@ -91,6 +91,17 @@ class Root(LinearMap):
         norms = jax.lax.map(norm, jnp.arange(n), batch_size=min(n, 64))
         return norms.reshape(self.out_shape)
 
+    def gram_diagonal_in_blocks(self, b: Float[Array, "k r"] | None) -> Array | None:
+        """diag(A (I - bᵀ b) Aᵀ) of arrays that were converted from float32.
+
+        They can be converted again, one block after another, so that no float64 copy
+        is made. None where that is not worth while, or not known.
+
+        Args:
+            b: what is subtracted; None for nothing.
+        """
+        return None
+
     def scaled(self, factor: Scalar) -> "Root":
         """The root times a number.
 

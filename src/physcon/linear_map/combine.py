@@ -62,6 +62,17 @@ class Sum(Root):
         terms = [as_root(p).gram_diagonal() for p in self.parts]
         return sum(terms[1:], terms[0])
 
+    def gram_diagonal_in_blocks(self, b: Array | None) -> Array | None:
+        if b is not None:
+            return None
+        roots = [as_root(p) for p in self.parts]
+        terms = [root.gram_diagonal_in_blocks(None) for root in roots]
+        if all(term is None for term in terms):
+            return None
+        pairs = zip(terms, roots, strict=True)
+        found = [root.gram_diagonal() if x is None else x for x, root in pairs]
+        return sum(found[1:], found[0])
+
     def unit(self) -> Scalar:
         return jnp.max(jnp.stack([jnp.asarray(as_root(p).unit()) for p in self.parts]))
 

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import require, require_shape
+from physcon._numerics.blocked import LONG, combined_squares
 from physcon._numerics.products import combine, gram, inner
 from physcon._typing import Array, Float, Scalar, Shape
 from physcon.linear_map.basic import ROUNDING, Root, size
@@ -118,6 +119,22 @@ class LowRank(Root):
 
     def gram_diagonal(self) -> Float[Array, "*x"]:
         return jnp.sum(self.vectors**2, axis=0)
+
+    def gram_diagonal_in_blocks(
+        self, b: Float[Array, "k r"] | None
+    ) -> Float[Array, "*x"] | None:
+        vectors = self.vectors
+        if size(self.out_shape) < LONG or vectors.dtype != jnp.float64:
+            return None
+        b = jnp.zeros((0, vectors.shape[0]), vectors.dtype) if b is None else b
+        flat = vectors.reshape(vectors.shape[0], -1)
+        found = jax.lax.platform_dependent(
+            b,
+            flat,
+            cpu=lambda b, v: combined_squares(b, v.astype(jnp.float32)),
+            default=lambda b, v: jnp.sum(v**2, axis=0) - jnp.sum((b @ v) ** 2, axis=0),
+        )
+        return found.reshape(self.out_shape)
 
     def unit(self) -> Scalar:
         return jnp.max(jnp.abs(self.vectors), initial=0)
