@@ -82,6 +82,24 @@ def theirs(config, seed, train, cases, python, threads):
         return known, [predictions[f"test_{i}"] for i in range(len(cases))]
 
 
+def kept(output: Path, problems: list[str], with_torch: bool) -> list[dict]:
+    """The results of an earlier file that are not measured again.
+
+    Each run says at which commit it was measured.
+    """
+    if not output.is_file():
+        return []
+    content = json.loads(output.read_text())
+    measured = {key: content["environment"][key] for key in ("date", "commit")}
+    again = ("physcon", "neuraloperator") if with_torch else ("physcon",)
+    for result in content["results"]:
+        runs = [{"measured": measured, **run} for run in result["runs"]]
+        if result["problem"] in problems:
+            runs = [run for run in runs if run["library"] not in again]
+        result["runs"] = runs
+    return content["results"]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
@@ -95,6 +113,11 @@ def main() -> None:
     parser.add_argument("--preset", choices=sorted(PRESETS), default="quick")
     parser.add_argument("--epochs", type=int, default=None)
     parser.add_argument("--seeds", type=int, nargs="+", default=None)
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="keep other problems and libraries of the output, with their commits",
+    )
     args = parser.parse_args()
     threads = len(os.sched_getaffinity(0))
     changes = PRESETS[args.preset] | {
@@ -103,6 +126,8 @@ def main() -> None:
         if v is not None
     }
     results = []
+    if args.keep:
+        results = kept(Path(args.output), args.problems, bool(args.torch_python))
     for problem in args.problems:
         config = replace(OperatorConfig(), problem=problem, **changes)
         train, cases = training_set(config, args.data), list(trials(config, args.data))
@@ -112,7 +137,9 @@ def main() -> None:
             "threads": threads,
             "runs": [],
         }
-        results.append(result)
+        earlier = [r for r in results if r["problem"] == problem]
+        results = [r for r in results if r["problem"] != problem] + [result]
+        result["runs"] += [run for r in earlier for run in r["runs"]]
         for seed in config.seeds:
             runs = {"physcon": ours(config, seed, train, cases)}
             if args.torch_python:

@@ -16,6 +16,7 @@ from physcon.studies.operators.data import (
     read_samples,
     refined,
     with_axes,
+    within,
 )
 
 
@@ -49,6 +50,21 @@ def test_finer_inputs_hold_the_coarse_ones(factor, rng):
     fine = refined(darcy, "darcy", factor)
     np.testing.assert_allclose(fine[:, :, ::factor, ::factor], darcy.inputs, atol=1e-6)
     assert set(np.unique(fine[:, 0])) == {0.0, 1.0}
+
+
+def test_finer_files_are_cut_to_the_box_of_the_training(rng):
+    """The public 32 x 32 nodes hold the 16 x 16 ones, and reach farther."""
+    x = rng.integers(0, 2, (3, 8, 8)).astype(np.float32)
+    y = rng.normal(size=(3, 1, 8, 8)).astype(np.float32)
+    fine = Samples(with_axes(x, "darcy", (8, 8)), y)
+    few = with_axes(x[:, ::2, ::2], "darcy", (4, 4))
+    coarse = Samples(few, y[:, :, ::2, ::2])
+    found = within(coarse, fine)
+    np.testing.assert_array_equal(found.answers, y[:, :, :7, :7])
+    np.testing.assert_array_equal(found.inputs[:, 0], x[:, :7, :7])
+    np.testing.assert_allclose(found.inputs[:, :, ::2, ::2], few, atol=1e-7)
+    others = Samples(few, rng.normal(size=(3, 1, 4, 4)))
+    assert within(others, fine) is fine
 
 
 def test_exact_solution_reproduces_the_public_one(reference):

@@ -18,6 +18,7 @@ from physcon.operators.fno import FNO
 from physcon.operators.layers import Pointwise, gelu
 from physcon.operators.lowrank import CPWeights, TuckerWeights
 from physcon.operators.normaliser import Normaliser, mean_and_variance
+from physcon.operators.padding import appended_points, padded
 
 KEY = jax.random.key(0)
 call = eqx.filter_jit(lambda network, *args: network(*args))
@@ -54,6 +55,41 @@ def test_shapes_and_gradients_of_all_parameters(rng):
     (_, out), grads = eqx.filter_jit(value_and_grad)(fno)
     assert out.shape == (3, 8, 9)
     assert all(float(jnp.abs(g).max()) > 0 for g in jax.tree.leaves(grads))
+
+
+@pytest.mark.parametrize("n", [9, 13, 3])
+def test_padding_of_another_grid_is_that_of_the_training(n, rng):
+    """It has the same period, and interpolates the padded training field linearly."""
+    own = (5, 6)  # nodes, of which the first axis is padded by 3
+    first = np.asarray(random(rng, (2, *own)), float)
+    trained = padded(jnp.asarray(first), appended_points((3, 0), own, own), own)
+    assert np.array_equal(trained, np.pad(first, [(0, 0), (0, 3), (0, 0)]))
+
+    def between(field, places):  # linearly, on a circle
+        before = np.floor(places).astype(int)
+        part = (places - before)[:, None]
+        after = (before + 1) % field.shape[1]
+        return (1 - part) * field[:, before] + part * field[:, after]
+
+    inside = between(first, np.linspace(0, 4, n - 1, endpoint=False))
+    inside = np.concatenate([inside, first[:, -1:]], axis=1)
+    appended = appended_points((3, 0), (n, 6), own)
+    whole = padded(jnp.asarray(inside, jnp.float32), appended, own)
+    count = 2 * (n - 1)  # the period is twice the length of the box
+    assert whole.shape == (2, count, 6)
+    expected = between(np.asarray(trained), 8 * np.arange(count) / count)
+    np.testing.assert_allclose(whole, expected, atol=1e-6)
+
+
+def test_network_keeps_the_padding_of_its_training(rng):
+    options = {"modes": (3, 3), "width": 4, "depth": 2, "padding": (0.25, 0)}
+    plain = FNO.init(KEY, 1, 1, **options)
+    fno = FNO.init(KEY, 1, 1, **options, points=(9, 8))
+    assert fno.padded_points((17, 16)) == (5, 0)  # 11 spacings of the training grid
+    u = random(rng, (1, 9, 8))
+    np.testing.assert_array_equal(fno(u), plain(u))
+    with pytest.raises(ValueError, match="points of 2 axes"):
+        FNO.init(KEY, 1, 1, **options, points=(9,))
 
 
 @pytest.mark.parametrize("kind", [CPWeights, TuckerWeights])

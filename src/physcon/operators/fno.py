@@ -23,6 +23,7 @@ from physcon._typing import Array, Float, PRNGKeyArray, Shape
 from physcon.operators.layers import Block, Field, Perceptron, Pointwise, gelu
 from physcon.operators.lowrank import CPWeights, TuckerWeights
 from physcon.operators.normaliser import Normaliser
+from physcon.operators.padding import appended_points, padded
 from physcon.operators.spectral import init_spectral_weights, spectral_conv
 
 Convolve: TypeAlias = Callable[[Array, Field], Field]
@@ -36,11 +37,13 @@ class FNO(eqx.Module):
         inputs, outputs: normalisers, or None.
         padding: zeros appended to each axis after the lift, for fields that are not
             periodic: a fraction of its length (float), or a number of points (int). A
-            fraction keeps the meaning of the network on other grids, since the share of
-            zeros, and so the lowest modes, stay the same. (Keeping the period instead
-            made the transfer from 17 to 33 points three times worse.)
+            fraction keeps the share of zeros on other grids.
         coordinates: whether the positions, 0 to 1 per axis, are appended to the input.
         activate_last: whether the last block ends with an activation too.
+        points: nodes per axis, both ends included, of the training grid, or None. With
+            them the padding of fields on other grids of the same box is the function
+            that it was in training (see `physcon.operators.padding`), which makes a
+            network more accurate there.
     """
 
     lift: Pointwise
@@ -51,6 +54,17 @@ class FNO(eqx.Module):
     padding: tuple[int | float, ...] = eqx.field(static=True)
     coordinates: bool = eqx.field(static=True)
     activate_last: bool = eqx.field(static=True, default=False)
+    points: Shape | None = eqx.field(static=True, default=None)
+
+    def __check_init__(self) -> None:
+        axes = len(self.padding)
+        require(
+            self.points is None
+            or (len(self.points) == axes and min(self.points, default=2) > 1),
+            f"points of {axes} axes, two or more each",
+            self.points,
+            "pass the shape of the training fields",
+        )
 
     @classmethod
     def init(
@@ -68,6 +82,7 @@ class FNO(eqx.Module):
         coordinates: bool = True,
         inputs: Normaliser | None = None,
         outputs: Normaliser | None = None,
+        points: Shape | None = None,
         init_weights: Callable[
             ..., Array | CPWeights | TuckerWeights
         ] = init_spectral_weights,
@@ -78,6 +93,7 @@ class FNO(eqx.Module):
             modes: kept per axis; ``len(modes)`` is the number of space axes.
             hidden: channels inside the projection.
             mlp: channels inside each block's residual MLP, or None for no MLP.
+            points: nodes of the training grid, for other grids (see `FNO.points`).
             init_weights: function ``(key, in, out, modes)`` to the weights of one
                 convolution, for example ``partial(TuckerWeights.init, rank=0.5)``.
         """
@@ -107,8 +123,9 @@ class FNO(eqx.Module):
             next(keys), next(keys), (width, hidden, out_channels)
         )
         return cls(
-            lift, blocks, projection, inputs, outputs, tuple(padding), coordinates
-        )
+            lift, blocks, projection, inputs, outputs, tuple(padding), coordinates,
+            points=points,
+        )  # fmt: skip
 
     def __call__(self, u: Float[Array, "i *x"]) -> Float[Array, "o *x"]:
         """The operator's output in physical units."""
@@ -131,7 +148,7 @@ class FNO(eqx.Module):
         u = u if self.inputs is None else self.inputs.encode(u)
         v = self.lift(with_coordinates(u) if self.coordinates else u)
         space = v.shape[1:]
-        v = jnp.pad(v, [(0, 0), *((0, n) for n in self.padded_points(space))])
+        v = padded(v, self.padded_points(space), self.points)
         for i, block in enumerate(self.blocks):
             v = convolve(block.weights(), v) + block.skip(v)
             if correct is not None:
@@ -144,8 +161,7 @@ class FNO(eqx.Module):
 
     def padded_points(self, space: Shape) -> Shape:
         """Points appended to every axis of a field of this shape."""
-        pairs = zip(self.padding, space, strict=True)
-        return tuple(p if isinstance(p, int) else round(p * n) for p, n in pairs)
+        return appended_points(self.padding, space, self.points)
 
 
 def with_coordinates(u: Field) -> Field:

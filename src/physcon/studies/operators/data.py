@@ -6,7 +6,7 @@ neuraloperator project (MIT licence), with 16 points per axis:
     burgers   u_0 on the circle [0, 1)  ->  u(t, x) at t = 0, 1/16 .. 1
               u_t + u u_x = 0.01 u_xx
     darcy     a two-valued permeability on [0, 1]²  ->  the pressure
-              -∇·(a ∇u) = 1, u = 0 around
+              -∇·(a ∇u) = 1, u = 0 around a box that is 1.07 wide
 
 The input of a network holds the field and the coordinates on which its answer may
 depend: t for Burgers, whose solutions move with x, and both coordinates for Darcy. An
@@ -108,6 +108,27 @@ def refined(samples: Samples, problem: Problem, factor: int) -> Fields:
     space = ((a - 1) * factor + 1, (b - 1) * factor + 1)
     rows, columns = (np.ceil(np.arange(n) / factor - 0.5).astype(int) for n in space)
     return with_axes(field[:, rows][:, :, columns], problem, space)
+
+
+def within(coarse: Samples, fine: Samples) -> Samples:
+    """The part of finer samples that lies on the box of the coarse ones.
+
+    The public Darcy files don't reach the far walls: each has the first nodes of one
+    long grid, of which 32 x 32 nodes reach half a coarse spacing farther than 16 x 16
+    do. The nodes of the coarse grid are then every second one of the fine grid, and a
+    network knows the 31 x 31 nodes between them. Samples whose nodes are not shared
+    are returned as they are, on [0, 1]².
+    """
+    few, many = (samples.answers.shape for samples in (coarse, fine))
+    factor = many[-1] // few[-1]
+    shared = fine.answers[..., ::factor, ::factor]
+    if shared.shape != few or not np.allclose(shared, coarse.answers, atol=1e-5):
+        return fine
+    points = [(n - 1) * factor + 1 for n in few[2:]]
+    rows, columns = (slice(n) for n in points)
+    field = fine.inputs[:, 0, rows, columns]
+    space = (points[0], points[1])
+    return Samples(with_axes(field, "darcy", space), fine.answers[..., rows, columns])
 
 
 def fourier_interpolant(
