@@ -41,3 +41,34 @@ def test_import_is_light_and_leaves_jax_as_it_was():
         [sys.executable, "-c", CODE], capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
+
+
+AUDIT = """
+import sys
+import numpy as np
+from scipy.io import netcdf_file
+
+with netcdf_file(sys.argv[1], "w") as file:
+    for name, points in (("y", np.arange(3.0)), ("x", np.arange(4.0))):
+        file.createDimension(name, len(points))
+        file.createVariable(name, float, (name,))[:] = points
+    file.createVariable("u", float, ("y", "x"))[:] = 1.0
+before = set(sys.modules)
+from physcon.cli import main
+sys.argv[1:] = ["audit", sys.argv[1], "mean: {of: u, equals: 1, weights: equal}"]
+main()
+loaded = {name for name, module in sys.modules.items() if module is not None}
+assert "xarray" in loaded
+unused = {"dask", "pint", "scipy.sparse.linalg", "matplotlib", "physcon.fv"} - before
+assert not unused & loaded, unused & loaded
+"""
+
+
+def test_a_command_on_a_file_loads_no_other_kinds_of_arrays(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", AUDIT, str(tmp_path / "u.nc")],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr

@@ -7,7 +7,6 @@ from physcon.datasets._apart import Apart
 from physcon.datasets._batches import batch_dim
 from physcon.datasets._initial import with_first_targets
 from physcon.datasets._laws import Laws
-from physcon.datasets._lazy import lazily
 from physcon.datasets._names import changed_names, check_names
 from physcon.datasets._parse import laws as as_laws
 from physcon.datasets._perturb import check_divisible
@@ -59,6 +58,8 @@ def constrain(data: Any, laws: Any, spread: Any = None, **options: Any) -> Any:
     check_names(data, laws)
     names = changed_names(laws)
     if any(data[name].chunks for name in names):
+        from physcon.datasets._lazy import lazily  # with dask, a third of a second
+
         return lazily(data, laws, names, _constrained)
     return _constrained(data, laws)
 

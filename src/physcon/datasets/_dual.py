@@ -10,7 +10,6 @@ from physcon.datasets._scaled_rows import Scaled
 
 with needs("data"):
     import scipy.sparse as sp
-    from scipy.sparse.linalg import splu
 
 _EPS = np.finfo(np.float64).eps
 _STEPS = 200
@@ -132,6 +131,8 @@ def newton(
     if (s - sp.diags(diagonal)).nnz == 0:
         return scale * r
     s = (sp.diags(scale) @ s @ sp.diags(scale)).tocsc()
+    from scipy.sparse.linalg import splu  # a fifth of a second, for coupled rows only
+
     factor = splu(
         (s + _SHIFT * sp.eye(len(diagonal))).tocsc(),
         permc_spec="MMD_AT_PLUS_A",

@@ -9,7 +9,6 @@ from physcon.datasets._solve import Rows
 
 with needs("data"):
     import scipy.sparse as sp
-    from scipy.sparse.linalg import spsolve
 
 
 def slope_of(matrix: Any, std: np.ndarray, rows: Rows, held: np.ndarray) -> Any:
@@ -28,6 +27,8 @@ def given_rows(g: Any, std: np.ndarray, rows: Rows, held: np.ndarray) -> Any:
     a = (sp.diags(1 / length) @ a).tocsr()
     gram = (a @ a.T + sp.diags((rows.std[held] / length) ** 2 + 1e-13)).tocsc()
     seen = (a @ g.T).tocsc()
+    from scipy.sparse.linalg import spsolve  # see `_dual.newton`
+
     solved = sp.csc_matrix(spsolve(gram, seen))
     if solved.shape != seen.shape:  # one column comes back as a vector
         solved = solved.reshape(seen.shape)

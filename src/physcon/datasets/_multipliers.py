@@ -12,7 +12,6 @@ from physcon.datasets._shared import Measured, Multipliers
 
 with needs("data"):
     import scipy.sparse as sp
-    from scipy.sparse.linalg import splu
 
 _PASSES = 40
 _MET = 1e-13
@@ -186,6 +185,8 @@ def _solved(system: _System, left: np.ndarray) -> np.ndarray:
     diagonal = whole.diagonal()
     scale = 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
     scaled = (sp.diags(scale) @ whole @ sp.diags(scale)).tocsc()
+    from scipy.sparse.linalg import splu  # see `_dual.newton`
+
     factor = splu((scaled + 1e-12 * sp.eye(len(scale))).tocsc())
     right = scale * left
     step = factor.solve(right)
