@@ -84,6 +84,21 @@ def record(name: str, results: Any, path: str | os.PathLike) -> None:
         _history.append(content)
 
 
+def earlier(path: str | os.PathLike) -> dict[str, Any]:
+    """The results of an earlier file, of which only some are measured again.
+
+    Each says with which commit it was measured.
+    """
+    if not Path(path).is_file():
+        return {}
+    content = json.loads(Path(path).read_text())
+    measured = {key: content["environment"][key] for key in ("date", "commit")}
+    return {
+        name: {"measured": measured, **found} if isinstance(found, dict) else found
+        for name, found in content["results"].items()
+    }
+
+
 def write(content: Any, path: str | os.PathLike) -> None:
     """Write JSON under a temporary name, then rename it."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)

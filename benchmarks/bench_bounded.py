@@ -20,9 +20,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from _record import interleaved, record
-from physcon import Gaussian, LinearConstraint, Rows, condition
-from physcon.conditioning import bounded, monotone, sample_bounded
+from _record import earlier, interleaved, record
+from physcon import Gaussian, Grid, LinearConstraint, Rows, condition
+from physcon.boundary import Boundary, Dirichlet
+from physcon.conditioning import boundary_values, bounded, monotone, sample_bounded
 
 
 def problem(key, n, m):
@@ -209,6 +210,22 @@ def shapes_and_samples(repeats: int) -> dict:
     )
 
 
+def walls(side: int, repeats: int) -> dict:
+    """Values on all walls of a square of nodes, and a lower bound."""
+    grid = Grid.uniform((0.0, 0.0), (1.0, 1.0), (side, side), location="nodes")
+    law = boundary_values(grid, Boundary(Dirichlet(0.5), Dirichlet(0.5)))
+    mean = 0.2 + 0.5 * jax.random.normal(jax.random.key(0), grid.shape)
+    prior = Gaussian.diagonal(mean, 0.1 + 0.3 * jnp.abs(mean))
+    times = interleaved(
+        {
+            "condition": lambda: condition(prior, law, throw=False).posterior.mean,
+            "bounded": lambda: bounded(prior, law, 0.0, throw=False).mean,
+        },
+        repeats,
+    )
+    return {"points": side**2, "rows": 4 * side, **times}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--output", default="benchmarks/results/bench_bounded.json")
@@ -218,7 +235,15 @@ def main() -> None:
         "--small", type=int, default=32, help="batch for the comparison"
     )
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument(
+        "--walls", action="store_true", help="only the walls; the rest is kept"
+    )
     options = parser.parse_args()
+    if options.walls:
+        results = earlier(options.output)
+        results["walls and a lower bound"] = walls(64, options.repeats)
+        record("bounded", results, options.output)
+        return
     results = {
         "one row and a box": million(options.points, options.repeats),
         **{
@@ -229,6 +254,7 @@ def main() -> None:
         },
         "others": shapes_and_samples(options.repeats),
     }
+    results["walls and a lower bound"] = walls(64, options.repeats)
     record("bounded", results, options.output)
 
 
