@@ -101,7 +101,7 @@ def kept(output: Path, problems: list[str], with_torch: bool) -> list[dict]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument(
         "--torch-python", help="interpreter that has torch and neuraloperator"
