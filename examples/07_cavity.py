@@ -73,7 +73,6 @@ config = BoonConfig(
     steps=300,
     learning_rate=4e-3,
     seeds=(0,),
-    methods=("overwrite", "lift"),
 )
 grid = study_grid(config)
 keys = jax.random.split(jax.random.key(0), 3)
@@ -82,7 +81,7 @@ train, test = (
     samples(keys[1], config, config.test),
 )
 errors, predictions = {}, {}
-for method in config.methods:
+for method in ("overwrite", "lift"):
     result = trained(method, config, grid, train, keys[2], Session(progress=False))
     errors[method], u = evaluated(result.params, method, config, grid, test)
     predictions[method] = u[0, ..., -1]

@@ -9,11 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from physcon.boundary import Boundary, Neumann
+from physcon.operators import form_for
 from physcon.operators.enforce import residuals
 from physcon.studies.boon.data import samples, study_grid
 from physcon.studies.boon.networks import exists
 from physcon.studies.boon.settings import BoonConfig
-from physcon.studies.boon.study import run
+from physcon.studies.boon.study import methods_of, run
 from physcon.studies.session import Session
 
 QUIET = Session(progress=False)
@@ -69,6 +71,17 @@ def test_samples_over_time_meet_their_conditions(problem):
     for side in found:
         # Cut from the field itself, or a difference of a flux of 5.
         assert float(jnp.abs(side).max()) <= {"heat": 5e-3, "cavity": 0.0}[problem]
+
+
+def test_the_default_is_the_form_of_the_conditions_trained_once():
+    """Asked for by both of its names, it is one row, marked as the default."""
+    named = replace(TINY, methods=("lift", "default", "overwrite"), seeds=(1,))
+    lift, overwrite = run(named, QUIET)
+    assert (lift.method, lift.is_default) == ("lift", True)
+    assert (overwrite.method, overwrite.is_default) == ("overwrite", False)
+    assert lift.against_overwrite == lift.relative_l2 / overwrite.relative_l2
+    waves = replace(TINY, problem="wave", methods=("default",))
+    assert methods_of(waves, form_for(Boundary(Neumann()))) == ["basis"]
 
 
 def test_methods_without_a_form_for_the_problem_are_left_out():

@@ -74,7 +74,8 @@ NO_ARITHMETIC = {
         "models.Predictor",
         "metrics.ShockPosition",
     ),
-    *("operators.fno_from_pytorch", "export", "load_exported", "citation"),
+    *("operators.fno_from_pytorch", "operators.form_for"),
+    *("export", "load_exported", "citation"),
 }
 
 #: diffrax checks the saved times by host callbacks, whatever `throw` is; its docstring

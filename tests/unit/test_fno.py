@@ -15,10 +15,12 @@ from physcon.grid import Grid
 from physcon.operators.boon import BoundaryFNO
 from physcon.operators.enforce import residuals
 from physcon.operators.fno import FNO
+from physcon.operators.forms import form_for, form_named
 from physcon.operators.layers import Pointwise, gelu
 from physcon.operators.lowrank import CPWeights, TuckerWeights
 from physcon.operators.normaliser import Normaliser, mean_and_variance
 from physcon.operators.padding import appended_points, padded
+from physcon.operators.rows import node_rows
 
 KEY = jax.random.key(0)
 call = eqx.filter_jit(lambda network, *args: network(*args))
@@ -150,6 +152,55 @@ def test_default_form_and_padding():
     assert (best.form, best.fno.padding) == ("basis", (0,))
     assert best.fno.blocks[0].spectral.shape == (4, 4, 3)
     assert BoundaryFNO.init(KEY, 1, 1, (3,), 4, 1, form="lift").fno.padding == (0.25,)
+
+
+@pytest.mark.parametrize(
+    ("boundary", "form", "modes", "padding"),
+    [
+        (Boundary(Dirichlet(jnp.ones(7))), "lift", (6, 2), (0.25, 0.25)),
+        (Boundary((Outflow(), Dirichlet(1.0))), "lift", (6, 2), (0.25, 0.25)),
+        (Boundary(Neumann(0.0)), "basis", (6, 4), (0, 0)),
+        (Boundary((Dirichlet(1.0), Neumann(0.0))), "basis", (6, 4), (0, 0)),
+        (Boundary(Periodic(), Neumann(0.0)), "lift", (6, 2), (0, 0.25)),
+    ],
+)
+def test_form_that_suits_the_conditions(boundary, form, modes, padding):
+    """Values are lifted, slopes get bases, and a closed axis has none of its own."""
+    net = BoundaryFNO.init(KEY, 1, 1, (3, 2), 4, 1, form="auto", boundary=boundary)
+    assert net.form == form_for(boundary) == form
+    assert net.fno.blocks[0].spectral.shape[-2:] == modes
+    assert net.fno.padding == padding
+
+
+def test_a_form_is_chosen_for_a_boundary_only():
+    for options in ({"form": "auto"}, {"boundary": Boundary(Neumann())}):
+        with pytest.raises(ValueError, match="boundary together with form='auto'"):
+            BoundaryFNO.init(KEY, 1, 1, (3,), 4, 1, **options)
+
+
+@pytest.mark.parametrize(
+    ("condition", "form", "reach"),
+    [
+        (Dirichlet(1.0), "lift", 0.3),
+        (Dirichlet(1.0), "basis", 0.3),
+        (Neumann(1.0), "lift", 0.03),
+        (Neumann(1.0), "basis", 0.1),
+    ],
+)
+def test_reach_follows_from_the_kind_of_the_conditions(condition, form, reach):
+    """k(d) and k'(d) of the Matérn-5/2 covariance, at distances in units of the reach.
+
+    The first falls to one half at d = 1.04, the second is largest at d = 0.72.
+    """
+    grid = Grid.uniform(0.0, 1.0, 401, "nodes")
+    rows = node_rows(Boundary((condition, Outflow())), grid)
+    (gain,) = form_named(form).gains(rows, grid, None)
+    assert gain is not None
+    (x,) = grid.coordinates
+    if isinstance(condition, Dirichlet):
+        assert np.interp(-0.5, -gain[0], x) == pytest.approx(1.04 * reach, rel=0.01)
+    else:
+        assert x[jnp.argmax(gain[0])] == pytest.approx(0.72 * reach, rel=0.05)
 
 
 # Bases are for axes that are not periodic.

@@ -5,6 +5,7 @@ from physcon.operators.bases import basis_conv, init_basis_weights
 from physcon.operators.boon import BoundaryFNO
 from physcon.operators.enforce import Residual, lift, overwrite, residuals
 from physcon.operators.fno import FNO
+from physcon.operators.forms import form_for
 from physcon.operators.lowrank import CPWeights, TuckerWeights
 from physcon.operators.normaliser import Normaliser, mean_and_std, mean_and_variance
 from physcon.operators.pytorch import fno_from_pytorch
@@ -21,6 +22,7 @@ __all__ = [
     "correct",
     "corrected_spectral_conv",
     "fno_from_pytorch",
+    "form_for",
     "init_basis_weights",
     "init_spectral_weights",
     "lift",

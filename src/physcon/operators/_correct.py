@@ -25,7 +25,6 @@ from physcon.grid import Grid
 from physcon.operators.elimination import eliminate, eliminated_spectral_conv
 from physcon.operators.enforce import check_shape
 from physcon.operators.forms import eliminated_sides, form_named
-from physcon.operators.gains import REACH
 from physcon.operators.rows import node_rows
 from physcon.operators.spectral import Method, Weights, spectral_conv
 
@@ -110,7 +109,7 @@ def corrected_spectral_conv(
 def _finished(y: Array, rows: Rows, grid: Grid, form: str, throw: bool) -> Array:
     check_shape(y, grid)
     chosen = form_named(form)
-    return chosen.finish(y, rows, chosen.gains(rows, grid, REACH), throw)
+    return chosen.finish(y, rows, chosen.gains(rows, grid, None), throw)
 
 
 def _check_form(form: str) -> None:

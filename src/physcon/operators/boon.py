@@ -5,20 +5,12 @@ to the output. In the blocks it carries the boundary data into the network: feat
 takes the (normalised) condition of output channel j modulo the number of outputs. The
 last correction makes the conditions hold to rounding.
 
-Which form trains best (quick presets of configs/boon_*.yaml: one step in time, equal
-budget and number of weights, 2 seeds, relative L2; docs/boundary_forms.md has all
-results):
-
-                     plain    overwrite  lift     eliminate  basis
-    Stokes           0.087    0.085      0.0101   0.16       0.0108    Dirichlet
-    Burgers, shock   0.0031   0.0029     0.0025   0.031      0.0021    Dirichlet
-    heated rod       0.0049   0.0050     0.0057   0.24       0.0043    Neumann
-    wave             0.028    0.028      0.026    0.50       0.0079    Neumann
-
-"basis" is the best form for slopes and on average, so `BoundaryFNO.init` builds it. The
-lift is better for values over time; it works with any FNO, including one that is
-already trained, and next to periodic axes, so it is the form of `BoundaryFNO(fno)`.
-Elimination, the article's form with exact pivots, trained badly throughout.
+Which form trains best depends on the conditions: the lift for values, bases of sines
+and cosines for slopes (docs/boundary_forms.md compares all forms in twelve studies).
+`BoundaryFNO.init(..., form="auto", boundary=...)` makes that choice. The lift works
+with any FNO, including one that is already trained, and next to periodic axes, so it is
+the form of `BoundaryFNO(fno)`. Elimination, the article's form with exact pivots,
+trained badly throughout.
 """
 
 import dataclasses
@@ -37,8 +29,14 @@ from physcon.operators.bases import init_basis_weights
 from physcon.operators.enforce import check_shape
 from physcon.operators.feature_rows import feature_rows, without_last
 from physcon.operators.fno import FNO
-from physcon.operators.forms import NetworkForm, form_named
-from physcon.operators.gains import REACH, Gains
+from physcon.operators.forms import (
+    AnyForm,
+    NetworkForm,
+    chosen_form,
+    default_padding,
+    form_named,
+)
+from physcon.operators.gains import Gains
 from physcon.operators.layers import Field
 from physcon.operators.normaliser import mean_and_std
 from physcon.operators.rows import node_rows
@@ -56,7 +54,9 @@ class BoundaryFNO(eqx.Module):
         every_block: whether the features of every block are corrected, or the output
             only.
         order: of the one-sided differences in Neumann and Robin conditions.
-        reach: correlation length of the lift, as a fraction of the axis.
+        reach: correlation length of the lift, as a fraction of the axis; None takes
+            0.3 on an axis with values only, and on an axis with a slope 0.03, or 0.1 in
+            form "basis".
         throw: whether contradictory corner data raise an error at run time; each call
             can override it. Pass ``throw=False`` to a call that is exported.
 
@@ -71,7 +71,7 @@ class BoundaryFNO(eqx.Module):
     form: NetworkForm = eqx.field(static=True, default="lift")
     every_block: bool = eqx.field(static=True, default=True)
     order: Order = eqx.field(static=True, default=2)
-    reach: float = eqx.field(static=True, default=REACH)
+    reach: float | None = eqx.field(static=True, default=None)
     throw: bool = eqx.field(static=True, default=True)
 
     @classmethod
@@ -84,10 +84,11 @@ class BoundaryFNO(eqx.Module):
         width: int = 64,
         depth: int = 4,
         *,
-        form: NetworkForm = "basis",
+        form: AnyForm = "basis",
+        boundary: Boundary | None = None,
         every_block: bool = True,
         order: Order = 2,
-        reach: float = REACH,
+        reach: float | None = None,
         throw: bool = True,
         padding: tuple[int | float, ...] | None = None,
         **options: Any,
@@ -95,14 +96,27 @@ class BoundaryFNO(eqx.Module):
         """A random network whose spectral weights suit the form.
 
         Args:
+            modes: kept per axis: Fourier modes, or functions of the basis. With "auto"
+                they are Fourier modes, and a basis gets twice as many functions, which
+                are half waves: the same wave numbers, and as many weights.
+            form: see the class. "auto" takes the form that suits `boundary`.
+            boundary: with "auto", the boundary, or one with the same kinds of
+                conditions; its values do not matter.
             padding: as in `FNO`, for Fourier weights. The default is a quarter of every
                 axis, which is right unless an axis is periodic: without padding the two
-                ends of an axis are neighbours.
+                ends of an axis are neighbours. An axis that `boundary` declares
+                periodic gets none.
             options: further arguments of `FNO.init`.
+
+        Raises:
+            ValueError: "auto" without a boundary, or a boundary with another form.
         """
+        form = chosen_form(form, boundary)
         fourier = form_named(form).fourier
         if padding is None:
-            padding = (0.25 if fourier else 0,) * len(modes)
+            padding = default_padding(fourier, boundary, len(modes))
+        if boundary is not None and not fourier:
+            modes = tuple(2 * m for m in modes)
         weights = init_spectral_weights if fourier else init_basis_weights
         fno = FNO.init(
             key, in_channels, out_channels, modes, width, depth,

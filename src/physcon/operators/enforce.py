@@ -20,7 +20,7 @@ from physcon.boundary_rows import Rows, SideRow
 from physcon.boundary_stencils import Order
 from physcon.grid import Grid
 from physcon.operators.corners import check_corners
-from physcon.operators.gains import REACH, Gains, lift_gains, smooth_lift
+from physcon.operators.gains import Gains, lift_gains, smooth_lift
 from physcon.operators.rows import node_rows
 
 
@@ -72,7 +72,7 @@ def lift(
     grid: Grid,
     order: Order = 2,
     *,
-    reach: float = REACH,
+    reach: float | None = None,
     throw: bool = True,
 ) -> Float[Array, "c *x"]:
     """`u` plus smooth functions times its boundary residual.
@@ -89,7 +89,8 @@ def lift(
         order: as in `overwrite`, or "spectral".
         reach: correlation length as a fraction of the axis. A long one spreads a misfit
             of slopes over the whole field; a short one leaves a boundary value isolated
-            from its neighbours.
+            from its neighbours. None takes 0.3 on an axis with values only, and 0.03 on
+            an axis with a slope.
         throw: as in `overwrite`.
 
     Raises: as `overwrite`.

@@ -6,11 +6,11 @@ every block, and how its output is completed. docs/boundary_forms.md compares th
 
 from collections.abc import Callable
 from functools import partial
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias, cast
 
 from physcon._checks import require
 from physcon._typing import Array, Shape
-from physcon.boundary import Boundary
+from physcon.boundary import Boundary, Dirichlet, Outflow, Periodic
 from physcon.boundary_rows import Rows
 from physcon.grid import Grid
 from physcon.operators.bases import bases_for, basis_conv
@@ -21,10 +21,16 @@ from physcon.operators.enforce import (
     overwrite_rows,
 )
 from physcon.operators.fno import Convolve
-from physcon.operators.gains import Gains, lift_gains, smooth_lift
+from physcon.operators.gains import (
+    BASIS_SLOPE_REACH,
+    Gains,
+    lift_gains,
+    smooth_lift,
+)
 from physcon.operators.spectral import spectral_conv
 
 NetworkForm: TypeAlias = Literal["lift", "eliminate", "overwrite", "basis"]
+AnyForm: TypeAlias = Literal["auto", "lift", "eliminate", "overwrite", "basis"]
 
 
 class Form(NamedTuple):
@@ -43,7 +49,7 @@ class Form(NamedTuple):
     """
 
     convolution: Callable[[Boundary, Rows, Shape], Convolve]
-    gains: Callable[[Rows, Grid, float], Gains]
+    gains: Callable[[Rows, Grid, float | None], Gains]
     in_block: Callable[[Array, Rows, Gains], Array] | None
     finish: Callable[[Array, Rows, Gains, bool], Array]
     fourier: bool = True
@@ -71,8 +77,12 @@ def _bases(boundary: Boundary, rows: Rows, space: Shape) -> Convolve:
     return partial(basis_conv, bases=bases_for(boundary, len(space)))
 
 
-def _no_gains(rows: Rows, grid: Grid, reach: float) -> Gains:
+def _no_gains(rows: Rows, grid: Grid, reach: float | None) -> Gains:
     return (None,) * len(rows)
+
+
+def _basis_gains(rows: Rows, grid: Grid, reach: float | None) -> Gains:
+    return lift_gains(rows, grid, reach, BASIS_SLOPE_REACH)
 
 
 def _set_nodes(u: Array, rows: Rows, gains: Gains) -> Array:
@@ -87,8 +97,54 @@ _FORMS: dict[str, Form] = {
     "lift": Form(_fourier, lift_gains, smooth_lift, complete_lift),
     "overwrite": Form(_fourier, _no_gains, None, _overwrite),
     "eliminate": Form(_eliminated, _no_gains, _set_nodes, _overwrite),
-    "basis": Form(_bases, lift_gains, smooth_lift, complete_lift, fourier=False),
+    "basis": Form(_bases, _basis_gains, smooth_lift, complete_lift, fourier=False),
 }
+
+
+def form_for(boundary: Boundary) -> NetworkForm:
+    """The form that suits the conditions: "lift" for values, "basis" for slopes.
+
+    A closed axis takes "lift" too, since it has no basis of its own; the network then
+    lives on the circle of its distinct nodes. If some sides have values and others
+    slopes, the form is "basis", because a slope that is far off, as in a network that
+    is not trained yet, moves the interior less there. Sides under `Outflow` are free.
+    Only the kinds of the conditions matter, not their values, which may be batched.
+
+    >>> from physcon import Boundary, Neumann
+    >>> form_for(Boundary(Neumann(0.0)))
+    'basis'
+
+    Source: measured on the twelve studies of docs/boundary_forms.md.
+    """
+    conditions = [condition for pair in boundary.sides for condition in pair]
+    if any(isinstance(condition, Periodic) for condition in conditions):
+        return "lift"
+    free_or_value = (Dirichlet, Outflow)
+    values = all(isinstance(condition, free_or_value) for condition in conditions)
+    return "lift" if values else "basis"
+
+
+def chosen_form(form: AnyForm, boundary: Boundary | None) -> NetworkForm:
+    """The form itself, or for "auto" the one that suits the boundary."""
+    require(
+        (form == "auto") == (boundary is not None),
+        "a boundary together with form='auto'",
+        f"form={form!r} and {'no' if boundary is None else 'a'} boundary",
+        "pass both, or the name of a form alone",
+    )
+    if form == "auto" and boundary is not None:
+        return form_for(boundary)
+    return cast(NetworkForm, form)
+
+
+def default_padding(
+    fourier: bool, boundary: Boundary | None, axes: int
+) -> tuple[int | float, ...]:
+    """A quarter of every axis for Fourier weights, but nothing on a closed axis."""
+    sides = () if boundary is None else boundary.sides
+    closed = [isinstance(pair[0], Periodic) for pair in sides]
+    closed += [False] * (axes - len(closed))
+    return tuple(0.25 if fourier and not c else 0 for c in closed)
 
 
 def form_named(name: str) -> Form:

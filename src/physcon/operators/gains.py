@@ -17,7 +17,7 @@ from physcon._numerics.float64 import float64_primal
 from physcon._numerics.safe import power_of_two
 from physcon._numerics.small import cholesky, lower_inverse
 from physcon._typing import Array, Float, Scalar
-from physcon.boundary_rows import Rows
+from physcon.boundary_rows import Rows, SideRow
 from physcon.grid import Grid
 
 #: Lift functions of one axis, one per row.
@@ -25,15 +25,23 @@ Gain: TypeAlias = Float[Array, "_ _"]
 #: Per axis its lift functions, or None for an axis without rows.
 Gains: TypeAlias = tuple[Gain | None, ...]
 
-#: Default correlation length of the lift, as a fraction of the axis.
-REACH = 0.1
+#: Correlation length of the lift, as a fraction of an axis that has values only.
+REACH = 0.3
+#: The same for an axis with a slope on one of its sides. The lift function of a slope
+#: is as high as it is long, so that a wrong slope moves the interior in proportion.
+SLOPE_REACH = 0.03
+#: The same for features in a basis, whose slopes at the wall are zero already.
+BASIS_SLOPE_REACH = 0.1
 
 
-def lift_gains(rows: Rows, grid: Grid, reach: float = REACH) -> Gains:
+def lift_gains(
+    rows: Rows, grid: Grid, reach: float | None = None, slopes: float = SLOPE_REACH
+) -> Gains:
     """Per axis φ_r(x), one for each row, with l_r(φ_s) == δ_rs; None for a free axis.
 
     The correlation length of the prior is the fraction `reach` of the axis: φ falls to
-    zero within a few lengths of its side.
+    zero within a few lengths of its side. With None it is `REACH` on an axis with
+    values only, and the fraction `slopes` on an axis with a slope.
     """
     gains = []
     for axis, axis_rows in enumerate(rows):
@@ -47,9 +55,15 @@ def lift_gains(rows: Rows, grid: Grid, reach: float = REACH) -> Gains:
         with at_trace_time(weights, grid.spacings[axis]):
             some = jnp.stack([row.dense(n)[near] for row in axis_rows])
             gaps = jnp.broadcast_to(grid.spacings[axis], (n - 1,))
-            length = jnp.asarray(reach, gaps.dtype)
+            default = slopes if any(map(_is_slope, axis_rows)) else REACH
+            length = jnp.asarray(default if reach is None else reach, gaps.dtype)
             gains.append(_gain(some, gaps, length, near=tuple(near.tolist())))
     return tuple(gains)
+
+
+def _is_slope(row: SideRow) -> bool:
+    """Whether a row sees more than the node on its side; two ends that agree do not."""
+    return row.weights.shape[0] > 1 and not row.periodic
 
 
 @partial(jax.jit, static_argnames="near")  # one program where it is evaluated eagerly

@@ -23,6 +23,8 @@ class BoundaryRow:
             of the conditions.
         against_overwrite: `relative_l2` divided by the error of the same network when
             it is overwritten at the boundary.
+        is_default: whether the method is the form that physcon chooses for the
+            conditions of the problem.
     """
 
     method: str
@@ -31,6 +33,7 @@ class BoundaryRow:
     relative_l2_std: float
     boundary_error: float
     against_overwrite: float | None
+    is_default: bool = False
 
 
 def boundary_table(rows: Sequence[BoundaryRow]) -> str:
@@ -51,6 +54,7 @@ def boundary_table(rows: Sequence[BoundaryRow]) -> str:
     seeds = rows[0].seeds
     over = f"mean ± standard deviation over {seeds} seeds" if seeds > 1 else "one seed"
     lines += ["", f"{over}; * best"]
+    lines += [f"default form: {row.method}" for row in rows if row.is_default]
     worse = [
         r.method for r in rows if r.method != "plain" and (r.against_overwrite or 0) > 1
     ]

@@ -17,6 +17,10 @@ from physcon.studies.ranges import judge, seed, setting
 Method: TypeAlias = Literal[
     "plain", "overwrite", "lift-output", "lift", "eliminate", "basis"
 ]
+#: A method, or "default": the form that suits the conditions of the problem.
+MethodName: TypeAlias = Literal[
+    "default", "plain", "overwrite", "lift-output", "lift", "eliminate", "basis"
+]
 METHODS: tuple[Method, ...] = (
     "plain",
     "overwrite",
@@ -74,8 +78,10 @@ class BoonConfig:
         learning_rate: peak rate of Adam; it falls to zero along a cosine.
         weight_decay: L2 penalty in the gradient.
         order: order of the one-sided differences at the boundary.
-        reach: extent of the lift, as a fraction of the axis.
-        methods: the networks that are compared.
+        reach: extent of the lift, as a fraction of the axis; None takes the default of
+            the conditions on each axis.
+        methods: the networks that are compared; "default" stands for the form that
+            `physcon.operators.form_for` names.
         seeds: seeds of the initial weights; the networks are trained side by side.
         data_seed: seed of the functions and of the order of the batches.
         save_every: steps between checkpoints.
@@ -97,8 +103,8 @@ class BoonConfig:
     learning_rate: float = setting(1e-3, above=0)
     weight_decay: float = setting(1e-4, at_least=0)
     order: int = setting(3, at_least=1)
-    reach: float = setting(0.1, above=0, at_most=1)
-    methods: tuple[Method, ...] = setting(METHODS, entries=1, unique=True)
+    reach: float | None = setting(None, above=0, at_most=1)
+    methods: tuple[MethodName, ...] = setting(METHODS, entries=1, unique=True)
     seeds: tuple[int, ...] = setting(
         (0, 1, 2), entries=1, unique=True, at_least=0, below=2**32
     )

@@ -15,7 +15,7 @@ import numpy as np
 from physcon import report
 from physcon._mesh import is_writer
 from physcon.io import write_arrays
-from physcon.operators import BoundaryFNO
+from physcon.operators import BoundaryFNO, form_for
 from physcon.studies.boon.data import answer_times, samples, space_axes, study_grid
 from physcon.studies.boon.networks import Errors, evaluated, exists, trained
 from physcon.studies.boon.settings import BoonConfig, Method
@@ -40,8 +40,8 @@ def run(
     train = samples(keys[0], config, config.train, session.mesh)
     networks: dict[Method, BoundaryFNO] = {}
     losses: dict[str, np.ndarray] = {}
-    methods: list[Method] = [m for m in config.methods if exists(m, config)]
-    for method in methods:
+    default = form_for(train.boundary)
+    for method in methods_of(config, default):
         session.say(f"{config.problem}: {method}")
         found = trained(method, config, grid, train, keys[2], session)
         networks[method] = found.params
@@ -54,11 +54,17 @@ def run(
     for method, network in networks.items():
         errors[method], u = evaluated(network, method, config, grid, test)
         predictions[method] = u[0]
-    rows = table(errors)
+    rows = table(errors, default)
     if session.folder is not None:
         truth = np.asarray(test.answer[0, 0])
         _write(config, session.folder, rows, losses, truth, predictions, errors)
     return rows
+
+
+def methods_of(config: BoonConfig, default: Method) -> list[Method]:
+    """The methods of the settings that exist for the problem, each of them once."""
+    named: list[Method] = [default if m == "default" else m for m in config.methods]
+    return [method for method in dict.fromkeys(named) if exists(method, config)]
 
 
 def _write(
@@ -81,7 +87,9 @@ def _write(
         _over_time(config, folder, errors)
 
 
-def table(errors: Mapping[Method, Errors]) -> list[report.BoundaryRow]:
+def table(
+    errors: Mapping[Method, Errors], default: Method | None = None
+) -> list[report.BoundaryRow]:
     """One row per method: means over functions, then mean and spread over seeds."""
     means = {method: np.asarray(e.relative_l2).mean(1) for method, e in errors.items()}
     base = float(means["overwrite"].mean()) if "overwrite" in means else None
@@ -93,6 +101,7 @@ def table(errors: Mapping[Method, Errors]) -> list[report.BoundaryRow]:
             float(per_seed.std()),
             float(np.sqrt(e.misfit.mean())),
             None if base is None else float(per_seed.mean()) / base,
+            method == default,
         )
         for (method, e), per_seed in zip(errors.items(), means.values(), strict=True)
     ]

@@ -79,5 +79,6 @@ class InverseCavityConfig:
             batch=self.batch,
             steps=self.steps,
             learning_rate=self.learning_rate,
+            reach=0.1,
             seeds=(self.seed,),
         )
