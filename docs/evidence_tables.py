@@ -1,10 +1,9 @@
-"""The tables of README.md, docs/studies.md and docs/evidence.md, from their results.
+"""The tables of README.md and of the documentation, from their results.
 
     python docs/evidence_tables.py
 
 writes the tables between the lines `<!-- table NAME -->` and `<!-- end of table -->`
-anew, from the files in benchmarks/results/evidence. A test checks that this changes
-nothing.
+anew, from the files in benchmarks/results. A test checks that this changes nothing.
 """
 
 import json
@@ -13,10 +12,18 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+import benchmark_tables
+import boundary_tables
+import inverse_tables
+
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "evidence"
-_NAMES = ("README.md", "docs/studies.md", "docs/evidence.md", "docs/inverse.md")
-PAGES = [ROOT / name for name in _NAMES]
+_START = "<!-- table "
+PAGES = [
+    path
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    if _START in path.read_text()
+]
 
 _METHODS = {
     "soft": "SoftC",
@@ -36,7 +43,9 @@ _PATTERN = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end of table -->)", re.
 
 def tables(results: Path = RESULTS) -> dict[str, str]:
     """All tables by name, as Markdown."""
-    found = {}
+    found = benchmark_tables.tables(results.parent)
+    found |= boundary_tables.tables(results / "boundary")
+    found |= inverse_tables.tables(results)
     if (results / "stefan.json").exists():
         content = json.loads((results / "stefan.json").read_text())
         found["stefan"] = _stefan(content)
@@ -45,17 +54,11 @@ def tables(results: Path = RESULTS) -> dict[str, str]:
         content = json.loads((results / "downscaling_sst.json").read_text())
         for kind in content["settings"]["quantities"]:
             found[f"downscaling_{kind}"] = _downscaling(content, kind)
-    if (results / "rollout.json").exists():
-        found["rollout"] = _rollout(json.loads((results / "rollout.json").read_text()))
-    if (results / "assimilation.json").exists():
-        content = json.loads((results / "assimilation.json").read_text())
-        found["assimilation"] = _assimilation(content)
-    if (results / "tourism.json").exists():
-        content = json.loads((results / "tourism.json").read_text())
-        found["tourism"] = _hierarchy(content)
-    if (results / "leak_net3.json").exists():
-        content = json.loads((results / "leak_net3.json").read_text())
-        found["leak_net3"] = _leak(content)
+    makers = {"rollout": _rollout, "assimilation": _assimilation}
+    makers |= {"tourism": _hierarchy, "leak_net3": _leak}
+    for name, make in makers.items():
+        if (results / f"{name}.json").exists():
+            found[name] = make(json.loads((results / f"{name}.json").read_text()))
     return found
 
 
