@@ -10,7 +10,10 @@ import time
 import pytest
 
 from physcon.cli import main
+from physcon.cli.ranges import judged
+from physcon.cli.run import parser
 from physcon.io import read_arrays
+from physcon.studies.probconserv.settings import StudyConfig
 
 SMALL = [
     "--evaluation.nt=3",
@@ -57,6 +60,18 @@ def test_constrained_methods_conserve_and_the_plain_one_does_not(finished):
             assert abs(value) > 1e-3
         else:
             assert abs(value) < 1e-6
+
+
+def test_a_list_in_the_presets_of_a_file_is_a_tuple(tmp_path):
+    path = tmp_path / "own.yaml"
+    path.write_text(
+        "problem: stefan\npresets:\n  quick:\n    evaluation.methods: [hard]\n"
+    )
+    arguments = ["--config", str(path), "--preset", "quick"]
+    options = parser(arguments).parse_args(arguments)
+    config = judged(StudyConfig, options)
+    assert config.evaluation.methods == ("hard",)
+    hash(config)
 
 
 def test_folder_holds_settings_provenance_tables_and_figures(finished, capsys):

@@ -3,7 +3,7 @@
 import argparse
 import dataclasses
 import re
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, get_origin
 
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace
 
@@ -24,6 +24,8 @@ def from_options(kind: type[Settings], options: Namespace) -> Settings:
                 name: from_options(inner, part) if isinstance(part, Namespace) else part
                 for name, part in value.items()
             }
+        elif isinstance(value, list) and get_origin(nested) is tuple:
+            value = tuple(value)  # a list in the presets of a settings file
         values[f.name] = value
     return kind(**values)
 

@@ -11,17 +11,21 @@ from physcon import metrics
 from physcon._typing import Array, Float, PRNGKeyArray, PyTree, Scalar
 from physcon.conditioning import METHODS, Gaussian, derived, integral, prob_conserv
 from physcon.grid import Grid
-from physcon.models import Model, Prediction, moments
+from physcon.models import Model, Observations, Prediction, moments
+from physcon.models.front_model import FrontModel
 from physcon.problems import Problem, Task
 from physcon.studies.probconserv.models import applicable, points_at
+from physcon.studies.probconserv.remedies import remedied
 from physcon.studies.probconserv.settings import EvaluationSettings, Method
 
 
 class Models(NamedTuple):
-    """The networks trained on the plain objective and with the SoftC penalty."""
+    """The networks trained on the plain objective, with the SoftC penalty, and through
+    the law."""
 
     plain: Model
     soft: Model | None
+    through: FrontModel | None = None
 
 
 class Observed(NamedTuple):
@@ -29,6 +33,7 @@ class Observed(NamedTuple):
 
     models: Models
     problem: Problem
+    contexts: Observations
     plain: PyTree
     soft: PyTree
 
@@ -36,7 +41,8 @@ class Observed(NamedTuple):
 def observe(models: Models, task: Task) -> Observed:
     """Compute the quantities that are common to all times."""
     soft = None if models.soft is None else models.soft.observe(task.context)
-    return Observed(models, task.problem, models.plain.observe(task.context), soft)
+    plain = models.plain.observe(task.context)
+    return Observed(models, task.problem, task.context, plain, soft)
 
 
 def study_grid(problem: Problem, settings: EvaluationSettings) -> Grid:
@@ -71,8 +77,21 @@ def posteriors(
         if method == "soft":
             if models.soft is not None:
                 found[method] = models.soft.draws(function.soft, points, key, number)
-        else:
+        elif method in article:
             found[method] = jax.vmap(partial(article[method], law=mass))(plain)
+        elif method in ("front", "trained"):
+            network = models.plain if method == "front" else models.through
+            if isinstance(network, FrontModel):
+                x = grid.coordinates[0]
+                given = (function.contexts, t, x, problem.mass(t))
+                found[method] = network.draws_at_mass(*given, key, number)
+        else:
+
+            def draws(t: Scalar, x: Array) -> Gaussian:
+                at = points_at(t, x)
+                return models.plain.draws(function.plain, at, key, number)
+
+            found[method] = remedied(method, plain, draws, problem, t, grid, mass)
     return found
 
 

@@ -23,6 +23,7 @@ from physcon.models.scores import Score, make_score
 from physcon.problems import PROBLEMS, Task, sample_tasks, training_problems
 from physcon.quadrature import trapezoid
 from physcon.studies.probconserv.evaluate import Models
+from physcon.studies.probconserv.family import train_families
 from physcon.studies.probconserv.settings import StudyConfig, TrainingSettings
 from physcon.studies.session import Session
 from physcon.studies.sharing import fit_tasks
@@ -53,12 +54,19 @@ def train(
     losses: dict[str, np.ndarray] = {}
     repeats = len(network_keys)
 
-    def trained(name: str, loss: Loss, start: PyTree, steps: int, rate: float) -> Any:
+    def trained(
+        name: str,
+        loss: Loss,
+        start: PyTree,
+        steps: int,
+        rate: float,
+        batches_of: PyTree = tasks,
+    ) -> Any:
         result = fit_tasks(
             side_by_side(loss),
             start,
             each_alone(_optimizer(settings, steps, rate)),
-            tasks,
+            batches_of,
             settings.batch,
             steps,
             train_key,
@@ -78,6 +86,8 @@ def train(
             "ensemble", loss, stacked(each), settings.steps, settings.learning_rate
         )
         models = [Models(Ensemble(m), None) for m in unstacked(members, repeats)]
+    elif config.model == "front":
+        models = train_families(config, tasks, network_keys, trained)
     else:
         models = _neural_processes(config, network_keys, trained)
     if session.output is not None:

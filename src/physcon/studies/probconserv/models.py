@@ -9,12 +9,14 @@ import jax.numpy as jnp
 
 from physcon._typing import Array, Float
 from physcon.models import Ensemble, GaussianProcess, Model, NeuralProcess
+from physcon.models.front_model import FrontModel
 from physcon.studies.probconserv.settings import APPLICABLE, Method
 
 _NAMES: dict[type[Model], str] = {
     NeuralProcess: "anp",
     GaussianProcess: "gp",
     Ensemble: "ensemble",
+    FrontModel: "front",
 }
 
 

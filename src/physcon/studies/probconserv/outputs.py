@@ -10,6 +10,7 @@ import numpy as np
 from physcon import report
 from physcon._typing import PRNGKeyArray, PyTree
 from physcon.io import write_arrays
+from physcon.metrics import shock_position_error
 from physcon.problems import PROBLEMS, Task
 from physcon.studies.probconserv.evaluate import (
     Models,
@@ -56,6 +57,12 @@ def score_tables(
                 prediction = profiles(models, task, t, own_key, settings)
                 exact = jnp.asarray(truth[parameters[i].item()], config.dtype)
                 found = score(prediction, task.problem, t, exact, settings)
+                if settings.score_shocks and family.has_front:
+                    shocks = shock_positions(models, task, t, own_key, settings)
+                    front = task.problem.front(t)
+                    for method, one in shocks.items():
+                        error, _ = shock_position_error(one, front)
+                        found[method]["shock_error"] = error
                 scores.append(jax.device_get(found))
                 bar.update()
             per_network.append(jax.tree.map(lambda *x: np.stack(x), *scores))

@@ -7,19 +7,38 @@ Source:
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal, get_args
 
 from physcon._checks import require
 from physcon.studies.catalogue import study
+from physcon.studies.probconserv.presets import PRESETS
 from physcon.studies.ranges import judge, seed, setting
 
-Method = Literal["unconstrained", "soft", "hard", "probconserv", "diffusion"]
+ArticleMethod = Literal["unconstrained", "soft", "hard", "probconserv", "diffusion"]
+#: The methods of `physcon.studies.probconserv.remedies`, and the law in the parameters
+#: of a front, without and with training through it.
+OwnMethod = Literal[
+    "diagonal",
+    "covariance",
+    "noise",
+    "refined",
+    "bounded",
+    "monotone",
+    "balance",
+    "front",
+    "trained",
+]
+Method = ArticleMethod | OwnMethod
 
-#: The methods of the article that apply to the covariance of each model.
+_ARTICLE: tuple[Method, ...] = get_args(ArticleMethod)
+_REMEDIES: tuple[Method, ...] = get_args(OwnMethod)[:-2]
+
+#: The methods that apply to the covariance of each model.
 APPLICABLE: dict[str, tuple[Method, ...]] = {
-    "anp": ("unconstrained", "soft", "hard", "probconserv", "diffusion"),
+    "anp": (*_ARTICLE, *_REMEDIES),
     "gp": ("unconstrained", "hard", "probconserv"),
     "ensemble": ("unconstrained", "hard", "probconserv"),
+    "front": ("unconstrained", "hard", "probconserv", *get_args(OwnMethod)),
 }
 
 
@@ -47,13 +66,14 @@ class TaskSettings:
 
 @dataclass(frozen=True)
 class NetworkSettings:
-    """The attentive neural process (Kim et al. 2019), or a deep ensemble.
+    """The attentive neural process (Kim et al. 2019), a deep ensemble, or a front.
 
     Attributes:
         size: width of the network; a multiple of `heads` in the neural process.
         members: number of networks in a deep ensemble.
         heads: attention heads of the neural process.
-        layers: attention layers of the neural process.
+        layers: attention layers of the neural process; hidden layers of a front.
+        pieces: linear pieces of a profile behind its front.
         dropout_rate: dropout of the neural process.
     """
 
@@ -61,6 +81,7 @@ class NetworkSettings:
     members: int = setting(5, at_least=2)
     heads: int = setting(4, at_least=1)
     layers: int = setting(2, at_least=1)
+    pieces: int = setting(12, at_least=1)
     dropout_rate: float = setting(0.1, at_least=0, below=1)
 
     def __post_init__(self):
@@ -123,6 +144,7 @@ class EvaluationSettings:
         alpha: correlation of neighbouring errors in the artificial diffusion.
         methods: rows of the tables.
         shock_samples: draws of the posterior for the histogram of shock positions.
+        score_shocks: whether the tables hold the error of the shock position as well.
     """
 
     nt: int = setting(201, at_least=2)
@@ -133,32 +155,12 @@ class EvaluationSettings:
     rule: Literal["trapezoid", "simpson", "spline"] = "trapezoid"
     noise_std: float | None = setting(None, at_least=0)
     alpha: float = setting(0.9, at_least=0, below=1)
-    methods: tuple[Method, ...] = setting(APPLICABLE["anp"], entries=1, unique=True)
+    methods: tuple[Method, ...] = setting(_ARTICLE, entries=1, unique=True)
     shock_samples: int = setting(2000, at_least=1)
+    score_shocks: bool = False
 
     def __post_init__(self):
         judge(self)
-
-
-#: The changes that each preset makes to the defaults. The preset `quick` takes minutes
-#: on two cores.
-PRESETS: dict[str, dict[str, Any]] = {
-    "paper": {},
-    "quick": {
-        "tasks.train": 4000,
-        "tasks.per_parameter": 20,
-        "network.size": 64,
-        "training.steps": 1600,
-        "training.batch": 8,
-        "training.learning_rate": 1e-3,
-        "training.clip": 100.0,
-        "training.schedule": "cosine",
-        "training.soft_weight": 0.032,  # 8 / 250: per task as published
-        "training.soft_steps": 100,
-        "training.save_every": 100,
-        "evaluation.dense_latent_samples": 10,
-    },
-}
 
 
 @study(
@@ -193,7 +195,7 @@ class StudyConfig:
     """
 
     problem: Literal["heat", "pme", "stefan", "advection", "burgers"] = "stefan"
-    model: Literal["anp", "gp", "ensemble"] = "anp"
+    model: Literal["anp", "gp", "ensemble", "front"] = "anp"
     seed: int = seed()
     repeats: int = setting(1, at_least=1)
     dtype: Literal["float32", "float64"] = "float32"

@@ -1,0 +1,86 @@
+"""The tables of docs/published_tables.md, from their results.
+
+    python docs/published_tables.py
+
+writes them anew, as docs/evidence_tables.py does for other pages; a test checks both.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import evidence_tables
+from evidence_tables import RESULTS, _line, _made, _rule
+
+PAGE = evidence_tables.ROOT / "docs" / "published_tables.md"
+
+_METHODS = {
+    "unconstrained": "no law",
+    "hard": "HardC",
+    "probconserv": "ProbConserv",
+    "diffusion": "ProbConserv + diffusion",
+    "diagonal": "one Gaussian, its variances alone",
+    "covariance": "one Gaussian with covariance",
+    "noise": "the same, noise of quadrature size",
+    "refined": "covariance, nodes four times as close",
+    "bounded": "covariance, then u >= 0",
+    "monotone": "covariance, then u >= 0 and falling",
+    "balance": "covariance and local balances",
+    "front": "law in the front",
+    "trained": "law in the front, trained through it",
+}
+_SCORES = (
+    ("conservation_error", "conservation error · 10³", 1e3, 2),
+    ("mean_squared_error", "MSE · 10⁴", 1e4, 2),
+    ("log_likelihood", "log-likelihood", 1.0, 2),
+    ("crps", "CRPS · 10³", 1e3, 2),
+    ("coverage", "95 % interval holds", 100.0, 1),
+    ("shock_error", "error of the front · 10³", 1e3, 1),
+)
+
+
+def tables(results: Path = RESULTS) -> dict[str, str]:
+    """All tables by name, as Markdown."""
+    found = {}
+    for path in sorted(results.glob("best_*.json")):
+        found[path.stem] = _scores(json.loads(path.read_text()))
+    path = results / "pme_remedies.json"
+    if path.exists():
+        found["pme_remedies"] = _scores(json.loads(path.read_text()))
+    return found
+
+
+def _scores(content: dict[str, Any]) -> str:
+    rows = content["results"]
+    shown = [one for one in _SCORES if one[0] in rows[0]["mean"]]
+    lines = [_line(["", "", *(head for _, head, *_ in shown)]), _rule(2 + len(shown))]
+    last = None
+    for row in rows:
+        same = row["parameter"] == last
+        last = row["parameter"]
+        cells = ["" if same else f"{last:.3g}", _METHODS[row["method"]]]
+        cells += [_score(row, *one) for one in shown]
+        lines.append(_line(cells))
+    functions = f"{rows[0]['functions']} test functions"
+    spread = f"mean ± standard error over {functions}"
+    if rows[0]["networks"] > 1:
+        spread = (
+            f"mean ± standard deviation over {rows[0]['networks']} networks, each on "
+            f"{functions}"
+        )
+    return "\n".join([*lines, "", _made(content, spread)])
+
+
+def _score(
+    row: dict[str, Any], name: str, head: str, factor: float, digits: int
+) -> str:
+    error = row["spread"] if row["networks"] > 1 else row["standard_error"]
+    value = factor * row["mean"][name]
+    width = factor * error[name]
+    if abs(value) < 1e-3 and width < 1e-3:
+        return "0"
+    return f"{value:.{digits}f} ± {width:.{digits}f}"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(evidence_tables.shown(PAGE.read_text(), tables()))

@@ -1,0 +1,172 @@
+"""Profiles with a sharp front: a jump and a rise behind it, at an uncertain position.
+
+A profile that falls along x and ends in a front is a nondecreasing function g of the
+distance behind the front, d = s - x, and zero beyond. Here g is piecewise linear with a
+jump at the front. The position s has a logistic error, and g has an error that is
+common to all points:
+
+    u(x) = g(s - x) + w e(s - x)  for x < s, else 0,   s ~ Logistic, w ~ N(0, 1).
+
+A Gaussian at every point, in contrast, blurs an uncertain front. Positions are in units
+of the domain's length from its lower end.
+"""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from physcon._typing import Array, Float, Scalar
+
+#: The standard deviation of the standard logistic distribution, π / √3.
+LOGISTIC_STD = 1.8137994
+
+
+class FrontProfile(eqx.Module):
+    """The distribution of one profile along x.
+
+    Attributes:
+        position, spread: median and scale of the logistic distribution of the front.
+        jump: value of g at the front.
+        rises: increments of g over the pieces behind the front, ``(k,)``.
+        widths: lengths of the pieces, positive, ``(k,)``.
+        error: standard deviation e of g at the ends of the pieces, ``(k + 1,)``.
+    """
+
+    position: Scalar
+    spread: Scalar
+    jump: Scalar
+    rises: Float[Array, " k"]
+    widths: Float[Array, " k"]
+    error: Float[Array, " k+1"]
+
+    def value(self, distance: Float[Array, "*s"]) -> Float[Array, "*s"]:
+        """g at a distance behind the front; its value at the front for others."""
+        return self.jump + self._shares(distance) @ self.rises
+
+    def std(self, distance: Float[Array, "*s"]) -> Float[Array, "*s"]:
+        """The standard deviation of g, linear on every piece."""
+        return self.error[0] + self._shares(distance) @ jnp.diff(self.error)
+
+    def log_density(
+        self, x: Float[Array, "*s"], u: Float[Array, "*s"], least_std: float
+    ) -> Float[Array, "*s"]:
+        """log p(u) at single points: a mixture over whether the front is beyond x."""
+        distance = self.position - x
+        behind = jnp.maximum(distance, 0)
+        inside = _log_normal(u - self.value(behind), self.std(behind))
+        outside = _log_normal(u, jnp.full_like(u, least_std))
+        odds = distance / self.spread
+        return jnp.logaddexp(
+            jax.nn.log_sigmoid(odds) + inside, jax.nn.log_sigmoid(-odds) + outside
+        )
+
+    def mass(self, position: Scalar, w: Scalar) -> Scalar:
+        """The exact integral over the domain, for given position and error of g."""
+        ends = jnp.stack([position, position - 1])
+        whole = self._integral(ends, self.jump, self.rises)
+        whole += w * self._integral(ends, self.error[0], jnp.diff(self.error))
+        return whole[0] - whole[1]
+
+    def _along(self, distance: Array) -> tuple[Array, Array]:
+        """Starts and widths of the pieces, along an axis after those of `distance`."""
+        shape = (1,) * distance.ndim + self.widths.shape
+        starts = jnp.cumsum(self.widths) - self.widths
+        return starts.reshape(shape), self.widths.reshape(shape)
+
+    def _shares(self, distance: Float[Array, "*s"]) -> Float[Array, "*s k"]:
+        """The part of every piece that lies before a distance."""
+        starts, widths = self._along(distance)
+        return jnp.clip((distance[..., None] - starts) / widths, 0, 1)
+
+    def _integral(self, distance: Array, start: Array, rises: Array) -> Array:
+        """The integral from the front of a value there and increments behind it."""
+        behind = jnp.maximum(distance, 0)
+        starts, widths = self._along(distance)
+        beyond = jnp.maximum(behind[..., None] - starts, 0)
+        within = jnp.minimum(beyond, widths)
+        # Half a square on the piece, then the whole rise.
+        ramps = 0.5 * within**2 / widths + (beyond - within)
+        return start * behind + ramps @ rises
+
+
+class AtMass(NamedTuple):
+    """A position of the front and an error of g that have the known mass.
+
+    Attributes:
+        position, w: see `FrontProfile`.
+        share: part of the variance of the mass that comes from the error of g. It is
+            the part of the position's variance that remains.
+    """
+
+    position: Scalar
+    w: Scalar
+    share: Scalar
+
+
+def at_mass(profile: FrontProfile, position: Scalar, w: Scalar, mass: Scalar) -> AtMass:
+    """Move a draw onto the law, along the gradient of the mass in units of the spread.
+
+    The front moves, or the profile behind it, or both, in proportion to their share of
+    the variance. The mass grows along this direction, so bisection finds the law; one
+    Newton step gives it derivatives. The position stays between -1/2 and 3/2, where the
+    mass is that of the domain's ends.
+
+    Args:
+        position, w: of the draw.
+        mass: the integral over the domain, in units of its length.
+    """
+    std = LOGISTIC_STD * profile.spread
+    behind = jnp.maximum(profile.position, 0)
+    by_front = std * jnp.maximum(profile.value(behind), 1e-6)
+    by_error = profile.mass(jnp.clip(profile.position, 0, 1), jnp.ones(()))
+    by_error = by_error - profile.mass(jnp.clip(profile.position, 0, 1), jnp.zeros(()))
+    total = by_front**2 + by_error**2
+    front = std * by_front / total
+    error = by_error / total
+
+    def misfit(step: Array) -> Array:
+        return profile.mass(position + front * step, w + error * step) - mass
+
+    def halve(_: Array, ends: tuple[Array, Array]) -> tuple[Array, Array]:
+        low, high = ends
+        middle = 0.5 * (low + high)
+        above = misfit(middle) > 0
+        return jnp.where(above, low, middle), jnp.where(above, middle, high)
+
+    ends = (-(position + 0.5) / front, (1.5 - position) / front)
+    low, high = jax.lax.stop_gradient(jax.lax.fori_loop(0, 16, halve, ends))
+    step = 0.5 * (low + high)
+    slope = jnp.maximum(jax.lax.stop_gradient(jax.grad(misfit)(step)), 0.1)
+    step = jnp.clip(
+        step - misfit(step) / slope, low - 0.05 / front, high + 0.05 / front
+    )
+    share = by_error**2 / total
+    return AtMass(position + front * step, w + error * step, share)
+
+
+def conditioned(
+    profile: FrontProfile, mass: Scalar, least_spread: float
+) -> FrontProfile:
+    """The profile given its mass: a moved front, another g, and smaller spreads.
+
+    The remaining errors of front and g are correlated; their correlation is dropped.
+    """
+    moved = at_mass(profile, profile.position, jnp.zeros(()), mass)
+    shift = moved.w * profile.error
+    # The position's error that remains, and the part of the error of g.
+    spread = least_spread + profile.spread * jnp.sqrt(moved.share + 1e-12)
+    kept = jnp.sqrt(1 - moved.share + 1e-6)
+    return FrontProfile(
+        moved.position,
+        spread,
+        profile.jump + shift[0],
+        profile.rises + jnp.diff(shift),
+        profile.widths,
+        profile.error * kept + 1e-4,
+    )
+
+
+def _log_normal(error: Array, std: Array) -> Array:
+    return -0.5 * (error / std) ** 2 - jnp.log(std) - 0.9189385
