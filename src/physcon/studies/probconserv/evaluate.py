@@ -164,13 +164,34 @@ def shock_positions(
     key: PRNGKeyArray,
     settings: EvaluationSettings,
 ) -> dict[Method, metrics.ShockPosition]:
-    """Shock positions of posterior samples, spread evenly over the draws.
-
-    Samples are pathwise: a prior sample is drawn and then conditioned, so no covariance
-    is factorised.
-    """
-    x = study_grid(task.problem, settings).coordinates[0]
+    """Shock positions of posterior samples, spread evenly over the draws."""
     found = posteriors(observe(models, task), t, key, settings, settings.latent_samples)
+    return _positions(found, task, key, settings)
+
+
+@eqx.filter_jit
+def profiles_and_shocks(
+    models: Models,
+    task: Task,
+    t: Scalar,
+    key: PRNGKeyArray,
+    settings: EvaluationSettings,
+) -> tuple[dict[Method, Prediction], dict[Method, metrics.ShockPosition]]:
+    """`profiles` and `shock_positions` of the same draws, as one program."""
+    found = posteriors(observe(models, task), t, key, settings, settings.latent_samples)
+    mixed = {method: moments(draws) for method, draws in found.items()}
+    return mixed, _positions(found, task, key, settings)
+
+
+def _positions(
+    found: dict[Method, Gaussian],
+    task: Task,
+    key: PRNGKeyArray,
+    settings: EvaluationSettings,
+) -> dict[Method, metrics.ShockPosition]:
+    """Samples are pathwise: a prior sample is drawn and then conditioned, so no
+    covariance is factorised."""
+    x = study_grid(task.problem, settings).coordinates[0]
 
     def positions(draws: Gaussian) -> metrics.ShockPosition:
         number = draws.mean.shape[0]

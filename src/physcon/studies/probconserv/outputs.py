@@ -10,12 +10,13 @@ import numpy as np
 from physcon import report
 from physcon._typing import PRNGKeyArray, PyTree
 from physcon.io import write_arrays
-from physcon.metrics import shock_position_error
+from physcon.metrics import ShockPosition, shock_position_error
 from physcon.problems import PROBLEMS, Task
 from physcon.studies.probconserv.evaluate import (
     Models,
     masses,
     profiles,
+    profiles_and_shocks,
     score,
     shock_positions,
 )
@@ -54,15 +55,17 @@ def score_tables(
             for i in range(parameters.size):
                 task: PyTree = jax.tree.map(lambda leaf, i=i: leaf[i], tasks)
                 own_key = jax.random.fold_in(key, i)
-                prediction = profiles(models, task, t, own_key, settings)
+                given = (models, task, t, own_key, settings)
+                shocks: dict[Method, ShockPosition] = {}
+                if settings.score_shocks and family.has_front:
+                    prediction, shocks = profiles_and_shocks(*given)
+                else:
+                    prediction = profiles(*given)
                 exact = jnp.asarray(truth[parameters[i].item()], config.dtype)
                 found = score(prediction, task.problem, t, exact, settings)
-                if settings.score_shocks and family.has_front:
-                    shocks = shock_positions(models, task, t, own_key, settings)
-                    front = task.problem.front(t)
-                    for method, one in shocks.items():
-                        error, _ = shock_position_error(one, front)
-                        found[method]["shock_error"] = error
+                for method, one in shocks.items():
+                    error, _ = shock_position_error(one, task.problem.front(t))
+                    found[method]["shock_error"] = error
                 scores.append(jax.device_get(found))
                 bar.update()
             per_network.append(jax.tree.map(lambda *x: np.stack(x), *scores))

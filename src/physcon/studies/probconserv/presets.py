@@ -31,9 +31,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "training.learning_rate": 1e-2,
         "training.clip": 1.0,
         "training.schedule": "cosine",
-        "evaluation.nt": 41,
+        "evaluation.figures": False,
         "evaluation.latent_samples": 64,
-        "evaluation.dense_latent_samples": 16,
         "evaluation.shock_samples": 64,
         "evaluation.score_shocks": True,
         "evaluation.methods": (

@@ -145,6 +145,7 @@ class EvaluationSettings:
         methods: rows of the tables.
         shock_samples: draws of the posterior for the histogram of shock positions.
         score_shocks: whether the tables hold the error of the shock position as well.
+        figures: whether figures are drawn.
     """
 
     nt: int = setting(201, at_least=2)
@@ -158,6 +159,7 @@ class EvaluationSettings:
     methods: tuple[Method, ...] = setting(_ARTICLE, entries=1, unique=True)
     shock_samples: int = setting(2000, at_least=1)
     score_shocks: bool = False
+    figures: bool = True
 
     def __post_init__(self):
         judge(self)

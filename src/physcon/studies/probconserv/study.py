@@ -117,7 +117,7 @@ def run(
         parameters = np.asarray(tasks.problem.parameter).tolist()
         truth = true_profiles(config, parameters, folder)
         rows = score_tables(config, each, tasks, truth, evaluation_key, session)
-        if folder is not None:
+        if folder is not None and config.evaluation.figures:
             draw_figures(config, folder, each[0], tasks, truth, evaluation_key)
     return rows
 
