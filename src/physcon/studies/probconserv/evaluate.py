@@ -179,7 +179,7 @@ def profiles_and_shocks(
 ) -> tuple[dict[Method, Prediction], dict[Method, metrics.ShockPosition]]:
     """`profiles` and `shock_positions` of the same draws, as one program."""
     found = posteriors(observe(models, task), t, key, settings, settings.latent_samples)
-    mixed = {method: moments(draws) for method, draws in found.items()}
+    mixed: dict[Method, Prediction] = {m: moments(draws) for m, draws in found.items()}
     return mixed, _positions(found, task, key, settings)
 
 
