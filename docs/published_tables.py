@@ -79,7 +79,8 @@ def _score(
     width = factor * error[name]
     if abs(value) < 1e-3 and width < 1e-3:
         return "0"
-    return f"{value:.{digits}f} ± {width:.{digits}f}"
+    rounded = round(value, digits) + 0.0  # no minus sign before a zero
+    return f"{rounded:.{digits}f} ± {width:.{digits}f}"
 
 
 if __name__ == "__main__":
