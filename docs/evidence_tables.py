@@ -15,6 +15,7 @@ from typing import Any
 import benchmark_tables
 import boundary_tables
 import inverse_tables
+import published_tables
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "evidence"
@@ -46,6 +47,7 @@ def tables(results: Path = RESULTS) -> dict[str, str]:
     found = benchmark_tables.tables(results.parent)
     found |= boundary_tables.tables(results / "boundary")
     found |= inverse_tables.tables(results)
+    found |= published_tables.tables(results)
     if (results / "stefan.json").exists():
         content = json.loads((results / "stefan.json").read_text())
         found["stefan"] = _stefan(content)

@@ -1,18 +1,10 @@
-"""The tables of docs/published_tables.md, from their results.
-
-    python docs/published_tables.py
-
-writes them anew, as docs/evidence_tables.py does for other pages; a test checks both.
-"""
+"""The tables of docs/published_tables.md, from their results."""
 
 import json
 from pathlib import Path
 from typing import Any
 
-import evidence_tables
-from evidence_tables import RESULTS, _line, _made, _rule
-
-PAGE = evidence_tables.ROOT / "docs" / "published_tables.md"
+from markdown_tables import made_by, markdown
 
 _METHODS = {
     "unconstrained": "no law",
@@ -39,7 +31,7 @@ _SCORES = (
 )
 
 
-def tables(results: Path = RESULTS) -> dict[str, str]:
+def tables(results: Path) -> dict[str, str]:
     """All tables by name, as Markdown."""
     found = {}
     for path in sorted(results.glob("best_*.json")):
@@ -53,14 +45,14 @@ def tables(results: Path = RESULTS) -> dict[str, str]:
 def _scores(content: dict[str, Any]) -> str:
     rows = content["results"]
     shown = [one for one in _SCORES if one[0] in rows[0]["mean"]]
-    lines = [_line(["", "", *(head for _, head, *_ in shown)]), _rule(2 + len(shown))]
+    lines = [["", "", *(head for _, head, *_ in shown)]]
     last = None
     for row in rows:
         same = row["parameter"] == last
         last = row["parameter"]
         cells = ["" if same else f"{last:.3g}", _METHODS[row["method"]]]
         cells += [_score(row, *one) for one in shown]
-        lines.append(_line(cells))
+        lines.append(cells)
     functions = f"{rows[0]['functions']} test functions"
     spread = f"mean ± standard error over {functions}"
     if rows[0]["networks"] > 1:
@@ -68,7 +60,8 @@ def _scores(content: dict[str, Any]) -> str:
             f"mean ± standard deviation over {rows[0]['networks']} networks, each on "
             f"{functions}"
         )
-    return "\n".join([*lines, "", _made(content, spread)])
+    seed = content["settings"]["seed"]
+    return markdown(lines, made_by(content, f"seed {seed}, {spread}"))
 
 
 def _score(
@@ -81,7 +74,3 @@ def _score(
         return "0"
     rounded = round(value, digits) + 0.0  # no minus sign before a zero
     return f"{rounded:.{digits}f} ± {width:.{digits}f}"
-
-
-if __name__ == "__main__":
-    PAGE.write_text(evidence_tables.shown(PAGE.read_text(), tables()))
