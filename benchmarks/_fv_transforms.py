@@ -13,6 +13,9 @@ import jax.numpy as jnp
 from _record import interleaved
 from physcon.fv import solve
 
+#: The option with which `solve` compiles itself outside of `jax.jit`.
+WIDE = {"xla_cpu_prefer_vector_width": 512}
+
 
 def gradient(problem, scheme, repeats: int, steps: int = 500) -> dict[str, Any]:
     """Time and memory of the gradient of a 1-D solve, compared with the solve."""
@@ -53,8 +56,8 @@ def gradient(problem, scheme, repeats: int, steps: int = 500) -> dict[str, Any]:
 def batch(
     problem, scheme, repeats: int, size: int = 64, steps: int = 200
 ) -> dict[str, Any]:
-    """Time of one vmap over problems of different energy, and of that many single
-    solves.
+    """Time of one vmap over problems of different energy, of a map over them, and of
+    that many single solves.
     """
     u, law, grid, boundary = problem
     end = _time_of(problem, scheme, steps)
@@ -66,7 +69,12 @@ def batch(
         ).u
 
     single, batched = jax.jit(one), jax.jit(jax.vmap(one))
-    calls = {"vmap": lambda: batched(many), "single": lambda: [single(u) for u in many]}
+    mapped = jax.jit(lambda many: jax.lax.map(one, many))
+    calls = {
+        "vmap": lambda: batched(many),
+        "map": lambda: mapped(many),
+        "single": lambda: [single(u) for u in many],
+    }
     times = interleaved(calls, repeats)
     vmap_s, single_s = times["vmap"]["run_s"], times["single"]["run_s"]
     return {
@@ -75,6 +83,7 @@ def batch(
         "vmap_s": vmap_s,
         "one_by_one_s": single_s,
         "vmap_over_one_by_one": vmap_s / single_s,
+        "map_over_one_by_one": times["map"]["run_s"] / single_s,
     }
 
 

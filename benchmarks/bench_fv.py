@@ -5,12 +5,13 @@
 The CFL reduction is part of every step, and the compile time is reported. A
 hand-written C loop of the same MUSCL-HLLC scheme (euler_muscl.c, compiled on the spot)
 runs for comparison, and its result is compared with ours. Then follow the gradient of
-500 steps relative to the solve, a vmap over 64 problems relative to 64 solves, and 2-D
-runs on one core and on two. If clawpack can be imported (`pip install clawpack`, which
-needs gfortran), its SharpClaw and classic solvers run the same problems in float64, as
-whole solves with their own CFL control, interleaved with ours; otherwise the file says
-so. Run this on a quiet machine, pinned to one core (`taskset -c 0`); the file records
-the load. The runs on two cores use the second core by themselves.
+500 steps relative to the solve, 64 problems by vmap and by map relative to 64 solves,
+and 2-D runs on one core and on two. If clawpack can be imported (`pip install
+clawpack`, which needs gfortran), its SharpClaw and classic solvers run the same
+problems in float64, as whole solves with their own CFL control, interleaved with ours;
+otherwise the file says so. Run this on a quiet machine, pinned to one core (`taskset
+-c 0`); the file records the load. The runs on two cores use the second core by
+themselves.
 """
 
 import argparse
@@ -25,7 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from _euler_c import c_loop
-from _fv_transforms import batch, gradient, second_core
+from _fv_transforms import WIDE, batch, gradient, second_core
 from _record import interleaved, record
 from physcon.boundary import Boundary, Outflow, Periodic
 from physcon.fv import (
@@ -126,7 +127,7 @@ def ours(
         return solve(u, law, grid, boundary, SCHEMES[scheme], **options)
 
     start = time.perf_counter()
-    compiled = run.lower(u).compile()
+    compiled = run.lower(u).compile(compiler_options=WIDE)
     seconds = time.perf_counter() - start
 
     def call():

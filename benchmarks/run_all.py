@@ -38,6 +38,7 @@ QUICK = {
     "bench_bounded": "--points 100000 --batch 64 --small 8 --repeats 3",
     "bench_condition": "--max-points 1000000 --repeats 3",
     "bench_fv": "--cells 1000 --side 64 --repeats 3",
+    "bench_fv_accuracy": "--quick --only sod wave --scheme muscl",
     "bench_inference": "--batches 1 --anp_batch 1 --repeats 3",
     "bench_inverse": "--repeats 5",
     "bench_mesh": "--side 32 --repeats 3 --processes 1",

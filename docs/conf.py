@@ -10,6 +10,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import architecture
+import fv_accuracy_table
 import performance
 import rows_table
 
@@ -28,7 +29,7 @@ extensions = [
 ]
 html_theme = "furo"
 html_title = f"physcon {release}"
-exclude_patterns = ["*.py", "generated/rows.md"]
+exclude_patterns = ["*.py", "generated/rows.md", "generated/fv_accuracy.md"]
 
 myst_enable_extensions = ["dollarmath", "deflist"]
 nb_custom_formats = {".py": ["jupytext.reads", {"fmt": "py:percent"}]}
@@ -60,6 +61,8 @@ _drawn = history.write_figures(_BENCHMARKS / "history", _OUT)
 (_OUT / "performance.md").write_text(performance.page(_BENCHMARKS / "results", _drawn))
 _rows = rows_table.table(_BENCHMARKS / "results" / "bench_rows.json")
 (_OUT / "rows.md").write_text(_rows)
+_accuracy = fv_accuracy_table.tables(_BENCHMARKS / "results" / "bench_fv_accuracy.json")
+(_OUT / "fv_accuracy.md").write_text(_accuracy)
 shutil.copytree(_HERE.parent / "examples", _OUT / "gallery")
 
 

@@ -4,6 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+#: Files whose tables are on another page.
+_ELSEWHERE = {
+    "bench_rows": "The table is on the page on many rows: {ref}`rows-cost`.",
+    "bench_fv_accuracy": "The tables are on the page on finite volumes: "
+    "{ref}`fv-schemes`.",
+}
+
 
 def page(results: Path, history: list[str]) -> str:
     """A figure per history, then a section per file, a row or column per record."""
@@ -22,9 +29,8 @@ def page(results: Path, history: list[str]) -> str:
     for name in history:
         lines += ["", f"![Ratios of {name} at each commit](history_{name}.png)"]
     for path in [*sorted(results.glob("*.json")), *sorted(results.glob("gpu/*.json"))]:
-        if path.stem == "bench_rows":
-            link = "The table is on the page on many rows: {ref}`rows-cost`."
-            lines += ["", "## bench_rows", "", link]
+        if path.stem in _ELSEWHERE:
+            lines += ["", f"## {path.stem}", "", _ELSEWHERE[path.stem]]
             continue
         content = json.loads(path.read_text())
         title = path.stem if path.parent == results else f"{path.stem} on a GPU"

@@ -262,6 +262,15 @@ def initial(name, cells=(40,), law="heat", **more):
     return setup.problem.grid, np.asarray(setup.u, float)
 
 
+def test_the_output_and_the_file_name_the_time_step(config, tmp_path, capsys):
+    folder = tmp_path / "run"
+    options = ["--scheme.step=null", "--scheme.reconstruction=muscl", "--end=0.1"]
+    quick = ["--snapshots=1", "--figure=false", "--quiet", "--output", str(folder)]
+    main(["solve", str(config), *options, *quick])
+    assert "time step: hancock, CFL number 0.9" in capsys.readouterr().out
+    assert opened(folder).attrs["scheme"] == "muscl, hllc, hancock"
+
+
 def test_initial_states_are_cell_averages():
     _, u = initial("sine", amplitude=[2.0], state=[1.0], waves=[3])
     faces = np.linspace(-2, 2, 41)  # three waves on a length of 4
