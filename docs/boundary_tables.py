@@ -94,7 +94,9 @@ def _forms(contents: dict[str, dict[str, Any]]) -> str:
         cells.append(str(content["results"][0]["seeds"]))
         lines.append(cells)
     lines.append(_means(contents, forms))
-    return markdown(lines, _made(contents))
+    missing = ", ".join(f"`{name}`" for name in _CONDITIONS if name not in contents)
+    rest = f" Not run yet with these defaults: {missing}." if missing else ""
+    return markdown(lines, _made(contents) + rest)
 
 
 def _means(contents: dict[str, dict[str, Any]], forms: tuple[str, ...]) -> list[str]:

@@ -5,6 +5,7 @@ import re
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -69,3 +70,27 @@ def test_a_table_has_the_means_and_the_best_of_the_results(tables):
             if r["parameter"] == row["parameter"]
         ]
         assert ("**" in line.split(" | ")[5]) == (row["mean"]["crps"] == min(crps))
+
+
+def test_the_default_is_compared_with_overwriting_in_every_study(tables):
+    """The last row holds the geometric mean of the ratios, computed from the files."""
+    folder = tables.RESULTS / "boundary" / "quick"
+    ratios = {}
+    for path in folder.glob("*.json"):
+        rows = {r["method"]: r for r in json.loads(path.read_text())["results"]}
+        (default,) = (r for r in rows.values() if r["is_default"])
+        ratio = default["relative_l2"] / rows["overwrite"]["relative_l2"]
+        ratios[path.stem] = (default["method"], ratio)
+    table = tables.tables()["boundary_forms"]
+    lines = [line for line in table.splitlines() if line.startswith("| ")][2:]
+    assert len(lines) == len(ratios) + 1
+    for line in lines[:-1]:
+        cells = line.split(" | ")
+        study = cells[0].strip("| `")
+        form = {"values": "lift", "slopes": "basis", "closed axis": "lift"}[cells[1]]
+        assert ratios[study][0] == form
+        assert float(cells[7]) == pytest.approx(ratios[study][1], abs=0.0051)
+    mean = np.exp(np.mean(np.log([ratio for _, ratio in ratios.values()])))
+    shown = float(lines[-1].split(" | ")[7].strip("*"))
+    assert shown == pytest.approx(mean, abs=0.0051)
+    assert shown <= 0.5, "the default halves the error of overwriting"
