@@ -164,16 +164,6 @@ def settle(
     return jax.tree.map(attach, tree, is_leaf=lambda x: isinstance(x, Outcome))
 
 
-def derivatives_where(known: Bool[Array, ""], tree: PyTree) -> PyTree:
-    """`tree`, whose derivatives are NaN unless `known` holds; its values stay."""
-    slope = jnp.where(known, 1.0, jnp.nan)
-
-    def guarded(x: Any) -> Any:
-        return _unchecked(x, slope.astype(x.dtype)) if eqx.is_inexact_array(x) else x
-
-    return jax.tree.map(guarded, tree, is_leaf=lambda x: isinstance(x, Outcome))
-
-
 def _numbered(
     outcome: Outcome, messages: Mapping[str, str | Indexed]
 ) -> tuple[list[str], Int[Array, "*batch"]]:

@@ -68,6 +68,22 @@ def in_float64(fn: Callable[..., PyTree]) -> Callable[..., PyTree]:
     return call
 
 
+def entirely_in_float64(fn: Callable[..., PyTree]) -> Callable[..., PyTree]:
+    """`in_float64` with derivatives and transposes of any order in float64, too.
+
+    For functions whose derivatives leave the range of float32 on the way. Arrays that
+    `fn` closes over have derivatives. A second derivative computes the first one again.
+    """
+
+    def call(*args: PyTree) -> PyTree:
+        dtype = jnp.result_type(*inexact_leaves(args))
+        if dtype == jnp.float64:
+            return fn(*args)
+        return _call(lambda *a: cast(fn(*cast(a, jnp.float64)), dtype), None, args)
+
+    return call
+
+
 def float64_primal(fn: F) -> F:
     """Decorator: the value in float64, rounded once; the tangent by autodiff of `fn`.
 
@@ -95,9 +111,14 @@ def float64_primal(fn: F) -> F:
 
 
 def _call(
-    wide: Callable[..., PyTree], fn: Callable[..., PyTree], args: tuple[PyTree, ...]
+    wide: Callable[..., PyTree],
+    fn: Callable[..., PyTree] | None,
+    args: tuple[PyTree, ...],
 ) -> PyTree:
-    """Bind the primitive: `wide` traced under x64 is the value, `fn` the derivative."""
+    """Bind the primitive: `wide` traced under x64 is the value, `fn` the derivative.
+
+    Without `fn` the derivative is the one of `wide`.
+    """
     leaves, tree = jax.tree.flatten(args)
     leaves = [jnp.asarray(x) for x in leaves]
     narrow_integers = jnp.result_type(int) == jnp.int32
@@ -114,10 +135,15 @@ def _call(
             jaxpr = constants_first(jaxpr, outer, leaves)
 
     def narrow(*operands: Any) -> list[Array]:
+        assert fn is not None
         return jax.tree.leaves(fn(*tree.unflatten(operands[len(outer) :])))
 
     found = float64_p.bind(
-        *outer, *leaves, jaxpr=jaxpr, narrow=narrow, constants=len(outer)
+        *outer,
+        *leaves,
+        jaxpr=jaxpr,
+        narrow=None if fn is None else narrow,
+        constants=len(outer),
     )
     return jax.tree.unflatten(jax.tree.structure(shapes), found)
 

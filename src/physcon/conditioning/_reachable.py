@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from physcon._numerics.float64 import in_float64
+from physcon._numerics.float64 import entirely_in_float64, in_float64
 from physcon._typing import Array, ArrayLike, Bool, Float
 from physcon.conditioning._bounded_many import has_many_rows, reach_of_rows
 from physcon.conditioning._bounded_messages import unreachable_rows
@@ -50,7 +50,8 @@ def reachable(
         jnp.zeros_like(constraint.value),
         *ends,
     )
-    return in_float64(partial(_reach_of, dtype=prior.mean.dtype))(given)[:2]
+    found = entirely_in_float64(partial(_reach_of, dtype=prior.mean.dtype))(given)
+    return found[:2]
 
 
 @partial(jax.jit, static_argnames="dtype")

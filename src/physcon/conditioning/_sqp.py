@@ -6,13 +6,14 @@
 from functools import partial
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from physcon._derivative_rules import WithDerivative
 from physcon._numerics import krylov
-from physcon._numerics.float64 import in_float64
+from physcon._numerics.float64 import entirely_in_float64, in_float64
 from physcon._typing import Array, Bool, Int
 from physcon.conditioning._nonlinear_law import (
     NonlinearConstraint,
@@ -22,7 +23,12 @@ from physcon.conditioning._nonlinear_law import (
 )
 from physcon.conditioning._trust_region import Surface, Trust, advance, first_trust
 from physcon.conditioning.gaussian import Gaussian
-from physcon.conditioning.tangent import conjugate_gradients, frame_at, rounding_of
+from physcon.conditioning.tangent import (
+    conjugate_gradients,
+    frame_at,
+    irregular,
+    rounding_of,
+)
 
 
 class _State(NamedTuple):
@@ -94,10 +100,9 @@ def _convex(surface: Surface, z: Array) -> Bool[Array, ""]:
     """
     frame = surface.at(z).frame
     plane = frame.tangential
-    probe = jnp.sin(jnp.arange(1, z.size + 1, dtype=z.dtype) ** 2).reshape(z.shape)
     found = krylov.conjugate_gradients(
         lambda x: plane((1 + 1e-8) * x - frame.hessian(x)),
-        plane(probe),
+        plane(irregular(z)),
         rtol=1e-6,
         max_steps=50,
     )
@@ -125,7 +130,21 @@ def solve(
 def _(
     static: Static, max_steps: int, primals: tuple, tangents: tuple
 ) -> tuple[Any, Any]:
-    mean, z, converged = solve(static, max_steps, *primals)
+    found = _, z, converged = solve(static, max_steps, *primals)
+    moving, rest = eqx.partition(tangents, eqx.is_inexact_array)
+
+    def moved(primals: tuple, moving: tuple, z: Array) -> tuple[Array, Array]:
+        return _moved(static, primals, eqx.combine(moving, rest), z)
+
+    # Second derivatives of the law can leave the range of float32.
+    d_mean, dz = entirely_in_float64(moved)(primals, moving, z)
+    return found, (d_mean, dz, np.zeros(converged.shape, jax.dtypes.float0))
+
+
+def _moved(
+    static: Static, primals: tuple, tangents: tuple, z: Array
+) -> tuple[Array, Array]:
+    """The tangents of the field and of its z."""
     g = latent(primals[0], joined(primals[1], static))
     frame = frame_at(g, z, z, rounding_of(z.dtype))
     plane = frame.tangential
@@ -151,8 +170,7 @@ def _(
         dz = normal + plane(along)
         moved = lambda prior, z: prior.mean + prior.root.mv(z)  # noqa: E731
         _, d_mean = jax.jvp(moved, (primals[0], z), (tangents[0], dz))
-    still = np.zeros(converged.shape, jax.dtypes.float0)
-    return (mean, z, converged), (d_mean, dz, still)
+    return d_mean, dz
 
 
 #: The search ends where only smaller steps would be trusted.

@@ -13,13 +13,14 @@ from physcon._checks import concrete, inexact_leaves, require
 from physcon._derivative_rules import WithDerivative
 from physcon._numerics import safe
 from physcon._numerics.float64 import (
+    entirely_in_float64,
     float64_primal,
     in_float64,
     in_one_dtype,
 )
 from physcon._numerics.products import along_rows, gram
 from physcon._typing import Array, Float
-from physcon.linear_map import Root
+from physcon.linear_map import Diagonal, Root
 
 NOT_POSITIVE = (
     "from_covariance: expected a positive definite covariance, got one without a "
@@ -143,9 +144,22 @@ def affine(mean: Array, root: Root, z: Array) -> Array:
     return mean + root.mv(z)
 
 
-@float64_primal
 def log_prob(mean: Array, root: Root, u: Array) -> Array:
-    """The log density at u, on the plane of the exact rows if there are any."""
+    """The log density at u, on the plane of the exact rows if there are any.
+
+    Derivatives of correlated priors square the root on the way, and are computed in
+    float64.
+    """
+    if isinstance(root, Diagonal):
+        return _density(mean, root, u)
+    return entirely_in_float64(_wide_density)(*in_one_dtype(mean, root, u))
+
+
+def _log_density(mean: Array, root: Root, u: Array) -> Array:
     distance = root.mahalanobis(u - mean, jnp.abs(u) + jnp.abs(mean))
     rank = jnp.asarray(root.covariance_root_rank(), u.dtype)
     return -0.5 * (distance + rank * jnp.log(2 * jnp.pi)) - root.log_volume()
+
+
+_density = float64_primal(_log_density)
+_wide_density = jax.jit(_log_density)  # one program outside of jit, too

@@ -9,13 +9,12 @@ error that the curvature adds.
 from functools import partial
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 
 from physcon._checks import require, require_given
 from physcon._numerics.closure import opened_in_two_dtypes
-from physcon._numerics.float64 import in_float64, in_one_dtype
+from physcon._numerics.float64 import entirely_in_float64, in_float64, in_one_dtype
 from physcon._numerics.products import gram, inner
 from physcon._numerics.small import cholesky
 from physcon._show import shown
@@ -23,11 +22,10 @@ from physcon._status import (
     Outcome,
     choose,
     code,
-    derivatives_where,
     failed,
     settle,
 )
-from physcon._typing import Array, Bool, Float, Int, Scalar
+from physcon._typing import Array, Float, Int, Scalar
 from physcon.conditioning._condition import condition
 from physcon.conditioning._nonlinear_law import (
     NonlinearConstraint,
@@ -39,14 +37,10 @@ from physcon.conditioning._nonlinear_law import (
 from physcon.conditioning._sqp import solve
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
-from physcon.conditioning.tangent import frame_at, rounding_of
+from physcon.conditioning.tangent import frame_at, irregular, rounding_of
 from physcon.linear_map import Rows
 
 __all__ = ["Nonlinear", "NonlinearConstraint", "condition_nonlinear", "log_density"]
-
-#: Fields in float32 whose largest value lies beyond this, or below one over it, have no
-#: derivatives here: second derivatives of the law can leave the range of float32.
-_LARGEST = 1e18
 
 
 class Nonlinear(NamedTuple):
@@ -99,8 +93,7 @@ def condition_nonlinear(
     eps (|J| |u| + |b|) in float32 and 64 eps in float64, with J = dh/du, which the
     outcome tests. The result is a local minimum, the one to which the iteration from
     the prior mean leads. Derivatives, in both modes, follow from the
-    stationarity conditions (implicit function theorem). For fields in float32 whose
-    largest value lies outside of 1e-18 to 1e18 they are NaN.
+    stationarity conditions (implicit function theorem), and are computed in float64.
 
     Equations that others imply, to the rounding of the caller's dtype, are allowed:
     they are met too, or the outcome is `not_solved`.
@@ -133,18 +126,8 @@ def condition_nonlinear(
     require(len(got) == 1, "h(u) of shape (m,)", got, remedy)
     fn = opened_in_two_dtypes(constraint.fn, prior.mean)
     law = NonlinearConstraint(fn, constraint.value)
-    found = derivatives_where(
-        _within_range(prior), _conditioned(prior, *parted(law), max_steps)
-    )
+    found = _conditioned(prior, *parted(law), max_steps)
     return settle(found, found.outcome, throw, _MESSAGES, (prior, law))
-
-
-def _within_range(prior: Gaussian) -> Bool[Array, ""]:
-    """Whether second derivatives of the law stay within the range of float32."""
-    if prior.mean.dtype != jnp.float32:
-        return jnp.bool_(True)
-    size = jnp.max(jnp.abs(jax.lax.stop_gradient(prior.mean)))
-    return (size == 0) | ((size > 1 / _LARGEST) & (size < _LARGEST))
 
 
 @partial(jax.jit, static_argnums=(2, 3))  # compiled once where called without jit
@@ -152,11 +135,15 @@ def _conditioned(
     prior: Gaussian, arrays: NonlinearConstraint, static: Static, max_steps: int
 ) -> Nonlinear:
     mean, z, converged = solve(static, max_steps, prior, arrays)
-    constraint = joined(arrays, static)
-    rows = jax.jacrev(constraint.fn)(mean)
-    plane = LinearConstraint(Rows(rows), in_float64(inner)(rows, mean))
+
+    def tangent_plane(u: Array, arrays: NonlinearConstraint) -> tuple[Array, Array]:
+        rows = jax.jacrev(joined(arrays, static).fn)(u)
+        return rows, inner(rows, u)
+
+    rows, value = entirely_in_float64(tangent_plane)(mean, arrays)
+    plane = LinearConstraint(Rows(rows), value)
     around = condition(Gaussian(mean, prior.root), plane, throw=False)
-    curvature = _curvature(prior, constraint, jax.lax.stop_gradient(z))
+    curvature = _curvature(static, prior, arrays, z)
 
     def judged(u: Array, arrays: NonlinearConstraint) -> tuple[Array, Array]:
         law = joined(arrays, static)
@@ -196,25 +183,32 @@ def log_density(
     (2013), eq. 2.3.
     """
     jacobian = jax.jacrev(constraint.fn)(u)
-    area = jnp.sum(jnp.log(jnp.diag(cholesky(gram(jacobian)))))
-    return prior.log_prob(u) - area
+    return prior.log_prob(u) - entirely_in_float64(_log_area)(jacobian)
 
 
-def _curvature(prior: Gaussian, constraint: NonlinearConstraint, z: Array) -> Scalar:
+def _log_area(jacobian: Array) -> Scalar:
+    """½ log det J Jᵀ; squares of float32 numbers are in the range of float64."""
+    return jnp.sum(jnp.log(jnp.diag(cholesky(gram(jacobian)))))
+
+
+def _curvature(
+    static: Static, prior: Gaussian, arrays: NonlinearConstraint, z: Array
+) -> Scalar:
     """Spectral norm of P Σ λ_r ∇²g_r P by thirty power iterations."""
-    prior, constraint = jax.tree.map(
-        lambda x: jax.lax.stop_gradient(x) if eqx.is_array(x) else x,
-        (prior, constraint),
-    )
-    frame = frame_at(latent(prior, constraint), z, z, rounding_of(z.dtype))
-    x = frame.tangential(jax.random.normal(jax.random.key(0), z.shape, z.dtype))
+    least = rounding_of(z.dtype)
 
-    def iterate(x: Array, _: None) -> tuple[Array, Array]:
-        size = jnp.sqrt(jnp.sum(x**2))
-        y = frame.tangential(frame.hessian(x / jnp.where(size > 0, size, 1)))
-        return y, jnp.sqrt(jnp.sum(y**2))
+    def norm(prior: Gaussian, arrays: NonlinearConstraint, z: Array) -> Scalar:
+        frame = frame_at(latent(prior, joined(arrays, static)), z, z, least)
+        x = frame.tangential(irregular(z))
 
-    return jax.lax.scan(iterate, x, None, length=30)[1][-1]
+        def iterate(x: Array, _: None) -> tuple[Array, Array]:
+            size = jnp.sqrt(jnp.sum(x**2))
+            y = frame.tangential(frame.hessian(x / jnp.where(size > 0, size, 1)))
+            return y, jnp.sqrt(jnp.sum(y**2))
+
+        return jax.lax.scan(iterate, x, None, length=30)[1][-1]
+
+    return in_float64(norm)(*jax.lax.stop_gradient((prior, arrays, z)))
 
 
 _MESSAGES = {

@@ -65,6 +65,11 @@ def rounding_of(dtype: Any) -> float:
     return (2 if eps > 1e-10 else 32) * eps
 
 
+def irregular(z: Array) -> Array:
+    """A direction in the space of z without symmetries, of numbers up to 1."""
+    return jnp.sin(jnp.arange(1, z.size + 1, dtype=z.dtype) ** 2).reshape(z.shape)
+
+
 def _orthonormal(
     rows: Float[Array, "m *z"], least: float
 ) -> tuple[Float[Array, "m *z"], Float[Array, "m m"]]:
