@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from physcon._checks import require, require_sampling
+from physcon._numerics import safe
 from physcon._numerics.float64 import in_float64, in_one_dtype
 from physcon._show import shown
 from physcon._status import Outcome, choose, failed, settle
@@ -85,7 +86,8 @@ def truncated_moments(
     def scaled(bound: Array) -> Array:
         """In standard deviations from the mean; an infinite one has no derivative."""
         finite = jnp.isfinite(bound)
-        return jnp.where(finite, (jnp.where(finite, bound, mean) - mean) / width, bound)
+        apart = jnp.where(finite, bound, mean) - mean
+        return jnp.where(finite, safe.quotient(apart, width), bound)
 
     low = scaled(lower)
     high = scaled(upper)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import jax.numpy as jnp
 
+from physcon._numerics import safe
 from physcon._typing import Array, Float
 from physcon.fv.gas import Gas, bounds, contact_speed, dot, roe_average
 from physcon.fv.law import Law, channels, mirrored, require_channels
@@ -146,7 +147,7 @@ class Euler(Law):
         """Primitive increment of the amplitudes."""
         a = self._sound(w[0], w[-1])
         first, entropy, *shear, last = strengths
-        normal = (last - first) * a / w[0]
+        normal = safe.quotient((last - first) * a, w[0])
         shear.insert(axis, normal)
         return jnp.stack([first + entropy + last, *shear, (first + last) * a**2])
 
@@ -163,7 +164,7 @@ class Euler(Law):
         ]
 
     def _sound(self, rho: Array, p: Array) -> Array:
-        return jnp.sqrt(self.gamma * p / rho)
+        return jnp.sqrt(safe.quotient(self.gamma * p, rho))
 
     def _gas(self, u: Array) -> Gas:
         """Conserved and primitive variables."""

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 
+from physcon._numerics import safe
 from physcon._typing import Array, Float
 from physcon.fv.law import channels
 
@@ -31,7 +32,7 @@ class Gas(NamedTuple):
     def of_state(cls, u: Float[Array, "c *s"], gamma: Array) -> "Gas":
         """From density, momenta and energy."""
         rho, *m, energy = channels(u)
-        volume = 1 / rho
+        volume = safe.quotient(jnp.ones_like(rho), rho)
         v = [mk * volume for mk in m]
         return cls(rho, v, (gamma - 1) * (energy - 0.5 * dot(m, v)), volume, m, energy)
 
@@ -40,7 +41,8 @@ class Gas(NamedTuple):
         """From density, velocities and pressure."""
         rho, *v, p = channels(w)
         m = [rho * vk for vk in v]
-        return cls(rho, v, p, 1 / rho, m, p / (gamma - 1) + 0.5 * dot(m, v))
+        volume = safe.quotient(jnp.ones_like(rho), rho)
+        return cls(rho, v, p, volume, m, p / (gamma - 1) + 0.5 * dot(m, v))
 
     def state(self) -> Float[Array, "c *s"]:
         """Density, momenta and energy."""
@@ -77,7 +79,7 @@ def contact_speed(left: Gas, right: Gas, low: Array, high: Array, axis: int) -> 
     mass_left = left.rho * (low - left.v[axis])
     mass_right = right.rho * (high - right.v[axis])
     carried = mass_left * left.v[axis] - mass_right * right.v[axis]
-    return (right.p - left.p + carried) / (mass_left - mass_right)
+    return safe.quotient(right.p - left.p + carried, mass_left - mass_right)
 
 
 def bounds(left: Gas, right: Gas, gamma: Array, axis: int) -> tuple[Array, Array]:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import jax.numpy as jnp
 
+from physcon._numerics import safe
 from physcon._typing import Array, Bool, Float
 
 Limiter = Callable[[Array, Array], Array]
@@ -49,7 +50,8 @@ def van_leer(a: Float[Array, "*s"], b: Float[Array, "*s"]) -> Float[Array, "*s"]
     Source: van Leer, J. Comput. Phys. 14 (1974) 361.
     """
     smooth = _same_sign(a, b)
-    share = a / jnp.where(smooth, a + b, 1)  # a b may underflow where a does not
+    # a b may underflow where a does not.
+    share = safe.quotient(a, jnp.where(smooth, a + b, 1))
     return jnp.where(smooth, 2 * share * b, 0)
 
 

@@ -151,7 +151,7 @@ class ShallowWater(Law):
         right = u_right[0] * (self._velocities(u_right)[axis] - high)
         dry = (u_left[0] <= self.dry) & (u_right[0] <= self.dry)
         total = jnp.where(dry, 1, right - left)
-        return jnp.where(dry, 0, (low * right - high * left) / total)
+        return jnp.where(dry, 0, safe.quotient(low * right - high * left, total))
 
     def star_state(
         self,
@@ -243,7 +243,8 @@ class ShallowWater(Law):
 
     def _velocities(self, u: Array) -> list[Array]:
         wet = u[0] > self.dry
-        inverse = jnp.where(wet, 1 / jnp.where(wet, u[0], 1), 0)
+        depth = jnp.where(wet, u[0], 1)
+        inverse = jnp.where(wet, safe.quotient(jnp.ones_like(depth), depth), 0)
         return [m * inverse for m in self._layout.moving(u)]
 
     def _celerity(self, h: Array) -> Array:

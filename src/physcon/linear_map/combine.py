@@ -156,10 +156,7 @@ class Compose(Root):
         return self.outer.magnitude(self.inner.magnitude(x))
 
     def unit(self) -> Scalar | float:
-        inner = as_root(self.inner).unit()
-        if isinstance(self.outer, Diagonal):
-            return self.outer.unit() * inner
-        return inner
+        return as_root(self.outer).unit() * as_root(self.inner).unit()
 
     def scaled(self, factor: Scalar) -> "Compose":
         if isinstance(self.outer, Diagonal):

@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 
+from physcon._numerics import safe
 from physcon._typing import Array, Float, Scalar, Shape
 from physcon.linear_map.basic import ROUNDING, Root
 
@@ -48,13 +49,13 @@ class Diagonal(Root):
 
     def mahalanobis(self, e: Array, scale: Array) -> Array:
         free = self.diagonal != 0
-        white = jnp.where(free, e / jnp.where(free, self.diagonal, 1), 0)
+        white = safe.divide(e, self.diagonal)
         distance = jnp.sum(white**2)
         off = jnp.any(~free & (jnp.abs(e) > ROUNDING * scale))
         return jnp.where(off, jnp.inf, distance)
 
     def solve(self, y: Float[Array, "*x"]) -> Float[Array, "*x"]:
-        return y / self.diagonal
+        return safe.quotient(y, self.diagonal)
 
     def log_volume(self) -> Array:
         size = jnp.abs(jnp.where(self.diagonal != 0, self.diagonal, 1))

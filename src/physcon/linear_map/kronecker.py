@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import require_shape
+from physcon._numerics.safe import power_of_two
 from physcon._typing import Array, Scalar, Shape
 from physcon.linear_map.basic import Root
 
@@ -46,7 +47,10 @@ class Kronecker(Root):
         return self.left.unit() * self.right.unit()
 
     def scaled(self, factor: Scalar) -> "Kronecker":
-        return Kronecker(self.left.scaled(factor), self.right)
+        # Each of the two is squared by itself: both must be near unit size.
+        size = power_of_two(jax.lax.stop_gradient(jnp.asarray(self.right.unit())))
+        left = self.left.scaled(factor * size.astype(jnp.result_type(factor)))
+        return Kronecker(left, self.right.scaled(1 / size))
 
     def covariance_root_rank(self) -> int | Array:
         return self.left.covariance_root_rank() * self.right.covariance_root_rank()

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from physcon._checks import require
-from physcon._numerics.safe import power_of_two
+from physcon._numerics.safe import power_of_two, quotient
 from physcon._typing import Array, Float
 from physcon.operators.layers import Field
 
@@ -41,7 +41,7 @@ class Normaliser(eqx.Module):
     def encode(self, u: Field) -> Field:
         """(u - mean) / std."""
         mean, std = self.along(u)
-        return (u - mean) / std
+        return quotient(u - mean, std)
 
     def decode(self, u: Field) -> Field:
         """std u + mean: decode(encode(u)) == u."""

@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import jax.numpy as jnp
 
+from physcon._numerics import safe
 from physcon._typing import Array, Float
 from physcon.fv._stage import stage
 from physcon.fv.unstructured.stencil import Stencil, added
@@ -84,7 +85,8 @@ def smallest_share(
 def sharp(room: Float[Array, "*s"], change: Float[Array, "*s"]) -> Float[Array, "*s"]:
     """min(1, room/change)."""
     limited = change > room
-    return jnp.where(limited, room / jnp.where(limited, change, 1), 1)
+    part = safe.quotient(room, jnp.where(limited, change, 1))
+    return jnp.where(limited, part, 1)
 
 
 def smooth(
@@ -94,7 +96,8 @@ def smooth(
 
     Changes well below the threshold, a share of the extent, are not limited.
     """
-    scale = 1 / jnp.where(extent > 0, extent, 1)[None]
+    extent = jnp.where(extent > 0, extent, 1)[None]
+    scale = safe.quotient(jnp.ones_like(extent), extent)
     e = threshold**2
 
     def share(room: Array, change: Array) -> Array:
