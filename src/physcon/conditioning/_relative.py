@@ -5,14 +5,23 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from physcon._checks import require, require_given, require_same_field, require_shape
-from physcon._derivative_rules import WithDerivative
-from physcon._numerics import safe
+from physcon._checks import (
+    require,
+    require_given,
+    require_same_field,
+    require_shape,
+)
 from physcon._numerics.float64 import floating, in_float64, in_one_dtype
 from physcon._numerics.safe import power_of_two
 from physcon._show import shown
 from physcon._status import Outcome, choose, settle
 from physcon._typing import Array, ArrayLike, Float
+from physcon.conditioning._relative_search import (
+    emptied_groups,
+    field_of,
+    rounded,
+    solved,
+)
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.solvers.factor import over
 from physcon.conditioning.solvers.units import with_rows_scaled
@@ -80,12 +89,12 @@ def condition_relative(
     given, spread, law = in_one_dtype(field, spread, law)
     inputs = given, spread, law
     law, spread, *sizes = _in_units(law, spread)
-    emptied, scaled = _emptied(given, law)
-    multiplier, missed = _solved(given, spread, law)
+    emptied, scaled = emptied_groups(given, law)
+    multiplier, missed = solved(given, spread, law)
     missed = jnp.where(emptied, 0, missed)
-    field, _, _ = _field(multiplier, given, spread, law)
+    field, _, _ = field_of(multiplier, given, spread, law)
     frozen = jax.lax.stop_gradient((multiplier, given, spread, law))
-    value = in_float64(_rounded)(*frozen)
+    value = in_float64(rounded)(*frozen)
     field = field + jax.lax.stop_gradient(value - field)
     operator = law.operator
     assert isinstance(operator, Disjoint)
@@ -148,96 +157,6 @@ def _disjoint_law(
     return LinearConstraint(operator, constraint.value)
 
 
-def _field(
-    multiplier: Array, mean: Array, spread: Array, law: LinearConstraint
-) -> tuple[Array, Array, Array]:
-    """u, what the groups miss, and its derivative in the multiplier."""
-    operator = law.operator
-    assert isinstance(operator, Disjoint)
-    gain = operator.weights * spread
-    exponent = gain * operator.groups.spread(multiplier)
-    u = mean * jnp.exp(exponent)
-    missing = law.value - operator.mv(u)
-    slope = operator.groups.total(operator.weights * gain * u)
-    return u, missing, slope
-
-
-def _emptied(mean: Array, law: LinearConstraint) -> tuple[Array, Array]:
-    """Groups whose total is zero, and the field scaled by one ratio per group.
-
-    No positive factors give zero, but smaller and smaller ones do: the field is zero
-    there. The ratio gives it the derivative in the value.
-    """
-    operator = law.operator
-    assert isinstance(operator, Disjoint)
-    total = operator.groups.total
-    now = operator.mv(mean)
-    positive = total((operator.weights < 0).astype(mean.dtype)) == 0
-    emptied = (law.value == 0) & positive & (now > 0)
-    ratio = jnp.where(emptied, law.value / jnp.where(emptied, now, 1), 0)
-    return emptied, mean * operator.groups.spread(ratio)
-
-
-@WithDerivative
-def _solved(mean: Array, spread: Array, law: LinearConstraint) -> tuple[Array, Array]:
-    """The multiplier, and by how much its field misses the rows."""
-    return in_float64(_search)(mean, spread, law)
-
-
-@_solved.defjvp
-def _(primals: tuple, tangents: tuple) -> tuple[tuple, tuple]:
-    """The derivative of the equation that the multiplier solves, to any order."""
-    found, missed = _solved(*primals)
-    _, _, slope = _field(found, *primals)
-    _, moved = jax.jvp(lambda *args: _field(found, *args)[1], primals, tangents)
-    return (found, missed), (safe.divide(moved, slope), jnp.zeros_like(missed))
-
-
-@jax.jit
-def _rounded(
-    multiplier: Array, mean: Array, spread: Array, law: LinearConstraint
-) -> Array:
-    return _field(multiplier, mean, spread, law)[0]
-
-
-@jax.jit
-def _search(mean: Array, spread: Array, law: LinearConstraint) -> tuple[Array, Array]:
-    """Newton's method on log of the groups' values where they are positive, damped.
-
-    With weights of one sign the logarithm of Σ w μ exp(λ w s) is convex and nearly
-    linear in λ, so that Newton's method on it takes a few steps from any value.
-    """
-    operator = law.operator
-    assert isinstance(operator, Disjoint)
-    groups = operator.groups
-    total = groups.total
-    sizes = jnp.abs(operator.weights) * spread
-    # The largest exponent of a group is λ times its reach: steps are limited by it.
-    label = groups.labels().reshape(-1)
-    count = law.value.size
-    index = jnp.where(label < 0, count, label)
-    reach = jax.ops.segment_max(sizes.reshape(-1), index, count + 1)[:count]
-    reach = jnp.where(reach > 0, reach, 1).reshape(law.value.shape)
-
-    def step(_: Array, multiplier: Array) -> Array:
-        u, missing, slope = _field(multiplier, mean, spread, law)
-        now = total(operator.weights * u)
-        same_sign = (now * law.value > 0) & (slope > 0)
-        ratio = jnp.where(same_sign, law.value / jnp.where(same_sign, now, 1), 1)
-        newton = jnp.where(slope > 0, missing / jnp.where(slope > 0, slope, 1), 0)
-        logarithmic = jnp.log(ratio) * now / jnp.where(slope > 0, slope, 1)
-        move = jnp.where(same_sign, logarithmic, newton)
-        limit = 4 / reach
-        return multiplier + jnp.clip(move, -limit, limit)
-
-    multiplier = jax.lax.fori_loop(0, _STEPS, step, jnp.zeros_like(law.value))
-    u, missing, _ = _field(multiplier, mean, spread, law)
-    terms = total(jnp.abs(operator.weights * u)) + jnp.abs(law.value)
-    missed = jnp.abs(missing) / jnp.where(terms > 0, terms, 1)
-    return multiplier, jnp.where(operator.present(), missed, 0)
-
-
-_STEPS = 40
 _MESSAGES = {
     "unreachable": (
         "condition_relative: expected a value that positive factors can give, got one "
