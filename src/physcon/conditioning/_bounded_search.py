@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from physcon._numerics.float64 import in_float64
+from physcon._numerics.rarely import rarely
 from physcon._status import Outcome, choose
 from physcon._typing import Array
 from physcon.conditioning._box import Given
@@ -93,6 +94,10 @@ def _attempts(problem: Problem, found: Refined, dtype: Any) -> tuple[Refined, Ar
     rounding = (max(eps, 1e-8) * (terms + jnp.abs(value))) ** 2
     soft = jnp.where(noise > 0, noise, rounding)
 
+    def judged(new: Refined) -> Refined:
+        error = error_of(problem, new.field, new.multiplier, dtype)
+        return new._replace(error=error)
+
     def attempt(k: Array, carry: tuple[Refined, Array]) -> tuple[Refined, Array]:
         best, multiplier = carry
         kind, again = k // 2, k % 2 == 1
@@ -103,9 +108,14 @@ def _attempts(problem: Problem, found: Refined, dtype: Any) -> tuple[Refined, Ar
         first = interior_point(tried, (best.error > 1) & ~again)
         second = proposal_of(tried, multiplier)
         proposal = jax.tree.map(lambda a, b: jnp.where(again, b, a), first, second)
-        new = refine(tried, proposal, dtype)
-        error = error_of(problem, new.field, new.multiplier, dtype)
-        new = new._replace(error=error)
+        new = judged(refine(tried, proposal, dtype))
+        other = rarely(
+            jnp.minimum(new.error, best.error) > 1,
+            lambda: judged(refine(tried, proposal, dtype, orthonormal=True)),
+            lambda: new,
+        )
+        finer = other.error < new.error
+        new = jax.tree.map(lambda a, b: jnp.where(finer, a, b), other, new)
         better = (best.error > 1) & (new.error < best.error)
         kept = jax.tree.map(lambda a, b: jnp.where(better, a, b), new, best)
         return kept, new.multiplier

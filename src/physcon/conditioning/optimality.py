@@ -17,6 +17,7 @@ from physcon._extremes import largest_of
 from physcon._numerics.products import combine, gram, inner
 from physcon._numerics.whitening import whitening
 from physcon._typing import Array, Bool, Float, Scalar
+from physcon.conditioning.orthonormal import orthonormal_rows
 
 
 class Problem(NamedTuple):
@@ -72,7 +73,9 @@ def proposal_of(problem: Problem, multiplier: Float[Array, " m"]) -> Proposal:
     return Proposal(multiplier, (y < problem.lower) | fixed, (y > problem.upper))
 
 
-def refine(problem: Problem, proposal: Proposal, dtype: Any) -> Refined:
+def refine(
+    problem: Problem, proposal: Proposal, dtype: Any, *, orthonormal: bool = False
+) -> Refined:
     """Newton steps with the active set held fixed: first in λ, then in u.
 
     The field is μ + V Gᵀ λ where it is free. If that is a small difference of large
@@ -80,18 +83,18 @@ def refine(problem: Problem, proposal: Proposal, dtype: Any) -> Refined:
 
     Args:
         dtype: the caller's, to which the field is rounded before it is judged.
+        orthonormal: for variances that differ by more than seven decades.
     """
     mean, variance, rows, value, noise, lower, upper = problem
     multiplier, below, above = proposal
-    d = row_scale(problem)
     free = jnp.where(below | above, 0, variance)
-    s = gram_of(problem, d, free)
-    whitener = whitening(_unit_diagonal(s), _SINGULAR).whitener
-    scale = d * _unit_scale(s)
+    if orthonormal:
+        system = orthonormal_rows(rows, jnp.sqrt(free), jnp.sqrt(noise), dtype)
+    else:
+        system = _by_gram(problem, free)
 
-    def correction(u: Array, multiplier: Array) -> Array:
-        missing = value - inner(rows, u) - noise * multiplier
-        return scale * (whitener.T @ (whitener @ (scale * missing)))
+    def missing(u: Array, multiplier: Array) -> Array:
+        return value - inner(rows, u) - noise * multiplier
 
     def field(multiplier: Array) -> Array:
         u = mean + free * combine(multiplier, rows)
@@ -99,11 +102,11 @@ def refine(problem: Problem, proposal: Proposal, dtype: Any) -> Refined:
         return jnp.where(variance > 0, held, jnp.clip(mean, lower, upper))
 
     def in_multiplier(_: Any, multiplier: Array) -> Array:
-        return multiplier + correction(field(multiplier), multiplier)
+        return multiplier + system.multiplier(missing(field(multiplier), multiplier))
 
     def in_field(_: Any, u: Array) -> Array:
-        step = jnp.where(noise > 0, 0, correction(u, multiplier))
-        return jnp.clip(u + free * combine(step, rows), lower, upper)
+        left = missing(u, multiplier)
+        return jnp.clip(u + system.move(jnp.where(noise > 0, 0, left)), lower, upper)
 
     multiplier = jax.lax.fori_loop(0, 3, in_multiplier, multiplier)
     u = jnp.clip(field(multiplier), lower, upper)
@@ -112,30 +115,45 @@ def refine(problem: Problem, proposal: Proposal, dtype: Any) -> Refined:
     return Refined(u, multiplier, below, above, error_of(problem, u, multiplier, dtype))
 
 
-def restored(problem: Problem, u: Float[Array, "*x"]) -> Float[Array, "*x"]:
-    """`u` moved by rounding to meet its rows; only points inside the box move."""
-    inside = (problem.lower < u) & (u < problem.upper)
-    free = jnp.where(inside, problem.variance, 0)
+class _Whitened(NamedTuple):
+    """The Gram matrix of the free points as its whitener; see `OrthonormalRows`."""
+
+    problem: Problem
+    free: Float[Array, "*x"]
+    scale: Float[Array, " m"]
+    whitener: Float[Array, "m m"]
+
+    def multiplier(self, missing: Float[Array, " m"]) -> Float[Array, " m"]:
+        white = self.whitener @ (self.scale * missing)
+        return self.scale * (self.whitener.T @ white)
+
+    def move(self, missing: Float[Array, " m"]) -> Float[Array, "*x"]:
+        return self.free * combine(self.multiplier(missing), self.problem.rows)
+
+
+def _by_gram(problem: Problem, free: Float[Array, "*x"]) -> _Whitened:
     d = row_scale(problem)
     s = gram_of(problem, d, free)
     whitener = whitening(_unit_diagonal(s), _SINGULAR).whitener
-    scale = d * _unit_scale(s)
+    return _Whitened(problem, free, d * _unit_scale(s), whitener)
+
+
+def restored(problem: Problem, u: Float[Array, "*x"]) -> Float[Array, "*x"]:
+    """`u` moved by rounding to meet its rows; only points inside the box move."""
+    inside = (problem.lower < u) & (u < problem.upper)
+    system = _by_gram(problem, jnp.where(inside, problem.variance, 0))
 
     def correct(_: Any, u: Array) -> Array:
-        missing = scale * (problem.value - inner(problem.rows, u))
-        step = scale * (whitener.T @ (whitener @ missing))
-        moved = u + free * combine(step, problem.rows)
-        return jnp.clip(moved, problem.lower, problem.upper)
+        missing = problem.value - inner(problem.rows, u)
+        return jnp.clip(u + system.move(missing), problem.lower, problem.upper)
 
     return jax.lax.fori_loop(0, 2, correct, u)
 
 
 def freedom(problem: Problem) -> Float[Array, "*x"]:
     """Share of each point's variance that the exact rows leave, in [0, 1]."""
-    d = row_scale(problem)
-    s = gram_of(problem, d, problem.variance)
-    scale = d * _unit_scale(s)
-    whitener = whitening(_unit_diagonal(s), _SINGULAR).whitener * scale[None]
+    found = _by_gram(problem, problem.variance)
+    whitener = found.whitener * found.scale[None]
     white = jnp.tensordot(whitener, problem.rows, 1, precision="highest")
     used = problem.variance * jnp.sum(white**2, axis=0)
     return jnp.clip(1 - used, 0, 1)
