@@ -57,6 +57,56 @@ def test_a_contradiction_between_vanishing_rows_is_still_one():
     assert result.outcome == Outcome.contradiction
 
 
+def test_redundant_rows_that_miss_by_rounding_are_no_contradiction():
+    """Row 1 is the sum of the others; the value of row 2 is rounding of row 1."""
+    rows = jnp.array([[1.0, 1, 0], [1, 1, 1], [0, 0, 1]])
+    prior = pc.Gaussian.diagonal(jnp.zeros(3), jnp.ones(3))
+
+    def outcome(value):
+        law = pc.LinearConstraint(Rows(rows), jnp.array(value))
+        return pc.condition(prior, law, throw=False).outcome
+
+    assert outcome([1.0, 1.0, 1e-8]) == Outcome.not_solved
+    assert outcome([1.0, 1.0, 0.0]) == Outcome.redundant
+    assert outcome([1.0, 1.0, 1e-3]) == Outcome.contradiction
+
+
+@pytest.mark.parametrize("x64", [False, True])
+def test_rows_that_only_a_nearly_certain_point_tells_apart(x64):
+    """A field meets them, though no solver finds it: there is no contradiction."""
+    with jax.enable_x64(x64):
+        std = jnp.array([1.0, 1.0, 1e-9])
+        prior = pc.Gaussian.diagonal(jnp.zeros(3), std)
+
+        def outcome(last):
+            rows = jnp.array([[1.0, 2.0, 1.0], [1.0, 2.0, last]])
+            law = pc.LinearConstraint(Rows(rows), jnp.array([1.0, 1.5]))
+            return pc.condition(prior, law, throw=False).outcome
+
+        assert outcome(1.0) == Outcome.contradiction
+        assert outcome(3.0) in (Outcome.not_solved, Outcome.good)
+
+
+def test_a_balance_over_twelve_decades_of_standard_deviation():
+    """Without flux all times equal one number, the mean by precision."""
+    rng = np.random.default_rng(4)
+    times, cells = 5, 32
+    std = 10.0 ** rng.uniform(-6, 6, (times, cells))
+    std = std.astype(np.float32)
+    mean = rng.normal(size=(times, cells)).astype(np.float32)
+    flux = rng.normal(size=(times - 1, cells + 1)).astype(np.float32)
+    flux[:, [0, -1]] = 0
+    grid = pc.Grid.uniform(0.0, 1.0, cells)
+    law = pc.balance(grid, np.linspace(0.0, 1.0, times), (jnp.asarray(flux),))
+    out = pc.condition(pc.Gaussian.diagonal(mean, std), law, throw=False)
+    assert out.outcome == Outcome.good
+    change = -np.diff(flux.astype(float), axis=1) * cells / (times - 1)
+    since = np.concatenate([np.zeros((1, cells)), np.cumsum(change, axis=0)])
+    weight = 1 / std.astype(float) ** 2
+    first = np.sum(weight * (mean - since), axis=0) / np.sum(weight, axis=0)
+    np.testing.assert_allclose(out.posterior.mean, first + since, rtol=2e-6, atol=2e-6)
+
+
 def test_factors_empty_a_group_whose_total_is_zero():
     labels = jnp.array([0, 0, 1, 1])
     field = jnp.array([1.0, 3.0, 2.0, 2.0])

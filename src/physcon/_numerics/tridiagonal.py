@@ -54,6 +54,80 @@ def factorise(
     return Factor(jnp.concatenate([first, pivots]), ratios)
 
 
+def factorise_chain(
+    lower: Float[Array, "n *lines"],
+    upper: Float[Array, "n *lines"],
+    noise: Float[Array, "n *lines"],
+    tolerance: float,
+) -> Factor:
+    """D and L of the Gram matrix of a chain, whose row i is (-lower_i, upper_i).
+
+    Neighbouring rows share a column: upper_i and lower_{i+1} are its two entries, and
+    noise² is added to the diagonal. With e_i the part of lower_i² that rows before i
+    leave, d_i = e_i + noise_i² + upper_i² is a sum of positive numbers: nothing
+    cancels, whatever the sizes of the columns.
+
+    Args:
+        tolerance: as in `factorise`.
+    """
+
+    def step(left: Array, row: tuple[Array, ...]) -> tuple[Array, tuple[Array, Array]]:
+        low, high, sigma, after = row
+        known = left * low**2 + sigma**2
+        pivot = known + high**2
+        dropped = pivot <= tolerance
+        pivot = jnp.where(dropped, INFINITE, pivot)
+        left = jnp.where(dropped, 1, known / pivot)
+        return left, (pivot, -high * after / pivot)
+
+    after = jnp.concatenate([lower[1:], jnp.zeros_like(lower[:1])])
+    # `left` is e_i / lower_i².
+    rows = (lower, upper, noise, after)
+    _, (pivots, ratios) = jax.lax.scan(step, jnp.ones_like(lower[0]), rows)
+    return Factor(pivots, ratios[:-1])
+
+
+def smoothed(
+    mean: Float[Array, "k *lines"],
+    std: Float[Array, "k *lines"],
+    step: Float[Array, "n *lines"],
+    noise: Float[Array, "n *lines"],
+) -> Float[Array, "k *lines"]:
+    """The most probable chain p with p_{i+1} - p_i = step_i up to noise.
+
+    A filter forward and a smoother backward. All weights lie between 0 and 1, so that
+    every step is met to rounding, whatever the standard deviations.
+
+    Source: Rauch, Tung and Striebel, AIAA J. 3 (1965) 1445.
+    """
+
+    def weight(own: Array, other: Array) -> Array:
+        total = own + other
+        return jnp.where(total > 0, own / jnp.where(total > 0, total, 1), 0)
+
+    def forward(now: tuple, given: tuple) -> tuple[tuple, tuple]:
+        p, variance = now
+        own, spread, move, sigma = given
+        back = weight(variance, sigma**2)
+        ahead = variance + sigma**2
+        share = weight(spread**2, ahead)  # of what the rows before say
+        there = jnp.where(share == 1, p + move, own + share * (p + move - own))
+        left = jnp.minimum(share * ahead, spread**2)
+        return (there, left), (p, back)
+
+    def backward(there: Array, given: tuple) -> tuple[Array, Array]:
+        p, back, move = given
+        here = jnp.where(back == 1, there - move, p + back * (there - move - p))
+        return here, here
+
+    start = mean[0], std[0] ** 2
+    (last, _), (filtered, back) = jax.lax.scan(
+        forward, start, (mean[1:], std[1:], step, noise)
+    )
+    _, before = jax.lax.scan(backward, last, (filtered, back, step), reverse=True)
+    return jnp.concatenate([before, last[None]])
+
+
 def solve(factor: Factor, rhs: Float[Array, "n *lines"]) -> Float[Array, "n *lines"]:
     """T⁻¹ rhs: one sweep down, one sweep up."""
 

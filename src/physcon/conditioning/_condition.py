@@ -180,7 +180,8 @@ def _conditioned(
     else:
         residual = law.residual(new.mean)
         roundings = jax.lax.stop_gradient(new.roundings)
-    outcome = judged(new.outcome, new.multiplier, roundings, prior.mean.size)
+    given = new.outcome, new.multiplier, roundings, prior.mean.size
+    outcome = judged(*given, new.contradicted)
     return new, residual, roundings, outcome, log_evidence(new, law)
 
 

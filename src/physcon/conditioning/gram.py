@@ -73,6 +73,9 @@ class GramFactor(Factor):
             whitened=None if self.whitened is None else factor * self.whitened,
         )
 
+    def units(self, r: Float[Array, "*y"]) -> Float[Array, "*y"]:
+        return self.scale.reshape(r.shape)
+
     def solve(self, r: Float[Array, "*y"]) -> Float[Array, "*y"]:
         white = jnp.matmul(
             self.whitener, self.scale * r.reshape(-1), precision="highest"

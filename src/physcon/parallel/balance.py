@@ -152,7 +152,8 @@ def _balance(
         residual, size = misfit(own_law, frozen[2].mean)
         missed = excess(solver, *frozen, residual, size, divided=True)
         roundings = solver.largest(missed)[None]
-        outcome = judged(frozen[2].outcome, roundings, roundings, flat.size)
+        given = frozen[2].outcome, roundings, roundings, flat.size
+        outcome = judged(*given, frozen[2].contradicted)
         fields = tuple(f.opened(x) for f, x in zip(faces, fields, strict=True))
         return fields, new.multiplier, outcome, new.steps
 

@@ -59,6 +59,9 @@ class BlockFactor(Factor):
     def scaled(self, factor: Scalar) -> "BlockFactor":
         return eqx.tree_at(lambda f: f.scale, self, self.scale / factor)
 
+    def units(self, r: Float[Array, "r *x"]) -> Float[Array, "r *x"]:
+        return self.scale
+
     def solve(self, r: Float[Array, "r *x"]) -> Float[Array, "r *x"]:
         rows = range(r.shape[0])
         scaled = self.scale * r

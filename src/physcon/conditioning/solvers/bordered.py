@@ -83,6 +83,10 @@ class BorderedFactor(Factor):
     def _white(self, x: Float[Array, "k *s"]) -> Float[Array, "k *s"]:
         return jnp.tensordot(self.whitener, x, axes=1, precision="highest")
 
+    def units(self, r: Float[Array, " m"]) -> Float[Array, " m"]:
+        first, _ = self.layout.split(r)
+        return self.layout.join([self.inner.units(first), self.scale])
+
     def solve(self, r: Float[Array, " m"]) -> Float[Array, " m"]:
         first, second = self.layout.split(r)
         inner_solution = self.inner.solve(first)

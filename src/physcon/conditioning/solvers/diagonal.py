@@ -52,6 +52,9 @@ class DiagonalFactor(Factor):
     def scaled(self, factor: Scalar) -> "DiagonalFactor":
         return eqx.tree_at(lambda f: f.scale, self, self.scale / factor)
 
+    def units(self, r: Float[Array, "*g"]) -> Float[Array, "*g"]:
+        return self.scale
+
     def solve(self, r: Float[Array, "*g"]) -> Float[Array, "*g"]:
         return self.scale * self._divide(self.scale * r)
 

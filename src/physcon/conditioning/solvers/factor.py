@@ -1,6 +1,7 @@
 """What a solver makes of the Gram matrix of a constraint, S = G Σ Gᵀ + N."""
 
 import abc
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 import equinox as eqx
@@ -10,7 +11,7 @@ import numpy as np
 
 from physcon._numerics.float64 import split
 from physcon._status import Outcome
-from physcon._typing import Array, Float, Int, PyTree, Scalar
+from physcon._typing import Array, Bool, Float, Int, PyTree, Scalar
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.linear_map import LinearMap, Root
 
@@ -33,6 +34,34 @@ class Factor(eqx.Module):
     ) -> Float[Array, "*y"]:
         """`solve`; redundant rows that `slack` suffices for may share it."""
         return self.solve(r)
+
+    def units(self, r: Float[Array, "*y"]) -> Float[Array, "*y"]:
+        """One over the standard deviation of each row, roughly; 0 if that is 0.
+
+        Least squares are taken in these units.
+        """
+        return jnp.ones_like(r)
+
+    def null(
+        self,
+        v: Float[Array, "*y"],
+        met: Bool[Array, "*y"],
+        apply: Callable[[Float[Array, "*y"]], Float[Array, "*y"]],
+    ) -> Float[Array, "*y"]:
+        """A vector with S v = 0 near `v`, for `apply` the product with S.
+
+        A solver whose least squares miss such a vector may return `v`. At rows that are
+        `met` v is rounding.
+        """
+        v = jnp.where(met, 0, v)
+        for _ in range(2):  # the second step removes rounding errors of the first
+            v = v - self.solve(apply(v))
+        return v
+
+    @property
+    def null_error(self) -> float:
+        """The relative error of `null` beyond rounding."""
+        return 0.0
 
     @property
     def outcome(self) -> Outcome:

@@ -27,10 +27,11 @@ from physcon._derivative_rules import WithDerivative
 from physcon._numerics.float64 import in_float64
 from physcon._numerics.safe import power_of_two
 from physcon._status import Outcome, failed
-from physcon._typing import Array, Float, Int, Scalar
+from physcon._typing import Array, Bool, Float, Int, Scalar
 from physcon.conditioning._verdict import judged
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
+from physcon.conditioning.solvers.contradiction import contradicted
 from physcon.conditioning.solvers.factor import Exact, Factor, inverse, unmoved
 from physcon.conditioning.solvers.interface import Solver
 from physcon.conditioning.solvers.units import factor_tangent
@@ -47,6 +48,7 @@ class Update(NamedTuple):
     factor: Exact[Factor] | None  # None: the solver doesn't keep it
     outcome: Outcome
     steps: Int[Array, ""]
+    contradicted: Bool[Array, ""]  # whether rows that are missed cannot be met
     roundings: Float[Array, "*y"] | None = None  # as in `Step`
     unit: Scalar | None = None  # a power of two
 
@@ -58,6 +60,8 @@ def _advance(
     step = solver.advance(prior, law, single)
     factor = Exact.of(step.factor, single) if solver.keep else None
     unit = None if step.unit is None else _power_of_two(step.unit, single)
+    eps = float(jnp.finfo(jnp.float32 if single else step.mean.dtype).eps)
+    divided = bool(getattr(solver, "mesh_axes", ()))
     return Update(
         mean=step.mean,
         multiplier=step.multiplier,
@@ -65,6 +69,7 @@ def _advance(
         factor=factor,
         outcome=step.outcome,
         steps=step.steps,
+        contradicted=contradicted(step, prior, law, eps, divided),
         roundings=step.roundings,
         unit=unit,
     )
@@ -136,6 +141,7 @@ def _(primals: tuple, tangents: tuple) -> tuple[Update, Any]:
             factor=d_factor,
             outcome=unmoved(new.outcome),
             steps=unmoved(new.steps),
+            contradicted=unmoved(new.contradicted),
             roundings=unmoved(new.roundings),
             unit=unmoved(new.unit),
         )
@@ -156,7 +162,7 @@ def _slope(new: Update, law: LinearConstraint, points: int) -> Scalar | float:
     if new.roundings is None or not guards_itself(new, law):
         return 1.0
     roundings = jax.lax.stop_gradient(new.roundings)
-    outcome = judged(new.outcome, new.multiplier, roundings, points)
+    outcome = judged(new.outcome, new.multiplier, roundings, points, new.contradicted)
     return jnp.where(failed(outcome), jnp.nan, jnp.ones((), roundings.dtype))
 
 

@@ -1,12 +1,13 @@
 """Sparse rows under independent errors: a sparse Cholesky factor of S."""
 
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from physcon._numerics import safe, sparse
+from physcon._numerics import sparse
 from physcon._numerics.sparse import Factored, pick, refactor
 from physcon._status import Outcome
 from physcon._typing import Array, Bool, Float, Scalar
@@ -14,24 +15,10 @@ from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.solvers.factor import Factor, unmoved
 from physcon.conditioning.solvers.interface import PriorAndLaw
+from physcon.conditioning.solvers.nearest import nearest
 from physcon.conditioning.solvers.refined import Refined, independent_std
 from physcon.conditioning.solvers.unsuited import unsuited
 from physcon.linear_map import LinearMap, Root, Sparse
-
-#: The steps of `SparseFactor.nearest`.
-_SOLVE = 5
-_LAST = 7
-
-
-class _Nearing(NamedTuple):
-    """The state of `SparseFactor.nearest`, in units of the rows."""
-
-    step: Array
-    right: Float[Array, " m"]
-    x: Float[Array, " m"]
-    null: Float[Array, " m"]  # the sum of the null vectors
-    missed: Float[Array, " m"]  # c_i at the dropped rows
-    within: Bool[Array, ""]  # whether the slack suffices
 
 
 class SparseFactor(Factor):
@@ -91,59 +78,21 @@ class SparseFactor(Factor):
     def nearest(
         self, r: Float[Array, " m"], slack: Float[Array, " m"]
     ) -> Float[Array, " m"]:
-        """S⁻¹ r, refined once; of redundant rows r is replaced by what they can meet.
-
-        Each dropped row i has a null vector n_i = e_i - S_kk⁻¹ S_ki, and n_iᵀ r must
-        vanish. All rows of n_i share what is missed in proportion to their slack, where
-        no row needs more than that; else in units of their standard deviations, which
-        is the least-squares answer. The null vectors are assumed to have disjoint
-        supports, which holds for the closed components of a network.
-        """
-        dropped = self._dropped()
         scale = jnp.where(self.present, self.factored.scale, 0)
-        right = scale * r
-        start = jnp.where(jnp.any(dropped), 0, _SOLVE).astype(jnp.int32)
-        zero = jnp.zeros_like(right)
-        first = _Nearing(start, right, zero, zero, zero, jnp.ones((), bool))
+        dropped = self._dropped()
+        found = nearest(self.factored, self._times, dropped, scale * r, scale * slack)
+        return scale * jnp.where(self.factored.regular, found, jnp.nan)
 
-        def advance(now: _Nearing) -> _Nearing:
-            return self._nearer(now, dropped, scale * slack)
+    def units(self, r: Float[Array, " m"]) -> Float[Array, " m"]:
+        return jnp.where(self.entries[: r.size] == 0, 0, self.factored.scale)
 
-        last = jax.lax.while_loop(lambda now: now.step < _LAST, advance, first)
-        return scale * jnp.where(self.factored.regular, last.x, jnp.nan)
-
-    def _nearer(self, now: "_Nearing", dropped: Array, slack: Array) -> "_Nearing":
-        """One solve; all steps share its compiled program."""
-        step, right, x, null, missed, within = now
-        pull = jnp.sign(null) * slack
-        one = dropped.astype(right.dtype)
-        times = self._times(jnp.where(step == 1, one, jnp.where(step == 4, missed, x)))
-        given = jax.lax.select_n(
-            step,
-            right,  # 0: what is missed, c_i = n_iᵀ r
-            times,  # 1: the null vectors
-            pull,  # 2: the slack of each, Σ |n_i| slack
-            null,  # 3: the square of each, n_iᵀ n_i
-            times,  # 4: c_i over one of them, times n_i
-            right,  # 5: the solution
-            right - times,  # 6: its correction
-        )
-        kept = self.factored.kept
-        new = sparse.solve_scaled(self.factored, jnp.where(kept, given, 0))
-        product = jnp.where(dropped, given - self._times(new), 0)  # n_iᵀ given
-        missed = jnp.where(step == 0, product, missed)
-        null = jnp.where(step == 1, jnp.where(dropped, 1, -new), null)
-        within = within & ((step != 2) | jnp.all(jnp.abs(missed) <= product))
-        # Supports that overlap can make a square zero or negative.
-        square = jnp.maximum(product, 1)
-        size = jnp.where(within, jnp.where(step == 2, product, 1), square)
-        sized = (step == 2) & within | (step == 3) & ~within
-        missed = jnp.where(sized, safe.divide(missed, size), missed)
-        shared = missed - new
-        spread = jnp.where(within, pull * safe.divide(shared, null), shared)
-        right = jnp.where(step == 4, right - spread, right)
-        x = jnp.where(step == _LAST - 1, x + new, new)
-        return _Nearing(step + 1, right, x, null, missed, within)
+    def null(
+        self,
+        v: Float[Array, " m"],
+        met: Bool[Array, " m"],
+        apply: Callable[[Array], Array],
+    ) -> Float[Array, " m"]:
+        return v  # what least squares miss; one more solve would be compiled
 
     def variance_removed(self, root: Root, operator: LinearMap) -> Array:
         std = independent_std(root)

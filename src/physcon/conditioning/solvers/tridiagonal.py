@@ -13,11 +13,13 @@ from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.solvers.factor import Factor
 from physcon.conditioning.solvers.interface import Solver
+from physcon.conditioning.solvers.step import Step
 from physcon.conditioning.solvers.unsuited import unsuited
 from physcon.linear_map import Diagonal, Difference, LinearMap, Root
 
-#: A pivot up to this share of its row's variance is rounding: the row is redundant.
-REDUNDANT = 1e-14
+#: A pivot up to this share of its row's variance counts as zero: the row is redundant.
+#: Pivots have no rounding errors of other terms; smaller ones don't fit float32.
+REDUNDANT = 2.0**-100
 
 
 class TridiagonalFactor(Factor):
@@ -49,12 +51,22 @@ class TridiagonalFactor(Factor):
     def scaled(self, factor: Scalar) -> "TridiagonalFactor":
         return TridiagonalFactor(self.scale / factor, self.factor, self.axis)
 
+    def units(self, r: Float[Array, "*y"]) -> Float[Array, "*y"]:
+        return jnp.moveaxis(self.scale, 0, self.axis)
+
     def solve(self, r: Float[Array, "*y"]) -> Float[Array, "*y"]:
         r = self.scale * jnp.moveaxis(r, self.axis, 0)
-        singular = jnp.any(self.dropped())
-        r = jax.lax.cond(singular, lambda r: self._consistent(r), lambda r: r, r)
-        x = self.scale * tridiagonal.solve(self.factor, r)
+        x = self.scale * tridiagonal.solve(self.factor, self._reachable(r))
         return jnp.moveaxis(x, 0, self.axis)
+
+    def reachable(self, r: Float[Array, "*y"]) -> Float[Array, "*y"]:
+        """The part of r that rows can meet."""
+        scaled = self._reachable(self.scale * jnp.moveaxis(r, self.axis, 0))
+        return jnp.moveaxis(scaled / self.scale, 0, self.axis)
+
+    def _reachable(self, r: Float[Array, "n *lines"]) -> Float[Array, "n *lines"]:
+        singular = jnp.any(self.dropped())
+        return jax.lax.cond(singular, lambda r: self._consistent(r), lambda r: r, r)
 
     def _consistent(self, r: Float[Array, "n *lines"]) -> Float[Array, "n *lines"]:
         """The part of r that rows can meet: r less its projection on the null vectors.
@@ -119,17 +131,51 @@ class Tridiagonal(Solver):
 
     def factorise(self, prior: Gaussian, law: LinearConstraint) -> TridiagonalFactor:
         root, operator = _separable(prior.root, law.operator)
-        w = jnp.moveaxis(operator.area * root.diagonal, operator.axis, 0)
-        missing = [int(not end) for end in operator.ends]
-        w = jnp.pad(w, [tuple(missing)] + [(0, 0)] * (w.ndim - 1))
+        w = _along(operator, operator.area * root.diagonal)
         noise = jnp.moveaxis(law.noise(), operator.axis, 0)
         size = jnp.abs(w[:-1]) + jnp.abs(w[1:]) + jnp.abs(noise)
         scale = 1 / safe.power_of_two(size)
-        lower = scale * w[:-1]
-        upper = scale * w[1:]
-        diagonal = lower**2 + upper**2 + (scale * noise) ** 2
-        factor = tridiagonal.factorise(diagonal, -upper[:-1] * lower[1:], REDUNDANT)
+        rows = scale * w[:-1], scale * w[1:], scale * noise
+        factor = tridiagonal.factorise_chain(*rows, REDUNDANT)
         return TridiagonalFactor(scale, factor, operator.axis)
+
+    def advance(self, prior: Gaussian, law: LinearConstraint, single: bool) -> Step:
+        """The mean by a smoother along the axis, and the multipliers by the factor.
+
+        Multipliers cancel in Σ Gᵀ λ where standard deviations differ by many decades.
+        """
+        del single
+        root, operator = _separable(prior.root, law.operator)
+        factor = self.factorise(prior, law)
+        missing = law.value - operator.mv(prior.mean)
+        target = factor.reachable(missing)
+        multiplier = factor.solve(target)
+        std = jnp.abs(operator.area * root.diagonal)
+        noise = jnp.broadcast_to(jnp.abs(law.noise()), law.value.shape)
+        unit = jnp.maximum(jnp.max(std, initial=0), jnp.max(noise, initial=0))
+        unit = safe.power_of_two(unit)
+        moved = tridiagonal.smoothed(
+            _along(operator, operator.area * prior.mean),
+            _along(operator, std / unit),
+            jnp.moveaxis(target + operator.mv(prior.mean), operator.axis, 0),
+            jnp.moveaxis(noise / unit, operator.axis, 0),
+        )
+        first = int(not operator.ends[0])
+        count = operator.in_shape[operator.axis]
+        moved = jnp.moveaxis(moved[first : first + count], 0, operator.axis)
+        still = std == 0
+        divisor = jnp.where(still, 1, operator.area)
+        mean = jnp.where(still, prior.mean, moved / divisor)
+        distance = jnp.sum(missing * multiplier)
+        steps = jnp.zeros((), jnp.int32)
+        return Step(mean, multiplier, distance, factor, factor.outcome, steps)
+
+
+def _along(operator: Difference, x: Float[Array, "*x"]) -> Float[Array, "n *lines"]:
+    """Values at all faces of each line, 0 at faces that the field does not hold."""
+    x = jnp.moveaxis(x, operator.axis, 0)
+    missing = [int(not end) for end in operator.ends]
+    return jnp.pad(x, [tuple(missing)] + [(0, 0)] * (x.ndim - 1))
 
 
 def _separable(root: Root, operator: LinearMap) -> tuple[Diagonal, Difference]:

@@ -70,6 +70,9 @@ class WoodburyFactor(Factor):
     def _white(self, x: Float[Array, "r *s"]) -> Float[Array, "r *s"]:
         return jnp.tensordot(self.whitener, x, axes=1, precision="highest")
 
+    def units(self, r: Float[Array, "*y"]) -> Float[Array, "*y"]:
+        return self.inner.units(r)
+
     def solve(self, r: Float[Array, "*y"]) -> Float[Array, "*y"]:
         columns = self._white(self.solved)
         moved = combine(inner(columns, over(r, self.rows)), columns)
