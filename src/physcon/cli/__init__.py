@@ -6,12 +6,15 @@ and JAX, are imported when it is asked for.
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 from typing import Any, NoReturn
 
 from physcon._extras import needs
+from physcon._signals import end_at_signals
 from physcon._version import __version__
 
 __all__ = ["COMMANDS", "main"]
@@ -43,7 +46,12 @@ _CLOSED_PIPE = 141
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point of the `physcon` command; mistakes of the user end with one line."""
+    """Entry point of the `physcon` command; mistakes of the user end with one line.
+
+    Args:
+        arguments: those of a call within a program. The default is the command line:
+            this process then belongs to the command, and a signal ends it.
+    """
     is_program = arguments is None
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if is_program and arguments and arguments[0] in _WITH_NUMPY:
@@ -52,6 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not arguments or arguments[0] not in COMMANDS:
         _outline().parse_args(arguments)  # prints the help or the version, or fails
     name = arguments[0]
+    if is_program:
+        end_at_signals(partial(_interrupted, arguments))
     try:
         options = _options(arguments)
         if name in _COMPILING:
@@ -77,11 +87,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"physcon {name}: expected files to read and write, got {error}; {remedy}"
         )
     except KeyboardInterrupt:
-        store = any(word.rstrip("/").endswith(".zarr") for word in arguments)
-        can_resume = name in _WITH_CONFIG or (name == "constrain" and store)
-        resumed = "; add --resume to continue" if can_resume else ""
-        print(f"\nphyscon {name}: interrupted{resumed}", file=sys.stderr)
+        print(_interrupted(arguments, signal.SIGINT), file=sys.stderr)
         sys.exit(130)
+
+
+def _interrupted(arguments: list[str], number: signal.Signals) -> str:
+    name = arguments[0]
+    store = any(word.rstrip("/").endswith(".zarr") for word in arguments)
+    can_resume = name in _WITH_CONFIG or (name == "constrain" and store)
+    resumed = "; add --resume to continue" if can_resume else ""
+    by_user = number == signal.SIGINT
+    what = "interrupted" if by_user else f"ended by {number.name}"
+    return f"\nphyscon {name}: {what}{resumed}"
 
 
 def _command(name: str) -> Any:

@@ -20,6 +20,8 @@ import time
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
+from physcon._signals import ENDING, signal_pipe
+
 #: Seconds between two heartbeats.
 BEAT = 2.0
 #: Seconds without a heartbeat after which a process counts as lost.
@@ -77,7 +79,7 @@ class Watch:
         self.connections = connections
         self._ending = threading.Lock()
         self._failed_at: float | None = None
-        self._signals = _signal_pipe()
+        self._signals = signal_pipe()
         threading.Thread(target=self._read, daemon=True).start()
         threading.Thread(target=self._beat, daemon=True).start()
 
@@ -178,23 +180,8 @@ class Watch:
 
     def _end_by_signal(self) -> None:
         for number in os.read(self._signals, 100):
-            if number in (signal.SIGTERM, signal.SIGINT):
+            if number in ENDING:
                 name = signal.Signals(number).name
                 expected = f"expected all {self.number} processes to stay"
                 got = f"process {self.own} was ended by {name}"
                 self.end(f"{expected}, got: {got}; {_REMEDY}", 128 + number)
-
-
-def _signal_pipe() -> int:
-    """The end of a pipe that becomes readable when a signal arrives.
-
-    Python's own handlers do not run while the main thread waits for another process
-    inside a compiled program.
-    """
-    reading, writing = os.pipe()
-    os.set_blocking(writing, False)
-    if threading.current_thread() is threading.main_thread():
-        signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-        signal.signal(signal.SIGTERM, lambda *_: None)  # the thread ends the process
-        signal.signal(signal.SIGINT, lambda *_: None)
-    return reading

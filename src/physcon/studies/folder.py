@@ -12,6 +12,7 @@ from typing import Any
 from physcon._checks import require
 from physcon._files import write_json
 from physcon._mesh import by_writer, is_writer
+from physcon._signals import cleaned_up
 
 try:
     import fcntl
@@ -55,19 +56,24 @@ def run_folder(
         write_json(folder / SETTINGS, settings)
         write_json(folder / PROVENANCE, provenance)
 
-    try:
-        by_writer(begin)
-        yield
-    except BaseException:
-        if is_writer() and new:
+    def leave(*, whole: bool) -> None:
+        if new and writer and not whole:
             _remove_if_nothing_was_done(folder)
-        raise
-    finally:
         if lock is not None:
             _unlock(folder, lock)
             if new:
                 with suppress(OSError):  # it holds files, or it is gone
                     folder.rmdir()
+
+    writer = is_writer()
+    whole = False
+    with cleaned_up(lambda: leave(whole=False)):
+        try:
+            by_writer(begin)
+            yield
+            whole = True
+        finally:
+            leave(whole=whole)
 
 
 def _check_empty_or_same(folder: Path, settings: dict[str, Any], resume: bool) -> None:
