@@ -6,6 +6,7 @@ import pytest
 import xarray as xr
 
 from physcon.cli import main
+from physcon.datasets import constrain
 from physcon.io import read_arrays
 
 LAW = "mean: {of: tas, equals: 280}"
@@ -156,6 +157,31 @@ def test_two_marks_for_missing_values(tmp_path, rng, capsys):
     with h5py.File(corrected(path, capsys, F4)) as file:
         assert file["tas"][0, 1, 1] == -999  # each keeps its own mark
         assert file["tas"][0, 2, 2] == -888
+
+
+@pytest.mark.parametrize("ending", ["nc", "zarr"])
+def test_marks_of_missing_values_in_another_precision(tmp_path, rng, ending):
+    """1e20 in double precision, for values in single precision: none equals it."""
+    path = tmp_path / f"in.{ending}"
+    output = tmp_path / f"out.{ending}"
+    tas = np.nan_to_num(field(rng, "f4"), nan=1e20)
+    data = dataset(tas)
+    data.tas.attrs["missing_value"] = np.float64(1e20)
+    if ending == "nc":
+        data.to_netcdf(path, engine="h5netcdf", encoding={"tas": {"_FillValue": None}})
+    else:
+        data.to_zarr(path, consolidated=False, zarr_format=2)
+    run("constrain", path, LAW, "--spread", "2", "-o", output)
+    engine = {"engine": "zarr", "consolidated": False} if ending == "zarr" else {}
+    after = xr.load_dataset(output, decode_cf=False, **engine).tas.values
+    missing = tas == np.float32(1e20)
+    np.testing.assert_array_equal(after == np.float32(1e20), missing)
+    w = np.where(missing, 0.0, AREA[:, None])
+    mean = (after.astype("f8") * w).sum((1, 2)) / w.sum((1, 2))
+    np.testing.assert_allclose(mean, 280, rtol=4 * F4)
+    opened = xr.load_dataset(path, **engine)
+    with pytest.raises(ValueError, match=r"2 values of 1e\+20, .*missing_value"):
+        constrain(opened, LAW, spread=2.0)
 
 
 @pytest.mark.parametrize("form", ["NETCDF3_CLASSIC", "NETCDF3_64BIT"])

@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 
 from physcon.cli import main
-from physcon.datasets import _stores, _work, laws
+from physcon.datasets import _journal, _stores, _work, laws
 
 LAW = "mean: {of: tas, equals: 280, weights: equal}"
 TIED = "mean: {of: tas, over: [time, lat, lon], equals: 280, weights: equal}"
@@ -95,6 +95,31 @@ def test_a_killed_run_resumes(tmp_path, store, when, monkeypatch):
         "out.zarr",
         "whole.zarr",
     ]
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_run_killed_after_it_renamed_the_store_resumes(
+    tmp_path, store, monkeypatch, force
+):
+    """The store is complete then, and what the run kept is still there."""
+    words = command(store, tmp_path / "out.zarr")
+    main(command(store, tmp_path / "whole.zarr"))
+    if force:
+        main(command(store, tmp_path / "out.zarr", law=LAW.replace("280", "270")))
+        words.append("--force")
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_journal, "set_aside", killed)
+        with pytest.raises(SystemExit):
+            main(words)
+    assert contents(tmp_path / "out.zarr") == contents(tmp_path / "whole.zarr")
+    main([*words[:7], "--resume"])
+    assert contents(tmp_path / "out.zarr") == contents(tmp_path / "whole.zarr")
+    left = sorted(p.name for p in tmp_path.glob("*.zarr*"))
+    assert left == ["in.zarr", "out.zarr", "whole.zarr"]
 
 
 def test_a_page_of_a_resumed_run_shows_all_blocks(tmp_path, store, monkeypatch, capsys):

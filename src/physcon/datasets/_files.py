@@ -14,7 +14,9 @@ from physcon._files import check_output
 from physcon.datasets._constrain import audited
 from physcon.datasets._groups import groups_of, store_groups, with_groups
 from physcon.datasets._initial import with_first_targets
+from physcon.datasets._journal import is_published
 from physcon.datasets._laws import Laws
+from physcon.datasets._marks import open_marked
 from physcon.datasets._mesh_files import is_mesh_file, mesh_dataset, write_mesh_file
 from physcon.datasets._names import changed_names, check_names, spread_names
 from physcon.datasets._report import Report
@@ -24,9 +26,6 @@ from physcon.datasets._words import lead_of
 from physcon.datasets._work import Work, blocks_of, chunk_of, done, joined, work_on
 from physcon.io import array_names, write_arrays
 from physcon.io.predictions import odd_names, takes_blocks, write_blocks
-
-with needs("data"):
-    import xarray as xr
 
 _NETCDF = (".nc", ".nc4", ".cdf", ".h5", ".hdf5", ".he5")
 
@@ -76,7 +75,8 @@ def constrain_dataset_file(
     path, output = Path(path), Path(output)
     watch = watch or Watch()
     store = path.suffix.lower() == ".zarr"
-    check_output(output, path, force=force)
+    done = store and resume and is_published(output)
+    check_output(output, path, force=force or done)
     require(
         output.suffix.lower() == path.suffix.lower(),
         f"the ending {path.suffix}",
@@ -114,7 +114,7 @@ def opened(path: str | Path) -> Iterator[Any]:
     """
     path = Path(path)
     ending = path.suffix.lower()
-    options: Any = {"decode_times": False, "decode_timedelta": False}
+    options: Any = {}
     require(path.exists(), "a file or a store", f"no file at {path}", "check the path")
     if ending == ".zarr":
         with needs("data"):
@@ -122,7 +122,7 @@ def opened(path: str | Path) -> Iterator[Any]:
         options["backend_kwargs"] = {"consolidated": False}
         options |= {"engine": "zarr", "chunks": None}
         with (
-            xr.open_dataset(path, **options) as data,
+            open_marked(path, **options) as data,
             with_groups(data, path, store_groups(path), [], options) as whole,
         ):
             yield whole
@@ -147,7 +147,7 @@ def opened(path: str | Path) -> Iterator[Any]:
     with warnings.catch_warnings():
         # Each of several marks is kept where it is.
         warnings.filterwarnings("ignore", ".*multiple fill values")
-        data = xr.open_dataset(path, drop_variables=odd, **options)
+        data = open_marked(path, drop_variables=odd, **options)
         several = with_groups(data, path, groups, odd, options)
         with data, several as whole:
             yield whole

@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from physcon._extras import needs
-
-with needs("data"):
-    import xarray as xr
+from physcon.datasets._marks import open_marked
 
 _REFERENCES = ("bounds", "cell_measures", "formula_terms")
 
@@ -50,7 +48,7 @@ def with_groups(
         for group in groups:
             start = f"{group}/"
             inner = [n.removeprefix(start) for n in odd if n.startswith(start)]
-            part = xr.open_dataset(path, group=group, drop_variables=inner, **options)
+            part = open_marked(path, group=group, drop_variables=inner, **options)
             data = _joined(data, stack.enter_context(part), start)
         yield data
 

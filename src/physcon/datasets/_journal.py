@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,19 +33,21 @@ class Journal:
     the process was killed does not count.
     """
 
-    def __init__(self, path: Path, identity: str) -> None:
-        self.store = path.parent / "store"
+    def __init__(self, path: Path, identity: str, output: Path) -> None:
+        self.store = _store_in(path.parent)
         self._path = path
         self._identity = identity
         self._blocks = _read(path, identity)
         self.ready = self._blocks is not None
+        if self.ready and is_published(output):
+            self.store = output
 
     @classmethod
     @contextlib.contextmanager
     def open(
-        cls, folder: Path, source: Path, laws: Laws, *, resume: bool
+        cls, output: Path, source: Path, laws: Laws, *, resume: bool
     ) -> Iterator["Journal"]:
-        """Yield the journal of an unfinished store, which is locked for this run.
+        """Yield the journal of an unfinished output, which is locked for this run.
 
         After an error of the laws or of the data the folder is removed. Otherwise it
         stays, so that the run can be resumed.
@@ -53,6 +56,7 @@ class Journal:
             ValueError: the folder exists and `resume` is False, or it belongs to
                 another run.
         """
+        folder = _folder(output)
         require(
             resume or not folder.exists(),
             "no unfinished output",
@@ -62,13 +66,13 @@ class Journal:
         folder.mkdir(exist_ok=True)
         with _locked(folder):
             try:
-                journal = cls(folder / _NAME, _identity(source, laws))
+                journal = cls(folder / _NAME, _identity(source, laws), output)
                 yield journal
             except ValueError:
                 if not resume:
                     shutil.rmtree(folder, ignore_errors=True)
                 raise
-            shutil.rmtree(folder)
+            shutil.rmtree(set_aside(folder, output))
 
     def start(self) -> None:
         """Note that the rest of the store is copied."""
@@ -91,6 +95,29 @@ class Journal:
             file.write(json.dumps(entry) + "\n")
             file.flush()
             os.fsync(file.fileno())
+
+
+def is_published(output: Path) -> bool:
+    """Whether a run was ended between the renaming of its store and its last step."""
+    folder = _folder(output)
+    return (
+        output.exists() and (folder / _NAME).exists() and not _store_in(folder).exists()
+    )
+
+
+def set_aside(folder: Path, output: Path) -> Path:
+    """Rename a folder that is no longer needed; a killed run may leave it there."""
+    old = output.with_name(f"{output.name}.{secrets.token_hex(8)}.old")
+    os.rename(folder, old)
+    return old
+
+
+def _folder(output: Path) -> Path:
+    return output.with_name(f"{output.name}.partial")
+
+
+def _store_in(folder: Path) -> Path:
+    return folder / "store"
 
 
 def _read(path: Path, identity: str) -> dict[tuple[int, int], Any] | None:

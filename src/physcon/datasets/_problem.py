@@ -10,6 +10,7 @@ from physcon.datasets._assemble import LawRows
 from physcon.datasets._coupled import check_pressures
 from physcon.datasets._laws import Between, Laws, Values
 from physcon.datasets._layout import Layout, as_vector, values_of
+from physcon.datasets._marks import check_marks
 from physcon.datasets._names import changed_names
 from physcon.datasets._pointwise import bound, fix
 from physcon.datasets._rows import law_rows
@@ -49,6 +50,7 @@ def problem_of(data: Any, laws: Laws, with_spread: bool) -> Problem:
         ValueError: a value, a spread or a bound is unusable.
     """
     names = changed_names(laws)
+    check_marks(data, names)
     values = values_of(data, names)
     raw = as_vector(data, names)
     missing = np.isnan(raw)

@@ -1,7 +1,7 @@
 """Zarr stores: written block by block under another name, resumable, then renamed."""
 
 import os
-import secrets
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from physcon._extras import needs
-from physcon.datasets._journal import Journal
+from physcon.datasets._journal import Journal, set_aside
+from physcon.datasets._marks import open_marked
 from physcon.datasets._names import changed_names, spread_names
 from physcon.datasets._report import Report
 from physcon.datasets._tied import Tied
@@ -40,8 +41,7 @@ def constrain_store(
     data = work.data
     laws = work.laws
     names = list(dict.fromkeys([*changed_names(laws), *spread_names(data, laws)]))
-    partial = output.with_name(f"{output.name}.partial")
-    with Journal.open(partial, path, laws, resume=resume) as journal:
+    with Journal.open(output, path, laws, resume=resume) as journal:
         if not journal.ready:
             _copied(path, journal.store, data, names)
             journal.start()
@@ -90,18 +90,14 @@ def _write_blocks(
 
 def _note_finished(work: Work, journal: Journal, where: slice, watch: Watch) -> None:
     """Take note of a block that an earlier run has written."""
-    with needs("data"):
-        import xarray as xr
-
     outer = work.outer
     start = where.start or 0
     count = 1 if outer is None else (where.stop or 0) - start
     if not (watch.needs_values or isinstance(work, Tied)):
         watch.block((), outer, start, count)
         return
-    options: Any = {"decode_times": False, "decode_timedelta": False}
-    options["backend_kwargs"] = {"consolidated": False}
-    with xr.open_dataset(journal.store, engine="zarr", chunks=None, **options) as new:
+    options: Any = {"backend_kwargs": {"consolidated": False}, "engine": "zarr"}
+    with open_marked(journal.store, chunks=None, **options) as new:
         for piece in pieces_of(work, where):
             work.note(piece, new if outer is None else new.isel({outer: piece}))
         both: Any = (work.data, new) if watch.needs_values else ()
@@ -186,10 +182,12 @@ def _encoded(array: Any, target: Any) -> Any:
 
 
 def _replace_folder(new: Path, output: Path) -> None:
-    if output.exists():
-        old = output.with_name(f"{output.name}.{secrets.token_hex(8)}.old")
-        os.rename(output, old)
+    """Rename a folder, and remove what it replaces."""
+    if new != output:
+        if output.exists():
+            set_aside(output, output)
         os.rename(new, output)
-        shutil.rmtree(old)
-    else:
-        os.rename(new, output)
+    replaced = re.compile(re.escape(output.name) + r"\.[0-9a-f]{16}\.old")
+    for path in output.parent.iterdir():
+        if replaced.fullmatch(path.name):
+            shutil.rmtree(path)
