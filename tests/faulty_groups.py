@@ -68,7 +68,9 @@ class Pair:
             said = self.logs[k].read_text()
             if any(word in said for word in STACKS):
                 return f"process {k} ends with a stack, {said[:300]!r}"
-            if self.processes[k].returncode and said.count("expected") != 1:
+            # JAX itself ends a process that has lost its coordinator, sometimes first.
+            sentences = said.count("expected all") + said.count("another task died")
+            if not self.processes[k].returncode or not sentences:
                 return f"process {k} says {said!r}"
         return ""
 

@@ -1,6 +1,6 @@
 """Memory after many calls outside of jit, as in a notebook's loop.
 
-    python -m tests.memory [calls]
+    python -m tests.memory [calls] [function ...]
 
 calls each of the main functions 10 000 times by default, and prints what has grown:
 compiled programs, memory maps (of which Linux allows a process 65 530), arrays, and the
@@ -27,6 +27,7 @@ POINTS = GRID.coordinates[0][:, None]
 KEY = jax.random.key(0)
 ANP = models.ANP(dim=1, size=4, heads=2, layers=1, key=KEY)
 WATER = fv.Problem(fv.PorousMedium(2.0), GRID, ENDS)
+WAVE = fv.Problem(fv.Burgers(), GRID, ENDS)
 compiled: list[float] = []
 
 
@@ -88,6 +89,9 @@ CALLS = {
         times=[0.01],
         source=lambda u, t: -s * u,
     ),
+    "ssp_rk3": lambda s: fv.ssp_rk3(
+        WAVE, prior(s).mean[None], jnp.asarray(0.0), jnp.asarray(0.01)
+    ),
     "implicit_euler": lambda s: fv.implicit_euler(
         WATER, prior(s).mean[None], jnp.asarray(0.0), jnp.asarray(0.01)
     ),
@@ -126,8 +130,8 @@ def growth(name: str, calls: int) -> Held:
     return Held(*(b - a for a, b in zip(before, held(), strict=True)))
 
 
-def main(calls: int = 10_000) -> None:
-    for name in CALLS:
+def main(calls: int = 10_000, *names: str) -> None:
+    for name in names or CALLS:
         began = time.perf_counter()
         grown = growth(name, calls)
         seconds = time.perf_counter() - began
@@ -135,4 +139,4 @@ def main(calls: int = 10_000) -> None:
 
 
 if __name__ == "__main__":
-    main(*(int(x) for x in sys.argv[1:]))
+    main(*(int(x) for x in sys.argv[1:2]), *sys.argv[2:])

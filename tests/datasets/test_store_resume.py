@@ -182,9 +182,9 @@ def test_packed_stores_are_unpacked(tmp_path, rng, version):
 
 
 def test_two_runs_never_write_the_same_store(tmp_path, store):
-    partial = tmp_path / "out.zarr.partial"
+    output = tmp_path / "out.zarr"
     with (
-        _stores.Journal.open(partial, store, laws(LAW), resume=False),
+        _stores.Journal.open(output, store, laws(LAW), resume=False),
         pytest.raises(SystemExit, match="another process"),
     ):
-        main(command(store, tmp_path / "out.zarr", "--resume"))
+        main(command(store, output, "--resume"))

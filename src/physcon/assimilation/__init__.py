@@ -4,6 +4,7 @@ The forecasts may come from any model. The updated members obey conserved totals
 bounds exactly, with any localisation and inflation.
 """
 
+from physcon._arguments import name_wrong_arguments
 from physcon.assimilation._ensemble import Analysis, ensemble_update
 from physcon.assimilation._taper import gaspari_cohn, localisation
 
@@ -13,3 +14,5 @@ __all__ = [
     "gaspari_cohn",
     "localisation",
 ]
+
+name_wrong_arguments(globals())

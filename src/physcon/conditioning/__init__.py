@@ -1,5 +1,6 @@
 """ProbConserv: linear-Gaussian conditioning on the laws of physics."""
 
+from physcon._arguments import name_wrong_arguments
 from physcon.conditioning._balance import balance, divergence_free, join_fields
 from physcon.conditioning._bounded import Bounded, bounded, reachable
 from physcon.conditioning._condition import Conditioned, condition
@@ -153,3 +154,5 @@ __all__ = [
     "truncated_moments",
     "values_at",
 ]
+
+name_wrong_arguments(globals())

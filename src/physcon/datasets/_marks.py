@@ -72,6 +72,6 @@ def check_marks(data: Any, names: Sequence[str]) -> None:
             require(
                 number == 0,
                 f"missing values of {name!r} as NaN",
-                f"{number} values of {mark}, which is its {key} in another precision",
-                f"mask them: data[{name!r}].where(data[{name!r}] != {mark})",
+                f"{number} values of {mark!s}, its {key} in another precision",
+                f"mask them: data[{name!r}].where(data[{name!r}] != {mark!r})",
             )

@@ -176,8 +176,8 @@ def _encoded(array: Any, target: Any) -> Any:
     plain = array.variable.copy()
     unpacked = any(k in array.encoding for k in _PACKING)
     unpacked = unpacked or np.dtype(array.encoding.get("dtype", "f8")).kind != "f"
-    kept = {} if unpacked else {k: v for k, v in array.encoding.items() if k in known}
-    plain.encoding = kept
+    marks = {} if unpacked else {k: v for k, v in array.encoding.items() if k in known}
+    plain.encoding = dict([*marks.items()][:1])  # one for all, as xarray wants it
     return encode_cf_variable(plain).values.astype(target.dtype)
 
 

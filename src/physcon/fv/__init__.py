@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from physcon._arguments import name_wrong_arguments, naming
 from physcon.fv import limiter
 from physcon.fv._solution import STATUS, Solution
 from physcon.fv._solve import solve
@@ -83,9 +84,12 @@ def __getattr__(name: str) -> Any:
     if name == "solve_stiff":  # loads diffrax
         from physcon.fv.stiff import solve_stiff
 
-        return solve_stiff
+        return naming(solve_stiff)
     raise AttributeError(f"module 'physcon.fv' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+name_wrong_arguments(globals())

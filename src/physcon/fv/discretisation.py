@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import equinox as eqx
 import jax.numpy as jnp
 
+from physcon._arguments import check_fields
 from physcon._checks import require, require_given
 from physcon._numerics.float64 import cast
 from physcon._typing import Array, ArrayLike, Float
@@ -35,6 +36,7 @@ class Discretisation(eqx.Module):
     scheme: Scheme = DEFAULT
 
     def __check_init__(self) -> None:
+        check_fields(self)
         grid, boundary = self.grid, self.boundary
         require_given(grid, Grid, "grid")
         require(

@@ -1,5 +1,6 @@
 """Linear maps between arrays: observation operators, and roots of covariances."""
 
+from physcon._arguments import name_wrong_arguments
 from physcon.linear_map.basic import ROUNDING, LinearMap, Root, as_root
 from physcon.linear_map.blocks import BlockDiagonal, split_fields
 from physcon.linear_map.circulant import Circulant
@@ -39,3 +40,5 @@ __all__ = [
     "as_root",
     "split_fields",
 ]
+
+name_wrong_arguments(globals())

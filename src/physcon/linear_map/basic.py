@@ -12,6 +12,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from physcon._arguments import check_fields
 from physcon._typing import Array, Float, PyTree, Scalar, Shape
 
 
@@ -21,6 +22,9 @@ class LinearMap(eqx.Module):
     These four members make an observation operator. The root of a covariance needs a
     few more: see `Root`.
     """
+
+    def __check_init__(self) -> None:
+        check_fields(self)
 
     @property
     @abc.abstractmethod

@@ -5,6 +5,7 @@ from functools import reduce
 import jax
 import jax.numpy as jnp
 
+from physcon._arguments import check_fields
 from physcon._checks import require, require_shape
 from physcon._numerics.products import gram
 from physcon._numerics.small import cholesky
@@ -126,6 +127,7 @@ class Compose(Root):
     inner: LinearMap
 
     def __check_init__(self) -> None:
+        check_fields(self)
         require(
             tuple(self.outer.in_shape) == tuple(self.inner.out_shape),
             f"an inner map onto shape {tuple(self.outer.in_shape)}",

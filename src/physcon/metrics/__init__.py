@@ -4,6 +4,7 @@ Predictions are means and standard deviations per point, or samples. Scores are 
 over all points of one prediction, so `jax.vmap` gives one score for each function.
 """
 
+from physcon._arguments import name_wrong_arguments
 from physcon.metrics.scores import (
     conservation_error,
     energy_score,
@@ -37,3 +38,5 @@ __all__ = [
     "shock_position_error",
     "standardized",
 ]
+
+name_wrong_arguments(globals())

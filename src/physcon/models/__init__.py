@@ -1,5 +1,6 @@
 """Probabilistic models: from observations of a function to a Gaussian over points."""
 
+from physcon._arguments import name_wrong_arguments
 from physcon.models.anp import ANP, predict, predict_samples
 from physcon.models.model import (
     Ensemble,
@@ -41,3 +42,5 @@ __all__ = [
     "predict",
     "predict_samples",
 ]
+
+name_wrong_arguments(globals())

@@ -21,6 +21,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from physcon._arguments import check_fields
 from physcon._checks import require
 from physcon._typing import Array, Float, PRNGKeyArray, Scalar
 from physcon.conditioning import Gaussian
@@ -49,6 +50,9 @@ class OperatorRegressor(eqx.Module):
     network: FNO | BoundaryFNO
     latents: int = eqx.field(static=True, default=0)
     max_std: float | None = eqx.field(static=True, default=None)
+
+    def __check_init__(self) -> None:
+        check_fields(self)
 
     def __call__(
         self,

@@ -1,5 +1,6 @@
 """Neural operators whose boundary conditions hold exactly."""
 
+from physcon._arguments import name_wrong_arguments
 from physcon.operators._correct import correct, corrected_spectral_conv
 from physcon.operators.bases import basis_conv, init_basis_weights
 from physcon.operators.boon import BoundaryFNO
@@ -32,3 +33,5 @@ __all__ = [
     "residuals",
     "spectral_conv",
 ]
+
+name_wrong_arguments(globals())

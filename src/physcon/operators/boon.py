@@ -19,6 +19,7 @@ from typing import Any
 import equinox as eqx
 import jax.numpy as jnp
 
+from physcon._arguments import check_fields
 from physcon._checks import require
 from physcon._typing import Array, Float, PRNGKeyArray, Shape
 from physcon.boundary import Boundary, Dirichlet
@@ -73,6 +74,9 @@ class BoundaryFNO(eqx.Module):
     order: Order = eqx.field(static=True, default=2)
     reach: float | None = eqx.field(static=True, default=None)
     throw: bool = eqx.field(static=True, default=True)
+
+    def __check_init__(self) -> None:
+        check_fields(self)
 
     @classmethod
     def init(

@@ -4,6 +4,7 @@ from typing import Any
 
 import equinox as eqx
 
+from physcon._arguments import check_fields
 from physcon.fv.diffusion.law import Diffusion
 
 
@@ -17,3 +18,6 @@ class Mixed(eqx.Module):
 
     hyperbolic: Any
     diffusion: Diffusion
+
+    def __check_init__(self) -> None:
+        check_fields(self)
