@@ -45,7 +45,7 @@ def check_fields(module: Any) -> None:
             plain = isinstance(one, str | int | float | None)
             number = plain and not isinstance(one, str | None)
             wanted = _mismatch(each, one) if plain else None
-            if wanted is not None and not (number and _is_array_hint(each)):
+            if wanted is not None and not (number and _takes_arrays(each)):
                 raise _error(name, wanted, one)
 
 
@@ -85,7 +85,7 @@ def _sentence(
     try:
         given = signature.bind(*args, **options).arguments
     except TypeError as error:
-        return _misspelt(fn.__name__, signature, options, str(error))
+        return _misspelt(fn.__name__, [*signature.parameters], options, str(error))
     hints = _hints(fn)
     parameters = signature.parameters
     plain = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
@@ -98,13 +98,12 @@ def _sentence(
 
 
 def _misspelt(
-    name: str, signature: inspect.Signature, options: Mapping[str, Any], text: str
-) -> Exception:
-    names = [*signature.parameters]
+    name: str, names: list[str], options: Mapping[str, Any], text: str
+) -> Exception | None:
+    """The error of an unknown keyword, with the name that was probably meant."""
     wrong = [key for key in options if key not in names]
     close = difflib.get_close_matches(wrong[0], names, 1) if wrong else []
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    return TypeError(f"{name}() {text}{hint}")
+    return TypeError(f"{name}() {text}; did you mean {close[0]!r}?") if close else None
 
 
 def _error(name: str, wanted: str, value: object) -> ValueError:
@@ -165,6 +164,10 @@ def _is_array(value: object) -> bool:
 
 def _is_numbers(value: object) -> bool:
     return isinstance(value, int | float | complex | np.number) or _is_array(value)
+
+
+def _takes_arrays(hint: Any) -> bool:
+    return any(map(_is_array_hint, (hint, *get_args(hint))))
 
 
 def _is_array_hint(hint: Any) -> bool:
