@@ -42,8 +42,8 @@ def marginal_moments(
     The posterior is that of `condition`. This gives a bounded field a marginal
     uncertainty that is never larger than without bounds, and is
     positive for a point on its bound. The effect of the bounds of *other* points is
-    ignored (exact without rows, an error of relative size 1 / n with one row over n
-    similar points); `sample_bounded` includes it.
+    ignored: exact for a diagonal prior without rows, an error of relative size 1 / n
+    for one with one row over n similar points. `sample_bounded` includes it.
 
     Shapes: as the field; scalar or ``(*x)`` bounds. Any prior that `condition` takes.
 
