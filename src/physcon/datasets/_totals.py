@@ -27,6 +27,12 @@ def total_rows(law: Total, values: Layout, laws: Laws) -> LawRows:
     over = tuple(law.over or space_dims(data, law.of))
     missing = [d for d in over if d not in dims]
     require(
+        bool(dims),
+        f"a variable {law.of!r} with dimensions",
+        "none",
+        "name another variable: a single number has no sum",
+    )
+    require(
         not missing and bool(over),
         f"dimensions of {law.of!r} among {dims}",
         over,
