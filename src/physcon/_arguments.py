@@ -41,7 +41,7 @@ def check_fields(module: Any) -> None:
         value = getattr(module, name, None)
         several = get_origin(hint) is tuple and isinstance(value, tuple)
         each = get_args(hint)[0] if several and get_args(hint) else hint
-        for one in value if several else (value,):
+        for one in tuple(value or ()) if several else (value,):
             plain = isinstance(one, str | int | float | None)
             number = plain and not isinstance(one, str | None)
             wanted = _mismatch(each, one) if plain else None
@@ -127,8 +127,8 @@ def _hints(fn: Callable[..., Any]) -> dict[str, Any]:
 def _mismatch(hint: Any, value: object) -> str | None:
     """What an argument should have been, if it is certainly something else."""
     if get_origin(hint) in (Union, UnionType):
-        several = [_mismatch(one, value) for one in get_args(hint)]
-        return None if None in several else " or ".join(dict.fromkeys(several))
+        several = [_mismatch(one, value) or "" for one in get_args(hint)]
+        return None if "" in several else " or ".join(dict.fromkeys(several))
     if hint is None or hint is type(None):
         return None if value is None else "None"
     if get_origin(hint) is Literal:
@@ -187,8 +187,9 @@ def _other_shape(given: Mapping[str, tuple[Any, Any]]) -> ValueError | None:
     }
     with jaxtyped("context"):  # a letter means one length in all arguments
         for name, (letters, x) in arrays.items():
+            kind: Any = Shaped[type(x), letters]
             try:
-                fits = isinstance(x, Shaped[type(x), letters])
+                fits = isinstance(x, kind)
             except (NameError, AttributeError):  # a length that nothing has stated yet
                 continue
             if not fits:
