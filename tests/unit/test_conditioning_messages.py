@@ -1,5 +1,7 @@
 """Malformed calls of the conditioning floor: each is refused with what was expected."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import jaxtyping
@@ -353,4 +355,4 @@ def test_arguments_in_the_wrong_place_are_named(call, arguments, message):
     function.
     """
     with pytest.raises(ValueError, match=message):
-        call.__wrapped__(*arguments)
+        inspect.unwrap(call)(*arguments)
