@@ -10,6 +10,7 @@ from jaxtyping import config
 
 import physcon as pc
 from physcon import fv, linear_map, metrics, operators
+from physcon.fv import riemann, stepping
 
 PARTS = (
     "assimilation conditioning fv inverse linear_map metrics models operators serving"
@@ -90,3 +91,10 @@ def test_every_public_function_names_its_arguments():
                 misspelt = {f"{next(iter(inspect.signature(fn).parameters))}x": 1}
                 with pytest.raises(TypeError, match="did you mean"):
                     fn(**misspelt)
+
+
+def test_a_scheme_keeps_the_functions_that_the_package_knows():
+    """Some of them have faster forms, which are chosen by the function."""
+    scheme = fv.Scheme(riemann=fv.hllc, step=fv.ssp_rk2)
+    assert scheme.riemann.func is riemann.hllc
+    assert scheme.step.func is stepping.ssp_rk2

@@ -6,6 +6,7 @@ from typing import Any
 import equinox as eqx
 import jax
 
+from physcon._arguments import inner
 from physcon._checks import require
 from physcon._typing import Array
 from physcon.fv._stage import Evaluate
@@ -21,6 +22,7 @@ def _leafless(fn: Any) -> Any:
     require(
         made, "functions in a Scheme", repr(fn), "e.g. Scheme(MUSCL(), hllc, ssp_rk3)"
     )
+    fn = inner(fn)
     is_tree = isinstance(fn, eqx.Module | jax.tree_util.Partial)
     return fn if is_tree else jax.tree_util.Partial(fn)
 
