@@ -120,7 +120,7 @@ def _published(contents: dict[str, dict[str, Any]]) -> str:
     for name, content in contents.items():
         default = default_of(content)
         published, question = PUBLISHED[name]
-        cells = [f"`{name}`", f"{published:.2g}", question]
+        cells = [f"`{name}`", f"{published:.3g}", question]
         cells += [_error(content, form, form == default) for form in _FORMS]
         against = None if default is None else ratio(content, default)
         cells.append("" if against is None else f"{against:.2f}")
