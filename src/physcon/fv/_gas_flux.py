@@ -1,9 +1,11 @@
-"""The HLLC flux of a gas from primitive face states, as MUSCL and WENO compute them.
+"""The flux of a gas from primitive face states, as MUSCL and WENO compute them.
 
-`hllc` takes conserved states and computes from them the velocities and pressures that
-the reconstruction had. Without this detour a step on a CPU takes 0.8 of the time.
+`hllc` and `rusanov` take conserved states and compute from them the velocities and
+pressures that the reconstruction had. Without this detour a step on a CPU takes 0.8 of
+the time with hllc, and a third with rusanov in two dimensions.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
@@ -14,13 +16,13 @@ from physcon.fv.euler import Euler
 from physcon.fv.gas import Gas, bounds, contact_speed
 from physcon.fv.protocols import unwrapped
 from physcon.fv.reconstruction import MUSCL
-from physcon.fv.riemann import hllc
+from physcon.fv.riemann import hllc, rusanov
 from physcon.fv.scheme import Scheme
 from physcon.fv.weno import WENO
 
 
 def applies(scheme: Scheme, law: Any) -> bool:
-    """Whether the scheme is hllc on primitive face states of `Euler` itself.
+    """Whether a Riemann solver of this module meets primitive states of `Euler` itself.
 
     A subclass may define other fluxes or speeds.
     """
@@ -28,15 +30,54 @@ def applies(scheme: Scheme, law: Any) -> bool:
     primitive = (
         type(reconstruct) is MUSCL and reconstruct.variables != "conservative"
     ) or (type(reconstruct) is WENO and reconstruct.variables == "primitive")
-    return primitive and type(law) is Euler and unwrapped(scheme.riemann) is hllc
+    return primitive and type(law) is Euler and unwrapped(scheme.riemann) in _FLUXES
 
 
-def hllc_flux(
-    w_left: Float[Array, "c *f"], w_right: Float[Array, "c *f"], law: Euler, axis: int
+def gas_flux(
+    scheme: Scheme,
+    w_left: Float[Array, "c *f"],
+    w_right: Float[Array, "c *f"],
+    law: Euler,
+    axis: int,
 ) -> Float[Array, "c *f"]:
-    """The flux of `hllc`, from primitive variables on both sides of each face."""
+    """The scheme's flux, from primitive variables on both sides of each face."""
+    flux = _FLUXES[unwrapped(scheme.riemann)]
+    return flux(w_left, w_right, law, axis)
+
+
+def _hllc(w_left: Array, w_right: Array, law: Euler, axis: int) -> Array:
+    """The flux of `hllc`."""
     waves = _waves(w_left, w_right, law, axis)
-    return _flux(w_left, w_right, waves, law, axis)
+    return _beside_contact(w_left, w_right, waves, law, axis)
+
+
+def _rusanov(w_left: Array, w_right: Array, law: Euler, axis: int) -> Array:
+    """The flux of `rusanov`."""
+    speed = _fastest(w_left, w_right, law, axis)
+    return _mean_and_jump(w_left, w_right, speed, law, axis)
+
+
+_FLUXES: dict[Any, Callable[..., Array]] = {hllc: _hllc, rusanov: _rusanov}
+
+
+@stage
+def _fastest(w_left: Array, w_right: Array, law: Euler, axis: int) -> Array:
+    """The largest speed of the outer waves."""
+    left = Gas.of_primitive(w_left, law.gamma)
+    right = Gas.of_primitive(w_right, law.gamma)
+    low, high = bounds(left, right, law.gamma, axis)
+    return jnp.maximum(jnp.abs(low), jnp.abs(high))
+
+
+@stage
+def _mean_and_jump(
+    w_left: Array, w_right: Array, speed: Array, law: Euler, axis: int
+) -> Array:
+    """The mean of both fluxes minus the speed times half of the jump."""
+    left = Gas.of_primitive(w_left, law.gamma)
+    right = Gas.of_primitive(w_right, law.gamma)
+    mean = 0.5 * (left.flux(axis) + right.flux(axis))
+    return mean - 0.5 * speed[None] * (right.state() - left.state())
 
 
 @stage
@@ -56,7 +97,7 @@ def _waves(
 
 
 @stage
-def _flux(
+def _beside_contact(
     w_left: Array,
     w_right: Array,
     waves: tuple[Array, Array, Array],

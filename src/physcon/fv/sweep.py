@@ -31,7 +31,7 @@ def hyperbolic_flux(
     if _gas_flux.applies(scheme, law):
         reconstruct: Any = scheme.reconstruct
         w_left, w_right = reconstruct.primitive_faces(cells, law, axis, widths)
-        flux = _gas_flux.hllc_flux(w_left, w_right, law, axis)
+        flux = _gas_flux.gas_flux(scheme, w_left, w_right, law, axis)
         return impose_flux(flux, sides, axis), None
     u_left, u_right = scheme.reconstruct(cells, law, axis, widths)
     flux = law.numerical_flux(scheme.riemann, u_left, u_right, axis)
