@@ -67,6 +67,10 @@ def test_draws_move_onto_the_mass_in_proportion_to_the_variances():
     still = dataclasses.replace(one, spread=jnp.asarray(1e-6))
     moved = at_mass(still, *start, jnp.asarray(0.55))
     assert float(moved.position) == pytest.approx(0.63, abs=1e-4)
+    assert float(still.mass(moved.position, moved.w)) == pytest.approx(0.55, abs=1e-6)
+    # A front beyond the domain, where the mass does not change, comes back.
+    far = at_mass(one, jnp.asarray(1.4), jnp.asarray(0.1), jnp.asarray(0.55))
+    assert float(one.mass(far.position, far.w)) == pytest.approx(0.55, abs=1e-6)
     certain = dataclasses.replace(one, error=1e-6 * jnp.ones(4))
     moved = at_mass(certain, *start, jnp.asarray(0.55))
     assert float(moved.w) == pytest.approx(-0.4, abs=1e-2)

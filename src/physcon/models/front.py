@@ -109,9 +109,8 @@ def at_mass(profile: FrontProfile, position: Scalar, w: Scalar, mass: Scalar) ->
     """Move a draw onto the law, along the gradient of the mass in units of the spread.
 
     The front moves, or the profile behind it, or both, in proportion to their share of
-    the variance. The mass grows along this direction, so bisection finds the law; one
-    Newton step gives it derivatives. The position stays between -1/2 and 3/2, where the
-    mass is that of the domain's ends.
+    the variance. The mass grows along this direction, so Newton's method inside of a
+    bracket finds the law; the last step gives it derivatives.
 
     Args:
         position, w: of the draw.
@@ -126,24 +125,38 @@ def at_mass(profile: FrontProfile, position: Scalar, w: Scalar, mass: Scalar) ->
     front = std * by_front / total
     error = by_error / total
 
-    def misfit(step: Array) -> Array:
-        return profile.mass(position + front * step, w + error * step) - mass
-
-    def halve(_: Array, ends: tuple[Array, Array]) -> tuple[Array, Array]:
-        low, high = ends
-        middle = 0.5 * (low + high)
-        above = misfit(middle) > 0
-        return jnp.where(above, low, middle), jnp.where(above, middle, high)
-
-    ends = (-(position + 0.5) / front, (1.5 - position) / front)
-    low, high = jax.lax.stop_gradient(jax.lax.fori_loop(0, 16, halve, ends))
-    step = 0.5 * (low + high)
-    slope = jnp.maximum(jax.lax.stop_gradient(jax.grad(misfit)(step)), 0.1)
-    step = jnp.clip(
-        step - misfit(step) / slope, low - 0.05 / front, high + 0.05 / front
-    )
+    line = (profile, position, w, front, error, mass)
+    # The search itself has no derivatives.
+    step = _meeting(jax.lax.stop_gradient(line))
+    slope = jax.grad(_misfit)(step, jax.lax.stop_gradient(line))
+    step = step - _misfit(step, line) / jnp.maximum(slope, 0.1)
     share = by_error**2 / total
     return AtMass(position + front * step, w + error * step, share)
+
+
+def _misfit(step: Scalar, line: tuple) -> Scalar:
+    """By how much the mass at a step along the line is too large."""
+    profile, position, w, front, error, mass = line
+    return profile.mass(position + front * step, w + error * step) - mass
+
+
+def _meeting(line: tuple) -> Scalar:
+    """The step along the line to the law, by Newton's method inside of a bracket."""
+    _, position, _, front, _, _ = line
+
+    def closer(_: Array, state: tuple[Array, Array, Array]) -> tuple[Array, ...]:
+        low, step, high = state
+        error, slope = jax.value_and_grad(_misfit)(step, line)
+        low = jnp.where(error > 0, low, step)
+        high = jnp.where(error > 0, step, high)
+        new = step - error / jnp.maximum(slope, 0.1)
+        inside = (new > low) & (new < high)
+        return low, jnp.where(inside, new, 0.5 * (low + high)), high
+
+    low = -(position + 0.5) / front
+    high = (1.5 - position) / front
+    start = jnp.clip(jnp.zeros_like(position), low, high)
+    return jax.lax.fori_loop(0, 12, closer, (low, start, high))[1]
 
 
 def conditioned(
