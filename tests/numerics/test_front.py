@@ -68,6 +68,11 @@ def test_draws_move_onto_the_mass_in_proportion_to_the_variances():
     moved = at_mass(still, *start, jnp.asarray(0.55))
     assert float(moved.position) == pytest.approx(0.63, abs=1e-4)
     assert float(still.mass(moved.position, moved.w)) == pytest.approx(0.55, abs=1e-6)
+    # As in a smooth family, where almost nothing depends on the position.
+    smooth = dataclasses.replace(still, jump=jnp.asarray(0.0))
+    smooth = dataclasses.replace(smooth, rises=jnp.array([0.5, 0.0, -0.5]))
+    moved = at_mass(smooth, jnp.asarray(1.0), start[1], jnp.asarray(0.1))
+    assert float(smooth.mass(moved.position, moved.w)) == pytest.approx(0.1, abs=1e-6)
     # A front beyond the domain, where the mass does not change, comes back.
     far = at_mass(one, jnp.asarray(1.4), jnp.asarray(0.1), jnp.asarray(0.55))
     assert float(one.mass(far.position, far.w)) == pytest.approx(0.55, abs=1e-6)

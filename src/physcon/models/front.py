@@ -150,7 +150,7 @@ def _meeting(line: tuple) -> Scalar:
         low = jnp.where(error > 0, low, step)
         high = jnp.where(error > 0, step, high)
         new = step - error / jnp.maximum(slope, 0.1)
-        inside = (new > low) & (new < high)
+        inside = (new >= low) & (new <= high)  # an end is reached by rounding
         return low, jnp.where(inside, new, 0.5 * (low + high)), high
 
     low = -(position + 0.5) / front
