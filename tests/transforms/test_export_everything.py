@@ -101,6 +101,7 @@ def public_names():
         home = "physcon." if hasattr(part, "__path__") else part.__name__
         for name, value in inspect.getmembers(part, callable):
             ours = value.__module__.startswith(home) and not name.startswith("_")
+            ours = ours and not value.__module__.startswith("physcon._arguments")
             if ours and (part is pc or getattr(pc, name, None) is not value):
                 yield prefix + name
 
