@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from physcon._checks import is_traced
 from physcon._show import shown
-from physcon._status import Outcome, choose, failed, settle, worse
+from physcon._status import Messages, Outcome, choose, failed, settle, worse
 from physcon._typing import Array, ArrayLike, Float, Int
 from physcon.conditioning._bounded_many import bounded_by_rows, has_many_rows
 from physcon.conditioning._bounded_messages import MESSAGES, unreachable_rows
@@ -129,32 +129,52 @@ def bounded(
             outcome,
         )
         return settle(result, outcome, throw, named, inputs)
+    groups = isinstance(constraint.operator, Disjoint)
+    known = not any(is_traced(x) for x in jax.tree.leaves(inputs))
+    if throw and known and not groups:
+        refuse_unreachable(_given(*inputs))
+    result, reach = _in_box(*inputs)
+
+    def sentences() -> Messages:
+        if reach is None:
+            return MESSAGES
+        named = unreachable_rows(*reach, constraint.value)
+        return {**MESSAGES, "unreachable": named}
+
+    return settle(result, result.outcome, throw, sentences, inputs)
+
+
+def _given(prior: Gaussian, law: LinearConstraint, low: Array, high: Array) -> Given:
+    """The arguments as arrays, which are not differentiated."""
+    std = diagonal_std(prior, law)
+    rows = law.operator.rows()
+    given = Given(prior.mean, std, rows, law.value, law.noise(), low, high)
+    return jax.lax.stop_gradient(given)
+
+
+@jax.jit  # one program for all calls outside of jit
+def _in_box(
+    prior: Gaussian, constraint: LinearConstraint, low: Array, high: Array
+) -> tuple[Bounded, tuple[Array, Array, Array] | None]:
+    """The result, and of disjoint rows which are out of reach, and of what."""
     std = diagonal_std(prior, constraint)
-    sentences = dict(MESSAGES)
     found: Grouped | Refined
     if isinstance(constraint.operator, Disjoint):
         found, outcome = search_groups(prior.mean, std, constraint, low, high)
-        sentences["unreachable"] = unreachable_rows(
-            found.unreachable, found.lowest, found.highest, constraint.value
-        )
+        reach = found.unreachable, found.lowest, found.highest
         row_std = found.row_std
         dependent = found.dependent
     else:
-        rows = constraint.operator.rows()
-        noise = constraint.noise()
-        given = Given(prior.mean, std, rows, constraint.value, noise, low, high)
-        given = jax.lax.stop_gradient(given)
-        if throw and not any(is_traced(x) for x in given):
-            refuse_unreachable(given)
+        given = _given(prior, constraint, low, high)
         found, row_std, dependent, outcome = searched(given)
-
+        reach = None
     law = _regular(_shifted(constraint, found), dependent, row_std)
     result = _result(prior, std, (low, high), law, found)
     result = result._replace(
         residual=constraint.residual(result.mean),
         outcome=worse(outcome, result.outcome),
     )
-    return settle(result, result.outcome, throw, sentences, inputs)
+    return result, reach
 
 
 def _result(

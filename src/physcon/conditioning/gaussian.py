@@ -6,7 +6,6 @@ The covariance is root rootᵀ. No n-by-n array is formed except by `Gaussian.co
 import math
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 
 from physcon._checks import (
@@ -216,12 +215,8 @@ class Gaussian(eqx.Module):
             Matheron's rule for posteriors (Wilson et al., JMLR 22 (2021), eq. 11).
         """
 
-        def draw(key: PRNGKeyArray) -> Array:
-            noise = jax.random.normal(key, self.root.in_shape, self.mean.dtype)
-            return moments.affine(self.mean, self.root, noise)
-
         require_sampling(key, shape)
-        draws = jax.vmap(draw)(jax.random.split(key, math.prod(shape)))
+        draws = moments.draws(key, self.mean, self.root, math.prod(shape))
         return draws.reshape(*shape, *self.mean.shape)
 
     def log_prob(self, u: Float[Array, "*x"]) -> Scalar:

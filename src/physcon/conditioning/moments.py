@@ -19,7 +19,7 @@ from physcon._numerics.float64 import (
     in_one_dtype,
 )
 from physcon._numerics.products import along_rows, gram
-from physcon._typing import Array, Float
+from physcon._typing import Array, Float, PRNGKeyArray
 from physcon.linear_map import Diagonal, Root
 
 NOT_POSITIVE = (
@@ -142,6 +142,19 @@ def _covariance(root: Root) -> Array:
 def affine(mean: Array, root: Root, z: Array) -> Array:
     """mean + R z."""
     return mean + root.mv(z)
+
+
+@partial(jax.jit, static_argnames="count")  # once per shape where called eagerly
+def draws(
+    key: PRNGKeyArray, mean: Array, root: Root, count: int
+) -> Float[Array, "s *x"]:
+    """Samples mean + R z with white noise z."""
+
+    def draw(key: PRNGKeyArray) -> Array:
+        noise = jax.random.normal(key, root.in_shape, mean.dtype)
+        return affine(mean, root, noise)
+
+    return jax.vmap(draw)(jax.random.split(key, count))
 
 
 def log_prob(mean: Array, root: Root, u: Array) -> Array:
