@@ -138,7 +138,8 @@ def bounded(
     def sentences() -> Messages:
         if reach is None:
             return MESSAGES
-        named = unreachable_rows(*reach, constraint.value)
+        unreachable, lowest, highest = reach
+        named = unreachable_rows(unreachable, lowest, highest, constraint.value)
         return {**MESSAGES, "unreachable": named}
 
     return settle(result, result.outcome, throw, sentences, inputs)
