@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ WIDE = {"xla_cpu_prefer_vector_width": 512}
 
 
 def gradient(problem, scheme, repeats: int, steps: int = 500) -> dict[str, Any]:
-    """Time and memory of the gradient of a 1-D solve, compared with the solve."""
+    """Time, memory, compile time and size of the gradient of a solve, compared with
+    the solve.
+    """
     u, law, grid, boundary = problem
     end = _time_of(problem, scheme, steps)
 
@@ -34,21 +37,27 @@ def gradient(problem, scheme, repeats: int, steps: int = 500) -> dict[str, Any]:
     def loss(u):
         return jnp.sum(final(u, "checkpointed").u[0, 0] ** 2)
 
-    runs = {
-        "forward": jax.jit(lambda u: final(u, "while")).lower(u).compile(),
-        "gradient": jax.jit(jax.grad(loss)).lower(u).compile(),
-        "tangent": jax.jit(lambda u: jax.jvp(lambda v: final(v, "while").u, (u,), (u,)))
-        .lower(u)
-        .compile(),
+    programs = {
+        "forward": lambda u: final(u, "while"),
+        "gradient": jax.grad(loss),
+        "tangent": lambda u: jax.jvp(lambda v: final(v, "while").u, (u,), (u,)),
     }
+    runs, compile_s = {}, {}
+    for name, program in programs.items():
+        begin = time.process_time()
+        runs[name] = jax.jit(program).lower(u).compile()
+        compile_s[name] = time.process_time() - begin
     times = interleaved(
         {name: (lambda run=run: run(u)) for name, run in runs.items()}, repeats
     )
-    row: dict[str, Any] = {"cells": grid.size, "steps": int(runs["forward"](u).steps)}
+    row: dict[str, Any] = {"dimensions": grid.ndim, "cells": grid.size}
+    row["steps"] = int(runs["forward"](u).steps)
     for name, run in runs.items():
         row[f"{name}_s"] = times[name]["run_s"]
         row[f"{name}_over_forward"] = times[name]["run_s"] / times["forward"]["run_s"]
         row[f"{name}_temporary_bytes"] = run.memory_analysis().temp_size_in_bytes
+        row[f"{name}_compile_cpu_s"] = compile_s[name]
+        row[f"{name}_instructions"] = run.as_text().count(" = ")
     row["state_bytes"] = u.nbytes
     return row
 

@@ -5,13 +5,13 @@
 The CFL reduction is part of every step, and the compile time is reported. A
 hand-written C loop of the same MUSCL-HLLC scheme (euler_muscl.c, compiled on the spot)
 runs for comparison, and its result is compared with ours. Then follow the gradient of
-500 steps relative to the solve, 64 problems by vmap and by map relative to 64 solves,
-and 2-D runs on one core and on two. If clawpack can be imported (`pip install
-clawpack`, which needs gfortran), its SharpClaw and classic solvers run the same
-problems in float64, as whole solves with their own CFL control, interleaved with ours;
-otherwise the file says so. Run this on a quiet machine, pinned to one core (`taskset
--c 0`); the file records the load. The runs on two cores use the second core by
-themselves.
+500 steps in 1-D and of 50 in 2-D relative to the solve, 64 problems by vmap and by map
+relative to 64 solves, and 2-D runs on one core and on two. If clawpack can be imported
+(`pip install clawpack`, which needs gfortran), its SharpClaw and classic solvers run
+the same problems in float64, as whole solves with their own CFL control, interleaved
+with ours; otherwise the file says so. Run this on a quiet machine, pinned to one core
+(`taskset -c 0`); the file records the load. The runs on two cores use the second core
+by themselves.
 """
 
 import argparse
@@ -265,8 +265,9 @@ def main() -> None:
             rows, absent = rates(options.cells, options.side, dtype, options.repeats)
             results["rows"] += rows
             results["not_installed"] += absent
-            row = gradient(sod(1000), SCHEMES["muscl"], options.repeats)
-            results["gradient"].append({"dtype": dtype, **row})
+            for problem, steps in ((sod(1000), 500), (quadrants(64), 50)):
+                row = gradient(problem, SCHEMES["muscl"], options.repeats, steps)
+                results["gradient"].append({"dtype": dtype, **row})
             row = batch(sod(1000), SCHEMES["muscl"], options.repeats)
             results["batch"].append({"dtype": dtype, **row})
         arguments = ["--dtype", dtype, "--side", str(options.side)]

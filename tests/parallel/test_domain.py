@@ -195,7 +195,8 @@ def test_gradient_through_a_solve_whose_steps_depend_on_all_blocks(
 
 def test_memory_of_a_long_solve_and_of_its_gradient():
     """Where the caller gives the state away, the result takes its place; the gradient
-    keeps O(sqrt(steps)) states of a block: 1024 steps keep twice as many as 256.
+    keeps O(sqrt(steps)) states and tendencies of a block: 1024 steps keep twice as many
+    as 256.
     """
     n = 2**16
     rest = fv.Burgers(), pc.Grid.uniform(0.0, 1.0, n), pc.Boundary(pc.Outflow())
@@ -219,7 +220,8 @@ def test_memory_of_a_long_solve_and_of_its_gradient():
     few = memory(jax.grad(partial(energy, steps=256)))
     many = memory(jax.grad(partial(energy, steps=1024)))
     grown = many.temp_size_in_bytes - few.temp_size_in_bytes
-    assert 0 < grown < 3 * (32 - 16) * block
+    # The states between chunks; in a chunk, the states and one tendency a step.
+    assert 0 < grown < 3.1 * (32 - 16) * block
     assert many.temp_size_in_bytes < 2.5 * few.temp_size_in_bytes
 
 

@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 import jax
 
 from physcon._typing import Array
+from physcon.fv._recompute import keeping_tendencies
 
 State = TypeVar("State")
 
@@ -30,21 +32,22 @@ def checkpointed_loop(
     """The same loop as two nested scans of about sqrt(max_steps) steps.
 
     Only the states between chunks are kept; those within a chunk are computed again
-    when its gradient is due.
+    when its gradient is due, with the tendencies of each step (see `_recompute`).
     """
     length = math.isqrt(max(max_steps - 1, 0)) + 1
 
     def stay(state: State) -> State:
         return state
 
-    @jax.checkpoint
+    step = keeping_tendencies(advance)
+
     def one(state: State, _: None) -> tuple[State, None]:
-        return jax.lax.cond(pending(state), advance, stay, state), None
+        return jax.lax.cond(pending(state), step, stay, state), None
 
     def chunk_of_steps(state: State) -> State:
         return jax.lax.scan(one, state, None, length=length)[0]
 
-    @jax.checkpoint
+    @partial(jax.checkpoint, prevent_cse=False)
     def chunk(state: State, _: None) -> tuple[State, None]:
         return jax.lax.cond(pending(state), chunk_of_steps, stay, state), None
 

@@ -64,12 +64,16 @@ def stage(fn: F) -> F:
         def compute(traced: Any) -> Any:
             return fn(*eqx.combine(traced, rest))
 
-        shapes = jax.eval_shape(compute, traced)
-
-        def unreachable(traced: Any) -> Any:
-            return jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
-
-        always = jax.lax.optimization_barrier(jnp.ones((), bool))
-        return jax.lax.cond(always, compute, unreachable, traced)
+        return separately(compute, traced, jax.eval_shape(compute, traced))
 
     return call  # type: ignore[return-value]
+
+
+def separately(compute: Callable[[Any], Any], given: Any, shapes: Any) -> Any:
+    """``compute(given)``, a tree of `shapes`, in a computation of its own."""
+
+    def unreachable(_: Any) -> Any:
+        return jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+
+    always = jax.lax.optimization_barrier(jnp.ones((), bool))
+    return jax.lax.cond(always, compute, unreachable, given)

@@ -13,6 +13,7 @@ from physcon._extremes import largest_of, smallest_of
 from physcon._mesh import largest
 from physcon._typing import Array, Bool, Float, Scalar
 from physcon.boundary import Boundary, Dirichlet
+from physcon.fv._recompute import recomputed
 from physcon.fv._stage import resolved, storing_stages
 from physcon.fv.cells import by_cell
 from physcon.fv.diffusion.line import line_along
@@ -35,6 +36,7 @@ class Problem(Discretisation):
 
     source: Source | None = None
 
+    @recomputed
     def __call__(self, u: Float[Array, "c *x"], t: Scalar) -> Float[Array, "c *x"]:
         forced = None if self.source is None else self.forcing(u, t)
         change = _change(self.at(u, t), u)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from physcon._checks import require
 from physcon._numerics.float64 import cast
 from physcon._typing import Array, ArrayLike, Bool, Float, Scalar
+from physcon.fv._recompute import recomputed
 from physcon.fv._stage import resolved, stage, storing_stages
 from physcon.fv.discretisation import require_channels_of, require_real
 from physcon.fv.parameter import require_numbers
@@ -61,6 +62,7 @@ class MeshProblem(eqx.Module):
     matrix: TwoPoint | None = None
     halo: Halo | None = None
 
+    @recomputed
     def __call__(self, u: Float[Array, "c n"], t: Scalar) -> Float[Array, "c n"]:
         now = self.at(u, t)
         with storing_stages(resolved(self.scheme.evaluate) == "staged"):
