@@ -24,11 +24,20 @@ _INNER: dict[Callable[..., Any], Callable[..., Any]] = {}
 def name_wrong_arguments(namespace: MutableMapping[str, Any]) -> None:
     """Let the functions in ``__all__`` of a package name wrong arguments.
 
-    To be called at the end of the package's ``__init__``.
+    To be called at the end of the package's ``__init__``. The functions are then
+    pickled by their public names.
     """
     for name in namespace["__all__"]:
         if inspect.isfunction(namespace.get(name)):
-            namespace[name] = naming(namespace[name])
+            namespace[name] = public(namespace[name], namespace["__name__"])
+
+
+def public(fn: Callable[..., Any], package: str) -> Callable[..., Any]:
+    """Return `fn` of a public package, which names wrong arguments when it fails."""
+    found = naming(fn)
+    found.__module__ = package
+    found.__qualname__ = fn.__name__
+    return found
 
 
 def check_fields(module: Any) -> None:

@@ -1,6 +1,7 @@
 """Wrong arguments are named, for every public function by one mechanism."""
 
 import inspect
+import pickle
 from importlib import import_module
 
 import jax
@@ -98,3 +99,12 @@ def test_a_scheme_keeps_the_functions_that_the_package_knows():
     scheme = fv.Scheme(riemann=fv.hllc, step=fv.ssp_rk2)
     assert scheme.riemann.func is riemann.hllc
     assert scheme.step.func is stepping.ssp_rk2
+
+
+@pytest.mark.parametrize("part", PARTS.split())
+def test_functions_are_pickled_by_their_public_names(part):
+    """Process pools and dask send them so."""
+    package = import_module(f"physcon.{part}")
+    functions = [getattr(package, name) for name in package.__all__]
+    for fn in filter(inspect.isfunction, functions):
+        assert pickle.loads(pickle.dumps(fn)) is fn

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from physcon._arguments import name_wrong_arguments, naming
+from physcon._arguments import name_wrong_arguments, public
 from physcon.fv import limiter
 from physcon.fv._solution import STATUS, Solution
 from physcon.fv._solve import solve
@@ -84,7 +84,7 @@ def __getattr__(name: str) -> Any:
     if name == "solve_stiff":  # loads diffrax
         from physcon.fv.stiff import solve_stiff
 
-        return naming(solve_stiff)
+        return public(solve_stiff, __name__)
     raise AttributeError(f"module 'physcon.fv' has no attribute {name!r}")
 
 
