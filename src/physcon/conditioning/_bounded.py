@@ -5,6 +5,7 @@ with equality is an observation without noise, so the answer is `condition` once
 restricted to the points that are free to move. `_bounded_search` finds these points.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -119,30 +120,31 @@ def bounded(
     inputs = (prior, constraint, low, high)
     alone = isinstance(prior.root, Diagonal) and unmeasured(prior) is None
     if not alone or has_many_rows(constraint.operator):
-        by_rows, outcome, named = bounded_by_rows(*inputs)
-        result = Bounded(
-            by_rows.mean,
-            by_rows.posterior,
-            by_rows.active,
-            by_rows.multiplier,
-            constraint.residual(by_rows.mean),
-            outcome,
-        )
-        return settle(result, outcome, throw, named, inputs)
+        result, named = _by_rows(*inputs)
+        return settle(result, result.outcome, throw, named, inputs)
     groups = isinstance(constraint.operator, Disjoint)
     known = not any(is_traced(x) for x in jax.tree.leaves(inputs))
     if throw and known and not groups:
         refuse_unreachable(_given(*inputs))
     result, reach = _in_box(*inputs)
-
-    def sentences() -> Messages:
-        if reach is None:
-            return MESSAGES
-        unreachable, lowest, highest = reach
-        named = unreachable_rows(unreachable, lowest, highest, constraint.value)
-        return {**MESSAGES, "unreachable": named}
-
+    sentences = partial(_sentences, reach, constraint.value)
     return settle(result, result.outcome, throw, sentences, inputs)
+
+
+def _by_rows(
+    prior: Gaussian, law: LinearConstraint, low: Array, high: Array
+) -> tuple[Bounded, Messages]:
+    """By the solvers for bounds as rows, and their messages."""
+    found, outcome, named = bounded_by_rows(prior, law, low, high)
+    residual = law.residual(found.mean)
+    parts = found.mean, found.posterior, found.active, found.multiplier
+    return Bounded(*parts, residual, outcome), named
+
+
+def _sentences(reach: tuple[Array, Array, Array] | None, value: Array) -> Messages:
+    if reach is None:
+        return MESSAGES
+    return {**MESSAGES, "unreachable": unreachable_rows(*reach, value)}
 
 
 def _given(prior: Gaussian, law: LinearConstraint, low: Array, high: Array) -> Given:

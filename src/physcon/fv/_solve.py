@@ -68,7 +68,7 @@ def solve(
         max_steps: between two saved times.
         loop: ``"while"`` is the fast one (forward-mode derivatives only);
             ``"checkpointed"`` allows `jax.grad` in memory of O(sqrt(max_steps)) states,
-            by computing the forward pass three times. Both take the same steps.
+            by computing the forward pass again in chunks. Both take the same steps.
         throw: whether using a failed solution raises. If not, look at
             `Solution.outcome`; derivatives of a failed solution are NaN.
 
