@@ -55,10 +55,17 @@ def wide_jit(fn: F, *, donate_rest: bool = False) -> F:
         args = given.args
         if any(is_traced(x) for x in jax.tree.leaves(args)) or not _decides():
             return plain(*args)
+        return wide(*parts(args))
+
+    def parts(args: tuple) -> tuple:
         arrays, static = eqx.partition(args, _is_array)
         settings, structure = jax.tree.flatten(static)
-        return wide(arrays[0], arrays[1:], tuple(settings), structure)
+        return arrays[0], arrays[1:], tuple(settings), structure
 
+    def lower(*args: Any) -> Any:
+        return wide.lower(*parts(args))
+
+    call.lower = lower  # type: ignore[attr-defined]
     return call  # type: ignore[return-value]
 
 

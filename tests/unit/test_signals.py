@@ -11,6 +11,7 @@ import signal, sys, time
 from physcon._files import atomic_write
 from physcon._signals import end_at_signals
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # as in a foreground job
 if "nohup" in sys.argv:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 end_at_signals(lambda number: f"ended by {number.name}")

@@ -17,6 +17,7 @@ import numpy as np
 from jax.core import Tracer
 from jax.extend import core
 
+from physcon._numerics.safe import quotient
 from physcon._typing import Array
 
 
@@ -93,7 +94,8 @@ def _apply(eqn: Any, args: list[np.ndarray]) -> list[np.ndarray]:
             total = _REDUCTIONS[name].reduce(total, axis=axis)
         return [total if isinstance(total, np.ndarray) else _alone(total)]
     shape = eqn.outvars[0].aval.shape
-    if (
+    divides = name == "custom_jvp_with_rule" and _divides(params["jaxpr"])
+    if not divides and (
         len(eqn.outvars) > 1
         or eqn.primitive.multiple_results
         or name not in _ELEMENTWISE
@@ -103,8 +105,20 @@ def _apply(eqn: Any, args: list[np.ndarray]) -> list[np.ndarray]:
     args = [np.broadcast_to(a, shape) for a in args]
     out = np.empty(shape, object)
     for index in np.ndindex(shape):
-        out[index] = _bind(eqn, [a[index] for a in args])
+        values = [a[index] for a in args]
+        out[index] = _quotient(*values) if divides else _bind(eqn, values)
     return [out]
+
+
+def _divides(closed: core.ClosedJaxpr) -> bool:
+    """Whether a function with a derivative of its own is `quotient`."""
+    names = [eqn.primitive.name for eqn in closed.jaxpr.eqns]
+    return names.count("div") == 1 and set(names) <= {"div", "broadcast_in_dim"}
+
+
+def _quotient(a: Any, b: Any) -> Array:
+    shape = np.broadcast_shapes(np.shape(a), np.shape(b))
+    return quotient(jnp.broadcast_to(a, shape), jnp.broadcast_to(b, shape))
 
 
 def _alone(x: Any) -> np.ndarray:

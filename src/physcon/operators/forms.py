@@ -114,7 +114,7 @@ def form_for(boundary: Boundary) -> NetworkForm:
     >>> form_for(Boundary(Neumann(0.0)))
     'basis'
 
-    Source: measured on the twelve studies of docs/boundary_forms.md.
+    The choice was made by the studies in docs/boundary_forms.md.
     """
     conditions = [condition for pair in boundary.sides for condition in pair]
     if any(isinstance(condition, Periodic) for condition in conditions):

@@ -32,6 +32,9 @@ from physcon.linear_map.basic import DividedMap
 SHARE = (1e-4, 1e-9)
 #: The smallest contradiction, over the terms of its rows, that is no rounding.
 LEAST = 2.5e-12
+#: How much less than one row, relative to its terms, a sum of them may miss: their
+#: roundings, of 1/2 at most in values and weights, do not add up to 4.
+SUM = 0.25
 #: The rounding of a residual in float64, over the terms of its row.
 ROUNDING = 1e-14
 
@@ -92,7 +95,7 @@ def _proved(
         exact = jnp.all((noise == 0) | (v == 0))
         blind = _sees_nothing(root, operator, v, rounding, spread, share)
         value = jnp.abs(jnp.sum(v * missed))
-        return exact & blind & (value > least * jnp.sum(jnp.abs(v) * size))
+        return exact & blind & (value > SUM * least * jnp.sum(jnp.abs(v) * size))
 
     v = step.factor.null(d * (d * missed), met, seen_by_all)
     return proves(v) | proves(jnp.where(met, 0, v))
