@@ -120,8 +120,9 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_units_do_not_matter(name):
+def program(name):
+    """Means and deviations in units, and their gradients."""
+
     @jax.jit
     def run(u, w):
         def moments(mean, std):
@@ -133,6 +134,12 @@ def test_units_do_not_matter(name):
         slopes = pull(jax.tree.map(lambda x: jnp.cos(x / u), found))
         return *(x / u for x in found), *slopes, outcome
 
+    return run
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_units_do_not_matter(name):
+    run = program(name)
     *want, outcome = run(1.0, jnp.ones(2))
     assert bool(outcome == Outcome.good)
     assert all(np.ptp(x) > 1e-3 for x in want)
@@ -143,6 +150,19 @@ def test_units_do_not_matter(name):
         for a, b in zip(got, want, strict=True):
             size = 2e-5 * (1 + np.abs(b).max())
             np.testing.assert_allclose(a, b, atol=size, rtol=0, err_msg=str(scale))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_units_do_not_matter_in_float64(name, x64):
+    run = program(name)
+    *want, outcome = run(jnp.float64(1), jnp.ones(2))
+    assert bool(outcome == Outcome.good)
+    for u, w in ((1e-100, (1.0, 1.0)), (1e100, (1.0, 1.0)), (1.0, (1e-100, 1.0))):
+        *got, outcome = run(jnp.float64(u), jnp.asarray(w))
+        assert bool(outcome == Outcome.good), (u, w)
+        for a, b in zip(got, want, strict=True):
+            size = 1e-12 * (1 + np.abs(b).max())
+            np.testing.assert_allclose(a, b, atol=size, rtol=0, err_msg=str((u, w)))
 
 
 def test_diagnosis_in_any_unit():
