@@ -191,7 +191,7 @@ def _is_array_hint(hint: Any) -> bool:
 
 
 def _other_shape(given: Mapping[str, tuple[Any, Any]]) -> ValueError | None:
-    """The error of the first array whose shape does not fit, whatever its type.
+    """The error of the first array whose shape does not fit, of any type.
 
     Args:
         given: annotation and value of each argument, by name.

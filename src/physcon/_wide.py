@@ -1,18 +1,15 @@
 """Compilation of a whole run for the widest vectors of a CPU."""
 
-import inspect
 import os
 from collections.abc import Callable
-from functools import partial, wraps
+from functools import wraps
 from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from physcon._checks import is_traced
-from physcon._typing import PyTree
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -30,42 +27,21 @@ def wide_jit(fn: F, *, donate_rest: bool = False) -> F:
     the environment variable XLA_FLAGS is respected.
 
     Args:
-        fn: the function; its result holds arrays only.
+        fn: the function.
         donate_rest: whether the memory of the arguments after the first is reused.
     """
     donated = "all-except-first" if donate_rest else "none"
     plain = eqx.filter_jit(fn, donate=donated)
-
-    @partial(
-        jax.jit,
-        static_argnums=(2, 3),
-        donate_argnums=(1,) if donate_rest else (),
-        compiler_options={_WIDTH: 512},
-    )
-    def wide(first: PyTree, rest: PyTree, settings: tuple, structure: Any) -> Any:
-        static = jax.tree.unflatten(structure, settings)
-        return fn(*eqx.combine((first, *rest), static))
-
-    signature = inspect.signature(fn)
+    options: Any = {"compiler_options": {_WIDTH: 512}}
+    wide = eqx.filter_jit(fn, donate=donated, **options)
 
     @wraps(fn)
     def call(*args: Any, **named: Any) -> Any:
-        given = signature.bind(*args, **named)
-        given.apply_defaults()
-        args = given.args
-        if any(is_traced(x) for x in jax.tree.leaves(args)) or not _decides():
-            return plain(*args)
-        return wide(*parts(args))
+        inside = any(is_traced(x) for x in jax.tree.leaves((args, named)))
+        chosen = plain if inside or not _decides() else wide
+        return chosen(*args, **named)
 
-    def parts(args: tuple) -> tuple:
-        arrays, static = eqx.partition(args, _is_array)
-        settings, structure = jax.tree.flatten(static)
-        return arrays[0], arrays[1:], tuple(settings), structure
-
-    def lower(*args: Any) -> Any:
-        return wide.lower(*parts(args))
-
-    call.lower = lower  # type: ignore[attr-defined]
+    call.lower = wide.lower  # type: ignore[attr-defined]
     return call  # type: ignore[return-value]
 
 
@@ -74,7 +50,3 @@ def _decides() -> bool:
     if jax.default_backend() != "cpu" or _WIDTH in os.environ.get("XLA_FLAGS", ""):
         return False
     return not is_traced(jnp.negative(jnp.ones(())))
-
-
-def _is_array(x: Any) -> bool:
-    return isinstance(x, jax.Array | np.ndarray | np.generic)

@@ -100,7 +100,7 @@ def test_stepping_updates_its_state_in_place():
     problem = fv.Problem(fv.Burgers(), grid, pc.Boundary(pc.Periodic()), scheme)
     clock = {"times": jnp.array([0.1]), "cfl": 0.4, "dt": None, "max_steps": 1000}
     inputs = problem, clock, None
-    memory = advance.lower(inputs, u).compile().memory_analysis()
+    memory = advance.lower(inputs, u).compile().compiled.memory_analysis()
     assert memory.alias_size_in_bytes >= u.nbytes
     later, *_ = advance(inputs, u)
     assert u.is_deleted()

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from physcon._numerics import safe
 from physcon._typing import Array, Float
 
 
@@ -65,7 +66,7 @@ def factorise_chain(
     Neighbouring rows share a column: upper_i and lower_{i+1} are its two entries, and
     noise² is added to the diagonal. With e_i the part of lower_i² that rows before i
     leave, d_i = e_i + noise_i² + upper_i² is a sum of positive numbers: nothing
-    cancels, whatever the sizes of the columns.
+    cancels, for columns of any size.
 
     Args:
         tolerance: as in `factorise`.
@@ -96,21 +97,17 @@ def smoothed(
     """The most probable chain p with p_{i+1} - p_i = step_i up to noise.
 
     A filter forward and a smoother backward. All weights lie between 0 and 1, so that
-    every step is met to rounding, whatever the standard deviations.
+    every step is met to rounding, for any standard deviations.
 
     Source: Rauch, Tung and Striebel, AIAA J. 3 (1965) 1445.
     """
 
-    def weight(own: Array, other: Array) -> Array:
-        total = own + other
-        return jnp.where(total > 0, own / jnp.where(total > 0, total, 1), 0)
-
     def forward(now: tuple, given: tuple) -> tuple[tuple, tuple]:
         p, variance = now
         own, spread, move, sigma = given
-        back = weight(variance, sigma**2)
         ahead = variance + sigma**2
-        share = weight(spread**2, ahead)  # of what the rows before say
+        back = safe.divide(variance, ahead)
+        share = safe.divide(spread**2, spread**2 + ahead)  # of the rows before
         there = jnp.where(share == 1, p + move, own + share * (p + move - own))
         left = jnp.minimum(share * ahead, spread**2)
         return (there, left), (p, back)

@@ -29,6 +29,14 @@ class Whitening(NamedTuple):
     diagonal: Float[Array, " m"]  # of L; 1 where dropped
 
 
+def solve_white(
+    whitener: Float[Array, "m m"], scale: Float[Array, " m"], r: Float[Array, " m"]
+) -> Float[Array, " m"]:
+    """d Bᵀ B d r, the solution of S x = r for the whitener B of d S d."""
+    white = jnp.matmul(whitener, scale * r, precision="highest")
+    return scale * jnp.matmul(whitener.T, white, precision="highest")
+
+
 def whitening(s: Float[Array, "m m"], tolerance: float) -> Whitening:
     """Whitener of a symmetric matrix of unit scale; pivots up to `tolerance` count as
     zero.

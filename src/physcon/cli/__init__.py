@@ -49,8 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the `physcon` command; mistakes of the user end with one line.
 
     Args:
-        arguments: those of a call within a program. The default is the command line:
-            this process then belongs to the command, and a signal ends it.
+        arguments: words of the command, for a call within a program. The default is
+            the command line: this process then belongs to the command, and a signal
+            ends it.
     """
     is_program = arguments is None
     arguments = list(sys.argv[1:] if arguments is None else arguments)

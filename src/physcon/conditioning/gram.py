@@ -20,10 +20,9 @@ from dataclasses import replace
 import jax
 import jax.numpy as jnp
 
-from physcon._numerics.blocked import LONG as LONG
 from physcon._numerics.blocked import power_of_mixtures
 from physcon._numerics.products import combine, inner
-from physcon._numerics.whitening import whitening
+from physcon._numerics.whitening import solve_white, whitening
 from physcon._status import Outcome, choose
 from physcon._typing import Array, Bool, Float, Scalar
 from physcon.conditioning.gram_verdict import whiten as whiten
@@ -77,11 +76,7 @@ class GramFactor(Factor):
         return self.scale.reshape(r.shape)
 
     def solve(self, r: Float[Array, "*y"]) -> Float[Array, "*y"]:
-        white = jnp.matmul(
-            self.whitener, self.scale * r.reshape(-1), precision="highest"
-        )
-        x = self.scale * jnp.matmul(self.whitener.T, white, precision="highest")
-        return x.reshape(r.shape)
+        return solve_white(self.whitener, self.scale, r.reshape(-1)).reshape(r.shape)
 
     def variance_removed(self, root: Root, operator: LinearMap) -> Float[Array, "*x"]:
         b = self.whitener * self.scale[None]

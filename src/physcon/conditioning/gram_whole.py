@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from physcon._numerics.blocked import combine_blocked, weigh_scaled
+from physcon._numerics.blocked import LONG, combine_blocked, weigh_scaled
 from physcon._numerics.float64 import cast
 from physcon._numerics.products import Weighed, combine, weigh
 from physcon._numerics.rarely import rarely
@@ -14,7 +14,6 @@ from physcon._typing import Array, Bool, Float
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.gram import (
-    LONG,
     GramFactor,
     factor_gram,
     has_blocks,

@@ -82,7 +82,7 @@ def cholesky(covariance: Float[Array, "n n"]) -> Float[Array, "n n"]:
 
 
 def variance(root: Root) -> Array:
-    """diag(R Rᵀ); the tangent is that of the same formula in the caller's dtype."""
+    """diag(R Rᵀ); the tangent uses the same formula in the caller's dtype."""
     (root,) = in_one_dtype(root)
     return in_float64(partial(_variance, single=_is_single(root)))(root)
 

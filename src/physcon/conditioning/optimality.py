@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from physcon._extremes import largest_of
 from physcon._numerics.products import combine, gram, inner
-from physcon._numerics.whitening import whitening
+from physcon._numerics.whitening import solve_white, whitening
 from physcon._typing import Array, Bool, Float, Scalar
 from physcon.conditioning.orthonormal import orthonormal_rows
 
@@ -124,8 +124,7 @@ class _Whitened(NamedTuple):
     whitener: Float[Array, "m m"]
 
     def multiplier(self, missing: Float[Array, " m"]) -> Float[Array, " m"]:
-        white = self.whitener @ (self.scale * missing)
-        return self.scale * (self.whitener.T @ white)
+        return solve_white(self.whitener, self.scale, missing)
 
     def move(self, missing: Float[Array, " m"]) -> Float[Array, "*x"]:
         return self.free * combine(self.multiplier(missing), self.problem.rows)

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from physcon._numerics.products import combine
 from physcon._numerics.small import lower_inverse
+from physcon._numerics.whitening import solve_white
 from physcon._typing import Array, Float
 
 
@@ -28,8 +29,7 @@ class OrthonormalRows(NamedTuple):
 
     def multiplier(self, missing: Float[Array, " m"]) -> Float[Array, " m"]:
         """λ with (G R Rᵀ Gᵀ + N) λ = missing."""
-        white = self.whitener @ (self.scale * missing)
-        return self.scale * (self.whitener.T @ white)
+        return solve_white(self.whitener, self.scale, missing)
 
     def move(self, missing: Float[Array, " m"]) -> Float[Array, "*x"]:
         """R Rᵀ Gᵀ λ, without the multipliers, which can be large and cancel."""

@@ -45,11 +45,9 @@ def work_on(
         folder: where temporary files lie.
     """
     names = changed_names(laws)
-    outer = batch_dim(data, laws, names)
-    values = _count(data, names)
-    if values <= VALUES_AT_ONCE:
-        return Apart(data, laws, outer, fixing=fixing)
-    work = _divided(data, laws, fixing, stored or {}, folder)
+    if _count(data, names) <= VALUES_AT_ONCE:
+        return Apart(data, laws, batch_dim(data, laws, names), fixing=fixing)
+    work = _divided(data, laws, names, fixing, stored or {}, folder)
     if fixing:
         tiles = isinstance(work, Turned)
         check_divisible(data, laws, work.cuts if tiles else [work.outer])
@@ -59,12 +57,12 @@ def work_on(
 def _divided(
     data: Any,
     laws: Laws,
+    names: list[str],
     fixing: bool,
     stored: Mapping[str, int],
     folder: Path | None,
 ) -> Work:
     """Return how to treat a dataset in several blocks."""
-    names = changed_names(laws)
     outer = batch_dim(data, laws, names)
     values = _count(data, names)
 

@@ -5,8 +5,7 @@ computed again, one tendency at a time: a step holds the intermediate results of
 tendency only while it differentiates that tendency.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
 from functools import wraps
 from typing import Any, TypeVar
@@ -16,22 +15,13 @@ import jax
 from jax.ad_checkpoint import checkpoint_name
 
 from physcon._typing import Array, Scalar
-from physcon.fv._stage import resolved, separately
+from physcon.fv._stage import having, resolved, separately
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _TENDENCY = "physcon.fv.tendency"
+#: Whether the tendencies of a step are computed again, see `recomputed`.
 _keeping: ContextVar[bool] = ContextVar("keeping", default=False)
-
-
-@contextmanager
-def _tendencies_kept() -> Iterator[None]:
-    """Within this context, the tendencies of a step are `recomputed`."""
-    token = _keeping.set(True)
-    try:
-        yield
-    finally:
-        _keeping.reset(token)
 
 
 def keeping_tendencies(step: F) -> F:
@@ -40,7 +30,7 @@ def keeping_tendencies(step: F) -> F:
 
     @wraps(step)
     def call(*args: Any) -> Any:
-        with _tendencies_kept():
+        with having(_keeping, True):
             return step(*args)
 
     kept = jax.checkpoint(call, policy=policy, prevent_cse=False)

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from physcon._checks import is_traced
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 #: How a tendency is evaluated. ``"staged"``: whole arrays, each stage stored, best on a
 #: CPU. ``"fused"``: whole arrays, left to the compiler. ``"cells"``: each cell from its
@@ -38,11 +39,18 @@ def resolved(evaluate: Evaluate) -> Evaluate:
 @contextmanager
 def storing_stages(stored: bool) -> Iterator[None]:
     """Within this context the result of every `stage` is stored, or none is."""
-    token = _stored.set(stored)
+    with having(_stored, stored):
+        yield
+
+
+@contextmanager
+def having(variable: ContextVar[T], value: T) -> Iterator[None]:
+    """Give a context variable a value within this context."""
+    token = variable.set(value)
     try:
         yield
     finally:
-        _stored.reset(token)
+        variable.reset(token)
 
 
 def stage(fn: F) -> F:

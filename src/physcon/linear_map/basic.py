@@ -99,7 +99,7 @@ class Root(LinearMap):
         """diag(A (I - bᵀ b) Aᵀ) of arrays that were converted from float32.
 
         They can be converted again, one block after another, so that no float64 copy
-        is made. None where that is not worth while, or not known.
+        is made. None where that is not worthwhile, or not known.
 
         Args:
             b: what is subtracted; None for nothing.

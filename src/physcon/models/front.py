@@ -64,13 +64,19 @@ class FrontProfile(eqx.Module):
 
     def mass(self, position: Scalar, w: Scalar) -> Scalar:
         """The exact integral over the domain, for given position and error of g."""
-        ends = jnp.stack([position, position - 1])
-        whole = self._integral(ends, self.jump, self.rises)
-        whole += w * self._integral(ends, self.error[0], jnp.diff(self.error))
+        own = self._over_domain(position, self.jump, self.rises)
+        return own + w * self.error_of_mass(position)
+
+    def error_of_mass(self, position: Scalar) -> Scalar:
+        """The integral of e over the domain: what w = 1 adds to the mass."""
+        return self._over_domain(position, self.error[0], jnp.diff(self.error))
+
+    def _over_domain(self, position: Scalar, start: Array, rises: Array) -> Scalar:
+        whole = self._integral(jnp.stack([position, position - 1]), start, rises)
         return whole[0] - whole[1]
 
     def _along(self, distance: Array) -> tuple[Array, Array]:
-        """Starts and widths of the pieces, along an axis after those of `distance`."""
+        """Starts and widths of the pieces, along one more axis than `distance`."""
         shape = (1,) * distance.ndim + self.widths.shape
         starts = jnp.cumsum(self.widths) - self.widths
         return starts.reshape(shape), self.widths.reshape(shape)
@@ -119,8 +125,7 @@ def at_mass(profile: FrontProfile, position: Scalar, w: Scalar, mass: Scalar) ->
     std = LOGISTIC_STD * profile.spread
     behind = jnp.maximum(profile.position, 0)
     by_front = std * jnp.maximum(profile.value(behind), 1e-6)
-    by_error = profile.mass(jnp.clip(profile.position, 0, 1), jnp.ones(()))
-    by_error = by_error - profile.mass(jnp.clip(profile.position, 0, 1), jnp.zeros(()))
+    by_error = profile.error_of_mass(jnp.clip(profile.position, 0, 1))
     total = by_front**2 + by_error**2
     front = std * by_front / total
     error = by_error / total

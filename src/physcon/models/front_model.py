@@ -136,12 +136,10 @@ class FrontModel(Model):
         return jax.vmap(one)(*_strata(seen, key, number))
 
     def _evidence(self, z: Scalar, t: Scalar, mass: Scalar) -> Scalar:
-        """log density of the mass, whose error is that of the front and of g."""
+        """Log density of the mass, with the errors of the front and of g."""
         profile = self.family.profile(z, t)
-        inside = jnp.clip(profile.position, 0, 1)
         middle = profile.mass(profile.position, jnp.zeros(()))
-        by_error = profile.mass(inside, jnp.ones(()))
-        by_error = by_error - profile.mass(inside, jnp.zeros(()))
+        by_error = profile.error_of_mass(jnp.clip(profile.position, 0, 1))
         by_front = jax.grad(profile.mass)(profile.position, jnp.zeros(()))
         by_front = by_front * LOGISTIC_STD * profile.spread
         variance = by_error**2 + by_front**2 + 1e-10

@@ -8,13 +8,13 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import require
+from physcon._numerics.blocked import LONG
 from physcon._numerics.products import along_rows, gram
 from physcon._typing import Any, Array
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.downdate import DowndatedRoot
 from physcon.conditioning.gaussian import Gaussian
 from physcon.conditioning.gram import (
-    LONG,
     GramFactor,
     factor_gram,
     row_variance,

@@ -76,7 +76,7 @@ def remedied(
     else:
         found = condition(prior, law).posterior
         std = jnp.maximum(found.std(), 1e-6)
-        # The law had its say on the covariance; what is left is a projection.
+        # The law has already used the covariance; what is left is a projection.
         nearest = Gaussian.diagonal(found.mean, std)
         if method == "bounded":
             mean = bounded(nearest, law, 0.0, throw=False).mean

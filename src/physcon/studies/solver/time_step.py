@@ -52,7 +52,7 @@ def _obstacle(config: SolveConfig, law: Any) -> str | None:
     sides = config.sides
     kinds = {side.kind for side in (sides.left, sides.right, sides.bottom, sides.top)}
     reasons = {
-        "the cells are those of a mesh": config.grid.path is not None,
+        "the cells form a mesh": config.grid.path is not None,
         "the law has diffusion": law.diffusion is not None,
         "the law has a bed": isinstance(law, fv.ShallowWater) and law.bed,
         "the reconstruction is not muscl": scheme.reconstruction != "muscl",
