@@ -92,11 +92,16 @@ def earlier(path: str | os.PathLike) -> dict[str, Any]:
     if not Path(path).is_file():
         return {}
     content = json.loads(Path(path).read_text())
-    measured = {key: content["environment"][key] for key in ("date", "commit")}
+    measured = measured_at(content)
     return {
         name: {"measured": measured, **found} if isinstance(found, dict) else found
         for name, found in content["results"].items()
     }
+
+
+def measured_at(content: dict[str, Any]) -> dict[str, Any]:
+    """The date and the commit of a file of results."""
+    return {key: content["environment"][key] for key in ("date", "commit")}
 
 
 def write(content: Any, path: str | os.PathLike) -> None:

@@ -26,7 +26,7 @@ import numpy as np
 
 from _fv_cases import CASES, Case, coarsened, fine_solution
 from _fv_transforms import WIDE
-from _record import RESULTS, record
+from _record import RESULTS, measured_at, record
 from physcon.fv import (
     MUSCL,
     STATUS,
@@ -150,6 +150,20 @@ def _kept_fine(name: str, case: Case, folder: Path) -> np.ndarray:
     return np.load(path)
 
 
+def _kept(path: Path) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:
+    """The results of an earlier file, and its rows with the commit of each."""
+    if not path.is_file():
+        return {}, {}
+    content = json.loads(path.read_text())
+    measured = measured_at(content)
+    results = content["results"]
+    rows = {
+        name: [{"measured": measured, **row} for row in rows]
+        for name, rows in results["problems"].items()
+    }
+    return results, rows
+
+
 def main() -> None:
     """Run the chosen problems, and write or update the file."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -158,7 +172,7 @@ def main() -> None:
     parser.add_argument(
         "--quick", action="store_true", help="coarse grids, for a trial"
     )
-    parser.add_argument("--note", default="", help="a remark about this measurement")
+    parser.add_argument("--note", help="a remark; without it the earlier one is kept")
     parser.add_argument("--fine", default="out/fine", help="folder of fine solutions")
     parser.add_argument(
         "--scheme",
@@ -170,8 +184,8 @@ def main() -> None:
     if hasattr(os, "sched_setaffinity"):  # before XLA starts its threads
         os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
     path = Path(options.output)
-    known = json.loads(path.read_text())["results"] if path.is_file() else {}
-    results = known.get("problems", {})
+    known, results = _kept(path)
+    note = known.get("note", "") if options.note is None else options.note
     for name in options.only:
         case = CASES[name]
         if options.quick:
@@ -187,7 +201,7 @@ def main() -> None:
             }
             results[name] = [rows[label] for label in schemes() if label in rows]
             ordered = {k: results[k] for k in CASES if k in results}
-            content = {"default": DEFAULT, "note": options.note, "problems": ordered}
+            content = {"default": DEFAULT, "note": note, "problems": ordered}
             record("fv_accuracy", content, path)
 
 

@@ -27,7 +27,7 @@ import equinox as eqx
 import jax
 import numpy as np
 
-from _record import record
+from _record import measured_at, record
 from physcon.studies.operators.settings import PRESETS, OperatorConfig
 from physcon.studies.operators.study import (
     predict,
@@ -90,7 +90,7 @@ def kept(output: Path, problems: list[str], with_torch: bool) -> list[dict]:
     if not output.is_file():
         return []
     content = json.loads(output.read_text())
-    measured = {key: content["environment"][key] for key in ("date", "commit")}
+    measured = measured_at(content)
     again = ("physcon", "neuraloperator") if with_torch else ("physcon",)
     for result in content["results"]:
         runs = [{"measured": measured, **run} for run in result["runs"]]

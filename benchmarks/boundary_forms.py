@@ -20,22 +20,30 @@ import yaml
 
 from _record import RESULTS, write
 from evidence import collected
+from physcon.studies.boon.networks import exists
+from physcon.studies.boon.settings import PRESETS, BoonConfig
 
 ROOT = Path(__file__).parents[1]
-METHODS = ("plain", "overwrite", "lift", "eliminate", "basis", "lift-output")
 STUDIES = sorted(
     path.stem.removeprefix("boon_") for path in (ROOT / "configs").glob("boon_*.yaml")
 )
 
 
-def methods_of(study: str, preset: str) -> list[str]:
-    """The methods that a preset compares; a circle has neither walls nor a basis."""
+def config_of(study: str, preset: str) -> BoonConfig:
+    """The settings of a study under a preset."""
     own = yaml.safe_load((ROOT / "configs" / f"boon_{study}.yaml").read_text())
-    own = own.get("presets", {}).get(preset, {})
-    quick = METHODS[:5]
-    found = own.get("methods", quick if preset == "quick" else METHODS)
-    missing = ("eliminate", "basis") if "periodic" in study else ()
-    return [method for method in found if method not in missing]
+    changes = PRESETS[preset] | own.pop("presets", {}).get(preset, {})
+    del own["study"]
+    settings = {**own, **changes}
+    lists = {k: tuple(v) for k, v in settings.items() if isinstance(v, list)}
+    return BoonConfig(**(settings | lists))
+
+
+def methods_of(study: str, preset: str) -> list[str]:
+    """The methods that a preset compares and that exist for the problem."""
+    config = config_of(study, preset)
+    named = [m for m in config.methods if m != "default"]
+    return [method for method in named if exists(method, config)]
 
 
 def run(study: str, options: list[str], folder: Path) -> None:

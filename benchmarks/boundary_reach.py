@@ -15,8 +15,8 @@ from pathlib import Path
 
 import jax
 import numpy as np
-import yaml
 
+import boundary_forms
 from _record import RESULTS, _processor, write
 from physcon.cli.info import provenance
 from physcon.studies.boon import settings
@@ -24,7 +24,6 @@ from physcon.studies.boon.data import samples, study_grid
 from physcon.studies.boon.networks import evaluated, trained
 from physcon.studies.session import Session
 
-CONFIGS = Path(__file__).parents[1] / "configs"
 #: The seeds of the weights by study. Heat varies most between seeds.
 SEEDS = {
     "stokes": (10, 11),
@@ -37,11 +36,8 @@ REACHES = (0.03, 0.1, 0.3)
 
 def config_of(study: str) -> settings.BoonConfig:
     """The quick preset with functions of its own."""
-    own = yaml.safe_load((CONFIGS / f"boon_{study}.yaml").read_text())
-    preset = settings.PRESETS["quick"] | own.get("presets", {}).get("quick", {})
-    problem = {"problem": own["problem"], "time": own["time"]}
-    seeds = {"seeds": SEEDS[study], "data_seed": 1}
-    return settings.BoonConfig(**(preset | problem | seeds))
+    quick = boundary_forms.config_of(study, "quick")
+    return dataclasses.replace(quick, seeds=SEEDS[study], data_seed=1)
 
 
 def errors(config: settings.BoonConfig, method: settings.Method) -> list[float]:

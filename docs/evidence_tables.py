@@ -16,6 +16,7 @@ import benchmark_tables
 import boundary_tables
 import inverse_tables
 import published_tables
+from markdown_tables import made_by, markdown
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "evidence"
@@ -72,7 +73,7 @@ def shown(page: str, found: dict[str, str]) -> str:
 def _stefan(content: dict[str, Any], only: float | None = None) -> str:
     rows = content["results"]
     heads = [head for _, head, *_ in _SCORES]
-    lines = [_line(["p*", "", *heads, "better CRPS, MSE"]), _rule(7)]
+    lines = [["p*", "", *heads, "better CRPS, MSE"]]
     for p in dict.fromkeys(row["parameter"] for row in rows):
         if only is not None and abs(p - only) > 1e-6:
             continue
@@ -84,8 +85,8 @@ def _stefan(content: dict[str, Any], only: float | None = None) -> str:
             better = row["better"]
             wins = [str(better[n]) for n in ("crps", "mean_squared_error") if better]
             cells.append(f"{', '.join(wins)} of {row['networks']}" if wins else "")
-            lines.append(_line(cells))
-    return "\n".join([*lines, "", _made(content)])
+            lines.append(cells)
+    return markdown(lines, _made(content))
 
 
 def _score(
@@ -110,10 +111,10 @@ def _score(
 
 
 def _downscaling(content: dict[str, Any], kind: str) -> str:
-    heads = ["layer", "RMSE", "CRPS", "90 % interval holds", "worst block mean"]
+    heads = ["layer", "RMSE", "CRPS", "90 % interval covers", "worst block mean"]
     if kind == "positive":
         heads.append("below zero")
-    lines = [_line(heads), _rule(len(heads))]
+    lines = [heads]
     for row in content["results"]:
         if row["quantity"] != kind:
             continue
@@ -123,8 +124,8 @@ def _downscaling(content: dict[str, Any], kind: str) -> str:
         cells.append(f"{max(row['violation']):.2g}")
         if kind == "positive":
             cells.append(f"{100 * statistics.mean(row['negative']):.0f} %")
-        lines.append(_line(cells))
-    return "\n".join([*lines, "", _made(content)])
+        lines.append(cells)
+    return markdown(lines, _made(content))
 
 
 def _rollout(content: dict[str, Any]) -> str:
@@ -135,31 +136,31 @@ def _rollout(content: dict[str, Any]) -> str:
     later = [name.rpartition("_")[2] for name in drifts]
     heads = [f"RMSE, step {n}" for n in steps] + [f"mass, step {n}" for n in later]
     heads.append(f"networks with skill at step {steps[-1]}")
-    lines = [_line(["method", *heads]), _rule(1 + len(heads))]
+    lines = [["method", *heads]]
     no_skill = rows[0][errors[-1]][0]
     for row in rows:
         cells = [_significant(row[name]) for name in errors + drifts]
         last = row[errors[-1]]
         skilful = sum(value < no_skill for value in last)
         cells.append(f"{skilful} of {len(last)}" if len(last) > 1 else "")
-        lines.append(_line([row["method"], *cells]))
-    return "\n".join([*lines, "", _made(content)])
+        lines.append([row["method"], *cells])
+    return markdown(lines, _made(content))
 
 
 def _assimilation(content: dict[str, Any]) -> str:
     truths = content["settings"]["experiments"]
     heads = ["update", "largest mass error of a member", "RMSE", "spread"]
     heads.append("smaller error than *localised*")
-    lines = [_line(heads), _rule(len(heads))]
+    lines = [heads]
     for row in content["results"]:
         better = f"{row['better_than_localised']} of {truths}"
         cells = [row["method"], f"{row['largest_mass_error']:.0e}"]
         cells.append(f"{row['rmse']:.3f} ± {row['rmse_se']:.3f}")
         cells.append(f"{row['spread']:.3f}")
         cells.append("" if row["method"] == "localised" else better)
-        lines.append(_line(cells))
+        lines.append(cells)
     made = _made(content, f"mean ± standard error over {truths} truths")
-    return "\n".join([*lines, "", made])
+    return markdown(lines, made)
 
 
 def _hierarchy(content: dict[str, Any]) -> str:
@@ -167,8 +168,8 @@ def _hierarchy(content: dict[str, Any]) -> str:
     levels = [name for name in rows[0] if name.startswith("crps_")]
     heads = ["samples of", "energy score", "less than MinT's by", "at origins"]
     heads += [f"CRPS, {name.removeprefix('crps_')}" for name in levels]
-    heads += ["90 % interval holds", "below zero"]
-    lines = [_line(heads), _rule(len(heads))]
+    heads += ["90 % interval covers", "below zero"]
+    lines = [heads]
     (mint,) = (row["energy_score"] for row in rows if row["method"] == "MinT")
     for row in rows:
         score = row["energy_score"]
@@ -181,10 +182,10 @@ def _hierarchy(content: dict[str, Any]) -> str:
         cells += [f"{statistics.mean(row[name]):.3f}" for name in levels]
         cells.append(f"{100 * statistics.mean(row['coverage_90']):.0f} %")
         cells.append(f"{100 * statistics.mean(row['negative']):.1f} %")
-        lines.append(_line(cells))
+        lines.append(cells)
     origins = len(mint)
     made = _made(content, f"means over {origins} origins, ± standard error of the mean")
-    return "\n".join([*lines, "", made])
+    return markdown(lines, made)
 
 
 def _leak(content: dict[str, Any]) -> str:
@@ -192,7 +193,7 @@ def _leak(content: dict[str, Any]) -> str:
     heads += ["largest score", "it or a neighbour", "among three suspects"]
     names = ("alarm", "largest_imbalance", "largest_score")
     names += ("largest_score_or_neighbour", "among_suspects")
-    lines = [_line(heads), _rule(len(heads))]
+    lines = [heads]
     for row in content["results"]:
         leak = float(row["leak"])
         cells = [f"{100 * float(row['metered']):.0f} %"]
@@ -200,26 +201,20 @@ def _leak(content: dict[str, Any]) -> str:
         for name in names:
             share = _mean([100 * v for v in row[name]], 0, " %")
             cells.append(share if leak or name == "alarm" else "")
-        lines.append(_line(cells))
+        lines.append(cells)
     settings = content["settings"]
     spread = (
         f"mean ± standard deviation over {settings['repeats']} repeats of "
         f"{settings['trials']} trials"
     )
-    return "\n".join([*lines, "", _made(content, spread)])
+    return markdown(lines, _made(content, spread))
 
 
 def _made(content: dict[str, Any], spread: str | None = None) -> str:
-    about = content["provenance"]
     settings = content["settings"]
     networks = settings.get("repeats", settings.get("networks"))
     spread = spread or f"mean ± standard deviation over {networks} networks"
-    versions = about["versions"]
-    return (
-        f"`{content['command']}`; {about['started'][:10]}, {about['cores']} cores of "
-        f"{content['processor']}, jax {versions['jax']}, numpy {versions['numpy']}, "
-        f"seed {settings['seed']}, {spread}."
-    )
+    return made_by(content, f"seed {settings['seed']}, {spread}")
 
 
 def _mean(values: list[float], digits: int, unit: str = "") -> str:
@@ -234,14 +229,6 @@ def _mean(values: list[float], digits: int, unit: str = "") -> str:
 def _significant(values: list[float]) -> str:
     mean = f"{statistics.mean(values):.2g}"
     return f"{mean} ± {statistics.stdev(values):.1g}" if len(values) > 1 else mean
-
-
-def _line(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _rule(columns: int) -> str:
-    return "|" + " --- |" * columns
 
 
 if __name__ == "__main__":

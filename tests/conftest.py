@@ -33,7 +33,7 @@ import jax
 import numpy as np
 import pytest
 from hypothesis import settings
-from jaxtyping import install_import_hook
+from jaxtyping import config, install_import_hook
 
 # Tracing allocates many small objects that live on in caches: by default the garbage
 # collector looks at all of them again every few thousand, a tenth of the suite's time.
@@ -87,6 +87,15 @@ def getkey():
 def rng():
     """A seeded NumPy generator."""
     return np.random.default_rng(2302_11002)
+
+
+@pytest.fixture
+def as_users_have_it():
+    """Without the type checks that the tests put around every function."""
+    before = config.jaxtyping_disable
+    config.update("jaxtyping_disable", True)
+    yield
+    config.update("jaxtyping_disable", before)
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
-from jaxtyping import config
 
 import physcon as pc
 from physcon import conditioning as pcc
@@ -23,14 +22,6 @@ PERIODIC = pc.Boundary(pc.Periodic())
 
 def solve(**changed):
     return fv.solve(jnp.ones((1, 4)), fv.Heat(), GRID, PERIODIC, **changed)
-
-
-@pytest.fixture
-def as_users_have_it():
-    """Without the type checks that the tests put around every function."""
-    config.update("jaxtyping_disable", True)
-    yield
-    config.update("jaxtyping_disable", False)
 
 
 @pytest.mark.usefixtures("as_users_have_it")

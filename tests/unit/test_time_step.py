@@ -1,4 +1,4 @@
-"""`physcon solve` takes MUSCL-Hancock where its physics allow, and says so."""
+"""`physcon solve` takes MUSCL-Hancock where the problem allows it, and says so."""
 
 from dataclasses import replace
 

@@ -7,7 +7,6 @@ from importlib import import_module
 import jax
 import jax.numpy as jnp
 import pytest
-from jaxtyping import config
 
 import physcon as pc
 from physcon import fv, linear_map, metrics, operators
@@ -27,12 +26,7 @@ FNO = operators.FNO.init(jax.random.key(0), 1, 1, (2,), 2, 1, hidden=2)
 PROBLEM = fv.Problem(fv.Burgers(), GRID, ENDS)
 
 
-@pytest.fixture(autouse=True)
-def as_users_have_it():
-    """Without the type checks that the tests put around every function."""
-    config.update("jaxtyping_disable", True)
-    yield
-    config.update("jaxtyping_disable", False)
+pytestmark = pytest.mark.usefixtures("as_users_have_it")
 
 
 WRONG = {
