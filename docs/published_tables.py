@@ -26,7 +26,7 @@ _SCORES = (
     ("mean_squared_error", "MSE · 10⁴", 1e4, 2),
     ("log_likelihood", "log-likelihood", 1.0, 2),
     ("crps", "CRPS · 10³", 1e3, 2),
-    ("coverage", "95 % interval holds", 100.0, 1),
+    ("coverage", "95 % interval covers", 100.0, 1),
     ("shock_error", "error of the front · 10³", 1e3, 1),
 )
 

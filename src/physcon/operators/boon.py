@@ -6,7 +6,7 @@ takes the (normalised) condition of output channel j modulo the number of output
 last correction makes the conditions hold to rounding.
 
 Which form trains best depends on the conditions: the lift for values, bases of sines
-and cosines for slopes (docs/boundary_forms.md compares all forms in twelve studies).
+and cosines for slopes (docs/boundary_forms.md compares all forms).
 `BoundaryFNO.init(..., form="auto", boundary=...)` makes that choice. The lift works
 with any FNO, including one that is already trained, and next to periodic axes, so it is
 the form of `BoundaryFNO(fno)`. Elimination, the article's form with exact pivots,
