@@ -7,11 +7,11 @@ import pytest
 
 import physcon as pc
 from helpers import exact_residual
-from physcon.conditioning import gram
+from physcon._numerics.blocked import LONG
 from physcon.linear_map import Diagonal, LowRank, Rows, Sum
 
 EPS = float(np.finfo(np.float32).eps)
-M, R, N = 4, 8, gram.LONG + 77  # one incomplete block
+M, R, N = 4, 8, LONG + 77  # one incomplete block
 X = (np.arange(N) + 0.5) / N
 
 
