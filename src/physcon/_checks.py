@@ -6,7 +6,7 @@ under jit, vmap and grad).
 """
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import equinox as eqx
 import jax
@@ -22,6 +22,14 @@ def require(holds: bool, expected: str, got: object, remedy: str) -> None:
     """Raise `ValueError("expected ..., got ...; remedy")` unless `holds`."""
     if not holds:
         raise ValueError(f"expected {expected}, got {got}; {remedy}")
+
+
+def require_choice(value: object, kind: Any, name: str) -> None:
+    """Raise ValueError unless `value` is one of the texts of a type Literal."""
+    *others, last = map(repr, get_args(kind))
+    good = isinstance(value, str) and value in get_args(kind)
+    expected = f"{name}: {', '.join(others)} or {last}"
+    require(good, expected, repr(value), f"correct {name!r}")
 
 
 def require_shape(array: Array, shape: tuple[int, ...], name: str) -> None:

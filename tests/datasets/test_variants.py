@@ -234,6 +234,49 @@ def test_entries_that_can_not_be_meant(case):
         pcd.constrain(data, {"laws": [law]}, spread=spread)
 
 
+MEAN = {"mean": {"of": "q", "equals": 4}}
+BUDGET = {"storage": "q", "inflow": "r"}
+WRONG_WORDS = {
+    "fluxes: 'end' or 'start', got 'middle'": {"budget": BUDGET | {"fluxes": "middle"}},
+    "per: 'column' or 'total', got 'columns'": {"budget": BUDGET | {"per": "columns"}},
+    "names for 'over', got 5": {"budget": BUDGET | {"over": 5}},
+    "names for 'weights'": {"mean": MEAN["mean"] | {"weights": {"a": 1}}},
+    "terms for 'inflow', got 5": {"budget": BUDGET | {"inflow": 5}},
+    "a number for 'times', got 'two'": {
+        "sum": {"of": [{"of": "q", "times": "two"}], "equals": 4}
+    },
+    "true or false for 'given', got 'no'": {
+        "sum": {"of": [{"of": "q", "given": "no"}], "equals": 4}
+    },
+    "a number or a name for 'equals', got True": {
+        "mean": MEAN["mean"] | {"equals": True}
+    },
+    "a number or a name for 'equals', got None": {
+        "mean": MEAN["mean"] | {"equals": None}
+    },
+    "a lower or an upper bound, got none": {"between": {"of": "q"}},
+    r"names for 'over', got \[\]": {"mean": MEAN["mean"] | {"over": []}},
+    "names for 'over', got .'x', 'x'.": {"mean": MEAN["mean"] | {"over": ["x", "x"]}},
+    "a radius > 0, got -5": {"laws": [MEAN], "radius": -5},
+    "a number for 'gravity', got 'big'": {"laws": [MEAN], "gravity": "big"},
+    "a seed, an integer >= 0, got 1.5": {"laws": [MEAN], "seed": 1.5},
+    "coordinates: 'centres', 'nodes' or 'faces'": {"laws": [MEAN], "coordinates": "in"},
+}
+
+
+@pytest.mark.usefixtures("as_users_have_it")
+@pytest.mark.parametrize("message", WRONG_WORDS)
+def test_words_that_are_no_entries_are_refused_when_laws_are_made(message):
+    with pytest.raises(ValueError, match=message):
+        pcd.laws(WRONG_WORDS[message])
+
+
+def test_an_underscore_is_not_part_of_a_number():
+    """Python reads 2e2_0 as 2e20; here it is the name of a variable."""
+    assert pcd.Mean("q", "2e2_0").equals == "2e2_0"
+    assert pcd.Mean("q", "2e2").equals == 200.0
+
+
 def test_the_accessor_has_the_functions(data):
     law = "mean: {of: u, equals: target}"
     fixed = data.physcon.constrain(law, "sd")

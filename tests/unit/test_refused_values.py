@@ -8,6 +8,9 @@ import pytest
 import physcon as pc
 from physcon import conditioning, kernels, mesh, metrics
 from physcon._status import Outcome
+from physcon.models.scores import make_score
+from physcon.operators.published_rows import PublishedBoundary
+from physcon.operators.spectral import spectral_conv
 
 GRID = pc.Grid.uniform(0.0, 1.0, 4)
 ONE = jnp.ones(4)
@@ -33,10 +36,18 @@ REFUSED = {
     "shares from 0 to 1, got values from 0 to 255": lambda: pc.integral(
         GRID, 0.5, where=np.array([0, 255, 255, 255], np.uint8)
     ),
+    "kind: 'nll' or 'crps', got 'logs'": lambda: make_score("logs"),
+    "kind: 'dirichlet', 'neumann' or 'periodic', got 'Neumann'": lambda: (
+        PublishedBoundary("Neumann")
+    ),
+    "method: 'auto', 'fft' or 'matmul', got 'dft'": lambda: spectral_conv(
+        jnp.ones((2, 1, 1, 2)), jnp.ones((1, 8)), method="dft"
+    ),
     "shares from 0 to 1": lambda: pc.block_means(GRID, 2, 0.5, where=-ONE),
 }
 
 
+@pytest.mark.usefixtures("as_users_have_it")
 @pytest.mark.parametrize("words", REFUSED)
 def test_a_value_without_a_meaning_is_refused(words):
     with pytest.raises(ValueError, match=words):

@@ -66,7 +66,6 @@ def budget_rows(law: Budget, values: Layout, laws: Laws) -> LawRows:
 
 def summed(law: Budget, data: Any) -> tuple[str, ...]:
     """Return the dimensions that a budget is summed over."""
-    require(law.per in ("column", "total"), "column or total", law.per, "correct 'per'")
     over = tuple(law.over or ())
     if law.per == "total":
         space = space_dims(data, law.storage)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from physcon._checks import require
 from physcon.datasets._tidy import Names, Number, Terms, Tidy, Weights
 
 Coordinates = Literal["centres", "nodes", "faces"]
@@ -138,6 +139,12 @@ class Between(Tidy):
     lower: Number | str | None = None
     upper: Number | str | None = None
 
+    def __post_init__(self) -> None:
+        """Convert all entries, of which one or two are bounds."""
+        super().__post_init__()
+        none = self.lower is None and self.upper is None
+        require(not none, "a lower or an upper bound", "none", "give a number")
+
 
 @dataclass(frozen=True)
 class Order(Tidy):
@@ -177,7 +184,7 @@ KINDS: dict[str, type] = {
 
 
 @dataclass(frozen=True)
-class Laws:
+class Laws(Tidy):
     """Laws, and what they need to know about the variables.
 
     Attributes:

@@ -43,13 +43,6 @@ def laws(
         require(name in known, f"one of {sorted(known)}", name, "correct the option")
     given = {name: value for name, value in options.items() if value is not None}
     settings = {name: getattr(found, name) for name in known} | given
-    kinds = (None, "centres", "nodes", "faces")
-    require(
-        settings["coordinates"] in kinds,
-        "coordinates: centres, nodes or faces",
-        repr(settings["coordinates"]),
-        "say what the coordinates hold",
-    )
     spread = settings["spread"]
     for entry in spread.values() if isinstance(spread, Mapping) else [spread]:
         require(

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from physcon import metrics
-from physcon._checks import require_shape
+from physcon._checks import require_choice, require_shape
 from physcon._numerics.safe import power_of_two
 from physcon._typing import Array, ArrayLike, Float, Scalar
 from physcon.conditioning import Gaussian, condition, integral
@@ -125,7 +125,11 @@ def make_score(
             order; each law has the value of the truth.
         noise_std: noise of the rows. An exact row has no joint density.
         crps_scale: see `crps`.
+
+    Raises:
+        ValueError: another `kind`.
     """
+    require_choice(kind, Literal["nll", "crps"], "kind")
     plain = (
         negative_log_likelihood if kind == "nll" else partial(crps, scale=crps_scale)
     )

@@ -5,10 +5,11 @@ from typing import Literal
 import equinox as eqx
 import jax.numpy as jnp
 
-from physcon._checks import require
+from physcon._checks import require, require_choice
 from physcon._typing import Array, Float
 from physcon.operators.layers import Field
 
+Kind = Literal["dirichlet", "neumann", "periodic"]
 _SMOOTHED = 5  # nodes next to each side, the side itself included
 
 
@@ -26,13 +27,16 @@ class PublishedBoundary(eqx.Module):
             dimensions. On the lines where faces meet, these are used.
     """
 
-    kind: Literal["dirichlet", "neumann", "periodic"] = eqx.field(static=True)
+    kind: Kind = eqx.field(static=True)
     left: Float[Array, "*face"] = eqx.field(converter=jnp.asarray, default=0.0)
     right: Float[Array, "*face"] = eqx.field(converter=jnp.asarray, default=0.0)
     left_stencil: Float[Array, " k"] | None = None
     right_stencil: Float[Array, " q"] | None = None
     top: Float[Array, "x t"] | None = None
     down: Float[Array, "x t"] | None = None
+
+    def __check_init__(self) -> None:
+        require_choice(self.kind, Kind, "kind")
 
 
 def finish_layer(u: Field, boundary: PublishedBoundary) -> Field:

@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from physcon._checks import require
+from physcon._checks import require, require_choice
 from physcon._typing import Array, Float, Inexact, PRNGKeyArray, Shape
 
 Method: TypeAlias = Literal["auto", "fft", "matmul"]
@@ -120,6 +120,7 @@ def mix(weights: Weights, modes: Modes) -> Modes:
 
 def analyse(u: Float[Array, "c *x"], kept: Shape, method: Method) -> Modes:
     """The kept Fourier modes of a field, unnormalised (as `numpy.fft.rfftn`)."""
+    require_choice(method, Method, "method")
     axes = tuple(range(1, u.ndim))
     if method == "fft":
         modes = jnp.fft.rfftn(u, axes=axes)
