@@ -2,12 +2,14 @@
 
     python benchmarks/boundary_forms.py
     python benchmarks/boundary_forms.py stokes heat --preset paper --steps 1250
+    python benchmarks/boundary_forms.py stokes --preset paper --apart --methods lift
 
 runs `physcon run boon_NAME` for each study. It can be stopped at any time: the same
 command continues the study that was stopped. With --apart every method is a run of its
 own, and the table grows method by method. The run folders lie in runs/boundary_forms,
-the tables in benchmarks/results/evidence/boundary/PRESET, from which `python
-docs/evidence_tables.py` makes those of docs/boundary_forms.md.
+the tables in benchmarks/results/evidence/boundary/PRESET (STUDY.json, or with --steps
+STUDY-STEPS.json), from which `python docs/evidence_tables.py` makes those of
+docs/boundary_forms.md.
 """
 
 import argparse
@@ -83,16 +85,19 @@ def main() -> None:
     parser.add_argument("--preset", default="quick", help="quick or paper")
     parser.add_argument("--steps", type=int, help="gradient steps, if not the preset's")
     parser.add_argument("--apart", action="store_true", help="a run for each method")
+    parser.add_argument("--methods", nargs="+", help="with --apart: only these")
     parser.add_argument("--runs", type=Path, default=Path("runs/boundary_forms"))
     parser.add_argument("--output", type=Path, default=RESULTS / "evidence/boundary")
     args = parser.parse_args()
     options = ["--preset", args.preset]
     options += [] if args.steps is None else ["--steps", str(args.steps)]
     for study in args.studies:
-        home = args.runs / args.preset / study
+        name = study if args.steps is None else f"{study}-{args.steps}"
+        home = args.runs / args.preset / name
         command = " ".join(["physcon run", f"boon_{study}", *options])
-        path = args.output / args.preset / f"{study}.json"
+        path = args.output / args.preset / f"{name}.json"
         methods = methods_of(study, args.preset) if args.apart else []
+        methods = [m for m in methods if args.methods is None or m in args.methods]
         folders = [home / method for method in methods] or [home]
         for k, folder in enumerate(folders):
             one = ["--methods", f"[{methods[k]}]"] if methods else []

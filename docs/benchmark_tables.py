@@ -20,6 +20,11 @@ _FIXERS = {
     "credit_water": "miles-credit: water",
     "credit_energy": "miles-credit: energy",
 }
+#: Commands of benchmarks that need arguments.
+_COMMANDS = {
+    "compiled-cuda": "compiled.py --target cuda",
+    "bench_operator_data": "bench_operator_data.py --data DATA --torch-python PYTHON",
+}
 
 
 def tables(results: Path) -> dict[str, str]:
@@ -29,6 +34,7 @@ def tables(results: Path) -> dict[str, str]:
         "bench_sphere": _sphere,
         "bench_fixers": _fixers,
         "compiled-cuda": _compiled,
+        "bench_operator_data": _operator_data,
     }
     found = {}
     for name, make in makers.items():
@@ -102,11 +108,27 @@ def _compiled(content: dict[str, Any]) -> list[list[str]]:
     return lines
 
 
+def _operator_data(content: dict[str, Any]) -> list[list[str]]:
+    """Errors of both libraries on the test grids, and when each network was trained."""
+    heads = []
+    cells: dict[str, list[str]] = {"physcon": [], "neuraloperator": []}
+    for one in sorted(content["results"], key=lambda one: one["problem"]):
+        for run in one["runs"]:
+            every = run["relative_l2"].items()
+            public = {name: error for name, error in every if name.endswith("public")}
+            nodes = [name.split()[0].rpartition("x")[2] for name in public]
+            day = run.get("measured", content["environment"])["date"][:10]
+            errors = " / ".join(f"{error:#.3g}" for error in public.values())
+            cells[run["library"]] += [errors, day]
+        heads += [f"{one['problem'].title()}, {' / '.join(nodes)} nodes", "trained on"]
+    return [["", *heads], *([name, *row] for name, row in cells.items())]
+
+
 def _made(content: dict[str, Any], name: str) -> str:
     about = content["environment"]
     cores = "one core" if about["cores"] == 1 else f"{about['cores']} cores"
     versions = about["versions"]
-    command = "compiled.py --target cuda" if name == "compiled-cuda" else f"{name}.py"
+    command = _COMMANDS.get(name, f"{name}.py")
     return (
         f"`python benchmarks/{command}`; {about['date'][:10]}, {cores} of "
         f"{about['processor']}, jax {versions['jax']}, numpy {versions['numpy']}."

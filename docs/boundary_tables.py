@@ -12,7 +12,7 @@ from typing import Any
 from markdown_tables import made_by, markdown
 
 _FORMS = ("plain", "overwrite", "lift", "eliminate", "basis", "lift-output")
-_CONDITIONS = {
+CONDITIONS = {
     "stokes": "values",
     "stokes_xt": "values",
     "burgers_riemann": "values",
@@ -45,7 +45,8 @@ def tables(folder: Path) -> dict[str, str]:
     if (folder / "reach.json").exists():
         content = json.loads((folder / "reach.json").read_text())
         found["boundary_reach"] = _reach(content)
-    paper = _results(folder / "paper")
+    paths = (folder / "paper").glob("*.json")
+    paper = [json.loads(path.read_text()) for path in paths]
     if paper:
         found["boundary_published"] = _published(paper)
     return found
@@ -72,7 +73,7 @@ def geometric_mean(ratios: list[float]) -> float:
 
 def _results(folder: Path) -> dict[str, dict[str, Any]]:
     """The contents of a preset's files by study, in the order of the table."""
-    paths = {name: folder / f"{name}.json" for name in _CONDITIONS}
+    paths = {name: folder / f"{name}.json" for name in CONDITIONS}
     return {
         name: json.loads(path.read_text())
         for name, path in paths.items()
@@ -87,14 +88,14 @@ def _forms(contents: dict[str, dict[str, Any]]) -> str:
     lines = [heads]
     for name, content in contents.items():
         default = default_of(content)
-        cells = [f"`{name}`", _CONDITIONS[name]]
+        cells = [f"`{name}`", CONDITIONS[name]]
         cells += [_error(content, form, form == default) for form in forms]
         against = None if default is None else ratio(content, default)
         cells.append("" if against is None else f"{against:.2f}")
         cells.append(str(content["results"][0]["seeds"]))
         lines.append(cells)
     lines.append(_means(contents, forms))
-    missing = ", ".join(f"`{name}`" for name in _CONDITIONS if name not in contents)
+    missing = ", ".join(f"`{name}`" for name in CONDITIONS if name not in contents)
     rest = f" Not run yet with these defaults: {missing}." if missing else ""
     return markdown(lines, _made(contents) + rest)
 
@@ -113,19 +114,31 @@ def _means(contents: dict[str, dict[str, Any]], forms: tuple[str, ...]) -> list[
     return [*cells, f"**{geometric_mean(known):.2f}**", ""]
 
 
-def _published(contents: dict[str, dict[str, Any]]) -> str:
-    """Errors at the published sizes with the article's error, and ratios."""
-    heads = ["`boon_NAME`", "published", "for", *_FORMS, "default ÷ overwrite"]
-    lines = [heads]
-    for name, content in contents.items():
+def _published(contents: list[dict[str, Any]]) -> str:
+    """Errors at the published sizes with the article's error, by number of steps."""
+    run = {row["method"] for content in contents for row in content["results"]}
+    forms = [form for form in _FORMS if form in run]
+    heads = ["`boon_NAME`", "published", "for", "steps", *forms]
+    lines = [[*heads, "default ÷ overwrite"]]
+    names = list(CONDITIONS)
+    found = {(_study(c), c["settings"]["steps"]): c for c in contents}
+    for name, steps in sorted(found, key=lambda key: (names.index(key[0]), key[1])):
+        content = found[name, steps]
         default = default_of(content)
         published, question = PUBLISHED[name]
-        cells = [f"`{name}`", f"{published:.3g}", question]
-        cells += [_error(content, form, form == default) for form in _FORMS]
+        cells = [f"`{name}`", f"{published:.3g}", question, f"{steps:,}"]
+        cells += [_error(content, form, form == default) for form in forms]
         against = None if default is None else ratio(content, default)
         cells.append("" if against is None else f"{against:.2f}")
         lines.append(cells)
-    return markdown(lines, _made(contents))
+    studies = {f"{name}-{steps}": content for (name, steps), content in found.items()}
+    command = "python benchmarks/boundary_forms.py STUDY --preset paper --steps STEPS"
+    return markdown(lines, _made(studies, command))
+
+
+def _study(content: dict[str, Any]) -> str:
+    """The study's name in the command `physcon run boon_NAME`."""
+    return content["command"].split()[2].removeprefix("boon_")
 
 
 def _reach(content: dict[str, Any]) -> str:
@@ -142,7 +155,7 @@ def _reach(content: dict[str, Any]) -> str:
     for study in dict.fromkeys(row["study"] for row in rows):
         for form in ("lift", "basis"):
             base = means[study, "overwrite", None]
-            cells = [f"`{study}`", _CONDITIONS[study], form, f"{base:.2g}"]
+            cells = [f"`{study}`", CONDITIONS[study], form, f"{base:.2g}"]
             found = [means.get((study, form, reach)) for reach in reaches]
             cells += ["" if e is None else f"× {e / base:.2f}" for e in found]
             seeds = content["provenance"]["seeds"][study]
@@ -167,11 +180,11 @@ def _rows(content: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {row["method"]: row for row in content["results"]}
 
 
-def _made(contents: dict[str, dict[str, Any]]) -> str:
+def _made(contents: dict[str, dict[str, Any]], command: str | None = None) -> str:
     """The command, dates, machine and versions of all files."""
     first = next(iter(contents.values()))
     options = first["command"].split()[3:]
-    command = " ".join(["python benchmarks/boundary_forms.py", *options])
+    command = command or " ".join(["python benchmarks/boundary_forms.py", *options])
     days = sorted(c["provenance"]["started"][:10] for c in contents.values())
     when = " to ".join(dict.fromkeys((days[0], days[-1])))
     machines = dict.fromkeys(

@@ -15,7 +15,10 @@ from typing import Any
 import benchmark_tables
 import boundary_tables
 import inverse_tables
+import overview_table
 import published_tables
+import real_tables
+import weights_table
 from markdown_tables import made_by, markdown
 
 ROOT = Path(__file__).parents[1]
@@ -27,6 +30,14 @@ PAGES = [
     if _START in path.read_text()
 ]
 
+#: The modules of the tables of evidence that are not made here.
+_MODULES = (
+    inverse_tables,
+    overview_table,
+    published_tables,
+    real_tables,
+    weights_table,
+)
 _METHODS = {
     "soft": "SoftC",
     "hard": "HardC",
@@ -47,8 +58,8 @@ def tables(results: Path = RESULTS) -> dict[str, str]:
     """All tables by name, as Markdown."""
     found = benchmark_tables.tables(results.parent)
     found |= boundary_tables.tables(results / "boundary")
-    found |= inverse_tables.tables(results)
-    found |= published_tables.tables(results)
+    for module in _MODULES:
+        found |= module.tables(results)
     if (results / "stefan.json").exists():
         content = json.loads((results / "stefan.json").read_text())
         found["stefan"] = _stefan(content)

@@ -130,11 +130,12 @@ def score(data):
 
 
 print(f"{'':20}{'heat content':>14}{'map (degrees)':>16}")
-for name, data in {"forecast": forecast, **corrected}.items():
-    total, rmse = score(data)
+compared = {"forecast": forecast, **corrected}
+scores = {name: score(data) for name, data in compared.items()}
+for name, (total, rmse) in scores.items():
     print(f"{name:20}{total:14.1e}{rmse:16.4f}")
     assert name == "forecast" or total < 1e-14
-    assert bool((data.heat.isnull() == march.tos.isnull()).all())
+    assert bool((compared[name].heat.isnull() == march.tos.isnull()).all())
 
 # %% [markdown]
 # The map before and after, for the third spread.

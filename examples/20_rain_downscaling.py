@@ -121,8 +121,8 @@ flat = xr.zeros_like(truth) + np.kron(coarse.values, np.ones((BLOCK, BLOCK)))
 rows = {"first guess": data.pr, "blocks, not downscaled": flat}
 rows |= {name: each.pr for name, each in fixed.items()}
 print(f"{'':24}{'block means':>12}{'smallest':>10}{'RMSE':>8}  (kg m-2 per day)")
-for name, field in rows.items():
-    error, least, rmse = score(field)
+scores = {name: score(field) for name, field in rows.items()}
+for name, (error, least, rmse) in scores.items():
     print(f"{name:24}{error:12.1e}{least:10.3f}{rmse:8.3f}")
     if name in fixed:
         assert error < 1e-4

@@ -94,12 +94,11 @@ before, after = imbalance(data), imbalance(fixed)
 print(f"imbalance, mm per day: {np.abs(before).max():.3g} -> {np.abs(after).max():.1e}")
 assert np.abs(after).max() < 1e-5 * np.abs(data.pr.values).mean() * DAY
 assert float(fixed.pr.min()) >= 0
+changes = {}
 for name in ("evap", "pr"):
-    change = fixed[name] - data[name]
-    scale = float(np.abs(data[name]).mean())
-    print(
-        f"{name:5} mean change {float(np.abs(change).mean()) / scale:.2%} of its mean"
-    )
+    change = np.abs(fixed[name] - data[name])
+    changes[name] = float(change.mean() / np.abs(data[name]).mean())
+    print(f"{name:5} mean change {changes[name]:.2%} of its mean")
 
 # %%
 day = int(np.abs(before).argmax()) + 1

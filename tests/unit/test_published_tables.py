@@ -24,7 +24,7 @@ def test_the_pages_show_their_tables_as_they_are_in_the_results(tables):
     found = tables.tables()
     assert {path.name for path in tables.PAGES} >= {
         *("README.md", "studies.md", "evidence.md", "inverse.md"),
-        *("boundary_forms.md", "metrics.md", "meshes.md"),
+        *("boundary_forms.md", "metrics.md", "meshes.md", "real_data.md"),
     }
     for path in tables.PAGES:
         text = path.read_text()
@@ -94,3 +94,71 @@ def test_the_default_is_compared_with_overwriting_in_every_study(tables):
     shown = float(lines[-1].split(" | ")[7].strip("*"))
     assert shown == pytest.approx(mean, abs=0.0051)
     assert shown <= 0.5, "the default halves the error of overwriting"
+
+
+def test_the_figure_of_the_forms_shows_the_errors_of_the_files(tables):
+    import boundary_figure  # pyright: ignore[reportMissingImports]
+
+    shown = boundary_figure.stored()
+    folder = tables.RESULTS / "boundary" / "quick"
+    assert shown.keys() == {path.stem for path in folder.glob("*.json")}
+    for name, errors in shown.items():
+        rows = json.loads((folder / f"{name}.json").read_text())["results"]
+        found = {row["method"]: row["relative_l2"] for row in rows}
+        (default,) = (row["relative_l2"] for row in rows if row["is_default"])
+        expected = [found["plain"], found["overwrite"], default]
+        assert list(errors.values()) == pytest.approx(expected, rel=1e-3)
+
+
+def test_the_overview_compares_the_same_rows_of_the_files(tables):
+    """A gain, a loss and a mean over networks, computed here from the files."""
+    lines = [
+        [cell.strip() for cell in line.strip("| ").split(" | ")]
+        for line in tables.tables()["overview"].splitlines()[2:-2]
+    ]
+    found = {(cells[0].partition(" ([")[0], cells[-2]): cells for cells in lines}
+
+    def rows(name):
+        return json.loads((tables.RESULTS / f"{name}.json").read_text())["results"]
+
+    maps = {
+        row["method"]: np.mean(row["rmse"])
+        for row in rows("downscaling_sst")
+        if row["quantity"] == "anomaly"
+    }
+    cells = found["downscaling anomalies", "block means"]
+    assert float(cells[2]) == pytest.approx(maps["unconstrained"], rel=6e-3)
+    assert float(cells[3]) == pytest.approx(maps["condition"], rel=6e-3)
+    assert cells[-1].startswith("-")
+
+    errors = {
+        row["method"]: row["mean"]["mean_squared_error"]
+        for row in rows("pme_remedies")
+        if row["parameter"] == 6
+    }
+    cells = found["published weights, m = 6", "ProbConserv"]
+    change = 100 * (errors["probconserv"] / errors["unconstrained"] - 1)
+    assert float(cells[-1].strip("% ")) == pytest.approx(change, abs=0.51)
+    assert change > 0, "the page says that this law does not help"
+
+    widths = {
+        row["method"]: row["width"]
+        for row in rows("inverse_stefan")
+        if row["interval"] == "integrated"
+    }
+    cells = found["melting value p* from sensors", "mass"]
+    factor = widths["sensors"] / widths["sensors and mass"]
+    assert float(cells[-1].strip("÷ ")) == pytest.approx(factor, abs=0.051)
+
+
+def test_the_tables_of_real_files_have_the_scores_of_the_examples(tables):
+    found = tables.tables()
+    content = json.loads((tables.RESULTS / "real_files.json").read_text())
+    results = content["results"]
+    lines = [line.split(" | ") for line in found["real_rain"].splitlines()][2:]
+    for line, row in zip(lines[:-2], results["rain"], strict=True):
+        assert float(line[3].strip("| ")) == pytest.approx(row["rmse"], abs=0.0051)
+    assert all(row["land_kept"] for row in results["files"])
+    assert all(row["error_eps"] <= 4 for row in results["files"])
+    for row in results["ocean"]:
+        assert row["spread"] == "forecast" or row["heat_content_error"] < 1e-14
