@@ -47,7 +47,8 @@ def _cavity(content: dict[str, Any]) -> str:
     heads += ["posterior standard deviation", "95 % intervals that contain the truth"]
     lines = [heads]
     for row in content["results"]:
-        cells = [row["laws"], f"{row['forward_l2']:.4f}", f"{row['law_error']:.1g}"]
+        laws = "nothing" if row["laws"] == "none" else row["laws"]
+        cells = [laws, f"{row['forward_l2']:.4f}", f"{row['law_error']:.2g}"]
         cells += [f"{row['swirls_rmse']:.3f}", f"{row['swirls_std']:.3f}"]
         lines.append([*cells, f"{100 * row['coverage']:.1f} %"])
     settings = content["settings"]

@@ -91,7 +91,7 @@ LINES = (
          {"interval": "integrated"}, {"method": "sensors"},
          {"method": "sensors and mass"}, "mass", "width", "width of the interval"),
     Line("vortices in a cavity", "inverse.md", "inverse_cavity",
-         {}, {"laws": "nothing"}, {"laws": "no slip"}, "no slip", "swirls_rmse",
+         {}, {"laws": "none"}, {"laws": "no slip"}, "no slip", "swirls_rmse",
          "RMSE"),
 )  # fmt: skip
 
@@ -121,7 +121,10 @@ def _cells(line: Line, folder: Path) -> list[str] | None:
 
 def _score(rows: list[dict[str, Any]], entries: dict[str, Any], name: str) -> float:
     """The score of the one row with these entries, or its mean over repeats."""
-    (row,) = (r for r in rows if all(_same(r[k], v) for k, v in entries.items()))
+    fit = [r for r in rows if all(_same(r[k], v) for k, v in entries.items())]
+    if len(fit) != 1:
+        raise ValueError(f"expected one row with {entries}, got {len(fit)}: edit LINES")
+    (row,) = fit
     value = row["mean"][name] if "mean" in row else row[name]
     return statistics.mean(value) if isinstance(value, list) else value
 
