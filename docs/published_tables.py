@@ -21,13 +21,21 @@ _METHODS = {
     "front": "law in the front",
     "trained": "law in the front, trained through it",
 }
-_SCORES = (
+#: Name, head, factor and digits of a score.
+Column = tuple[str, str, float, int]
+_SCORES: tuple[Column, ...] = (
     ("conservation_error", "conservation error · 10³", 1e3, 2),
     ("mean_squared_error", "MSE · 10⁴", 1e4, 2),
     ("log_likelihood", "log-likelihood", 1.0, 2),
     ("crps", "CRPS · 10³", 1e3, 2),
     ("coverage", "95 % interval covers", 100.0, 1),
-    ("shock_error", "error of the front · 10³", 1e3, 1),
+)
+#: Scores near a front; see `physcon.studies.probconserv.front_scores`.
+_FRONT_SCORES: tuple[Column, ...] = (
+    ("cell_average_error", "MSE of cell averages · 10⁴", 1e4, 2),
+    ("coverage_behind", "95 % interval covers, behind the front", 100.0, 1),
+    ("front_of_mean", "front of the mean · 10³", 1e3, 1),
+    ("shock_error", "front of samples · 10³", 1e3, 1),
 )
 
 
@@ -35,16 +43,18 @@ def tables(results: Path) -> dict[str, str]:
     """All tables by name, as Markdown."""
     found = {}
     for path in sorted(results.glob("best_*.json")):
-        found[path.stem] = _scores(json.loads(path.read_text()))
+        content = json.loads(path.read_text())
+        found[path.stem] = _scores(content)
+        if "front_of_mean" in content["results"][0]["mean"]:
+            found[f"{path.stem}_front"] = _scores(content, _FRONT_SCORES)
     path = results / "pme_remedies.json"
     if path.exists():
         found["pme_remedies"] = _scores(json.loads(path.read_text()))
     return found
 
 
-def _scores(content: dict[str, Any]) -> str:
+def _scores(content: dict[str, Any], shown: tuple[Column, ...] = _SCORES) -> str:
     rows = content["results"]
-    shown = [one for one in _SCORES if one[0] in rows[0]["mean"]]
     lines = [["", "", *(head for _, head, *_ in shown)]]
     last = None
     for row in rows:

@@ -55,6 +55,24 @@ def test_every_preset_best_has_its_table_with_the_means_of_the_results(tables):
             assert shown == pytest.approx(mean, abs=0.0051)
 
 
+def test_every_equation_with_a_front_has_a_table_of_the_scores_near_it(tables):
+    found = tables.tables()
+    page = (ROOT / "docs" / "published_tables.md").read_text()
+    for name in ("stefan", "pme", "advection", "burgers"):
+        assert f"<!-- table best_{name}_front -->" in page
+        table = found[f"best_{name}_front"]
+        lines = [k for k in table.splitlines() if k.startswith("| ")][2:]
+        path = tables.RESULTS / f"best_{name}.json"
+        rows = json.loads(path.read_text())["results"]
+        for line, row in zip(lines, rows, strict=True):
+            cells = [re.findall(r"[-\d.]+", k) for k in line.split(" | ")[2:]]
+            covered = 100 * row["mean"]["coverage_behind"]
+            assert float(cells[1][0]) == pytest.approx(covered, abs=0.051)
+            mean = 1e3 * row["mean"]["front_of_mean"]
+            assert float(cells[2][0]) == pytest.approx(mean, abs=0.051)
+    assert "best_heat_front" not in found
+
+
 def test_a_table_has_the_means_and_the_best_of_the_results(tables):
     content = json.loads((tables.RESULTS / "stefan.json").read_text())
     table = tables.tables()["stefan"]

@@ -14,6 +14,7 @@ from physcon.grid import Grid
 from physcon.models import Model, Observations, Prediction, moments
 from physcon.models.front_model import FrontModel
 from physcon.problems import Problem, Task
+from physcon.studies.probconserv.front_scores import front_scores
 from physcon.studies.probconserv.models import applicable, points_at
 from physcon.studies.probconserv.remedies import remedied
 from physcon.studies.probconserv.settings import EvaluationSettings, Method
@@ -140,20 +141,25 @@ def score(
 ) -> dict[Method, dict[str, Scalar]]:
     """Scores of every method for one function at one time.
 
-    They are the scores of the published tables, CRPS and coverage.
+    They are the scores of the published tables, CRPS and coverage; with
+    `score_shocks`, those of `front_scores` as well.
     """
     mass = problem.mass(t)
-    weights = study_grid(problem, settings).weights(settings.rule)
-    return {
-        method: {
+    grid = study_grid(problem, settings)
+    weights = grid.weights(settings.rule)
+    found: dict[Method, dict[str, Scalar]] = {}
+    for method, each in prediction.items():
+        mean, std = each
+        found[method] = {
             "conservation_error": metrics.conservation_error(mean, weights, mass),
             "log_likelihood": metrics.gaussian_log_likelihood(mean, std, truth),
             "mean_squared_error": metrics.mean_squared_error(mean, truth),
             "crps": metrics.gaussian_crps(mean, std, truth),
             "coverage": metrics.interval_coverage(mean, std, truth),
         }
-        for method, (mean, std) in prediction.items()
-    }
+        if settings.score_shocks and problem.settings.has_front:
+            found[method] |= front_scores(each, problem, t, truth, grid)
+    return found
 
 
 @eqx.filter_jit

@@ -41,6 +41,7 @@ from physcon.conditioning import (
 )
 from physcon.grid import Grid
 from physcon.problems import Problem
+from physcon.studies.probconserv.front_scores import control_volumes
 from physcon.studies.probconserv.settings import Method
 
 #: Draws of a model at any time and positions, the same ones in every call.
@@ -126,8 +127,7 @@ def _balanced(draws: Draws, problem: Problem, t: Scalar, grid: Grid) -> Gaussian
     between zero and the inflow.
     """
     x = grid.coordinates[0]
-    middles = 0.5 * (x[1:] + x[:-1])
-    cells = Grid.cells(jnp.concatenate([x[:1], middles, x[-1:]]))
+    cells = Grid.cells(control_volumes(x))
     start, end = problem.settings.t
     step = 0.02 * (end - start)
     times = jnp.stack([t - step, t, t + step])
