@@ -70,6 +70,13 @@ def cell_areas(
     return zones[:, None] * widths_of_longitude(longitudes)[None]
 
 
+def directions(longitude: np.ndarray, latitude: np.ndarray) -> np.ndarray:
+    """Return unit vectors ``(*places, 3)`` of places given in degrees."""
+    east, north = np.deg2rad(longitude), np.deg2rad(latitude)
+    across = np.stack([np.cos(east), np.sin(east)], -1) * np.cos(north)[..., None]
+    return np.concatenate([across, np.sin(north)[..., None]], -1)
+
+
 def polygon_areas(
     latitudes: np.ndarray, longitudes: np.ndarray, radius: float = EARTH_RADIUS
 ) -> np.ndarray:
@@ -91,10 +98,7 @@ def polygon_areas(
         (lat.shape, lon.shape),
         "pass latitudes and longitudes of the same corners",
     )
-    phi = np.deg2rad(lat)
-    lam = np.deg2rad(lon)
-    across = np.stack([np.cos(lam), np.sin(lam)], -1) * np.cos(phi)[..., None]
-    corners = np.concatenate([across, np.sin(phi)[..., None]], -1)
+    corners = directions(lon, lat)
     first = corners[..., 0, :]
     angle = np.zeros(lat.shape[:-1])
     for k in range(1, lat.shape[-1] - 1):

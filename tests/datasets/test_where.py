@@ -136,7 +136,7 @@ def test_degrees_are_never_a_plane():
             "i": ("i", np.arange(4.0), {"units": "degrees"}),
         },
     )
-    with pytest.raises(ValueError, match=r"standard_name.*degrees are no lengths"):
+    with pytest.raises(ValueError, match=r"standard_name.*angles are no lengths"):
         sizes(data, ("j", "i"), coordinates="centres")
     data.j.attrs["standard_name"] = "latitude"
     data.i.attrs["standard_name"] = "longitude"

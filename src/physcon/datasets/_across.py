@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from physcon.datasets._axes import angles, is_time
-from physcon.datasets._edges import bounds_of
+from physcon.datasets._edges import WIDTHS, bounds_of
 from physcon.datasets._laws import AnyLaw, Budget, Laws, Total
 from physcon.datasets._layers import thickness
 from physcon.datasets._names import ensemble_dims
@@ -54,7 +54,7 @@ def with_sizes(data: Any, laws: Laws, outer: str) -> Any:
         widths = cell_sizes(data, law.of, (outer,), None, laws)
         if widths.dims == (outer,) and bounds_of(data, data[outer]) is None:
             pair = np.stack([np.zeros_like(widths.values), widths.values], -1)
-            data = data.assign({f"{outer}_bnds": ((outer, "_two"), pair)})
+            data = data.assign({f"{outer}_bnds": ((outer, WIDTHS), pair)})
     return data
 
 

@@ -32,6 +32,12 @@ def check_names(data: Any, laws: Laws) -> None:
                 else "name a variable of the dataset",
             )
             require(
+                name not in data.indexes,
+                f"a variable to correct for {title(law)!r}",
+                f"the coordinate {name!r}",
+                "name a variable that is not an index",
+            )
+            require(
                 data[name].dtype.kind in "fiu",
                 f"real numbers in {name!r}",
                 str(data[name].dtype),

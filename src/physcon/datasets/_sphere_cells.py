@@ -12,6 +12,7 @@ from physcon.datasets._edges import REMEDY, bounds_of, check_monotone, faces_of
 from physcon.datasets._laws import Coordinates, Laws
 from physcon.sphere import (
     EARTH_RADIUS,
+    directions,
     gaussian_zones,
     midpoint_bounds,
     node_zones,
@@ -71,7 +72,7 @@ def _zone_weights(data: Any, latitude: Any, kind: Coordinates | None) -> np.ndar
     if bounds is None and kind == "faces":
         bounds = faces_of(data, str(latitude.dims[0]))
     if bounds is not None:
-        return zone_areas(bounds, 1.0)
+        return zone_areas(_degrees(bounds, latitude), 1.0)
     if kind == "nodes":
         return node_zones(values)
     gaussian = gaussian_zones(values)
@@ -82,11 +83,12 @@ def _zone_weights(data: Any, latitude: Any, kind: Coordinates | None) -> np.ndar
 
 def _longitudes(data: Any, longitude: Any, kind: Coordinates | None) -> np.ndarray:
     """Return the widths of cells in longitude, in radians."""
-    bounds = bounds_of(data, longitude)
+    around = 2 * np.pi if _in_radians(longitude) else 360.0
+    bounds = bounds_of(data, longitude, around)
     if bounds is None and kind == "faces":
         bounds = faces_of(data, str(longitude.dims[0]))
     if bounds is not None:
-        return widths_of_longitude(bounds)
+        return widths_of_longitude(_degrees(bounds, longitude))
     values = unwrapped(_angle_values(longitude))
     check_monotone(str(longitude.name), values)
     if kind == "nodes":
@@ -108,10 +110,16 @@ def _longitudes(data: Any, longitude: Any, kind: Coordinates | None) -> np.ndarr
 
 def _angle_values(coordinate: Any) -> np.ndarray:
     """Return angles in degrees."""
-    values = np.asarray(coordinate.values, np.float64)
-    if str(coordinate.attrs.get("units", "")).lower().startswith("rad"):
-        values = np.rad2deg(values)
-    return values
+    return _degrees(np.asarray(coordinate.values, np.float64), coordinate)
+
+
+def _degrees(values: np.ndarray, coordinate: Any) -> np.ndarray:
+    """Return values in the units of a coordinate, or of its bounds, in degrees."""
+    return np.rad2deg(values) if _in_radians(coordinate) else values
+
+
+def _in_radians(coordinate: Any) -> bool:
+    return str(coordinate.attrs.get("units", "")).lower().startswith("rad")
 
 
 def _polygons(data: Any, name: str, lat: Any, lon: Any, radius: float) -> Any:
@@ -134,9 +142,34 @@ def _polygons(data: Any, name: str, lat: Any, lon: Any, radius: float) -> Any:
             "name a variable of cell areas (weights: NAME), or add bounds to "
             "latitudes and longitudes",
         )
-        corners.append(np.asarray(found[0].values, np.float64))
+        ends = np.asarray(found[0].values, np.float64)
+        corners.append(_degrees(ends, each))
     areas = polygon_areas(corners[0], corners[1], radius)
+    centres = directions(_angle_values(lon), _angle_values(lat))
+    _check_corners(name, centres, directions(corners[1], corners[0]), areas)
     return xr.DataArray(areas, dims=lat.dims)
+
+
+def _check_corners(
+    name: str, centre: np.ndarray, corners: np.ndarray, areas: np.ndarray
+) -> None:
+    """Raise where many cells are farther from their positions than their corners.
+
+    Ocean grids have some such cells at their seams (ORCA2: one in a hundred).
+
+    **Shapes**: unit vectors of the positions ``(*cells, 3)`` and of the corners
+    ``(*cells, k, 3)``, areas ``(*cells,)``; cells without an area may be anywhere.
+    """
+    middle = corners.mean(-2)
+    reach = np.linalg.norm(corners - middle[..., None, :], axis=-1).max(-1)
+    far = np.linalg.norm(centre - middle, axis=-1) > 2 * reach
+    wrong = int(np.sum(far & (areas > 0)))
+    require(
+        wrong <= 0.1 * areas.size,
+        f"the positions of {name!r} within the bounds of their cells",
+        f"{wrong} of {areas.size} cells elsewhere",
+        "correct the bounds of the latitudes and longitudes, or drop them",
+    )
 
 
 def _is_healpix(data: Any, name: str, latitude: Any) -> bool:

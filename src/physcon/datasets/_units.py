@@ -53,7 +53,11 @@ def _compare_units(first: str, unit: str, second: str, other: str, law: str) -> 
 
 
 def conversion(unit: str, other: str) -> float | None:
-    """Return one `other` in `unit`; 0 for another kind of quantity; None if unknown."""
+    """Return one `other` in `unit`; None if unknown.
+
+    It is 0 for another kind of quantity, and for scales with different zeros, such as
+    degC and K.
+    """
     try:
         import cf_xarray.units  # noqa: F401
         import pint
@@ -61,8 +65,10 @@ def conversion(unit: str, other: str) -> float | None:
         return None
     registry = pint.get_application_registry()
     try:
-        a = registry.Quantity(1.0, registry.Unit(unit)).to_base_units()
-        b = registry.Quantity(1.0, registry.Unit(other)).to_base_units()
+        scales = [registry.Unit(u) for u in (unit, other)]
+        a, b = (registry.Quantity(1.0, s).to_base_units() for s in scales)
+        zeros = [registry.Quantity(0.0, s).to_base_units().magnitude for s in scales]
     except Exception:  # units that pint does not know are compared as text
         return None
-    return float(b.magnitude / a.magnitude) if a.units == b.units else 0.0
+    comparable = a.units == b.units and zeros[0] == zeros[1]
+    return float(b.magnitude / a.magnitude) if comparable else 0.0

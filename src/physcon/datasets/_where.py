@@ -123,10 +123,10 @@ def _widths(data: Any, name: str, dimension: str, kind: Coordinates | None) -> A
         return xr.DataArray(np.abs(bounds[:, 1] - bounds[:, 0]), dims=[dimension])
     unit = str(coordinate.attrs.get("units", "")).lower()
     require(
-        not unit.startswith("degree"),
-        f"a latitude or a longitude, in degrees along {dimension!r}",
+        not unit.startswith(("degree", "rad")),
+        f"a latitude or a longitude, in {unit} along {dimension!r}",
         f"units {unit!r} without a standard_name",
-        "set its standard_name to latitude or longitude: degrees are no lengths",
+        "set its standard_name to latitude or longitude: angles are no lengths",
     )
     require(
         kind is not None,

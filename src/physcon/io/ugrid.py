@@ -14,6 +14,7 @@ from physcon._checks import require
 from physcon._extras import needs
 from physcon._files import atomic_path
 from physcon.mesh import Mesh, from_cells, from_sphere
+from physcon.sphere import directions
 
 #: Mean radius of the Earth in metres (Moritz 2000, Geodetic Reference System 1980).
 EARTH = 6_371_008.8
@@ -75,15 +76,6 @@ def ugrid_polygons(data: Any, topology: Any, path: str | os.PathLike) -> Polygon
     north = ["north" in str(a.attrs.get("units", "")) for a in axes]
     latitude, longitude = (first, second) if north[0] else (second, first)
     return Polygons(directions(longitude, latitude), cells)
-
-
-def directions(longitude: np.ndarray, latitude: np.ndarray) -> np.ndarray:
-    """Unit vectors ``(n, 3)`` of places given in degrees."""
-    east, north = np.deg2rad(longitude), np.deg2rad(latitude)
-    return np.stack(
-        [np.cos(north) * np.cos(east), np.cos(north) * np.sin(east), np.sin(north)],
-        axis=1,
-    )
 
 
 def write_ugrid(
