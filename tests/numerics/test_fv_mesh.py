@@ -118,6 +118,20 @@ def test_a_lake_stays_at_rest_over_any_bed(order, dry):
     assert (float(depth.min()) == 0) == dry
 
 
+def test_the_flux_through_a_face_holds_no_push_of_the_bed():
+    """In still water it is the pressure of the depth above the higher side's bed."""
+    box = mesh.triangles((0.0, 0.0), (2.0, 1.0), (5, 4), distortion=0.25)
+    bed = 0.3 * jnp.sin(3 * box.centroid[:, 0])
+    lake = jnp.stack([1 - bed, 0 * bed, 0 * bed, bed])
+    law = fv.ShallowWater(9.81, bed=True)
+    sides = _sides(Outflow())
+    flux = jax.jit(lambda u: fv.face_flux(u, law, box, sides, FIRST))(lake)
+    inside = np.asarray(box.neighbour) >= 0
+    higher = np.maximum(bed[box.owner], bed[box.neighbour])
+    pressure = 0.5 * 9.81 * (1 - higher)[:, None] ** 2 * np.asarray(box.normal)
+    np.testing.assert_allclose(flux[1:3].T[inside], pressure[inside], atol=2e-6)
+
+
 def test_water_at_rest_on_a_sphere_stays_at_rest():
     ball = mesh.cubed_sphere(5)
     u = jnp.zeros((4, ball.size)).at[0].set(1.0)

@@ -6,18 +6,23 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from physcon.boundary import Boundary, Outflow, Reflective
+from physcon import mesh
+from physcon.boundary import Boundary, Dirichlet, Neumann, Outflow, Reflective
 from physcon.fv import (
     MUSCL,
     WENO,
+    Constant,
     Euler,
+    Linear,
     Scheme,
     _gas_flux,
     hllc,
     limiter,
+    mesh_problem,
     rusanov,
     tendency,
 )
+from physcon.fv.unstructured.fluxes import keeps_primitive
 from physcon.grid import Grid
 
 RECONSTRUCTIONS = {
@@ -100,3 +105,35 @@ def test_a_law_of_the_users_own_keeps_its_own_flux():
 
     assert not _gas_flux.applies(Scheme(MUSCL(), hllc), Still())
     assert not _gas_flux.applies(Scheme(MUSCL(variables="conservative"), hllc), Euler())
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize(
+    ("reconstruct", "riemann"), [(Linear(), hllc), (Constant(), rusanov)]
+)
+def test_on_a_mesh_both_forms_have_the_same_tendency_and_gradient(reconstruct, riemann):
+    """Conditions are given for conserved states, whatever the faces hold."""
+    box = mesh.triangles((0.0, 0.0), (1.0, 1.0), (4, 3), distortion=0.2)
+    u = gas((2, box.size // 2)).reshape(4, box.size)
+    sides = {
+        "left": Dirichlet(u[:, 0]),
+        "right": Outflow(),
+        "bottom": Reflective(),
+        "top": Neumann(0.1),
+    }
+    weights = jnp.asarray(np.random.default_rng(1).normal(size=u.shape))
+
+    @eqx.filter_jit
+    def both(problem, u):
+        def weighted(u):
+            change = problem(u, jnp.zeros(()))
+            return jnp.sum(weights * change), change
+
+        return jax.grad(weighted, has_aux=True)(u)
+
+    schemes = [Scheme(reconstruct, r) for r in (riemann, by_states(riemann))]
+    assert [keeps_primitive(scheme, Euler()) for scheme in schemes] == [True, False]
+    fast, textbook = (mesh_problem(Euler(), box, sides, s) for s in schemes)
+    for found, expected in zip(both(fast, u), both(textbook, u), strict=True):
+        scale = float(jnp.max(jnp.abs(expected)))
+        np.testing.assert_allclose(found, expected, atol=1e-12 * scale, rtol=0)

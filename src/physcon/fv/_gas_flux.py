@@ -22,15 +22,20 @@ from physcon.fv.weno import WENO
 
 
 def applies(scheme: Scheme, law: Any) -> bool:
-    """Whether a Riemann solver of this module meets primitive states of `Euler` itself.
-
-    A subclass may define other fluxes or speeds.
-    """
+    """Whether a Riemann solver of this module meets primitive states on a grid."""
     reconstruct: Any = unwrapped(scheme.reconstruct)
     primitive = (
         type(reconstruct) is MUSCL and reconstruct.variables != "conservative"
     ) or (type(reconstruct) is WENO and reconstruct.variables == "primitive")
-    return primitive and type(law) is Euler and unwrapped(scheme.riemann) in _FLUXES
+    return primitive and solves(scheme, law)
+
+
+def solves(scheme: Scheme, law: Any) -> bool:
+    """Whether this module has the Riemann solver of a scheme, for `Euler` itself.
+
+    A subclass may define other fluxes or speeds.
+    """
+    return type(law) is Euler and unwrapped(scheme.riemann) in _FLUXES
 
 
 def gas_flux(

@@ -180,8 +180,8 @@ def _tables_of(s: Any, block: _Block) -> Any:
         "sign": np.where(face >= 0, s.sign[:, cells], 0),
         "far": _index(cell[s.far[faces]]),
         "gap": s.gap[faces],
-        "left": _index(_side(s.left[faces], size, cell, len(cells))),
-        "right": _index(_side(s.right[faces], size, cell, len(cells))),
+        "left": _index(_side(s.left[faces], cell, len(s.cell))),
+        "right": _index(_side(s.right[faces], cell, len(s.cell))),
         "vertex": _index(node[s.vertex[:, cells]]),
         "around": _index(np.where(around >= 0, around, around.max(axis=0))),
         "frame": s.frame[..., faces],
@@ -205,10 +205,10 @@ def _positions(listed: Ints, size: int) -> Ints:
     return found
 
 
-def _side(side: Ints, size: int, cell: Ints, local: int) -> Ints:
-    """The place of a side among the k m sides of the local cells."""
-    place, owner = np.divmod(side, size)
-    return place * local + cell[owner]
+def _side(side: Ints, cell: Ints, count: int) -> Ints:
+    """The place of a side among the sides of the local cells, `count` of each."""
+    owner, place = np.divmod(side, count)
+    return cell[owner] * count + place
 
 
 def _index(x: Ints) -> Ints:

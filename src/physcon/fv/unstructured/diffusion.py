@@ -81,9 +81,14 @@ def _value(condition: Any, law: Any, inner: Array, gap: Array) -> Array:
     return (value + b * inner) / (a + b)
 
 
-def diffusive_flux(problem: Any, u: Float[Array, "c n"]) -> Float[Array, "c f"]:
-    """-k ∂u/∂n through every face; none through Outflow and Reflective patches."""
+def diffusive_flux(problem: Any, u: Float[Array, "c n"]) -> Float[Array, "c f"] | None:
+    """-k ∂u/∂n through every face; none through Outflow and Reflective patches.
+
+    None without a diffusion.
+    """
     law = problem.law.diffusion
+    if law is None:
+        return None
     between = pairs(problem, u)
     direct = law.face_gradient_flux(between.left, between.right)
     flux = direct / between.distance[None] - _correction(problem, u, between)

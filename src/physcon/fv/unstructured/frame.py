@@ -17,9 +17,12 @@ def turned(law: Any, u: Float[Array, "c f"], frame: Float[Array, "d d f"]) -> Ar
     if not hasattr(law, "rotate"):
         return u
     d = frame.shape[0]
+    rows = [list(direction) for direction in frame]
+    if d == 2:  # the second direction follows from the first, and need not be read
+        rows[1] = [-rows[0][1], rows[0][0]]
 
     def along(*v: Array) -> list[Array]:
-        return [sum(frame[i, k] * v[k] for k in range(d)) for i in range(d)]  # type: ignore
+        return [sum(row[k] * v[k] for k in range(d)) for row in rows]  # type: ignore
 
     return law.rotate(u, along)
 

@@ -12,12 +12,13 @@ and the cells around them in place of faces and neighbours (multidimensional).
 
 from collections.abc import Callable
 
+import jax
 import jax.numpy as jnp
 
 from physcon._numerics import safe
-from physcon._typing import Array, Float
+from physcon._typing import Array, Float, Int
 from physcon.fv._stage import stage
-from physcon.fv.unstructured.stencil import Stencil, added
+from physcon.fv.unstructured.stencil import Stencil, added, taken
 
 #: Points of a cell, with the room for values around each: (Δ, Δ_max, -Δ_min).
 Points = list[tuple[Array, Array, Array]]
@@ -33,14 +34,12 @@ def at_face_points(
     s: Stencil,
     w: Float[Array, "n c"],
     gradient: list[Array],
-    near: Float[Array, "k n c"],
 ) -> Points:
     """The centres of the faces, bounded by the cell and all of its neighbours."""
     highest = w
     lowest = w
-    for value in near:
-        highest = jnp.maximum(highest, value)
-        lowest = jnp.minimum(lowest, value)
+    for cell in s.cell:
+        highest, lowest = _widened(highest, lowest, taken(w, cell))
     up = highest - w
     down = w - lowest
     return [(along(gradient, arm), up, down) for arm in s.arm]
@@ -48,25 +47,35 @@ def at_face_points(
 
 def at_vertices(s: Stencil, w: Float[Array, "n c"], gradient: list[Array]) -> Points:
     """The nodes, each bounded by the cells around it."""
-    highest, lowest = _vertex_bounds(s, w)
+    highest = _around(s.around, w, jnp.greater)
+    lowest = _around(s.around, w, jnp.less)
     found = []
     for vertex, arm in zip(s.vertex, s.vertex_arm, strict=True):
-        up = highest[vertex] - w
-        down = w - lowest[vertex]
+        up = taken(highest, vertex) - w
+        down = w - taken(lowest, vertex)
         found.append((along(gradient, arm), up, down))
     return found
 
 
 @stage
-def _vertex_bounds(s: Stencil, w: Float[Array, "n c"]) -> tuple[Array, Array]:
-    """The largest and smallest value around each node, ``(p, c)``."""
-    highest = w[s.around[0]]
-    lowest = highest
-    for cell in s.around[1:]:
-        value = w[cell]
-        highest = jnp.maximum(highest, value)
-        lowest = jnp.minimum(lowest, value)
-    return highest, lowest
+def _around(
+    around: Int[Array, "r p"], w: Float[Array, "n c"], beyond: Callable[..., Array]
+) -> Float[Array, "p c"]:
+    """The largest or smallest value around each node."""
+    extreme = taken(w, around[0])
+    for cell in around[1:]:
+        value = taken(w, cell)
+        extreme = jnp.where(beyond(value, extreme), value, extreme)
+    return extreme
+
+
+def _widened(highest: Array, lowest: Array, value: Array) -> tuple[Array, Array]:
+    """The bounds of a set with one more value.
+
+    Selections: maximum and minimum propagate NaN, and so cost more on a CPU.
+    """
+    highest = jnp.where(value > highest, value, highest)
+    return highest, jnp.where(value < lowest, value, lowest)
 
 
 def smallest_share(
@@ -75,18 +84,38 @@ def smallest_share(
     """The smallest share over the points of each cell."""
     found = None
     for change, up, down in points:
-        room = jnp.where(change > 0, up, down)
-        here = share(room, jnp.abs(change))
-        found = here if found is None else jnp.minimum(found, here)
+        here = share(_room(change, up, down), jnp.abs(change))
+        found = here if found is None else jnp.where(here < found, here, found)
     assert found is not None
     return found
 
 
-def sharp(room: Float[Array, "*s"], change: Float[Array, "*s"]) -> Float[Array, "*s"]:
-    """min(1, room/change)."""
-    limited = change > room
-    part = safe.quotient(room, jnp.where(limited, change, 1))
-    return jnp.where(limited, part, 1)
+def smallest_quotient(points: Points) -> Float[Array, "n c"]:
+    """The smallest min(1, room/change) over the points of each cell.
+
+    Quotients are compared by products, so that one division finds the smallest of them.
+    Relative to the largest change of the cell these stay in the range of the dtype.
+    """
+    pairs = [(_room(*point), jnp.abs(point[0])) for point in points]
+    largest = pairs[0][1]
+    for _, change in pairs[1:]:
+        largest = jnp.where(change > largest, change, largest)
+    largest = jax.lax.stop_gradient(largest)
+    scale = 1 / jnp.where(largest > 0, largest, 1)
+    least = jnp.ones_like(largest)
+    most = jnp.ones_like(largest)
+    for room, change in pairs:
+        room = room * scale
+        change = change * scale
+        smaller = room * most < least * change
+        least = jnp.where(smaller, room, least)
+        most = jnp.where(smaller, change, most)
+    return safe.quotient(least, most)
+
+
+def _room(change: Array, up: Array, down: Array) -> Array:
+    """The room on the side to which a value changes."""
+    return jnp.where(change > 0, up, down)
 
 
 def smooth(

@@ -111,16 +111,30 @@ def with_outside(
     left: Float[Array, "c f"],
     right: Float[Array, "c f"],
     tables: Stencil,
+    *,
+    primitive: bool = False,
 ) -> Float[Array, "c f"]:
     """The states beyond all faces; on the boundary they come from its conditions.
 
     All states are in the frames of the faces. For a hyperbolic law `Dirichlet` is the
     state outside: the Riemann solver decides which part of it enters.
+
+    Args:
+        primitive: whether the states are given, and returned, in the primitive
+            variables of a law whose `mirror` holds for both. Conditions are given for
+            conserved states, so that the faces of their patches are converted.
     """
     for condition, faces in zip(boundary.conditions, boundary.faces, strict=True):
-        if not isinstance(condition, Outflow | Flux):
-            outer = _outside(condition, law, left[:, faces], tables, faces)
-            right = right.at[:, faces].set(outer)
+        if isinstance(condition, Outflow | Flux):
+            continue
+        inner = left[:, faces]
+        converted = primitive and not isinstance(condition, Reflective)
+        if converted:
+            inner = at_faces(law, faces).conservative(inner)
+        outer = _outside(condition, law, inner, tables, faces)
+        if converted:
+            outer = at_faces(law, faces).primitive(outer)
+        right = right.at[:, faces].set(outer)
     return right
 
 
@@ -146,12 +160,13 @@ def _outside(
 
 
 def with_given_fluxes(
-    boundary: PatchConditions, flux: Float[Array, "c f"]
+    boundary: PatchConditions, flux: Float[Array, "c f"], area: Float[Array, " f"]
 ) -> Float[Array, "c f"]:
-    """The fluxes, replaced on `Flux` patches by the given ones."""
+    """The fluxes times an area, replaced on `Flux` patches by the given ones."""
     for condition, faces in zip(boundary.conditions, boundary.faces, strict=True):
         if isinstance(condition, Flux):
             given = on_patch(condition.flux, flux.shape[0], faces.size)
+            given = given * area[None, faces]
             shape = (flux.shape[0], faces.size)
             flux = flux.at[:, faces].set(jnp.broadcast_to(given, shape))
     return flux

@@ -11,26 +11,25 @@ from physcon._checks import require
 from physcon._numerics.float64 import cast
 from physcon._typing import Array, ArrayLike, Bool, Float, Scalar
 from physcon.fv._recompute import recomputed
-from physcon.fv._stage import resolved, stage, storing_stages
+from physcon.fv._stage import resolved, storing_stages
 from physcon.fv.discretisation import require_channels_of, require_real
 from physcon.fv.parameter import require_numbers
-from physcon.fv.protocols import PushesSides, Source, forcing
+from physcon.fv.protocols import Source, forcing
 from physcon.fv.reconstruction import Constant
 from physcon.fv.scheme import Scheme
 from physcon.fv.unstructured.diffusion import diffusive_flux, diffusive_rate
-from physcon.fv.unstructured.frame import (
-    across,
-    tangential,
-    turned_back,
+from physcon.fv.unstructured.faces import face_states
+from physcon.fv.unstructured.fluxes import (
+    change,
+    change_of_sides,
+    hyperbolic_flux,
+    through,
+    through_faces,
 )
+from physcon.fv.unstructured.frame import across, tangential
 from physcon.fv.unstructured.halo import Halo
-from physcon.fv.unstructured.patches import (
-    PatchConditions,
-    with_given_fluxes,
-    with_outside,
-)
-from physcon.fv.unstructured.reconstruction import face_states
-from physcon.fv.unstructured.stencil import Stencil, added
+from physcon.fv.unstructured.patches import PatchConditions, with_outside
+from physcon.fv.unstructured.stencil import Stencil
 from physcon.fv.unstructured.two_point import TwoPoint
 from physcon.mesh import Mesh
 
@@ -99,10 +98,8 @@ class MeshProblem(eqx.Module):
     def change(self, u: Float[Array, "c n"]) -> Float[Array, "c n"]:
         """Minus the outflow through all faces of each cell over its volume."""
         own = u.shape[1]
-        u = self._with_others(u)
-        left, right = self._fluxes(u)
-        through = _leaving(self, left, right)
-        return self.projected((-through / self.grid.volume[None])[:, :own])
+        change = self._change(self._with_others(u)).T
+        return self.projected(change[:, :own])
 
     def _with_others(self, u: Float[Array, "c n"]) -> Float[Array, "c m"]:
         """The own cells, followed by the cells of other devices that they read."""
@@ -120,26 +117,20 @@ class MeshProblem(eqx.Module):
 
         The faces of a mesh have no axis: all of them are returned.
         """
-        return self._fluxes(self._with_others(u))[0]
+        u = self._with_others(u)
+        waves, _ = hyperbolic_flux(self, u)
+        area = jnp.ones_like(self.grid.area)
+        return through(self, waves, diffusive_flux(self, u), area)
 
-    def _fluxes(self, u: Array) -> tuple[Array, Array | None]:
-        """The fluxes as the owners see them, and as the neighbours do.
-
-        None: both see the same, because the law has no force on the sides.
-        """
-        law = self.law.hyperbolic
-        if law is None:
-            return with_given_fluxes(self.boundary, diffusive_flux(self, u)), None
-        owner = self.grid.owner
-        states = face_states(self.scheme.reconstruct, self.tables, owner, law, u)
-        u_left, u_right = states
-        u_right = with_outside(self.boundary, law, u_left, u_right, self.tables)
-        left, right = _riemann(self, u, u_left, u_right)
-        if self.law.diffusion is not None:
-            diffusive = diffusive_flux(self, u)
-            left = left + diffusive
-            right = None if right is None else right + diffusive
-        return with_given_fluxes(self.boundary, left), right
+    def _change(self, u: Array) -> Float[Array, "n c"]:
+        """Minus what leaves each cell over its volume, one row for each cell."""
+        volume = self.grid.volume
+        diffusive = diffusive_flux(self, u)
+        waves, pushes = hyperbolic_flux(self, u)
+        if waves is None or pushes is None:
+            return change(self.tables, volume, through_faces(self, waves, diffusive))
+        sides = [through_faces(self, waves + push, diffusive) for push in pushes]
+        return change_of_sides(self.tables, volume, *sides)
 
     def rates(self, u: Float[Array, "c n"]) -> Float[Array, " n"]:
         """Per cell the face area over volume crossed per unit time, halved.
@@ -198,54 +189,3 @@ class MeshProblem(eqx.Module):
     def parts_of_step(self) -> tuple[None]:
         """One part: an implicit step takes all directions, and a source, at once."""
         return (None,)
-
-
-def _riemann(
-    problem: MeshProblem, u: Array, left: Array, right: Array
-) -> tuple[Array, Array | None]:
-    """The flux along each normal, with the forces on the left and right cell.
-
-    The second is None where the law has no such forces.
-
-    Args:
-        left, right: the states on both sides, in the frames of the faces.
-    """
-    law, frame = problem.law.hyperbolic, problem.tables.frame
-    along = across(law, frame[0], u.shape[0])
-    flux = _flux(along, problem.scheme.riemann, left, right)
-    force = None
-    if isinstance(law, PushesSides):
-        force = law.side_force(u[:, problem.grid.owner], left, right)
-    if force is None:
-        return _turned_back(law, flux, frame), None
-    on_left = _turned_back(law, flux + force, frame)
-    force = law.side_force(u[:, problem.tables.far], right, left)
-    return on_left, _turned_back(law, flux + force, frame)
-
-
-@stage
-def _flux(along: Any, riemann: Any, left: Array, right: Array) -> Array:
-    return along.numerical_flux(riemann, left, right, 0)
-
-
-@stage
-def _turned_back(law: Any, flux: Array, frame: Array) -> Array:
-    return turned_back(law, flux, frame)
-
-
-@stage
-def _leaving(problem: MeshProblem, left: Array, right: Array | None) -> Array:
-    """What leaves each cell; the owners of faces see `left`, their neighbours `right`,
-    or `left` if there is none.
-    """
-    area = problem.grid.area[None]
-    tables = problem.tables
-    left = left * area
-    if right is None:
-        return tables.leaving(left)
-    right = right * area
-    parts = []
-    for face, sign in zip(tables.face, tables.sign, strict=True):
-        own = jnp.where(sign[None] > 0, left[:, face], right[:, face])
-        parts.append(sign[None] * own)
-    return added(parts)

@@ -13,16 +13,15 @@ from physcon._typing import Array, Float, Int
 from physcon.fv._stage import stage
 from physcon.fv.positivity import Positive
 from physcon.fv.protocols import unwrapped
-from physcon.fv.reconstruction import MUSCL, Constant, primitive
-from physcon.fv.unstructured.frame import turned
+from physcon.fv.reconstruction import MUSCL, Constant
 from physcon.fv.unstructured.limiting import (
     at_face_points,
     at_vertices,
-    sharp,
+    smallest_quotient,
     smallest_share,
     smooth,
 )
-from physcon.fv.unstructured.stencil import Stencil, added
+from physcon.fv.unstructured.stencil import Stencil, added, by_row, taken
 
 Limiter = Literal["venkatakrishnan", "barth_jespersen", "multidimensional", "none"]
 Gradient = Literal["least_squares", "green_gauss"]
@@ -75,65 +74,13 @@ class Linear(eqx.Module):
         )
 
 
-def face_states(
-    reconstruct: Any,
-    s: Stencil,
-    owner: Int[Array, " f"],
-    law: Any,
-    u: Float[Array, "c n"],
-) -> tuple[Float[Array, "c f"], Float[Array, "c f"]]:
-    """The states on the owner's and neighbour's side of every face, in its frame.
-
-    Raises:
-        ValueError: a reconstruction for grids only, such as `WENO`.
-    """
-    inner = unwrapped(reconstruct)
-    if isinstance(inner, Constant):
-        return in_frames(law, s, cells_first(u), (owner, s.far), Constant())
-    if isinstance(inner, Positive):
-        sides = _positive(inner, s, law, u)
-        return in_frames(law, s, _flat(sides), (s.left, s.right), Constant())
-    method = _linear_of(inner)
-    sides = _linear(method, s, law, u)
-    return in_frames(law, s, _flat(sides), (s.left, s.right), method)
-
-
 @stage
-def in_frames(
-    law: Any,
-    s: Stencil,
-    table: Float[Array, "m c"],
-    places: tuple[Int[Array, " f"], Int[Array, " f"]],
-    method: "Linear | Constant",
-) -> tuple[Float[Array, "c f"], Float[Array, "c f"]]:
-    """The states of both sides of every face, in its frame, from a table of states.
-
-    Args:
-        table: states, or what `method` reconstructs.
-        places: where the table has the left and right side of every face.
-    """
-    left, right = (_states(method, law, table[place].T) for place in places)
-    return turned(law, left, s.frame), turned(law, right, s.frame)
+def by_cell(law: Any, u: Float[Array, "c n"], primitive: bool) -> Float[Array, "n c"]:
+    """States or primitive variables, channels last: one read fetches all of a cell."""
+    return by_row(law.primitive(u) if primitive else u)
 
 
-@stage
-def cells_first(u: Float[Array, "c n"]) -> Float[Array, "n c"]:
-    """The state with its channels last: one read then fetches all of a cell."""
-    return u.T
-
-
-def _flat(sides: Float[Array, "k n c"]) -> Float[Array, "kn c"]:
-    return sides.reshape(-1, sides.shape[-1])
-
-
-def _states(method: "Linear | Constant", law: Any, w: Float[Array, "c *s"]) -> Array:
-    """The states of what a method reconstructs."""
-    if isinstance(method, Linear) and method.variables == "primitive":
-        return law.conservative(w)
-    return w
-
-
-def _linear_of(reconstruct: Any) -> Linear:
+def linear_of(reconstruct: Any) -> Linear:
     """The reconstruction on a mesh that a reconstruction on a grid stands for."""
     if isinstance(reconstruct, MUSCL):
         conservative = reconstruct.variables == "conservative"
@@ -147,68 +94,72 @@ def _linear_of(reconstruct: Any) -> Linear:
     return reconstruct
 
 
-def _linear(
+def linear(
     method: Linear, s: Stencil, law: Any, u: Float[Array, "c n"]
-) -> Float[Array, "k n c"]:
+) -> Float[Array, "n k c"]:
     """The variables of `method` at the faces of every cell, from limited gradients."""
-    w = primitive(law, u) if method.variables == "primitive" else u
-    rows = cells_first(w)
-    near = _neighbours(s, rows)
-    gradient = _gradients(method, s, rows, near)
-    share = _share(method, s, w, rows, gradient, near)
+    rows = by_cell(law, u, method.variables == "primitive")
+    gradient = _gradients(method, s, rows)
+    share = _share(method, s, rows, gradient)
     return _at_faces(s, rows, gradient, share)
 
 
-@stage
-def _neighbours(s: Stencil, w: Float[Array, "n c"]) -> Float[Array, "k n c"]:
-    """The values across each of the k faces of every cell."""
-    return w[s.cell]
-
-
-@stage
 def _gradients(
-    method: Linear, s: Stencil, w: Float[Array, "n c"], near: Float[Array, "k n c"]
+    method: Linear, s: Stencil, w: Float[Array, "n c"]
 ) -> list[Float[Array, "n c"]]:
     """The gradient along each coordinate, from the values across the faces."""
     weights = s.weights if method.gradient == "least_squares" else s.mean_weights
-    faces, directions, _ = weights.shape
-    found = []
-    for d in range(directions):
-        parts = [weights[k, d][:, None] * (near[k] - w) for k in range(faces)]
-        found.append(added(parts))
-    return found
+    return [_slope(s.cell, weights, d, w) for d in range(weights.shape[1])]
+
+
+@stage
+def _slope(
+    cell: Int[Array, "k n"],
+    weights: Float[Array, "k d n"],
+    d: int,
+    w: Float[Array, "n c"],
+) -> Float[Array, "n c"]:
+    """The gradient along one coordinate.
+
+    Neighbours are read again for each coordinate: a stage that needs them twice would
+    store them.
+    """
+    pairs = zip(cell, weights[:, d], strict=True)
+    return added([weight[:, None] * (taken(w, near) - w) for near, weight in pairs])
 
 
 @stage
 def _share(
-    method: Linear, s: Stencil, w: Array, rows: Array, gradient: list[Array], near: Any
+    method: Linear, s: Stencil, w: Float[Array, "n c"], gradient: list[Array]
 ) -> Float[Array, "n c"]:
     """The share of the gradient that the limiter keeps."""
     if method.limiter == "none":
-        return jnp.ones_like(rows)
+        return jnp.ones_like(w)
     if method.limiter == "multidimensional":
-        return smallest_share(at_vertices(s, rows, gradient), sharp)
-    points = at_face_points(s, rows, gradient, near)
+        return smallest_quotient(at_vertices(s, w, gradient))
+    points = at_face_points(s, w, gradient)
     if method.limiter == "barth_jespersen":
-        return smallest_share(points, sharp)
-    highest = jax.vmap(lambda x: largest(x, s.axes))(w)
-    extent = highest + jax.vmap(lambda x: largest(-x, s.axes))(w)
+        return smallest_quotient(points)
+    highest = jax.vmap(lambda x: largest(x, s.axes), in_axes=1)(w)
+    extent = highest + jax.vmap(lambda x: largest(-x, s.axes), in_axes=1)(w)
     return smallest_share(points, smooth(method.threshold, extent))
 
 
 @stage
 def _at_faces(
     s: Stencil, w: Array, gradient: list[Array], share: Array
-) -> Float[Array, "k n c"]:
-    limited = [(share * g)[None] for g in gradient]
-    arms = [s.arm[:, d, :, None] for d in range(len(gradient))]
-    changes = [g * arm for g, arm in zip(limited, arms, strict=True)]
-    return w[None] + added(changes)
+) -> Float[Array, "n k c"]:
+    """The values on the cell's side of each of its faces."""
+    changes = []
+    for d, slope in enumerate(gradient):
+        limited = share * slope
+        changes.append(limited[:, None] * s.arm[:, d].T[:, :, None])
+    return w[:, None] + added(changes)
 
 
-def _positive(
+def positive(
     method: Positive, s: Stencil, law: Any, u: Float[Array, "c n"]
-) -> Float[Array, "k n c"]:
+) -> Float[Array, "n k c"]:
     """Sides scaled towards the average until the law's positive quantities are kept."""
     inner = unwrapped(method.reconstruct)
     quantities = law.positive(u)
@@ -219,14 +170,17 @@ def _positive(
         "define it, or use the reconstruction without Positive",
     )
     if isinstance(inner, Constant):
-        return jnp.broadcast_to(u.T, (len(s.cell), *u.T.shape))
-    linear = _linear_of(inner)
-    sides = _states(linear, law, jnp.moveaxis(_linear(linear, s, law, u), -1, 0))
+        rows = u.T[:, None]
+        return jnp.broadcast_to(rows, (len(rows), len(s.cell), len(u)))
+    method_inside = linear_of(inner)
+    sides = jnp.moveaxis(linear(method_inside, s, law, u), -1, 0)
+    if method_inside.variables == "primitive":
+        sides = law.conservative(sides)
     for k, mean in enumerate(quantities):
-        least = jnp.min(law.positive(sides)[k], axis=0)
+        least = jnp.min(law.positive(sides)[k], axis=1)
         keep = jnp.where(mean > 0, method.floor * mean, mean)
         short = least < keep
         share = jnp.where(short, safe.divide(mean - keep, mean - least), 1)
-        share = jnp.where(mean > 0, share, 0)[None, None]
-        sides = u[:, None] + share * (sides - u[:, None])
+        share = jnp.where(mean > 0, share, 0)[None, :, None]
+        sides = u[:, :, None] + share * (sides - u[:, :, None])
     return jnp.moveaxis(sides, 0, -1)

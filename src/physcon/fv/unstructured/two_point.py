@@ -138,7 +138,8 @@ class Inverse(NamedTuple):
         mesh = self.problem.grid
         tables = self.problem.tables
         beyond = jnp.where((mesh.neighbour >= 0)[None], w[:, tables.far], 0)
-        return tables.leaving(self.conductance * (w[:, mesh.owner] - beyond))
+        through = self.conductance * (w[:, mesh.owner] - beyond)
+        return tables.leaving(through.T).T
 
 
 def _solved(factor: Factored, right: Float[Array, "c n"]) -> Float[Array, "c n"]:
