@@ -211,6 +211,27 @@ def test_a_budget_closes_in_every_step(rng, units):
     assert report.laws[0].violated_before == 0
 
 
+def test_a_budget_over_cells_leaves_out_what_is_missing(rng):
+    """Where a rate has no value, the storage is not asked to stay as it was."""
+    shape = (3, 4)
+    data = xr.Dataset(
+        {k: (("time", "cell"), rng.uniform(1, 2, shape)) for k in ("w", "rain", "evap")}
+    )
+    data["rain"][1, 0] = np.nan
+    data["evap"][2] = np.nan  # a record is missing: no law for this step
+    law = pcd.Budget("w", "rain", "evap", per="total", step=1.0, weights="equal")
+    laws = pcd.laws([law], spread={"w": 1.0, "rain": 0.1, "evap": 0.1})
+    fixed = pcd.constrain(data, laws)
+    seen = slice(1, None)
+    gain = (fixed.rain - fixed.evap).values[1, seen].sum()
+    grown = np.diff(fixed.w.values[:2, seen], axis=0).sum()
+    assert grown == pytest.approx(gain, abs=1e-14)
+    for name in ("w", "rain", "evap"):
+        np.testing.assert_array_equal(fixed[name][2], data[name][2])
+        np.testing.assert_array_equal(fixed[name][:, 0], data[name][:, 0])
+    assert pcd.audit(fixed, laws).laws[0].count == 1
+
+
 def test_order_and_known_values(rng):
     data = xr.Dataset(
         {

@@ -182,6 +182,14 @@ def test_a_budget_is_integrated_without_rounding(rng, fluxes):
     assert carried.outcome == Outcome.good
 
 
+def test_a_rate_that_is_missing_in_the_template_is_refused():
+    """At the first step of a run, rain often has no values yet."""
+    template = xr.Dataset({"w": ("x", np.ones(3)), "rain": ("x", [0.1, np.nan, 0.1])})
+    law = pcd.Budget("w", "rain", per="total", step=1.0, weights="equal")
+    with pytest.raises(ValueError, match="'rain' wherever 'w' has a value, got 1"):
+        pcd.fixer(law, template, spread={"w": "uniform"})
+
+
 def test_gradients_and_batches_of_a_rollout(rng):
     """Reverse-mode derivatives are those of differences; vmap is a loop."""
     n = 6

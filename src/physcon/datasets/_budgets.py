@@ -1,5 +1,6 @@
 """Rows of budgets: storage changes by inflow minus outflow over each time step."""
 
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,7 @@ def budget_rows(law: Budget, values: Layout, laws: Laws) -> LawRows:
     flux = later if law.fluxes == "end" else before
     both = inside.isel({time: later}).values & inside.isel({time: before}).values
     live = xr.DataArray(both.astype(np.float64), dims=inside.dims)
+    live = live * _known(law, values, flux, live.dims)
     stored = _weights(data, law, law.storage, over, laws)
     terms = [
         (law.storage, live * _at(stored, time, later), {time: later}),
@@ -51,7 +53,6 @@ def budget_rows(law: Budget, values: Layout, laws: Laws) -> LawRows:
     )
     for sign, several in ((-1.0, law.inflow), (1.0, law.outflow)):
         for term in several:
-            _check_flux(data, law, term)
             rate = _weights(data, law, term.of, over, laws)
             lacking = [d for d in over if d not in data[term.of].dims]
             column = live.max(lacking) if lacking else live
@@ -62,6 +63,16 @@ def budget_rows(law: Budget, values: Layout, laws: Laws) -> LawRows:
     if over:
         unit = total_units(unit, law.weights)
     return assembled(law, values, terms, over, target, law.std, unit)
+
+
+def _known(law: Budget, values: Layout, flux: slice, dims: Sequence[Hashable]) -> Any:
+    """Return where all rates have values: the budget is summed over these places."""
+    found: Any = xr.DataArray(True)
+    for term in (*law.inflow, *law.outflow):
+        _check_flux(values.data, law, term)
+        present = values.inside(term.of).isel({law.time: flux})
+        found = found & present.all([d for d in present.dims if d not in dims])
+    return found
 
 
 def summed(law: Budget, data: Any) -> tuple[str, ...]:

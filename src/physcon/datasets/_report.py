@@ -64,8 +64,8 @@ class Report:
             if not audit:
                 line += f" -> {entry.largest_after:.3e}"
             line += _unit(entry.units)
-            line += f"  ({entry.violated_before} of {entry.count} rows violated"
-            lines.append(line + (")" if audit else " before)"))
+            line += _rows(entry, "" if audit else " before")
+            lines.append(line)
         if not audit:
             lines.append("largest change of each variable, and in units of its spread:")
         width = max((len(entry.variable) for entry in self.variables), default=0)
@@ -82,6 +82,13 @@ class Report:
                 "units of the laws and the size of the spread"
             )
         return "\n".join(lines)
+
+
+def _rows(entry: LawReport, when: str) -> str:
+    """Return how many rows of a law are violated, in words."""
+    if not entry.count:
+        return "  (no rows: no place has a value and a weight, so nothing is required)"
+    return f"  ({entry.violated_before} of {entry.count} rows violated{when})"
 
 
 def _unit(units: str) -> str:

@@ -199,9 +199,17 @@ def _budget(law: Budget, data: Any, whole: Any, laws: Laws) -> Rows:
                 extra,
                 "sum over them first",
             )
+            column = live.max([d for d in over if d not in own])
+            missing = data[each.of].variable.isnull()
+            unknown = int((column * xr.DataArray(missing, dims=missing.dims)).sum())
+            require(
+                unknown == 0,
+                f"{each.of!r} wherever {law.storage!r} has a value",
+                f"{unknown} missing in the template",
+                "fill them by zero",
+            )
             weights = law.weights if own else None
             size, deep = sizes_and_layers(data, each.of, own, weights, laws)
-            column = live.max([d for d in over if d not in own])
             size = size * column * (sign * each.times * step / unit)
             fluxes.append(term(data, each.of, size, rows, own, deep, each.given))
     early = law.fluxes == "start"
