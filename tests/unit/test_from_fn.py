@@ -84,3 +84,17 @@ def test_traced_arrays_and_large_dense_rows():
         pc.from_fn(jnp.cumsum, (2**17,), 0.0)
     with pytest.raises(ValueError, match="expected a linear function"):
         pc.from_fn(jnp.sin, (40,), 0.0)
+
+
+@pytest.mark.parametrize(
+    "fn",
+    [
+        lambda u: u.astype(jnp.int32).sum().astype(float),
+        lambda u: MATRIX[:9] @ u.astype(jnp.int32).astype(float),
+    ],
+    ids=["rounded", "matrix of rounded"],
+)
+def test_values_that_differ_from_the_derivative_are_refused(fn):
+    """JAX differentiates a conversion to integers to zero: rows without weights."""
+    with pytest.raises(ValueError, match="values differ from those of its derivative"):
+        pc.from_fn(fn, (40,), 6.0)

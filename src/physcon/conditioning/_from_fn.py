@@ -33,7 +33,8 @@ def from_fn(
 
     Raises:
         ValueError: `fn` is not linear; this is detected by transposing the traced
-            function. Also if dense rows would take more than 16 GiB.
+            function, and by its values on random fields. Also if dense rows would take
+            more than 16 GiB.
 
     >>> law = from_fn(lambda u: u[1:] - u[:-1], (3,), 1.0)
     >>> law.operator.rows().tolist()
@@ -47,6 +48,7 @@ def from_fn(
     operator = _structured(fn, field, constant)
     if operator is None:
         operator = _dense(fn, field, out)
+        _check_derivative(operator, fn, field, constant)
     count, dtype = (out.size,), out.dtype
     value = jnp.broadcast_to(jnp.asarray(value, dtype), out.shape) - constant
     noise = None
@@ -92,7 +94,9 @@ def _structured(fn: Callable, field: Any, constant: Array) -> LinearMap | None:
     if found is None or found.entry.size > _DENSE * count * points:
         return None
     operator = _operator(found, field, count)
-    return operator if _agrees(operator, fn, field, constant) else None
+    eps = float(jnp.finfo(field.dtype).eps)
+    share = 8 * eps * size(field.shape) ** 0.5
+    return operator if _agrees(operator, fn, field, constant, share) else None
 
 
 def _operator(found: Coordinates, field: Any, count: int) -> LinearMap:
@@ -110,18 +114,37 @@ def _operator(found: Coordinates, field: Any, count: int) -> LinearMap:
     )
 
 
-def _agrees(operator: LinearMap, fn: Callable, field: Any, constant: Array) -> bool:
-    """Whether the operator gives what the function does, to rounding, on two fields."""
+def _check_derivative(rows: Rows, fn: Callable, field: Any, constant: Array) -> None:
+    """Raise for a function whose values are not those of its derivative.
+
+    JAX takes the derivative of a conversion to integers for zero.
+    """
+    if concrete(constant) is None or concrete(rows.weights) is None:
+        return
+    rough = float(jnp.finfo(field.dtype).eps) ** 0.25
+    require(
+        _agrees(rows, fn, field, constant, rough),
+        "a linear function in from_fn",
+        "one whose values differ from those of its derivative",
+        "leave out roundings and conversions to integers",
+    )
+
+
+def _agrees(
+    operator: LinearMap, fn: Callable, field: Any, constant: Array, share: float
+) -> bool:
+    """Whether the operator gives what the function does on two random fields.
+
+    The difference may be a share of the sum of the terms' magnitudes.
+    """
     rng = np.random.default_rng(0)
-    eps = float(jnp.finfo(field.dtype).eps)
-    allowed = 8 * eps * size(field.shape) ** 0.5
     for _ in range(2):
         u = jnp.asarray(rng.normal(size=field.shape), field.dtype)
         change = np.asarray(fn(u), float) - np.asarray(constant, float)
         got = np.asarray(operator.mv(u), float)
         terms = np.asarray(operator.magnitude(u), float)
         terms = terms + np.abs(np.asarray(constant, float)).reshape(-1)
-        if not np.all(np.abs(change.reshape(-1) - got) <= allowed * terms):
+        if not np.all(np.abs(change.reshape(-1) - got) <= share * terms):
             return False
     return True
 
