@@ -105,30 +105,39 @@ def _time_of(problem, scheme, steps: int) -> jax.Array:
     )(u)
 
 
+#: Cores and devices of a worker, by the name in the results.
+_WAYS = {"one core": (1, 1), "two cores": (2, 1), "two devices": (2, 2)}
+
+
 def second_core(
     script: Path, arguments: list[str], rounds: int = 2
 ) -> dict[str, Any] | None:
-    """Rates of `script --worker`, a process on one core and one on two, in turn; None
-    without.
+    """Best rates of `script --worker` on one core, on two, and on two with the grid
+    divided between two CPU devices, each in a process of its own, in turn; None
+    without a second core.
     """
     if not hasattr(os, "sched_setaffinity") or (os.cpu_count() or 1) < 2:
         return None
     ours = sorted(os.sched_getaffinity(0))
     cores = [*ours, *sorted(set(range(os.cpu_count() or 1)) - set(ours))][:2]
-    rates: dict[int, dict[str, float]] = {1: {}, 2: {}}
+    rates: dict[str, dict[str, float]] = {way: {} for way in _WAYS}
     for _ in range(rounds):
-        for count, best in rates.items():
+        for way, (count, devices) in _WAYS.items():
             chosen = ["--cores", *map(str, cores[:count]), *arguments]
             command = [sys.executable, str(script), "--worker", *chosen]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            flags = f"--xla_force_host_platform_device_count={devices}"
+            settings = os.environ | {"XLA_FLAGS": flags}
+            done = subprocess.run(
+                command, capture_output=True, text=True, check=True, env=settings
+            )
             found = json.loads(done.stdout.splitlines()[-1])
             for name, rate in found.items():
-                best[name] = max(best.get(name, 0.0), rate)
+                rates[way][name] = max(rates[way].get(name, 0.0), rate)
     return {
         name: {
-            "one_core": one,
-            "two_cores": rates[2][name],
-            "ratio": rates[2][name] / one,
+            **{way: rates[way][name] for way in _WAYS},
+            "two cores over one": rates["two cores"][name] / one,
+            "two devices over one core": rates["two devices"][name] / one,
         }
-        for name, one in rates[1].items()
+        for name, one in rates["one core"].items()
     }

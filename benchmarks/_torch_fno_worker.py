@@ -1,7 +1,8 @@
 """neuraloperator's FNO in a process of its own: one timed call for every line on stdin.
 
 Started by bench_operators.py with: ndim, *space, *modes, width, batch, threads. Prints
-the number of (real) parameters, then seconds, a line each. Calls are forward,
+the number of (real) parameters and PyTorch's version, then seconds of processor time,
+a line each. Calls are forward,
 forward+backward, or training (ten steps of gradient descent).
 """
 
@@ -39,10 +40,11 @@ def main() -> None:
     u = torch.randn(batch, 1, *space)
     print(
         sum(p.numel() * (2 if p.is_complex() else 1) for p in model.parameters()),
+        torch.__version__,
         flush=True,
     )
     for line in sys.stdin:
-        start = time.perf_counter()
+        start = time.process_time()
         if line.strip() == "forward":
             with torch.no_grad():
                 model(u)
@@ -52,7 +54,7 @@ def main() -> None:
                 (model(u) ** 2).sum().backward()
                 if line.strip() == "training":
                     optimizer.step()
-        print(time.perf_counter() - start, flush=True)
+        print(time.process_time() - start, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Finite-volume throughput in million cell steps per second.
 
-    python benchmarks/bench_fv.py --output out/bench_fv.json [--repeats 5]
+    taskset -c 0 python benchmarks/bench_fv.py [--parts rates batch] [--dtypes float64]
 
 The CFL reduction is part of every step, and the compile time is reported. A
 hand-written C loop of the same MUSCL-HLLC scheme (euler_muscl.c, compiled on the spot)
@@ -9,9 +9,12 @@ runs for comparison, and its result is compared with ours. Then follow the gradi
 relative to 64 solves, and 2-D runs on one core and on two. If clawpack can be imported
 (`pip install clawpack`, which needs gfortran), its SharpClaw and classic solvers run
 the same problems in float64, as whole solves with their own CFL control, interleaved
-with ours; otherwise the file says so. Run this on a quiet machine, pinned to one core
-(`taskset -c 0`); the file records the load. The runs on two cores use the second core
-by themselves.
+with ours; otherwise the file says so. Pin this to one core (`taskset -c 0`): rates are
+cell steps per second of processor time, so that other programs on the machine disturb
+them little; the file records the load. The runs on two cores use the second core by
+themselves and count seconds of the clock, which needs a quiet machine. Parts and
+precisions that are not run keep their earlier results, with the commit that these were
+measured at.
 """
 
 import argparse
@@ -20,78 +23,22 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from _clawpack import pyclaw
 from _euler_c import c_loop
+from _fv_problems import SCHEMES, dam, quadrants, sod, wave
 from _fv_transforms import WIDE, batch, gradient, second_core
-from _record import interleaved, record
-from physcon.boundary import Boundary, Outflow, Periodic
-from physcon.fv import (
-    MUSCL,
-    WENO,
-    Advection,
-    Burgers,
-    Euler,
-    Scheme,
-    ShallowWater,
-    godunov,
-    hllc,
-    muscl_hancock,
-    solve,
-)
-from physcon.grid import Grid
+from _record import RESULTS, interleaved, measured_at, record
+from physcon import parallel
+from physcon.fv import Advection, Burgers, solve
 
-SCHEMES = {
-    "muscl": Scheme(MUSCL(), hllc),
-    "hancock": Scheme(MUSCL(), hllc, muscl_hancock),
-    "weno5": Scheme(WENO(variables="primitive"), hllc),
-    "weno5 characteristic": Scheme(WENO(variables="characteristic"), hllc),
-    "scalar": Scheme(MUSCL(), godunov),
-}
-
-
-def sod(cells):
-    grid = Grid.uniform(0.0, 1.0, cells)
-    left = grid.coordinates[0] < 0.5
-    zero = jnp.zeros(cells)
-    w = jnp.stack([jnp.where(left, 1.0, 0.125), zero, jnp.where(left, 1.0, 0.1)])
-    return Euler().conservative(w), Euler(), grid, Boundary(Outflow())
-
-
-def quadrants(side):
-    grid = Grid.uniform((0.0, 0.0), (1.0, 1.0), (side, side))
-    right, upper = (x > 0.8 for x in grid.mesh())
-
-    def by_quadrant(a, b, c, d):
-        return jnp.where(upper, jnp.where(right, a, b), jnp.where(right, d, c))
-
-    v = 1.206045378311055
-    rho = by_quadrant(1.5, 0.532258064516129, 0.137992831541219, 0.532258064516129)
-    p = by_quadrant(1.5, 0.3, 0.029032258064516, 0.3)
-    w = jnp.stack([rho, by_quadrant(0.0, v, v, 0.0), by_quadrant(0.0, 0.0, v, v), p])
-    return Euler().conservative(w), Euler(), grid, Boundary(Outflow(), Outflow())
-
-
-def dam(side):
-    grid = Grid.uniform((-2.5, -2.5), (2.5, 2.5), (side, side))
-    x, y = grid.mesh()
-    h = jnp.where(x**2 + y**2 < 0.25, 2.0, 1.0)
-    zero = jnp.zeros_like(h)
-    return (
-        jnp.stack([h, zero, zero]),
-        ShallowWater(1.0),
-        grid,
-        Boundary(Outflow(), Outflow()),
-    )
-
-
-def wave(cells, law):
-    grid = Grid.uniform(0.0, 1.0, cells)
-    u = 1.5 + jnp.sin(2 * jnp.pi * grid.coordinates[0])
-    return u[None], law, grid, Boundary(Periodic())
+PARTS = ("rates", "gradient", "batch", "second_core")
+DTYPES = ("float64", "float32")
 
 
 def cases(cells, side):
@@ -120,11 +67,18 @@ def ours(
 ) -> tuple[Callable[[], int], float]:
     """A function that runs one solve and returns its cell steps; the compile time."""
     u, law, grid, boundary = problem
+    options: dict[str, Any] = {"times": jnp.asarray([end]), "cfl": cfl, "throw": False}
+    solver = solve
+    if jax.device_count() > 1:
+        mesh = jax.make_mesh((jax.device_count(),), ("x",))
+        axes = (*(None,) * (grid.ndim - 1), "x")
+        u = parallel.shard(u, mesh, jax.P(None, *axes))
+        options |= {"mesh": mesh, "axes": axes}
+        solver = parallel.solve
 
     @jax.jit
     def run(u):
-        options = {"times": jnp.asarray([end]), "cfl": cfl, "throw": False}
-        return solve(u, law, grid, boundary, SCHEMES[scheme], **options)
+        return solver(u, law, grid, boundary, SCHEMES[scheme], **options)
 
     start = time.perf_counter()
     compiled = run.lower(u).compile(compiler_options=WIDE)
@@ -136,51 +90,6 @@ def ours(
         return grid.size * int(out.steps)
 
     return call, seconds
-
-
-def pyclaw(
-    dimensions: int, size: int, end: float, sharp: bool, limiter: int | None = None
-) -> Callable[[], int] | None:
-    """The Euler cases with clawpack, float64; None where it is not installed."""
-    try:
-        from clawpack import pyclaw, riemann
-    except ImportError:
-        return None
-    if sharp:
-        tool = pyclaw.SharpClawSolver1D if dimensions == 1 else pyclaw.SharpClawSolver2D
-    else:
-        tool = pyclaw.ClawSolver1D if dimensions == 1 else pyclaw.ClawSolver2D
-    names = {1: riemann.euler_hlle_1D, 2: riemann.euler_4wave_2D}
-    u = np.asarray((sod if dimensions == 1 else quadrants)(size)[0], np.float64)
-
-    def call():
-        solver = tool(names[dimensions])
-        if sharp:
-            solver.time_integrator, solver.lim_type = "SSP33", limiter
-            solver.weno_order, solver.char_decomp = 5, 0
-            solver.cfl_desired, solver.cfl_max = 0.4, 0.5
-        else:
-            solver.limiters = pyclaw.limiters.tvd.MC
-            solver.cfl_desired, solver.cfl_max = (0.8, 0.9)
-            if dimensions == 2:
-                solver.dimensional_split = True
-        solver.all_bcs = pyclaw.BC.extrap
-        domain = pyclaw.Domain(
-            [0.0] * dimensions, [1.0] * dimensions, [size] * dimensions
-        )
-        state = pyclaw.State(domain, solver.num_eqn)
-        state.problem_data.update(gamma=1.4, gamma1=0.4, efix=True)
-        state.q[: len(u)] = u
-        if solver.num_eqn > len(u):
-            state.q[len(u) :] = 0
-        solver.dt_initial = 0.1 / size
-        solver.max_steps = 10**6
-        solution = pyclaw.Solution(state, domain)
-        solver.setup(solution)
-        solver.evolve_to_time(solution, end)
-        return size**dimensions * solver.status["numsteps"]
-
-    return call
 
 
 def rates(
@@ -216,7 +125,7 @@ def rates(
         calls.update({name: call for name, call in rivals.items() if call is not None})
     cell_steps = {name: call() for name, call in calls.items()}
     rows = []
-    for name, seconds in interleaved(calls, repeats).items():
+    for name, seconds in interleaved(calls, repeats, clock=time.process_time).items():
         rate = cell_steps[name] / seconds["run_s"] / 1e6
         row = {"case": name, "dtype": dtype, "million_cell_steps_per_s": rate}
         row["best"] = cell_steps[name] / seconds["run_min_s"] / 1e6
@@ -228,7 +137,7 @@ def rates(
 
 
 def worker(side: int, cores: list[int]) -> None:
-    """2-D cases on the given cores: best rates, as JSON on the last line."""
+    """Best rates of 2-D cases on the given cores and all devices, as JSON."""
     os.sched_setaffinity(0, cores)  # before XLA starts its threads
     chosen = {
         name: case for name, case in cases(100, side).items() if "2d muscl" in name
@@ -240,12 +149,54 @@ def worker(side: int, cores: list[int]) -> None:
     print(json.dumps(best))
 
 
+def kept(path: Path, parts: list[str], dtypes: list[str]) -> dict[str, Any]:
+    """The results of an earlier file that are not measured again."""
+    content = json.loads(path.read_text()) if path.is_file() else {"results": {}}
+    before = content["results"]
+    about = {"measured": measured_at(content)} if before else {}
+
+    def others(part: str, rows: list[dict]) -> list[dict]:
+        again = dtypes if part in parts else []
+        return [about | row for row in rows if row["dtype"] not in again]
+
+    found: dict[str, Any] = {
+        name: others("rates" if name == "rows" else name, before.get(name, []))
+        for name in ("rows", "gradient", "batch")
+    }
+    pairs = before.get("second_core", {})
+    again = dtypes if "second_core" in parts else []
+    found["second_core"] = {k: about | v for k, v in pairs.items() if k not in again}
+    return found
+
+
+def measure(options: argparse.Namespace, dtype: str, results: dict[str, Any]) -> None:
+    """Add the chosen parts in one precision to the results."""
+    repeats = options.repeats
+    with jax.enable_x64(dtype == "float64"):
+        if "rates" in options.parts:
+            rows, absent = rates(options.cells, options.side, dtype, repeats)
+            results["rows"] += rows
+            results["not_installed"] = absent or results["not_installed"]
+        if "gradient" in options.parts:
+            for problem, steps in ((sod(1000), 500), (quadrants(64), 50)):
+                row = gradient(problem, SCHEMES["muscl"], repeats, steps)
+                results["gradient"].append({"dtype": dtype, **row})
+        if "batch" in options.parts:
+            row = batch(sod(1000), SCHEMES["muscl"], repeats)
+            results["batch"].append({"dtype": dtype, **row})
+    if "second_core" in options.parts:
+        arguments = ["--dtype", dtype, "--side", str(2 * options.side)]
+        results["second_core"][dtype] = second_core(Path(__file__), arguments)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--output", default="out/bench_fv.json")
+    parser.add_argument("--output", default=str(RESULTS / "bench_fv.json"))
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--cells", type=int, default=10_000)
     parser.add_argument("--side", type=int, default=256)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--dtypes", nargs="+", choices=DTYPES, default=list(DTYPES))
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--cores", type=int, nargs="+", help=argparse.SUPPRESS)
     parser.add_argument("--dtype", default="float32", help=argparse.SUPPRESS)
@@ -253,25 +204,10 @@ def main() -> None:
     if options.worker:
         with jax.enable_x64(options.dtype == "float64"):
             return worker(options.side, options.cores)
-    results = {
-        "cells": options.cells,
-        "side": options.side,
-        "not_installed": [],
-        "rows": [],
-    }
-    results.update(gradient=[], batch=[], second_core={})
-    for dtype in ("float64", "float32"):
-        with jax.enable_x64(dtype == "float64"):
-            rows, absent = rates(options.cells, options.side, dtype, options.repeats)
-            results["rows"] += rows
-            results["not_installed"] += absent
-            for problem, steps in ((sod(1000), 500), (quadrants(64), 50)):
-                row = gradient(problem, SCHEMES["muscl"], options.repeats, steps)
-                results["gradient"].append({"dtype": dtype, **row})
-            row = batch(sod(1000), SCHEMES["muscl"], options.repeats)
-            results["batch"].append({"dtype": dtype, **row})
-        arguments = ["--dtype", dtype, "--side", str(options.side)]
-        results["second_core"][dtype] = second_core(Path(__file__), arguments)
+    results = {"cells": options.cells, "side": options.side, "not_installed": []}
+    results |= kept(Path(options.output), options.parts, options.dtypes)
+    for dtype in options.dtypes:
+        measure(options, dtype, results)
     for name in ("gradient", "batch", "second_core"):
         print(name, json.dumps(results[name], indent=1))
     record("fv", results, options.output)

@@ -4,8 +4,10 @@
 
 Each scheme solves each problem on two grids. The error is the mean absolute error of
 the density (or depth) at the end, against an exact solution where there is one, else
-against a solution on a much finer grid, which the command computes and keeps beside
-its output. The time is the processor time of one core for the whole solve, compiled
+against a solution on a much finer grid, which the command computes and keeps in the
+folder of --fine. Another scheme is run on the same fine grid: the mean absolute
+difference of the two bounds how far an error depends on which of them is the
+reference. The time is the processor time of one core for the whole solve, compiled
 beforehand. The page on finite volumes shows the time that each scheme needs for the
 error of `DEFAULT`, by its order between the two grids.
 
@@ -24,7 +26,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from _fv_cases import CASES, Case, coarsened, fine_solution
+from _fv_cases import CASES, Case, Fine, coarsened, fine_solution
 from _fv_transforms import WIDE
 from _record import RESULTS, measured_at, record
 from physcon.fv import (
@@ -103,12 +105,12 @@ def measured(
     name: str, case: Case, folder: Path, chosen: list[str]
 ) -> Iterator[dict[str, Any]]:
     """A row per scheme: its errors, and its seconds, on both grids."""
-    fine = None if case.exact else _kept_fine(name, case, folder)
+    fine = None if case.scheme is None else _kept_fine(name, case, case.scheme, folder)
     for label in chosen:
         scheme, cfl = schemes()[label]
         row = {"scheme": label, "cells": list(case.sizes), "errors": [], "seconds": []}
         for cells in case.sizes:
-            exact = coarsened(fine, cells) if case.exact is None else case.exact(cells)
+            exact = case.exact(cells) if fine is None else coarsened(fine, cells)
             error, seconds, outcome = _one(case, cells, scheme, cfl, exact)
             row["errors"].append(error)
             row["seconds"].append(seconds)
@@ -139,29 +141,42 @@ def _one(case: Case, cells: int, scheme: Scheme, cfl: float, exact: np.ndarray):
     return error, min(seconds), STATUS[int(out.status)]
 
 
-def _kept_fine(name: str, case: Case, folder: Path) -> np.ndarray:
-    """The solution on the fine grid, computed once."""
-    path = folder / f"fine_{name}_{case.fine}.npy"
+def compared(name: str, case: Case, folder: Path) -> dict[str, Any] | None:
+    """How far two schemes differ on the fine grid, as the errors are measured."""
+    if case.scheme is None or case.check is None:
+        return None
+    one, other = (_kept_fine(name, case, f, folder) for f in (case.scheme, case.check))
+    differences = [
+        float(np.mean(np.abs(coarsened(one, cells) - coarsened(other, cells))))
+        for cells in case.sizes
+    ]
+    names = {"scheme": case.scheme.label, "check": case.check.label}
+    return {"cells": case.fine, "dtype": case.dtype, **names, "difference": differences}
+
+
+def _kept_fine(name: str, case: Case, chosen: Fine, folder: Path) -> np.ndarray:
+    """The solution of a scheme on the fine grid, computed once."""
+    scheme = chosen.label.replace(" ", "_").replace(",", "")
+    path = folder / f"fine_{name}_{case.fine}_{scheme}.npy"
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         start = time.process_time()
-        np.save(path, fine_solution(case))
+        np.save(path, fine_solution(case, chosen))
         print(f"{name}: fine grid in {time.process_time() - start:.0f} s", flush=True)
     return np.load(path)
 
 
-def _kept(path: Path) -> tuple[dict[str, Any], dict[str, list[dict[str, Any]]]]:
-    """The results of an earlier file, and its rows with the commit of each."""
+def _kept(path: Path) -> dict[str, Any]:
+    """The results of an earlier file, its rows with the commit of each."""
     if not path.is_file():
-        return {}, {}
+        return {}
     content = json.loads(path.read_text())
     measured = measured_at(content)
-    results = content["results"]
-    rows = {
+    problems = {
         name: [{"measured": measured, **row} for row in rows]
-        for name, rows in results["problems"].items()
+        for name, rows in content["results"]["problems"].items()
     }
-    return results, rows
+    return content["results"] | {"problems": problems}
 
 
 def main() -> None:
@@ -184,12 +199,24 @@ def main() -> None:
     if hasattr(os, "sched_setaffinity"):  # before XLA starts its threads
         os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
     path = Path(options.output)
-    known, results = _kept(path)
+    known = _kept(path)
+    results = known.get("problems", {})
+    references = known.get("references", {})
     note = known.get("note", "") if options.note is None else options.note
+
+    def save() -> None:
+        ordered = {k: results[k] for k in CASES if k in results}
+        content = {"default": DEFAULT, "note": note, "references": references}
+        record("fv_accuracy", content | {"problems": ordered}, path)
+
     for name in options.only:
         case = CASES[name]
         if options.quick:
             case = case._replace(sizes=(32, 64), fine=128 if case.fine else 0)
+        found = compared(name, case, Path(options.fine))
+        if found is not None:
+            references[name] = found
+            save()
         chosen = [
             label
             for label in schemes()
@@ -200,9 +227,7 @@ def main() -> None:
                 row["scheme"]: row
             }
             results[name] = [rows[label] for label in schemes() if label in rows]
-            ordered = {k: results[k] for k in CASES if k in results}
-            content = {"default": DEFAULT, "note": note, "problems": ordered}
-            record("fv_accuracy", content, path)
+            save()
 
 
 if __name__ == "__main__":

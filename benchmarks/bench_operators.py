@@ -10,12 +10,14 @@ buffers are touched for the first time once and not in every step.
 
 neuraloperator's FNO (PyTorch) runs in a worker process of the given interpreter with
 the same cores, number of threads, dtype (float32), modes, width, depth and batch, one
-call of each in turn.
+call of each in turn. Its times, and ours beside them, are the least processor time of a
+call. Pin the command to one core (`taskset -c 0`): on two cores PyTorch's threads wait
+for each other at every operation, and any other program on the machine slows it down
+many times over.
 """
 
 import argparse
 import os
-import statistics
 import subprocess
 import time
 from functools import partial
@@ -150,6 +152,7 @@ def against_torch(case, repeats, python, threads):
     words = [*map(str, (len(space), *space, *modes, width, batch, threads))]
     worker = Path(__file__).with_name("_torch_fno_worker.py")
     seconds = {"physcon": {}, "neuraloperator": {}}
+    calls = {"forward": 1, "forward+backward": 1, "training": STEPS}
     with subprocess.Popen(
         [python, str(worker), *words],
         stdin=subprocess.PIPE,
@@ -158,19 +161,18 @@ def against_torch(case, repeats, python, threads):
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        numbers = process.stdout.readline()
+        numbers = process.stdout.readline().split()
         for direction, run in ours.items():
             times = {"physcon": [], "neuraloperator": []}
             for _ in range(repeats + 1):
-                start = time.perf_counter()
+                start = time.process_time()
                 jax.block_until_ready(run())
-                times["physcon"].append(time.perf_counter() - start)
+                times["physcon"].append(time.process_time() - start)
                 process.stdin.write(direction + "\n")
                 process.stdin.flush()
                 times["neuraloperator"].append(float(process.stdout.readline()))
-            calls = STEPS if direction == "training" else 1
             for name, values in times.items():
-                seconds[name][direction] = statistics.median(values[1:]) / calls
+                seconds[name][direction] = min(values[1:]) / calls[direction]
         process.stdin.close()
     parameters = sum(
         x.size for x in jax.tree.leaves(eqx.filter(fno, eqx.is_inexact_array))
@@ -180,8 +182,9 @@ def against_torch(case, repeats, python, threads):
         "ratio": {
             d: seconds["physcon"][d] / seconds["neuraloperator"][d] for d in ours
         },
-        "parameters": {"physcon": parameters, "neuraloperator": int(numbers)},
+        "parameters": {"physcon": parameters, "neuraloperator": int(numbers[0])},
         "threads": threads,
+        "torch": numbers[1],
     }
 
 
