@@ -97,10 +97,13 @@ def earlier(path: str | os.PathLike) -> dict[str, Any]:
         return {}
     content = json.loads(Path(path).read_text())
     measured = measured_at(content)
-    return {
-        name: {"measured": measured, **found} if isinstance(found, dict) else found
-        for name, found in content["results"].items()
-    }
+
+    def marked(found: Any) -> Any:
+        if isinstance(found, list):
+            return [marked(row) for row in found]
+        return {"measured": measured, **found} if isinstance(found, dict) else found
+
+    return {name: marked(found) for name, found in content["results"].items()}
 
 
 def measured_at(content: dict[str, Any]) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 Started by bench_operators.py with: ndim, *space, *modes, width, batch, threads. Prints
 the number of (real) parameters and PyTorch's version, then seconds of processor time,
-a line each. Calls are forward,
-forward+backward, or training (ten steps of gradient descent).
+a line each. Calls are forward, forward+backward, or training (ten steps of gradient
+descent).
 """
 
 import sys

@@ -13,22 +13,25 @@ the same cores, number of threads, dtype (float32), modes, width, depth and batc
 call of each in turn. Its times, and ours beside them, are the least processor time of a
 call. Pin the command to one core (`taskset -c 0`): on two cores PyTorch's threads wait
 for each other at every operation, and any other program on the machine slows it down
-many times over.
+many times over. Run this part a second time with huge pages,
+
+    GLIBC_TUNABLES=glibc.malloc.hugetlb=1 taskset -c 0 python ...
+
+whose results are written beside the others: without them both spend up to half of a
+call outside of a loop on the first access to each of its buffers' pages of 4 KiB.
+Parts that are not run keep their earlier results.
 """
 
 import argparse
 import os
-import subprocess
-import time
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from _record import interleaved, record
+from _against_torch import against
+from _record import earlier, interleaved, record
 from physcon.boundary import Boundary, Dirichlet, Neumann
 from physcon.grid import Grid
 from physcon.operators.boon import BoundaryFNO
@@ -144,48 +147,14 @@ def spectral_paths(case, repeats):
     }
 
 
-def against_torch(case, repeats, python, threads):
+def against_torch(case, repeats, python):
     """This FNO over neuraloperator's, one call of each in turn."""
-    space, modes, width, batch = case
     fno, _, u = network(*case)
     ours = both_directions(lambda net, u: jax.vmap(net)(u), fno, u)
-    words = [*map(str, (len(space), *space, *modes, width, batch, threads))]
-    worker = Path(__file__).with_name("_torch_fno_worker.py")
-    seconds = {"physcon": {}, "neuraloperator": {}}
-    calls = {"forward": 1, "forward+backward": 1, "training": STEPS}
-    with subprocess.Popen(
-        [python, str(worker), *words],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        numbers = process.stdout.readline().split()
-        for direction, run in ours.items():
-            times = {"physcon": [], "neuraloperator": []}
-            for _ in range(repeats + 1):
-                start = time.process_time()
-                jax.block_until_ready(run())
-                times["physcon"].append(time.process_time() - start)
-                process.stdin.write(direction + "\n")
-                process.stdin.flush()
-                times["neuraloperator"].append(float(process.stdout.readline()))
-            for name, values in times.items():
-                seconds[name][direction] = min(values[1:]) / calls[direction]
-        process.stdin.close()
-    parameters = sum(
-        x.size for x in jax.tree.leaves(eqx.filter(fno, eqx.is_inexact_array))
-    )
-    return {
-        "seconds": seconds,
-        "ratio": {
-            d: seconds["physcon"][d] / seconds["neuraloperator"][d] for d in ours
-        },
-        "parameters": {"physcon": parameters, "neuraloperator": int(numbers[0])},
-        "threads": threads,
-        "torch": numbers[1],
-    }
+    found = against(case, ours, STEPS, repeats, python)
+    parameters = jax.tree.leaves(eqx.filter(fno, eqx.is_inexact_array))
+    found["parameters"]["physcon"] = sum(x.size for x in parameters)
+    return found
 
 
 def ratios(runs, reference, repeats):
@@ -218,21 +187,19 @@ def main() -> None:
         "--torch-python", help="interpreter that has torch and neuraloperator"
     )
     args = parser.parse_args()
-    results: dict[str, Any] = {name: [] for name in names}
+    huge = "hugetlb=1" in os.environ.get("GLIBC_TUNABLES", "")
+    suffix = ", huge pages" if huge else ""
+    results = earlier(args.output)
+    results |= {name + suffix: [] for name in args.parts}
     parts = [
         ("corrections", NETWORKS, partial(corrections, repeats=args.repeats)),
         ("spectral_paths", CONVOLUTIONS, partial(spectral_paths, repeats=args.repeats)),
     ]
     if args.torch_python:
-        threads = len(os.sched_getaffinity(0))
-        torch = partial(
-            against_torch,
-            repeats=args.repeats,
-            python=args.torch_python,
-            threads=threads,
-        )
+        results.pop("not_run", None)
+        torch = partial(against_torch, repeats=args.repeats, python=args.torch_python)
         parts.append(("against_neuraloperator", AGAINST_TORCH, torch))
-    else:
+    elif "against_neuraloperator" in args.parts:
         results["not_run"] = "against_neuraloperator: no --torch-python"
     for name, cases, run in parts:
         for case in cases[: args.cases] if name in args.parts else ():
@@ -240,7 +207,7 @@ def main() -> None:
                 zip(("space", "modes", "width", "batch"), case, strict=True)
             )
             result = run(case)
-            results[name].append(settings | result)
+            results[name + suffix].append(settings | result)
             shown = {
                 k: v for k, v in result.items() if k in ("ratio", "chosen_over_best")
             }
