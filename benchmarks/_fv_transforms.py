@@ -110,7 +110,7 @@ _WAYS = {"one core": (1, 1), "two cores": (2, 1), "two devices": (2, 2)}
 
 
 def second_core(
-    script: Path, arguments: list[str], rounds: int = 2
+    script: Path, arguments: list[str], rounds: int = 1
 ) -> dict[str, Any] | None:
     """Best rates of `script --worker` on one core, on two, and on two with the grid
     divided between two CPU devices, each in a process of its own, in turn; None

@@ -144,7 +144,7 @@ def worker(side: int, cores: list[int]) -> None:
     }
     calls = {name: ours(*case)[0] for name, case in chosen.items()}
     cell_steps = {name: call() for name, call in calls.items()}
-    times = interleaved(calls, 5)
+    times = interleaved(calls, 3)
     best = {name: cell_steps[name] / times[name]["run_min_s"] / 1e6 for name in calls}
     print(json.dumps(best))
 
