@@ -4,7 +4,7 @@
     python benchmarks/bench_operators.py --torch-python PYTHON
 
 PYTHON has torch and neuraloperator. Ratios are of medians of interleaved calls in one
-run. "training" is the time of one of ten steps of gradient descent. For physcon these
+run, in processor time: pin it to one core (`taskset -c 0`). "training" is the time of one of ten steps of gradient descent. For physcon these
 run inside one compiled loop, as in `physcon.training.fit`, so that the pages of its
 buffers are touched for the first time once and not in every step.
 
@@ -24,6 +24,7 @@ Parts that are not run keep their earlier results.
 
 import argparse
 import os
+import time
 from functools import partial
 
 import equinox as eqx
@@ -162,7 +163,9 @@ def ratios(runs, reference, repeats):
     seconds = {name: {} for name in runs}
     for direction in DIRECTIONS:
         timed = interleaved(
-            {name: run[direction] for name, run in runs.items()}, repeats
+            {name: run[direction] for name, run in runs.items()},
+            repeats,
+            clock=time.process_time,
         )
         calls = STEPS if direction == "training" else 1
         for name, t in timed.items():
