@@ -4,9 +4,10 @@
     python benchmarks/bench_operators.py --torch-python PYTHON
 
 PYTHON has torch and neuraloperator. Ratios are of medians of interleaved calls in one
-run, in processor time: pin it to one core (`taskset -c 0`). "training" is the time of one of ten steps of gradient descent. For physcon these
-run inside one compiled loop, as in `physcon.training.fit`, so that the pages of its
-buffers are touched for the first time once and not in every step.
+run, in processor time: pin it to one core (`taskset -c 0`). "training" is the time of
+one of ten steps of gradient descent. For physcon these run inside one compiled loop, as
+in `physcon.training.fit`, so that the pages of its buffers are touched for the first
+time once and not in every step.
 
 neuraloperator's FNO (PyTorch) runs in a worker process of the given interpreter with
 the same cores, number of threads, dtype (float32), modes, width, depth and batch, one

@@ -32,6 +32,8 @@ def tables(path: Path) -> str:
     lines += ["", results["note"]] if results["note"] else []
     for name, rows in results["problems"].items():
         lines += ["", f"**{_heading(name, rows)}**", ""]
+        if name in results.get("references", {}):
+            lines += [_reference(results["references"][name], name), ""]
         lines += ["| scheme | error | time | time for the default's error |"]
         lines += ["| --- | --- | --- | --- |"]
         reference = next(row for row in rows if row["scheme"] == default)
@@ -57,6 +59,18 @@ def _heading(name: str, rows: list[dict[str, Any]]) -> str:
     cells = rows[0]["cells"][1]
     size = f"{cells} x {cells}" if name == "quadrants" else f"{cells}"
     return f"{TITLES[name]}, {size} cells"
+
+
+def _reference(found: dict[str, Any], name: str) -> str:
+    """What the errors are measured against, and how far another scheme is from it."""
+    cells = f"{found['cells']}" + (
+        f" x {found['cells']}" if name == "quadrants" else ""
+    )
+    return (
+        f"The reference is {found['scheme']} on {cells} cells, in {found['dtype']}; "
+        f"{found['check']} there differs from it by {found['difference'][1]:.2g}, so "
+        "that smaller differences between two errors mean nothing."
+    )
 
 
 def _cells(row: dict[str, Any], relative: float) -> list[str]:
