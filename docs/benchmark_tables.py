@@ -20,6 +20,13 @@ _FIXERS = {
     "credit_water": "miles-credit: water",
     "credit_energy": "miles-credit: energy",
 }
+_MESH_SCHEMES = {
+    "first_order": "first order, hllc",
+    "multidimensional": "limited at the nodes, hllc",
+    "venkatakrishnan": "limited by Venkatakrishnan, hllc",
+    "barth_jespersen": "limited by Barth and Jespersen, hllc",
+    "faces": "first order, rusanov, forward Euler",
+}
 #: Commands of benchmarks that need arguments.
 _COMMANDS = {
     "compiled-cuda": "compiled.py --target cuda",
@@ -32,6 +39,7 @@ def tables(results: Path) -> dict[str, str]:
     makers: dict[str, Callable[[dict[str, Any]], list[list[str]]]] = {
         "bench_condition": _condition,
         "bench_sphere": _sphere,
+        "bench_mesh": _mesh,
         "bench_fixers": _fixers,
         "compiled-cuda": _compiled,
         "bench_operator_data": _operator_data,
@@ -72,6 +80,19 @@ def _sphere(content: dict[str, Any]) -> list[list[str]]:
         cells += [f"{100 * row['energy']:.2f} %", f"{100 * row['enstrophy']:.1f} %"]
         cells += [f"{row['l2']:.4f}", f"{row['l_inf']:.3f}"]
         lines.append(cells)
+    return lines
+
+
+def _mesh(content: dict[str, Any]) -> list[list[str]]:
+    """Speed of every scheme, and beside the structured solver or the loop in C."""
+    rows = content["results"]["rows"]
+    lines = [["scheme", "million cell steps per second", "÷ grid", "÷ loop in C"]]
+    for name, row in rows.items():
+        ratios = [row.get("of_grid"), row.get("of_c")]
+        if ratios == [None, None]:
+            continue
+        cells = [_MESH_SCHEMES[name], f"{row['mesh_cell_steps_per_s'] / 1e6:.2g}"]
+        lines.append([*cells, *("" if x is None else f"{x:.2f}" for x in ratios)])
     return lines
 
 

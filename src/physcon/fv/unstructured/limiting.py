@@ -78,62 +78,54 @@ def _widened(highest: Array, lowest: Array, value: Array) -> tuple[Array, Array]
     return highest, jnp.where(value < lowest, value, lowest)
 
 
-def smallest_share(
-    points: Points, share: Callable[[Array, Array], Array]
-) -> Float[Array, "n c"]:
-    """The smallest share over the points of each cell."""
-    found = None
-    for change, up, down in points:
-        here = share(_room(change, up, down), jnp.abs(change))
-        found = here if found is None else jnp.where(here < found, here, found)
-    assert found is not None
-    return found
-
-
-def smallest_quotient(points: Points) -> Float[Array, "n c"]:
-    """The smallest min(1, room/change) over the points of each cell.
-
-    Quotients are compared by products, so that one division finds the smallest of them.
-    Relative to the largest change of the cell these stay in the range of the dtype.
-    """
-    pairs = [(_room(*point), jnp.abs(point[0])) for point in points]
+def sharp(points: Points) -> Float[Array, "n c"]:
+    """The smallest min(1, room/change) over the points of each cell."""
+    pairs = [_room(*point) for point in points]
     largest = pairs[0][1]
     for _, change in pairs[1:]:
         largest = jnp.where(change > largest, change, largest)
     largest = jax.lax.stop_gradient(largest)
+    # In units of the largest change no product leaves the range of the dtype.
     scale = 1 / jnp.where(largest > 0, largest, 1)
-    least = jnp.ones_like(largest)
-    most = jnp.ones_like(largest)
-    for room, change in pairs:
-        room = room * scale
-        change = change * scale
-        smaller = room * most < least * change
-        least = jnp.where(smaller, room, least)
-        most = jnp.where(smaller, change, most)
-    return safe.quotient(least, most)
-
-
-def _room(change: Array, up: Array, down: Array) -> Array:
-    """The room on the side to which a value changes."""
-    return jnp.where(change > 0, up, down)
+    one = jnp.ones_like(largest)
+    scaled = [(room * scale, change * scale) for room, change in pairs]
+    return _smallest_quotient([(one, one), *scaled])
 
 
 def smooth(
-    threshold: float, extent: Float[Array, " c"]
-) -> Callable[[Array, Array], Array]:
-    """Venkatakrishnan's share, in units of the extent of each variable.
+    points: Points, threshold: float, extent: Float[Array, " c"]
+) -> Float[Array, "n c"]:
+    """The smallest of Venkatakrishnan's shares, in units of each variable's extent.
 
     Changes well below the threshold, a share of the extent, are not limited.
     """
     extent = jnp.where(extent > 0, extent, 1)[None]
     scale = safe.quotient(jnp.ones_like(extent), extent)
     e = threshold**2
-
-    def share(room: Array, change: Array) -> Array:
+    pairs = []
+    for room, change in [_room(*point) for point in points]:
         r = room * scale
         d = change * scale
         above = r * r + e + 2 * d * r
         below = r * r + 2 * d * d + r * d + e
-        return jnp.where(below > 0, above / jnp.where(below > 0, below, 1), 1)
+        some = below > 0
+        pairs.append((jnp.where(some, above, 1), jnp.where(some, below, 1)))
+    return _smallest_quotient(pairs)
 
-    return share
+
+def _room(change: Array, up: Array, down: Array) -> tuple[Array, Array]:
+    """The room on the side to which a value changes, and the size of the change."""
+    return jnp.where(change > 0, up, down), jnp.abs(change)
+
+
+def _smallest_quotient(pairs: list[tuple[Array, Array]]) -> Array:
+    """The smallest a/b of some pairs with b > 0.
+
+    Quotients are compared by products: one division instead of one for each pair.
+    """
+    a, b = pairs[0]
+    for above, below in pairs[1:]:
+        smaller = above * b < a * below
+        a = jnp.where(smaller, above, a)
+        b = jnp.where(smaller, below, b)
+    return safe.quotient(a, b)

@@ -17,8 +17,7 @@ from physcon.fv.reconstruction import MUSCL, Constant
 from physcon.fv.unstructured.limiting import (
     at_face_points,
     at_vertices,
-    smallest_quotient,
-    smallest_share,
+    sharp,
     smooth,
 )
 from physcon.fv.unstructured.stencil import Stencil, added, by_row, taken
@@ -136,13 +135,13 @@ def _share(
     if method.limiter == "none":
         return jnp.ones_like(w)
     if method.limiter == "multidimensional":
-        return smallest_quotient(at_vertices(s, w, gradient))
+        return sharp(at_vertices(s, w, gradient))
     points = at_face_points(s, w, gradient)
     if method.limiter == "barth_jespersen":
-        return smallest_quotient(points)
+        return sharp(points)
     highest = jax.vmap(lambda x: largest(x, s.axes), in_axes=1)(w)
     extent = highest + jax.vmap(lambda x: largest(-x, s.axes), in_axes=1)(w)
-    return smallest_share(points, smooth(method.threshold, extent))
+    return smooth(points, method.threshold, extent)
 
 
 @stage
