@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import is_traced
+from physcon._typing import Array
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -75,6 +76,15 @@ def stage(fn: F) -> F:
         return separately(compute, traced, jax.eval_shape(compute, traced))
 
     return call  # type: ignore[return-value]
+
+
+def arranged(x: Array) -> Array:
+    """An array that a stage writes in its own order of entries, if stages are stored.
+
+    XLA leaves a transposed array where it is, and every reader takes long strides or
+    copies it. Behind a barrier an array with one axis has one order only.
+    """
+    return jax.lax.optimization_barrier(x) if _stored.get() else x
 
 
 def separately(compute: Callable[[Any], Any], given: Any, shapes: Any) -> Any:

@@ -5,11 +5,11 @@ that every sum over the faces of a cell is a few additions of whole arrays.
 """
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from physcon._typing import Array, Bool, Float, Int
+from physcon.fv._stage import arranged
 from physcon.mesh import Mesh
 from physcon.mesh.fit import neighbours, slope_weights
 
@@ -89,13 +89,8 @@ def by_channel(rows: Float[Array, "m c"]) -> Float[Array, "c m"]:
 
 
 def _transposed(x: Float[Array, "a b"]) -> Float[Array, "b a"]:
-    """The transpose, whose entries are moved in memory.
-
-    XLA would rather keep them where they are and let every reader take long strides.
-    An array with one axis has one layout only.
-    """
-    flat = jax.lax.optimization_barrier(x.T.reshape(-1))
-    return flat.reshape(x.shape[::-1])
+    """The transpose, whose entries are moved in memory."""
+    return arranged(x.T.reshape(-1)).reshape(x.shape[::-1])
 
 
 def added(parts: list[Array]) -> Array:
