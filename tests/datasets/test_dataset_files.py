@@ -153,6 +153,11 @@ def test_a_store_is_constrained_piece_by_piece(tmp_path, rng, chunk, monkeypatch
         ([], "either LAWS or --integral"),
         (["mean: {of: tos, equals: 1, over: [k]}", "--spread", "1"], "among"),
         ([LAW, "--spread", "1", "--coordinates", "corners"], "centres, nodes or faces"),
+        ([LAW, "--spread", "1", "--lower", "0"], "got LAWS and --lower; put it into"),
+        ([LAW, "--spread", "1", "--names.mean", "q"], "got LAWS and --names.mean"),
+        ([LAW, "--spread", "1", "--noise_std", "1"], "got LAWS and --noise_std"),
+        (["--integral", "1", "--coordinates", "nodes"], "LAWS for --coordinates"),
+        (["--integral", "1", "--radius", "1"], "LAWS for --radius"),
     ],
 )
 def test_what_can_not_be_meant_ends_in_one_line(tmp_path, rng, options, message):

@@ -1,7 +1,9 @@
 """`physcon constrain`: make the predictions in a file obey laws."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
@@ -84,16 +86,26 @@ def main(options: Namespace) -> None:
         "both" if both else "neither",
         "see physcon constrain --help",
     )
+    options.integral = options.integral or ""
+    law, names = from_options(Law, options), from_options(Names, options.names)
     if options.laws is not None:
+        given = [*_changed(law, Law("")), *_changed(names, Names(), "names.")]
+        require(
+            not given,
+            "LAWS, or options of the short form",
+            f"LAWS and {', '.join(given)}",
+            "put it into LAWS (between: {of: NAME, lower: 0}; std: VALUE; seed: 1)",
+        )
         _constrain_dataset(options)
         return
+    of_laws = ("spread", "resume", "coordinates", "radius")
+    given = [f"--{name}" for name in of_laws if options[name] not in (None, False)]
     require(
-        options.spread is None and not options.resume,
-        "LAWS for --spread and --resume",
+        not given,
+        f"LAWS for {', '.join(given)}",
         "--integral",
         "write the law as text: 'total: {of: NAME, equals: VALUE}'",
     )
-    law, names = from_options(Law, options), from_options(Names, options.names)
     if options.report is not None:
         check_path(options.report, (".html", ".json", ".txt"))
     files = (options.predictions, options.output)
@@ -104,6 +116,15 @@ def main(options: Namespace) -> None:
         write_report(options.report, report, files, names)
     print(report)
     print(f"written: {options.output}")
+
+
+def _changed(found: Any, default: Any, prefix: str = "") -> list[str]:
+    """Return the options whose values are not the default ones."""
+    return [
+        f"--{prefix}{each.name}"
+        for each in dataclasses.fields(default)
+        if getattr(found, each.name) != getattr(default, each.name)
+    ]
 
 
 def _constrain_dataset(options: Namespace) -> None:

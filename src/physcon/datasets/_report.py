@@ -87,7 +87,7 @@ class Report:
 def _rows(entry: LawReport, when: str) -> str:
     """Return how many rows of a law are violated, in words."""
     if not entry.count:
-        return "  (no rows: no place has a value and a weight, so nothing is required)"
+        return "  (0 of 0 rows violated: no place has a value and a weight)"
     return f"  ({entry.violated_before} of {entry.count} rows violated{when})"
 
 
