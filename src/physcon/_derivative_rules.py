@@ -64,8 +64,14 @@ class WithDerivative(Generic[T]):
             jaxpr = constants_first(jaxpr, outer, leaves)
         static = [args[i] for i in self._static]
         rule = self._flat_rule(static, tree, len(outer))
+        is_flat = tree == jax.tree.structure([0] * len(args)) and not outer
         found = with_rule_p.bind(
-            *outer, *leaves, jaxpr=jaxpr, rule=rule, constants=len(outer)
+            *outer,
+            *leaves,
+            jaxpr=jaxpr,
+            rule=rule,
+            constants=len(outer),
+            call=self if is_flat else None,
         )
         return jax.tree.unflatten(jax.tree.structure(shapes), found)
 
@@ -120,6 +126,7 @@ def _batch(
     jaxpr: ClosedJaxpr,
     rule: Rule,
     constants: int,
+    **_: Any,
 ) -> tuple[Sequence[Array], Sequence[int]]:
     moving = tuple(axis for x, axis in zip(args, axes, strict=True) if _moves(x))
     batched = jax.make_jaxpr(jax.vmap(jaxpr_as_fun(jaxpr), tuple(axes)))(*args)
@@ -128,6 +135,7 @@ def _batch(
         jaxpr=batched,
         rule=jax.vmap(rule, (tuple(axes), moving)),
         constants=constants,
+        call=None,
     )
     return out, [0] * len(out)
 
@@ -139,6 +147,7 @@ def _jvp(
     jaxpr: ClosedJaxpr,
     rule: Rule,
     constants: int,
+    **_: Any,
 ) -> tuple[Sequence[Array], Sequence[Any]]:
     if any(type(t) is not ad.Zero for t in tangents[:constants]):
         raise NotImplementedError(
@@ -161,6 +170,7 @@ def _transpose(
     jaxpr: ClosedJaxpr,
     rule: Rule,
     constants: int,
+    **_: Any,
 ) -> Sequence[Any]:
     """Of a function that is linear in some operands: it is its own derivative."""
     linear = [ad.is_undefined_primal(x) for x in args]

@@ -2,13 +2,18 @@
 
 On an accelerator a finite-volume scheme is bound by memory: what it writes on the way
 counts, what it computes twice doesn't. But compilers don't fuse through slices of
-stacked channels. Here the update of a single cell, traced on an array of a few numbers,
+stacked channels. Here the update of a single cell, traced on arrays of a few numbers,
 is evaluated with a whole field in the place of every number: additions and
 multiplications of shifted fields are all that is left, one kernel. (The CPU is better
-served by whole arrays: see `physcon.fv._materialise`.)
+served by whole arrays: see `physcon.fv._stage`.)
+
+Elementwise operations act on each field, and combinations of numbers on their fields
+(`physcon.fv._operation`). Any other operation is mapped over stacked fields by
+`jax.vmap`, which is always right, but no longer one kernel.
 """
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any
 
 import jax
@@ -16,64 +21,52 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jax.extend import core
+from jax.extend.core.primitives import jit_p
 
-from physcon._numerics.safe import quotient
 from physcon._typing import Array
+from physcon.fv._operation import (
+    Combination,
+    as_function,
+    combinations,
+    is_elementwise,
+    moves,
+    prepare,
+)
 
 
-class NotCellwise(Exception):
-    """The function holds an operation that mixes numbers in a way not known here."""
-
-
-def cellwise(fn: Callable[[Array], Array], fields: np.ndarray) -> np.ndarray:
+def cellwise(fn: Callable[..., Any], *numbers: np.ndarray) -> Any:
     """`fn` of small arrays, with a field in the place of each number.
 
-    Args: fields: object array of equally shaped fields; `fn` is traced on a float array
-        of its shape.
+    Args: numbers: object arrays of equally shaped fields; `fn` is traced on float
+        arrays of their shapes.
 
-    Raises: NotCellwise.
+    Returns: the tree that `fn` returns, with object arrays as its leaves.
     """
-    example = fields.flat[0]
-    closed = jax.make_jaxpr(fn)(jax.ShapeDtypeStruct(fields.shape, example.dtype))
-    (out,) = _evaluate(closed.jaxpr, [_objects(c) for c in closed.consts], [fields])
-    return out
+    shapes = [jax.ShapeDtypeStruct(x.shape, x.flat[0].dtype) for x in numbers]
+    closed, out = jax.make_jaxpr(fn, return_shape=True)(*shapes)
+    prepare(closed)
+    return jax.tree.unflatten(jax.tree.structure(out), _evaluate(closed, numbers))
 
 
-def stencil(
-    padded: Array, shape: tuple[int, ...], ghosts: int, axis: int
-) -> np.ndarray:
-    """The cells around each cell along `axis`, as fields: ``(c, ..., 2 ghosts + 1,
-    ...)``.
-
-    `padded` has `ghosts` cells more than `shape` on every side of every axis.
-    """
-    window = [1] * len(shape)
-    window[axis] = 2 * ghosts + 1
-    fields = np.empty((padded.shape[0], *window), object)
-    for channel, *place in np.ndindex(fields.shape):
-        low = [ghosts] * len(shape)
-        low[axis] = place[axis]
-        high = [a + n for a, n in zip(low, shape, strict=True)]
-        part = jax.lax.slice(padded, (channel, *low), (channel + 1, *high))
-        fields[channel, *place] = jnp.squeeze(part, 0)
-    return fields
+def filled(values: Sequence[Any], shape: tuple[int, ...]) -> np.ndarray:
+    """An object array of values."""
+    out = np.empty(len(values), object)
+    for k, value in enumerate(values):
+        out[k] = value
+    return out.reshape(shape)
 
 
-def _objects(x: Any) -> np.ndarray:
-    """The numbers of an array, one object each."""
-    x = x if isinstance(x, Tracer) else np.asarray(x)
-    out = np.empty(x.shape, object)
-    for index in np.ndindex(x.shape):
-        out[index] = x[index]
-    return out
-
-
-def _evaluate(jaxpr: core.Jaxpr, consts: Sequence, args: Sequence) -> list[np.ndarray]:
-    known: dict[Any, np.ndarray] = dict(zip(jaxpr.constvars, consts, strict=True))
-    known |= dict(zip(jaxpr.invars, args, strict=True))
+def _evaluate(
+    closed: core.ClosedJaxpr, numbers: Sequence[np.ndarray]
+) -> list[np.ndarray]:
+    jaxpr = closed.jaxpr
+    known = dict(zip(jaxpr.constvars, map(_objects, closed.consts), strict=True))
+    known |= dict(zip(jaxpr.invars, numbers, strict=True))
 
     def read(v: Any) -> np.ndarray:
-        return _objects(v.val) if isinstance(v, core.Literal) else known[v]
+        if isinstance(v, core.Literal):
+            return _objects(np.asarray(v.val, v.aval.dtype))
+        return known[v]
 
     for eqn in jaxpr.eqns:
         out = _apply(eqn, [read(v) for v in eqn.invars])
@@ -81,144 +74,84 @@ def _evaluate(jaxpr: core.Jaxpr, consts: Sequence, args: Sequence) -> list[np.nd
     return [read(v) for v in jaxpr.outvars]
 
 
-def _apply(eqn: Any, args: list[np.ndarray]) -> list[np.ndarray]:
-    name, params = eqn.primitive.name, eqn.params
-    if name in ("jit", "pjit", "closed_call"):
-        inner = params.get("jaxpr") or params["call_jaxpr"]
-        return _evaluate(inner.jaxpr, [_objects(c) for c in inner.consts], args)
-    if name in _SHAPING:
-        return _SHAPING[name](params, eqn.outvars, *args)
-    if name in _REDUCTIONS:
-        total = args[0]
-        for axis in sorted(params["axes"], reverse=True):
-            total = _REDUCTIONS[name].reduce(total, axis=axis)
-        return [total if isinstance(total, np.ndarray) else _alone(total)]
-    shape = eqn.outvars[0].aval.shape
-    divides = name == "custom_jvp_with_rule" and _divides(params["jaxpr"])
-    if not divides and (
-        len(eqn.outvars) > 1
-        or eqn.primitive.multiple_results
-        or name not in _ELEMENTWISE
-        or (name == "bitcast_convert_type" and eqn.invars[0].aval.shape != shape)
-    ):
-        raise NotCellwise(name)
-    args = [np.broadcast_to(a, shape) for a in args]
+def _apply(eqn: Any, operands: list[np.ndarray]) -> list[np.ndarray]:
+    if eqn.primitive is jit_p:
+        return _evaluate(eqn.params["jaxpr"], operands)
+    if all(isinstance(x, np.generic) for numbers in operands for x in numbers.flat):
+        return _constants(eqn, operands)
+    if is_elementwise(eqn):
+        return [_by_number(eqn, operands)]
+    found = combinations(eqn, operands)
+    if found is None:
+        return _by_batch(eqn, operands)
+    pairs = zip(operands, eqn.invars, strict=True)
+    numbers = np.concatenate([x.ravel() for x, v in pairs if moves(v)])
+    return [
+        _combined(c, numbers, v.aval) for c, v in zip(found, eqn.outvars, strict=True)
+    ]
+
+
+def _constants(eqn: Any, operands: list[np.ndarray]) -> list[np.ndarray]:
+    """The operation on known numbers."""
+    pairs = zip(operands, eqn.invars, strict=True)
+    arrays = [np.array(x.tolist(), v.aval.dtype) for x, v in pairs]
+    with jax.ensure_compile_time_eval():
+        out = as_function(eqn)(*map(jnp.asarray, arrays))
+        return [_objects(np.asarray(x)) for x in jax.tree.leaves(out)]
+
+
+def _by_number(eqn: Any, operands: list[np.ndarray]) -> np.ndarray:
+    """An elementwise operation on each number in turn."""
+    shape, operation = eqn.outvars[0].aval.shape, as_function(eqn)
+    operands = [np.broadcast_to(x, shape) for x in operands]
     out = np.empty(shape, object)
     for index in np.ndindex(shape):
-        values = [a[index] for a in args]
-        out[index] = _quotient(*values) if divides else _bind(eqn, values)
-    return [out]
-
-
-def _divides(closed: core.ClosedJaxpr) -> bool:
-    """Whether a function with a derivative of its own is `quotient`."""
-    names = [eqn.primitive.name for eqn in closed.jaxpr.eqns]
-    return names.count("div") == 1 and set(names) <= {"div", "broadcast_in_dim"}
-
-
-def _quotient(a: Any, b: Any) -> Array:
-    shape = np.broadcast_shapes(np.shape(a), np.shape(b))
-    return quotient(jnp.broadcast_to(a, shape), jnp.broadcast_to(b, shape))
-
-
-def _alone(x: Any) -> np.ndarray:
-    out = np.empty((), object)
-    out[()] = x
+        values = [x[index] for x in operands]
+        space = _space(values)
+        fields = [_field(x, v, space) for x, v in zip(values, eqn.invars, strict=True)]
+        out[index] = operation(*fields)
     return out
 
 
-def _bind(eqn: Any, values: list) -> Any:
-    """The operation on fields; numbers are spread over them."""
-    space = max((np.shape(v) for v in values), key=len)
-    values = [
-        jnp.broadcast_to(jnp.asarray(v, var.aval.dtype), space)
-        for v, var in zip(values, eqn.invars, strict=True)
-    ]
-    return eqn.primitive.bind(*values, **eqn.params)
+def _combined(combination: Combination, numbers: np.ndarray, aval: Any) -> np.ndarray:
+    """A combination of numbers."""
+    coefficients, joined = combination
+    out = []
+    for row in coefficients:
+        terms = [
+            numbers[k] if row[k] == 1 else float(row[k]) * numbers[k]
+            for k in np.flatnonzero(row)
+        ]
+        out.append(reduce(joined, terms) if terms else np.zeros((), aval.dtype)[()])
+    return filled(out, aval.shape)
 
 
-def _broadcast(params: dict, out: Any, x: np.ndarray, *_: Any) -> list[np.ndarray]:
-    shape = [1] * len(params["shape"])
-    for axis, n in zip(params["broadcast_dimensions"], x.shape, strict=True):
-        shape[axis] = n
-    return [np.broadcast_to(x.reshape(shape), params["shape"])]
+def _by_batch(eqn: Any, operands: list[np.ndarray]) -> list[np.ndarray]:
+    """Any operation, mapped over stacked fields."""
+    space = _space([x for numbers in operands for x in numbers.flat])
+    stacks = []
+    for v, numbers in zip(eqn.invars, operands, strict=True):
+        fields = [_field(x, v, space).ravel() for x in numbers.flat]
+        stacks.append(jnp.stack(fields, -1).reshape(-1, *numbers.shape))
+    out = []
+    for x in jax.tree.leaves(jax.vmap(as_function(eqn))(*stacks)):
+        places = np.ndindex(x.shape[1:])
+        fields = [x[:, *place].reshape(space) for place in places]
+        out.append(filled(fields, x.shape[1:]))
+    return out
 
 
-def _slice(params: dict, out: Any, x: np.ndarray) -> list[np.ndarray]:
-    steps = params["strides"] or (None,) * x.ndim
-    ends = zip(params["start_indices"], params["limit_indices"], steps, strict=True)
-    return [x[tuple(slice(*e) for e in ends)]]
+def _space(values: list) -> tuple[int, ...]:
+    """The shape of the fields among numbers and fields."""
+    return max((np.shape(x) for x in values), key=len)
 
 
-def _split(params: dict, out: Any, x: np.ndarray) -> list[np.ndarray]:
-    return np.split(x, np.cumsum(params["sizes"])[:-1], params["axis"])
+def _field(x: Any, v: Any, space: tuple[int, ...]) -> Array:
+    """A field, or a number spread over one."""
+    return jnp.broadcast_to(jnp.asarray(x, v.aval.dtype), space)
 
 
-def _unstack(params: dict, out: Any, x: np.ndarray) -> list[np.ndarray]:
-    parts = np.split(x, len(out), params["axis"])
-    return [part.reshape(o.aval.shape) for part, o in zip(parts, out, strict=True)]
-
-
-#: Operations that move numbers about.
-_SHAPING: dict[str, Callable[..., list[np.ndarray]]] = {
-    "broadcast_in_dim": _broadcast,
-    "slice": _slice,
-    "split": _split,
-    "unstack": _unstack,
-    "stack": lambda params, out, *xs: [np.stack(xs, params["axis"])],
-    "concatenate": lambda params, out, *xs: [np.concatenate(xs, params["dimension"])],
-    "reshape": lambda params, out, x, *_: [x.reshape(params["new_sizes"])],
-    "squeeze": lambda params, out, x: [x.reshape(out[0].aval.shape)],
-    "transpose": lambda params, out, x: [x.transpose(params["permutation"])],
-    "rev": lambda params, out, x: [np.flip(x, params["dimensions"])],
-    "copy": lambda params, out, x: [x],
-}
-_REDUCTIONS = {
-    "reduce_sum": np.frompyfunc(lambda a, b: a + b, 2, 1),
-    "reduce_max": np.frompyfunc(jnp.maximum, 2, 1),
-    "reduce_min": np.frompyfunc(jnp.minimum, 2, 1),
-    "reduce_and": np.frompyfunc(jnp.logical_and, 2, 1),
-    "reduce_or": np.frompyfunc(jnp.logical_or, 2, 1),
-}
-_ELEMENTWISE = {
-    *(
-        "abs",
-        "add",
-        "add_any",
-        "sub",
-        "mul",
-        "div",
-        "neg",
-        "square",
-        "integer_pow",
-        "pow",
-        "rem",
-    ),
-    *(
-        "sqrt",
-        "rsqrt",
-        "exp",
-        "expm1",
-        "log",
-        "log1p",
-        "sin",
-        "cos",
-        "tanh",
-        "erf",
-        "logistic",
-    ),
-    *(
-        "stop_gradient",
-        "max",
-        "min",
-        "clamp",
-        "sign",
-        "ceil",
-        "floor",
-        "round",
-        "is_finite",
-        "select_n",
-    ),
-    *("eq", "ne", "lt", "le", "gt", "ge", "and", "or", "not", "convert_element_type"),
-    "bitcast_convert_type",  # of equal width: another one changes the shape
-}
+def _objects(x: Any) -> np.ndarray:
+    """The numbers of an array, one object each."""
+    x = x if isinstance(x, Tracer) else np.asarray(x)
+    return filled([x[index] for index in np.ndindex(x.shape)], x.shape)

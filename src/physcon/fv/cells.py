@@ -1,19 +1,21 @@
 """The tendency of each cell from its own stencil, in one elementwise kernel.
 
-On an accelerator this stores no fluxes: each cell computes both of its own.
+On an accelerator this stores no fluxes: each cell computes both of its own. Nor does it
+store ghost cells: a shifted field has them where it leaves the grid.
 """
 
 from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from physcon._typing import Array, Float
 from physcon.boundary import Flux
-from physcon.fv._cellwise import NotCellwise, cellwise, stencil
+from physcon.fv._cellwise import cellwise
 from physcon.fv._stage import storing_stages
 from physcon.fv.discretisation import Discretisation
-from physcon.fv.ghost import difference, outer_sides, pad
+from physcon.fv.ghost import beyond, difference, outer_sides
 from physcon.fv.protocols import ghosts_of
 
 
@@ -23,17 +25,11 @@ def by_cell(
     """The tendency, cell by cell; None where that does not apply.
 
     It applies to hyperbolic laws without fields on uniform axes without prescribed
-    fluxes, if the scheme mixes the numbers of a cell only as stencils do.
+    fluxes.
     """
-    if not _applies(problem):
+    if not applies(problem):
         return None
     law, scheme, grid = problem.law, problem.scheme, problem.grid
-    ghosts = ghosts_of(scheme.reconstruct)
-    padded = u
-    for axis in range(grid.ndim):
-        padded = pad(
-            padded, problem.widths(axis), problem.sides(axis), ghosts, law, axis
-        )
 
     def change(line: Array, axis: int) -> Array:
         width = problem.widths(axis)
@@ -44,25 +40,69 @@ def by_cell(
         change = change if force is None else change + force
         return change.reshape(-1) / width
 
-    def total_change(padded: Array) -> list[Array]:
+    def total_change(u: Array) -> list[Array]:
         total = [jnp.zeros(grid.shape, u.dtype)] * u.shape[0]
         for axis in range(grid.ndim):
-            lines = stencil(padded, grid.shape, ghosts, axis)
-            changes = cellwise(partial(change, axis=axis), lines)
+            line = lines(problem, u, ghosts_of(scheme.reconstruct), axis)
+            changes = cellwise(partial(change, axis=axis), line)
             total = [t + c for t, c in zip(total, changes, strict=True)]
         return total
 
-    stored = jax.lax.optimization_barrier
-    try:
-        with storing_stages(False):
-            # The derivative computes everything again rather than storing it.
-            changes = jax.checkpoint(total_change)(stored(padded))
-        return jnp.stack(stored(changes))
-    except NotCellwise:
-        return None
+    with storing_stages(False):
+        # The derivative computes everything again rather than storing it.
+        changes = jax.checkpoint(total_change)(u)
+    return jnp.stack(jax.lax.optimization_barrier(changes))
 
 
-def _applies(problem: Discretisation) -> bool:
+def lines(
+    problem: Discretisation, u: Float[Array, "c *x"], ghosts: int, axis: int
+) -> np.ndarray:
+    """The cells around each cell along `axis`, as fields: ``(c, ..., 2 ghosts + 1,
+    ...)``, with one entry along the other axes.
+    """
+    law, widths, sides = problem.law, problem.widths(axis), problem.sides(axis)
+    before, after = beyond(u, widths, sides, ghosts, law, axis)
+    window = [1] * problem.grid.ndim
+    window[axis] = 2 * ghosts + 1
+    fields = np.empty((u.shape[0], *window), object)
+    for channel, *place in np.ndindex(fields.shape):
+        ends = before[channel], after[channel]
+        fields[channel, *place] = shifted(u[channel], ends, place[axis] - ghosts, axis)
+    return fields
+
+
+def shifted(
+    field: Float[Array, "*x"],
+    ends: tuple[Float[Array, "*p"], Float[Array, "*p"]],
+    k: int,
+    axis: int,
+) -> Float[Array, "*x"]:
+    """The values `k` cells further along an axis; `ends` lie before and after it.
+
+    These are bounds and selections, which a compiler fuses with what reads them, and
+    not one longer array, which it would store.
+    """
+    if k == 0:
+        return field
+    n, g = field.shape[axis], ends[0].shape[axis]
+    place = jax.lax.broadcasted_iota(jnp.int32, field.shape, axis)
+    inside = _moved(field, -k, n, axis)
+    if k < 0:
+        end = jax.lax.slice_in_dim(ends[0], g + k, g, axis=axis)
+        return jnp.where(place < -k, _moved(end, 0, n, axis), inside)
+    end = jax.lax.slice_in_dim(ends[1], 0, k, axis=axis)
+    return jnp.where(place < n - k, inside, _moved(end, n - k, n, axis))
+
+
+def _moved(field: Array, start: int, n: int, axis: int) -> Array:
+    """The field from entry `start` on among `n` entries along an axis, else zero."""
+    config = [(0, 0, 0)] * field.ndim
+    config[axis] = (start, n - start - field.shape[axis], 0)
+    return jax.lax.pad(field, jnp.zeros((), field.dtype), config)
+
+
+def applies(problem: Discretisation) -> bool:
+    """Whether a problem can be evaluated cell by cell."""
     uniform = all(h.ndim == 0 for h in problem.grid.spacings)
     leaves = jax.tree.leaves((problem.law, problem.scheme))
     numbers_only = all(jnp.ndim(leaf) == 0 for leaf in leaves)

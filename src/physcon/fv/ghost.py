@@ -80,7 +80,20 @@ def pad(
     law: Law,
     axis: int,
 ) -> Float[Array, "c *p"]:
-    """`u` with `ghosts` more cells on both sides of `axis`.
+    """`u` with `ghosts` more cells on both sides of `axis`, see `beyond`."""
+    before, after = beyond(u, widths, sides, ghosts, law, axis)
+    return jnp.concatenate([before, u, after], axis=1 + axis)
+
+
+def beyond(
+    u: Float[Array, "c *x"],
+    widths: Float[Array, "..."],
+    sides: Sides,
+    ghosts: int,
+    law: Law,
+    axis: int,
+) -> tuple[Float[Array, "c *p"], Float[Array, "c *p"]]:
+    """The `ghosts` cells before and after the cells of an axis.
 
     Shapes: `widths` is a scalar or ``(n,)``. The conditions hold at one time, see
     `Boundary.at`.
@@ -88,7 +101,7 @@ def pad(
     n = u.shape[1 + axis]
     where, remedy = f"axis {axis}", "refine the grid"
     if mesh_axis(sides) is not None:
-        where = f"axis {axis} of each device"
+        where += " of each device"
         remedy = "refine the grid, or divide the axis among fewer devices"
     require(n >= ghosts, f"at least {ghosts} cells on {where}", n, remedy)
     first = take(u, 0, ghosts, axis)
@@ -103,8 +116,7 @@ def pad(
         upper = _beyond(jnp.flip(last, 1 + axis), h_last, sides[1], law, axis, -1.0)
         return jnp.flip(lower, 1 + axis), upper
 
-    before, after = beyond_sides(first, last, sides, outside)
-    return jnp.concatenate([before, u, after], axis=1 + axis)
+    return beyond_sides(first, last, sides, outside)
 
 
 def beyond_sides(

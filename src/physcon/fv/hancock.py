@@ -6,12 +6,12 @@ import jax.numpy as jnp
 
 from physcon._checks import require
 from physcon._typing import Array, Float, Scalar
-from physcon.boundary import Condition, Dirichlet, Reflective
+from physcon.fv._half_step import keeps_sense, require_no_force, state_outside
+from physcon.fv._hancock_cells import step_by_cell
 from physcon.fv._stage import resolved, stage, storing_stages
 from physcon.fv.ghost import (
     Sides,
     along,
-    at_face,
     beyond_sides,
     difference,
     impose_flux,
@@ -44,7 +44,12 @@ def muscl_hancock(
     16.5; for the averages, Waagan, J. Comput. Phys. 228 (2009) 8609.
     """
     _require_muscl(problem)
-    with storing_stages(resolved(problem.scheme.evaluate) != "fused"):
+    evaluate = resolved(problem.scheme.evaluate)
+    if evaluate == "cells":
+        found = step_by_cell(problem, u, t, dt)
+        if found is not None:
+            return found
+    with storing_stages(evaluate != "fused"):
         return _step(problem, u, t, dt)
 
 
@@ -62,11 +67,11 @@ def _step(problem: Problem, u: Array, t: Scalar, dt: Scalar) -> Array:
     total = problem.forcing(u + half, middle)
     for axis, (lower, upper) in enumerate(states):
         sides = after.sides(axis)
-        sound = _keeps_sense(lower, upper, half, law)
+        sound = keeps_sense(lower, upper, half, law)
         inside = lower, upper
         u_left, u_right = _face_pairs(u, inside, half, sound, sides, law, axis)
         flux = law.numerical_flux(problem.scheme.riemann, u_left, u_right, axis)
-        _require_no_force(law.cell_force(u_left, u_right, axis), law)
+        require_no_force(law.cell_force(u_left, u_right, axis), law)
         flux = impose_flux(flux, sides, axis)
         widths = along(problem.widths(axis), u.ndim, axis)
         total = total - difference(flux, axis) / widths
@@ -105,35 +110,14 @@ def _face_pairs(
     last = take(upper, n - 1, n, axis)
 
     def outside(sides: Sides) -> tuple[Array, Array]:
-        return _outside(first, sides[0], law, axis), _outside(last, sides[1], law, axis)
+        return (
+            state_outside(first, sides[0], law, axis),
+            state_outside(last, sides[1], law, axis),
+        )
 
     before, beyond = beyond_sides(first, last, sides, outside)
     left = jnp.concatenate([before, upper], axis=1 + axis)
     return left, jnp.concatenate([lower, beyond], axis=1 + axis)
-
-
-@stage
-def _keeps_sense(lower: Array, upper: Array, half: Array, law: Law) -> Array | None:
-    """1 in cells whose face states stay positive for half a step, 0 in the others."""
-    quantities = [*law.positive(lower + half), *law.positive(upper + half)]
-    if not quantities:
-        return None
-    least = quantities[0]
-    for quantity in quantities[1:]:
-        least = jnp.where(quantity < least, quantity, least)
-    return jnp.where(least > 0, 1, 0).astype(half.dtype)[None]
-
-
-def _outside(inner: Array, condition: Condition, law: Law, axis: int) -> Array:
-    """The state beyond a side, at its face.
-
-    Where a condition prescribes the derivative, it has already shaped the inner state.
-    """
-    if isinstance(condition, Reflective):
-        return law.mirror(inner, axis)
-    if isinstance(condition, Dirichlet):
-        return jnp.broadcast_to(at_face(condition.value, inner, axis), inner.shape)
-    return inner
 
 
 def _require_muscl(problem: Problem) -> None:
@@ -142,14 +126,5 @@ def _require_muscl(problem: Problem) -> None:
         isinstance(reconstruct, MUSCL) and law.diffusion is None,
         "MUSCL and a hyperbolic law without diffusion",
         f"{type(reconstruct).__name__} and {type(law).__name__}",
-        "use ssp_rk2",
-    )
-
-
-def _require_no_force(force: Array | None, law: Law) -> None:
-    require(
-        force is None,
-        "a law without a bed or another force on cells",
-        type(law).__name__,
         "use ssp_rk2",
     )
