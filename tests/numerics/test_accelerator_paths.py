@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import jax
@@ -21,7 +22,6 @@ from physcon.boundary import (
     Outflow,
     Periodic,
     Reflective,
-    Robin,
 )
 from physcon.fv._cellwise import cellwise, filled
 from physcon.fv.cells import by_cell
@@ -104,18 +104,21 @@ INFLOW = Dirichlet(jnp.linspace(1.0, 1.2, 9, dtype=jnp.float32)[None])
     "sides",
     [
         pc.Boundary((INFLOW, Outflow()), Periodic()),
-        pc.Boundary(Periodic(), (Dirichlet(1.0), Reflective())),
-        pc.Boundary((Neumann(1.0), Outflow()), (Reflective(), Robin(1.0, 0.1, 0.2))),
+        pc.Boundary(Periodic(), (Neumann(1.0), Reflective())),
     ],
 )
 def test_a_step_of_hancock_cell_by_cell_is_that_of_whole_arrays(rng, sides):
     u = jnp.asarray(rng.normal(size=(1, 8, 9)), jnp.float32)
-    found, expected = (
-        hancock_step(TwoSpeeds(), GRID, sides, kind)(u, 0.03)
-        for kind in ("cells", "fused")
+    cells, whole = (
+        hancock_step(TwoSpeeds(), GRID, sides, kind) for kind in ("cells", "fused")
     )
-    np.testing.assert_allclose(found, expected, rtol=0, atol=2e-6)
+    found = cells(u, 0.03)
+    np.testing.assert_allclose(found, whole(u, 0.03), rtol=0, atol=2e-6)
     assert np.abs(found - u).max() > 0.1
+    slopes = jax.jit(jax.grad(lambda u, dt: jnp.sum(cells(u, dt) ** 3), (0, 1)))
+    expected = jax.grad(lambda u, dt: jnp.sum(whole(u, dt) ** 3), (0, 1))(u, 0.03)
+    for a, b in zip(slopes(u, 0.03), expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
 
 
 def test_it_keeps_averages_where_half_a_step_would_leave_a_vacuum():
@@ -166,7 +169,8 @@ def test_any_operation_acts_cell_by_cell(rng):
     scheme = fv.Scheme(fv.MUSCL(), sorted_states)
     problem = Discretisation(fv.Burgers(), GRID, SIDES, scheme)
     u = jnp.asarray(rng.normal(size=(1, 8, 9)), jnp.float32)
-    np.testing.assert_allclose(by_cell(problem, u), by_axis(problem, u), atol=1e-5)
+    found = jax.jit(partial(by_cell, problem))(u)
+    np.testing.assert_allclose(found, by_axis(problem, u), atol=1e-5)
 
 
 def test_sweeps_in_levels_are_sweeps_in_turn(rng):

@@ -65,7 +65,8 @@ def _evaluate(
 
     def read(v: Any) -> np.ndarray:
         if isinstance(v, core.Literal):
-            return _objects(np.asarray(v.val, v.aval.dtype))
+            aval: Any = v.aval
+            return _objects(np.asarray(v.val, aval.dtype))
         return known[v]
 
     for eqn in jaxpr.eqns:

@@ -23,27 +23,25 @@ from physcon.fv.problem import Problem
 Pair: TypeAlias = tuple[Array, Array]
 
 
-def step_by_cell(
-    problem: Problem, u: Float[Array, "c *x"], t: Scalar, dt: Scalar
-) -> Float[Array, "c *x"] | None:
-    """The state after one step; None where a tendency by cells does not apply either,
-    with a source, or on a divided grid.
+def is_by_cell(problem: Problem) -> bool:
+    """Whether `step_by_cell` applies: as for tendencies, but to whole grids without a
+    source.
     """
     divided = any(isinstance(sides[0], Seam) for sides in problem.boundary.sides)
-    if not applies(problem) or divided or problem.source is not None:
-        return None
+    return applies(problem) and not divided and problem.source is None
+
+
+def step_by_cell(
+    problem: Problem, u: Float[Array, "c *x"], t: Scalar, dt: Scalar
+) -> Float[Array, "c *x"]:
+    """The state after one step."""
     before, after = problem.at(u, t), problem.at(u, t + 0.5 * dt)
-
-    def channels_after(u: Array) -> list[Array]:
-        cells = _neighbours(before, u)
-        total = list(u)
-        for axis in range(before.grid.ndim):
-            change = _change(before, after.sides(axis), cells, u, dt, axis)
-            total = [a + dt * b for a, b in zip(total, change, strict=True)]
-        return total
-
-    # The derivative computes everything again rather than storing it.
-    return jnp.stack(jax.lax.optimization_barrier(jax.checkpoint(channels_after)(u)))
+    cells = _neighbours(before, u)
+    total = list(u)
+    for axis in range(before.grid.ndim):
+        change = _change(before, after.sides(axis), cells, u, dt, axis)
+        total = [a + dt * b for a, b in zip(total, change, strict=True)]
+    return jnp.stack(jax.lax.optimization_barrier(total))
 
 
 def _neighbours(

@@ -4,7 +4,9 @@ On an accelerator this stores no fluxes: each cell computes both of its own. Nor
 store ghost cells: a shifted field has them where it leaves the grid.
 """
 
+from collections.abc import Callable
 from functools import partial
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -15,8 +17,14 @@ from physcon.boundary import Flux
 from physcon.fv._cellwise import cellwise
 from physcon.fv._stage import storing_stages
 from physcon.fv.discretisation import Discretisation
-from physcon.fv.ghost import beyond, difference, outer_sides
+from physcon.fv.ghost import beyond, difference, outer_sides, pad
 from physcon.fv.protocols import ghosts_of
+
+#: ``shift(channel, k, axis)``: the values of a channel `k` cells further.
+Shift: TypeAlias = Callable[[int, int, int], Array]
+#: Stencils of more fields than this read a longer array with ghost cells instead of
+#: selections, for which compilers need minutes then.
+MOST_SELECTIONS = 65
 
 
 def by_cell(
@@ -42,9 +50,9 @@ def by_cell(
 
     def total_change(u: Array) -> list[Array]:
         total = [jnp.zeros(grid.shape, u.dtype)] * u.shape[0]
+        line = lines(problem, u, ghosts_of(scheme.reconstruct))
         for axis in range(grid.ndim):
-            line = lines(problem, u, ghosts_of(scheme.reconstruct), axis)
-            changes = cellwise(partial(change, axis=axis), line)
+            changes = cellwise(partial(change, axis=axis), line(axis))
             total = [t + c for t, c in zip(total, changes, strict=True)]
         return total
 
@@ -55,20 +63,58 @@ def by_cell(
 
 
 def lines(
-    problem: Discretisation, u: Float[Array, "c *x"], ghosts: int, axis: int
-) -> np.ndarray:
-    """The cells around each cell along `axis`, as fields: ``(c, ..., 2 ghosts + 1,
-    ...)``, with one entry along the other axes.
+    problem: Discretisation, u: Float[Array, "c *x"], ghosts: int
+) -> Callable[[int], np.ndarray]:
+    """A function of an axis: the cells around each cell along it, as fields.
+
+    Shapes: ``(c, ..., 2 ghosts + 1, ...)``, with one entry along the other axes.
     """
-    law, widths, sides = problem.law, problem.widths(axis), problem.sides(axis)
-    before, after = beyond(u, widths, sides, ghosts, law, axis)
-    window = [1] * problem.grid.ndim
-    window[axis] = 2 * ghosts + 1
-    fields = np.empty((u.shape[0], *window), object)
-    for channel, *place in np.ndindex(fields.shape):
-        ends = before[channel], after[channel]
-        fields[channel, *place] = shifted(u[channel], ends, place[axis] - ghosts, axis)
-    return fields
+    ndim = problem.grid.ndim
+    if u.shape[0] * (1 + 2 * ghosts * ndim) > MOST_SELECTIONS:
+        shift = _slices(problem, u, ghosts)
+    else:
+        shift = _selections(problem, u, ghosts)
+
+    def along_axis(axis: int) -> np.ndarray:
+        window = [1] * ndim
+        window[axis] = 2 * ghosts + 1
+        fields = np.empty((u.shape[0], *window), object)
+        for channel, *place in np.ndindex(fields.shape):
+            fields[channel, *place] = shift(channel, place[axis] - ghosts, axis)
+        return fields
+
+    return along_axis
+
+
+def _selections(problem: Discretisation, u: Array, ghosts: int) -> Shift:
+    """A channel shifted along an axis, with its ghost cells selected."""
+    ends = [
+        beyond(u, problem.widths(axis), problem.sides(axis), ghosts, problem.law, axis)
+        for axis in range(problem.grid.ndim)
+    ]
+
+    def shift(channel: int, k: int, axis: int) -> Array:
+        before, after = ends[axis]
+        return shifted(u[channel], (before[channel], after[channel]), k, axis)
+
+    return shift
+
+
+def _slices(problem: Discretisation, u: Array, ghosts: int) -> Shift:
+    """A channel shifted along an axis, as a part of a stored array."""
+    stored, ndim = u, problem.grid.ndim
+    for axis in range(ndim):
+        widths, sides = problem.widths(axis), problem.sides(axis)
+        stored = pad(stored, widths, sides, ghosts, problem.law, axis)
+    stored = jax.lax.optimization_barrier(stored)
+
+    def shift(channel: int, k: int, axis: int) -> Array:
+        low = [ghosts + k * (a == axis) for a in range(ndim)]
+        high = [start + n for start, n in zip(low, u.shape[1:], strict=True)]
+        part = jax.lax.slice(stored, (channel, *low), (channel + 1, *high))
+        return jnp.squeeze(part, 0)
+
+    return shift
 
 
 def shifted(

@@ -81,8 +81,8 @@ def pad(
     axis: int,
 ) -> Float[Array, "c *p"]:
     """`u` with `ghosts` more cells on both sides of `axis`, see `beyond`."""
-    before, after = beyond(u, widths, sides, ghosts, law, axis)
-    return jnp.concatenate([before, u, after], axis=1 + axis)
+    ends = beyond(u, widths, sides, ghosts, law, axis)
+    return jnp.concatenate([ends[0], u, ends[1]], axis=1 + axis)
 
 
 def beyond(
@@ -93,16 +93,15 @@ def beyond(
     law: Law,
     axis: int,
 ) -> tuple[Float[Array, "c *p"], Float[Array, "c *p"]]:
-    """The `ghosts` cells before and after the cells of an axis.
+    """The `ghosts` cells before and after an axis, by conditions at one time.
 
-    Shapes: `widths` is a scalar or ``(n,)``. The conditions hold at one time, see
-    `Boundary.at`.
+    Shapes: `widths` is a scalar or ``(n,)``.
     """
     n = u.shape[1 + axis]
     where, remedy = f"axis {axis}", "refine the grid"
     if mesh_axis(sides) is not None:
         where += " of each device"
-        remedy = "refine the grid, or divide the axis among fewer devices"
+        remedy += ", or divide the axis among fewer devices"
     require(n >= ghosts, f"at least {ghosts} cells on {where}", n, remedy)
     first = take(u, 0, ghosts, axis)
     last = take(u, n - ghosts, n, axis)

@@ -1,13 +1,17 @@
 """MUSCL-Hancock: second order in space and time from one Riemann solve per face."""
 
+from functools import partial
 from typing import Any
 
+import equinox as eqx
+import jax
 import jax.numpy as jnp
 
 from physcon._checks import require
-from physcon._typing import Array, Float, Scalar
+from physcon._derivative_rules import WithDerivative
+from physcon._typing import Array, Float, PyTree, Scalar
 from physcon.fv._half_step import keeps_sense, require_no_force, state_outside
-from physcon.fv._hancock_cells import step_by_cell
+from physcon.fv._hancock_cells import is_by_cell, step_by_cell
 from physcon.fv._stage import resolved, stage, storing_stages
 from physcon.fv.ghost import (
     Sides,
@@ -45,12 +49,26 @@ def muscl_hancock(
     """
     _require_muscl(problem)
     evaluate = resolved(problem.scheme.evaluate)
-    if evaluate == "cells":
-        found = step_by_cell(problem, u, t, dt)
-        if found is not None:
-            return found
+    if evaluate == "cells" and is_by_cell(problem):
+        return _cells(problem, u, t, dt)
     with storing_stages(evaluate != "fused"):
         return _step(problem, u, t, dt)
+
+
+def _cells(problem: Problem, u: Array, t: Scalar, dt: Scalar) -> Array:
+    """One kernel; its derivative is the one of whole arrays, which compiles sooner."""
+    arrays, rest = eqx.partition((problem, u, t, dt), eqx.is_inexact_array)
+
+    def whole(arrays: PyTree) -> Array:
+        with storing_stages(True):
+            return _step(*eqx.combine(arrays, rest))
+
+    @WithDerivative
+    def step(arrays: PyTree) -> Array:
+        return step_by_cell(*eqx.combine(arrays, rest))
+
+    step.defjvp(partial(jax.jvp, whole))
+    return step(arrays)
 
 
 def _step(problem: Problem, u: Array, t: Scalar, dt: Scalar) -> Array:
