@@ -91,7 +91,7 @@ def _mesh(content: dict[str, Any]) -> list[list[str]]:
         ratios = [row.get("of_grid"), row.get("of_c")]
         if ratios == [None, None]:
             continue
-        cells = [_MESH_SCHEMES[name], f"{row['mesh_cell_steps_per_s'] / 1e6:.2g}"]
+        cells = [_MESH_SCHEMES[name], f"{row['mesh_cell_steps_per_s'] / 1e6:.1f}"]
         lines.append([*cells, *("" if x is None else f"{x:.2f}" for x in ratios)])
     return lines
 
