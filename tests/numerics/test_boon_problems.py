@@ -159,6 +159,14 @@ def test_waves_in_the_plane(x64):
     )
 
 
+def test_centred_states_are_the_same_waves_without_their_mean():
+    x = jnp.arange(64) / 64
+    whole = BurgersPeriodic.sample(jax.random.key(2)).initial(x)
+    centred = BurgersPeriodic.sample(jax.random.key(2), centred=True).initial(x)
+    assert abs(float(whole.mean())) > 0.1
+    np.testing.assert_allclose(centred, whole - whole.mean(), atol=1e-5)
+
+
 def test_random_initial_states_have_the_stated_spectrum():
     """Var c_m = (25 / ((2π m)² + 25))² from 4000 draws, within its sampling error."""
     draws = jax.vmap(lambda k: BurgersPeriodic.sample(k).coefficients)(

@@ -86,5 +86,6 @@ def test_the_default_is_the_form_of_the_conditions_trained_once():
 
 def test_methods_without_a_form_for_the_problem_are_left_out():
     """A circle has no wall to eliminate, and no basis of its own."""
-    assert not exists("basis", replace(TINY, problem="burgers-periodic"))
+    for problem in ("burgers-periodic", "burgers-centred"):
+        assert not exists("basis", replace(TINY, problem=problem))
     assert exists("basis", replace(TINY, problem="cavity"))

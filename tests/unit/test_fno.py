@@ -129,6 +129,18 @@ def test_periodic_network_is_equivariant(rng):
     np.testing.assert_allclose(moved, jnp.roll(call(fno, u), (3, 4), (1, 2)), atol=1e-5)
 
 
+def test_a_network_commutes_with_shifts_of_the_axes_without_positions(rng):
+    fno = FNO.init(KEY, 1, 2, (3, 3), 5, 1, coordinates=(False, True))
+    u = random(rng, (1, 8, 10))
+    before = call(fno, u)
+    moved = call(fno, jnp.roll(u, 3, 1))
+    np.testing.assert_allclose(moved, jnp.roll(before, 3, 1), atol=1e-5)
+    other = call(fno, jnp.roll(u, 4, 2))
+    assert np.abs(other - jnp.roll(before, 4, 2)).max() > 1e-2
+    with pytest.raises(ValueError, match="one boolean per axis"):
+        FNO.init(KEY, 1, 2, (3, 3), 5, 1, coordinates=(False,))
+
+
 BOUNDARIES = {
     "x in (x, t)": Boundary((Dirichlet(jnp.linspace(1.0, 3.0, 10)), Neumann(2.0))),
     "one side": Boundary(Outflow(), (Neumann(-1.0), Outflow())),

@@ -38,7 +38,10 @@ class FNO(eqx.Module):
         padding: zeros appended to each axis after the lift, for fields that are not
             periodic: a fraction of its length (float), or a number of points (int). A
             fraction keeps the share of zeros on other grids.
-        coordinates: whether the positions, 0 to 1 per axis, are appended to the input.
+        coordinates: whether the positions, 0 to 1 per axis, are appended to the input;
+            or this for every axis. A position along a circle jumps where the circle
+            closes. Without it the network commutes with shifts along the axis, as the
+            solutions of an equation without a preferred place do.
         activate_last: whether the last block ends with an activation too.
         points: nodes per axis, both ends included, of the training grid, or None. With
             them the padding of fields on other grids of the same box is the function
@@ -52,7 +55,7 @@ class FNO(eqx.Module):
     inputs: Normaliser | None
     outputs: Normaliser | None
     padding: tuple[int | float, ...] = eqx.field(static=True)
-    coordinates: bool = eqx.field(static=True)
+    coordinates: bool | tuple[bool, ...] = eqx.field(static=True)
     activate_last: bool = eqx.field(static=True, default=False)
     points: Shape | None = eqx.field(static=True, default=None)
 
@@ -64,6 +67,12 @@ class FNO(eqx.Module):
             f"points of {axes} axes, two or more each",
             self.points,
             "pass the shape of the training fields",
+        )
+        require(
+            isinstance(self.coordinates, bool) or len(self.coordinates) == axes,
+            f"coordinates: True, False, or {axes} of them",
+            self.coordinates,
+            "pass one boolean per axis",
         )
 
     @classmethod
@@ -79,7 +88,7 @@ class FNO(eqx.Module):
         hidden: int = 128,
         mlp: int | None = None,
         padding: tuple[int | float, ...] | None = None,
-        coordinates: bool = True,
+        coordinates: bool | tuple[bool, ...] = True,
         inputs: Normaliser | None = None,
         outputs: Normaliser | None = None,
         points: Shape | None = None,
@@ -93,6 +102,7 @@ class FNO(eqx.Module):
             modes: kept per axis; ``len(modes)`` is the number of space axes.
             hidden: channels inside the projection.
             mlp: channels inside each block's residual MLP, or None for no MLP.
+            coordinates: see `FNO.coordinates`.
             points: nodes of the training grid, for other grids (see `FNO.points`).
             init_weights: function ``(key, in, out, modes)`` to the weights of one
                 convolution, for example ``partial(TuckerWeights.init, rank=0.5)``.
@@ -108,7 +118,8 @@ class FNO(eqx.Module):
             "pass one number per axis",
         )
         keys = iter(jax.random.split(key, 3 + 4 * depth))
-        lift = Pointwise.init(next(keys), in_channels + coordinates * len(modes), width)
+        positions = sum(_by_axis(coordinates, len(modes)))
+        lift = Pointwise.init(next(keys), in_channels + positions, width)
         blocks = tuple(
             Block(
                 init_weights(next(keys), width, width, modes),
@@ -146,7 +157,7 @@ class FNO(eqx.Module):
                 padding is left out.
         """
         u = u if self.inputs is None else self.inputs.encode(u)
-        v = self.lift(with_coordinates(u) if self.coordinates else u)
+        v = self.lift(with_coordinates(u, self.coordinates))
         space = v.shape[1:]
         v = padded(v, self.padded_points(space), self.points)
         for i, block in enumerate(self.blocks):
@@ -164,13 +175,19 @@ class FNO(eqx.Module):
         return appended_points(self.padding, space, self.points)
 
 
-def with_coordinates(u: Field) -> Field:
-    """The field with one channel per axis appended: positions from 0 to 1."""
+def with_coordinates(u: Field, which: bool | tuple[bool, ...] = True) -> Field:
+    """The field with the positions along chosen axes appended, from 0 to 1."""
     space = u.shape[1:]
-    positions = np.stack(
-        np.meshgrid(*(np.linspace(0, 1, n) for n in space), indexing="ij")
-    )
-    return jnp.concatenate([u, jnp.asarray(positions, u.dtype)])
+    chosen = _by_axis(which, len(space))
+    if not any(chosen):
+        return u
+    positions = np.meshgrid(*(np.linspace(0, 1, n) for n in space), indexing="ij")
+    kept = [x for x, wanted in zip(positions, chosen, strict=True) if wanted]
+    return jnp.concatenate([u, jnp.asarray(np.stack(kept), u.dtype)])
+
+
+def _by_axis(which: bool | tuple[bool, ...], axes: int) -> tuple[bool, ...]:
+    return (which,) * axes if isinstance(which, bool) else which
 
 
 def crop(v: Field, space: Shape) -> Field:

@@ -67,7 +67,7 @@ def fno(
         "pad the field before the call",
     )
     u = u if model.inputs is None else model.inputs.encode(u)
-    u = with_coordinates(u) if model.coordinates else u
+    u = with_coordinates(u, model.coordinates)
     inner = dataclasses.replace(model, inputs=None, outputs=None, coordinates=False)
     arrays, static = eqx.partition(inner, eqx.is_array)
     field = P(None, *axes)

@@ -30,10 +30,13 @@ FAMILIES: dict[str, Callable[[PRNGKeyArray], Any]] = {
     "stokes": StokesSecond.sample,
     "burgers-riemann": BurgersRiemann.sample,
     "burgers-periodic": BurgersPeriodic.sample,
+    "burgers-centred": partial(BurgersPeriodic.sample, centred=True),
     "wave": StandingWaves.sample,
     "wave-2d": partial(StandingWaves.sample, modes=4, axes=2),
     "cavity": LidDrivenCavity.sample,
 }
+#: The families on a circle.
+CLOSED = ("burgers-periodic", "burgers-centred")
 _AXES = {"wave-2d": 2, "cavity": 2}
 
 

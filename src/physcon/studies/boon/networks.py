@@ -17,7 +17,7 @@ from physcon.metrics import relative_l2
 from physcon.operators.boon import BoundaryFNO, NetworkForm
 from physcon.operators.enforce import residuals
 from physcon.operators.normaliser import Normaliser
-from physcon.studies.boon.data import Samples, space_axes
+from physcon.studies.boon.data import CLOSED, Samples, space_axes
 from physcon.studies.boon.settings import BoonConfig, Method
 from physcon.studies.session import Session
 from physcon.studies.sharing import adam, fit_tasks, whole
@@ -54,7 +54,7 @@ def exists(method: Method, config: BoonConfig) -> bool:
 
     Elimination and bases have no form on a periodic axis.
     """
-    return config.problem != "burgers-periodic" or method not in ("eliminate", "basis")
+    return config.problem not in CLOSED or method not in ("eliminate", "basis")
 
 
 def network(
@@ -77,7 +77,7 @@ def network(
         points = (config.nodes,) * axes + (config.times,) * timed
         modes = tuple(min(2 * m, n - 2) for m, n in zip(modes, points, strict=True))
     pad = 0.0 if method == "basis" else config.padding
-    space_pad = 0.0 if config.problem == "burgers-periodic" else pad
+    space_pad = 0.0 if config.problem in CLOSED else pad
     return BoundaryFNO.init(
         key,
         1,
@@ -91,6 +91,7 @@ def network(
         reach=config.reach,
         throw=False,
         padding=(space_pad,) * axes + (pad,) * timed,
+        coordinates=(config.positions,) * axes + (True,) * timed,
         inputs=inputs,
         outputs=outputs,
     )

@@ -30,7 +30,14 @@ METHODS: tuple[Method, ...] = (
     "basis",
 )
 ProblemName: TypeAlias = Literal[
-    "heat", "stokes", "burgers-riemann", "burgers-periodic", "wave", "wave-2d", "cavity"
+    "heat",
+    "stokes",
+    "burgers-riemann",
+    "burgers-periodic",
+    "burgers-centred",
+    "wave",
+    "wave-2d",
+    "cavity",
 ]
 
 #: The changes that each preset makes to the defaults below, for a single step in one
@@ -74,6 +81,8 @@ class BoonConfig:
         batch: functions per gradient step.
         padding: zeros appended to each axis, as a fraction of it, for every Fourier
             method alike (none on periodic axes; bases need none).
+        positions: whether the positions along the axes of space are inputs of the
+            networks, as published.
         steps: gradient steps; published: 500 epochs of 500 / 20 = 25 steps.
         learning_rate: peak rate of Adam; it falls to zero along a cosine.
         weight_decay: L2 penalty in the gradient.
@@ -99,6 +108,7 @@ class BoonConfig:
     depth: int = setting(4, at_least=1)
     batch: int = setting(20, at_least=1)
     padding: float = setting(0.25, at_least=0)
+    positions: bool = True
     steps: int = setting(12_500, at_least=1)
     learning_rate: float = setting(1e-3, above=0)
     weight_decay: float = setting(1e-4, at_least=0)
