@@ -93,6 +93,17 @@ def test_the_move_has_the_derivative_of_the_implicit_function():
     assert float(slope) == pytest.approx(float(pair), rel=2e-2)
 
 
+def test_smooth_profiles_have_equal_pieces():
+    # Narrow ones hid the error of the mass in a spike between the observations.
+    smooth = FrontFamily(
+        DOMAIN, size=4, layers=1, pieces=5, falling=False, key=jax.random.key(3)
+    )
+    found = smooth.profile(jnp.asarray(20.0), jnp.asarray(0.3))
+    np.testing.assert_allclose(found.widths, 0.2, rtol=1e-6)
+    ends = found.value(jnp.array([0.0, 1.0]))
+    np.testing.assert_allclose(ends, [0, jnp.sum(found.rises)], atol=1e-6)
+
+
 class Steps(FrontFamily):
     """Steps of height one at 0.5 + 0.1 z + 0.1 t."""
 
