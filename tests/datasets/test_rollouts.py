@@ -182,6 +182,16 @@ def test_a_budget_is_integrated_without_rounding(rng, fluxes):
     assert carried.outcome == Outcome.good
 
 
+def test_a_state_of_integers_is_refused():
+    """The corrected values would be rounded, so that the law does not hold."""
+    template = xr.Dataset({"q": ("x", np.ones(3))})
+    law = "total: {of: q, equals: 1, weights: equal}"
+    fixer = pcd.fixer(law, template, spread="uniform")
+    state = {"q": jnp.array([1, 2, 3])}
+    with pytest.raises(ValueError, match=r"floating-point .* got \['int32'\]"):
+        fixer.apply(fixer.init({"q": jnp.ones(3)}), state)
+
+
 def test_a_rate_that_is_missing_in_the_template_is_refused():
     """At the first step of a run, rain often has no values yet."""
     template = xr.Dataset({"w": ("x", np.ones(3)), "rain": ("x", [0.1, np.nan, 0.1])})

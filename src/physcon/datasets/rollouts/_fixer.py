@@ -8,7 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from physcon._checks import inexact_leaves, require
+from physcon._checks import require
 from physcon._numerics import safe
 from physcon._numerics.float64 import Pair, float64_primal
 from physcon._status import Outcome, choose, settle, worse
@@ -160,8 +160,13 @@ class Fixer:
             sorted(map(str, state)),
             "add the missing variables",
         )
-        leaves = inexact_leaves([jnp.asarray(state[n]) for n in sorted(needed)])
-        dtype = jnp.result_type(float) if not leaves else jnp.result_type(*leaves)
+        leaves = [jnp.asarray(state[n]) for n in sorted(needed)]
+        whole = [
+            str(x.dtype) for x in leaves if not jnp.issubdtype(x.dtype, jnp.inexact)
+        ]
+        remedy = "convert the state: a corrected integer would be rounded"
+        require(not whole, "floating-point variables in the state", whole, remedy)
+        dtype = jnp.result_type(*leaves) if leaves else jnp.result_type(float)
         look = Named(self.dims, self.shapes, given)
         values = {}
         for name in self.dims:
