@@ -38,6 +38,22 @@ def test_every_row_shows_its_error(shown):
     assert sorted(map(tuple, found)) == expected
 
 
+def test_a_reference_says_how_far_another_scheme_is_from_it(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    import fv_accuracy_table  # pyright: ignore[reportMissingImports]
+
+    text = fv_accuracy_table.tables(RESULTS)
+    del sys.modules["fv_accuracy_table"]
+    references = json.loads(RESULTS.read_text())["results"]["references"]
+    assert "shu_osher" in references
+    for found in references.values():
+        assert found["scheme"] != found["check"]
+        shown = (
+            f"{found['check']} there differs from it by {found['difference'][1]:.2g}"
+        )
+        assert shown in text
+
+
 def test_the_time_for_the_defaults_error_is_one_for_the_default(shown):
     default = json.loads(RESULTS.read_text())["results"]["default"]
     own = [cells[3] for cells in shown if cells[0] == default]
