@@ -20,7 +20,7 @@ many times over. Run this part a second time with huge pages,
 
 whose results are written beside the others: without them both spend up to half of a
 call outside of a loop on the first access to each of its buffers' pages of 4 KiB.
-Parts that are not run keep their earlier results.
+Parts and dimensions that are not run keep their earlier results.
 """
 
 import argparse
@@ -188,13 +188,18 @@ def main() -> None:
         "--cases", type=int, default=None, help="of each part, the first ones"
     )
     parser.add_argument(
+        "--axes", type=int, nargs="+", default=[1, 2, 3], help="dimensions of the cases"
+    )
+    parser.add_argument(
         "--torch-python", help="interpreter that has torch and neuraloperator"
     )
     args = parser.parse_args()
     huge = "hugetlb=1" in os.environ.get("GLIBC_TUNABLES", "")
     suffix = ", huge pages" if huge else ""
     results = earlier(args.output)
-    results |= {name + suffix: [] for name in args.parts}
+    for name in (name + suffix for name in args.parts):
+        rows = results.get(name, [])
+        results[name] = [row for row in rows if len(row["space"]) not in args.axes]
     parts = [
         ("corrections", NETWORKS, partial(corrections, repeats=args.repeats)),
         ("spectral_paths", CONVOLUTIONS, partial(spectral_paths, repeats=args.repeats)),
@@ -206,7 +211,8 @@ def main() -> None:
     elif "against_neuraloperator" in args.parts:
         results["not_run"] = "against_neuraloperator: no --torch-python"
     for name, cases, run in parts:
-        for case in cases[: args.cases] if name in args.parts else ():
+        chosen = [case for case in cases if len(case[0]) in args.axes]
+        for case in chosen[: args.cases] if name in args.parts else ():
             settings = dict(
                 zip(("space", "modes", "width", "batch"), case, strict=True)
             )
