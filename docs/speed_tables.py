@@ -26,6 +26,7 @@ def tables(results: Path) -> dict[str, str]:
         "fv_rates": ("bench_fv", _rates),
         "fv_second_core": ("bench_fv", _second_core),
         "fno_against_neuraloperator": ("bench_operators", _against),
+        "fno_corrections": ("bench_operators", _corrections),
         "bounded_walls": ("bench_bounded", _walls),
     }
     found = {}
@@ -91,6 +92,22 @@ def _against(results: dict[str, Any]) -> tuple:
     extra = f"neuraloperator 2.0 with PyTorch {rows[0]['torch']}"
     command = " --torch-python PYTHON"
     return lines, rows, command, extra
+
+
+def _corrections(results: dict[str, Any]) -> tuple:
+    """Corrected networks over the plain one, for every direction."""
+    forms = ("overwrite", "lift", "eliminate")
+    lines = [["FNO, points", "plain, one step of training", *forms]]
+    rows = results["corrections"]
+    for row in rows:
+        points = " x ".join(f"{n:,}" for n in row["space"])
+        seconds = row["seconds"]["plain"]["training"]
+        ratios = [
+            " / ".join(f"{row['ratio'][form][d]:.2f}" for d in _DIRECTIONS)
+            for form in forms
+        ]
+        lines.append([points, f"{1e3 * seconds:.0f} ms", *ratios])
+    return lines, rows, " --parts corrections", ""
 
 
 def _walls(results: dict[str, Any]) -> tuple:
