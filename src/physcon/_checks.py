@@ -6,30 +6,19 @@ under jit, vmap and grad).
 """
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
 import numpy as np
 from jax.core import Tracer
 
+from physcon._require import NO_REAL_NUMBERS
+from physcon._require import require as require
+from physcon._require import require_choice as require_choice
 from physcon._typing import Array, Bool, PyTree
 
 T = TypeVar("T")
-
-
-def require(holds: bool, expected: str, got: object, remedy: str) -> None:
-    """Raise `ValueError("expected ..., got ...; remedy")` unless `holds`."""
-    if not holds:
-        raise ValueError(f"expected {expected}, got {got}; {remedy}")
-
-
-def require_choice(value: object, kind: Any, name: str) -> None:
-    """Raise ValueError unless `value` is one of the texts of a type Literal."""
-    *others, last = map(repr, get_args(kind))
-    good = isinstance(value, str) and value in get_args(kind)
-    expected = f"{name}: {', '.join(others)} or {last}"
-    require(good, expected, repr(value), f"correct {name!r}")
 
 
 def require_shape(array: Array, shape: tuple[int, ...], name: str) -> None:
@@ -150,18 +139,6 @@ def require_share(where: object) -> None:
             f"values from {least} to {most}",
             "pass mask > 0 for a mask of other numbers",
         )
-
-
-#: What NumPy or JAX would turn into real numbers, or parts of them, without a word.
-NO_REAL_NUMBERS = {
-    "m": "durations",
-    "M": "dates",
-    "O": "objects",
-    "S": "text",
-    "U": "text",
-    "T": "text",
-    "c": "complex numbers",
-}
 
 
 def require_numbers(x: T, name: str, *, is_complex: bool = False) -> T:

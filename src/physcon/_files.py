@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
-from physcon._checks import require
+from physcon._require import require
 from physcon._signals import cleaned_up
 
 

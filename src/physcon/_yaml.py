@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from physcon._checks import require
+from physcon._require import require
 
 #: Entries, with the ones that references repeat.
 _MOST_ENTRIES = 10_000

@@ -7,7 +7,6 @@ for Simpson's rule on equal gaps (3 on unequal ones), and 4 for the spline.
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -15,9 +14,8 @@ import jax.numpy as jnp
 from physcon._checks import require
 from physcon._numerics.float64 import float64_primal
 from physcon._numerics.safe import power_of_two
+from physcon._rule import Rule as Rule
 from physcon._typing import Array, Float
-
-Rule = Literal["midpoint", "trapezoid", "simpson", "spline"]
 
 
 def _in_units_of_the_largest_gap(

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from physcon._checks import require
+from physcon._require import require
 
 #: Mean radius of the Earth in metres (IUGG).
 EARTH_RADIUS = 6_371_008.8

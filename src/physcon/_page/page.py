@@ -8,9 +8,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from physcon._checks import require
 from physcon._files import write_text
 from physcon._page.figures import Viewer
+from physcon._require import require
 
 MOST_BYTES = 5_000_000
 _POLICY = (

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from physcon._checks import require
 from physcon._predictions.axes import check_order, member_axis_of, space_positions
 from physcon._predictions.fields import Predictions
 from physcon._predictions.names import Arrays, Dimensions, Names
+from physcon._require import require
 
 
 def assembled(

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from physcon._checks import require
 from physcon._predictions.names import Arrays, Dimensions, Names
+from physcon._require import require
 
 _MEMBERS = (
     "member",

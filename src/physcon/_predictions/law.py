@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from physcon._checks import require
-from physcon.quadrature import Rule
+from physcon._require import require
+from physcon._rule import Rule
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from physcon._checks import require
 from physcon._predictions.assemble import assembled
 from physcon._predictions.fields import Predictions
 from physcon._predictions.names import Arrays, Names
+from physcon._require import require
 from physcon.io import array_names, read_arrays, read_dimensions
 from physcon.io.predictions import read_units
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from physcon._checks import require
 from physcon._predictions.fields import Predictions, batch_shape
 from physcon._predictions.names import Dimensions
 from physcon._predictions.read import refuse_dates
+from physcon._require import require
 from physcon.io import read_arrays, read_dimensions
 
 

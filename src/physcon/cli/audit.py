@@ -46,7 +46,7 @@ def add_options(command: ArgumentParser) -> None:
 
 def check_options(options: Namespace) -> None:
     """Refuse what an option can't be, by the name of the option."""
-    from physcon._checks import require
+    from physcon._require import require
 
     known = ("centres", "nodes", "faces")
     require(

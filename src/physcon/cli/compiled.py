@@ -5,6 +5,7 @@ commands can write at once, and removes what was used longest ago.
 """
 
 import os
+import sys
 import warnings
 from pathlib import Path
 
@@ -50,9 +51,17 @@ def keep_programs(chosen: str | None) -> None:
         raise
     if chosen is None and not os.access(folder, os.W_OK):
         return
-    from physcon.serving import compile_cache
+    if "jax" in sys.modules:
+        from physcon.serving import compile_cache
 
-    compile_cache(folder, max_size=_SIZE)
+        compile_cache(folder, max_size=_SIZE)
+    else:  # commands that compile nothing do without JAX
+        os.environ |= {
+            "JAX_COMPILATION_CACHE_DIR": os.fspath(folder),
+            "JAX_COMPILATION_CACHE_MAX_SIZE": str(_SIZE),
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+            "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+        }
     # A program that can't be kept or read again, on a full disk, is compiled anew.
     unused = "Error (reading|writing) persistent compilation cache"
     warnings.filterwarnings("ignore", message=unused)

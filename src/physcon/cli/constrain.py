@@ -76,8 +76,8 @@ def parser(arguments: Sequence[str]) -> ArgumentParser:
 
 def main(options: Namespace) -> None:
     """Write the output file and print the report."""
-    from physcon._checks import require
-    from physcon.constrain import Law, Names, constrain_file
+    from physcon._predictions import Law, Names
+    from physcon._require import require
 
     both = (options.laws is not None) + (options.integral is not None)
     require(
@@ -106,6 +106,8 @@ def main(options: Namespace) -> None:
         "--integral",
         "write the law as text: 'total: {of: NAME, equals: VALUE}'",
     )
+    from physcon.constrain import constrain_file
+
     if options.report is not None:
         check_path(options.report, (".html", ".json", ".txt"))
     files = (options.predictions, options.output)

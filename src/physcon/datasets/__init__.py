@@ -11,6 +11,8 @@
 True
 """
 
+from typing import TYPE_CHECKING, Any
+
 from physcon.datasets._accessor import PhysconAccessor
 from physcon.datasets._constrain import audit, constrain
 from physcon.datasets._laws import (
@@ -28,7 +30,9 @@ from physcon.datasets._laws import (
 from physcon.datasets._parse import laws
 from physcon.datasets._report import Along, Cell, LawReport, Report, VariableReport
 from physcon.datasets._tidy import Term
-from physcon.datasets.rollouts import Fixer, FixerState, fixer
+
+if TYPE_CHECKING:
+    from physcon.datasets.rollouts import Fixer, FixerState, fixer
 
 __all__ = [
     "Along",
@@ -55,3 +59,15 @@ __all__ = [
     "fixer",
     "laws",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in ("Fixer", "FixerState", "fixer"):
+        raise AttributeError(f"module 'physcon.datasets' has no attribute {name!r}")
+    from physcon.datasets import rollouts  # imports JAX, which the others do without
+
+    return getattr(rollouts, name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

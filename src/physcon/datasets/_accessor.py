@@ -1,14 +1,16 @@
 """The accessor ``dataset.physcon``, registered by importing `physcon.datasets`."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from physcon._extras import needs
 from physcon.datasets._constrain import audit, constrain
 from physcon.datasets._report import Report
-from physcon.datasets.rollouts import Fixer, fixer
 
 with needs("data"):
     import xarray as xr
+
+if TYPE_CHECKING:
+    from physcon.datasets.rollouts import Fixer
 
 
 @xr.register_dataset_accessor("physcon")
@@ -26,6 +28,8 @@ class PhysconAccessor:
         """Return the dataset that obeys laws: `physcon.datasets.constrain`."""
         return constrain(self._data, laws, spread, **options)
 
-    def fixer(self, laws: Any, spread: Any = None, **options: Any) -> Fixer:
+    def fixer(self, laws: Any, spread: Any = None, **options: Any) -> "Fixer":
         """Return functions for a roll-out, with the dataset as their template."""
+        from physcon.datasets.rollouts import fixer
+
         return fixer(laws, self._data, spread, **options)

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from physcon._checks import require
 from physcon._extras import needs
+from physcon._require import require
 from physcon.datasets._laws import AnyLaw, title
 from physcon.datasets._layout import Layout
 from physcon.datasets._scaled_rows import Rows

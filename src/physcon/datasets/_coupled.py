@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from physcon._checks import require
+from physcon._require import require
 from physcon.datasets._axes import space_dims
 from physcon.datasets._budgets import summed
 from physcon.datasets._laws import Budget, DryAir, Laws, Total, names_of, title

@@ -2,10 +2,8 @@
 
 from typing import Any
 
-import jax
 import numpy as np
 
-from physcon.datasets._row_equations import Lines, solved_rows
 from physcon.datasets._scaled_rows import Rows
 
 LEAST = 100_000  # terms; compiling a program is not worth it for fewer
@@ -13,6 +11,8 @@ LEAST = 100_000  # terms; compiling a program is not worth it for fewer
 
 def on_accelerator() -> bool:
     """Whether JAX's default device is another one than the CPU."""
+    import jax
+
     chosen = getattr(jax.config, "jax_default_device", None)
     platform = getattr(chosen, "platform", chosen) or jax.default_backend()
     return platform != "cpu"
@@ -23,10 +23,10 @@ def is_for_device(rows: Rows) -> bool:
 
     On a CPU, NumPy and SciPy take the same time and less memory.
     """
-    if not on_accelerator():
-        return False
     matrix = rows.matrix.tocsr()
     if matrix.nnz < LEAST or rows.upper_only.any():
+        return False
+    if not on_accelerator():
         return False
     longest = int(np.diff(matrix.indptr).max())
     if _padded(longest) * _padded(matrix.shape[0]) > 4 * matrix.nnz:
@@ -42,6 +42,10 @@ def solved(
     The arrays go to JAX's default device. They are padded to one of a few sizes, so
     that a block which misses other values than the one before it needs no new program.
     """
+    import jax
+
+    from physcon.datasets._row_equations import Lines, solved_rows
+
     matrix = rows.matrix.tocsr()
     lengths = np.diff(matrix.indptr)
     count = len(lengths)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from physcon._checks import require
+from physcon._require import require
 
 REMEDY = (
     "name a variable of cell sizes (weights: NAME), add bounds to the coordinate, "

@@ -8,16 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from physcon._checks import require
 from physcon._extras import needs
 from physcon._files import check_output
+from physcon._require import require
 from physcon.datasets._constrain import audited
 from physcon.datasets._groups import groups_of, store_groups, with_groups
 from physcon.datasets._initial import with_first_targets
 from physcon.datasets._journal import is_published
 from physcon.datasets._laws import Laws
 from physcon.datasets._marks import open_marked
-from physcon.datasets._mesh_files import is_mesh_file, mesh_dataset, write_mesh_file
 from physcon.datasets._names import changed_names, check_names, spread_names
 from physcon.datasets._report import Report
 from physcon.datasets._stores import chunk_lengths, constrain_store, region
@@ -127,9 +126,12 @@ def opened(path: str | Path) -> Iterator[Any]:
         ):
             yield whole
         return
-    if ending not in _NETCDF and is_mesh_file(path):
-        yield mesh_dataset(path)
-        return
+    if ending not in _NETCDF:
+        from physcon.datasets import _mesh_files  # imports JAX
+
+        if _mesh_files.is_mesh_file(path):
+            yield _mesh_files.mesh_dataset(path)
+            return
     require(
         ending in _NETCDF,
         f"a dataset with named dimensions: {', '.join((*_NETCDF, '.zarr'))}",
@@ -174,6 +176,8 @@ def _constrain_netcdf(
     if netcdf:
         write_arrays(output, arrays, like=path, force=force)
     else:
+        from physcon.datasets._mesh_files import write_mesh_file
+
         write_mesh_file(path, output, arrays)
     return work.whole(reports[0])
 

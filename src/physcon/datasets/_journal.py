@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from physcon._checks import require
+from physcon._require import require
 from physcon.datasets._entries import Along, Cell, LawReport, VariableReport
 from physcon.datasets._laws import Laws
 from physcon.datasets._report import Report

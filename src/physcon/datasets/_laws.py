@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from physcon._checks import require
+from physcon._require import require
 from physcon.datasets._tidy import Names, Number, Terms, Tidy, Weights
 
 Coordinates = Literal["centres", "nodes", "faces"]

@@ -4,8 +4,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from physcon._checks import require
 from physcon._extras import needs
+from physcon._require import require
 from physcon.datasets._edges import bounds_of
 from physcon.datasets._interfaces import layer_edges, pascals
 from physcon.datasets._laws import Laws

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from physcon._checks import require
 from physcon._extras import needs
+from physcon._require import require
 from physcon.datasets._batches import batch_dim
 from physcon.datasets._initial import with_first_targets
 from physcon.datasets._laws import Laws

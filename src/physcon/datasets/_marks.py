@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from physcon._checks import require
 from physcon._extras import needs
+from physcon._require import require
 
 with needs("data"):
     import xarray as xr

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from physcon._checks import require
 from physcon._extras import needs
 from physcon._files import atomic_path
+from physcon._require import require
 from physcon.io.meshes import FILLING, file_format, planar, widened
 from physcon.mesh.build import cell_sizes, padded
 

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from physcon._checks import require
 from physcon._extras import needs
+from physcon._require import require
 from physcon.datasets._laws import Between, Laws, Order, title
 from physcon.datasets._shared import Measured, Multipliers
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from physcon._checks import require
+from physcon._require import require
 from physcon.datasets._axes import is_member
 from physcon.datasets._laws import Laws, names_of, title
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from physcon._checks import require
 from physcon._extras import needs
+from physcon._require import require
 from physcon.datasets._laws import KINDS, AnyLaw, Laws, Order
 
 

@@ -6,8 +6,8 @@ from zlib import crc32
 
 import numpy as np
 
-from physcon._checks import require
 from physcon._extras import needs
+from physcon._require import require
 from physcon.datasets._assemble import LawRows
 from physcon.datasets._laws import Laws
 from physcon.datasets._layout import Layout

@@ -7,9 +7,6 @@ import numpy as np
 
 from physcon._extras import needs
 from physcon.datasets._laws import Laws
-from physcon.io.ugrid import ugrid_polygons
-from physcon.mesh.build import cell_sizes
-from physcon.mesh.spherical import spherical_areas
 from physcon.sphere import EARTH_RADIUS
 
 with needs("data"):
@@ -25,6 +22,11 @@ def polygon_sizes(data: Any, name: str, over: Sequence[str], laws: Laws) -> Any 
     topology = str(attrs.get("mesh", ""))
     if attrs.get("location") != "face" or topology not in data.variables:
         return None
+    # These import JAX, which other variables do without.
+    from physcon.io.ugrid import ugrid_polygons
+    from physcon.mesh.build import cell_sizes
+    from physcon.mesh.spherical import spherical_areas
+
     found = ugrid_polygons(data, data[topology], "the dataset")
     dims = [d for d in over if data.sizes[d] == len(found.cells)]
     if len(dims) != 1:

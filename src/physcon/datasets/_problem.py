@@ -4,8 +4,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from physcon._checks import require
 from physcon._extras import needs
+from physcon._require import require
 from physcon.datasets._assemble import LawRows
 from physcon.datasets._coupled import check_pressures
 from physcon.datasets._laws import Between, Laws, Values

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from physcon._checks import require
 from physcon._extras import needs
+from physcon._require import require
 from physcon.datasets._laws import AnyLaw, title
 
 with needs("data"):

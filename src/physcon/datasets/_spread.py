@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from physcon._checks import require
 from physcon._extras import needs
+from physcon._require import require
 from physcon.datasets._axes import is_member
 from physcon.datasets._laws import Laws, Values, names_of
 from physcon.datasets._metrics import metric

@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from physcon._checks import require, require_choice
+from physcon._require import require, require_choice
 
 Number = float | int
 Names = Any  # a name or several, which become a tuple

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from physcon._checks import require
+from physcon._require import require
 from physcon.datasets._axes import is_time
 
 

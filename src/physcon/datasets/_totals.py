@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from physcon._checks import require
 from physcon._extras import needs
+from physcon._require import require
 from physcon.datasets._assemble import LawRows, assembled
 from physcon.datasets._axes import angles, space_dims
 from physcon.datasets._laws import Laws, Mean, Total

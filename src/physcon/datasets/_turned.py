@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from physcon._checks import require
+from physcon._require import require
 from physcon.datasets._apart import Blocks
 from physcon.datasets._batches import free_dims
 from physcon.datasets._block import constrain_block, with_values

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from physcon._checks import require
+from physcon._require import require
 from physcon.datasets._laws import AnyLaw, title
 
 

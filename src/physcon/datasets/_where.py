@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from physcon._checks import require
 from physcon._extras import needs
+from physcon._require import require
 from physcon.datasets._axes import space_dims
 from physcon.datasets._edges import REMEDY, bounds_of, check_monotone, faces_of
 from physcon.datasets._laws import Coordinates, Laws, Weights

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from physcon._checks import NO_REAL_NUMBERS
+from physcon._require import NO_REAL_NUMBERS
 
 _KINDS = {**NO_REAL_NUMBERS, "V": "records", "b": "true and false"}
 

@@ -8,9 +8,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from physcon._checks import require
 from physcon._extras import needs
 from physcon._files import atomic_path
+from physcon._require import require
 from physcon.io.ugrid import is_ugrid, read_ugrid, write_ugrid
 from physcon.mesh import Mesh, from_cells
 

@@ -17,9 +17,9 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from physcon._checks import require
 from physcon._deprecation import accepts_old_positions
 from physcon._files import atomic_path, check_output
+from physcon._require import require
 from physcon.io import _hdf5, _netcdf, _npz
 from physcon.io._dtypes import describe, is_number
 

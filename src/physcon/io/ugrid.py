@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from physcon._checks import require
 from physcon._extras import needs
 from physcon._files import atomic_path
+from physcon._require import require
 from physcon.mesh import Mesh, from_cells, from_sphere
 from physcon.sphere import directions
 
