@@ -15,7 +15,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from physcon._extremes import smallest_of
 from physcon._numerics.sparse.analysis import Levels, Pattern
 from physcon._numerics.sparse.gathers import (
     pick,
@@ -64,6 +63,7 @@ class _State(NamedTuple):
     shift: Float[Array, ""]
     boost: Float[Array, ""]
     count: Int[Array, ""]
+    positive: Bool[Array, ""]  # all pivots of the last pass
     done: Bool[Array, ""]
 
 
@@ -100,24 +100,26 @@ def factorise(
         # hardly differs from others has no pivot then, the shifts grow.
         dependent = ~(pivots < 1.5 * s.pivots)
         kept = s.kept & ~((s.count == 2) & dependent)
-        safe = smallest_of(pivots) > jnp.where(trusted, 0, eps * (50 + 4 * m))
-        failed = (s.count == 3) & ~jnp.all(pivots > 0) & (s.boost < _LARGEST_BOOST)
-        done = jnp.where(s.count == 0, safe, (s.count == 3) & ~failed)
+        least = jnp.where((s.count > 0) | trusted, 0, eps * (50 + 4 * m))
+        positive = jnp.all(pivots > least)
+        failed = (s.count == 3) & ~positive & (s.boost < _LARGEST_BOOST)
+        done = jnp.where(s.count == 0, positive, (s.count == 3) & ~failed)
         kept = jnp.where(failed, seen, kept)
         boost = jnp.where(failed, 16 * s.boost, s.boost)
         count = jnp.where(failed, 1, s.count + 1)
         times = jnp.where(count < 3, count, 0).astype(scaled.dtype)
         shift = times * boost * _SHIFT * eps
         flat = jnp.concatenate([x.reshape(-1) for x in jax.tree.leaves(fronts)])
-        return _State(flat, pivots, kept, shift, boost, count, done)
+        return _State(flat, pivots, kept, shift, boost, count, positive, done)
 
     zero = jnp.zeros((), scaled.dtype)
     empty = jnp.zeros(pattern.factor_size, scaled.dtype)
     unknown = jnp.zeros(m, scaled.dtype)
     shift = jnp.where(trusted, _SHIFT * eps, zero)
-    start = _State(empty, unknown, seen, shift, zero + 1, jnp.int32(0), ~finite)
+    no = jnp.zeros((), bool)
+    start = _State(empty, unknown, seen, shift, zero + 1, jnp.int32(0), no, ~finite)
     found = jax.lax.while_loop(lambda s: ~s.done, attempt, start)
-    regular = finite & jnp.all(found.pivots > 0)
+    regular = finite & found.positive
     fronts = _unflatten(pattern, found.factor)
     return Factored(pattern, fronts, scale, found.kept, regular)
 

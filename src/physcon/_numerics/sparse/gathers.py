@@ -35,6 +35,22 @@ def product(
     return jnp.matmul(a, b, precision="highest")
 
 
+#: Entries of a front up to which its product with a vector is written as a sum.
+_SMALL = 2048
+
+
+def product_with(
+    a: Float[Array, "k i j"], x: Float[Array, "k j"]
+) -> Float[Array, "k i"]:
+    """The products of a batch of matrices with a vector each.
+
+    A sum of small ones compiles three times as fast as a product by XLA's library.
+    """
+    if a.shape[1] * a.shape[2] > _SMALL:
+        return product(a, x[:, :, None])[:, :, 0]
+    return jnp.sum(a * x[:, None, :], axis=2)
+
+
 def transpose(a: Float[Array, "k i j"]) -> Float[Array, "k j i"]:
     """The transposes of a batch."""
     return jnp.swapaxes(a, 1, 2)

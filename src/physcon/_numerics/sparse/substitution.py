@@ -4,7 +4,7 @@ import jax.numpy as jnp
 
 from physcon._numerics.sparse.analysis import Levels
 from physcon._numerics.sparse.factor import Factored, Front
-from physcon._numerics.sparse.gathers import pick, pick_each, product, transpose
+from physcon._numerics.sparse.gathers import pick, pick_each, product_with, transpose
 from physcon._numerics.sparse.sweeps import from_leaves, from_root
 from physcon._typing import Array, Float
 
@@ -32,9 +32,9 @@ def solve_scaled(factored: Factored, right: Float[Array, " m"]) -> Float[Array, 
             if children.shape[1]:
                 taken = pick_each(children, level.take)
                 whole = whole + taken.reshape(k, 2, f).sum(axis=1)
-            white = product(front.whitener, whole[:, :p, None])
-            below = product(transpose(front.coupling), white)
-            return whole[:, p:] - below[:, :, 0], white
+            white = product_with(front.whitener, whole[:, :p])
+            below = product_with(transpose(front.coupling), white)
+            return whole[:, p:] - below, white
 
         carried, white = from_leaves(down, carried, group)
         whites.append(white)
@@ -45,8 +45,8 @@ def solve_scaled(factored: Factored, right: Float[Array, " m"]) -> Float[Array, 
         def up(parent: Array, one: tuple) -> tuple[Array, Array]:
             (level, front), white = one
             further = pick_each(parent, level.place)
-            own = white - product(front.coupling, further[:, :, None])
-            own = product(transpose(front.whitener), own)[:, :, 0]
+            own = white - product_with(front.coupling, further)
+            own = product_with(transpose(front.whitener), own)
             return jnp.concatenate([own, further], axis=1), own
 
         parent, own = from_root(up, parent, (group, white))
