@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from physcon._derivative_rules import WithDerivative
-from physcon._typing import Array, Float
+from physcon._typing import Array, ArrayLike, Float
 
 
 def sqrt(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
@@ -57,6 +57,33 @@ def _(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
     value = _quotient(*primals)
     da, db = tangents
     return value, (da - value * db) * (1 / primals[1])
+
+
+@WithDerivative
+def reciprocal(b: Float[Array, "..."]) -> Float[Array, "..."]:
+    """1 / b whose derivative neither squares b nor divides once more."""
+    return 1 / b
+
+
+@reciprocal.defjvp
+def _(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+    """d(1 / b) = -(1 / b) (1 / b) db, from the right."""
+    value = reciprocal(*primals)
+    return value, -value * (value * tangents[0])
+
+
+def smaller(a: Array, b: ArrayLike) -> Array:
+    """The minimum, NaN where either is NaN; at a tie the derivative is the one of b.
+
+    `jnp.minimum` shares the derivative between both at a tie, and divides in each
+    entry to do so.
+    """
+    return jnp.where((a < b) | (a != a), a, b)
+
+
+def larger(a: Array, b: ArrayLike) -> Array:
+    """The maximum, NaN where either is NaN; at a tie the derivative is the one of b."""
+    return jnp.where((a > b) | (a != a), a, b)
 
 
 @WithDerivative

@@ -10,6 +10,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from physcon._numerics import safe
 from physcon._typing import Array, Float
 from physcon.fv._stage import stage
 from physcon.fv.euler import Euler
@@ -71,7 +72,7 @@ def _fastest(w_left: Array, w_right: Array, law: Euler, axis: int) -> Array:
     left = Gas.of_primitive(w_left, law.gamma)
     right = Gas.of_primitive(w_right, law.gamma)
     low, high = bounds(left, right, law.gamma, axis)
-    return jnp.maximum(jnp.abs(low), jnp.abs(high))
+    return safe.larger(jnp.abs(low), jnp.abs(high))
 
 
 @stage
@@ -97,7 +98,7 @@ def _waves(
     contact = contact_speed(left, right, low, high, axis)
     rightward = contact >= 0
     speed = jnp.where(rightward, low, high)
-    passed = jnp.where(rightward, jnp.minimum(low, 0), jnp.maximum(high, 0))
+    passed = jnp.where(rightward, safe.smaller(low, 0), safe.larger(high, 0))
     return contact, speed, passed
 
 

@@ -8,7 +8,7 @@ the functions whose results are stored.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, Literal, TypeVar
 
 import equinox as eqx
@@ -70,6 +70,9 @@ def stage(fn: F) -> F:
         if not _stored.get() or not jax.tree.leaves(traced):
             return fn(*args)
 
+        # A reverse pass keeps the arguments of a stage and computes the rest again when
+        # it needs it: what it would keep is copied out of the conditional.
+        @partial(jax.checkpoint, prevent_cse=False)
         def compute(traced: Any) -> Any:
             return fn(*eqx.combine(traced, rest))
 

@@ -32,7 +32,7 @@ class Gas(NamedTuple):
     def of_state(cls, u: Float[Array, "c *s"], gamma: Array) -> "Gas":
         """From density, momenta and energy."""
         rho, *m, energy = channels(u)
-        volume = safe.quotient(jnp.ones_like(rho), rho)
+        volume = safe.reciprocal(rho)
         v = [mk * volume for mk in m]
         return cls(rho, v, (gamma - 1) * (energy - 0.5 * dot(m, v)), volume, m, energy)
 
@@ -41,7 +41,7 @@ class Gas(NamedTuple):
         """From density, velocities and pressure."""
         rho, *v, p = channels(w)
         m = [rho * vk for vk in v]
-        volume = safe.quotient(jnp.ones_like(rho), rho)
+        volume = safe.reciprocal(rho)
         return cls(rho, v, p, volume, m, p / (gamma - 1) + 0.5 * dot(m, v))
 
     def state(self) -> Float[Array, "c *s"]:
@@ -87,7 +87,7 @@ def bounds(left: Gas, right: Gas, gamma: Array, axis: int) -> tuple[Array, Array
     low = left.v[axis] - left.sound(gamma)
     high = right.v[axis] + right.sound(gamma)
     _, v, a = roe_average(left, right, gamma)
-    return jnp.minimum(low, v[axis] - a), jnp.maximum(high, v[axis] + a)
+    return safe.smaller(low, v[axis] - a), safe.larger(high, v[axis] + a)
 
 
 def roe_average(

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import require
+from physcon._numerics import safe
 from physcon._typing import Array, Bool, Float
 from physcon.fv.protocols import RiemannSolver as RiemannSolver
 
@@ -107,12 +108,12 @@ class Law(eqx.Module):
         """
         low_left, high_left = self.speeds(u_left, axis)
         low_right, high_right = self.speeds(u_right, axis)
-        return jnp.minimum(low_left, low_right), jnp.maximum(high_left, high_right)
+        return safe.smaller(low_left, low_right), safe.larger(high_left, high_right)
 
     def max_speed(self, u: Float[Array, "c *s"], axis: int = 0) -> Float[Array, "*s"]:
         """Largest |eigenvalue|, for the time step."""
         low, high = self.speeds(u, axis)
-        return jnp.maximum(jnp.abs(low), jnp.abs(high))
+        return safe.larger(jnp.abs(low), jnp.abs(high))
 
     def positive(self, u: Float[Array, "c *s"]) -> tuple[Float[Array, "*s"], ...]:
         """Quantities that must stay positive.

@@ -63,8 +63,8 @@ class Positive(eqx.Module):
         )
         for k, q_mean in enumerate(quantities):
             rest = 1.5 * mean - 0.25 * (lower + upper)
-            least = jnp.minimum(law.positive(lower)[k], law.positive(upper)[k])
-            least = jnp.minimum(least, law.positive(rest)[k])
+            least = safe.smaller(law.positive(lower)[k], law.positive(upper)[k])
+            least = safe.smaller(least, law.positive(rest)[k])
             keep = jnp.where(q_mean > 0, self.floor * q_mean, q_mean)
             short = least < keep
             share = jnp.where(short, safe.divide(q_mean - keep, q_mean - least), 1)

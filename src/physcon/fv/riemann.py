@@ -10,6 +10,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from physcon._checks import require
+from physcon._numerics import safe
 from physcon._typing import Array, Float
 from physcon.fv._stage import stage
 from physcon.fv.law import Law
@@ -24,7 +25,7 @@ def rusanov(
     Source: Rusanov 1961; LeVeque (2002), eq. 12.12.
     """
     low, high = _stored(_outer_waves, law, u_left, u_right, axis)
-    speed = jnp.maximum(jnp.abs(low), jnp.abs(high))[None]
+    speed = safe.larger(jnp.abs(low), jnp.abs(high))[None]
     return _stored(_mean_and_jump, law, u_left, u_right, axis, speed)
 
 
@@ -51,8 +52,8 @@ def _mixed(
     law: Law, u_left: Array, u_right: Array, axis: int, waves: tuple[Array, Array]
 ) -> Array:
     """The flux between two waves."""
-    low = jnp.minimum(waves[0], 0)[None]
-    high = jnp.maximum(waves[1], 0)[None]
+    low = safe.smaller(waves[0], 0)[None]
+    high = safe.larger(waves[1], 0)[None]
     spread = high - low
     still = spread == 0  # no wave at all: both states at rest, e.g. dry ground
     f_left = law.flux(u_left, axis)
@@ -117,7 +118,7 @@ def _side_of_contact(
     rightward = contact >= 0
     u = jnp.where(rightward[None], u_left, u_right)
     speed = jnp.where(rightward, low, high)
-    passed = jnp.where(rightward, jnp.minimum(low, 0), jnp.maximum(high, 0))
+    passed = jnp.where(rightward, safe.smaller(low, 0), safe.larger(high, 0))
     return u, speed, contact, passed
 
 

@@ -96,8 +96,8 @@ class ShallowWater(Law):
         c_left = self._celerity(u_left[0])
         c_right = self._celerity(u_right[0])
         v, c = self._roe_average(u_left, u_right)
-        low = jnp.minimum(low, v[axis] - c)
-        high = jnp.maximum(high, v[axis] + c)
+        low = safe.smaller(low, v[axis] - c)
+        high = safe.larger(high, v[axis] + c)
         low = jnp.where(u_left[0] > self.dry, low, v_right - 2 * c_right)
         high = jnp.where(u_right[0] > self.dry, high, v_left + 2 * c_left)
         return low, high
@@ -244,7 +244,7 @@ class ShallowWater(Law):
     def _velocities(self, u: Array) -> list[Array]:
         wet = u[0] > self.dry
         depth = jnp.where(wet, u[0], 1)
-        inverse = jnp.where(wet, safe.quotient(jnp.ones_like(depth), depth), 0)
+        inverse = jnp.where(wet, safe.reciprocal(depth), 0)
         return [m * inverse for m in self._layout.moving(u)]
 
     def _celerity(self, h: Array) -> Array:
