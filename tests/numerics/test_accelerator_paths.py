@@ -134,6 +134,18 @@ def test_it_keeps_averages_where_half_a_step_would_leave_a_vacuum():
     assert float(law.primitive(found)[-1].min()) > 0
 
 
+def test_a_step_of_hancock_has_the_dtype_of_its_state():
+    """Where laws and grids hold float64 numbers and promotion is strict."""
+    with jax.enable_x64(True), jax.numpy_dtype_promotion("strict"):
+        grid = pc.Grid.uniform(0.0, 1.0, 8)
+        scheme = fv.Scheme(fv.MUSCL(), fv.rusanov, fv.muscl_hancock)
+        sides = pc.Boundary(Periodic())
+        problem = fv.Problem(fv.Advection(1.0), grid, sides, scheme)
+        dt = jnp.float32(0.01)
+        u = scheme.step(problem, jnp.ones((1, 8), jnp.float32), 0 * dt, dt)
+    assert u.dtype == jnp.float32
+
+
 def hancock_step(law, grid, sides, evaluate):
     scheme = fv.Scheme(fv.MUSCL(), fv.hllc, fv.muscl_hancock, evaluate)
     if not isinstance(law, HasContact):

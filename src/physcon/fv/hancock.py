@@ -72,16 +72,16 @@ def _cells(problem: Problem, u: Array, t: Scalar, dt: Scalar) -> Array:
 
 
 def _step(problem: Problem, u: Array, t: Scalar, dt: Scalar) -> Array:
-    law = problem.law.hyperbolic
     middle = t + 0.5 * dt
     before = problem.at(u, t)
     after = problem.at(u, middle)
+    law = before.law.hyperbolic
     axes = range(problem.grid.ndim)
     states = [_within_cells(before, u, axis) for axis in axes]
     half = 0.5 * dt * problem.forcing(u, t)
     for axis, (lower, upper) in enumerate(states):
         change = law.flux(lower, axis) - law.flux(upper, axis)
-        half = half + 0.5 * dt * change / along(problem.widths(axis), u.ndim, axis)
+        half = half + 0.5 * dt * change / along(before.widths(axis), u.ndim, axis)
     total = problem.forcing(u + half, middle)
     for axis, (lower, upper) in enumerate(states):
         sides = after.sides(axis)
@@ -91,7 +91,7 @@ def _step(problem: Problem, u: Array, t: Scalar, dt: Scalar) -> Array:
         flux = law.numerical_flux(problem.scheme.riemann, u_left, u_right, axis)
         require_no_force(law.cell_force(u_left, u_right, axis), law)
         flux = impose_flux(flux, sides, axis)
-        widths = along(problem.widths(axis), u.ndim, axis)
+        widths = along(before.widths(axis), u.ndim, axis)
         total = total - difference(flux, axis) / widths
     return u + dt * total
 
