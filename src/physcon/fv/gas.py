@@ -33,7 +33,7 @@ class Gas(NamedTuple):
         """From density, momenta and energy."""
         rho, *m, energy = channels(u)
         volume = safe.reciprocal(rho)
-        v = [mk * volume for mk in m]
+        v = [safe.over(mk, rho, volume) for mk in m]
         return cls(rho, v, (gamma - 1) * (energy - 0.5 * dot(m, v)), volume, m, energy)
 
     @classmethod
@@ -59,7 +59,11 @@ class Gas(NamedTuple):
 
     def sound(self, gamma: Array) -> Array:
         """Speed of sound."""
-        return jnp.sqrt(gamma * self.p * self.volume)
+        return jnp.sqrt(gamma * self.per_mass(self.p))
+
+    def per_mass(self, a: Array) -> Array:
+        """a / ρ."""
+        return safe.over(a, self.rho, self.volume)
 
     def star_state(
         self, speed: Array, contact: Array, axis: int
@@ -94,7 +98,7 @@ def roe_average(
     left: Gas, right: Gas, gamma: Array
 ) -> tuple[Array, list[Array], Array]:
     """Roe's mean density, velocities and sound speed (Toro eq. 11.60)."""
-    root = jnp.sqrt(right.rho * left.volume)
+    root = jnp.sqrt(left.per_mass(right.rho))
     share = 1 / (1 + root)
 
     def mean(a: Array, b: Array) -> Array:
@@ -107,7 +111,7 @@ def roe_average(
 
 
 def _enthalpy(gas: Gas, gamma: Array) -> Array:
-    return gamma / (gamma - 1) * gas.p * gas.volume + 0.5 * dot(gas.v, gas.v)
+    return gamma / (gamma - 1) * gas.per_mass(gas.p) + 0.5 * dot(gas.v, gas.v)
 
 
 def dot(a: list[Array], b: list[Array]) -> Array:

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import require
+from physcon._numerics import safe
 from physcon._typing import Array, ArrayLike, Float
 from physcon.fv.law import Law
 from physcon.fv.parameter import number, parameter
@@ -99,7 +100,7 @@ class Traffic(Law):
 
     def flux(self, u: Float[Array, "c *s"], axis: int = 0) -> Float[Array, "c *s"]:
         """Vehicles per time."""
-        return self.free_speed * u * (1 - u / self.jam_density)
+        return self.free_speed * u * (1 - safe.quotient(u, self.jam_density))
 
     def critical_points(self, axis: int = 0) -> tuple[Float[Array, ""], ...]:
         """Half of the jam density, where the road carries most."""

@@ -149,7 +149,7 @@ class ShallowWater(Law):
         """Speed of the shear wave (Toro 2001, eq. 10.27); zero between dry states."""
         left = u_left[0] * (self._velocities(u_left)[axis] - low)
         right = u_right[0] * (self._velocities(u_right)[axis] - high)
-        dry = (u_left[0] <= self.dry) & (u_right[0] <= self.dry)
+        dry = jnp.maximum(u_left[0], u_right[0]) <= self.dry
         total = jnp.where(dry, 1, right - left)
         return jnp.where(dry, 0, safe.quotient(low * right - high * left, total))
 
@@ -195,8 +195,7 @@ class ShallowWater(Law):
         self, dw: Float[Array, "c *s"], w: Float[Array, "c *s"], axis: int
     ) -> Float[Array, "c *s"]:
         """Amplitudes of the two gravity waves and the shears, and the bed."""
-        c = self._celerity(self._layout.depth(w))
-        difference = dw[1 + axis] * c / self.gravity
+        difference = dw[1 + axis] * self._celerity(self._layout.depth(w)) / self.gravity
         rest = [d for k, d in enumerate(dw[1:]) if k != axis]
         first = 0.5 * (dw[0] - difference)
         last = 0.5 * (dw[0] + difference)
@@ -243,9 +242,10 @@ class ShallowWater(Law):
 
     def _velocities(self, u: Array) -> list[Array]:
         wet = u[0] > self.dry
-        depth = jnp.where(wet, u[0], 1)
-        inverse = jnp.where(wet, safe.reciprocal(depth), 0)
-        return [m * inverse for m in self._layout.moving(u)]
+        h = jnp.where(wet, u[0], 1)
+        over = safe.reciprocal(h)
+        momenta = self._layout.moving(u)
+        return [jnp.where(wet, safe.over(m, h, over), 0) for m in momenta]
 
     def _celerity(self, h: Array) -> Array:
         return safe.sqrt(self.gravity * h)
