@@ -335,8 +335,9 @@ def test_passive_scalar_keeps_its_range_and_a_uniform_one_stays_uniform():
     assert edge == pytest.approx(0.5 + 0.92745 * 0.2, abs=0.012)
     # The gas does not feel it.
     alone = solve(u[:3], LAW, grid, Boundary(Outflow()), SCHEMES["muscl"], times=[0.2])
-    rounding = float(jnp.finfo(out.dtype).eps * alone.steps)  # one for each step
-    assert rounding < 2e-5
+    stages = 3 * alone.steps  # of SSP-RK3: one rounding for each
+    rounding = float(jnp.finfo(out.dtype).eps * stages)
+    assert rounding < 4e-5
     np.testing.assert_allclose(
         np.asarray(out[:3]), np.asarray(alone.u[-1]), atol=rounding
     )

@@ -243,9 +243,8 @@ class ShallowWater(Law):
     def _velocities(self, u: Array) -> list[Array]:
         wet = u[0] > self.dry
         h = jnp.where(wet, u[0], 1)
-        over = safe.reciprocal(h)
-        momenta = self._layout.moving(u)
-        return [jnp.where(wet, safe.over(m, h, over), 0) for m in momenta]
+        inverse = jnp.where(wet, safe.reciprocal(h), 0)
+        return [safe.over(m, h, inverse) for m in self._layout.moving(u)]
 
     def _celerity(self, h: Array) -> Array:
         return safe.sqrt(self.gravity * h)
