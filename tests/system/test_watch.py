@@ -8,10 +8,11 @@ import time
 import pytest
 
 WATCHED = """
-import sys, time
+import signal, sys, time
 from physcon.parallel import watch
 from physcon.parallel.meeting import meet
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs ignore it
 address, own, action = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 watch.SILENCE, watch.BEAT, watch.GRACE = 3.0, 0.3, 1.0
 mine = watch.Watch(own, 2, meet(address, 2, own, {}, 60))
