@@ -58,7 +58,28 @@ def _rates(results: dict[str, Any]) -> tuple:
         ours = [rows[case, d]["million_cell_steps_per_s"] for d in heads[1:]]
         ratios = [f"{a / b:.2f}" for a, b in zip(ours, rates, strict=True)]
         lines.append([f"MUSCL over C, {axes}-D", *ratios])
+        lines += _beside_clawpack(rows, axes)
     return lines, results["rows"], "", ""
+
+
+def _beside_clawpack(rows: dict[tuple, dict], axes: int) -> list[list[str]]:
+    """Rates of Clawpack's solvers in float64, and ours over them; none if absent."""
+    classic = {1: "classic hlle", 2: "classic split"}[axes]
+    rivals = {
+        "SharpClaw, TVD": ("sharpclaw tvd", "muscl", "MUSCL"),
+        "Clawpack, classic": (classic, "hancock", "MUSCL-Hancock"),
+    }
+    lines = []
+    for title, (solver, case, own) in rivals.items():
+        rival = rows.get((f"clawpack: euler {axes}d {solver}", "float64"))
+        if rival is None:
+            continue
+        rate = rival["million_cell_steps_per_s"]
+        ours = rows[f"euler {axes}d {case}-hllc", "float64"]
+        ratio = ours["million_cell_steps_per_s"] / rate
+        lines.append([f"{title}, {axes}-D", f"{rate:.1f}", ""])
+        lines.append([f"{own} over {title}, {axes}-D", f"{ratio:.1f}", ""])
+    return lines
 
 
 def _second_core(results: dict[str, Any]) -> tuple:
