@@ -57,16 +57,17 @@ def _check_bounds(
         got = f"{value[k]} at index {k}, with the bounds {bounds[k].tolist()}"
         expected = f"every {str(coordinate.name)!r} within its bounds"
         require(False, expected, got, remedy)
-    order = np.argsort(low)
-    overlap = high[order][:-1] - low[order][1:] > _NEAR * width[order][1:]
-    if period is None and overlap.any():
-        pair = bounds[order][int(np.argmax(overlap)) :][:2]
-        require(False, f"cells of {name!r} side by side", pair.tolist(), remedy)
     if period is not None:
         whole = float(width.sum())
         around = whole <= period * (1 + _NEAR)
-        got = f"{whole:.6g} degrees"
+        got = f"{whole:.6g} {coordinate.attrs.get('units', '')}"
         require(around, f"cells of {name!r} that go around once", got, remedy)
+        return
+    order = np.argsort(low)
+    overlap = high[order][:-1] - low[order][1:] > _NEAR * width[order][1:]
+    if overlap.any():
+        pair = bounds[order][int(np.argmax(overlap)) :][:2]
+        require(False, f"cells of {name!r} side by side", pair.tolist(), remedy)
 
 
 def faces_of(data: Any, dimension: str) -> np.ndarray:

@@ -15,8 +15,8 @@ Weights = Any  # one name, or several, which become a tuple; or None
 _TERMS = ("inflow", "outflow")
 _NAMES = ("over", "water")
 _NAME = ("of", "like", "storage", "time", "where", "lesser", "greater")
-_KNOWN = ("equals", "lower", "upper")
 _BOUNDS = ("lower", "upper")
+_KNOWN = ("equals", *_BOUNDS)
 _POSITIVE = ("step", "radius", "gravity")
 
 
@@ -100,9 +100,8 @@ def _tidy(name: str, value: Any, several: Sequence[str]) -> Any:
 def _check_seed(value: Any) -> None:
     """Raise for a seed that is not an integer of zero or more."""
     good = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    require(
-        good and bool(value >= 0), "a seed, an integer >= 0", repr(value), "correct it"
-    )
+    expected = "a seed, an integer >= 0"
+    require(good and bool(value >= 0), expected, repr(value), "correct it")
 
 
 def _names(name: str, value: Any) -> tuple[str, ...]:

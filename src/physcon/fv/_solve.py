@@ -6,7 +6,7 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
-from physcon._checks import require
+from physcon._checks import require_choice
 from physcon._numerics.float64 import cast, floating
 from physcon._status import Outcome, choose, worse
 from physcon._typing import Array, ArrayLike, Scalar
@@ -29,6 +29,7 @@ from physcon.fv.unstructured import MeshProblem
 from physcon.grid import Grid
 from physcon.mesh import Mesh
 
+Loop = Literal["while", "checkpointed"]
 _LOOPS = {"while": while_loop, "checkpointed": checkpointed_loop}
 
 
@@ -47,7 +48,7 @@ def solve(
     event: Condition | None = None,
     stop: bool = True,
     max_steps: int = 100_000,
-    loop: Literal["while", "checkpointed"] = "while",
+    loop: Loop = "while",
     throw: bool = True,
 ) -> Solution:
     """Integrate cell averages from `start` and save them at `times`.
@@ -116,7 +117,7 @@ def integrate(
     loop: str,
 ) -> Solution:
     """The compiled part of `solve`: no failure raises here."""
-    require(loop in _LOOPS, "'while' or 'checkpointed'", repr(loop), "choose one")
+    require_choice(loop, Loop, "loop")
     problem = cast(problem, u.dtype)
     start = run.clock.start
     seams = problem.boundary.seams()

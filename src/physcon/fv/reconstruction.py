@@ -10,7 +10,7 @@ from typing import Literal
 import equinox as eqx
 import jax.numpy as jnp
 
-from physcon._checks import require
+from physcon._checks import require, require_choice
 from physcon._typing import Array, Float
 from physcon.fv._stage import stage
 from physcon.fv.ghost import along, difference, take
@@ -19,12 +19,6 @@ from physcon.fv.limiter import Limiter, mc, minmod
 from physcon.fv.protocols import is_symmetric
 
 Variables = Literal["conservative", "primitive", "characteristic"]
-
-
-def require_variables(variables: str) -> None:
-    """Raise ValueError unless `variables` is one of the choices."""
-    choices = ("conservative", "primitive", "characteristic")
-    require(variables in choices, f"one of {choices}", repr(variables), "choose one")
 
 
 class Constant(eqx.Module):
@@ -60,7 +54,7 @@ class MUSCL(eqx.Module):
     ghosts: int = eqx.field(static=True, default=2, init=False)
 
     def __check_init__(self) -> None:
-        require_variables(self.variables)
+        require_choice(self.variables, Variables, "variables")
         function = f"a function, e.g. physcon.fv.limiter.{self.limiter}"
         require(
             callable(self.limiter),

@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 
 from physcon._arguments import inner
-from physcon._checks import require
+from physcon._checks import require, require_choice
 from physcon._typing import Array
 from physcon.fv._stage import Evaluate
 from physcon.fv.protocols import Step
@@ -49,13 +49,7 @@ class Scheme(eqx.Module):
     evaluate: Evaluate = eqx.field(static=True, default="auto")
 
     def __check_init__(self) -> None:
-        choices = ("auto", "staged", "fused", "cells")
-        require(
-            self.evaluate in choices,
-            f"one of {choices} as evaluate",
-            repr(self.evaluate),
-            "choose one",
-        )
+        require_choice(self.evaluate, Evaluate, "evaluate")
 
 
 #: MUSCL with rusanov and SSP-RK3: for every law.

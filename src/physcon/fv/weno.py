@@ -17,13 +17,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from physcon._checks import require
+from physcon._checks import require, require_choice
 from physcon._numerics.safe import over_power_of_two
 from physcon._typing import Array, Float
 from physcon.fv._stage import stage
 from physcon.fv.ghost import take
 from physcon.fv.law import Law
-from physcon.fv.reconstruction import Variables, primitive, require_variables
+from physcon.fv.reconstruction import Variables, primitive
+
+Weights = Literal["z", "js"]
 
 
 class WENO(eqx.Module):
@@ -48,7 +50,7 @@ class WENO(eqx.Module):
     """
 
     order: Literal[3, 5, 7] = eqx.field(static=True, default=5)
-    weights: Literal["z", "js"] = eqx.field(static=True, default="z")
+    weights: Weights = eqx.field(static=True, default="z")
     variables: Variables = eqx.field(static=True, default="conservative")
 
     def __check_init__(self) -> None:
@@ -58,13 +60,8 @@ class WENO(eqx.Module):
             self.order,
             "use MUSCL for order 2",
         )
-        require(
-            self.weights in ("z", "js"),
-            "weights 'z' or 'js'",
-            repr(self.weights),
-            "choose one",
-        )
-        require_variables(self.variables)
+        require_choice(self.weights, Weights, "weights")
+        require_choice(self.variables, Variables, "variables")
 
     @property
     def ghosts(self) -> int:

@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from physcon._checks import require
+from physcon._checks import require, require_choice
 from physcon._mesh import largest
 from physcon._numerics import safe
 from physcon._typing import Array, Float, Int
@@ -53,17 +53,9 @@ class Linear(eqx.Module):
     ghosts: int = eqx.field(static=True, default=1, init=False)
 
     def __check_init__(self) -> None:
-        for name, value, choices in (
-            ("limiter", self.limiter, Limiter),
-            ("gradient", self.gradient, Gradient),
-            ("variables", self.variables, Variables),
-        ):
-            require(
-                value in choices.__args__,
-                f"{name}: one of {choices.__args__}",
-                repr(value),
-                "choose one",
-            )
+        require_choice(self.limiter, Limiter, "limiter")
+        require_choice(self.gradient, Gradient, "gradient")
+        require_choice(self.variables, Variables, "variables")
 
     def __call__(self, *_: Any) -> Any:
         """Raise: this reconstruction needs a mesh."""
