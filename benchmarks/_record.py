@@ -4,8 +4,10 @@ import datetime
 import json
 import os
 import platform
+import shlex
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from importlib.metadata import version
@@ -74,12 +76,17 @@ def environment() -> dict[str, Any]:
 
 
 def record(name: str, results: Any, path: str | os.PathLike) -> None:
-    """Write ``{"benchmark": name, "environment": ..., "results": ...}`` as JSON.
+    """Write benchmark, command, environment and results as JSON.
 
     A result of a commit without local changes also adds a line to the history, unless
     it is a trial: with small sizes, or written to another folder.
     """
-    content = {"benchmark": name, "environment": environment(), "results": results}
+    content = {
+        "benchmark": name,
+        "command": _command(),
+        "environment": environment(),
+        "results": results,
+    }
     write(content, path)
     path = Path(path).resolve()
     commit = content["environment"]["commit"] or "+"
@@ -133,6 +140,12 @@ def _commit() -> str | None:
         return git("rev-parse", "HEAD") + ("+" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def _command() -> str:
+    """The command of this process; of paths, the last part alone."""
+    program, *rest = (Path(word).name if os.sep in word else word for word in sys.argv)
+    return shlex.join(["python", f"benchmarks/{program}", *rest])
 
 
 def _processor() -> str:

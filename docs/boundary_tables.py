@@ -53,12 +53,14 @@ def tables(folder: Path) -> dict[str, str]:
     return found
 
 
-def ratio(content: dict[str, Any], method: str) -> float | None:
-    """The error of a method over the error of overwriting, or None."""
+def ratio(
+    content: dict[str, Any], method: str, reference: str = "overwrite"
+) -> float | None:
+    """The error of a method over the error of the reference, or None."""
     rows = _rows(content)
-    if method not in rows or "overwrite" not in rows:
+    if method not in rows or reference not in rows:
         return None
-    return rows[method]["relative_l2"] / rows["overwrite"]["relative_l2"]
+    return rows[method]["relative_l2"] / rows[reference]["relative_l2"]
 
 
 def default_of(content: dict[str, Any]) -> str | None:

@@ -1,6 +1,7 @@
 """The tables of docs/published_tables.md, from their results."""
 
 import json
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,15 @@ _METHODS = {
     "front": "law in the front",
     "trained": "law in the front, trained through it",
 }
+_EQUATIONS = {
+    "stefan": "Stefan",
+    "pme": "porous medium",
+    "advection": "advection",
+    "burgers": "Burgers",
+    "heat": "heat",
+}
+#: The methods of the table of calibration.
+_CALIBRATED = ("unconstrained", "covariance", "front", "trained")
 #: Name, head, factor and digits of a score.
 Column = tuple[str, str, float, int]
 _SCORES: tuple[Column, ...] = (
@@ -47,6 +57,9 @@ def tables(results: Path) -> dict[str, str]:
         found[path.stem] = _scores(content)
         if "front_of_mean" in content["results"][0]["mean"]:
             found[f"{path.stem}_front"] = _scores(content, _FRONT_SCORES)
+    path = results / "held_out.json"
+    if path.exists():
+        found["held_out"] = _held_out(json.loads(path.read_text()))
     path = results / "pme_remedies.json"
     if path.exists():
         found["pme_remedies"] = _scores(json.loads(path.read_text()))
@@ -84,3 +97,37 @@ def _score(
         return "0"
     rounded = round(value, digits) + 0.0  # no minus sign before a zero
     return f"{rounded:.{digits}f} ± {width:.{digits}f}"
+
+
+def _held_out(content: dict[str, Any]) -> str:
+    """Scores on held-out functions, and what a factor on the spread makes of them."""
+    heads = ["", "", "CRPS · 10³", "covers behind the front", "factor"]
+    heads += ["CRPS · 10³ behind the front", "test functions: covers behind the front"]
+    lines = [heads]
+    rows = content["results"]
+    for row in rows:
+        if row["functions"] != "held out" or row["method"] not in _CALIBRATED:
+            continue
+        cells = [_EQUATIONS[row["problem"]], _METHODS[row["method"]]]
+        cells.append(f"{1e3 * statistics.mean(row['before']['crps']):.2f}")
+        cells.append(f"{100 * statistics.mean(row['before']['coverage_behind']):.1f}")
+        cells += [f"{row['factor']:.2f}", _both(row, "crps_behind", 1e3, 2)]
+        tests = [one for one in rows if _test_of(row, one)]
+        coverages = [_both(one, "coverage_behind", 100, 1) for one in tests]
+        named = zip(tests, coverages, strict=True)
+        cells.append("; ".join(f"{one['functions']}: {both}" for one, both in named))
+        lines.append(cells)
+    spread = "means over 3 networks, each on 40 held-out functions"
+    return markdown(lines, made_by(content, spread))
+
+
+def _both(row: dict[str, Any], name: str, factor: float, digits: int) -> str:
+    """A score before and after the factor on the spread."""
+    each = [factor * statistics.mean(row[k][name]) for k in ("before", "after")]
+    return " → ".join(f"{value:.{digits}f}" for value in each)
+
+
+def _test_of(row: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether the other row has test functions of the same equation and method."""
+    same = all(row[key] == other[key] for key in ("problem", "method"))
+    return same and other["functions"] != "held out"

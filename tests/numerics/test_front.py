@@ -13,7 +13,7 @@ from physcon.conditioning import Gaussian, integral
 from physcon.models import moments
 from physcon.models.front import FrontProfile, at_mass, conditioned
 from physcon.models.front_family import Domain, FrontFamily
-from physcon.models.front_model import FrontModel
+from physcon.models.front_model import FrontModel, LatentPosterior
 from physcon.problems import (
     Heat,
     Observations,
@@ -36,7 +36,7 @@ from physcon.studies.session import Session
 DOMAIN = Domain(-1.0, 1.0, 2.0)
 
 
-def profile(position=0.6):
+def profile(position=0.6, own=0.2):
     return FrontProfile(
         position=jnp.asarray(position),
         spread=jnp.asarray(0.02),
@@ -44,6 +44,7 @@ def profile(position=0.6):
         rises=jnp.array([0.1, 0.3, 0.2]),
         widths=jnp.array([0.05, 0.2, 0.3]),
         error=jnp.array([0.02, 0.02, 0.05, 0.01]),
+        own=jnp.asarray(own),
     )
 
 
@@ -51,7 +52,7 @@ def profile(position=0.6):
 def test_the_mass_is_the_integral_over_the_domain(position):
     one = profile(position)
     x = (jnp.arange(20_000) + 0.5) / 20_000
-    value = one.value(position - x) + 0.7 * one.std(position - x)
+    value = one.value(position - x) + 0.7 * one.common(position - x)
     there = np.where(x < position, value, 0).mean()
     mass = one.mass(jnp.asarray(position), jnp.asarray(0.7))
     assert float(mass) == pytest.approx(float(there), abs=5e-5)
@@ -93,6 +94,44 @@ def test_the_move_has_the_derivative_of_the_implicit_function():
     assert float(slope) == pytest.approx(float(pair), rel=2e-2)
 
 
+@pytest.mark.parametrize("own", [0.0, 0.3])
+def test_the_mass_leaves_the_errors_of_single_points(own):
+    """Against the posterior of all nodes given their sum, where no front is in sight.
+
+    All errors that are common to the points are determined; a likelihood that takes the
+    rest for known punishes it without limit, and training through the law fails.
+    """
+    one = dataclasses.replace(profile(1.0, own), spread=jnp.asarray(1e-6))
+    found = conditioned(one, one.mass(one.position, jnp.asarray(0.4)), 1e-6)
+    distance = 1.0 - (jnp.arange(2000) + 0.5) / 2000
+    e = np.asarray(one.std(distance), float)
+    covariance = (1 - own) * np.outer(e, e) + own * np.diag(e**2)
+    seen = covariance.mean(0)
+    left = covariance.diagonal() - seen**2 / seen.mean()
+    std = np.asarray(found.std(distance))
+    # The density has 1e-4 more.
+    np.testing.assert_allclose(std, np.sqrt(np.maximum(left, 0)), atol=2e-4, rtol=5e-3)
+    shift = found.value(distance) - one.value(distance)
+    np.testing.assert_allclose(shift, 0.4 * one.common(distance), rtol=1e-3)
+    if own:
+        alone = float(jnp.sqrt(found.own) * found.std(distance)[0])
+        assert alone == pytest.approx(own**0.5 * e[0], abs=2e-4)
+
+
+def test_draws_spread_like_the_density_of_single_points():
+    smooth = FrontFamily(
+        DOMAIN, 4, 1, 5, falling=False, own_errors=True, key=jax.random.key(3)
+    )
+    model = FrontModel(smooth, times=2)
+    sure = LatentPosterior(jnp.array([0.1, 0.1]), jnp.array([0.5, 0.5]))
+    points = jnp.array([[0.7, -0.5], [0.7, 0.3]])
+    draws = eqx.filter_jit(model.draws)
+    found = moments(draws(sure, points, jax.random.key(0), 500))
+    at = smooth.profile(jnp.asarray(0.1), jnp.asarray(0.35))
+    expected = at.std(1 - (points[:, 1] + 1) / 2)
+    np.testing.assert_allclose(found.std, expected, rtol=5e-3)
+
+
 def test_smooth_profiles_have_equal_pieces():
     # Narrow ones hid the error of the mass in a spike between the observations.
     smooth = FrontFamily(
@@ -111,9 +150,8 @@ class Steps(FrontFamily):
         small = jnp.full(4, 1e-3)
         zero = jnp.zeros(3)
         at = 0.5 + 0.1 * z + 0.1 * t
-        return FrontProfile(
-            at, jnp.asarray(1e-3), jnp.ones(()), zero, zero + 0.1, small
-        )
+        front = (at, jnp.asarray(1e-3), jnp.ones(()))
+        return FrontProfile(*front, zero, zero + 0.1, small, jnp.zeros(()))
 
 
 def steps():

@@ -145,6 +145,22 @@ def test_calibrated_predictions_have_uniform_pit_and_nominal_coverage(rng):
         np.testing.assert_allclose(metrics.interval_width(std, level), width, rtol=1e-5)
 
 
+@pytest.mark.parametrize("level", [0.5, 0.95])
+def test_the_calibration_factor_makes_intervals_hold_their_level(rng, level):
+    n = 4000
+    mean, std = jnp.asarray(rng.normal(size=n)), jnp.asarray(rng.uniform(0.5, 2, n))
+    truth = mean + 3 * std * jnp.asarray(rng.normal(size=n))
+    factor = metrics.calibration_factor(mean, std, truth, level)
+    assert float(factor) == pytest.approx(3, rel=0.06)
+    share = metrics.interval_coverage(mean, factor * std, truth, level)
+    assert level - 1e-6 <= float(share) <= level + 2 / n
+    # In other units of the field, and of predictions that are calibrated.
+    scaled = metrics.calibration_factor(1e20 * mean, 1e20 * std, 1e20 * truth, level)
+    np.testing.assert_allclose(scaled, factor, rtol=1e-5)
+    one = metrics.calibration_factor(mean, 3 * std, truth, level)
+    np.testing.assert_allclose(one, factor / 3, rtol=1e-5)
+
+
 def test_conservation_error_is_a_small_difference_of_large_sums(rng):
     mean = (1e3 + rng.normal(size=100_000)).astype("f4")
     weights = np.full(mean.shape, 1e-5, dtype="f4")

@@ -53,6 +53,7 @@ def every_metric(x):
         [score(x, std, 2 * x) for score in pointwise],
         metrics.energy_score(samples, std),
         metrics.interval_coverage(x, std, 2 * x),
+        metrics.calibration_factor(x, std, 2 * x),
         metrics.interval_width(std),
         metrics.probability_integral_transform(x, std, 2 * x),
         metrics.conservation_error(x, GRID.weights(), 1.0),
@@ -127,7 +128,7 @@ TABLE: dict[str, Callable[[Any], Any]] = {
     ),
     "metrics.mean_squared_error, metrics.relative_l2, metrics.gaussian_log_likelihood, "
     "metrics.gaussian_crps, metrics.standardized, metrics.energy_score, "
-    "metrics.interval_coverage, "
+    "metrics.interval_coverage, metrics.calibration_factor, "
     "metrics.interval_width, metrics.probability_integral_transform, "
     "metrics.conservation_error, metrics.shock_position, "
     "metrics.shock_position_error": every_metric,

@@ -55,7 +55,8 @@ TESTED = {
         fv.limiter.koren""",
     "numerics/test_metrics.py": """
         metrics.relative_l2 metrics.gaussian_crps metrics.gaussian_log_likelihood
-        metrics.interval_coverage metrics.energy_score""",
+        metrics.interval_coverage metrics.energy_score
+        metrics.calibration_factor""",
     "numerics/test_model_units.py": """
         models.OperatorRegressor models.operator_loss operators.mean_and_variance
         operators.FNO""",

@@ -45,7 +45,7 @@ NAMES = {
     "physcon.kernels": "covariance matern12 matern32 matern52 squared_exponential",
     "physcon.quadrature": "RULES midpoint simpson spline trapezoid",
     "physcon.metrics": """
-        ShockPosition conservation_error energy_score gaussian_crps
+        ShockPosition calibration_factor conservation_error energy_score gaussian_crps
         gaussian_log_likelihood interval_coverage interval_width mean_squared_error
         probability_integral_transform relative_l2 shock_position shock_position_error
         standardized

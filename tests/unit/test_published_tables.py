@@ -40,6 +40,19 @@ def test_every_file_says_how_it_was_made():
         assert content["processor"]
 
 
+def test_every_benchmark_says_how_it_was_made():
+    """By its command, or in older files by the name of its program."""
+    folder = ROOT / "benchmarks"
+    for path in (folder / "results").glob("*.json"):
+        content = json.loads(path.read_text())
+        about = content["environment"]
+        assert {"device", "cores", "processor", "versions", "date"} <= about.keys()
+        name = content["benchmark"]
+        command = content.get("command", f"python benchmarks/bench_{name}.py")
+        programs = (ROOT / command.split()[1], folder / f"{name}.py")
+        assert any(program.is_file() for program in programs), path.name
+
+
 def test_every_preset_best_has_its_table_with_the_means_of_the_results(tables):
     found = tables.tables()
     page = (ROOT / "docs" / "published_tables.md").read_text()
@@ -167,6 +180,27 @@ def test_the_overview_compares_the_same_rows_of_the_files(tables):
     cells = found["melting value p* from sensors", "mass"]
     factor = widths["sensors"] / widths["sensors and mass"]
     assert float(cells[-1].strip("÷ ")) == pytest.approx(factor, abs=0.051)
+
+
+def test_the_overview_shows_both_uses_of_a_law_in_every_front(tables):
+    """Whichever has the better score."""
+    lines = tables.tables()["overview"].splitlines()
+    for name in ("Stefan", "porous medium", "advection", "Burgers", "heat"):
+        about = [k for k in lines if f"{name}, " in k and "(published_tables" in k]
+        laws = [line.split(" | ")[4] for line in about]
+        assert laws == ["law in the front", "trained through it"]
+
+
+def test_the_overview_compares_operators_with_the_same_network_without_a_law(tables):
+    ratios = []
+    for path in (tables.RESULTS / "boundary" / "quick").glob("*.json"):
+        rows = {r["method"]: r for r in json.loads(path.read_text())["results"]}
+        (default,) = (r for r in rows.values() if r["is_default"])
+        ratios.append(default["relative_l2"] / rows["plain"]["relative_l2"])
+    (line,) = (k for k in tables.tables()["overview"].splitlines() if "operators" in k)
+    assert float(line.split(" | ")[3]) == pytest.approx(
+        np.exp(np.mean(np.log(ratios))), abs=0.0051
+    )
 
 
 def test_the_tables_of_real_files_have_the_scores_of_the_examples(tables):

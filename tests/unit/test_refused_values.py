@@ -88,6 +88,7 @@ def test_moments_between_disordered_bounds_are_refused_or_nan():
     [
         metrics.gaussian_crps,
         metrics.gaussian_log_likelihood,
+        metrics.calibration_factor,
         metrics.interval_coverage,
         metrics.probability_integral_transform,
     ],

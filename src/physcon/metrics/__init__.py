@@ -6,6 +6,7 @@ over all points of one prediction, so `jax.vmap` gives one score for each functi
 
 from physcon._arguments import name_wrong_arguments
 from physcon.metrics.scores import (
+    calibration_factor,
     conservation_error,
     energy_score,
     gaussian_crps,
@@ -25,6 +26,7 @@ from physcon.metrics.shocks import (
 
 __all__ = [
     "ShockPosition",
+    "calibration_factor",
     "conservation_error",
     "energy_score",
     "gaussian_crps",

@@ -125,6 +125,25 @@ def interval_coverage(
     return jnp.mean(jnp.where(jnp.isnan(z), jnp.nan, covered))
 
 
+def calibration_factor(
+    mean: Float[Array, "*x"],
+    std: Float[Array, "*x"],
+    truth: Float[Array, "*x"],
+    level: float = 0.95,
+) -> Scalar:
+    """The factor on `std` with which central intervals of this level hold that part of
+    the truths: one for calibrated predictions, above one for intervals that are too
+    narrow.
+
+    Determine it on held-out data, at the points that matter: where almost every
+    interval holds the truth, it is too small for the others. It is the order statistic
+    of |truth - mean| / std above the level, in units of the quantile of the level, so
+    that the intervals hold at least this part.
+    """
+    size = jnp.abs(standardized(mean, std, truth))
+    return jnp.quantile(size, level, method="higher") / _quantile(level)
+
+
 def interval_width(std: Float[Array, "*x"], level: float = 0.95) -> Scalar:
     """Mean over points of the width of the central interval of the given level."""
     return 2 * _quantile(level) * jnp.mean(jnp.where(std >= 0, std, jnp.nan))

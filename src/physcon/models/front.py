@@ -2,10 +2,13 @@
 
 A profile that falls along x and ends in a front is a nondecreasing function g of the
 distance behind the front, d = s - x, and zero beyond. Here g is piecewise linear with a
-jump at the front. The position s has a logistic error, and g has an error that is
-common to all points:
+jump at the front. The position s has a logistic error. Of the variance e² of g, a share
+q belongs to errors of single points, and the rest to one error common to all points:
 
-    u(x) = g(s - x) + w e(s - x)  for x < s, else 0,   s ~ Logistic, w ~ N(0, 1).
+    u(x) = g(s - x) + e(s - x) (√(1 - q) w + √q v(x))  for x < s, else 0,
+    s ~ Logistic, w ~ N(0, 1), v(x) ~ N(0, 1) independent at all points.
+
+The mass says something about s and w, and nothing about v.
 
 A Gaussian at every point, in contrast, blurs an uncertain front. Positions are in units
 of the domain's length from its lower end.
@@ -32,6 +35,7 @@ class FrontProfile(eqx.Module):
         rises: increments of g over the pieces behind the front, ``(k,)``.
         widths: lengths of the pieces, positive, ``(k,)``.
         error: standard deviation e of g at the ends of the pieces, ``(k + 1,)``.
+        own: share q of its variance that belongs to errors of single points.
     """
 
     position: Scalar
@@ -40,14 +44,19 @@ class FrontProfile(eqx.Module):
     rises: Float[Array, " k"]
     widths: Float[Array, " k"]
     error: Float[Array, " k+1"]
+    own: Scalar
 
     def value(self, distance: Float[Array, "*s"]) -> Float[Array, "*s"]:
         """g at a distance behind the front; its value at the front for others."""
         return self.jump + self._shares(distance) @ self.rises
 
     def std(self, distance: Float[Array, "*s"]) -> Float[Array, "*s"]:
-        """The standard deviation of g, linear on every piece."""
+        """The standard deviation e of g, linear on every piece."""
         return self.error[0] + self._shares(distance) @ jnp.diff(self.error)
+
+    def common(self, distance: Float[Array, "*s"]) -> Float[Array, "*s"]:
+        """What w = 1 adds to g, the error that is common to all points."""
+        return jnp.sqrt(1 - self.own) * self.std(distance)
 
     def log_density(
         self, x: Float[Array, "*s"], u: Float[Array, "*s"], least_std: float
@@ -68,8 +77,9 @@ class FrontProfile(eqx.Module):
         return own + w * self.error_of_mass(position)
 
     def error_of_mass(self, position: Scalar) -> Scalar:
-        """The integral of e over the domain: what w = 1 adds to the mass."""
-        return self._over_domain(position, self.error[0], jnp.diff(self.error))
+        """What w = 1 adds to the mass."""
+        whole = self._over_domain(position, self.error[0], jnp.diff(self.error))
+        return jnp.sqrt(1 - self.own) * whole
 
     def _over_domain(self, position: Scalar, start: Array, rises: Array) -> Scalar:
         whole = self._integral(jnp.stack([position, position - 1]), start, rises)
@@ -169,20 +179,22 @@ def conditioned(
 ) -> FrontProfile:
     """The profile given its mass: a moved front, another g, and smaller spreads.
 
-    The remaining errors of front and g are correlated; their correlation is dropped.
+    The mass determines only the common part of the error of g. The remaining errors of
+    front and g are correlated; their correlation is dropped.
     """
     moved = at_mass(profile, profile.position, jnp.zeros(()), mass)
-    shift = moved.w * profile.error
+    shift = moved.w * jnp.sqrt(1 - profile.own) * profile.error
     # The position's error that remains, and the part of the error of g.
     spread = least_spread + profile.spread * jnp.sqrt(moved.share + 1e-12)
-    kept = jnp.sqrt(1 - moved.share + 1e-6)
+    kept = profile.own + (1 - profile.own) * (1 - moved.share + 1e-6)
     return FrontProfile(
         moved.position,
         spread,
         profile.jump + shift[0],
         profile.rises + jnp.diff(shift),
         profile.widths,
-        profile.error * kept + 1e-4,
+        profile.error * jnp.sqrt(kept) + 1e-4,
+        profile.own / kept,
     )
 
 

@@ -45,10 +45,17 @@ class FrontFamily(eqx.Module):
         falling: whether profiles fall to a front. Otherwise the pieces have equal
             lengths from the upper end of the domain on, and may rise and fall.
         least_std: lower bound of the standard deviation.
+        own_errors: whether single points have errors of their own, whose share of the
+            variance is learned. Only training through the law can learn it, since the
+            density of single points does not depend on it.
+
+    Attributes:
+        own: log odds of `FrontProfile.own`, the same for all profiles. None: no share.
     """
 
     hidden: tuple[Linear, ...]
     output: Linear
+    own: Scalar | None
     domain: Domain = eqx.field(static=True)
     falling: bool = eqx.field(static=True)
     least_std: float = eqx.field(static=True)
@@ -62,6 +69,7 @@ class FrontFamily(eqx.Module):
         *,
         falling: bool = True,
         least_std: float = 1e-3,
+        own_errors: bool = False,
         key: PRNGKeyArray,
     ):
         keys = jax.random.split(key, layers + 1)
@@ -71,6 +79,7 @@ class FrontFamily(eqx.Module):
             for a, b, k in zip(widths[:-1], widths[1:], keys[1:], strict=True)
         )
         self.output = Linear(size, 4 + 3 * pieces, key=keys[0], gain=0.3)
+        self.own = jnp.zeros(()) if own_errors else None
         self.domain = domain
         self.falling = falling
         self.least_std = least_std
@@ -94,12 +103,14 @@ class FrontFamily(eqx.Module):
         pieces = (out.size - 4) // 3
         widths, rises, errors = jnp.split(out[3:], (pieces, 2 * pieces))
         error = self.least_std + 0.1 * jax.nn.softplus(errors - 1)
+        own = jnp.zeros_like(t) if self.own is None else jax.nn.sigmoid(self.own)
         if not self.falling:
             # Equal pieces: in a narrow one, which no observation meets, training
             # through the law would hide the error of the mass.
             one, zero = jnp.ones_like(t), jnp.zeros_like(t)
             even = jnp.full_like(widths, 1 / pieces)
-            return FrontProfile(one, LEAST_SPREAD * one, zero, rises, even, error)
+            front = (one, LEAST_SPREAD * one, zero)
+            return FrontProfile(*front, rises, even, error, own)
         # Each width may change by a factor of seven.
         stretched = jnp.exp(2 * jnp.tanh(widths))
         return FrontProfile(
@@ -109,6 +120,7 @@ class FrontFamily(eqx.Module):
             rises=0.1 * jax.nn.softplus(rises),
             widths=jnp.geomspace(_FIRST, _LAST, pieces) * stretched,
             error=error,
+            own=own,
         )
 
     def log_likelihood(

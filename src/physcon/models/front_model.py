@@ -156,10 +156,12 @@ class FrontModel(Model):
         """Mean and std with the front at `position`, up to an error of scale `own`."""
         distance = position - x
         behind = jnp.maximum(distance, 0)
-        value = profile.value(behind) + w * profile.std(behind)
+        value = profile.value(behind) + w * profile.common(behind)
         share = jax.nn.sigmoid(distance / own)
         spread = value * jnp.sqrt(share * (1 - share))
-        return share * value, jnp.hypot(spread, self.family.least_std)
+        alone = profile.own * profile.std(behind) ** 2
+        rest = jnp.sqrt(jnp.maximum(alone, self.family.least_std**2))
+        return share * value, jnp.hypot(spread, rest)
 
 
 def _strata(

@@ -32,24 +32,32 @@ def train_families(
     domain = Domain(*settings.x, settings.t[1])
     network = config.network
     latents = first_latents(tasks)
-    starts = []
-    for key in network_keys:
-        family = FrontFamily(
-            domain,
-            network.size,
-            network.layers,
-            network.pieces,
-            falling=settings.has_front,
-            key=key,
-        )
-        starts.append(FittedFamily(family, latents / 3))
+
+    def starts(*, own_errors: bool) -> PyTree:
+        each = []
+        for key in network_keys:
+            family = FrontFamily(
+                domain,
+                network.size,
+                network.layers,
+                network.pieces,
+                falling=settings.has_front,
+                own_errors=own_errors,
+                key=key,
+            )
+            each.append(FittedFamily(family, latents / 3))
+        return stacked(each)
+
     rate = config.training.learning_rate
     steps = config.training.steps
     numbered = (jnp.arange(latents.size), tasks)
 
     def fitted(name: str, *, through: bool) -> list[FrontModel]:
         loss = partial(_loss, config=config, domain=domain, through=through)
-        found = trained(name, loss, stacked(starts), steps, rate, numbered)
+        # Where there is no front, the mass determines all errors that are common to
+        # the points of a profile; the likelihood would punish all others.
+        start = starts(own_errors=through and not settings.has_front)
+        found = trained(name, loss, start, steps, rate, numbered)
         each = unstacked(found, len(network_keys))
         return [FrontModel(one.family, config.tasks.context[0]) for one in each]
 
