@@ -18,6 +18,7 @@ import inverse_tables
 import overview_table
 import published_tables
 import real_tables
+import scaling_tables
 import speed_tables
 import weights_table
 from markdown_tables import made_by, markdown
@@ -58,6 +59,7 @@ _PATTERN = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- end of table -->)", re.
 def tables(results: Path = RESULTS) -> dict[str, str]:
     """All tables by name, as Markdown."""
     found = benchmark_tables.tables(results.parent)
+    found |= scaling_tables.tables(results.parent)
     found |= speed_tables.tables(results.parent)
     found |= boundary_tables.tables(results / "boundary")
     for module in _MODULES:

@@ -1,5 +1,6 @@
 """Meshes of eight virtual devices, and what a program on them sends."""
 
+import math
 import re
 
 import jax
@@ -48,3 +49,11 @@ def collectives(program):
     kinds = r" (all-gather|all-reduce|all-to-all|collective-permute|reduce-scatter)\("
     names = re.findall(kinds, text)
     return {name: names.count(name) for name in set(names)}
+
+
+def largest_message(program):
+    """The most numbers that any collective of a compiled program has as its result."""
+    kinds = "all-gather|all-reduce|all-to-all|collective-permute|reduce-scatter"
+    found = re.findall(rf"= (\(.*?\)|\S+) (?:{kinds})(?:-start)?\(", program.as_text())
+    sizes = re.findall(r"\w+\[([\d,]*)\]", " ".join(found))
+    return max((math.prod(int(n) for n in s.split(",") if n) for s in sizes), default=0)

@@ -16,16 +16,16 @@ from physcon._status import settle, severity
 from physcon._typing import Array
 from physcon.conditioning import Conditioned, Gaussian, LinearConstraint
 from physcon.conditioning import condition as condition_whole
-from physcon.conditioning.downdate import DowndatedRoot
 from physcon.conditioning.status import MESSAGES
-from physcon.linear_map import (
-    Diagonal,
-    LinearMap,
-    LowRank,
-    Rows,
-    Sum,
+from physcon.linear_map import Diagonal, LowRank, Rows
+from physcon.linear_map.divided import DividedRows
+from physcon.parallel.downdate import (
+    DividedDowndate,
+    named,
+    on_block,
+    parts_of,
+    place,
 )
-from physcon.linear_map.divided import DividedLowRank, DividedRows
 
 
 def condition(
@@ -38,8 +38,8 @@ def condition(
 ) -> Conditioned:
     """`physcon.condition` on a few rows, with the field divided according to `axes`.
 
-    The arrays of the posterior are placed on the mesh like the arrays of the prior;
-    `variance` and `sample` are ordinary functions of them.
+    The arrays of the posterior are placed on the mesh like the arrays of the prior.
+    Its variance and its samples are computed block by block too.
 
     Args:
         prior: independent errors (`Diagonal`), an ensemble (`LowRank`), or their `Sum`.
@@ -59,7 +59,7 @@ def condition(
         type(rows).__name__,
         "use condition_balance for a law",
     )
-    parts = prior.root.parts if isinstance(prior.root, Sum) else (prior.root,)
+    parts = parts_of(prior.root)
     require(
         all(isinstance(p, Diagonal | LowRank) for p in parts),
         "a root of Diagonal and LowRank parts",
@@ -71,7 +71,8 @@ def condition(
     # Nothing is raised inside jit: an error in a callback on one of several devices
     # would end the whole process.
     found = settle(found, outcome, throw and not is_traced(severity(outcome)), MESSAGES)
-    root = DowndatedRoot(prior.root, rows, constraint.noise_std, found["factor"])
+    known = (prior.root, rows, constraint.noise_std, found["factor"])
+    root = DividedDowndate(*known, mesh, axes)
     posterior = Gaussian(found["mean"], root)
     return Conditioned(posterior, found["log_evidence"], found["residual"], outcome)
 
@@ -81,22 +82,12 @@ def _few_rows(
     prior: Gaussian, constraint: LinearConstraint, mesh: Mesh, axes: Axes
 ) -> dict[str, Any]:
     """The mean and all small arrays of the posterior, from the blocks."""
-    named = tuple(name for name in axes if name is not None)
 
-    def place(x: Any) -> P:
-        return P(None, *axes) if isinstance(x, Rows | LowRank) else P(*axes)
-
-    def divided(part: Any) -> LinearMap:
-        return (
-            DividedLowRank(part.vectors, named) if isinstance(part, LowRank) else part
-        )
-
-    def on_block(
-        mean: Array, roots: tuple, rows: Array, value: Array, noise: Any
+    def update(
+        mean: Array, parts: tuple, rows: Array, value: Array, noise: Any
     ) -> dict:
-        parts = tuple(divided(part) for part in roots)
-        own = Gaussian(mean, parts[0] if len(parts) == 1 else Sum(*parts))
-        law = LinearConstraint(DividedRows(rows, named), value, noise)
+        own = Gaussian(mean, on_block(parts, axes))
+        law = LinearConstraint(DividedRows(rows, named(axes)), value, noise)
         found = condition_whole(own, law, throw=False)
         root: Any = found.posterior.root
         return {
@@ -107,13 +98,14 @@ def _few_rows(
             "outcome": found.outcome,
         }
 
-    roots = prior.root.parts if isinstance(prior.root, Sum) else (prior.root,)
+    parts = parts_of(prior.root)
     rows: Any = constraint.operator
     whole = P()
     out = {"mean": P(*axes), "factor": whole, "log_evidence": whole}
     out |= {"residual": whole, "outcome": whole}
-    in_specs = P(*axes), tuple(place(p) for p in roots), place(rows), whole, whole
-    found = by_device(on_block, mesh, in_specs, out)
+    shares = tuple(place(part, axes) for part in parts)
+    in_specs = P(*axes), shares, place(rows, axes), whole, whole
+    found = by_device(update, mesh, in_specs, out)
     return found(
-        prior.mean, roots, rows.weights, constraint.value, constraint.noise_std
+        prior.mean, parts, rows.weights, constraint.value, constraint.noise_std
     )
