@@ -103,7 +103,10 @@ def _memory(rows: list[dict[str, Any]]) -> list[list[str]]:
 
 
 def _size(number: int) -> str:
-    return f"{number / 1e9:.2g} GB" if number >= 1e9 else f"{number / 1e6:.2g} MB"
+    """Two digits, in GB or MB."""
+    unit = "GB" if number >= 1e8 else "MB"
+    value = number / {"GB": 1e9, "MB": 1e6}[unit]
+    return f"{value:.0f} {unit}" if value >= 10 else f"{value:.2g} {unit}"
 
 
 def _model(rows: list[dict[str, Any]]) -> list[list[str]]:

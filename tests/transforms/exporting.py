@@ -9,6 +9,8 @@ from physcon import operators
 from physcon.serving import host_callbacks
 from physcon.serving._export import PLATFORMS
 
+#: Operations without a form for TPUs in float64.
+NOT_IN_FLOAT64 = {"bitcast_convert_type", "fft", "nextafter", "reduce_precision"}
 N = 8
 GRID = pc.Grid.uniform(0.0, 1.0, N)
 NODES = pc.Grid.uniform(0.0, 1.0, N, location="nodes")
@@ -73,6 +75,32 @@ def is_program(x):
     return isinstance(x, jax.extend.core.ClosedJaxpr)
 
 
+def refused_on_tpu(program):
+    """Names of float64 operations that TPUs would run, and their compiler refuses.
+
+    It has float64 as pairs of float32, whose bits it doesn't know.
+    """
+    program = program.jaxpr if is_program(program) else program
+    for equation in program.eqns:
+        dtypes = [x.aval.dtype for x in equation.invars if hasattr(x.aval, "dtype")]
+        wide = np.float64 in dtypes or np.complex128 in dtypes
+        if wide and equation.primitive.name in NOT_IN_FLOAT64:
+            yield equation.primitive.name
+        inner = {k: v for k, v in equation.params.items() if k != "branches_platforms"}
+        platforms = equation.params.get("branches_platforms")
+        if platforms is not None:
+            own = [p is not None and "tpu" in p for p in platforms]
+            chosen = own.index(True) if any(own) else platforms.index(None)
+            inner = {"own": equation.params["branches"][chosen]}
+        for leaf in jax.tree.leaves(inner, is_leaf=_holds_program):
+            if _holds_program(leaf):
+                yield from refused_on_tpu(leaf)
+
+
+def _holds_program(x):
+    return isinstance(x, jax.extend.core.Jaxpr | jax.extend.core.ClosedJaxpr)
+
+
 def export(line):
     """Check one line of a table: it exports, and a second call compiles nothing."""
 
@@ -86,6 +114,7 @@ def export(line):
     fn, spec = jax.jit(jax.vmap(arrays)), jax.ShapeDtypeStruct((batch, N), np.float32)
     traced = fn.trace(spec).jaxpr
     assert not list(host_callbacks(traced))
+    assert not set(refused_on_tpu(traced))
     anew = compiled_anew(traced, jax.jit(jax.vmap(again)).trace(spec).jaxpr)
     assert anew == set()
     exported = jax.export.export(fn, platforms=PLATFORMS)(spec)
