@@ -51,7 +51,7 @@ def counts(
         iteration: count one iteration of the innermost loop that sends anything, in
             place of the whole program.
     """
-    text = jax.jit(fn).lower(*args).compile().as_text()
+    text = jax.jit(fn).lower(*args).compile().as_text() or ""
     found: dict[str, dict[str, int]] = {}
     for shapes, kind in _COLLECTIVE.findall(_innermost(text) if iteration else text):
         entry = found.setdefault(kind, {"count": 0, "bytes": 0})
