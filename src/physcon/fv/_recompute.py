@@ -37,6 +37,11 @@ def keeping_tendencies(step: F) -> F:
     return kept  # type: ignore[return-value]
 
 
+def keeps_tendencies() -> bool:
+    """Whether a step is traced whose reverse pass keeps its tendencies."""
+    return _keeping.get()
+
+
 def recomputed(tendency: F) -> F:
     """Decorator: a tendency ``problem(u, t)`` that a reverse pass computes again."""
 

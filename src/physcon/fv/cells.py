@@ -215,7 +215,11 @@ def _moved(field: Array, start: int, n: int, axis: int) -> Array:
 
 def applies(problem: Discretisation) -> bool:
     """Whether a problem can be evaluated cell by cell."""
-    uniform = all(h.ndim == 0 for h in problem.grid.spacings)
+    return is_local(problem) and all(h.ndim == 0 for h in problem.grid.spacings)
+
+
+def is_local(problem: Discretisation) -> bool:
+    """Whether all faces have one formula: no diffusion, field or prescribed flux."""
     leaves = jax.tree.leaves((problem.law, problem.scheme))
     numbers_only = all(jnp.ndim(leaf) == 0 for leaf in leaves)
     prescribed = any(
@@ -223,5 +227,4 @@ def applies(problem: Discretisation) -> bool:
         for sides in problem.boundary.sides
         for condition in outer_sides(sides)
     )
-    hyperbolic_only = problem.law.diffusion is None
-    return hyperbolic_only and uniform and numbers_only and not prescribed
+    return problem.law.diffusion is None and numbers_only and not prescribed

@@ -13,6 +13,7 @@ from physcon._extremes import largest_of, smallest_of
 from physcon._mesh import largest
 from physcon._typing import Array, Bool, Float, Scalar
 from physcon.boundary import Boundary, Dirichlet
+from physcon.fv._blocks import by_block
 from physcon.fv._recompute import recomputed
 from physcon.fv._stage import resolved, storing_stages
 from physcon.fv.cells import by_cell
@@ -127,6 +128,10 @@ def _change(problem: Discretisation, u: Array) -> Array:
     evaluate = resolved(problem.scheme.evaluate)
     if evaluate == "cells":
         change = by_cell(problem, u)
+        if change is not None:
+            return change
+    if evaluate == "staged":
+        change = by_block(problem, u)
         if change is not None:
             return change
     with storing_stages(evaluate == "staged"):

@@ -26,17 +26,25 @@ def hyperbolic_flux(
     problem: Discretisation, u: Float[Array, "c *x"], axis: int
 ) -> tuple[Float[Array, "c *f"], Float[Array, "c *x"] | None]:
     """Numerical fluxes of one axis, and the law's force on the cells."""
-    law, scheme, sides = problem.law.hyperbolic, problem.scheme, problem.sides(axis)
-    cells, widths = padded(problem, u, axis)
+    flux, force = numerical_flux(problem, *padded(problem, u, axis), axis)
+    return impose_flux(flux, problem.sides(axis), axis), force
+
+
+def numerical_flux(
+    problem: Discretisation,
+    cells: Float[Array, "c *p"],
+    widths: Float[Array, "..."],
+    axis: int,
+) -> tuple[Float[Array, "c *f"], Float[Array, "c *x"] | None]:
+    """Fluxes and force from a state and widths with ghost cells along the axis."""
+    law, scheme = problem.law.hyperbolic, problem.scheme
     if _gas_flux.applies(scheme, law):
         reconstruct: Any = scheme.reconstruct
         w_left, w_right = reconstruct.primitive_faces(cells, law, axis, widths)
-        flux = _gas_flux.gas_flux(scheme, w_left, w_right, law, axis)
-        return impose_flux(flux, sides, axis), None
+        return _gas_flux.gas_flux(scheme, w_left, w_right, law, axis), None
     u_left, u_right = scheme.reconstruct(cells, law, axis, widths)
     flux = law.numerical_flux(scheme.riemann, u_left, u_right, axis)
-    force = law.cell_force(u_left, u_right, axis)
-    return impose_flux(flux, sides, axis), force
+    return flux, law.cell_force(u_left, u_right, axis)
 
 
 def sweep(
@@ -58,10 +66,20 @@ def by_axis(problem: Discretisation, u: Float[Array, "c *x"]) -> Float[Array, "c
     total = jnp.zeros_like(u)
     for axis in range(problem.grid.ndim):
         flux, force = sweep(problem, u, axis)
-        change = -difference(flux, axis)
-        change = change if force is None else change + force
-        total = total + change / along(problem.widths(axis), u.ndim, axis)
+        total = total + net_change(flux, force, problem.widths(axis), axis)
     return total
+
+
+def net_change(
+    flux: Float[Array, "c *f"],
+    force: Float[Array, "c *x"] | None,
+    widths: Float[Array, "..."],
+    axis: int,
+) -> Float[Array, "c *x"]:
+    """The change of cells per time by the fluxes of one axis and the force on them."""
+    change = -difference(flux, axis)
+    change = change if force is None else change + force
+    return change / along(widths, flux.ndim, axis)
 
 
 def crossing_rate(
