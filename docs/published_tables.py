@@ -104,7 +104,8 @@ def _held_out(content: dict[str, Any]) -> str:
     heads = ["", "", "CRPS · 10³", "covers behind the front", "factor"]
     heads += ["CRPS · 10³ behind the front", "test functions: covers behind the front"]
     lines = [heads]
-    rows = content["results"]
+    order = list(_EQUATIONS)
+    rows = sorted(content["results"], key=lambda row: order.index(row["problem"]))
     for row in rows:
         if row["functions"] != "held out" or row["method"] not in _CALIBRATED:
             continue

@@ -203,6 +203,29 @@ def test_the_overview_compares_operators_with_the_same_network_without_a_law(tab
     )
 
 
+def test_the_table_of_calibration_has_the_coverage_of_the_results(tables):
+    """On the functions that gave the factor, 95 % intervals hold 95 %."""
+    path = tables.RESULTS / "held_out.json"
+    rows = json.loads(path.read_text())["results"]
+    held = [row for row in rows if row["functions"] == "held out"]
+    assert {row["problem"] for row in held} == {
+        *("stefan", "pme", "advection", "burgers", "heat")
+    }
+    for row in held:
+        after = np.mean(row["after"]["coverage_behind"])
+        assert after == pytest.approx(0.95, abs=0.015)
+    cells = {
+        tuple(line.split(" | ")[:2]): line.split(" | ")
+        for line in tables.tables()["held_out"].splitlines()
+    }
+    (row,) = (r for r in held if (r["problem"], r["method"]) == ("stefan", "front"))
+    (shown,) = (v for k, v in cells.items() if k == ("| Stefan", "law in the front"))
+    assert float(shown[3]) == pytest.approx(
+        100 * np.mean(row["before"]["coverage_behind"]), abs=0.051
+    )
+    assert float(shown[4]) == pytest.approx(row["factor"], abs=0.0051)
+
+
 def test_the_tables_of_real_files_have_the_scores_of_the_examples(tables):
     found = tables.tables()
     content = json.loads((tables.RESULTS / "real_files.json").read_text())

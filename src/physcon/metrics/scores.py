@@ -131,14 +131,24 @@ def calibration_factor(
     truth: Float[Array, "*x"],
     level: float = 0.95,
 ) -> Scalar:
-    """The factor on `std` with which central intervals of this level hold that part of
-    the truths: one for calibrated predictions, above one for intervals that are too
-    narrow.
+    """The factor on `std` with which central intervals hold their share of the truths.
 
-    Determine it on held-out data, at the points that matter: where almost every
-    interval holds the truth, it is too small for the others. It is the order statistic
-    of |truth - mean| / std above the level, in units of the quantile of the level, so
-    that the intervals hold at least this part.
+    It is one for calibrated predictions, and above one where intervals are too narrow:
+    the order statistic of |truth - mean| / std above `level`, divided by the normal
+    quantile. Intervals scaled by it hold at least this share of the given truths.
+
+    Determine it on held-out data, at the points that matter. It is too small for
+    these if almost every interval holds the truth at the others.
+
+    Args:
+        level: of the intervals, between 0 and 1.
+
+    Raises:
+        ValueError: for other levels, or fields of different shapes.
+
+    Source:
+        Lei, G'Sell, Rinaldo, Tibshirani and Wasserman (2018), sec. 5.2: split conformal
+        inference with residuals in units of their spread.
     """
     size = jnp.abs(standardized(mean, std, truth))
     return jnp.quantile(size, level, method="higher") / _quantile(level)
