@@ -4,11 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.extend.core import jaxprs_in_params
 
 from physcon.boundary import Boundary, Dirichlet, Outflow, Reflective
 from physcon.fv import (
     MUSCL,
     WENO,
+    Advection,
     Euler,
     Positive,
     Problem,
@@ -85,3 +87,27 @@ def test_reverse_pass_equals_automatic_differentiation(name):
     scale = float(jnp.max(jnp.abs(expected[1])))
     assert scale > 0.1
     np.testing.assert_allclose(found[1], expected[1], rtol=0, atol=1e-12 * scale)
+
+
+def test_a_chunk_after_the_end_keeps_no_results_of_its_steps():
+    length, cells = 11, 5
+    grid = Grid.uniform(0.0, 1.0, cells)
+
+    def loss(u):
+        run = {"times": [0.1], "max_steps": length**2, "throw": False}
+        sides, law = Boundary(Outflow()), Advection(1.0)
+        solution = solve(u, law, grid, sides, loop="checkpointed", **run)
+        return jnp.sum(solution.u)
+
+    program = jax.make_jaxpr(jax.grad(loss))(jnp.ones((1, cells)))
+    conditions = [e for e in equations(program.jaxpr) if e.primitive.name == "cond"]
+    shapes = {v.aval.shape for e in conditions for v in e.outvars}
+    assert (1, cells) in shapes  # a step, or the whole chunk
+    assert [s for s in shapes if s[:1] == (length,)] == []
+
+
+def equations(jaxpr):
+    for equation in jaxpr.eqns:
+        yield equation
+        for inner in jaxprs_in_params(equation.params):
+            yield from equations(inner)

@@ -44,10 +44,12 @@ def checkpointed_loop(
     def one(state: State, _: None) -> tuple[State, None]:
         return jax.lax.cond(pending(state), step, stay, state), None
 
+    # Checkpointed inside of the condition, so that a chunk after the end keeps a state
+    # and not the results of all its steps.
+    @partial(jax.checkpoint, prevent_cse=False)
     def chunk_of_steps(state: State) -> State:
         return jax.lax.scan(one, state, None, length=length)[0]
 
-    @partial(jax.checkpoint, prevent_cse=False)
     def chunk(state: State, _: None) -> tuple[State, None]:
         return jax.lax.cond(pending(state), chunk_of_steps, stay, state), None
 
