@@ -217,13 +217,30 @@ def test_sums_are_products(rng, monkeypatch):
         np.testing.assert_allclose(a, b, rtol=1e-13, atol=1e-13)
 
 
-@pytest.mark.parametrize("axis", [1, 2])
+@pytest.mark.parametrize("axis", [1, 2, 3])
 def test_a_lift_by_sums_is_one_by_products(axis, rng):
-    misfit, gain = (
-        jnp.asarray(rng.normal(size=s), jnp.float32) for s in ((3, 5, 2), (2, 7))
+    """The value; on a CPU its first and second derivatives too."""
+    misfit, gain, *slopes = (
+        jnp.asarray(rng.normal(size=s), jnp.float32)
+        for s in 2 * ((2, 3, 5, 2), (2, 7)) + ((3, 5, 2),)
     )
-    expected = gains._by_product(misfit, gain, axis)
-    np.testing.assert_allclose(gains._by_sum(misfit, gain, axis), expected, atol=1e-5)
+    weights = jnp.expand_dims(slopes.pop(), axis)
+
+    def derivatives(form):
+        def loss(*at):
+            return jnp.sum(weights * jnp.sin(form(axis, *at)))
+
+        gradient = jax.grad(loss, (0, 1))
+        return *gradient(misfit, gain), *jax.jvp(
+            gradient, (misfit, gain), tuple(slopes)
+        )[1]
+
+    expected = gains._by_product(axis, misfit, gain)
+    for form in (gains._by_sum, gains._by_sum_once):
+        np.testing.assert_allclose(form(axis, misfit, gain), expected, atol=1e-5)
+    pairs = derivatives(gains._by_sum_once), derivatives(gains._by_product)
+    for found, right in zip(*pairs, strict=True):
+        np.testing.assert_allclose(found, right, atol=1e-4)
 
 
 RESIDUAL_ON_A_TPU = """

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from physcon._checks import at_trace_time
+from physcon._derivative_rules import WithDerivative
 from physcon._numerics.float64 import float64_primal
 from physcon._numerics.safe import power_of_two
 from physcon._numerics.small import cholesky, lower_inverse
@@ -107,17 +108,6 @@ def _unit_gain(
     return solve(rows, gaps, reach)
 
 
-@partial(jax.jit, static_argnums=2)  # one program for all calls outside of jit
-def _moved(misfit: Array, gain: Array, axis: int) -> Array:
-    """The gains times what the rows miss, in the way that suits the platform."""
-    return jax.lax.platform_dependent(
-        misfit,
-        gain,
-        cpu=partial(_by_product, axis=axis),
-        default=partial(_by_sum, axis=axis),
-    )
-
-
 def smooth_lift(
     u: Float[Array, "c *x"], rows: Rows, gains: Gains
 ) -> Float[Array, "c *x"]:
@@ -128,23 +118,55 @@ def smooth_lift(
     for axis, (axis_rows, gain) in enumerate(zip(rows, gains, strict=True)):
         if gain is None or not axis_rows:
             continue
-        misfit = jnp.stack([row.target(u) - row(u) for row in axis_rows], -1)
+        misfit = jnp.stack([row.target(u) - row(u) for row in axis_rows])
         u = u + _moved(misfit, gain.astype(u.dtype), axis + 1)
     return u
 
 
-def _by_product(
-    misfit: Float[Array, "*f p"], gain: Gain, axis: int
-) -> Float[Array, "*x"]:
-    """On a CPU: its cotangent is a product too, cheaper than sums of broadcasts."""
-    return jnp.moveaxis(jnp.matmul(misfit, gain, precision="highest"), -1, axis)
+@partial(jax.jit, static_argnums=2)  # one program for all calls outside of jit
+def _moved(misfit: Float[Array, "p *f"], gain: Gain, axis: int) -> Float[Array, "*x"]:
+    """The gains times what the rows miss, in the way that suits the platform."""
+    return jax.lax.platform_dependent(
+        misfit,
+        gain,
+        cpu=partial(_by_sum_once, axis),
+        default=partial(_by_sum, axis),
+    )
 
 
-def _by_sum(misfit: Float[Array, "*f p"], gain: Gain, axis: int) -> Float[Array, "*x"]:
-    """On an accelerator: elementwise, so that it is fused with the addition."""
+def _by_sum(axis: int, misfit: Float[Array, "p *f"], gain: Gain) -> Float[Array, "*x"]:
+    """Elementwise, so that it is fused with the addition."""
     along = (1,) * axis + (-1,) + (1,) * (misfit.ndim - 1 - axis)
     terms = [
         jnp.expand_dims(m, axis) * row.reshape(along)
-        for m, row in zip(jnp.moveaxis(misfit, -1, 0), gain, strict=True)
+        for m, row in zip(misfit, gain, strict=True)
     ]
     return reduce(jnp.add, terms)
+
+
+@partial(WithDerivative, static=(0,))
+def _by_sum_once(
+    axis: int, misfit: Float[Array, "p *f"], gain: Gain
+) -> Float[Array, "*x"]:
+    """`_by_sum` on a CPU, where a product with 1 keeps the misfit in memory.
+
+    Otherwise the compiler evaluates the misfit anew at every point of the axis. The
+    derivative is that of a product of matrices, whose cotangent costs less than sums.
+    """
+    one = jnp.asarray(np.eye(misfit.shape[0]), misfit.dtype)
+    flat = misfit.reshape(misfit.shape[0], -1)
+    kept = jnp.matmul(one, flat, precision="highest")
+    return _by_sum(axis, kept.reshape(misfit.shape), gain)
+
+
+@_by_sum_once.defjvp
+def _(axis: int, primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+    _, moved = jax.jvp(partial(_by_product, axis), primals, tangents)
+    return _by_sum_once(axis, *primals), moved
+
+
+def _by_product(
+    axis: int, misfit: Float[Array, "p *f"], gain: Gain
+) -> Float[Array, "*x"]:
+    lines = jnp.moveaxis(misfit, 0, -1)
+    return jnp.moveaxis(jnp.matmul(lines, gain, precision="highest"), -1, axis)
