@@ -142,7 +142,10 @@ def _same(a: Any, b: Any) -> bool:
 
 def _change(ratio: float) -> str:
     """A change in per cent; a large one as a factor."""
-    return f"÷ {1 / ratio:.1f}" if ratio < 0.5 else f"{100 * (ratio - 1):+.0f} %"
+    if ratio < 0.5:
+        return f"÷ {1 / ratio:.1f}"
+    change = round(100 * (ratio - 1))
+    return f"{change:+d} %" if change else "0 %"
 
 
 def _operators(folder: Path) -> list[list[str]]:
