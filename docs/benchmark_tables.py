@@ -30,6 +30,7 @@ _MESH_SCHEMES = {
 #: Commands of benchmarks that need arguments.
 _COMMANDS = {
     "compiled-cuda": "compiled.py --target cuda",
+    "compiled-tpu": "compiled.py --target tpu",
     "bench_operator_data": "bench_operator_data.py --data DATA --torch-python PYTHON",
 }
 
@@ -42,6 +43,7 @@ def tables(results: Path) -> dict[str, str]:
         "bench_mesh": _mesh,
         "bench_fixers": _fixers,
         "compiled-cuda": _compiled,
+        "compiled-tpu": _compiled,
         "bench_operator_data": _operator_data,
     }
     found = {}
