@@ -148,6 +148,16 @@ def local_balance(n: int, contrast: float, repeats: int) -> tuple[dict, dict]:
     return timings, {"steps": int(steps), "residual_in_eps": rounding}
 
 
+def balances(results: dict, repeats: int, *, small: bool) -> None:
+    for contrast in (0.0, 0.5, 1.0):
+        for n in (1000,) if contrast == 1.0 else (250, 1000):
+            n = n // (10 if small else 1)
+            name = f"balance {n}x{n}, contrast {contrast}"
+            report(name, results, *local_balance(n, contrast, repeats))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    results["peak memory so far, GB"] = peak
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=5)
@@ -158,22 +168,23 @@ def main() -> None:
     parser.add_argument(
         "--low-rank", action="store_true", help="only this case; the rest is kept"
     )
+    parser.add_argument(
+        "--balance", action="store_true", help="only these cases; the rest is kept"
+    )
     args = parser.parse_args()
     shrink, repeats = (100 if args.small else 1), args.repeats
 
-    results: dict = earlier(args.output) if args.low_rank else {}
+    part = args.low_rank or args.balance
+    results: dict = earlier(args.output) if part else {}
     low = "low rank r=100, n=1e6, 16 rows", results
     if args.low_rank:
         report(*low, *low_rank(10**6 // shrink, 100, 16, repeats))
         record("structures", results, args.output)
         return
-    for contrast in (0.0, 0.5, 1.0):
-        for n in (1000,) if contrast == 1.0 else (250, 1000):
-            n = n // (10 if args.small else 1)
-            name = f"balance {n}x{n}, contrast {contrast}"
-            report(name, results, *local_balance(n, contrast, repeats))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    results["peak memory so far, GB"] = peak
+    balances(results, repeats, small=args.small)
+    if args.balance:
+        record("structures", results, args.output)
+        return
     n = 2**20 // shrink
     line = pc.Grid.uniform(0.0, 1.0, n)
     prior = stationary(jnp.zeros(n), matern32, line, 1.0, 0.01)

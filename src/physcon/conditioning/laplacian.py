@@ -8,7 +8,9 @@ faces of axis k) and independent face values of variance v_k,
 If w_0 depends on the first axis alone and the other w_k are constant, sine and cosine
 transforms leave one tridiagonal system per mode. The inverse is then exact, at O(n log
 n). For other weights the same inverse L⁻¹, scaled to the diagonal of S, serves as a
-preconditioner: e^{-1/2} L⁻¹ e^{-1/2} with e = diag S / diag L.
+preconditioner: e^{-1/2} L⁻¹ e^{-1/2} with e = diag S / diag L. Its number of steps
+grows with the distance of the weights from a product. On many cells in the plane with
+such weights the sum over levels of `physcon.conditioning._semicoarsening` replaces it.
 
 Source:
     Concus and Golub, SIAM J. Numer. Anal. 10 (1973) 1103.
@@ -22,10 +24,13 @@ import jax.numpy as jnp
 from physcon._numerics import tridiagonal
 from physcon._numerics.fourier import rfft
 from physcon._typing import Array, Float, Scalar
+from physcon.conditioning import _multilevel as multilevel
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.linear_map import Difference, Root, Sum, split_fields
 
 Apply = Callable[[Float[Array, "*y"]], Float[Array, "*y"]]
+#: Cells from which levels save more time than their compilation takes, in a few calls.
+MANY = 2**18
 
 
 def modes(n: int, part: Difference) -> tuple[Apply, Float[Array, " n"]]:
@@ -181,11 +186,39 @@ def _along(transform: Apply, x: Array, axis: int) -> Array:
 
 
 def of_balance(
-    parts: tuple[Difference, ...], root: Root, law: LinearConstraint
+    parts: tuple[Difference, ...], root: Root, law: LinearConstraint, *, whole: bool
 ) -> Apply:
-    """The `preconditioner` of a law whose parts are differences."""
+    """A preconditioner of a law whose parts are differences.
+
+    Args:
+        whole: whether all cells are here, so that levels may replace transforms.
+    """
+    variances = variances_of(parts, root, law)
+    noise = law.noise() ** 2
+    if whole and law.value.size >= MANY and multilevel.suits(parts):
+        return multilevel.or_else(preconditioner, parts, variances, noise)
+    return preconditioner(parts, variances, noise)
+
+
+def variances_of(
+    parts: tuple[Difference, ...], root: Root, law: LinearConstraint
+) -> list[Array]:
+    """The variances of the face values of each part."""
     variance = root.gram_diagonal()
-    variances = [variance]
-    if isinstance(law.operator, Sum):
-        variances = split_fields(variance, tuple(p.in_shape for p in parts))
-    return preconditioner(parts, variances, law.noise() ** 2)
+    if not isinstance(law.operator, Sum):
+        return [variance]
+    return split_fields(variance, tuple(p.in_shape for p in parts))
+
+
+def product(parts: tuple[Difference, ...], root: Root, law: LinearConstraint) -> Apply:
+    """The product with S under independent errors, as a stencil on cells."""
+    variances = variances_of(parts, root, law)
+    pairs = zip(parts, variances, strict=True)
+    weighted = [(p.with_area(p.area**2 * v), p.with_area(1.0)) for p, v in pairs]
+    noise = law.noise() ** 2
+
+    def apply(y: Array) -> Array:
+        terms = (w.mv(one.rmv(y)) for w, one in weighted)
+        return sum(terms, noise * y)
+
+    return apply

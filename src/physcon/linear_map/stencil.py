@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 
 from physcon._checks import require, require_shape
-from physcon._typing import Array, Float, Shape
+from physcon._typing import Array, ArrayLike, Float, Shape
 from physcon.linear_map.basic import LinearMap
 
 
@@ -110,19 +110,26 @@ class Difference(LinearMap):
         shape[self.axis] += 0 if self.periodic else 1 - sum(self.ends)
         return tuple(shape)
 
+    def with_area(self, area: ArrayLike) -> "Difference":
+        """The same differences with another factor of the face values."""
+        area = jnp.broadcast_to(jnp.asarray(area, self.area.dtype), self.area.shape)
+        return Difference(area, self.axis, self.ends, self.periodic)
+
     def _pad(self, x: Array, low: bool, high: bool) -> Array:
         widths = [(0, 0)] * x.ndim
         widths[self.axis] = (int(low), int(high))
         return jnp.pad(x, widths)
+
+    def with_both_ends(self, x: Float[Array, "*x"]) -> Array:
+        """Face values with zeros for a missing first or last face."""
+        return self._pad(x, not self.ends[0], not self.ends[1])
 
     def mv(self, x: Float[Array, "*x"]) -> Float[Array, "*y"]:
         require_shape(x, self.in_shape, "the face values")
         x = self.area * x
         if self.periodic:
             return jnp.roll(x, -1, self.axis) - x
-        return jnp.diff(
-            self._pad(x, not self.ends[0], not self.ends[1]), axis=self.axis
-        )
+        return jnp.diff(self.with_both_ends(x), axis=self.axis)
 
     def rmv(self, y: Float[Array, "*y"]) -> Float[Array, "*x"]:
         require_shape(y, self.out_shape, "the cell values")
@@ -138,7 +145,7 @@ class Difference(LinearMap):
         if self.periodic:
             return jnp.roll(w, -1, self.axis) + w
         n = self.out_shape[self.axis]
-        w = self._pad(w, not self.ends[0], not self.ends[1])
+        w = self.with_both_ends(w)
         low = jax.lax.slice_in_dim(w, 0, n, axis=self.axis)
         return low + jax.lax.slice_in_dim(w, 1, n + 1, axis=self.axis)
 

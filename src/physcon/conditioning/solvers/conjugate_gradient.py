@@ -8,9 +8,10 @@ import jax.numpy as jnp
 
 from physcon._numerics.krylov import Apply
 from physcon._typing import Array, Float, Scalar
+from physcon.conditioning import laplacian
 from physcon.conditioning.constraint import LinearConstraint
 from physcon.conditioning.gaussian import Gaussian
-from physcon.conditioning.laplacian import of_balance
+from physcon.conditioning.solvers.factor import gram_apply
 from physcon.conditioning.solvers.interface import Solver
 from physcon.conditioning.solvers.iterated import IteratedFactor
 from physcon.conditioning.solvers.preconditioners import (
@@ -18,6 +19,7 @@ from physcon.conditioning.solvers.preconditioners import (
     Preconditioner,
     of_divided_rows,
 )
+from physcon.conditioning.solvers.refined import independent_std
 from physcon.linear_map import Difference, LinearMap, Root, Sum
 from physcon.linear_map.divided import DividedDifference
 
@@ -28,7 +30,9 @@ class ConjugateGradient(Solver):
     For laws made of `Difference` parts the preconditioner is a fast Laplacian solve
     (`physcon.conditioning.laplacian`): the number of steps is independent of n, and
     depends on how far the variances are from a product of profiles, and on their
-    correlation. The default for other laws is `Jacobi`.
+    correlation. On 2¹⁸ cells or more in a plane with sides, levels of coarser columns
+    replace this solve where the variances are far from a product. The default for other
+    laws is `Jacobi`.
 
     Attributes:
         rtol: tolerance; at least a few roundings of the arithmetic that runs.
@@ -82,8 +86,15 @@ class ConjugateGradient(Solver):
             return of_divided_rows(self.preconditioner, root, law, size)
         parts = _differences(law.operator)
         if parts is not None:
-            return of_balance(parts, root, law)
+            return laplacian.of_balance(parts, root, law, whole=not self.mesh_axes)
         return None if self.mesh_axes else Jacobi().prepare(root, law)
+
+    def product(self, root: Root, law: LinearConstraint) -> Apply:
+        """The product with S."""
+        parts = None if self.mesh_axes else _differences(law.operator)
+        if parts is None or independent_std(root) is None:
+            return lambda y: gram_apply(root, law, y)
+        return laplacian.product(parts, root, law)
 
     def tolerance(self, prior: Gaussian, law: LinearConstraint) -> Scalar:
         missing = law.residual(jax.lax.stop_gradient(prior.mean))

@@ -93,6 +93,7 @@ class IteratedFactor(Factor):
         self, b: Float[Array, "*y"]
     ) -> tuple[Float[Array, "*y"], Outcome, Int[Array, ""]]:
         solver = self.solver
+        apply = solver.product(self.root, self.law)
         small = self._is_small(b)
         precondition = solver.prepared(self.root, self.law, self.size)
         max_steps = solver.limit(b.size)
@@ -103,7 +104,7 @@ class IteratedFactor(Factor):
         def solve_again(s: _State) -> _State:
             (own,) = solver.dots(s.r, s.r)
             found = conjugate_gradients(
-                self._apply,
+                apply,
                 s.r,
                 rtol=rtol,
                 max_steps=max_steps,
@@ -118,13 +119,13 @@ class IteratedFactor(Factor):
             target = jnp.where(null, rest, s.target)
             moved = jnp.where(probed, s.x, s.x + found.x)
             x = jnp.where(null, 0, moved)
-            left = target - self._apply(x)
+            left = target - apply(x)
             (miss,) = solver.dots(left, left)
             solved = miss <= 100 * rtol**2 * size
             after = jnp.where(solved | (s.phase >= 3), DONE, s.phase + 1)
             after = jnp.where(probed, jnp.where(null, 3, DONE), after)
             after = jnp.where(small & (after == 2), DONE, after)
-            r = jnp.where(after == 2, self._apply(b), left)
+            r = jnp.where(after == 2, apply(b), left)
             return _State(x, r, target, s.steps + found.steps, after)
 
         def unfinished(s: _State) -> Array:
