@@ -38,6 +38,7 @@ def test_every_file_says_how_it_was_made():
         assert {"device", "cores", "versions", "started"} <= about.keys()
         assert {"seed", "seeds"} & about.keys()
         assert content["processor"]
+        assert content["command"].startswith(("physcon run ", "python benchmarks/"))
 
 
 def test_every_benchmark_says_how_it_was_made():
