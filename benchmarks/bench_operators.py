@@ -19,7 +19,9 @@ many times over. Run this part a second time with huge pages,
     GLIBC_TUNABLES=glibc.malloc.hugetlb=1 taskset -c 0 python ...
 
 whose results are written beside the others: without them both spend up to half of a
-call outside of a loop on the first access to each of its buffers' pages of 4 KiB.
+call outside of a loop on the first access to each of its buffers' pages of 4 KiB. Run
+it a third time with the variables `MALLOC_...` of docs/operators.md, with which a
+process keeps the memory that it has freed.
 Parts and dimensions that are not run keep their earlier results.
 """
 
@@ -80,6 +82,13 @@ def network(space, modes, width, batch):
     return fno, grid, jax.random.normal(jax.random.key(1), (batch, 1, *space))
 
 
+def in_bases(space, modes, width, batch):
+    """The network of form "basis" with the same wave numbers, and as many weights."""
+    waves = tuple(2 * m for m in modes)
+    key = jax.random.key(0)
+    return BoundaryFNO.init(key, 1, 1, waves, width, 4, form="basis", throw=False)
+
+
 def both_directions(forward, parameters, *args):
     """{"forward": ..., "forward+backward": ..., "training": ...}: compiled, without
     arguments.
@@ -123,6 +132,8 @@ def corrections(case, repeats):
     for form in ("overwrite", "lift", "eliminate"):
         net = BoundaryFNO(fno, form, throw=False)
         runs[form] = both_directions(corrected, net, u, values)
+    if len(case[0]) < 3:
+        runs["basis"] = both_directions(corrected, in_bases(*case), u, values)
     return ratios(runs, "plain", repeats)
 
 
@@ -195,7 +206,8 @@ def main() -> None:
     )
     args = parser.parse_args()
     huge = "hugetlb=1" in os.environ.get("GLIBC_TUNABLES", "")
-    suffix = ", huge pages" if huge else ""
+    kept = "MALLOC_MMAP_THRESHOLD_" in os.environ
+    suffix = ", huge pages" if huge else ", kept memory" if kept else ""
     results = earlier(args.output)
     for name in (name + suffix for name in args.parts):
         rows = results.get(name, [])

@@ -15,8 +15,9 @@ _DIRECTIONS = {
     "forward+backward": "forward and backward",
     "training": "one of ten steps of training",
 }
-#: Where the pages of memory are small, and where they are large.
-_PAGES = {"": "4 KiB", ", huge pages": "2 MiB"}
+#: Where the pages of memory are small, where they are large, and where freed memory is
+#: kept.
+_PAGES = {"": "4 KiB", ", huge pages": "2 MiB", ", kept memory": "4 KiB, kept"}
 _SCHEMES = {"muscl": "MUSCL", "hancock": "MUSCL-Hancock", "weno5": "WENO5-Z"}
 
 
@@ -102,7 +103,7 @@ def _against(results: dict[str, Any]) -> tuple:
     lines = [heads]
     rows = []
     for suffix, pages in _PAGES.items():
-        for row in results["against_neuraloperator" + suffix]:
+        for row in results.get("against_neuraloperator" + suffix, []):
             points = " x ".join(f"{n:,}" for n in row["space"])
             cells = [
                 f"{row['ratio'][d]:.2f} ({1e3 * row['seconds']['physcon'][d]:.0f} ms)"
@@ -117,7 +118,7 @@ def _against(results: dict[str, Any]) -> tuple:
 
 def _corrections(results: dict[str, Any]) -> tuple:
     """Corrected networks over the plain one, for every direction."""
-    forms = ("overwrite", "lift", "eliminate")
+    forms = ("overwrite", "lift", "eliminate", "basis")
     lines = [["FNO, points", "plain, one step of training", *forms]]
     rows = results["corrections"]
     for row in rows:
@@ -125,6 +126,8 @@ def _corrections(results: dict[str, Any]) -> tuple:
         seconds = row["seconds"]["plain"]["training"]
         ratios = [
             " / ".join(f"{row['ratio'][form][d]:.2f}" for d in _DIRECTIONS)
+            if form in row["ratio"]
+            else ""
             for form in forms
         ]
         lines.append([points, f"{1e3 * seconds:.0f} ms", *ratios])
