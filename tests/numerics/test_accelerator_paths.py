@@ -59,6 +59,48 @@ def test_a_tendency_cell_by_cell_is_that_of_whole_arrays(rng, law, scheme):
     )
 
 
+def test_a_flux_that_compares_all_faces_is_not_evaluated_cell_by_cell(rng):
+    """The largest speed of all faces is not the one of the faces of a cell."""
+
+    def global_lax_friedrichs(u_left, u_right, law, axis):
+        speed = jnp.max(jnp.maximum(jnp.abs(u_left), jnp.abs(u_right)))
+        mean = 0.5 * (law.flux(u_left, axis) + law.flux(u_right, axis))
+        return mean - 0.5 * speed * (u_right - u_left)
+
+    def largest_last(cells, law, axis, widths):
+        """A reconstruction of the user's own that reads the whole line."""
+        left, right = fv.MUSCL()(cells, law, axis, widths)
+        return left / jnp.max(cells), right / jnp.max(cells)
+
+    largest_last.ghosts = 2
+    u = jnp.asarray(rng.normal(size=(1, 8, 9)), jnp.float32)
+    muscl = fv.MUSCL()
+    hancock = fv.Scheme(muscl, global_lax_friedrichs, fv.muscl_hancock)
+    for scheme in (
+        fv.Scheme(muscl, global_lax_friedrichs),
+        fv.Scheme(largest_last, fv.rusanov),
+    ):
+        both = [
+            fv.tendency(u, fv.Burgers(), GRID, SIDES, replace(scheme, evaluate=way))
+            for way in ("cells", "staged")
+        ]
+        np.testing.assert_allclose(*both, rtol=0, atol=2e-5 * np.abs(both[1]).max())
+    both = [
+        fv.solve(
+            u,
+            fv.Burgers(),
+            GRID,
+            SIDES,
+            replace(hancock, evaluate=way),
+            times=[0.02],
+            throw=False,
+        ).u
+        for way in ("cells", "staged")
+    ]
+    assert np.isfinite(both[1]).all()
+    np.testing.assert_allclose(*both, rtol=0, atol=2e-5 * np.abs(both[1]).max())
+
+
 def test_its_gradient_and_batches_too(rng, monkeypatch):
     """A scheme says how it is evaluated; "auto" asks for the backend."""
     law = fv.Burgers()

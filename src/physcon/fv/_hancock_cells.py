@@ -23,12 +23,12 @@ from physcon.fv.problem import Problem
 Pair: TypeAlias = tuple[Array, Array]
 
 
-def is_by_cell(problem: Problem) -> bool:
+def is_by_cell(problem: Problem, u: Float[Array, "c *x"]) -> bool:
     """Whether `step_by_cell` applies: as for tendencies, but to whole grids without a
     source.
     """
     divided = any(isinstance(sides[0], Seam) for sides in problem.boundary.sides)
-    return applies(problem) and not divided and problem.source is None
+    return applies(problem, u) and not divided and problem.source is None
 
 
 def step_by_cell(

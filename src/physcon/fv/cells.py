@@ -17,10 +17,11 @@ from physcon._derivative_rules import WithDerivative
 from physcon._typing import Array, Float, PyTree
 from physcon.boundary import Flux
 from physcon.fv._cellwise import cellwise
+from physcon.fv._pointwise import is_pointwise
 from physcon.fv._stage import storing_stages
 from physcon.fv.discretisation import Discretisation
 from physcon.fv.ghost import beyond, difference, outer_sides, pad, take
-from physcon.fv.protocols import ghosts_of
+from physcon.fv.protocols import ghosts_of, unwrapped
 
 #: ``shift(channel, k, axis)``: the values of a channel `k` cells further.
 Shift: TypeAlias = Callable[[int, int, int], Array]
@@ -38,7 +39,7 @@ def by_cell(
     fluxes. The derivative computes everything again rather than storing it; without a
     force on the cells it is the one of `_by_face`, which differentiates each flux once.
     """
-    if not applies(problem):
+    if not applies(problem, u):
         return None
     if _has_force(problem, u):
         return _by_cell(problem, u)
@@ -213,9 +214,26 @@ def _moved(field: Array, start: int, n: int, axis: int) -> Array:
     return jax.lax.pad(field, jnp.zeros((), field.dtype), config)
 
 
-def applies(problem: Discretisation) -> bool:
+def applies(problem: Discretisation, u: Float[Array, "c *x"]) -> bool:
     """Whether a problem can be evaluated cell by cell."""
-    return is_local(problem) and all(h.ndim == 0 for h in problem.grid.spacings)
+    uniform = all(h.ndim == 0 for h in problem.grid.spacings)
+    return uniform and is_local(problem) and _reads_stencils_only(problem, u)
+
+
+def _reads_stencils_only(problem: Discretisation, u: Float[Array, "c *x"]) -> bool:
+    """Whether a flux depends on its own stencil, and not for example on the largest
+    speed of all faces.
+
+    The program of a Riemann solver tells; a reconstruction must be one of ours.
+    """
+    reconstruct = unwrapped(problem.scheme.reconstruct)
+    inner = unwrapped(getattr(reconstruct, "reconstruct", reconstruct))
+    ours = all(type(x).__module__.startswith("physcon.") for x in (reconstruct, inner))
+    # Numbers of faces that no number of channels equals.
+    space = tuple(101 + 2 * k for k in range(problem.grid.ndim))
+    faces = jax.ShapeDtypeStruct((u.shape[0], *space), u.dtype)
+    flux = partial(problem.law.numerical_flux, problem.scheme.riemann, axis=0)
+    return ours and is_pointwise(flux, faces, faces)
 
 
 def is_local(problem: Discretisation) -> bool:

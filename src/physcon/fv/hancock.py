@@ -49,7 +49,7 @@ def muscl_hancock(
     """
     _require_muscl(problem)
     evaluate = resolved(problem.scheme.evaluate)
-    if evaluate == "cells" and is_by_cell(problem):
+    if evaluate == "cells" and is_by_cell(problem, u):
         return _cells(problem, u, t, dt)
     with storing_stages(evaluate != "fused"):
         return _step(problem, u, t, dt)

@@ -29,6 +29,7 @@ from physcon._numerics.float64 import cast
 from physcon._status import severity
 from physcon._typing import Array, ArrayLike, Float, PyTree
 from physcon.boundary import Boundary
+from physcon.fv._pointwise import check_pointwise
 from physcon.fv._solution import settled
 from physcon.fv._solve import Run, integrate, prepared_run
 from physcon.fv.protocols import Divisible
@@ -38,7 +39,6 @@ from physcon.grid import Grid
 from physcon.mesh import Mesh as CellMesh
 from physcon.parallel import on_mesh
 from physcon.parallel.cut import Cut, is_divisible, nodes, restricted, seams
-from physcon.parallel.pointwise import check_pointwise
 
 
 def tendency(

@@ -21,12 +21,12 @@ from physcon import fv
 from physcon._checks import require
 from physcon._mesh import by_device
 from physcon._typing import Array, PyTree
+from physcon.fv._pointwise import check_pointwise
 from physcon.fv.protocols import Divisible, is_implicit
 from physcon.fv.unstructured.halo import Halo
 from physcon.fv.unstructured.patches import PatchConditions
 from physcon.mesh.partition import partition
 from physcon.parallel.cell_blocks import OnPatch, blocks, local_tables
-from physcon.parallel.pointwise import check_pointwise
 
 
 class Divided(eqx.Module):

@@ -1,6 +1,7 @@
 """Decide from its program whether a function of a field acts point by point.
 
-Only such a function may be applied to the block of one device. The shape of the whole
+Only such a function may be applied to the block of one device, or to a single cell. The
+shape of the whole
 field must survive every operation. Slices, sums, shifts and scans along space either
 change the shape or are listed here.
 """
@@ -42,14 +43,27 @@ def check_pointwise(what: str, fn: Callable[..., Any], u: Any, *rest: Any) -> No
             f"{type(error).__name__}: {error}; if it holds arrays over the grid, make "
             "it a module with a method on_block(cut) that cuts them"
         ) from error
-    for equation in _equations(program.jaxpr):
-        require(
-            _keeps(equation, space),
-            f"{what} that acts point by point, where the grid is divided",
-            f"`{equation.primitive.name}` along space",
-            "if it acts point by point all the same, give it a method on_block(cut) "
-            "that returns it",
-        )
+    mixing = next(_mixing(program.jaxpr, space), None)
+    require(
+        mixing is None,
+        f"{what} that acts point by point, where the grid is divided",
+        f"`{mixing}` along space",
+        "if it acts point by point all the same, give it a method on_block(cut) "
+        "that returns it",
+    )
+
+
+def is_pointwise(fn: Callable[..., Any], u: Any, *rest: Any) -> bool:
+    """Whether the program of ``fn(u, *rest)`` does not mix the points of a field."""
+    program = jax.make_jaxpr(fn)(u, *rest)
+    return next(_mixing(program.jaxpr, u.shape[1:]), None) is None
+
+
+def _mixing(jaxpr: Any, space: Shape) -> Iterator[str]:
+    """The names of the operations that mix points."""
+    for equation in _equations(jaxpr):
+        if not _keeps(equation, space):
+            yield equation.primitive.name
 
 
 def _equations(jaxpr: Any) -> Iterator[Any]:
@@ -81,7 +95,9 @@ def _keeps(equation: Any, space: Shape) -> bool:
     if not any(_contains(shape, space) for shape in shapes):
         return True  # no field is involved
     if any(part in name for part in _MIXING):
-        return False
+        # Along the channels is allowed, if these can be told from the points.
+        along = params.get("dimension", params.get("axis"))
+        return along is not None and inputs[0][along] not in space
     if name == "dot_general":
         summed, _ = params["dimension_numbers"]
         free = [
