@@ -157,7 +157,8 @@ def _operators(folder: Path) -> list[list[str]]:
     chosen = [(c, boundary_tables.default_of(c)) for c in contents]
     ratios = [boundary_tables.ratio(c, form, "plain") for c, form in chosen if form]
     mean = boundary_tables.geometric_mean([r for r in ratios if r is not None])
-    title = f"neural operators, {len(contents)} studies ([](boundary_forms.md))"
+    title = f"neural operators, {len(contents)} studies, short training"
+    title += " ([](boundary_forms.md))"
     score = "relative error ÷ without a law"
     law = "default form at the boundary"
     return [[title, score, "1", f"{mean:.2f}", law, _change(mean)]]
