@@ -4,12 +4,10 @@ TPUs emulate float64, but not its Fourier transforms: those are computed in floa
 there.
 """
 
-from collections.abc import Callable
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 
+from physcon._numerics.on_tpu import in_float32_on_tpu
 from physcon._typing import Array, Float
 
 
@@ -20,7 +18,7 @@ def rfft(x: Float[Array, "*l n"]) -> tuple[Float[Array, "*l k"], Float[Array, "*
         modes = jnp.fft.rfft(x)
         return modes.real, modes.imag
 
-    return _where_it_exists(pair, x)
+    return in_float32_on_tpu(pair, x)
 
 
 def filtered(factors: Float[Array, "*f"], x: Float[Array, "*x"]) -> Float[Array, "*x"]:
@@ -31,21 +29,9 @@ def filtered(factors: Float[Array, "*f"], x: Float[Array, "*x"]) -> Float[Array,
         scaled = jax.lax.complex(factors * modes.real, factors * modes.imag)
         return jnp.fft.irfftn(scaled, x.shape)
 
-    return _where_it_exists(apply, factors, x)
+    return in_float32_on_tpu(apply, factors, x)
 
 
 def even_spectrum(x: Float[Array, "*x"]) -> Float[Array, "*f"]:
     """The transform over all axes of a field that is even about 0: it is real."""
-    return _where_it_exists(lambda x: jnp.fft.rfftn(x).real, x)
-
-
-def _where_it_exists(fn: Callable[..., Any], *args: Array) -> Any:
-    dtype = jnp.result_type(*args)
-    if dtype != jnp.float64:
-        return fn(*args)
-
-    def in_float32(*args: Array) -> Any:
-        found = fn(*(a.astype(jnp.float32) for a in args))
-        return jax.tree.map(lambda a: a.astype(dtype), found)
-
-    return jax.lax.platform_dependent(*args, tpu=in_float32, default=fn)
+    return in_float32_on_tpu(lambda x: jnp.fft.rfftn(x).real, x)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from physcon._derivative_rules import WithDerivative
+from physcon._numerics.on_tpu import in_float32_on_tpu
 from physcon._typing import Array, ArrayLike, Float
 
 
@@ -148,27 +149,18 @@ def power_of_two(size: Float[Array, "*s"]) -> Float[Array, "*s"]:
     return jnp.where(nearest > size, 0.5 * nearest, nearest)
 
 
+@jax.jit  # one program for all calls outside of jit
 def _without_mantissa(size: Float[Array, "*s"]) -> Float[Array, "*s"]:
     """Rounded to a power of two, of a normal number.
 
     Not by `frexp`, which JAX 0.12 expands outside of a local float64 context. A TPU,
     whose float64 has the exponents of float32, cannot reduce the precision of float64.
     """
-    if size.dtype != jnp.float64:
+
+    def rounded(size: Array) -> Array:
         return jax.lax.reduce_precision(size, int(jnp.finfo(size.dtype).nexp), 0)
-    return _wide_without_mantissa(size)
 
-
-@jax.jit  # one program for all calls outside of jit
-def _wide_without_mantissa(size: Float[Array, "*s"]) -> Float[Array, "*s"]:
-    def in_float32(size: Array) -> Array:
-        single = size.astype(jnp.float32)
-        return jax.lax.reduce_precision(single, 8, 0).astype(size.dtype)
-
-    def exact(size: Array) -> Array:
-        return jax.lax.reduce_precision(size, 11, 0)
-
-    return jax.lax.platform_dependent(size, tpu=in_float32, default=exact)
+    return in_float32_on_tpu(rounded, size)
 
 
 def over_power_of_two(size: Float[Array, "*s"]) -> Float[Array, "*s"]:
