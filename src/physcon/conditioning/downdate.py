@@ -1,5 +1,7 @@
 """The root of a posterior covariance, after a few rows are known."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 
@@ -102,7 +104,9 @@ class DowndatedRoot(Root):
     def scaled(self, factor: Scalar) -> "DowndatedRoot":
         sigma = None if self.noise_std is None else factor * self.noise_std
         held = Exact.of(self.factor.tree().scaled(factor), single=False)
-        return DowndatedRoot(self.root.scaled(factor), self.operator, sigma, held)
+        return replace(
+            self, root=self.root.scaled(factor), noise_std=sigma, factor=held
+        )
 
     def undiminished(self) -> Root:
         return self.root.undiminished()

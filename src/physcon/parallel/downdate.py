@@ -9,7 +9,7 @@ from jax.sharding import PartitionSpec as P
 
 from physcon._mesh import Axes, by_device
 from physcon._numerics.products import combine, inner
-from physcon._typing import Array, Float, PyTree, Scalar
+from physcon._typing import Array, Float, PyTree
 from physcon.conditioning.downdate import DowndatedRoot
 from physcon.linear_map import LinearMap, LowRank, Rows, Sum
 from physcon.linear_map.blocks import concatenated, split_fields
@@ -58,7 +58,6 @@ class DividedDowndate(DowndatedRoot):
 
     def gram_diagonal(self) -> Array:
         def own(parts: tuple, root: DowndatedRoot, _: tuple) -> Array:
-            root = eqx.tree_at(lambda r: r.root, root, on_block(parts, self.axes))
             return root.gram_diagonal()
 
         return self._by_device(own, (), (), P(*self.axes))
@@ -88,11 +87,6 @@ class DividedDowndate(DowndatedRoot):
         found = self._by_device(own, (y,), (P(*self.axes),), self._places())
         return found[0] if len(found) == 1 else concatenated(list(found))
 
-    def scaled(self, factor: Scalar) -> "DividedDowndate":
-        plain = super().scaled(factor)
-        given = (plain.root, plain.operator, plain.noise_std, plain.factor)
-        return DividedDowndate(*given, self.mesh, self.axes)
-
     def _pulled(self, parts: tuple[LinearMap, ...], y: Array) -> tuple[Array, ...]:
         """Rᵀ y on a block: the latents of an ensemble are sums over all devices."""
         found = [part.rmv(y) for part in parts]
@@ -110,14 +104,15 @@ class DividedDowndate(DowndatedRoot):
     def _by_device(
         self, fn: Callable[..., PyTree], given: tuple, places: tuple, out: PyTree
     ) -> PyTree:
-        """fn(parts of R, R' without R, given arrays) on the block of every device."""
+        """fn(parts of R, R', given arrays) on the block of every device."""
         parts = parts_of(self.root)
         operator = self.operator
         assert isinstance(operator, Rows)
 
         def run(parts: tuple, rows: Array, small: tuple, given: tuple) -> PyTree:
+            own = on_block(parts, self.axes)
             divided = DividedRows(rows, named(self.axes))
-            return fn(parts, DowndatedRoot(parts[0], divided, *small), given)
+            return fn(parts, DowndatedRoot(own, divided, *small), given)
 
         shares = tuple(place(part, self.axes) for part in parts)
         specs = (shares, place(operator, self.axes), P(), places)
