@@ -72,12 +72,20 @@ def test_a_flux_that_compares_all_faces_is_not_evaluated_cell_by_cell(rng):
         left, right = fv.MUSCL()(cells, law, axis, widths)
         return left / jnp.max(cells), right / jnp.max(cells)
 
+    def own_dissipation(u_left, u_right, law, axis):
+        """A number for every face of the grid."""
+        number = jnp.linspace(1.0, 2.0, GRID.shape[axis] + 1)
+        number = number.reshape((1, -1, 1) if axis == 0 else (1, 1, -1))
+        mean = 0.5 * (law.flux(u_left, axis) + law.flux(u_right, axis))
+        return mean - number * (u_right - u_left)
+
     largest_last.ghosts = 2
     u = jnp.asarray(rng.normal(size=(1, 8, 9)), jnp.float32)
     muscl = fv.MUSCL()
     hancock = fv.Scheme(muscl, global_lax_friedrichs, fv.muscl_hancock)
     for scheme in (
         fv.Scheme(muscl, global_lax_friedrichs),
+        fv.Scheme(muscl, own_dissipation),
         fv.Scheme(largest_last, fv.rusanov),
     ):
         both = [
@@ -212,6 +220,19 @@ def test_what_does_not_act_cell_by_cell_is_left_to_whole_arrays():
     field = fv.Advection((jnp.ones((9, 9)), jnp.ones((8, 10))))
     assert by_cell(Discretisation(fv.Burgers(), GRID, wall, scheme), u) is None
     assert by_cell(Discretisation(field, GRID, SIDES, scheme), u) is None
+
+
+def test_stored_ghost_cells_may_vary_along_their_side(rng, monkeypatch):
+    """Stencils of many fields read a longer array, here those of few fields too."""
+    monkeypatch.setattr("physcon.fv.cells.MOST_SELECTIONS", 0)
+    along, across = (jnp.asarray(rng.normal(size=(1, n)), jnp.float32) for n in (8, 9))
+    sides = pc.Boundary(
+        (Dirichlet(across), Outflow()), (Neumann(along), Dirichlet(along))
+    )
+    problem = Discretisation(fv.Burgers(), GRID, sides, fv.Scheme(fv.MUSCL()))
+    u = jnp.asarray(rng.normal(size=(1, 8, 9)), jnp.float32)
+    found = jax.jit(partial(by_cell, problem))(u)
+    np.testing.assert_allclose(found, by_axis(problem, u), atol=1e-5)
 
 
 def test_any_operation_acts_cell_by_cell(rng):

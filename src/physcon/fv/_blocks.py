@@ -21,8 +21,8 @@ from physcon.fv import riemann
 from physcon.fv._recompute import keeps_tendencies
 from physcon.fv._stage import storing_stages
 from physcon.fv.cells import is_local
-from physcon.fv.discretisation import Discretisation
-from physcon.fv.ghost import beyond, pad_widths, take
+from physcon.fv.discretisation import Discretisation, surrounded
+from physcon.fv.ghost import pad_widths, take
 from physcon.fv.protocols import ghosts_of, unwrapped
 from physcon.fv.reconstruction import MUSCL, Constant
 from physcon.fv.sweep import by_axis, net_change, numerical_flux
@@ -103,7 +103,7 @@ def _by_block(problem: Discretisation, u: Array, extents: tuple[int, ...]) -> Ar
     """The tendency of one block after another; the last ones overlap others."""
     grid, ghosts = problem.grid, ghosts_of(problem.scheme.reconstruct)
     counts = [-(-n // k) for n, k in zip(grid.shape, extents, strict=True)]
-    cells = _surrounded(problem, u, ghosts)
+    cells = surrounded(problem, u, ghosts)
     shape = (u.shape[0], *(k + 2 * ghosts for k in extents))
     widths = [
         pad_widths(problem.widths(axis), problem.sides(axis), ghosts)
@@ -134,18 +134,3 @@ def _change(problem: Discretisation, block: Array, widths: Array, axis: int) -> 
     flux, force = numerical_flux(problem, block, widths, axis)
     inner = widths[ghosts : widths.size - ghosts] if widths.ndim else widths
     return net_change(flux, force, inner, axis)
-
-
-def _surrounded(problem: Discretisation, u: Array, ghosts: int) -> Array:
-    """The state with ghost cells beyond all sides; nothing reads those in the corners.
-
-    Every condition meets the state itself, so that it may vary along its side.
-    """
-    cells, law = u, problem.law.hyperbolic
-    for axis in range(problem.grid.ndim):
-        widths, sides = problem.widths(axis), problem.sides(axis)
-        ends = beyond(u, widths, sides, ghosts, law, axis)
-        corners = [ghosts if 0 < k <= axis else 0 for k in range(u.ndim)]
-        before, after = (jnp.pad(end, [(k, k) for k in corners]) for end in ends)
-        cells = jnp.concatenate([before, cells, after], axis=1 + axis)
-    return cells

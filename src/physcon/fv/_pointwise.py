@@ -1,9 +1,8 @@
 """Decide from its program whether a function of a field acts point by point.
 
 Only such a function may be applied to the block of one device, or to a single cell. The
-shape of the whole
-field must survive every operation. Slices, sums, shifts and scans along space either
-change the shape or are listed here.
+shape of the whole field must survive every operation. Slices, sums, shifts and scans
+along space either change the shape or are listed here.
 """
 
 from collections.abc import Callable, Iterator
@@ -54,8 +53,14 @@ def check_pointwise(what: str, fn: Callable[..., Any], u: Any, *rest: Any) -> No
 
 
 def is_pointwise(fn: Callable[..., Any], u: Any, *rest: Any) -> bool:
-    """Whether the program of ``fn(u, *rest)`` does not mix the points of a field."""
-    program = jax.make_jaxpr(fn)(u, *rest)
+    """Whether the program of ``fn(u, *rest)`` does not mix the points of a field.
+
+    A function that holds arrays of another shape than the field's is not pointwise.
+    """
+    try:
+        program = jax.make_jaxpr(fn)(u, *rest)
+    except (TypeError, ValueError):
+        return False
     return next(_mixing(program.jaxpr, u.shape[1:]), None) is None
 
 

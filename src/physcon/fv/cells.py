@@ -19,7 +19,7 @@ from physcon.boundary import Flux
 from physcon.fv._cellwise import cellwise
 from physcon.fv._pointwise import is_pointwise
 from physcon.fv._stage import storing_stages
-from physcon.fv.discretisation import Discretisation
+from physcon.fv.discretisation import Discretisation, surrounded
 from physcon.fv.ghost import beyond, difference, outer_sides, pad, take
 from physcon.fv.protocols import ghosts_of, unwrapped
 
@@ -169,11 +169,8 @@ def _selections(problem: Discretisation, u: Array, ghosts: int) -> Shift:
 
 def _slices(problem: Discretisation, u: Array, ghosts: int) -> Shift:
     """A channel shifted along an axis, as a part of a stored array."""
-    stored, ndim = u, problem.grid.ndim
-    for axis in range(ndim):
-        widths, sides = problem.widths(axis), problem.sides(axis)
-        stored = pad(stored, widths, sides, ghosts, problem.law, axis)
-    stored = jax.lax.optimization_barrier(stored)
+    ndim = problem.grid.ndim
+    stored = jax.lax.optimization_barrier(surrounded(problem, u, ghosts))
 
     def shift(channel: int, k: int, axis: int) -> Array:
         low = [ghosts + k * (a == axis) for a in range(ndim)]

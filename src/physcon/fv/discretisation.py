@@ -11,7 +11,7 @@ from physcon._checks import require, require_given
 from physcon._numerics.float64 import cast
 from physcon._typing import Array, ArrayLike, Float
 from physcon.boundary import Boundary
-from physcon.fv.ghost import Sides
+from physcon.fv.ghost import Sides, beyond
 from physcon.fv.law import require_channels
 from physcon.fv.parameter import require_numbers
 from physcon.fv.scheme import DEFAULT, Scheme
@@ -121,3 +121,20 @@ def require_state(u: Array, grid: Grid) -> None:
         u.shape,
         "pass cell averages, channels first; batch with jax.vmap",
     )
+
+
+def surrounded(
+    problem: Discretisation, u: Float[Array, "c *x"], ghosts: int
+) -> Float[Array, "c *p"]:
+    """The state with ghost cells beyond all sides, of which corners have no meaning.
+
+    Every condition meets the state itself, so that it may vary along its side.
+    """
+    cells, law = u, problem.law.hyperbolic
+    for axis in range(problem.grid.ndim):
+        widths, sides = problem.widths(axis), problem.sides(axis)
+        ends = beyond(u, widths, sides, ghosts, law, axis)
+        corners = [ghosts if 0 < k <= axis else 0 for k in range(u.ndim)]
+        before, after = (jnp.pad(end, [(k, k) for k in corners]) for end in ends)
+        cells = jnp.concatenate([before, cells, after], axis=1 + axis)
+    return cells
