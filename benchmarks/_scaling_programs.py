@@ -4,7 +4,6 @@ Counts are per device: messages and bytes of each kind of collective. Every prog
 compiled from shapes alone.
 """
 
-import math
 import re
 from collections.abc import Callable
 from functools import partial
@@ -17,20 +16,11 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 import physcon as pc
+from _hlo import size_of
 from physcon import fv, parallel
 from physcon.mesh import triangles
 from physcon.operators import FNO
 
-_BYTES = {
-    "pred": 1,
-    "u8": 1,
-    "s32": 4,
-    "u32": 4,
-    "f32": 4,
-    "f64": 8,
-    "c64": 8,
-    "c128": 16,
-}
 _COLLECTIVE = re.compile(
     r"= (\(.*?\)|\S+) "
     r"(all-gather|all-reduce|all-to-all|collective-permute|reduce-scatter)"
@@ -56,9 +46,7 @@ def counts(
     for shapes, kind in _COLLECTIVE.findall(_innermost(text) if iteration else text):
         entry = found.setdefault(kind, {"count": 0, "bytes": 0})
         entry["count"] += 1
-        for dtype, sizes in re.findall(r"(\w+)\[([\d,]*)\]", shapes):
-            number = math.prod(int(s) for s in sizes.split(",") if s)
-            entry["bytes"] += _BYTES[dtype] * number
+        entry["bytes"] += size_of(shapes)
     return found
 
 
