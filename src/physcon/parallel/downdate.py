@@ -11,7 +11,7 @@ from physcon._mesh import Axes, by_device
 from physcon._numerics.products import combine, inner
 from physcon._typing import Array, Float, PyTree
 from physcon.conditioning.downdate import DowndatedRoot
-from physcon.linear_map import LinearMap, LowRank, Rows, Sum
+from physcon.linear_map import LinearMap, LowRank, Root, Rows, Sum, as_root
 from physcon.linear_map.blocks import concatenated, split_fields
 from physcon.linear_map.divided import DividedLowRank, DividedRows
 
@@ -26,13 +26,13 @@ def place(part: LinearMap, axes: Axes) -> P:
     return P(None, *axes) if isinstance(part, Rows | LowRank) else P(*axes)
 
 
-def on_block(parts: Sequence[LinearMap], axes: Axes) -> LinearMap:
+def on_block(parts: Sequence[LinearMap], axes: Axes) -> Root:
     """The root of a device's block of the field, for use inside `jax.shard_map`."""
     own = [
         DividedLowRank(part.vectors, named(axes)) if isinstance(part, LowRank) else part
         for part in parts
     ]
-    return own[0] if len(own) == 1 else Sum(*own)
+    return as_root(own[0]) if len(own) == 1 else Sum(*own)
 
 
 def named(axes: Axes) -> tuple[str, ...]:
